@@ -1,0 +1,38 @@
+"""What the runs say: records -> laws -> intervals -> answers.
+
+Public names are imported on first use, so that `import analysis` costs nothing and never loads
+torch, lightning, hydra or wandb.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "LAWS": "analysis.laws",
+    "Law": "analysis.laws",
+    "Parameter": "analysis.laws",
+    "register": "analysis.laws",
+    "fit": "analysis.fitter",
+    "Result": "analysis.result",
+    "read_fit": "analysis.result",
+    "profile_likelihood": "analysis.profile",
+    "hold_out": "analysis.holdout",
+    "allocate": "analysis.allocation",
+    "scores": "analysis.scores",
+    "seed_noise": "analysis.noise",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the file it lives in, the first time it is asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {__all__}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
