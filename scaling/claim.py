@@ -1,0 +1,126 @@
+"""One process's right to train a run: an attempt number that no other process has.
+
+A claim is a file ``attempts/<n>.json`` created by a hard link: of any number of processes that
+try for number n one wins. The number is a fencing token. A holder that was paused beyond its
+lease may wake up beside its successor; it finds the higher number and stops, and if both reach
+the end, only one can create DONE, which names the attempt whose files count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import traceback
+from typing import Any
+
+from scaling import machine
+from scaling.atomic import create_exclusive, write_json
+from scaling.run_folder import RunFolder, file_hash
+
+BEATS_A_LEASE = 6
+
+
+class ClaimLost(Exception):
+    """Another attempt has taken the run over."""
+
+
+class Claim:
+    """A held attempt; beats until it is finished or released.
+
+    Use ``Claim.acquire``; do not construct.
+    """
+
+    def __init__(self, folder: RunFolder, number: int, lease_seconds: float) -> None:
+        self.folder = folder
+        self.number = number
+        self._progress: dict[str, Any] = {}
+        self._stop = threading.Event()
+        self._beat()
+        self._thread = threading.Thread(
+            target=self._beat_until_stopped, args=(lease_seconds / BEATS_A_LEASE,), daemon=True
+        )
+        self._thread.start()
+
+    @classmethod
+    def acquire(cls, folder: RunFolder, lease_seconds: float) -> Claim | None:
+        """Claim a run, or None if it is done, held, or somebody else was faster."""
+        if folder.done() is not None:
+            return None
+        latest = folder.latest_attempt()
+        if latest is not None and folder.is_alive(latest):
+            return None
+        number = 1 if latest is None else latest.number + 1
+        owner = {
+            "host": machine.host(),
+            "boot": machine.boot(),
+            "pid": os.getpid(),
+            "process_start": machine.process_start(os.getpid()),
+            "started": time.time(),
+            "lease_seconds": lease_seconds,
+        }
+        if not create_exclusive(folder.attempt_file(number, "json"), json.dumps(owner)):
+            return None
+        claim = cls(folder, number, lease_seconds)
+        if folder.done() is not None:  # the previous holder finished while we looked
+            claim.release("lost")
+            return None
+        return claim
+
+    def is_current(self) -> bool:
+        """Whether no higher attempt exists."""
+        return not self.folder.attempt_file(self.number + 1, "json").exists()
+
+    def check(self) -> None:
+        """Raise `ClaimLost` if another attempt has taken over."""
+        if not self.is_current():
+            raise ClaimLost(f"run {self.folder.run_id}: attempt {self.number} was superseded")
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Show progress to whoever watches the folder."""
+        self._progress = progress
+        self._beat()
+
+    def finish(self, status: str, steps: int, files: dict[str, str]) -> bool:
+        """Write DONE, naming this attempt's files; False if another attempt was first.
+
+        Parameters
+        ----------
+        status : str
+            "done" or "diverged".
+        steps : int
+            Steps in the record.
+        files : dict
+            ``record`` and ``curve``: names of files in the run folder.
+        """
+        self.check()
+        hashes = {name: file_hash(self.folder.path / name) for name in files.values()}
+        content = {"attempt": self.number, "status": status, "steps": steps, **files,
+                   "sha256": hashes}
+        first = create_exclusive(self.folder.done_file, json.dumps(content, indent=1) + "\n")
+        self.release(status if first else "lost")
+        return first
+
+    def release(self, reason: str, error: BaseException | None = None) -> None:
+        """Stop beating and say how the attempt ended."""
+        self._stop.set()
+        self._thread.join()
+        end: dict[str, Any] = {"reason": reason, "ended": time.time()}
+        if error is not None:
+            end["error"] = f"{type(error).__name__}: {error}"
+            end["traceback"] = "".join(traceback.format_exception(error))
+        write_json(self.folder.attempt_file(self.number, "end"), end)
+
+    def _beat(self) -> None:
+        # Display and a time stamp only: replaced in place without flushing, so that a beat is cheap.
+        beat = self.folder.attempt_file(self.number, "beat")
+        aside = beat.with_name(f".{beat.name}.{threading.get_ident()}")
+        aside.write_text(json.dumps(self._progress))
+        os.replace(aside, beat)
+
+    def _beat_until_stopped(self, interval: float) -> None:
+        while not self._stop.wait(interval):
+            if not self.is_current():
+                return
+            self._beat()

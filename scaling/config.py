@@ -1,0 +1,195 @@
+"""The typed configuration of one run, and the one place where a plain dictionary becomes it.
+
+Hydra composes YAML to a plain dictionary (``scaling.compose``); ``from_dict`` turns that into
+frozen dataclasses and refuses what it does not know. After that line the program sees typed
+values only. What the values mean together is checked in ``scaling.resolve``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A mistake in a configuration: names the key, the value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape dial: depth gives the width, width gives the heads; each can be set by hand."""
+
+    depth: int = 2
+    width: int | None = None  # None: aspect * depth
+    heads: int | None = None  # None: width / head_dim
+    aspect: int = 64
+    head_dim: int = 16
+    mlp_ratio: int = 4
+    context: int = 128  # tokens in one sequence
+    rope_base: float = 10_000.0
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A token source, what is cut off for validation, and how often a token may be seen."""
+
+    source: str = "stdlib"
+    options: dict[str, Any] = field(default_factory=dict)  # the source's own
+    validation_tokens: int = 65_536
+    unique_tokens: int | None = None  # None: the whole training part
+    max_epochs: float = 1.0
+    seed: int = 0  # of the order
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW; ``lr`` None means that the rule gives it."""
+
+    name: str = "adamw"
+    lr: float | None = None
+    beta1: float = 0.9
+    beta2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class RuleConfig:
+    """Peak LR as a smooth power of N and D (``scaling.rules``)."""
+
+    name: str
+    source: str
+    coefficient: float
+    n_exponent: float
+    d_exponent: float
+    n_unit: float = 1.0
+    d_unit: float = 1.0
+    count: str = "n_matmul"
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """LR against step: a warm-up, then one of the kinds in ``scaling.schedule``."""
+
+    kind: str = "wsd"
+    warmup_tokens: int = 131_072
+    cooldown_fraction: float = 0.2  # of the whole run; wsd only
+    cooldown_shape: str = "linear"
+    final_ratio: float = 0.0  # last LR over peak; linear, cosine and wsd
+
+
+@dataclass(frozen=True)
+class ExecutionConfig:
+    """How a run is executed. Never part of its identity."""
+
+    engine: str = "eager"
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint_seconds: float = 30.0
+    lease_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training, as a person writes it down."""
+
+    model: ModelConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    tokens: int
+    rule: RuleConfig | None = None
+    batch: int = 16  # sequences a step
+    seed: int = 0  # of the initial weights
+    precision: str = "fp32"
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+
+
+def from_dict(cls: type, values: Any, path: str = "") -> Any:
+    """Build the dataclass `cls` from a plain dictionary, strictly.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass whose fields are numbers, strings, dictionaries or dataclasses.
+    values : dict
+        Plain values. Whole floats are accepted for integers (``tokens=1e6``).
+    path : str
+        The dotted key under which `values` stands, for messages.
+
+    Raises
+    ------
+    ConfigError
+        On an unknown or missing key, or a value of the wrong type.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path or cls.__name__} = {values!r}: expected a group of keys")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(unknown_key(_join(path, key), fields))
+    hints = typing.get_type_hints(cls)
+    arguments = {}
+    for name, f in fields.items():
+        if name in values:
+            arguments[name] = _convert(hints[name], values[name], _join(path, name))
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"missing key '{_join(path, name)}'")
+    return cls(**arguments)
+
+
+def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
+    """The sentence for a key that does not exist, with the nearest ones that do."""
+    parent, _, key = path.rpartition(".")
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(key, allowed, n=1)
+    hint = f"; did you mean '{_join(parent, near[0])}'?" if near else "."
+    return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed)}"
+
+
+def one_of(path: str, value: str, allowed: typing.Iterable[str]) -> None:
+    """Raise `ConfigError` unless `value` is among `allowed`."""
+    allowed = list(allowed)
+    if value not in allowed:
+        raise ConfigError(f"{path} = {value!r} is not one of: {', '.join(allowed)}")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    if isinstance(hint, types.UnionType):
+        inner = [a for a in typing.get_args(hint) if a is not types.NoneType]
+        return None if value is None else _convert(inner[0], value, path)
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, path)
+    if typing.get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path} = {value!r}: expected a group of keys")
+        return dict(value)
+    if typing.get_origin(hint) is list:
+        if not isinstance(value, list):
+            raise ConfigError(f"{path} = {value!r}: expected a list")
+        inner = typing.get_args(hint)[0]
+        return [_convert(inner, v, f"{path}[{i}]") for i, v in enumerate(value)]
+    return _scalar(hint, value, path)
+
+
+def _scalar(hint: Any, value: Any, path: str) -> Any:
+    if hint is Any:
+        return value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int and number and float(value).is_integer():
+        return int(value)
+    if hint is float and number:
+        return float(value)
+    if hint in (bool, str) and isinstance(value, hint):
+        return value
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+    raise ConfigError(f"{path} = {value!r}: expected {names[hint]}")

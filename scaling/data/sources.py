@@ -1,0 +1,50 @@
+"""The token sources by name, and the stores made from them.
+
+A source is a frozen dataclass of options with a method ``corpus() -> Corpus``. To add one, write
+its file and name it in ``SOURCES``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scaling.config import DataConfig, from_dict, one_of
+from scaling.data.markov import MarkovSource
+from scaling.data.stdlib import StdlibSource
+from scaling.data.store import TokenStore, write_store
+from scaling.identity import digest
+
+SOURCES: dict[str, type] = {"stdlib": StdlibSource, "markov": MarkovSource}
+
+
+def source_of(config: DataConfig) -> Any:
+    """The source that a data configuration names, with its options checked.
+
+    Raises
+    ------
+    ConfigError
+        If the source or one of its options is unknown.
+    """
+    one_of("data.source", config.source, SOURCES)
+    return from_dict(SOURCES[config.source], config.options, "data.options")
+
+
+def open_store(config: DataConfig, outputs: Path) -> TokenStore:
+    """The store of a data configuration below `outputs`; made on first use."""
+    source = source_of(config)
+    options = asdict(source)
+    key = digest({"source": config.source, "options": options}, 8)
+    folder = outputs / "data" / f"{config.source}-{key}"
+    if not (folder / "manifest.json").exists():
+        write_store(folder, config.source, options, source.corpus())
+    return TokenStore(folder)
+
+
+def irreducible_loss(store: TokenStore, tokens: int, context: int) -> float | None:
+    """Loss of the perfect predictor on the validation windows, where the source knows it."""
+    source = SOURCES[store.manifest.source](**store.manifest.options)
+    if not hasattr(source, "window_entropy"):
+        return None
+    return source.window_entropy(store.validation_batch(tokens, context))

@@ -1,0 +1,129 @@
+"""Tokens on disk, memory-mapped, with a manifest that says what they are.
+
+A store is a folder ``<outputs>/data/<source>-<key>/`` with ``train.bin``, ``validation.bin`` and
+``manifest.json``. The validation part is cut by the source before anything else sees the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling.atomic import read_json, write_json
+from scaling.data.order import DataOrder
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a source makes.
+
+    Attributes
+    ----------
+    train, validation : ndarray
+        Tokens, one-dimensional, uint8 or uint16.
+    vocab : int
+        Size of the alphabet.
+    bytes_per_token : float
+        Bytes that one validation token stands for, on average: turns nats per token to bits per
+        byte, the loss that survives a change of tokenizer.
+    facts : dict
+        What else is known: numbers of files, or the exact entropy of a synthetic source.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    vocab: int
+    bytes_per_token: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds; `content_hash` is part of the identity of every run trained on it."""
+
+    source: str
+    options: dict[str, Any]
+    vocab: int
+    dtype: str
+    train_tokens: int
+    validation_tokens: int
+    bytes_per_token: float
+    content_hash: str
+    facts: dict[str, Any]
+
+
+class TokenStore:
+    """Read access to a store.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder that ``write_store`` made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = Manifest(**read_json(folder / "manifest.json"))
+        self.train = self._map("train.bin")
+        self.validation = self._map("validation.bin")
+
+    def _map(self, name: str) -> np.ndarray:
+        return np.memmap(self.folder / name, dtype=self.manifest.dtype, mode="r")
+
+    def training_batch(self, order: DataOrder, start: int, count: int, context: int) -> np.ndarray:
+        """Sequences ``start .. start + count - 1`` of an order: int64 (count, context + 1).
+
+        The last token of a window is the target of its last position and the first token of the
+        next window.
+        """
+        return gather(self.train, order.windows_at(start, count), context)
+
+    def validation_batch(self, tokens: int, context: int) -> np.ndarray:
+        """The fixed validation windows, in order: int64 (tokens // context, context + 1)."""
+        return gather(self.validation, np.arange(tokens // context), context)
+
+
+def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:
+    """Windows of `context` inputs and their targets: int64 (len(windows), context + 1)."""
+    places = windows[:, None] * context + np.arange(context + 1)
+    return tokens[places].astype(np.int64)
+
+
+def window_count(tokens: int, context: int) -> int:
+    """Windows that `tokens` tokens give; the last target needs one token more."""
+    return (tokens - 1) // context
+
+
+def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corpus) -> Manifest:
+    """Write a corpus as a store, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    aside.mkdir()
+    content = hashlib.sha256()
+    for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
+        content.update(f"{name} {tokens.dtype} {len(tokens)}\n".encode())
+        content.update(np.ascontiguousarray(tokens).data)
+        tokens.tofile(aside / f"{name}.bin")
+    manifest = Manifest(
+        source=source,
+        options=options,
+        vocab=corpus.vocab,
+        dtype=str(corpus.train.dtype),
+        train_tokens=len(corpus.train),
+        validation_tokens=len(corpus.validation),
+        bytes_per_token=corpus.bytes_per_token,
+        content_hash=content.hexdigest()[:16],
+        facts=corpus.facts,
+    )
+    write_json(aside / "manifest.json", asdict(manifest))
+    try:
+        aside.rename(folder)
+    except OSError:  # another process made the same store first
+        shutil.rmtree(aside)
+    return manifest

@@ -1,0 +1,31 @@
+"""run.json: all that a worker needs to train a run, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from scaling.data.sources import irreducible_loss
+from scaling.data.store import TokenStore
+from scaling.resolve import Run
+
+
+def describe(run: Run, store: TokenStore) -> dict[str, Any]:
+    """The content of run.json; nothing is composed or derived again inside a job."""
+    validation_tokens = run.config.data.validation_tokens
+    return {
+        "run_id": run.run_id,
+        "family_id": run.family_id,
+        "science": run.science,
+        "config": asdict(run.config),
+        "shape": asdict(run.shape),
+        "counts": run.counts,
+        "flops": run.flops,
+        "lr_peak": run.lr,
+        "steps": run.steps,
+        "tokens": run.tokens,
+        "tokens_per_step": run.tokens_per_step,
+        "unique_tokens": run.unique_tokens,
+        "bytes_per_token": store.manifest.bytes_per_token,
+        "irreducible_loss": irreducible_loss(store, validation_tokens, run.shape.context),
+    }

@@ -1,0 +1,219 @@
+"""The engine: k models of one shape trained as one stacked model, a chunk of steps at a time.
+
+A chunk is as many steps as fit before the next event (validation, checkpoint, end). Losses and
+gradient norms of a chunk stay on the device and come back in one copy. Whoever drives the engine
+injects the backward pass (Lightning's ``manual_backward`` under its strategies).
+
+``ENGINES`` names the implementations; all read each other's checkpoints. The whole-step CUDA
+graph joins it as another class with the methods of ``Engine``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from scaling.counts import Shape
+from scaling.model import Transformer, initial_weights
+from scaling.optimizer import AdamW, AdamWSettings
+
+State = dict[str, Tensor]
+Backward = Callable[[Tensor], None]
+# Members lie apart in one buffer, so the strides of stacked gradients differ from torch's own
+# choice; accumulating into them is right all the same.
+warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout")
+# Without a batching rule vmap calls the CPU's attention kernel once a member, as it should.
+warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
+EVALUATION_TOKENS = 4_096  # tokens of one forward pass of validation, all members together
+
+
+@dataclass(frozen=True)
+class Member:
+    """What distinguishes one member of a pack: numbers only."""
+
+    seed: int
+    optimizer: AdamWSettings
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """Losses and gradient norms of the steps of a chunk, float32 (steps, members)."""
+
+    loss: np.ndarray
+    grad_norm: np.ndarray
+
+
+class Engine(Protocol):
+    """What a trainer may ask of an engine."""
+
+    module: nn.Module
+    steps_done: int
+
+    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        """One update of all members; losses before it and gradient norms, both (k,)."""
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """A chunk of S updates; sequences carry their targets (T = context + 1)."""
+
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
+        """Mean loss of each member on fixed windows, float64 (k,)."""
+
+    def state(self, member: int) -> State:
+        """A member's parameters and moments by name, on the CPU."""
+
+    def load(self, member: int, state: State, steps_done: int) -> None:
+        """Take a member's state; all members must be loaded at the same step."""
+
+
+class EagerEngine:
+    """Plain eager steps, on the CPU or one device.
+
+    Parameters
+    ----------
+    shape : Shape
+        The shape that all members share.
+    members : sequence of Member
+        One or more; each starts from its own initial weights.
+    rope_base : float
+        Base of the rotary positions.
+    device : str
+        Where to compute.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        members: Sequence[Member],
+        rope_base: float = 10_000.0,
+        device: str = "cpu",
+    ) -> None:
+        self.members = len(members)
+        self.steps_done = 0
+        with torch.device("meta"):
+            self._names = {n: p.shape for n, p in Transformer(shape).named_parameters()}
+        self._model = Transformer(shape, rope_base).to(device).requires_grad_(False)
+        self.module = StackedParameters(self._names, self.members, device)
+        decayed = [torch.full((n.numel(),), float(is_decayed(name, n)))
+                   for name, n in self._names.items()]
+        self._optimizer = AdamW([m.optimizer for m in members], torch.cat(decayed).to(device))
+        for i, member in enumerate(members):
+            for name, weight in initial_weights(shape, member.seed).items():
+                self.module.views[name][i].copy_(weight)
+
+    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        """See ``Engine.step``."""
+        self.module.clear_gradient()
+        losses_k = self._losses(tokens_kBT)
+        # The sum's gradient is, for each member, that of its own loss: members never mix.
+        backward(losses_k.sum())
+        self.steps_done += 1
+        norms_k = self._optimizer.step(
+            self.module.weights, self.module.gradient, lr_k, self.steps_done
+        )
+        return losses_k.detach(), norms_k
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """See ``Engine.train``."""
+        device = self.module.weights.device
+        tokens = torch.from_numpy(tokens_SkBT).to(device)
+        lr = torch.from_numpy(lr_Sk).to(device)
+        results = torch.empty(2, len(tokens), self.members, device=device)
+        for s in range(len(tokens)):
+            results[0, s], results[1, s] = self.step(tokens[s], lr[s], backward)
+        loss, grad_norm = results.cpu().numpy()
+        return ChunkResult(loss, grad_norm)
+
+    @torch.no_grad()
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
+        """See ``Engine.evaluate``."""
+        total_k = np.zeros(self.members)
+        size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
+        for start in range(0, len(windows_WT), size):
+            part = torch.from_numpy(windows_WT[start : start + size]).to(self.module.weights.device)
+            losses_k = self._losses(part.expand(self.members, *part.shape))
+            total_k += losses_k.double().cpu().numpy() * len(part)
+        return total_k / len(windows_WT)
+
+    def state(self, member: int) -> State:
+        """See ``Engine.state``."""
+        parts = {"weight": self.module.weights, "first": self._optimizer.first,
+                 "second": self._optimizer.second}
+        return {
+            f"{part}/{name}": view[member].detach().cpu().clone()
+            for part, buffer in parts.items()
+            for name, view in split(buffer, self._names).items()
+        }
+
+    def load(self, member: int, state: State, steps_done: int) -> None:
+        """See ``Engine.load``."""
+        parts = {"weight": self.module.weights, "first": self._optimizer.first,
+                 "second": self._optimizer.second}
+        for part, buffer in parts.items():
+            for name, view in split(buffer, self._names).items():
+                view[member].copy_(state[f"{part}/{name}"])
+        self.steps_done = steps_done
+
+    def _losses(self, tokens_kBT: Tensor) -> Tensor:
+        """Mean loss of each member on its own tokens, (k,)."""
+        parameters = dict(self.module.named_stacked())
+        if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
+            alone = {name: p[0] for name, p in parameters.items()}
+            return self._loss(alone, tokens_kBT[0])[None]
+        return vmap(self._loss)(parameters, tokens_kBT)
+
+    def _loss(self, parameters: State, tokens_BT: Tensor) -> Tensor:
+        logits_BTV = functional_call(self._model, parameters, (tokens_BT[:, :-1],))
+        return F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
+
+
+class StackedParameters(nn.Module):
+    """All members' parameters as one buffer (k, P), and by name as parameters (k, ...).
+
+    The parameters are views of ``weights`` and their gradients views of ``gradient``: the
+    optimizer sees one tensor and autograd the ordinary ones.
+    """
+
+    def __init__(self, names: dict[str, torch.Size], members: int, device: str) -> None:
+        super().__init__()
+        size = sum(n.numel() for n in names.values())
+        self.weights = torch.zeros(members, size, device=device)
+        self.gradient = torch.zeros(members, size, device=device)
+        self.views = split(self.weights, names)
+        self._gradients = split(self.gradient, names)
+        self._stacked = {}
+        for name, view in self.views.items():
+            self._stacked[name] = nn.Parameter(view)
+            self.register_parameter(name.replace(".", "/"), self._stacked[name])
+
+    def clear_gradient(self) -> None:
+        """Zero the gradient and hand its views to the parameters (a driver may drop them)."""
+        self.gradient.zero_()
+        for name, parameter in self._stacked.items():
+            parameter.grad = self._gradients[name]
+
+    def named_stacked(self) -> dict[str, Tensor]:
+        """The parameters by the model's own names, each with the members in front."""
+        return self._stacked
+
+
+def split(buffer: Tensor, names: dict[str, torch.Size]) -> State:
+    """Views of a buffer (k, P) by parameter name, each (k, ...)."""
+    parts = buffer.split([n.numel() for n in names.values()], dim=1)
+    return {name: part.view(len(buffer), *size)
+            for (name, size), part in zip(names.items(), parts, strict=True)}
+
+
+def is_decayed(name: str, size: torch.Size) -> bool:
+    """Whether weight decay acts on a parameter: on matrices, not on embeddings or gains."""
+    return len(size) > 1 and not name.startswith("embedding")
+
+
+ENGINES: dict[str, type] = {"eager": EagerEngine}

@@ -1,0 +1,112 @@
+"""What makes two runs the same run, or the same training up to a step.
+
+``run_id`` is a hash of the *science*: the fully resolved values that make the numbers. Where a
+run happens, paths, devices and logging are not science and never reach this file.
+
+Science is a plain dictionary (``scaling.resolve`` builds it) with the keys ``model, data,
+optimizer, schedule, batch, steps, seed, precision, identity_version``; ``schedule`` is the list
+of the pieces over the whole history.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from scaling.schedule import Piece, prefix
+
+IDENTITY_VERSION = 1
+
+# Keys that joined the science after runs had been recorded, with the value that those runs had
+# without saying so: at this value a key is left out of the hash, and old runs keep their ids.
+# {"optimizer.nesterov": False} would say that runs without the key trained without it.
+HISTORIC: Mapping[str, Any] = {}
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; anything but plain finite values is an error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On a value that has no single spelling: a non-string key, NaN, an object.
+    """
+    _check_plain(value, "")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _check_plain(value: Any, path: str) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"key {key!r} under '{path}' is not a string")
+            _check_plain(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_plain(item, f"{path}[{i}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"'{path}' = {value}: only finite numbers can be part of an identity")
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        raise TypeError(f"'{path}' has the type {type(value).__name__}: only plain values can be "
+                        "part of an identity")
+
+
+def digest(value: Any, length: int = 10) -> str:
+    """The first `length` base-32 letters (5 bits each) of the SHA-256 of the canonical JSON."""
+    raw = hashlib.sha256(canonical_json(value).encode()).digest()
+    return base64.b32encode(raw).decode().lower()[:length]
+
+
+def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -> str:
+    """Short hash of a run's science: same id, same run."""
+    pieces = prefix(science_pieces(science), science["steps"])
+    return digest(_without_historic(dict(science) | {"schedule": pieces}, historic))
+
+
+def prefix_id(
+    science: Mapping[str, Any], step: int, historic: Mapping[str, Any] = HISTORIC
+) -> str:
+    """Short hash of a training up to `step`; runs of any length that agree so far share it."""
+    so_far = {
+        "family": family_id(science, historic),
+        "schedule": prefix(science_pieces(science), step),
+        "step": step,
+    }
+    return digest(so_far, 16)
+
+
+def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -> str:
+    """Short hash of the science without its schedule and length.
+
+    Runs of one family have the same initial weights and see the same tokens in the same order:
+    their losses are not independent, and the analysis resamples them together.
+    """
+    rest = {k: v for k, v in science.items() if k not in ("schedule", "steps")}
+    return digest(_without_historic(rest, historic), 16)
+
+
+def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
+    """The schedule of a science dictionary as pieces."""
+    return [Piece(**piece) for piece in science["schedule"]]
+
+
+def _without_historic(science: dict[str, Any], historic: Mapping[str, Any]) -> dict[str, Any]:
+    for path, value in historic.items():
+        *groups, key = path.split(".")
+        science = _drop(science, groups, key, value)
+    return science
+
+
+def _drop(node: dict[str, Any], groups: list[str], key: str, value: Any) -> dict[str, Any]:
+    """A copy of `node` without groups.key where it has `value`."""
+    if groups:
+        inner = node.get(groups[0])
+        if not isinstance(inner, dict):
+            return node
+        return node | {groups[0]: _drop(inner, groups[1:], key, value)}
+    same = key in node and node[key] == value and type(node[key]) is type(value)
+    return {k: v for k, v in node.items() if k != key} if same else node

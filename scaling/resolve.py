@@ -1,0 +1,240 @@
+"""From what a person wrote to one fully determined run.
+
+``resolve`` derives every value that was left open (width, heads, peak LR, steps), checks that the
+values make sense together and with the data, and returns the science dictionary that is the run's
+identity. Nothing is derived later than here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scaling.config import ConfigError, ModelConfig, RunConfig, one_of
+from scaling.counts import Shape, parameter_counts
+from scaling.data.store import Manifest, window_count
+from scaling.flops import flop_parts, flops_per_token
+from scaling.identity import IDENTITY_VERSION, family_id, run_id
+from scaling.rules import peak_lr
+from scaling.schedule import Piece, build_pieces
+
+PRECISIONS = ("fp32",)
+OPTIMIZERS = ("adamw",)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One determined run.
+
+    Attributes
+    ----------
+    run_id, family_id : str
+        Identity, and the identity without schedule and length.
+    science : dict
+        Plain values; what is hashed.
+    config : RunConfig
+        What the person wrote.
+    shape : Shape
+        Sizes of the model.
+    counts, flops : dict
+        Parameter counts by role, FLOPs a token by part.
+    pieces : list of Piece
+        The schedule.
+    lr : float
+        Peak LR.
+    steps, tokens : int
+        Updates, and D = steps * batch * context.
+    unique_tokens : int
+        Tokens of the pool that the run draws from.
+    """
+
+    run_id: str
+    family_id: str
+    science: dict[str, Any]
+    config: RunConfig
+    shape: Shape
+    counts: dict[str, int]
+    flops: dict[str, int]
+    pieces: list[Piece]
+    lr: float
+    steps: int
+    tokens: int
+    unique_tokens: int
+
+    @property
+    def C(self) -> float:
+        """Training FLOPs in the default convention."""
+        return flops_per_token(self.flops) * self.tokens
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens of one update."""
+        return self.config.batch * self.shape.context
+
+
+def resolve(config: RunConfig, manifest: Manifest) -> Run:
+    """Determine a run, or say what is wrong with it.
+
+    Raises
+    ------
+    ConfigError
+        On any value or combination that cannot be trained; names the key and what is allowed.
+    """
+    _check_numbers(config)
+    shape = model_shape(config.model, manifest.vocab)
+    counts = parameter_counts(shape)
+    tokens_per_step = config.batch * shape.context
+    steps = math.ceil(config.tokens / tokens_per_step)
+    tokens = steps * tokens_per_step
+    unique = _unique_tokens(config, shape, manifest, tokens)
+    lr = _peak_lr(config, counts, tokens)
+    pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
+    science = {
+        "identity_version": IDENTITY_VERSION,
+        "model": {"name": "transformer", **asdict(shape), "rope_base": config.model.rope_base},
+        "data": {
+            "source": config.data.source,
+            "content": manifest.content_hash,
+            "validation_tokens": config.data.validation_tokens,
+            "unique_tokens": unique,
+            "seed": config.data.seed,
+        },
+        "optimizer": {k: v for k, v in asdict(config.optimizer).items() if k != "lr"},
+        "schedule": [asdict(piece) for piece in pieces],
+        "batch": config.batch,
+        "steps": steps,
+        "seed": config.seed,
+        "precision": config.precision,
+    }
+    return Run(
+        run_id=run_id(science),
+        family_id=family_id(science),
+        science=science,
+        config=config,
+        shape=shape,
+        counts=counts,
+        flops=flop_parts(shape),
+        pieces=pieces,
+        lr=lr,
+        steps=steps,
+        tokens=tokens,
+        unique_tokens=unique,
+    )
+
+
+def model_shape(model: ModelConfig, vocab: int) -> Shape:
+    """Turn the dial: depth gives the width, width gives the heads.
+
+    Raises
+    ------
+    ConfigError
+        If width is not divisible by the heads, or a head has an odd width.
+    """
+    width = model.width if model.width is not None else model.aspect * model.depth
+    if model.heads is None and width % model.head_dim:
+        raise ConfigError(
+            f"model.width = {width} is not divisible by model.head_dim = {model.head_dim}; "
+            f"allowed are multiples of {model.head_dim}, or set model.heads"
+        )
+    heads = model.heads if model.heads is not None else width // model.head_dim
+    if heads < 1 or width % heads:
+        divisors = [h for h in range(1, width + 1) if width % h == 0 and width // h % 2 == 0]
+        raise ConfigError(
+            f"model.width = {width} is not divisible by model.heads = {heads}; "
+            f"allowed heads for this width: {', '.join(map(str, divisors))}"
+        )
+    if width // heads % 2:
+        raise ConfigError(
+            f"model.width = {width} with model.heads = {heads} gives heads of width "
+            f"{width // heads}; rotary positions need an even one"
+        )
+    return Shape(
+        depth=model.depth,
+        width=width,
+        heads=heads,
+        mlp_width=model.mlp_ratio * width,
+        context=model.context,
+        vocab=vocab,
+    )
+
+
+def _check_numbers(config: RunConfig) -> None:
+    one_of("precision", config.precision, PRECISIONS)
+    one_of("optimizer.name", config.optimizer.name, OPTIMIZERS)
+    at_least_one = {
+        "tokens": config.tokens,
+        "batch": config.batch,
+        "model.depth": config.model.depth,
+        "model.aspect": config.model.aspect,
+        "model.head_dim": config.model.head_dim,
+        "model.mlp_ratio": config.model.mlp_ratio,
+        "model.context": config.model.context,
+        "data.validation_tokens": config.data.validation_tokens,
+    }
+    if config.model.width is not None:
+        at_least_one["model.width"] = config.model.width
+    if config.data.unique_tokens is not None:
+        at_least_one["data.unique_tokens"] = config.data.unique_tokens
+    for key, value in at_least_one.items():
+        if value < 1:
+            raise ConfigError(f"{key} = {value}: allowed is 1 or more")
+    _check_optimizer(config)
+
+
+def _check_optimizer(config: RunConfig) -> None:
+    optimizer = config.optimizer
+    for key in ("beta1", "beta2"):
+        value = getattr(optimizer, key)
+        if not 0 <= value < 1:
+            raise ConfigError(f"optimizer.{key} = {value}: allowed is 0 up to, not including, 1")
+    if optimizer.weight_decay < 0:
+        raise ConfigError(f"optimizer.weight_decay = {optimizer.weight_decay}: allowed is >= 0")
+    for key in ("epsilon", "clip"):
+        value = getattr(optimizer, key)
+        if not (value > 0 and math.isfinite(value)):
+            raise ConfigError(f"optimizer.{key} = {value}: allowed is above 0 and finite")
+
+
+def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: int) -> int:
+    """Tokens of the pool, after checking that pool and validation are long enough."""
+    windows = window_count(manifest.train_tokens, shape.context)
+    pool = windows * shape.context
+    data = config.data
+    if data.unique_tokens is not None:
+        if data.unique_tokens > pool:
+            raise ConfigError(
+                f"data.unique_tokens = {data.unique_tokens}: the source {data.source!r} has "
+                f"{pool} training tokens"
+            )
+        pool = max(1, data.unique_tokens // shape.context) * shape.context
+    if tokens > data.max_epochs * pool:
+        raise ConfigError(
+            f"tokens = {config.tokens} is {tokens / pool:.2f} epochs of the {pool} tokens of "
+            f"{data.source!r}; data.max_epochs = {data.max_epochs:g} allows "
+            f"{int(data.max_epochs * pool)} tokens"
+        )
+    windows = window_count(manifest.validation_tokens, shape.context)
+    if data.validation_tokens > windows * shape.context:
+        raise ConfigError(
+            f"data.validation_tokens = {data.validation_tokens}: the source {data.source!r} has "
+            f"{windows * shape.context} validation tokens"
+        )
+    if data.validation_tokens < shape.context:
+        raise ConfigError(
+            f"data.validation_tokens = {data.validation_tokens} is less than one sequence of "
+            f"model.context = {shape.context} tokens"
+        )
+    return pool
+
+
+def _peak_lr(config: RunConfig, counts: dict[str, int], tokens: int) -> float:
+    lr = config.optimizer.lr
+    if lr is None:
+        if config.rule is None:
+            raise ConfigError("optimizer.lr is not set and there is no rule; set one of them")
+        lr = peak_lr(config.rule, counts, tokens)
+    if not (lr > 0 and math.isfinite(lr)):
+        raise ConfigError(f"optimizer.lr = {lr}: allowed is above 0 and finite")
+    # Powers differ in their last bits between machines; an identity must not.
+    return float(f"{lr:.10g}")

@@ -1,0 +1,158 @@
+"""The folder of one run: the truth about it, from which its state is derived.
+
+    <outputs>/runs/<run_id>/
+        run.json            what to train: science, config, shape; written once
+        attempts/0001.json  attempt 1 was claimed: by whom, when
+        attempts/0001.beat  its heartbeat: the file's time, and the progress as JSON
+        attempts/0001.end   how it ended, if it could say so: reason, traceback
+        record-0001.json    what it leaves for the analysis
+        curve-0001.csv.gz
+        DONE                names the one attempt whose record counts; written last
+
+Everything here is standard library and may be read by any process at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaling import machine
+from scaling.atomic import create_exclusive, read_json
+
+STATES = ("done", "diverged", "running", "failed", "interrupted", "blocked", "planned")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a run by one process.
+
+    Attributes
+    ----------
+    number : int
+        From 1; the fencing token.
+    owner : dict
+        ``host, boot, pid, process_start, started, lease_seconds``.
+    end : dict or None
+        ``reason`` ("done", "diverged", "interrupted", "failed", "lost"), ``error``, ``traceback``.
+    """
+
+    number: int
+    owner: dict[str, Any]
+    end: dict[str, Any] | None
+
+
+class RunFolder:
+    """Paths and derived state of one run.
+
+    Parameters
+    ----------
+    path : Path
+        ``<outputs>/runs/<run_id>``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_id = path.name
+        self.attempts = path / "attempts"
+        self.done_file = path / "DONE"
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that holds all runs, stores, checkpoints and studies."""
+        return self.path.parent.parent
+
+    def describe(self, run: dict[str, Any]) -> None:
+        """Write run.json, once; a second writer of the same run changes nothing."""
+        create_exclusive(self.path / "run.json", json.dumps(run, indent=1, allow_nan=False) + "\n")
+
+    def description(self) -> dict[str, Any]:
+        """Read run.json."""
+        return read_json(self.path / "run.json")
+
+    def done(self) -> dict[str, Any] | None:
+        """Content of DONE, or None: ``attempt, status, steps, files``."""
+        try:
+            return read_json(self.done_file)
+        except FileNotFoundError:
+            return None
+
+    def latest_attempt(self) -> Attempt | None:
+        """The attempt with the highest number, or None."""
+        numbers = [int(p.stem) for p in self.attempts.glob("[0-9]*.json")]
+        if not numbers:
+            return None
+        number = max(numbers)
+        owner = read_json(self.attempt_file(number, "json"))
+        try:
+            end = read_json(self.attempt_file(number, "end"))
+        except FileNotFoundError:
+            end = None
+        return Attempt(number, owner, end)
+
+    def attempt_file(self, number: int, suffix: str) -> Path:
+        """Path of one of an attempt's files."""
+        return self.attempts / f"{number:04d}.{suffix}"
+
+    def progress(self, number: int) -> dict[str, Any]:
+        """What the attempt last said of itself; for display only."""
+        try:
+            return read_json(self.attempt_file(number, "beat"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+
+    def is_alive(self, attempt: Attempt) -> bool:
+        """Whether an attempt still holds the run.
+
+        Dead if it said that it ended, if its process is gone from this host, or if its heart has
+        not beaten for longer than its lease.
+        """
+        owner = attempt.owner
+        if attempt.end is not None:
+            return False
+        if owner["host"] == machine.host():
+            if owner["boot"] != machine.boot():
+                return False
+            if machine.process_start(owner["pid"]) != owner["process_start"]:
+                return False
+        try:
+            beat = self.attempt_file(attempt.number, "beat").stat().st_mtime
+        except FileNotFoundError:
+            beat = owner["started"]
+        return time.time() - beat < owner["lease_seconds"]
+
+    def state(self) -> str:
+        """One of ``STATES`` except "blocked", which only a plan can know."""
+        done = self.done()
+        if done is not None:
+            return done["status"]
+        attempt = self.latest_attempt()
+        if attempt is None:
+            return "planned"
+        if self.is_alive(attempt):
+            return "running"
+        failed = attempt.end is not None and attempt.end["reason"] == "failed"
+        return "failed" if failed else "interrupted"
+
+    def record(self) -> dict[str, Any]:
+        """The record that DONE names.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the run is not done.
+        """
+        return read_json(self.path / read_json(self.done_file)["record"])
+
+    def curve_file(self) -> Path:
+        """Path of the curve that DONE names."""
+        return self.path / read_json(self.done_file)["curve"]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,129 @@
+"""Lightning drives: it owns device, strategy and callbacks; the engine owns the step.
+
+The LightningModule uses manual optimization and hands the engine one chunk of steps as one
+training step. Lightning's own checkpoints, loggers, progress bar and step counter are off: they would
+cost as much as a step of a small model, and its resume restores neither our data position nor the
+branch's schedule.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from scaling.claim import Claim, ClaimLost
+from scaling.config import ExecutionConfig
+from scaling.training import Training
+
+for _name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+# We return no optimizer on purpose, and chunks need no worker processes.
+warnings.filterwarnings("ignore", message=".*configure_optimizers. returned .None.")
+warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning's own
+warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+
+
+class ChunkModule(lightning.LightningModule):
+    """Hands chunks to the engine; the backward pass goes through Lightning's strategy."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.training_run = training
+        self.parameters_of_members = training.engine.module
+
+    def training_step(self, tick: int, index: int) -> dict[str, Any]:
+        chunk = self.training_run.next_chunk()
+        start = time.perf_counter()
+        result = self.training_run.engine.train(chunk.tokens, chunk.lr, self.manual_backward)
+        return {"result": result, "seconds": time.perf_counter() - start}
+
+    def configure_optimizers(self) -> None:
+        """The engine has its own."""
+        return None
+
+
+class Absorb(lightning.Callback):
+    """Gives each trained chunk to the training, and stops Lightning when nothing is left."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: dict[str, Any], tick: int, index: int
+    ) -> None:
+        self.training.absorb(outputs["result"], outputs["seconds"])
+        trainer.should_stop = self.training.over
+
+
+def train(
+    claims: Sequence[Claim],
+    pins: dict[str, Sequence[int]],
+    execution: ExecutionConfig,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> str:
+    """Train claimed runs to their end, or until asked to stop.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        One, or several that share shape, batch, length and start (a pack).
+    pins : dict
+        run_id -> steps whose checkpoints other runs wait for.
+    execution : ExecutionConfig
+        Device, threads, engine, how often to save.
+    should_stop : callable
+        Asked between chunks (about a second).
+
+    Returns
+    -------
+    str
+        "done", "interrupted", "failed" (the run folder says why) or "lost" (another process has
+        taken the run over).
+    """
+    torch.set_num_threads(execution.threads)
+    try:
+        training = Training(claims, pins, execution, should_stop)
+    except BaseException as error:
+        for claim in claims:
+            claim.release("failed", error)
+        return _outcome(error)
+    try:
+        _fit(training)
+        return training.close()
+    except BaseException as error:
+        training.abandon("lost" if isinstance(error, ClaimLost) else "failed", error)
+        return _outcome(error)
+
+
+def _outcome(error: BaseException) -> str:
+    """What to tell the caller; anything that is not an ordinary exception goes on upwards."""
+    if not isinstance(error, Exception):
+        raise error
+    return "lost" if isinstance(error, ClaimLost) else "failed"
+
+
+def _fit(training: Training) -> None:
+    if training.over:
+        return
+    trainer = lightning.Trainer(
+        accelerator="cpu" if training.execution.device == "cpu" else "gpu",
+        devices=1,
+        max_epochs=1,
+        barebones=True,  # no logger, checkpoint, progress bar or summary of its own
+        callbacks=[Absorb(training)],
+        # A run is one process of its own, also where SLURM variables say otherwise.
+        plugins=[LightningEnvironment()],
+    )
+    # Lightning fetches ahead, but the next chunk depends on what the last one did: its "loader"
+    # only ticks, and the training gives the chunk.
+    trainer.fit(ChunkModule(training), train_dataloaders=itertools.repeat(0))

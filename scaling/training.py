@@ -1,0 +1,350 @@
+"""One pack of claimed runs from its start to its end: chunks in, records out.
+
+This file knows runs, checkpoints, events and records; the engine knows tensors; Lightning
+(``scaling.trainer``) drives. A pack of one is an ordinary run.
+
+    training = Training(claims, pins, execution)
+    while not training.over:
+        chunk = training.next_chunk()                # up to the next event
+        training.absorb(engine.train(chunk...), s)   # curve, validation, checkpoint, progress
+    training.close()                                 # records and DONE, or the reason why not
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling import machine
+from scaling.checkpoint import (
+    Checkpoint,
+    candidates,
+    checkpoint_path,
+    furthest_checkpoint,
+    save_checkpoint,
+)
+from scaling.claim import Claim
+from scaling.config import DataConfig, ExecutionConfig, from_dict
+from scaling.counts import Shape
+from scaling.data.order import DataOrder
+from scaling.data.sources import open_store
+from scaling.data.store import TokenStore, window_count
+from scaling.engine import ENGINES, ChunkResult, Engine, Member
+from scaling.events import validation_steps
+from scaling.fingerprint import code_fingerprint
+from scaling.identity import prefix_id, science_pieces
+from scaling.optimizer import AdamWSettings
+from scaling.record import Curve, build_record, curve_text, write_curve
+from scaling.atomic import write_json
+from scaling.schedule import branch_points, lr_array
+
+CHUNK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens (steps, members, batch, context + 1) and rates (steps, members) of some updates."""
+
+    tokens: np.ndarray
+    lr: np.ndarray
+
+
+class MemberRun:
+    """One run of a pack: its description, its schedule and its curve so far."""
+
+    def __init__(self, claim: Claim, pins: Sequence[int]) -> None:
+        self.claim = claim
+        self.run: dict[str, Any] = claim.folder.description()
+        self.science: dict[str, Any] = self.run["science"]
+        self.steps: int = self.science["steps"]
+        pieces = science_pieces(self.science)
+        self.lr = lr_array(pieces)
+        self.validation = validation_steps(pieces)
+        # Branch points and the end are kept, so that later runs may start from them.
+        self.pins = sorted({*pins, *branch_points(pieces), self.steps})
+        self.curve = Curve.empty()
+        self.finished = False
+
+    @property
+    def outputs(self) -> Path:
+        return self.claim.folder.outputs
+
+    def furthest(self) -> Checkpoint | None:
+        """Where this run can start."""
+        return furthest_checkpoint(self.outputs, self.science, self.validation)
+
+    def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
+        """Append a chunk to the curve."""
+        self.curve = Curve(
+            np.concatenate([self.curve.loss, loss]),
+            np.concatenate([self.curve.grad_norm, grad_norm]),
+            self.curve.validation,
+        )
+
+    def diverged_at(self) -> int | None:
+        """Number of updates before the first loss that is not finite, or None."""
+        bad = np.flatnonzero(~np.isfinite(self.curve.loss))
+        return int(bad[0]) if len(bad) else None
+
+
+class Training:
+    """Trains the runs of `claims`, which share shape, batch, length and start.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        Held claims.
+    pins : dict
+        run_id -> steps whose checkpoints other runs wait for.
+    execution : ExecutionConfig
+        Device, threads, how often to save.
+    should_stop : callable
+        Asked between chunks; True saves and ends the attempt as interrupted.
+    """
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        pins: dict[str, Sequence[int]],
+        execution: ExecutionConfig,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
+        self.execution = execution
+        self.should_stop = should_stop
+        self.stopped = False
+        self.store = _open_store(self.members[0])
+        self.engine: Engine = _build_engine(self.members, execution)
+        self.steps = self.members[0].steps
+        self.start = self._resume()
+        self._orders = [_order(m, self.store) for m in self.members]
+        self._windows = self.store.validation_batch(
+            self.members[0].science["data"]["validation_tokens"], self.context
+        )
+        self._chunk_steps = 1
+        self._last_save = time.monotonic()
+        self._seconds = 0.0  # in the engine's steps, this attempt
+        if self.start in self.members[0].validation:
+            self._validate()  # a checkpoint of another run's may lack it
+
+    @property
+    def context(self) -> int:
+        return self.members[0].science["model"]["context"]
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.engine.steps_done
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.step >= self.steps or self.stopped
+
+    def next_chunk(self) -> Chunk:
+        """The next steps, up to the next event or for about a second."""
+        steps = min(self._next_event() - self.step, self._chunk_steps)
+        batch = self.members[0].science["batch"]
+        tokens = [
+            self.store.training_batch(order, self.step * batch, steps * batch, self.context)
+            for order in self._orders
+        ]
+        shape = (steps, batch, self.context + 1)
+        lr = [m.lr[self.step : self.step + steps] for m in self.members]
+        return Chunk(np.stack([t.reshape(shape) for t in tokens], 1), np.stack(lr, 1))
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""
+        for i, member in enumerate(self.members):
+            if not member.finished:
+                member.extend(result.loss[:, i], result.grad_norm[:, i])
+        self._seconds += seconds
+        per_step = max(seconds / len(result.loss), 1e-6)
+        self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
+        for member in self._running():
+            member.claim.check()
+            if member.diverged_at() is not None:
+                self._finish(member, "diverged")
+        self._validate()
+        self._save_if_due()
+        self._report()
+        self.stopped = self.should_stop() or not self._running()
+
+    def close(self) -> str:
+        """Finish or release every run that is still held; "done" or "interrupted"."""
+        if self.step < self.steps:
+            self._save_latest()
+            for member in self._running():
+                member.claim.release("interrupted")
+            return "interrupted"
+        for member in self._running():
+            self._finish(member, "done")
+        return "done"
+
+    def abandon(self, reason: str, error: BaseException | None) -> None:
+        """Release every run that is still held, saying why."""
+        for member in self._running():
+            member.claim.release(reason, error)
+
+    # ------------------------------------------------------------------ parts of a chunk
+
+    def _running(self) -> list[MemberRun]:
+        return [m for m in self.members if not m.finished]
+
+    def _next_event(self) -> int:
+        events = {s for m in self._running() for s in (*m.validation, *m.pins) if s > self.step}
+        return min(events)
+
+    def _validate(self) -> None:
+        due = [(i, m) for i, m in enumerate(self.members)
+               if not m.finished and self.step in m.validation
+               and self.step not in m.curve.validation]
+        if due:
+            losses = self.engine.evaluate(self._windows)
+            for i, member in due:
+                member.curve.validation[self.step] = float(losses[i])
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _resume(self) -> int:
+        found = [m.furthest() for m in self.members]
+        starts = {0 if c is None else c.step for c in found}
+        if len(starts) > 1:
+            raise ValueError(f"members of a pack must start together, not at {sorted(starts)}")
+        for i, (member, checkpoint) in enumerate(zip(self.members, found, strict=True)):
+            if checkpoint is not None:
+                self.engine.load(i, checkpoint.state, checkpoint.step)
+                member.curve = checkpoint.curve
+        return starts.pop()
+
+    def _save_if_due(self) -> None:
+        for i, member in enumerate(self.members):
+            if not member.finished and self.step in member.pins:
+                self._save(i, member, owner="")
+        if time.monotonic() - self._last_save >= self.execution.checkpoint_seconds:
+            self._save_latest()
+
+    def _save_latest(self) -> None:
+        for i, member in enumerate(self.members):
+            if not member.finished and self.step > self.start:
+                path = self._save(i, member, owner=member.run["run_id"])
+                _remove_latest(member, keep=path)
+        self._last_save = time.monotonic()
+
+    def _save(self, i: int, member: MemberRun, owner: str) -> Path:
+        path = checkpoint_path(member.outputs, member.science, self.step, owner)
+        if not path.exists():
+            checkpoint = Checkpoint(
+                self.step, prefix_id(member.science, self.step), self.engine.state(i), member.curve
+            )
+            save_checkpoint(path, checkpoint)
+        return path
+
+    # ------------------------------------------------------------------ the end
+
+    def _finish(self, member: MemberRun, status: str) -> None:
+        """Write curve, record and DONE of one member."""
+        if status == "diverged":
+            end = member.diverged_at()
+            member.curve = Curve(
+                member.curve.loss[:end], member.curve.grad_norm[:end], member.curve.validation
+            )
+        number = member.claim.number
+        files = {"record": f"record-{number:04d}.json", "curve": f"curve-{number:04d}.csv.gz"}
+        folder = member.claim.folder.path
+        text = curve_text(
+            member.curve, member.lr, member.run["tokens_per_step"], member.run["bytes_per_token"]
+        )
+        write_curve(folder / files["curve"], text)
+        record = build_record(member.run, member.curve, status=status, **self._facts(number))
+        write_json(folder / files["record"], record)
+        member.finished = True
+        if member.claim.finish(status, len(member.curve.loss), files):
+            _remove_latest(member, keep=None)
+
+    def _facts(self, attempt: int) -> dict[str, Any]:
+        """What this attempt adds to a record: nothing that the curve depends on."""
+        trained = (self.step - self.start) * len(self.members)
+        return {
+            "attempt": attempt,
+            "started_at_step": self.start,
+            "throughput": {
+                "seconds": self._seconds,
+                "steps": self.step - self.start,
+                "tokens_per_second": trained * self.members[0].run["tokens_per_step"]
+                / self._seconds if self._seconds else None,
+                "members": len(self.members),
+            },
+            "machine": {
+                "host": machine.host(),
+                "processor": machine.processor(),
+                "device": self.execution.device,
+                "threads": self.execution.threads,
+                "engine": self.execution.engine,
+                "peak_memory_bytes": machine.peak_memory_bytes(),
+            },
+            "versions": machine.versions(),
+            "code": {"commit": machine.code_commit(), "fingerprint": code_fingerprint()},
+        }
+
+    def _report(self) -> None:
+        rate = (self.step - self.start) * self.members[0].run["tokens_per_step"]
+        for member in self._running():
+            member.claim.report({
+                "step": self.step,
+                "steps": self.steps,
+                "loss": float(member.curve.loss[-1]),
+                "tokens_per_second": rate / self._seconds if self._seconds else 0.0,
+            })
+
+
+def _open_store(member: MemberRun) -> TokenStore:
+    config = from_dict(DataConfig, member.run["config"]["data"], "data")
+    store = open_store(config, member.outputs)
+    wanted = member.science["data"]["content"]
+    if store.manifest.content_hash != wanted:
+        raise ValueError(
+            f"run {member.run['run_id']} was planned on data {wanted}, but {store.folder} holds "
+            f"{store.manifest.content_hash}: the source has changed; plan again"
+        )
+    return store
+
+
+def _order(member: MemberRun, store: TokenStore) -> DataOrder:
+    data, context = member.science["data"], member.science["model"]["context"]
+    return DataOrder(
+        windows=window_count(store.manifest.train_tokens, context),
+        seed=data["seed"],
+        unique=data["unique_tokens"] // context,
+    )
+
+
+def _build_engine(members: Sequence[MemberRun], execution: ExecutionConfig) -> Engine:
+    settings = [
+        Member(
+            seed=m.science["seed"],
+            optimizer=AdamWSettings(
+                **{k: v for k, v in m.science["optimizer"].items() if k != "name"}
+            ),
+        )
+        for m in members
+    ]
+    model = members[0].science["model"]
+    return ENGINES[execution.engine](
+        shape=Shape(**members[0].run["shape"]),
+        members=settings,
+        rope_base=model["rope_base"],
+        device=execution.device,
+    )
+
+
+def _remove_latest(member: MemberRun, keep: Path | None) -> None:
+    """Remove a run's own replaced checkpoints; pinned ones have no owner and stay."""
+    for _, path in candidates(member.outputs, member.science):
+        if path != keep and path.name.endswith(f".{member.run['run_id']}.pt"):
+            path.unlink(missing_ok=True)
