@@ -1,12 +1,7 @@
-"""Checkpoints, addressed by what they are a checkpoint of: a prefix of a training.
+"""What a checkpoint holds: ``{part/name: tensor}`` for weights and moments, the step, the curve.
 
-    <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.pt            pinned: a branch point or end
-    <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.<run_id>.pt   a run's latest, replaced
-
-Any run may start from any checkpoint whose prefix is its own; resuming after a kill, branching a
-cooldown off a trunk and extending a finished run are the same look-up. A checkpoint holds
-``{part/name: tensor}`` for weights and moments, the step, and the curve so far; no scheduler and
-no random state, since both are functions of the step.
+No scheduler and no random state: both are functions of the step. Where checkpoints lie and which
+one a run may start from is in ``scaling.prefixes``.
 """
 
 from __future__ import annotations
@@ -21,7 +16,7 @@ import torch
 from torch import Tensor
 
 from scaling.atomic import save_atomic
-from scaling.identity import family_id, prefix_id
+from scaling.prefixes import candidates
 from scaling.record import Curve
 
 FORMAT = 1
@@ -36,13 +31,6 @@ class Checkpoint:
     prefix_id: str
     state: dict[str, Tensor]
     curve: Curve
-
-
-def checkpoint_path(outputs: Path, science: dict[str, Any], step: int, owner: str = "") -> Path:
-    """Where the checkpoint of a science at a step belongs; pinned unless it has an owner."""
-    name = f"{step:08d}-{prefix_id(science, step)}"
-    name += f".{owner}.pt" if owner else ".pt"
-    return outputs / "checkpoints" / family_id(science) / name
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -68,16 +56,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content["loss"].numpy(), content["grad_norm"].numpy(), dict(content["validation"])
     )
     return Checkpoint(content["step"], content["prefix_id"], content["state"], curve)
-
-
-def candidates(outputs: Path, science: dict[str, Any]) -> list[tuple[int, Path]]:
-    """Checkpoints on the way of a run, the furthest first: (step, path)."""
-    found = []
-    for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*.pt"):
-        step, _, prefix = path.name.split(".")[0].partition("-")
-        if int(step) <= science["steps"] and prefix_id(science, int(step)) == prefix:
-            found.append((int(step), path))
-    return sorted(found, reverse=True)
 
 
 def furthest_checkpoint(

@@ -42,7 +42,7 @@ class DataConfig:
     validation_tokens: int = 65_536
     unique_tokens: int | None = None  # None: the whole training part
     max_epochs: float = 1.0
-    seed: int = 0  # of the order
+    seed: int | None = None  # of the order; None: the run's seed
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
             "content": manifest.content_hash,
             "validation_tokens": config.data.validation_tokens,
             "unique_tokens": unique,
-            "seed": config.data.seed,
+            "seed": config.seed if config.data.seed is None else config.data.seed,
         },
         "optimizer": {k: v for k, v in asdict(config.optimizer).items() if k != "lr"},
         "schedule": [asdict(piece) for piece in pieces],

@@ -136,6 +136,19 @@ def prefix(pieces: Sequence[Piece], step: int) -> list[dict]:
     return described
 
 
+def shared_steps(one: Sequence[Piece], other: Sequence[Piece]) -> int:
+    """How many first updates two schedules have in common (same pieces so far)."""
+    ends = {0}
+    for pieces in (one, other):
+        step = 0
+        for piece in pieces:
+            step += piece.steps
+            ends.add(step)
+    limit = min(sum(p.steps for p in one), sum(p.steps for p in other))
+    # Two schedules part at the end of a piece of one of them.
+    return max(s for s in ends if s <= limit and prefix(one, s) == prefix(other, s))
+
+
 def branch_points(pieces: Sequence[Piece]) -> list[int]:
     """Steps at which a constant stretch ends: where other runs may branch off."""
     points, step = [], 0

@@ -21,13 +21,8 @@ from typing import Any
 import numpy as np
 
 from scaling import machine
-from scaling.checkpoint import (
-    Checkpoint,
-    candidates,
-    checkpoint_path,
-    furthest_checkpoint,
-    save_checkpoint,
-)
+from scaling.atomic import write_json
+from scaling.checkpoint import Checkpoint, furthest_checkpoint, save_checkpoint
 from scaling.claim import Claim
 from scaling.config import DataConfig, ExecutionConfig, from_dict
 from scaling.counts import Shape
@@ -39,8 +34,8 @@ from scaling.events import validation_steps
 from scaling.fingerprint import code_fingerprint
 from scaling.identity import prefix_id, science_pieces
 from scaling.optimizer import AdamWSettings
+from scaling.prefixes import candidates, checkpoint_path
 from scaling.record import Curve, build_record, curve_text, write_curve
-from scaling.atomic import write_json
 from scaling.schedule import branch_points, lr_array
 
 CHUNK_SECONDS = 1.0

@@ -1,0 +1,101 @@
+"""Hydra, in one place: config groups and overrides in, a plain dictionary out.
+
+Composing happens once, here, in the process of the person who asked; a job never composes. The
+user's own ``conf/`` in the current folder joins the shipped one by Hydra's search path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from scaling.config import ConfigError, unknown_key
+
+SHIPPED = Path(__file__).parent.parent / "conf"
+# Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
+NOT_SCIENCE = ("outputs", "execution", "launch")
+RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
+
+
+def compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose ``conf/config.yaml`` with overrides (``model.width=64 schedule=cosine``).
+
+    Raises
+    ------
+    ConfigError
+        On an unknown key, group or option, a broken override, or a resolver (environment, time,
+        hydra) where the science stands.
+    """
+    own = Path.cwd() / "conf"
+    if own.is_dir() and own.resolve() != SHIPPED.resolve():
+        overrides = [f"hydra.searchpath=[file://{own}]", *overrides]
+    with initialize_config_dir(str(SHIPPED), version_base="1.3"):
+        try:
+            config = hydra_compose("config", list(overrides))
+        except HydraException as error:
+            raise ConfigError(_explain(error)) from error
+    _refuse_resolvers(config)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _explain(error: HydraException) -> str:
+    """One sentence or two from Hydra's many."""
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: expected key=value"
+    if isinstance(error, MissingConfigException):
+        message = str(error).partition("Config search path")[0].partition("Could not find ")[2]
+        return "could not find " + " ".join(message.split())
+    if isinstance(error, ConfigCompositionException):
+        key = getattr(error.__cause__, "full_key", None)
+        if key:
+            return unknown_key(key, _keys_beside(key))
+    return str(error).splitlines()[0]
+
+
+def _keys_beside(key: str) -> list[str]:
+    """The keys that the shipped configuration has where `key` was looked for."""
+    node: Any = hydra_compose("config")
+    for part in key.split(".")[:-1]:
+        node = node.get(part, {}) if isinstance(node, DictConfig) else {}
+    return [str(k) for k in node]
+
+
+def _refuse_resolvers(config: DictConfig) -> None:
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    for key, value in plain.items():
+        if key not in NOT_SCIENCE:
+            _refuse_in(str(key), value)
+
+
+def _refuse_in(path: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_in(f"{path}.{key}", item)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_in(f"{path}[{i}]", item)
+    elif isinstance(value, str) and (found := RESOLVER.search(value)):
+        raise ConfigError(
+            f"{path} = {value!r} calls the resolver '{found[1]}': what makes a run's numbers must "
+            f"not depend on the environment or the time; resolvers are allowed in "
+            f"{', '.join(NOT_SCIENCE)} only, plain references such as ${{seed}} everywhere"
+        )

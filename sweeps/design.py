@@ -1,0 +1,113 @@
+"""Whether the points of a study can answer its question, checked before they are bought.
+
+Each check gives a sentence or nothing. N here is n_matmul.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from scaling.resolve import Run
+
+MIN_SIZES = 5
+MIN_RATIOS = 3
+MAX_CORRELATION = 0.9
+# What may differ between the rungs of one ladder; anything else is another recipe.
+LADDER_KEYS = {
+    "model": {"depth", "width", "heads", "mlp_width"},
+    "data": {"seed"},
+    "": {"schedule", "steps", "seed"},
+}
+
+
+def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
+    """What is wrong or confounded in the runs that laws are fitted to.
+
+    Parameters
+    ----------
+    runs : sequence of (Run, roles)
+        All runs of a study with their roles.
+    """
+    fitted = [run for run, roles in runs if "fit" in roles]
+    if not fitted:
+        return []
+    checks = (
+        _sizes(fitted), _ratios(fitted), _separation(fitted), _recipe(fitted), _seeds(fitted),
+        _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
+    )
+    return [sentence for sentence in checks if sentence]
+
+
+def _n(run: Run) -> int:
+    return run.counts["n_matmul"]
+
+
+def _sizes(fitted: list[Run]) -> str | None:
+    sizes = {_n(run) for run in fitted}
+    if len(sizes) >= MIN_SIZES:
+        return None
+    return (f"{len(sizes)} fitted sizes: an exponent of N and an irreducible loss need at least "
+            f"{MIN_SIZES}")
+
+
+def _ratios(fitted: list[Run]) -> str | None:
+    ratios = defaultdict(set)
+    for run in fitted:
+        ratios[_n(run)].add(run.tokens)
+    few = sorted(n for n, tokens in ratios.items() if len(tokens) < MIN_RATIOS)
+    if not few:
+        return None
+    return (f"fewer than {MIN_RATIOS} ratios D/N at N = {', '.join(f'{n:,}' for n in few)}: "
+            "the effects of N and D do not separate there")
+
+
+def _separation(fitted: list[Run]) -> str | None:
+    n = np.log([_n(run) for run in fitted])
+    d = np.log([run.tokens for run in fitted])
+    if n.std() == 0 or d.std() == 0:
+        constant = "N" if n.std() == 0 else "D"
+        return f"all fitted runs have the same {constant}: its effect cannot be fitted"
+    correlation = float(np.corrcoef(n, d)[0, 1])
+    if abs(correlation) <= MAX_CORRELATION:
+        return None
+    return (f"log N and log D have correlation {correlation:.2f} over the fitted runs: N and D are "
+            "confounded; vary D/N at each N")
+
+
+def _recipe(fitted: list[Run]) -> str | None:
+    differing = set()
+    first = fitted[0].science
+    for run in fitted[1:]:
+        for key, value in run.science.items():
+            group = LADDER_KEYS.get(key)
+            if group is not None:
+                differing |= {f"{key}.{k}" for k in value
+                              if k not in group and value[k] != first[key].get(k)}
+            elif key not in LADDER_KEYS[""] and value != first[key]:
+                differing.add(key)
+    head_dims = {run.shape.head_dim for run in fitted}
+    if len(head_dims) > 1:
+        differing.add("model.head_dim")
+    if len({run.config.schedule.kind for run in fitted}) > 1:
+        differing.add("schedule.kind")
+    if not differing:
+        return None
+    return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"
+
+
+def _seeds(fitted: list[Run]) -> str | None:
+    repeats: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for run in fitted:
+        repeats[_n(run), run.tokens].add(run.config.seed)
+    if any(len(seeds) > 1 for seeds in repeats.values()):
+        return None
+    return "no seed is repeated: the noise floor of the fit is unknown"
+
+
+def _held_out(fitted: list[Run], held_out: list[Run]) -> str | None:
+    if any(run.C > max(f.C for f in fitted) for run in held_out):
+        return None
+    return "no run beyond the fitted ones is held out: the extrapolation is not tested"

@@ -1,0 +1,264 @@
+"""Which runs a study needs, what they share and what they cost, before anything is spent.
+
+``make_plan`` resolves every wanted run, drops repeats, finds what is done already, lets runs with
+a common prefix train it once, and stores the plain result. Nothing is composed again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from scaling.atomic import read_json, write_json
+from scaling.config import ConfigError, ExecutionConfig, from_dict
+from scaling.data.sources import open_store
+from scaling.data.store import TokenStore
+from scaling.describe import describe
+from scaling.fingerprint import code_fingerprint
+from scaling.prefixes import candidates
+from scaling.resolve import Run, resolve
+from scaling.run_folder import RunFolder
+from scaling.schedule import shared_steps
+from sweeps.design import check_design
+from sweeps.study import StudyConfig, Wanted, read_study
+
+# A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
+WORTH_SHARING = 0.1
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a plan.
+
+    Attributes
+    ----------
+    run : Run
+        Resolved.
+    blocks, roles : tuple of str
+        The study's blocks that asked for it, and what for.
+    needs : tuple or None
+        (run_id, step): the checkpoint of another run of the plan from which it starts.
+    pins : tuple of int
+        Steps whose checkpoints other runs of the plan start from.
+    start : int
+        Step from which there is work left: of a checkpoint on disk, or of `needs`.
+    state : str
+        Its state when the plan was made.
+    seconds : float
+        Predicted time of the work left; NaN before ``sweeps.cost`` has measured.
+    """
+
+    run: Run
+    blocks: tuple[str, ...]
+    roles: tuple[str, ...]
+    needs: tuple[str, int] | None
+    pins: tuple[int, ...]
+    start: int
+    state: str
+    seconds: float = float("nan")
+
+    @property
+    def new_steps(self) -> int:
+        """Steps that have to be trained for it."""
+        return 0 if self.state in ("done", "diverged") else self.run.steps - self.start
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study's runs in the order in which they are best started, and the checks of its design."""
+
+    study: StudyConfig
+    outputs: Path
+    execution: ExecutionConfig
+    runs: list[PlannedRun]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's own files lie."""
+        return study_folder(self.outputs, self.study.name)
+
+    def run_folder(self, planned: PlannedRun) -> RunFolder:
+        """The folder of one of the runs."""
+        return RunFolder(self.outputs / "runs" / planned.run.run_id)
+
+
+def study_folder(outputs: Path, name: str) -> Path:
+    """Where the files of a study lie."""
+    return outputs / "studies" / name
+
+
+def make_plan(composed: Mapping[str, Any]) -> Plan:
+    """Plan the study of a composed configuration.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake in any run; nothing has been trained by then.
+    """
+    study, wanted = read_study(composed)
+    outputs = Path(composed["outputs"]).absolute()
+    execution = from_dict(ExecutionConfig, composed["execution"], "execution")
+    stores: dict[str, TokenStore] = {}
+    merged: dict[str, PlannedRun] = {}
+    for one in wanted:
+        run = _resolve(one, outputs, stores)
+        known = merged.get(run.run_id)
+        if known is None:
+            merged[run.run_id] = PlannedRun(run, (one.block,), (one.role,), None, (), 0, "planned")
+        else:
+            merged[run.run_id] = replace(
+                known,
+                blocks=_union(known.blocks, one.block),
+                roles=_union(known.roles, one.role),
+            )
+    runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
+    warnings = check_design([(p.run, p.roles) for p in runs])
+    warnings += _other_code(runs, outputs) + _changed_default(study.name, runs, outputs)
+    return Plan(study, outputs, execution, runs, warnings)
+
+
+def _resolve(one: Wanted, outputs: Path, stores: dict[str, TokenStore]) -> Run:
+    key = repr((one.config.data.source, sorted(one.config.data.options.items())))
+    if key not in stores:
+        stores[key] = open_store(one.config.data, outputs)
+    try:
+        return resolve(one.config, stores[key].manifest)
+    except ConfigError as error:
+        raise ConfigError(f"study block '{one.block}': {error}") from error
+
+
+def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return names if name in names else (*names, name)
+
+
+def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
+    folder = RunFolder(outputs / "runs" / planned.run.run_id)
+    found = candidates(outputs, planned.run.science)
+    return replace(planned, state=folder.state(), start=found[0][0] if found else 0)
+
+
+def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
+    """Let every run start from the longest stretch that an earlier, longer run trains anyway.
+
+    Returns
+    -------
+    list of PlannedRun
+        Longest first, so that trunks come before their branches.
+    """
+    ordered = sorted(runs, key=lambda p: (-p.run.C, -p.run.steps, p.run.run_id))
+    pins: dict[str, set[int]] = {p.run.run_id: set() for p in ordered}
+    shared: list[PlannedRun] = []
+    for planned in ordered:
+        owner, step = _best_prefix(planned, shared)
+        if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
+            pins[owner.run.run_id].add(step)
+            planned = replace(planned, needs=(owner.run.run_id, step), start=step)
+        shared.append(planned)
+    return [replace(p, pins=tuple(sorted(pins[p.run.run_id]))) for p in shared]
+
+
+def _best_prefix(
+    planned: PlannedRun, earlier: list[PlannedRun]
+) -> tuple[PlannedRun | None, int]:
+    """The unfinished earlier run that shares the most steps, and how many."""
+    best, steps = None, 0
+    for other in earlier:
+        if other.run.family_id == planned.run.family_id and other.new_steps > 0:
+            common = shared_steps(planned.run.pieces, other.run.pieces)
+            if common > steps and common > other.start:
+                best, steps = other, common
+    return best, steps
+
+
+def _other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
+    """A sentence if finished runs were trained by code that makes other numbers."""
+    now = code_fingerprint()
+    other = [
+        p.run.run_id
+        for p in runs
+        if p.state in ("done", "diverged")
+        and RunFolder(outputs / "runs" / p.run.run_id).record()["code"]["fingerprint"] != now
+    ]
+    if not other:
+        return []
+    return [
+        f"{len(other)} finished runs were trained by other code (fingerprint differs from {now}): "
+        f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}. A fit refuses to mix them with "
+        "new ones unless told to"
+    ]
+
+
+def _changed_default(name: str, runs: list[PlannedRun], outputs: Path) -> list[str]:
+    """A sentence if runs that this study had planned before now have other identities."""
+    path = study_folder(outputs, name) / "plan.json"
+    if not path.exists():
+        return []
+    before = read_json(path)["runs"]
+    here = {p.run.run_id for p in runs}
+    gone = [r["run_id"] for r in before if r["run_id"] not in here]
+    if not gone:
+        return []
+    differences = _differences(RunFolder(outputs / "runs" / gone[0]), runs)
+    return [
+        f"{len(gone)} of the {len(before)} runs that this study had before are no longer in it; "
+        f"their records are kept.{differences}"
+    ]
+
+
+def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
+    """Which science keys differ between a former run and the nearest one of the plan."""
+    try:
+        old = flatten(folder.description()["science"])
+    except FileNotFoundError:
+        return ""
+    nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))
+    changed = [
+        f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)
+    ]
+    return f" Nearest now, for {folder.run_id}: {'; '.join(changed[:6])}"
+
+
+def _unequal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [key for key in sorted(one | other) if one.get(key) != other.get(key)]
+
+
+def flatten(node: Any, path: str = "") -> dict[str, Any]:
+    """Nested plain values as one dictionary with dotted keys."""
+    if isinstance(node, dict):
+        items = [(f"{path}.{k}" if path else k, v) for k, v in node.items()]
+    elif isinstance(node, list):
+        items = [(f"{path}[{i}]", v) for i, v in enumerate(node)]
+    else:
+        return {path: node}
+    return {key: leaf for p, v in items for key, leaf in flatten(v, p).items()}
+
+
+def save_plan(plan: Plan) -> None:
+    """Store the plan: what workers read, and what the analysis reads roles from."""
+    stores: dict[str, TokenStore] = {}
+    for planned in plan.runs:
+        data = planned.run.config.data
+        store = stores.setdefault(repr(data.options), open_store(data, plan.outputs))
+        plan.run_folder(planned).describe(describe(planned.run, store))
+    write_json(plan.folder / "plan.json", {
+        "plan_version": PLAN_VERSION,
+        "study": asdict(plan.study),
+        "execution": asdict(plan.execution),
+        "warnings": plan.warnings,
+        "runs": [
+            {
+                "run_id": p.run.run_id,
+                "roles": list(p.roles),
+                "blocks": list(p.blocks),
+                "needs": list(p.needs) if p.needs else None,
+                "pins": list(p.pins),
+                "start": p.start,
+                "seconds": p.seconds if p.seconds == p.seconds else None,
+            }
+            for p in plan.runs
+        ],
+    })

@@ -1,0 +1,140 @@
+"""The state of a study, derived from its run folders each time it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scaling.atomic import read_json
+from scaling.config import ConfigError, ExecutionConfig, from_dict
+from scaling.prefixes import candidates
+from scaling.run_folder import RunFolder
+from sweeps.plan import study_folder
+
+WAITING = ("planned", "interrupted")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run of a stored plan."""
+
+    folder: RunFolder
+    roles: tuple[str, ...]
+    needs: tuple[str, int] | None
+    pins: tuple[int, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """What ``sweeps.plan.save_plan`` wrote."""
+
+    study: dict[str, Any]
+    execution: ExecutionConfig
+    runs: list[StoredRun]
+
+
+def read_plan(outputs: Path, name: str) -> StoredPlan:
+    """Read the plan of a study.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    path = study_folder(outputs, name) / "plan.json"
+    if not path.exists():
+        known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
+        raise ConfigError(
+            f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}"
+        )
+    stored = read_json(path)
+    runs = [
+        StoredRun(
+            folder=RunFolder(outputs / "runs" / r["run_id"]),
+            roles=tuple(r["roles"]),
+            needs=tuple(r["needs"]) if r["needs"] else None,
+            pins=tuple(r["pins"]),
+            seconds=r["seconds"],
+        )
+        for r in stored["runs"]
+    ]
+    return StoredPlan(stored["study"], from_dict(ExecutionConfig, stored["execution"]), runs)
+
+
+def states(runs: Iterable[StoredRun]) -> dict[str, str]:
+    """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come."""
+    runs = list(runs)
+    found = {r.folder.run_id: r.folder.state() for r in runs}
+    for run in runs:
+        if found[run.folder.run_id] in WAITING and _is_blocked(run, found):
+            found[run.folder.run_id] = "blocked"
+    return found
+
+
+def _is_blocked(run: StoredRun, found: dict[str, str]) -> bool:
+    """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
+    if run.needs is None or found[run.needs[0]] not in (*WAITING, "running", "blocked"):
+        return False
+    science = run.folder.description()["science"]
+    furthest = candidates(run.folder.outputs, science)
+    return not furthest or furthest[0][0] < run.needs[1]
+
+
+def status(outputs: Path, name: str) -> pd.DataFrame:
+    """One row a run of a study, in the order of its plan.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``run_id, role, N, D, lr, schedule, seed, state, step, steps, loss,
+        tokens_per_second, attempt, predicted_seconds, seconds, note``; `loss` is the final
+        validation loss of finished runs and the latest training loss of others.
+    """
+    plan = read_plan(outputs, name)
+    current = states(plan.runs)
+    return pd.DataFrame([_row(run, current[run.folder.run_id]) for run in plan.runs])
+
+
+def _row(run: StoredRun, state: str) -> dict[str, Any]:
+    described = run.folder.description()
+    attempt = run.folder.latest_attempt()
+    row = {
+        "run_id": run.folder.run_id,
+        "role": ",".join(run.roles),
+        "N": described["counts"]["n_matmul"],
+        "D": described["tokens"],
+        "lr": described["lr_peak"],
+        "schedule": described["config"]["schedule"]["kind"],
+        "seed": described["science"]["seed"],
+        "state": state,
+        "step": 0,
+        "steps": described["steps"],
+        "loss": float("nan"),
+        "tokens_per_second": float("nan"),
+        "attempt": attempt.number if attempt else 0,
+        "predicted_seconds": run.seconds,
+        "seconds": float("nan"),
+        "note": "",
+    }
+    if state in ("done", "diverged"):
+        record = run.folder.record()
+        final = record["final"]["validation_loss"]
+        row |= {
+            "step": record["steps"],
+            "loss": final if final is not None else float("nan"),
+            "tokens_per_second": record["throughput"]["tokens_per_second"],
+            "seconds": record["throughput"]["seconds"],
+        }
+    elif attempt is not None:
+        progress = run.folder.progress(attempt.number)
+        row |= {k: progress[k] for k in ("step", "loss", "tokens_per_second") if k in progress}
+        if attempt.end is not None:
+            row["note"] = attempt.end.get("error", "")
+    if state == "blocked" and run.needs is not None:
+        row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
+    return row

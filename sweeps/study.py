@@ -1,0 +1,138 @@
+"""A study as a person writes it: named blocks of runs, and the question they answer.
+
+A block names a generator and its axes. The grid generator takes the product of nested axes:
+
+>>> axes({"model": {"width": [16, 32]}, "tokens": [1, 2]})
+{'model.width': [16, 32], 'tokens': [1, 2]}
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scaling.config import ConfigError, RunConfig, from_dict, one_of, unknown_key
+
+ROLES = ("fit", "held_out", "curve")
+RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """Some runs of a study and what the analysis does with them.
+
+    `role` is "fit" (the laws are fitted to it), "held_out" (predicted and compared) or "curve"
+    (whole curves under several schedules).
+    """
+
+    role: str
+    grid: dict[str, Any]
+    generator: str = "grid"
+
+
+@dataclass(frozen=True)
+class AnswerConfig:
+    """What the analysis is asked for."""
+
+    law: str = "chinchilla"
+    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
+    curve_law: str = "lr_annealing"
+    curve_held_out: str | None = None  # the schedule kind that is predicted
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A named list of runs with the question they answer."""
+
+    name: str
+    question: str
+    blocks: dict[str, Any]
+    answer: AnswerConfig = field(default_factory=AnswerConfig)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run that a study asks for, before it is resolved."""
+
+    block: str
+    role: str
+    config: RunConfig
+
+
+def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
+    """Expand a composed configuration into the runs that its study asks for.
+
+    Raises
+    ------
+    ConfigError
+        If there is no study, it has no runs, or an axis names a key that does not exist.
+    """
+    if not composed.get("study"):
+        raise ConfigError("no study is named; say study=quickstart, or another of conf/study")
+    study = from_dict(StudyConfig, composed["study"], "study")
+    base = {key: composed[key] for key in RUN_KEYS if key in composed}
+    wanted = []
+    for name, values in study.blocks.items():
+        path = f"study.blocks.{name}"
+        block = from_dict(BlockConfig, values, path)
+        one_of(f"{path}.role", block.role, ROLES)
+        one_of(f"{path}.generator", block.generator, GENERATORS)
+        for point in GENERATORS[block.generator](block, path):
+            config = from_dict(RunConfig, with_values(base, point, f"{path}.grid"))
+            wanted.append(Wanted(name, block.role, config))
+    if not wanted:
+        raise ConfigError(
+            f"study {study.name!r} has no runs: study.blocks is {study.blocks!r}; give it at least "
+            "one block whose axes all have values"
+        )
+    return study, wanted
+
+
+def grid(block: BlockConfig, path: str) -> Iterator[dict[str, Any]]:
+    """Every combination of the values of the axes."""
+    flat = axes(block.grid)
+    for key, values in flat.items():
+        if not values:
+            raise ConfigError(f"{path}.grid.{key} has no values: the study would have no runs")
+    for combination in itertools.product(*flat.values()):
+        yield dict(zip(flat, combination, strict=True))
+
+
+GENERATORS: Mapping[str, Callable[[BlockConfig, str], Iterator[dict[str, Any]]]] = {"grid": grid}
+
+
+def axes(nested: Mapping[str, Any], path: str = "") -> dict[str, list[Any]]:
+    """Flatten nested axes to dotted keys; a single value is an axis of one."""
+    flat: dict[str, list[Any]] = {}
+    for key, value in nested.items():
+        dotted = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            flat |= axes(value, dotted)
+        else:
+            flat[dotted] = list(value) if isinstance(value, list) else [value]
+    return flat
+
+
+def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A copy of `base` with dotted keys set; the keys must exist.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown.
+    """
+    config = copy.deepcopy(dict(base))
+    for dotted, value in point.items():
+        *groups, key = dotted.split(".")
+        node, so_far = config, path
+        for group in groups:
+            if not isinstance(node.get(group), dict):
+                raise ConfigError(unknown_key(f"{so_far}.{group}", node))
+            node, so_far = node[group], f"{so_far}.{group}"
+        if key not in node:
+            raise ConfigError(unknown_key(f"{so_far}.{key}", node))
+        node[key] = value
+    return config
