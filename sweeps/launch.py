@@ -18,7 +18,8 @@ from pathlib import Path
 from scaling import machine
 from scaling.config import ConfigError, one_of
 from sweeps.state import StoredPlan, read_plan
-from sweeps.worker import StopFlag, work
+from sweeps.stop import StopFlag
+from sweeps.worker import work
 
 BACKENDS = ("inline", "local")
 WATCH_SECONDS = 0.5
@@ -77,7 +78,6 @@ def launch(
     check_launch(config)
     plan = read_plan(outputs, study)
     stop = StopFlag()
-    previous = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
     stop.install()
     try:
         if config.backend == "inline":
@@ -85,8 +85,7 @@ def launch(
         else:
             _Pool(outputs, study, plan, config).run(stop, on_tick)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        stop.uninstall()
     return not stop.raised
 
 

@@ -10,8 +10,6 @@ it torch and Lightning, once. As a process:
 from __future__ import annotations
 
 import importlib
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from typing import Any
 from scaling.claim import Claim
 from scaling.prefixes import candidates
 from sweeps.state import WAITING, StoredPlan, StoredRun, read_plan, states
+from sweeps.stop import StopFlag
 
 TRAINER = "scaling.trainer:train"
 POLL_SECONDS = 0.2
@@ -109,27 +108,6 @@ def _pack_kind(run: StoredRun) -> Any:
     start = found[0][0] if found else 0
     data = {k: v for k, v in science["data"].items() if k != "seed"}
     return (science["model"], data, science["batch"], science["steps"], science["precision"], start)
-
-
-class StopFlag:
-    """Becomes true on SIGTERM or SIGINT, or when the process that started us is gone."""
-
-    def __init__(self) -> None:
-        self.raised = False
-        self.parent = os.getppid()
-
-    def install(self) -> None:
-        """Take over the signals; a second SIGINT interrupts at once."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._raise)
-
-    def _raise(self, number: int, frame: object) -> None:
-        if self.raised and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.raised = True
-
-    def __call__(self) -> bool:
-        return self.raised or os.getppid() != self.parent
 
 
 def main(arguments: list[str]) -> None:

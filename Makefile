@@ -1,0 +1,29 @@
+# Two commands do everything: `make study` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?= quickstart
+OUTPUTS ?= outputs
+
+.PHONY: study test environment clean
+
+study: environment  ## plan, train, fit and report the quickstart study (resumes, repeats nothing)
+	$(BIN)/scaling launch study=$(STUDY) outputs=$(OUTPUTS)
+	$(BIN)/scaling report study=$(STUDY) outputs=$(OUTPUTS) to=report.html
+
+test: environment  ## the default tests
+	$(BIN)/python -m pytest
+
+environment: $(VENV)/.installed
+
+# constraints.txt pins every version; TORCH may name another build (see the README).
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Python 3.11 to 3.13 is needed; say make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[test]'
+	touch $@
+
+clean:  ## remove the environment; outputs stay
+	rm -rf $(VENV)

@@ -1,0 +1,46 @@
+"""``key=value`` arguments of the verbs that compose no run, in the spelling of Hydra's overrides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from scaling.config import ConfigError, from_dict
+
+T = TypeVar("T")
+
+
+def read_options(cls: type[T], arguments: Sequence[str]) -> T:
+    """Build the dataclass `cls` from ``a=1 b.c=x``.
+
+    Raises
+    ------
+    ConfigError
+        On an argument without "=", an unknown key or a value of the wrong type.
+    """
+    nested: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"cannot read {argument!r}: expected key=value")
+        *groups, last = key.split(".")
+        node = nested
+        for group in groups:
+            node = node.setdefault(group, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"{argument!r}: '{group}' was given a value before")
+        node[last] = _value(text)
+    return from_dict(cls, nested)
+
+
+def _value(text: str) -> Any:
+    """A JSON value where it is one (numbers, true, null, lists), else the text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    try:
+        return float(text)  # 1e15, inf
+    except ValueError:
+        return text

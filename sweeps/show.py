@@ -1,0 +1,166 @@
+"""Plans, states and progress on a terminal; plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.state import status
+
+if TYPE_CHECKING:
+    from sweeps.plan import Plan
+
+STATE_STYLES = {
+    "done": "green", "diverged": "magenta", "running": "cyan", "failed": "red",
+    "interrupted": "yellow", "blocked": "dim", "planned": "",
+}
+
+
+def table(frame: pd.DataFrame, title: str = "") -> Table:
+    """A data frame as a table: numbers to the right, as they are written in it."""
+    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for name in frame:
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        drawn.add_column(str(name), justify="right" if numeric else "left", no_wrap=True)
+    for row in frame.itertuples(index=False):
+        drawn.add_row(*(_styled(str(cell)) for cell in row))
+    return drawn
+
+
+def _styled(cell: str) -> Text:
+    return Text(cell, style=STATE_STYLES.get(cell, ""))
+
+
+def plan_frame(plan: Plan) -> pd.DataFrame:
+    """The plan as people read it: one row a run, longest first."""
+    return pd.DataFrame(
+        {
+            "run": p.run.run_id,
+            "role": ",".join(p.roles),
+            "width": p.run.shape.width,
+            "N": f"{p.run.counts['n_matmul']:,}",
+            "D": f"{p.run.tokens:,}",
+            "D/N": f"{p.run.tokens / p.run.counts['n_matmul']:.1f}",
+            "C": f"{p.run.C:.2e}",
+            "LR": f"{p.run.lr:.4g}",
+            "schedule": p.run.config.schedule.kind,
+            "seed": p.run.config.seed,
+            "state": p.state,
+            "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
+            "starts from": _start(p.needs, p.start, p.new_steps),
+            "seconds": "" if p.new_steps == 0 else f"{p.seconds:.1f}",
+        }
+        for p in plan.runs
+    )
+
+
+def _start(needs: tuple[str, int] | None, start: int, new_steps: int) -> str:
+    if new_steps == 0:
+        return ""
+    if needs is not None:
+        return f"{needs[0]} at {needs[1]}"
+    return f"checkpoint at {start}" if start else ""
+
+
+def duration(seconds: float) -> str:
+    """"1 h 05 min", "3 min 20 s" or "12 s"."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def status_frame(outputs: Path, study: str) -> pd.DataFrame:
+    """The state of a study as people read it."""
+    found = status(outputs, study)
+    return pd.DataFrame({
+        "run": found["run_id"],
+        "role": found["role"],
+        "N": [f"{n:,}" for n in found["N"]],
+        "D": [f"{d:,}" for d in found["D"]],
+        "schedule": found["schedule"],
+        "seed": found["seed"],
+        "state": found["state"],
+        "step": [f"{a:,}/{b:,}" for a, b in zip(found["step"], found["steps"], strict=True)],
+        "loss": [_blank(v, ".4f") for v in found["loss"]],
+        "tok/s": [_blank(v, ",.0f") for v in found["tokens_per_second"]],
+        "attempt": found["attempt"],
+        "seconds": [_blank(v, ".1f") for v in found["seconds"]],
+        "planned": [_blank(v, ".1f") for v in found["predicted_seconds"]],
+        "note": found["note"],
+    })
+
+
+def _blank(value: float, form: str) -> str:
+    return "" if pd.isna(value) else format(value, form)
+
+
+def counts(states: pd.Series) -> str:
+    """"done 12  running 2  planned 9"."""
+    found = states.value_counts()
+    return "  ".join(f"{state} {found[state]}" for state in STATE_STYLES if state in found)
+
+
+class Watch:
+    """Shows a study's progress while it runs: live on a terminal, a line a change elsewhere."""
+
+    def __init__(self, console: Console, outputs: Path, study: str) -> None:
+        self.console = console
+        self.outputs, self.study = outputs, study
+        self.began = time.monotonic()
+        self._before: dict[str, str] = {}
+        self._live = Live(console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Watch:
+        if self.console.is_terminal:
+            self._live.start()
+        self.tick()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def tick(self) -> None:
+        """Look at the study and show what has changed."""
+        found = status(self.outputs, self.study)
+        for row in found.to_dict("records"):
+            before = self._before.get(row["run_id"])
+            if before is not None and before != row["state"]:
+                self._say(row, found)
+            self._before[row["run_id"]] = row["state"]
+        if self.console.is_terminal:
+            self._live.update(self._picture(found))
+
+    def _say(self, row: dict[str, object], found: pd.DataFrame) -> None:
+        """A line for a run that has come to an end or was interrupted."""
+        if row["state"] in ("running", "blocked", "planned"):
+            return
+        finished = found["state"].isin(["done", "diverged"]).sum()
+        loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
+        self.console.print(
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {row['state']:<11}"
+            f"N {row['N']:>9,}  D {row['D']:>11,}  {row['schedule']:<8} seed {row['seed']}  "
+            f"{loss}after {duration(time.monotonic() - self.began)}"
+            + (f"  {row['note']}" if row["note"] else ""),
+            highlight=False,
+        )
+
+    def _picture(self, found: pd.DataFrame) -> Group:
+        done = found["step"].clip(upper=found["steps"]).sum()
+        running = found[found["state"] == "running"]
+        rows = status_frame(self.outputs, self.study)
+        rows = rows[rows["run"].isin(running["run_id"])]
+        return Group(
+            Text(f"{self.study}: {counts(found['state'])}   "
+                 f"{duration(time.monotonic() - self.began)}"),
+            ProgressBar(total=float(found["steps"].sum()), completed=float(done), width=60),
+            table(rows[["run", "N", "D", "schedule", "step", "loss", "tok/s"]]),
+        )
