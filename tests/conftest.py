@@ -1,0 +1,91 @@
+"""Tiny runs on a tiny language, shared by all tests. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaling.config import DataConfig, RunConfig, from_dict
+from scaling.data.sources import open_store
+from scaling.data.store import TokenStore
+from scaling.describe import describe
+from scaling.resolve import Run, resolve
+from scaling.run_folder import RunFolder
+
+# One step is 4 sequences of 16 tokens: 64 tokens. The pool holds 312 steps.
+TINY = {
+    "model": {"depth": 1, "width": 16, "heads": 2, "context": 16},
+    "data": {
+        "source": "markov",
+        "options": {"vocab": 8, "successors": 4, "tokens": 20_001, "validation_tokens": 1_025},
+        "validation_tokens": 512,
+    },
+    "optimizer": {"lr": 0.01},
+    "schedule": {"kind": "wsd", "warmup_tokens": 256, "cooldown_fraction": 0.25},
+    "tokens": 64 * 40,
+    "batch": 4,
+    "execution": {"checkpoint_seconds": 1000.0},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_values() -> Callable[..., dict[str, Any]]:
+    """Plain values of a tiny run; dotted keys replace: ``tiny_values({"schedule.kind": "cosine"})``."""
+
+    def values(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+        changed = _copy(TINY)
+        for path, value in (changes or {}).items():
+            *groups, key = path.split(".")
+            node = changed
+            for group in groups:
+                node = node.setdefault(group, {})
+            node[key] = value
+        return changed
+
+    return values
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_values) -> Callable[..., RunConfig]:
+    """The `RunConfig` of a tiny run with some dotted keys replaced."""
+    return lambda changes=None: from_dict(RunConfig, tiny_values(changes))
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory) -> TokenStore:
+    """The store of the tiny language, made once."""
+    return open_store(from_dict(DataConfig, TINY["data"]), tmp_path_factory.mktemp("language"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config, tiny_store) -> Callable[..., Run]:
+    """A tiny run, resolved."""
+    return lambda changes=None: resolve(tiny_config(changes), tiny_store.manifest)
+
+
+@pytest.fixture
+def outputs(tmp_path, tiny_store) -> Path:
+    """An outputs folder that holds the tiny language and no runs."""
+    shutil.copytree(tiny_store.folder.parent, tmp_path / "outputs" / "data")
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make_run(outputs, tiny_run, tiny_store) -> Callable[..., RunFolder]:
+    """A planned tiny run: its folder, with run.json."""
+
+    def make(changes: dict[str, Any] | None = None, below: Path = outputs) -> RunFolder:
+        run = tiny_run(changes)
+        folder = RunFolder(below / "runs" / run.run_id)
+        folder.describe(describe(run, tiny_store))
+        return folder
+
+    return make
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,49 @@
+"""Training in the tests: one thread, and processes that start fast."""
+
+from __future__ import annotations
+
+import gzip
+import multiprocessing
+from collections.abc import Callable, Sequence
+from multiprocessing.context import BaseContext
+
+import pytest
+import torch
+
+from scaling.claim import Claim
+from scaling.config import ExecutionConfig, from_dict
+from scaling.run_folder import RunFolder
+from scaling.trainer import train
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def processes() -> BaseContext:
+    """Real processes, forked off a clean one that has imported the trainer once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["scaling.trainer"])
+    return context
+
+
+@pytest.fixture(scope="session")
+def train_run() -> Callable[..., str]:
+    """Claim and train runs as a worker does: one, or several as a pack; gives the outcome."""
+
+    def run(*folders: RunFolder, should_stop=lambda: False, pins: Sequence[int] = ()) -> str:
+        config = folders[0].description()["config"]["execution"]
+        execution = from_dict(ExecutionConfig, config, "execution")
+        claims = [Claim.acquire(folder, execution.lease_seconds) for folder in folders]
+        assert None not in claims
+        return train(claims, {f.run_id: pins for f in folders}, execution, should_stop)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def curve_of() -> Callable[[RunFolder], str]:
+    """The text of a finished run's curve: equal texts are equal bits."""
+    return lambda folder: gzip.decompress(folder.curve_file().read_bytes()).decode()

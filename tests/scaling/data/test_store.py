@@ -1,0 +1,100 @@
+"""A store is whole or absent, says what it holds, and gives windows that overlap by one token."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from scaling.data.order import DataOrder
+from scaling.data.store import Corpus, TokenStore, gather, window_count, write_store
+
+CORPUS = Corpus(
+    train=np.arange(100, dtype=np.uint8),
+    validation=np.arange(100, 141, dtype=np.uint8),
+    vocab=256,
+    bytes_per_token=1.5,
+    facts={"files": 3},
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    write_store(tmp_path / "store", "some", {"a": 1}, CORPUS)
+    return TokenStore(tmp_path / "store")
+
+
+def test_the_last_token_of_a_window_is_the_first_of_the_next():
+    windows = gather(np.arange(100), np.arange(5), context=8)
+    assert windows.shape == (5, 9) and windows.dtype == np.int64
+    assert windows[:-1, -1].tolist() == windows[1:, 0].tolist() == [8, 16, 24, 32]
+
+
+@pytest.mark.parametrize(("tokens", "windows"), [(8, 0), (9, 1), (16, 1), (17, 2), (100, 12)])
+def test_the_last_target_needs_one_token_more(tokens, windows):
+    assert window_count(tokens, 8) == windows
+    assert gather(np.arange(tokens), np.arange(windows), 8).size == windows * 9  # all exist
+
+
+def test_a_training_epoch_sees_every_target_once(store):
+    order = DataOrder(window_count(100, 8), seed=3)
+    batch = store.training_batch(order, 0, 12, context=8)
+    assert sorted(batch[:, 1:].ravel()) == list(range(1, 97))
+    assert np.array_equal(batch[:, 1:], batch[:, :-1] + 1)  # targets follow their inputs
+
+
+def test_a_batch_is_a_slice_of_the_order(store):
+    order = DataOrder(12, seed=3)
+    whole = store.training_batch(order, 0, 20, context=8)
+    assert np.array_equal(store.training_batch(order, 5, 4, context=8), whole[5:9])
+
+
+def test_validation_windows_are_fixed_and_in_order(store):
+    assert store.validation_batch(20, context=10)[:, 0].tolist() == [100, 110]
+    assert store.validation_batch(40, context=10)[-1, -1] == 140
+
+
+def test_the_manifest_says_what_the_store_holds(store):
+    manifest = store.manifest
+    assert (manifest.train_tokens, manifest.validation_tokens) == (100, 41)
+    assert (manifest.source, manifest.options, manifest.vocab) == ("some", {"a": 1}, 256)
+    assert (manifest.bytes_per_token, manifest.facts) == (1.5, {"files": 3})
+    assert np.array_equal(store.train, CORPUS.train)
+    assert np.array_equal(store.validation, CORPUS.validation)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_one_changed_token_changes_the_content_hash(tmp_path, part):
+    tokens = getattr(CORPUS, part).copy()
+    tokens[17] ^= 1
+    changed = dataclasses.replace(CORPUS, **{part: tokens})
+    assert content(tmp_path / "a", changed) != content(tmp_path / "b", CORPUS)
+
+
+def test_moving_a_token_from_one_part_to_the_other_changes_the_content_hash(tmp_path):
+    both = np.concatenate([CORPUS.train, CORPUS.validation])
+    moved = dataclasses.replace(CORPUS, train=both[:99], validation=both[99:])
+    assert content(tmp_path / "a", moved) != content(tmp_path / "b", CORPUS)
+
+
+def test_two_byte_tokens_come_back(tmp_path):
+    tokens = np.arange(60_000, 60_100, dtype=np.uint16)
+    wide = dataclasses.replace(CORPUS, train=tokens, validation=tokens[:50])
+    write_store(tmp_path / "store", "some", {}, wide)
+    store = TokenStore(tmp_path / "store")
+    assert store.validation_batch(8, context=4).tolist() == [
+        [60_000, 60_001, 60_002, 60_003, 60_004],
+        [60_004, 60_005, 60_006, 60_007, 60_008],
+    ]
+
+
+def test_the_second_of_two_writers_leaves_the_first_ones_store(tmp_path):
+    folder = tmp_path / "store"
+    write_store(folder, "first", {}, CORPUS)
+    write_store(folder, "second", {}, CORPUS)
+    assert TokenStore(folder).manifest.source == "first"
+    assert np.array_equal(TokenStore(folder).train, CORPUS.train)
+    assert [p.name for p in tmp_path.iterdir()] == ["store"]  # nothing is left aside
+
+
+def content(folder, corpus):
+    return write_store(folder, "some", {}, corpus).content_hash
