@@ -14,11 +14,11 @@ _HOME = {
     "register": "analysis.laws",
     "fit": "analysis.fitter",
     "Result": "analysis.result",
-    "read_fit": "analysis.result",
+    "read_fit": "analysis.store",
     "profile_likelihood": "analysis.profile",
     "hold_out": "analysis.holdout",
     "allocate": "analysis.allocation",
-    "scores": "analysis.scores",
+    "scores": "analysis.accuracy",
     "seed_noise": "analysis.noise",
 }
 

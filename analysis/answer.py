@@ -1,0 +1,247 @@
+"""A study's answer: the law, its intervals, what it predicted, and the split of the budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs import load, load_curves, study_plan
+
+if TYPE_CHECKING:
+    from analysis.allocation import Allocation
+    from analysis.result import Result
+
+# The analysis here counts C as 6 N D with N = n_matmul: the "matmul" convention, in which the
+# allocation has a closed form and budgets mean the same for measured and planned models.
+FLOPS = "matmul"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything a report says about a study.
+
+    Attributes
+    ----------
+    study, question : str
+    outputs : Path
+    runs : DataFrame
+        From ``analysis.load``, all roles.
+    law : Result
+        Fitted to the runs with the role "fit".
+    held_out : DataFrame
+        One row a held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
+        over measured, minus one) and ``covered``.
+    allocation : Allocation or None
+        N*, D* for the study's budgets; None if it names none.
+    curves : DataFrame
+        Curves of the runs with the role "curve", `loss` where validation was measured.
+    curve_law : Result or None
+        Fitted to the schedules that were not held out.
+    curve_check : DataFrame
+        One row a held-out curve: ``run, schedule, points, r2, mae, final, predicted, error``.
+    unfinished : dict
+        State -> number of runs of the plan that left no record.
+    machines : DataFrame
+        Where the runs happened, with versions.
+    """
+
+    study: str
+    question: str
+    outputs: Path
+    runs: pd.DataFrame
+    law: Result
+    held_out: pd.DataFrame
+    allocation: Allocation | None
+    curves: pd.DataFrame
+    curve_law: Result | None
+    curve_check: pd.DataFrame
+    unfinished: dict[str, int]
+    machines: pd.DataFrame
+
+    def text(self) -> str:
+        """The answer in words and numbers."""
+        parts = [self.question, self.law.report(), *self.sentences()]
+        return "\n\n".join(parts)
+
+    def sentences(self) -> list[str]:
+        """What was found, one sentence or two a finding."""
+        said = [self._points(), self._exponents(), self._extrapolation(), self._split(),
+                self._schedules()]
+        return [sentence for sentence in said if sentence]
+
+    def _points(self) -> str:
+        fitted = _with_role(self.runs, "fit")
+        missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
+        diverged = (self.runs["status"] == "diverged").sum()
+        return (
+            f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "
+            f"token budgets were fitted, N {fitted['N'].min():,} to {fitted['N'].max():,} and "
+            f"D {fitted['D'].min():,} to {fitted['D'].max():,}."
+            + (f" {diverged} runs diverged and are censored." if diverged else "")
+            + (f" Not finished: {missing}." if missing else "")
+        )
+
+    def _exponents(self) -> str:
+        if self.law.law != "chinchilla":
+            return ""
+        named = []
+        for name in ("alpha", "beta", "E"):
+            low, high = self.law.interval(name)
+            if name in self.law.unidentified:
+                named.append(f"{name} is not identified by these runs")
+            else:
+                named.append(f"{name} = {self.law.params[name]:.3f} ({low:.3f} to {high:.3f})")
+        return f"The law: {'; '.join(named)}. Intervals are {self.law.level:.0%}."
+
+    def _extrapolation(self) -> str:
+        if self.held_out.empty:
+            return ""
+        rows = [
+            f"N {r.N:,}, D {r.D:,}: predicted {r.predicted:.4f} ({r.lower:.4f} to {r.upper:.4f}), "
+            f"measured {r.loss:.4f}, error {r.error:+.2%}"
+            for r in self.held_out.itertuples()
+        ]
+        return "Held out and never fitted: " + "; ".join(rows) + "."
+
+    def _split(self) -> str:
+        return "" if self.allocation is None else self.allocation.report()
+
+    def _schedules(self) -> str:
+        if self.curve_law is None:
+            return ""
+        rows = [
+            f"{r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} measured "
+            f"({r.error:+.2%})"
+            for r in self.curve_check.itertuples()
+        ]
+        used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
+        return f"The curve law fitted on {' and '.join(used)} predicts {'; '.join(rows)}."
+
+
+def answer(
+    outputs: str | Path,
+    study: str,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    mix_fingerprints: bool = False,
+) -> Answer:
+    """Answer a study from its records.
+
+    Raises
+    ------
+    ValueError
+        If the study does not exist or has too few finished runs to fit its law.
+    """
+    from analysis.allocation import allocate
+    from analysis.fitter import fit
+
+    plan = study_plan(outputs, study)
+    wanted = plan["study"]["answer"]
+    runs = load(outputs, study=study, flops=FLOPS)
+    fitted = _with_role(runs, "fit")
+    if fitted.empty:
+        raise ValueError(f"study {study!r} has no finished run to fit; scaling launch study={study}")
+    law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
+              mix_fingerprints=mix_fingerprints)
+    curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints)
+    return Answer(
+        study=study,
+        question=plan["study"]["question"],
+        outputs=Path(outputs),
+        runs=runs,
+        law=law,
+        held_out=_held_out(law, _with_role(runs, "held_out")),
+        allocation=allocate(law, wanted["budgets"]) if wanted["budgets"] else None,
+        curves=curves,
+        curve_law=curve_law,
+        curve_check=curve_check,
+        unfinished=_unfinished(Path(outputs), plan, runs),
+        machines=_machines(Path(outputs), runs),
+    )
+
+
+def _with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
+    return runs[[role in names.split(",") for names in runs["role"]]]
+
+
+def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
+    runs = runs[runs["status"] == "done"]
+    if runs.empty:
+        return pd.DataFrame()
+    predicted = law.predict(runs, level=law.level)
+    table = runs[["run_id", "N", "D", "C", "loss"]].assign(
+        predicted=np.asarray(predicted["loss"]),
+        lower=np.asarray(predicted["lower"]),
+        upper=np.asarray(predicted["upper"]),
+    )
+    table["error"] = table["predicted"] / table["loss"] - 1
+    table["covered"] = table["loss"].between(table["lower"], table["upper"])
+    return table
+
+
+def _curves(
+    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], mix_fingerprints: bool
+) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
+    """Fit the curve law to all schedules but the held-out one, and predict that one."""
+    from analysis.fitter import fit
+
+    ids = _with_role(runs[runs["status"] == "done"], "curve")["run_id"]
+    curves = load_curves(outputs, run_ids=ids)
+    held_out = curves["schedule"] == wanted["curve_held_out"] if len(ids) else pd.Series(dtype=bool)
+    if not len(ids) or held_out.all() or not held_out.any():
+        return curves, None, pd.DataFrame()
+    curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
+    law = fit(wanted["curve_law"], curves[~held_out], mix_fingerprints=mix_fingerprints)
+    checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
+    return curves, law, pd.DataFrame(checks)
+
+
+def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
+    predicted = np.asarray(law.predict(curve)["loss"])
+    measured = np.asarray(curve["loss"])
+    there = np.isfinite(measured) & np.isfinite(predicted)
+    residual = measured[there] - predicted[there]
+    spread = measured[there] - measured[there].mean()
+    return {
+        "run": curve["run"].iloc[0],
+        "schedule": curve["schedule"].iloc[0],
+        "points": int(there.sum()),
+        "r2": 1 - (residual**2).sum() / (spread**2).sum(),
+        "mae": np.abs(residual).mean(),
+        "final": measured[there][-1],
+        "predicted": predicted[there][-1],
+        "error": predicted[there][-1] / measured[there][-1] - 1,
+    }
+
+
+def _unfinished(outputs: Path, plan: dict[str, Any], runs: pd.DataFrame) -> dict[str, int]:
+    from scaling.run_folder import RunFolder
+
+    left = {r["run_id"] for r in plan["runs"]} - set(runs["run_id"])
+    return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
+
+
+def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
+    """Distinct machines and versions with the number of runs made there."""
+    from scaling.run_folder import RunFolder
+
+    rows = []
+    for run_id in runs["run_id"]:
+        record = RunFolder(outputs / "runs" / run_id).record()
+        place = record["machine"]
+        rows.append({
+            "processor": place["processor"],
+            "device": place["device"],
+            "engine": place["engine"],
+            **record["versions"],
+            "code": record["code"]["commit"] or "unknown",
+            "fingerprint": record["code"]["fingerprint"],
+        })
+    frame = pd.DataFrame(rows)
+    return frame.groupby(list(frame), dropna=False).size().rename("runs").reset_index()

@@ -1,0 +1,114 @@
+"""A fit as text."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from analysis.result import Result
+
+_CORRELATED = 0.9
+
+
+def render(result: Result) -> str:
+    """The whole report of a fit, one section after another."""
+    sections = [
+        (f"{result.law.name}: {result.law.formula}", [f"({result.law.source})"]),
+        ("Fit", _statistics(result)),
+        ("Parameters", _parameters(result)),
+        ("Correlations", _correlations(result)),
+        ("Held out", _held_out(result)),
+        ("Warnings", [f"! {sentence}" for sentence in result.warnings]),
+    ]
+    blocks = [
+        "\n".join([f"[[{title}]]", *(f"    {line}" for line in lines)])
+        for title, lines in sections
+        if lines
+    ]
+    return "\n".join(blocks)
+
+
+def _statistics(result: Result) -> list[str]:
+    settings, diagnosis = result.settings, result.diagnosis
+    size = float(np.sqrt(np.mean(result.residuals**2)))
+    rows = [
+        ("points", f"{result.points}" + _grouped(result)),
+        ("columns", ", ".join(_renamed(result))),
+        ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
+        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
+        ("residuals", f"{size:.2%} of the {result.law.response} (root mean square)"),
+        ("starts", f"{diagnosis.agree:.0%} of {diagnosis.starts} in the best minimum{_others(result)}"),
+        ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
+        ("intervals", _intervals(result)),
+    ]
+    rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
+    if result.noise is not None:
+        rows.insert(5, ("noise", f"{result.noise:.2%}, given"))
+    return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _grouped(result: Result) -> str:
+    return f" in {result.clusters} clusters" if result.clusters < result.points else ""
+
+
+def _renamed(result: Result) -> list[str]:
+    return [n if n == source else f"{n} = {source}" for n, source in result.columns.items()]
+
+
+def _delta(settings: dict) -> str:
+    return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
+
+
+def _others(result: Result) -> str:
+    others = result.diagnosis.basins[1:4]
+    if not others:
+        return ""
+    return "; others: " + ", ".join(f"{value:.4g} ({share:.0%})" for value, share in others)
+
+
+def _intervals(result: Result) -> str:
+    if not len(result.draws):
+        return "none (resamples=0)"
+    settings = result.settings
+    how = {
+        "rows": "of rows",
+        "clusters": "of clusters",
+        "wild": "of residual signs",
+        "residual": "of residuals",
+    }[settings["resample"]]
+    return f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed {settings['seed']}"
+
+
+def _parameters(result: Result) -> list[str]:
+    lines = []
+    for name, row in result.summary.iterrows():
+        line = f"{name:<8} {row['value']:>12.6g}"
+        if name in result.settings["fixed"]:
+            line += "  (fixed)"
+        elif name in result.settings["tied"]:
+            line += f"  (= {result.settings['tied'][name]})"
+        elif np.isfinite(row["lower"]):
+            line += f"  [{row['lower']:.5g} .. {row['upper']:.5g}]"
+        if name in result.diagnosis.at_bound:
+            line += "  at its bound"
+        if not row["identified"]:
+            line += "  UNIDENTIFIED"
+        lines.append(line)
+    return lines
+
+
+def _correlations(result: Result) -> list[str]:
+    matrix = result.diagnosis.correlations
+    pairs = [(matrix[a][b], a, b) for a, b in combinations(matrix, 2)]
+    strong = sorted((p for p in pairs if abs(p[0]) >= _CORRELATED), key=lambda p: -abs(p[0]))
+    return [f"C({a}, {b}) = {value:+.3f}" for value, a, b in strong]
+
+
+def _held_out(result: Result) -> list[str]:
+    held = result.held_out
+    if held is None:
+        return []
+    return [held["sentence"]]

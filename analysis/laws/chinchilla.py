@@ -1,0 +1,40 @@
+"""The Chinchilla surface: loss as a function of parameters N and tokens D."""
+
+import numpy as np
+
+from analysis.laws.law import Array, Law, Parameter
+from analysis.laws.registry import register
+
+
+def _value(N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array) -> Array:
+    return E + A * np.exp(-alpha * np.log(N)) + B * np.exp(-beta * np.log(D))
+
+
+def _gradient(
+    N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
+) -> tuple[Array, dict[str, Array]]:
+    log_N, log_D = np.log(N), np.log(D)
+    by_N, by_D = np.exp(-alpha * log_N), np.exp(-beta * log_D)
+    of_N, of_D = A * by_N, B * by_D
+    partials = {"E": 1.0, "A": by_N, "alpha": -log_N * of_N, "B": by_D, "beta": -log_D * of_D}
+    return E + of_N + of_D, partials
+
+
+CHINCHILLA = register(
+    Law(
+        name="chinchilla",
+        formula="L = E + A / N^alpha + B / D^beta",
+        source="Hoffmann et al. 2022, arXiv:2203.15556; Besiroglu et al. 2024, arXiv:2404.10102",
+        columns={"N": "model size in parameters", "D": "training tokens seen"},
+        parameters=(
+            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("A", scale="log", unit="nats/token", meaning="size coefficient"),
+            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="size exponent"),
+            Parameter("B", scale="log", unit="nats/token", meaning="data coefficient"),
+            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent"),
+        ),
+        value=_value,
+        gradient=_gradient,
+        linear=("E", "A", "B"),
+    )
+)

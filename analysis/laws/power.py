@@ -1,0 +1,62 @@
+"""Power laws in one variable x: a size, a number of tokens or a compute budget."""
+
+import numpy as np
+
+from analysis.laws.law import Array, Law, Parameter
+from analysis.laws.registry import register
+
+_KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
+_X = {"x": "model size N, tokens D or FLOPs C; say which with x='C'"}
+_SCALE = Parameter("x0", (1e-3, 1e12), scale="log", unit="unit of x", meaning="scale of x")
+_EXPONENT = Parameter("a", (0.02, 1.0), low=0, high=5, meaning="exponent")
+
+
+def _power(x: Array, x0: Array, a: Array) -> Array:
+    return np.exp(a * (np.log(x0) - np.log(x)))
+
+
+def _power_partials(x: Array, x0: Array, a: Array) -> tuple[Array, dict[str, Array]]:
+    log_ratio = np.log(x0) - np.log(x)
+    power = np.exp(a * log_ratio)
+    return power, {"x0": power * a / x0, "a": power * log_ratio}
+
+
+def _above_constant(x: Array, L_inf: Array, x0: Array, a: Array) -> Array:
+    return L_inf + _power(x, x0, a)
+
+
+def _above_constant_partials(
+    x: Array, L_inf: Array, x0: Array, a: Array
+) -> tuple[Array, dict[str, Array]]:
+    power, partials = _power_partials(x, x0, a)
+    return L_inf + power, {"L_inf": 1.0, **partials}
+
+
+POWER = register(
+    Law(
+        name="power",
+        formula="L = (x0 / x)^a",
+        source=_KAPLAN,
+        columns=_X,
+        parameters=(_SCALE, _EXPONENT),
+        value=_power,
+        gradient=_power_partials,
+    )
+)
+
+POWER_PLUS_CONSTANT = register(
+    Law(
+        name="power_plus_constant",
+        formula="L = L_inf + (x0 / x)^a",
+        source=f"Henighan et al. 2020, arXiv:2010.14701; {_KAPLAN}",
+        columns=_X,
+        parameters=(
+            Parameter("L_inf", low=0, unit="nats/token", meaning="irreducible loss"),
+            _SCALE,
+            _EXPONENT,
+        ),
+        value=_above_constant,
+        gradient=_above_constant_partials,
+        linear=("L_inf",),
+    )
+)

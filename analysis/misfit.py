@@ -1,0 +1,127 @@
+"""How badly a law misses the points: value, gradient and curvature for many parameters at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.laws.law import Columns
+from analysis.objective import Objective
+from analysis.space import Space
+
+Array = np.ndarray
+
+_BLOCK = 1 << 17  # numbers in a block's Jacobian: one that stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Resamples of the points: a multiplicity of each group of rows, or new targets.
+
+    Attributes
+    ----------
+    counts : array, shape (draws, groups), optional
+    group : array of int, shape (n,), optional
+        Which column of `counts` a row follows.
+    targets : array, shape (draws, n), optional
+    """
+
+    counts: Array | None = None
+    group: Array | None = None
+    targets: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.counts if self.targets is None else self.targets)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The objective of a fit as a function of free coordinates, ready for `solver.minimise`.
+
+    Attributes
+    ----------
+    space : Space
+    objective : Objective
+    columns : dict of array, shape (..., n)
+    target : array, shape (n,)
+        log of the measured response.
+    weight : array, shape (n,)
+        Multiplies a row's cost.
+    sharpness : array, shape (n,)
+        Divides a row's residual by its noise, relative to the typical noise.
+    draws : Draws, optional
+        Problem p of the batch sees resample ``draw_of[p]``.
+    draw_of : array of int, optional
+    prior : tuple of array, shape (free,)
+        Centre and strength of a quadratic pull on each coordinate.
+    """
+
+    space: Space
+    objective: Objective
+    columns: Columns
+    target: Array
+    weight: Array
+    sharpness: Array
+    draws: Draws | None = None
+    draw_of: Array | None = None
+    prior: tuple[Array, Array] | None = None
+    _select: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_select", self.space.select)
+
+    def __call__(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
+        """Value (b,), gradient (b, free) and curvature (b, free, free) at coordinates (b, free)."""
+        free = u.shape[1]
+        value = np.empty(len(u))
+        gradient = np.empty((len(u), free))
+        curvature = np.empty((len(u), free, free))
+        length = max(1, _BLOCK // (len(self.target) * len(self.space.law.names)))
+        with np.errstate(all="ignore"):  # a wild trial overflows; the solver sees inf and refuses
+            for at in range(0, len(u), length):
+                part = slice(at, at + length)
+                value[part], gradient[part], curvature[part] = self._block(
+                    u[part], problem[part], caution[part, None]
+                )
+        return value, gradient, curvature
+
+    def residual(self, u: Array) -> Array:
+        """log(predicted) - log(measured), shape (b, n), before sharpness."""
+        params = self.space.expand(u)
+        return np.log(self.space.law.predict(params, self.columns)) - self.target
+
+    def _block(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
+        params = self.space.expand(u)
+        predicted, jacobian = self.space.law.jacobian(params, self.columns)
+        target, weight = self._points(problem)
+        residual = (np.log(predicted) - target) * self.sharpness
+        cost, slope = self.objective.cost(residual)
+        bend = self.objective.curvature(residual, caution) * weight
+        jacobian *= (self.sharpness / predicted)[:, None, :]  # of the logarithm
+        gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
+        curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
+        value = (cost * weight).sum(-1)
+        chain = self.space.slopes(params)[:, :, None] * self._select  # (b, parameters, free)
+        gradient = (gradient[:, None, :] @ chain)[:, 0]
+        curvature = chain.transpose(0, 2, 1) @ curvature @ chain
+        return self._with_prior(u, value, gradient, curvature)
+
+    def _points(self, problem: Array) -> tuple[Array, Array]:
+        """Targets and weights that each problem sees, broadcasting to (b, n)."""
+        if self.draws is None:
+            return self.target, self.weight
+        draw = problem if self.draw_of is None else self.draw_of[problem]
+        if self.draws.targets is not None:
+            return self.draws.targets[draw], self.weight
+        return self.target, self.draws.counts[draw][:, self.draws.group] * self.weight
+
+    def _with_prior(
+        self, u: Array, value: Array, gradient: Array, curvature: Array
+    ) -> tuple[Array, Array, Array]:
+        if self.prior is None:
+            return value, gradient, curvature
+        centre, strength = self.prior
+        away = u - centre
+        value = value + 0.5 * (strength * away**2).sum(-1)
+        return value, gradient + strength * away, curvature + np.diag(strength)

@@ -1,0 +1,197 @@
+"""What a fit found, with everything needed to judge it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.diagnosis import Diagnosis
+from analysis.laws.law import Law
+from analysis.points import rename, rename_columns
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A fitted law.
+
+    Attributes
+    ----------
+    law : Law
+    params : dict of str to float
+        Best value of every parameter.
+    draws : DataFrame
+        One row a resample, one column a parameter: the intervals come from these.
+    objective : float
+        The value reached, in its published scale (a sum over points).
+    settings : dict
+        How the fit was made: objective, delta, resampling, seed, fixed parameters ...
+    points, clusters : int
+        Points fitted, and independent groups among them (equal to points without clusters).
+    residuals : array, shape (points,)
+        log(measured) - log(predicted).
+    noise : float or None
+        Known noise of log(response).
+    diagnosis : Diagnosis
+    columns : dict of str to str
+        Column of the law -> column of the table: which N, which D, which loss.
+    ranges : dict of str to (low, high)
+        The measured range of each column.
+    runs : tuple of str
+        Runs that the points come from, where the table names them.
+    excluded : dict of str to int
+        Why rows were left out -> how many.
+    held_out : dict or None
+        How well the same fit without the largest scale predicts it; see `analysis.hold_out`.
+    warnings : tuple of str
+        Plain sentences.
+    """
+
+    law: Law
+    params: dict[str, float]
+    draws: pd.DataFrame
+    objective: float
+    settings: dict
+    points: int
+    clusters: int
+    residuals: Array
+    noise: float | None
+    diagnosis: Diagnosis
+    columns: dict[str, str]
+    ranges: dict[str, tuple[float, float]]
+    runs: tuple[str, ...] = ()
+    excluded: dict[str, int] = field(default_factory=dict)
+    held_out: dict | None = None
+    warnings: tuple[str, ...] = ()
+
+    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+        """Lower and upper end of a parameter's interval.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or the fit was made without resamples.
+        """
+        if name not in self.params:
+            allowed = ", ".join(self.params)
+            raise ValueError(f"{self.law.name} has no parameter {name!r}, only {allowed}")
+        self._need_draws()
+        low, high = np.quantile(self.draws[name], _tails(level))
+        return float(low), float(high)
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row a parameter: value, interval, standard error, and whether to believe it."""
+        rows = []
+        for parameter in self.law.parameters:
+            name = parameter.name
+            lower = upper = error = np.nan
+            if len(self.draws):
+                lower, upper = self.interval(name, self.settings["level"])
+                error = float(self.draws[name].std())
+            rows.append(
+                {
+                    "parameter": name,
+                    "value": self.params[name],
+                    "lower": lower,
+                    "upper": upper,
+                    "standard_error": error,
+                    "identified": name not in self.diagnosis.unidentified,
+                    "unit": parameter.unit,
+                    "meaning": parameter.meaning,
+                }
+            )
+        return pd.DataFrame(rows).set_index("parameter")
+
+    def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
+        """The law at other points.
+
+        Parameters
+        ----------
+        data : DataFrame
+            With the law's columns, under the names that the fitted table had. For a curve law:
+            whole schedules, one row a step.
+        level : float, optional
+            Also give the interval that a new measurement falls in: the resampled laws, and on top
+            of each the noise of the points. It knows nothing of the law being wrong.
+
+        Returns
+        -------
+        DataFrame
+            Index of `data`; the law's response, ``inside`` (within the measured range of every
+            column), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
+            and ``upper``.
+        """
+        renamed = rename_columns(self.law, data, self.columns, response=False)
+        columns = self.law.read(rename(data.reset_index(drop=True), renamed))
+        values = np.array([list(self.params.values())])
+        beyond = self._beyond(columns, len(data))
+        table = pd.DataFrame(
+            {
+                self.law.response: self.law.predict(values, columns)[0],
+                "inside": beyond <= 1 + 1e-9,
+                "beyond": beyond,
+            },
+            index=data.index,
+        )
+        if level is not None:
+            table["lower"], table["upper"] = self._predicted_interval(columns, level)
+        return table
+
+    def _predicted_interval(self, columns: dict[str, Array], level: float) -> tuple[Array, Array]:
+        self._need_draws()
+        log_law = np.log(self.law.predict(self.draws.to_numpy(), columns))
+        rng = np.random.default_rng(self.settings["seed"])
+        log_law = log_law + rng.choice(self.noise_sample, size=log_law.shape)
+        low, high = np.exp(np.quantile(log_law, _tails(level), axis=0))
+        return low, high
+
+    @property
+    def noise_sample(self) -> Array:
+        """Errors of log(response) that a new measurement may have: the residuals, as widened as
+        the fit narrowed them and no smaller than the known noise, both ways."""
+        spare = max(self.points - len(self.free), 1)
+        errors = self.residuals * np.sqrt(self.points / spare)
+        size = float(np.sqrt(np.mean(errors**2)))
+        if self.noise is not None and self.noise > size:
+            errors = errors * (self.noise / size) if size > 0 else np.array([self.noise])
+        return np.concatenate([errors, -errors])
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Parameters that were fitted."""
+        held = {**self.settings["fixed"], **self.settings["tied"]}
+        return tuple(name for name in self.params if name not in held)
+
+    def report(self) -> str:
+        """The fit as text: statistics, parameters, correlations, warnings."""
+        from analysis.fit_text import render
+
+        return render(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit as JSON, to be read by `analysis.read_fit`."""
+        from analysis.store import write_fit
+
+        write_fit(self, path)
+
+    def _beyond(self, columns: dict[str, Array], n: int) -> Array:
+        beyond = np.ones(n)
+        for name, (low, high) in self.ranges.items():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                beyond = np.fmax(beyond, np.fmax(columns[name] / high, low / columns[name]))
+        return beyond
+
+    def _need_draws(self) -> None:
+        if not len(self.draws):
+            raise ValueError("this fit has no intervals: it was made with resamples=0")
+
+
+def _tails(level: float) -> tuple[float, float]:
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must lie between 0 and 1")
+    return (1 - level) / 2, (1 + level) / 2

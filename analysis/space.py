@@ -1,0 +1,112 @@
+"""What the fitter may move: the free coordinates behind a law's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from analysis.laws.law import Array, Law
+
+
+@dataclass(frozen=True)
+class Space:
+    """Free internal coordinates u, shape (batch, free), and the parameters they stand for.
+
+    Attributes
+    ----------
+    law : Law
+    fixed : mapping of str to float
+        Parameters held at a value.
+    tied : mapping of str to str
+        Parameter -> the parameter whose value it takes.
+    bounds : mapping of str to (low, high)
+        Bounds that replace the law's own.
+    """
+
+    law: Law
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    tied: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for option in ("fixed", "tied", "bounds"):
+            for name in getattr(self, option):
+                self._known(option, name)
+        for name, owner in self.tied.items():
+            self._known("tied", owner)
+            if name in self.fixed or owner in self.fixed or owner in self.tied:
+                raise ValueError(f"tied: {name!r} follows {owner!r}, so {owner!r} must be free")
+        for name, value in self.fixed.items():
+            parameter = self._parameter(name)
+            if not parameter.low <= value <= parameter.high:
+                raise ValueError(
+                    f"fixed: {name}={value:g} is outside {parameter.low:g} .. {parameter.high:g}"
+                )
+        for name, (low, high) in self.bounds.items():
+            if not low < high:
+                raise ValueError(f"bounds: {name!r} has low {low:g} not below high {high:g}")
+        if not self.free:
+            raise ValueError("nothing is free: every parameter is fixed")
+
+    def _known(self, option: str, name: str) -> None:
+        if name not in self.law.names:
+            allowed = ", ".join(self.law.names)
+            raise ValueError(f"{option}: {self.law.name} has no parameter {name!r}, only {allowed}")
+
+    def _parameter(self, name: str):
+        parameter = self.law.parameters[self.law.names.index(name)]
+        if name in self.bounds:
+            low, high = self.bounds[name]
+            return replace(parameter, low=low, high=high)
+        return parameter
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the free parameters, in the law's order."""
+        return tuple(n for n in self.law.names if n not in self.fixed and n not in self.tied)
+
+    @property
+    def select(self) -> Array:
+        """Matrix, shape (parameters, free), with a 1 where a parameter follows a coordinate."""
+        matrix = np.zeros((len(self.law.names), len(self.free)))
+        for k, name in enumerate(self.law.names):
+            owner = self.tied.get(name, name)
+            if owner in self.free:
+                matrix[k, self.free.index(owner)] = 1
+        return matrix
+
+    @property
+    def limits(self) -> tuple[Array, Array]:
+        """Lowest and highest internal coordinates, shape (free,) each."""
+        low, high = zip(*(self._parameter(name).limits() for name in self.free), strict=True)
+        return np.array(low, float), np.array(high, float)
+
+    @property
+    def strides(self) -> Array:
+        """Longest step of each coordinate, shape (free,)."""
+        return np.array([self._parameter(name).stride() for name in self.free])
+
+    def expand(self, coordinates: Array) -> Array:
+        """Parameters, shape (batch, parameters), of internal coordinates (batch, free)."""
+        params = np.empty((len(coordinates), len(self.law.names)))
+        for k, name in enumerate(self.law.names):
+            owner = self.tied.get(name, name)
+            if owner in self.fixed:
+                params[:, k] = self.fixed[owner]
+            else:
+                j = self.free.index(owner)
+                params[:, k] = self._parameter(owner).outward(coordinates[:, j])
+        return params
+
+    def compress(self, params: Array) -> Array:
+        """Internal coordinates within bounds, (batch, free), of parameters (batch, parameters)."""
+        at = [self.law.names.index(name) for name in self.free]
+        inward = [self._parameter(n).inward(params[:, k]) for n, k in zip(self.free, at, strict=True)]
+        return np.clip(np.stack(inward, axis=1), *self.limits)
+
+    def slopes(self, params: Array) -> Array:
+        """d parameter / d its coordinate, shape (batch, parameters)."""
+        owners = [self._parameter(self.tied.get(name, name)) for name in self.law.names]
+        return np.stack([p.slope(params[:, k]) for k, p in enumerate(owners)], axis=1)

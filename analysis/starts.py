@@ -1,0 +1,102 @@
+"""Where the fitter starts, and how it finds out which starts lead to the same place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.laws.law import Array, Columns, Law
+from analysis.misfit import Misfit
+from analysis.nnls import nonnegative_coefficients
+from analysis.objective import Objective
+from analysis.solver import Solution, minimise
+
+_SCOUTED_ROWS = 48
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+
+
+def default_starts(law: Law, columns: Columns, response: Array, count: int) -> Array:
+    """Starts spread over the law's ranges, shape (count, parameters).
+
+    Parameters in which the law is linear are solved for at each of them (variable projection).
+    """
+    if law.guess is not None:
+        guess = law.guess(columns, response)
+        return np.stack(np.broadcast_arrays(*(guess[name] for name in law.names)), axis=1)
+    params = np.empty((count, len(law.parameters)))
+    for k, parameter in enumerate(law.parameters):
+        low, high = parameter.inward(np.array(parameter.start))
+        spread = _halton(count, _PRIMES[k % len(_PRIMES)])
+        params[:, k] = parameter.outward(low + (high - low) * spread)
+    if law.linear:
+        at = [law.names.index(name) for name in law.linear]
+        basis = law.jacobian(params, columns)[1][:, at]
+        signs = np.where([law.parameters[k].high <= 0 for k in at], -1.0, 1.0)
+        offset = _without(law, params, at, columns)
+        target = np.maximum(response - offset, 1e-3 * response)
+        params[:, at] = signs * nonnegative_coefficients(basis * signs[:, None], target)
+    return params
+
+
+def _without(law: Law, params: Array, at: list[int], columns: Columns) -> Array:
+    """What the law gives with its linear parameters at zero; one curve, the batch's median."""
+    bare = params.copy()
+    bare[:, at] = 0
+    return np.median(law.predict(bare, columns), axis=0)
+
+
+def _halton(count: int, base: int) -> Array:
+    """`count` well-spread numbers in 0..1."""
+    points, scale, rest = np.zeros(count), 1.0, np.arange(1, count + 1)
+    while rest.any():
+        scale /= base
+        points += scale * (rest % base)
+        rest //= base
+    return points
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a set of starts led.
+
+    Attributes
+    ----------
+    solution : Solution
+        One row for each distinct place.
+    place : array of int, shape (starts,)
+        Which row each start ended in.
+    """
+
+    solution: Solution
+    place: Array
+
+
+def search(misfit: Misfit, starts: Array) -> Search:
+    """Minimise from every start, shape (starts, parameters).
+
+    Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
+    whose scouts meet go on as one, on all rows with the real objective.
+    """
+    limits, strides = misfit.space.limits, misfit.space.strides
+    u = misfit.space.compress(starts)
+    scouts = minimise(_scouting(misfit), u, *limits, stride=strides, damping=0.1, tolerance=1e-4)
+    _, first, place = np.unique(
+        np.round(scouts.coordinates, 2), axis=0, return_index=True, return_inverse=True
+    )
+    found = minimise(misfit, scouts.coordinates[first], *limits, stride=strides)
+    return Search(found, place.ravel())
+
+
+def _scouting(misfit: Misfit) -> Misfit:
+    rows = max(_SCOUTED_ROWS, 8 * len(misfit.space.law.names))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(misfit.target))[:rows])
+    return replace(
+        misfit,
+        objective=Objective("least_squares"),
+        columns={name: column[..., chosen] for name, column in misfit.columns.items()},
+        target=misfit.target[chosen],
+        weight=misfit.weight[chosen],
+        sharpness=misfit.sharpness[chosen],
+        prior=None,
+    )

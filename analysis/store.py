@@ -1,0 +1,94 @@
+"""Fits as JSON files."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.diagnosis import Diagnosis
+from analysis.laws import find
+
+if TYPE_CHECKING:
+    from analysis.result import Result
+
+_VERSION = 1
+_PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
+
+
+def to_dict(result: Result) -> dict:
+    """A fit as plain values."""
+    plain = {name: getattr(result, name) for name in _PLAIN}
+    return {
+        "version": _VERSION,
+        "law": result.law.name,
+        "formula": result.law.formula,
+        "source": result.law.source,
+        **plain,
+        "diagnosis": asdict(result.diagnosis),
+        "ranges": {name: list(pair) for name, pair in result.ranges.items()},
+        "runs": list(result.runs),
+        "held_out": result.held_out,
+        "warnings": list(result.warnings),
+        "residuals": result.residuals.tolist(),
+        "draws": {name: result.draws[name].tolist() for name in result.draws},
+    }
+
+
+def from_dict(stored: dict) -> Result:
+    """The fit behind `to_dict`.
+
+    Raises
+    ------
+    ValueError
+        If the version is unknown, or the law is not registered.
+    """
+    from analysis.result import Result
+
+    if stored.get("version") != _VERSION:
+        raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
+    diagnosis = stored["diagnosis"] | {
+        "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
+        "at_bound": tuple(stored["diagnosis"]["at_bound"]),
+    }
+    law = find(stored["law"])
+    return Result(
+        law=law,
+        **{name: stored[name] for name in _PLAIN},
+        diagnosis=Diagnosis(**diagnosis),
+        ranges={name: (pair[0], pair[1]) for name, pair in stored["ranges"].items()},
+        runs=tuple(stored["runs"]),
+        held_out=stored["held_out"],
+        warnings=tuple(stored["warnings"]),
+        residuals=np.array(stored["residuals"]),
+        draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
+    )
+
+
+def write_fit(result: Result, path: str | Path) -> None:
+    """Write a fit as JSON; the file is whole or not there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(to_dict(result), indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def read_fit(path: str | Path) -> Result:
+    """Read a fit that `Result.save` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a fit, or its law is not registered.
+    """
+    try:
+        stored = json.loads(Path(path).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not a fit: {error}") from None
+    return from_dict(stored)
