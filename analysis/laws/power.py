@@ -4,11 +4,13 @@ import numpy as np
 
 from analysis.laws.law import Array, Law, Parameter
 from analysis.laws.registry import register
+from analysis.nnls import nonnegative_coefficients
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
 _X = {"x": "model size N, tokens D or FLOPs C; say which with x='C'"}
 _SCALE = Parameter("x0", (1e-3, 1e12), scale="log", unit="unit of x", meaning="scale of x")
 _EXPONENT = Parameter("a", (0.02, 1.0), low=0, high=5, meaning="exponent")
+_EXPONENTS = np.geomspace(0.02, 1.5, 24)  # tried as starts; the coefficients follow from each
 
 
 def _power(x: Array, x0: Array, a: Array) -> Array:
@@ -32,6 +34,28 @@ def _above_constant_partials(
     return L_inf + power, {"L_inf": 1.0, **partials}
 
 
+def _line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:
+    """Starts near the straight line of log loss against log x."""
+    log_x, log_loss = np.log(columns["x"]), np.log(loss)
+    a = np.maximum(-np.polyfit(log_x, log_loss, 1)[0], 1e-3) * np.array([0.5, 1.0, 2.0])
+    return {"x0": np.exp(log_x.mean() + log_loss.mean() / a), "a": a}
+
+
+def _bent_line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:
+    """Starts at many exponents, each with the best constant and scale."""
+    a = _EXPONENTS[:, None]
+    log_x = np.log(columns["x"])
+    middle = log_x.mean()
+    falling = np.exp(-a * (log_x - middle))
+    basis = np.stack([np.ones_like(falling), falling], axis=1)
+    constant, height = nonnegative_coefficients(basis, loss).T
+    return {
+        "L_inf": constant,
+        "x0": np.exp(middle + np.log(np.maximum(height, 1e-6)) / _EXPONENTS),
+        "a": _EXPONENTS,
+    }
+
+
 POWER = register(
     Law(
         name="power",
@@ -41,6 +65,7 @@ POWER = register(
         parameters=(_SCALE, _EXPONENT),
         value=_power,
         gradient=_power_partials,
+        guess=_line,
     )
 )
 
@@ -58,5 +83,6 @@ POWER_PLUS_CONSTANT = register(
         value=_above_constant,
         gradient=_above_constant_partials,
         linear=("L_inf",),
+        guess=_bent_line,
     )
 )
