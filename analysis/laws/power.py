@@ -38,7 +38,7 @@ def _line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:
     """Starts near the straight line of log loss against log x."""
     log_x, log_loss = np.log(columns["x"]), np.log(loss)
     a = np.maximum(-np.polyfit(log_x, log_loss, 1)[0], 1e-3) * np.array([0.5, 1.0, 2.0])
-    return {"x0": np.exp(log_x.mean() + log_loss.mean() / a), "a": a}
+    return {"x0": np.exp(np.clip(log_x.mean() + log_loss.mean() / a, -100, 100)), "a": a}
 
 
 def _bent_line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:
@@ -49,9 +49,10 @@ def _bent_line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:
     falling = np.exp(-a * (log_x - middle))
     basis = np.stack([np.ones_like(falling), falling], axis=1)
     constant, height = nonnegative_coefficients(basis, loss).T
+    log_scale = middle + np.log(np.maximum(height, 1e-6)) / _EXPONENTS
     return {
         "L_inf": constant,
-        "x0": np.exp(middle + np.log(np.maximum(height, 1e-6)) / _EXPONENTS),
+        "x0": np.exp(np.clip(log_scale, -100, 100)),
         "a": _EXPONENTS,
     }
 

@@ -1,0 +1,114 @@
+"""The momentum law: a loss curve under any learning-rate schedule.
+
+    L(s) = L0 + A S1(s)^-alpha - C S2(s)
+
+S1 is the sum of the learning rate, S2 the sum of a momentum of its drops with decay `lam`. Near 1 the
+decay is best thought of as a memory of 1 / (1 - lam) steps. S2 is needed at any decay, but summing
+a schedule again for each trial would be slow, so its smooth dependence on the logarithm of the
+memory is tabulated once as a Chebyshev series.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.laws.law import Array, Columns, Law, Parameter
+from analysis.laws.registry import register
+from analysis.laws.schedule_areas import felt_drop, warmup_end, whole_runs, without_warmup
+
+_SHORTEST, _LONGEST = 2.0, 1e5  # memories, in steps
+_TERMS = 32
+_MIDDLE = 0.5 * np.log(_SHORTEST * _LONGEST)
+_HALF = 0.5 * np.log(_LONGEST / _SHORTEST)
+
+# Values at the Chebyshev points -> coefficients of the series.
+_ANGLES = np.pi * (np.arange(_TERMS) + 0.5) / _TERMS
+_TO_SERIES = 2 / _TERMS * np.cos(np.outer(np.arange(_TERMS), _ANGLES))
+_TO_SERIES[0] /= 2
+_DECAYS = 1 - np.exp(-(_MIDDLE + _HALF * np.cos(_ANGLES)))
+
+
+def areas(frame: pd.DataFrame) -> Columns:
+    """S1, shape (n,), and the series of (1 - lam) S2, shape (terms, n), of whole runs.
+
+    NaN before the end of a run's warm-up, which the law does not describe.
+    """
+    area = np.full(len(frame), np.nan)
+    series = np.full((_TERMS, len(frame)), np.nan)
+    for at, lr in whole_runs(frame):
+        level = without_warmup(lr)
+        after = slice(warmup_end(lr), None)
+        area[at[after]] = np.cumsum(level)[after]
+        series[:, at[after]] = _TO_SERIES @ felt_drop(level, _DECAYS)[:, after]
+    return {"S1": area, "felt": series}
+
+
+def _chebyshev(lam: Array) -> tuple[Array, Array]:
+    """The series' polynomials at a decay and their derivatives in it, shape (batch, terms)."""
+    x = (-np.log(1 - lam) - _MIDDLE) / _HALF
+    value, slope = [np.ones_like(x), x], [np.zeros_like(x), np.ones_like(x)]
+    for _ in range(2, _TERMS):
+        slope.append(2 * value[-1] + 2 * x * slope[-1] - slope[-2])
+        value.append(2 * x * value[-1] - value[-2])
+    inner = 1 / (_HALF * (1 - lam))
+    return np.concatenate(value, axis=1), np.concatenate(slope, axis=1) * inner
+
+
+def _value(
+    S1: Array, felt: Array, L0: Array, A: Array, alpha: Array, C: Array, lam: Array
+) -> Array:
+    polynomials, _ = _chebyshev(lam)
+    return L0 + A * np.exp(-alpha * np.log(S1)) - C / (1 - lam) * (polynomials @ felt)
+
+
+def _gradient(
+    S1: Array, felt: Array, L0: Array, A: Array, alpha: Array, C: Array, lam: Array
+) -> tuple[Array, dict[str, Array]]:
+    polynomials, slopes = _chebyshev(lam)
+    log_area, memory = np.log(S1), 1 / (1 - lam)
+    decayed = np.exp(-alpha * log_area)
+    share = polynomials @ felt
+    falling = A * decayed
+    partials = {
+        "L0": 1.0,
+        "A": decayed,
+        "alpha": -log_area * falling,
+        "C": -memory * share,
+        "lam": -C * memory * (memory * share + slopes @ felt),
+    }
+    return L0 + falling - C * memory * share, partials
+
+
+LR_ANNEALING = register(
+    Law(
+        name="lr_annealing",
+        formula="L(s) = L0 + A S1^-alpha - C S2, S2 = sum of m_i, m_i = lam m_(i-1) + drop_i",
+        source="Tissue et al. 2024, arXiv:2408.11029",
+        needs={
+            "run": "name of the run",
+            "step": "training step, one row for each",
+            "lr": "learning rate of the step",
+        },
+        columns={"S1": "learning-rate area", "felt": "annealing area, as a series in the memory"},
+        prepare=areas,
+        curve=True,
+        parameters=(
+            Parameter("L0", low=0, unit="nats/token", meaning="loss after endless training"),
+            Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
+            Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
+            Parameter("C", scale="log", unit="nats/token", meaning="worth of annealing"),
+            Parameter(
+                "lam",
+                (0.9, 0.9999),
+                scale="complement",
+                low=1 - 1 / _SHORTEST,
+                high=1 - 1 / _LONGEST,
+                meaning="decay of the momentum: a memory of 1/(1-lam) steps",
+            ),
+        ),
+        value=_value,
+        gradient=_gradient,
+        linear=("L0", "A", "C"),
+    )
+)
