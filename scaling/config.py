@@ -77,7 +77,7 @@ class ScheduleConfig:
     """LR against step: a warm-up, then one of the kinds in ``scaling.schedule``."""
 
     kind: str = "wsd"
-    warmup_tokens: int = 131_072
+    warmup_tokens: int = 65_536
     cooldown_fraction: float = 0.2  # of the whole run; wsd only
     cooldown_shape: str = "linear"
     final_ratio: float = 0.0  # last LR over peak; linear, cosine and wsd

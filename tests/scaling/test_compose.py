@@ -1,0 +1,59 @@
+"""Composing with Hydra: overrides, the user's own folder, and mistakes in one clear sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from scaling.compose import compose
+from scaling.config import ConfigError, RunConfig, from_dict
+
+
+def test_the_shipped_configuration_is_a_complete_run() -> None:
+    composed = compose([])
+    config = from_dict(RunConfig, {k: v for k, v in composed.items()
+                                   if k in RunConfig.__dataclass_fields__})
+    assert config.data.source == "stdlib"
+    assert config.schedule.kind == "wsd"
+
+
+@pytest.mark.parametrize("rule", ["porian", "steplaw", "deepseek", "small"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "wsd"])
+def test_every_group_option_is_accepted_by_the_typed_configuration(rule, schedule) -> None:
+    composed = compose([f"rule={rule}", f"schedule={schedule}", "data=markov"])
+    keys = RunConfig.__dataclass_fields__
+    assert from_dict(RunConfig, {k: v for k, v in composed.items() if k in keys})
+
+
+def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
+    (tmp_path / "conf" / "optimizer").mkdir(parents=True)
+    (tmp_path / "conf" / "optimizer" / "mine.yaml").write_text(
+        "name: adamw\nlr: 0.5\nbeta1: 0.9\nbeta2: 0.9\nepsilon: 1e-8\nweight_decay: 0\nclip: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert compose(["optimizer=mine"])["optimizer"]["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.widht=64", "unknown key 'model.widht'; did you mean 'model.width'?"),
+        ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
+        ("schedule=cosin", "Available options in 'schedule': constant cosine linear wsd"),
+        ("study=quickstrat", "could not find 'study/quickstrat'"),
+        ("model.width", "cannot read the override 'model.width': expected key=value"),
+        ("seed=${nowhere}", "nowhere"),
+        ("optimizer.lr=${oc.env:LR}", "calls the resolver 'oc.env'"),
+        ("data.seed=${now:%S}", "calls the resolver 'now'"),
+        ("tokens=${hydra:job.num}", "calls the resolver 'hydra'"),
+    ],
+)
+def test_mistakes_are_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose([override])
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_resolvers_are_allowed_where_no_number_is_made(monkeypatch) -> None:
+    monkeypatch.setenv("SOMEWHERE", "there")
+    assert compose(["outputs=${oc.env:SOMEWHERE}"])["outputs"] == "there"
+    assert compose(["batch=4", "seed=${batch}"])["seed"] == 4

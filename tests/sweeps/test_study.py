@@ -1,0 +1,57 @@
+"""Expanding a study, and every mistake it can hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from scaling.compose import compose
+from scaling.config import ConfigError
+from sweeps.study import axes, read_study
+
+
+def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
+    found, wanted = read_study(study())
+    assert found.name == "tiny"
+    assert [w.block for w in wanted] == ["ladder"] * 4 + ["curves"] * 2
+    assert {(w.config.model.width, w.config.tokens) for w in wanted[:4]} == {
+        (8, 2560), (8, 5120), (16, 2560), (16, 5120)
+    }
+    assert [w.config.schedule.kind for w in wanted[4:]] == ["constant", "wsd"]
+
+
+def test_an_axis_can_be_overridden_on_the_command_line(study) -> None:
+    _, wanted = read_study(study("study.blocks.ladder.grid.tokens=[2560]"))
+    assert len([w for w in wanted if w.block == "ladder"]) == 2
+
+
+def test_axes_flatten() -> None:
+    assert axes({"a": {"b": [1, 2], "c": {"d": 3}}}) == {"a.b": [1, 2], "a.c.d": [3]}
+
+
+def test_no_study_is_named() -> None:
+    with pytest.raises(ConfigError, match="no study is named; say study=quickstart"):
+        read_study(compose([]))
+
+
+def test_a_study_without_blocks_has_no_runs(study) -> None:
+    with pytest.raises(ConfigError, match="study 'tiny' has no runs"):
+        read_study(study("~study.blocks.ladder", "~study.blocks.curves"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("study.blocks.ladder.grid.tokens=[]", "study.blocks.ladder.grid.tokens has no values"),
+        ("study.blocks.ladder.role=fitt", "study.blocks.ladder.role = 'fitt' is not one of: fit"),
+        ("+study.blocks.ladder.grid.model.widht=[1]",
+         "unknown key 'study.blocks.ladder.grid.model.widht'; did you mean"),
+        ("+study.blocks.ladder.grid.modle.width=[1]",
+         "unknown key 'study.blocks.ladder.grid.modle'"),
+        ("+study.qestion=x", "unknown key 'study.qestion'; did you mean 'study.question'"),
+        ("study.blocks.ladder.grid.tokens=[lots]", "tokens = 'lots': expected a whole number"),
+    ],
+)
+def test_mistakes_name_the_key_and_what_is_allowed(study, override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_study(study(override))
+    assert message in str(caught.value)

@@ -1,0 +1,118 @@
+"""The arrows between packages, and what each may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("scaling", "sweeps", "analysis")
+COMMAND_LINE = "scaling/cli.py"  # the one file that puts the three together
+
+# Third-party modules and the only files that may import them (folders end with "/").
+ONLY_IN = {
+    "lightning": {"scaling/trainer.py"},
+    "hydra": {"scaling/compose.py"},
+    "omegaconf": {"scaling/compose.py"},
+    "torch": {
+        "scaling/model.py", "scaling/optimizer.py", "scaling/engine.py", "scaling/checkpoint.py",
+        "scaling/trainer.py", "scaling/measure.py",
+    },
+    "rich": {"sweeps/show.py", COMMAND_LINE},
+    "matplotlib": {"analysis/figures.py", "analysis/report.py"},
+    "scipy": {"analysis/"},
+    "pandas": {"analysis/", "sweeps/", COMMAND_LINE},
+}
+# Files of scaling/ that a machine without torch, Lightning or Hydra can use.
+IMPURE = {"cli", "compose", "model", "optimizer", "engine", "checkpoint", "training", "trainer",
+          "measure"}
+
+
+def python_files() -> list[str]:
+    return sorted(p.relative_to(ROOT).as_posix() for d in PACKAGES for p in (ROOT / d).rglob("*.py"))
+
+
+def imports(file: str) -> set[str]:
+    """Modules that a file imports anywhere in its code, types-only imports left out."""
+    found = set()
+    nodes = [ast.parse((ROOT / file).read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        nodes.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def top(modules: set[str]) -> set[str]:
+    return {m.partition(".")[0] for m in modules}
+
+
+@pytest.mark.parametrize("file", python_files())
+def test_arrows(file: str) -> None:
+    """analysis -> scaling's pure files <- sweeps; only the command line joins them."""
+    modules = imports(file)
+    package = file.partition("/")[0]
+    others = top(modules) & set(PACKAGES) - {package, "scaling"}
+    if file != COMMAND_LINE:
+        assert not others
+    if package != "scaling":
+        impure = {m for m in modules if m.split(".")[0] == "scaling" and len(m.split(".")) > 1
+                  and m.split(".")[1] in IMPURE}
+        assert not impure
+
+
+@pytest.mark.parametrize("file", python_files())
+def test_third_parties_stand_where_they_may(file: str) -> None:
+    for module in top(imports(file)) & set(ONLY_IN):
+        assert any(file == place or (place.endswith("/") and file.startswith(place))
+                   for place in ONLY_IN[module]), f"{file} imports {module}"
+
+
+@pytest.mark.parametrize("name", ["model", "optimizer", "engine"])
+def test_the_engine_imports_torch_and_numpy_only(name: str) -> None:
+    standard = sys.stdlib_module_names
+    assert top(imports(f"scaling/{name}.py")) - standard <= {"torch", "numpy", "scaling"}
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "scaling").glob("*.py")
+                                        if p.stem not in IMPURE and p.stem != "__init__"))
+def test_pure_files_import_standard_library_and_numpy_only(name: str) -> None:
+    modules = imports(f"scaling/{name}.py")
+    assert top(modules) - sys.stdlib_module_names <= {"numpy", "scaling"}
+    assert not {m.split(".")[1] for m in modules if m.startswith("scaling.")} & IMPURE
+
+
+def loaded_by(code: str) -> set[str]:
+    program = f"{code}\nimport sys; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                         check=True, cwd=ROOT).stdout
+    return top(set(out.splitlines()[-1].split()))
+
+
+def test_import_analysis_loads_no_training_library() -> None:
+    code = "import analysis; analysis.fit, analysis.load, analysis.LAWS, analysis.allocate"
+    assert not loaded_by(code) & {"torch", "lightning", "hydra", "wandb", "submitit", "matplotlib"}
+
+
+def test_help_loads_no_torch() -> None:
+    code = "from scaling.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    assert not loaded_by(code) & {"torch", "lightning", "hydra", "pandas", "numpy"}
+
+
+def test_planning_loads_no_torch() -> None:
+    code = "import sweeps.plan, sweeps.cost, sweeps.state, sweeps.launch, sweeps.worker"
+    assert not loaded_by(code) & {"torch", "lightning", "hydra"}
+
+
+def test_no_drawers() -> None:
+    drawers = {"utils", "helpers", "common", "misc"}
+    assert not drawers & {part for f in python_files() for part in Path(f).with_suffix("").parts}
