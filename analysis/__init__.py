@@ -19,6 +19,12 @@ _HOME = {
     "hold_out": "analysis.holdout",
     "allocate": "analysis.allocation",
     "scores": "analysis.accuracy",
+    "load": "analysis.runs",
+    "load_curves": "analysis.runs",
+    "study_plan": "analysis.runs",
+    "answer": "analysis.answer",
+    "Answer": "analysis.answer",
+    "write_report": "analysis.report",
     "seed_noise": "analysis.noise",
 }
 

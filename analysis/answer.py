@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.accuracy import scores
 from analysis.runs import load, load_curves, study_plan
 
 if TYPE_CHECKING:
@@ -87,16 +88,16 @@ class Answer:
         )
 
     def _exponents(self) -> str:
-        if self.law.law != "chinchilla":
+        if self.law.law.name != "chinchilla":
             return ""
         named = []
         for name in ("alpha", "beta", "E"):
             low, high = self.law.interval(name)
-            if name in self.law.unidentified:
+            if name in self.law.diagnosis.unidentified:
                 named.append(f"{name} is not identified by these runs")
             else:
                 named.append(f"{name} = {self.law.params[name]:.3f} ({low:.3f} to {high:.3f})")
-        return f"The law: {'; '.join(named)}. Intervals are {self.law.level:.0%}."
+        return f"The law: {'; '.join(named)}. Intervals are {_level(self.law):.0%}."
 
     def _extrapolation(self) -> str:
         if self.held_out.empty:
@@ -166,6 +167,10 @@ def answer(
     )
 
 
+def _level(law: Result) -> float:
+    return float(law.settings["level"])
+
+
 def _with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
     return runs[[role in names.split(",") for names in runs["role"]]]
 
@@ -174,7 +179,7 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs[runs["status"] == "done"]
     if runs.empty:
         return pd.DataFrame()
-    predicted = law.predict(runs, level=law.level)
+    predicted = law.predict(runs, level=_level(law))
     table = runs[["run_id", "N", "D", "C", "loss"]].assign(
         predicted=np.asarray(predicted["loss"]),
         lower=np.asarray(predicted["lower"]),
@@ -203,20 +208,16 @@ def _curves(
 
 
 def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
-    predicted = np.asarray(law.predict(curve)["loss"])
-    measured = np.asarray(curve["loss"])
-    there = np.isfinite(measured) & np.isfinite(predicted)
-    residual = measured[there] - predicted[there]
-    spread = measured[there] - measured[there].mean()
+    predicted = law.predict(curve)["loss"]
+    found = scores(curve["loss"], predicted)
+    last = curve["loss"].last_valid_index()
     return {
         "run": curve["run"].iloc[0],
         "schedule": curve["schedule"].iloc[0],
-        "points": int(there.sum()),
-        "r2": 1 - (residual**2).sum() / (spread**2).sum(),
-        "mae": np.abs(residual).mean(),
-        "final": measured[there][-1],
-        "predicted": predicted[there][-1],
-        "error": predicted[there][-1] / measured[there][-1] - 1,
+        **{k: found[k] for k in ("points", "r2", "mae")},
+        "final": curve["loss"][last],
+        "predicted": predicted[last],
+        "error": predicted[last] / curve["loss"][last] - 1,
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from analysis import resample as resampling
-from analysis.diagnosis import Diagnosis, diagnose
+from analysis.diagnosis import diagnose
+from analysis.extrapolation import check_top
 from analysis.laws import find
 from analysis.laws.law import Array, Law
 from analysis.misfit import Draws, Misfit
@@ -18,7 +19,7 @@ from analysis.points import Points, read_points
 from analysis.result import Result
 from analysis.solver import Solution, minimise
 from analysis.space import Space
-from analysis.starts import default_starts, search
+from analysis.starts import Search, default_starts, search
 from analysis.warnings import warn
 
 DEFAULT_STARTS = 64
@@ -110,11 +111,101 @@ def fit(
     >>> round(result.params["alpha"], 3)
     0.34
     """
-    law = find(law)
     if not 0 < level < 1:
         raise ValueError(f"level={level!r} must lie between 0 and 1")
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must not be negative")
+    fitted = solve(
+        law, data, x=x, columns=columns, objective=objective, delta=delta, asymmetry=asymmetry,
+        starts=starts, weights=weights, noise=noise, cluster=cluster, fixed=fixed, tied=tied,
+        bounds=bounds, mix_fingerprints=mix_fingerprints,
+    )  # fmt: skip
+    sample = fitted.sample
+    method = resampling.choose_method(sample, resample)
+    draws = np.empty((0, sample.free))
+    if resamples:
+        draws = refit(fitted, resampling.draw(sample, method, resamples, seed))
+    space = fitted.misfit.space
+    settings = {
+        "objective": objective,
+        "delta": delta,
+        "asymmetry": asymmetry,
+        "level": level,
+        "seed": seed,
+        "resample": method if resamples else "none",
+        "resamples": resamples,
+        "fixed": dict(space.fixed),
+        "tied": dict(space.tied),
+        "bounds": {name: list(pair) for name, pair in space.bounds.items()},
+    }
+    result = _result(fitted, draws, settings)
+    return replace(result, warnings=warn(result))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A law brought to its best, before anything is concluded from it.
+
+    Attributes
+    ----------
+    misfit : Misfit
+    points : Points
+    found : Search
+        Where the starts led.
+    best : Solution
+        One row.
+    """
+
+    misfit: Misfit
+    points: Points
+    found: Search
+    best: Solution
+
+    @property
+    def residuals(self) -> Array:
+        """log(measured) - log(predicted), shape (n,)."""
+        return -self.misfit.residual(self.best.coordinates)[0]
+
+    @property
+    def information(self) -> float:
+        """See `Objective.information`."""
+        free = len(self.misfit.space.free)
+        return self.misfit.objective.information(self.residuals * self.misfit.sharpness, free)
+
+    @property
+    def sample(self) -> resampling.Sample:
+        """What resamples are drawn from."""
+        residual = self.residuals
+        noise = 0.0 if self.points.noise is None else self.points.noise / self.points.sharpness
+        return resampling.Sample(
+            fitted=self.misfit.target - residual,
+            residual=residual,
+            free=len(self.misfit.space.free),
+            cluster=self.points.cluster,
+            noise=np.broadcast_to(noise, residual.shape),
+        )
+
+
+def solve(
+    law: str | Law,
+    data: pd.DataFrame,
+    *,
+    x: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    objective: str = "huber_log",
+    delta: float = 1e-3,
+    asymmetry: float = 10.0,
+    starts: int | pd.DataFrame = DEFAULT_STARTS,
+    weights: str | Array | None = None,
+    noise: str | float | None = None,
+    cluster: str | Array | None = None,
+    fixed: Mapping[str, float] | None = None,
+    tied: Mapping[str, str] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    mix_fingerprints: bool = False,
+) -> Fitted:
+    """Find the best parameters, without intervals. Options as in `fit`."""
+    law = find(law)
     points = read_points(
         law,
         data,
@@ -139,36 +230,31 @@ def fit(
         sharpness=points.sharpness,
     )
     found = search(misfit, _starts(law, points, starts))
-    best = polish(misfit, found.solution)
-    sample = _sample(misfit, points, best)
-    method = resampling.choose_method(sample, resample)
-    draws = np.empty((0, len(space.free)))
-    if resamples:
-        draws = refit(misfit, best, resampling.draw(sample, method, resamples, seed))
-    settings = {
-        "objective": objective,
-        "delta": delta,
-        "asymmetry": asymmetry,
-        "level": level,
-        "seed": seed,
-        "resample": method if resamples else "none",
-        "resamples": resamples,
-        "fixed": dict(space.fixed),
-        "tied": dict(space.tied),
-        "bounds": {name: list(pair) for name, pair in space.bounds.items()},
-    }
-    result = _result(misfit, points, best, draws, settings, diagnose(misfit, found, best, draws))
-    return replace(result, warnings=warn(result))
+    return Fitted(misfit, points, found, _polish(misfit, found.solution))
 
 
-def _result(
-    misfit: Misfit,
-    points: Points,
-    best: Solution,
-    draws: Array,
-    settings: dict,
-    diagnosis: Diagnosis,
-) -> Result:
+def refit(fitted: Fitted, draws: Draws) -> Array:
+    """Coordinates of the best fit of each resample, shape (draws, free)."""
+    space = fitted.misfit.space
+    return minimise(
+        replace(fitted.misfit, draws=draws),
+        np.repeat(fitted.best.coordinates, len(draws), axis=0),
+        *space.limits,
+        stride=space.strides,
+        damping=1e-4,
+        tolerance=1e-7,
+        patience=1,
+    ).coordinates
+
+
+def _polish(misfit: Misfit, found: Solution) -> Solution:
+    """The best of some solutions, to the last digits."""
+    best = found.coordinates[[np.argmin(found.value)]]
+    return minimise(misfit, best, *misfit.space.limits, damping=1e-4, tolerance=1e-14, steps=500)
+
+
+def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
+    misfit, points, best = fitted.misfit, fitted.points, fitted.best
     law, params = misfit.space.law, misfit.space.expand(best.coordinates)[0]
     return Result(
         law=law,
@@ -178,9 +264,9 @@ def _result(
         settings=settings,
         points=len(points),
         clusters=len(points) if points.cluster is None else len(np.unique(points.cluster)),
-        residuals=-misfit.residual(best.coordinates)[0],
+        residuals=fitted.residuals,
         noise=points.noise,
-        diagnosis=diagnosis,
+        diagnosis=diagnose(misfit, fitted.found, best, draws),
         columns=points.renamed,
         ranges={
             name: (float(column.min()), float(column.max()))
@@ -189,27 +275,8 @@ def _result(
         },
         runs=points.runs,
         excluded=points.excluded,
+        held_out=check_top(misfit),
     )
-
-
-def polish(misfit: Misfit, found: Solution) -> Solution:
-    """The best of some solutions, to the last digits."""
-    best = found.coordinates[[np.argmin(found.value)]]
-    return minimise(misfit, best, *misfit.space.limits, damping=1e-4, tolerance=1e-14, steps=500)
-
-
-def refit(misfit: Misfit, best: Solution, draws: Draws) -> Array:
-    """Coordinates of the best fit of each resample, shape (draws, free)."""
-    start = np.repeat(best.coordinates, len(draws), axis=0)
-    return minimise(
-        replace(misfit, draws=draws),
-        start,
-        *misfit.space.limits,
-        stride=misfit.space.strides,
-        damping=1e-4,
-        tolerance=1e-7,
-        patience=1,
-    ).coordinates
 
 
 def _with_x(
@@ -236,15 +303,3 @@ def _starts(law: Law, points: Points, starts: int | pd.DataFrame) -> Array:
     if starts < 1:
         raise ValueError(f"starts={starts!r} must be at least 1")
     return default_starts(law, points.columns, points.response, starts)
-
-
-def _sample(misfit: Misfit, points: Points, best: Solution) -> resampling.Sample:
-    residual = -misfit.residual(best.coordinates)[0]
-    noise = 0.0 if points.noise is None else points.noise / points.sharpness
-    return resampling.Sample(
-        fitted=misfit.target - residual,
-        residual=residual,
-        free=len(misfit.space.free),
-        cluster=points.cluster,
-        noise=np.broadcast_to(noise, residual.shape),
-    )

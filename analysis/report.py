@@ -113,7 +113,7 @@ def svg(figure: Figure) -> str:
 
 def _parameters(answer: Answer) -> str:
     text = html.escape(answer.law.report())
-    return (f"<h2>The law: {html.escape(answer.law.law)}</h2>"
+    return (f"<h2>The law: {html.escape(answer.law.law.name)}</h2>"
             f"{_table(answer.law.summary.reset_index())}<pre>{text}</pre>")
 
 
@@ -134,7 +134,7 @@ def _allocation(answer: Answer) -> str:
 def _curves(answer: Answer) -> str:
     if answer.curve_law is None:
         return ""
-    return (f"<h2>The curve law: {html.escape(answer.curve_law.law)}</h2>"
+    return (f"<h2>The curve law: {html.escape(answer.curve_law.law.name)}</h2>"
             f"{_table(answer.curve_check)}<pre>{html.escape(answer.curve_law.report())}</pre>")
 
 

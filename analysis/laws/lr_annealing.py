@@ -2,8 +2,9 @@
 
     L(s) = L0 + A S1(s)^-alpha - C S2(s)
 
-S1 is the sum of the learning rate, S2 the sum of a momentum of its drops with decay `lam`. Near 1 the
-decay is best thought of as a memory of 1 / (1 - lam) steps. S2 is needed at any decay, but summing
+S1 is the sum of the learning rate, S2 the sum of a momentum of its drops with decay `lam`. For S2 the
+warm-up enters as if at peak; for S1 its real area counts (counting it at peak doubles the objective
+on the curves of arXiv:2503.12811). The decay is best thought of as a memory of 1 / (1 - lam) steps. S2 is needed at any decay, but summing
 a schedule again for each trial would be slow, so its smooth dependence on the logarithm of the
 memory is tabulated once as a Chebyshev series.
 """
@@ -37,10 +38,9 @@ def areas(frame: pd.DataFrame) -> Columns:
     area = np.full(len(frame), np.nan)
     series = np.full((_TERMS, len(frame)), np.nan)
     for at, lr in whole_runs(frame):
-        level = without_warmup(lr)
         after = slice(warmup_end(lr), None)
-        area[at[after]] = np.cumsum(level)[after]
-        series[:, at[after]] = _TO_SERIES @ felt_drop(level, _DECAYS)[:, after]
+        area[at[after]] = np.cumsum(lr)[after]
+        series[:, at[after]] = _TO_SERIES @ felt_drop(without_warmup(lr), _DECAYS)[:, after]
     return {"S1": area, "felt": series}
 
 

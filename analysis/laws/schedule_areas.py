@@ -1,7 +1,7 @@
 """What a learning-rate schedule has done to a run: its area, and the annealing felt so far.
 
 Everything here is a function of the schedule alone, at every step of a run that starts at step 0 or
-1. Warm-up counts as if it were at peak, and only drops after its end count (arXiv:2408.11029).
+1. Only drops after the end of the warm-up count (arXiv:2408.11029).
 """
 
 from __future__ import annotations

@@ -1,0 +1,81 @@
+"""Would the same fit, without its largest scale, have predicted that scale?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from analysis.laws.law import Columns
+from analysis.misfit import Misfit
+from analysis.solver import minimise
+from analysis.starts import default_starts, search
+
+Array = np.ndarray
+
+_TOP_SHARE = 0.1  # of the rows, where there are no rungs to hold out
+
+
+def top_rows(column: Array) -> Array:
+    """Rows of the largest rung, or of the top tenth where sizes hardly repeat."""
+    sizes = np.unique(column)
+    if len(sizes) <= max(len(column) / 2, 8):
+        return column >= sizes[-1]
+    return column >= np.quantile(column, 1 - _TOP_SHARE)
+
+
+def check_top(misfit: Misfit) -> dict | None:
+    """Refit without the largest scale and predict it; None where too little would be left.
+
+    Returns
+    -------
+    dict
+        ``column`` and ``value``: what was held out, and from where on; ``beyond``: how many times
+        above the rest it lies; ``points``; ``relative_error``: mean of predicted / measured - 1;
+        ``one_sided``: share of the errors on the larger side; ``sentence``.
+    """
+    name = next((n for n, column in misfit.columns.items() if column.ndim == 1), None)
+    if name is None:
+        return None
+    top = top_rows(misfit.columns[name])
+    rest = _subset(misfit, ~top)
+    free = len(misfit.space.free)
+    if len(rest.target) < free + 2 or not _spread(rest.columns):
+        return None
+    starts = default_starts(misfit.space.law, rest.columns, np.exp(rest.target), 32)
+    found = search(rest, starts).solution
+    best = found.coordinates[[np.argmin(found.value)]]
+    best = minimise(rest, best, *misfit.space.limits).coordinates
+    error = np.expm1(_subset(misfit, top).residual(best)[0])
+    return _account(name, misfit.columns[name], top, error)
+
+
+def _account(name: str, column: Array, top: Array, error: Array) -> dict:
+    beyond = float(column[top].max() / column[~top].max())
+    mean, above = float(np.mean(error)), float(np.mean(error > 0))
+    one_sided = max(above, 1 - above)
+    sides = "all on one side" if one_sided == 1 and len(error) > 1 else f"{one_sided:.0%} on one side"
+    return {
+        "column": name,
+        "value": float(column[top].min()),
+        "beyond": beyond,
+        "points": int(top.sum()),
+        "relative_error": mean,
+        "one_sided": one_sided,
+        "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the rest),"
+        f" the law predicts those {int(top.sum())} points {mean:+.2%} off ({sides})",
+    }
+
+
+def _subset(misfit: Misfit, rows: Array) -> Misfit:
+    return replace(
+        misfit,
+        columns={name: column[..., rows] for name, column in misfit.columns.items()},
+        target=misfit.target[rows],
+        weight=misfit.weight[rows],
+        sharpness=misfit.sharpness[rows],
+    )
+
+
+def _spread(columns: Columns) -> bool:
+    return all(len(np.unique(column)) > 1 for column in columns.values() if column.ndim == 1)
