@@ -32,6 +32,12 @@ TINY = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The engine silences these two itself, but pytest puts every test's own filters above."""
+    config.addinivalue_line("filterwarnings", "ignore:There is a performance drop:UserWarning")
+    config.addinivalue_line("filterwarnings", "ignore:grad and param do not obey:UserWarning")
+
+
 @pytest.fixture(scope="session")
 def tiny_values() -> Callable[..., dict[str, Any]]:
     """Plain values of a tiny run; dotted keys replace: ``tiny_values({"schedule.kind": "cosine"})``."""

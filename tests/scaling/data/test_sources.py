@@ -1,0 +1,53 @@
+"""Sources by name; a store is made on first use and never again."""
+
+import pytest
+
+from scaling.config import ConfigError, DataConfig
+from scaling.data.sources import SOURCES, irreducible_loss, open_store, source_of
+
+TINY = {"vocab": 8, "successors": 4, "tokens": 1_000, "validation_tokens": 200}
+
+
+def markov(**options):
+    return DataConfig(source="markov", options=TINY | options)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (DataConfig(source="wikitext"), r"data\.source = 'wikitext' is not one of: stdlib, markov"),
+        (markov(vocabulary=9), r"unknown key 'data\.options\.vocabulary'; did you mean .*\.vocab'"),
+        (markov(vocab="8"), r"data\.options\.vocab = '8': expected a whole number"),
+        (markov(successors=99), r"data\.options\.successors = 99: allowed is 1 to 8"),
+    ],
+    ids=["source", "option", "type", "value"],
+)
+def test_mistakes_name_the_key_and_what_is_allowed(config, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        open_store(config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_is_made_once(tmp_path):
+    first = open_store(markov(), tmp_path)
+    written = (first.folder / "train.bin").stat().st_mtime_ns
+    again = open_store(markov(), tmp_path)
+    assert again.folder == first.folder
+    assert (again.folder / "train.bin").stat().st_mtime_ns == written
+
+
+def test_each_set_of_options_has_its_own_store(tmp_path):
+    stores = [open_store(markov(seed=seed), tmp_path) for seed in range(3)]
+    assert len({s.folder for s in stores}) == 3
+    assert len({s.manifest.content_hash for s in stores}) == 3
+
+
+def test_a_default_said_and_a_default_left_out_are_one_store(tmp_path):
+    assert open_store(markov(zipf=1), tmp_path).folder == open_store(markov(), tmp_path).folder
+
+
+def test_only_a_source_that_knows_its_entropy_gives_an_irreducible_loss(tmp_path):
+    store = open_store(markov(), tmp_path)
+    expected = source_of(markov()).window_entropy(store.validation_batch(160, 16))
+    assert irreducible_loss(store, 160, 16) == expected
+    assert not hasattr(SOURCES["stdlib"], "window_entropy")
