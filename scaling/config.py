@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -185,11 +186,13 @@ def _scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is Any:
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int and number and float(value).is_integer():
+    if hint is int and number and math.isfinite(value) and float(value).is_integer():
         return int(value)
-    if hint is float and number:
+    if hint is float and number and math.isfinite(value):
         return float(value)
     if hint in (bool, str) and isinstance(value, hint):
         return value
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+    if number and not math.isfinite(value):
+        raise ConfigError(f"{path} = {value!r}: expected a finite number")
     raise ConfigError(f"{path} = {value!r}: expected {names[hint]}")

@@ -21,6 +21,7 @@ from scaling.schedule import Piece, build_pieces
 
 PRECISIONS = ("fp32",)
 OPTIMIZERS = ("adamw",)
+ENGINE_NAMES = ("eager",)  # the keys of scaling.engine.ENGINES, which needs torch
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ def model_shape(model: ModelConfig, vocab: int) -> Shape:
 
 def _check_numbers(config: RunConfig) -> None:
     one_of("precision", config.precision, PRECISIONS)
+    one_of("execution.engine", config.execution.engine, ENGINE_NAMES)
     one_of("optimizer.name", config.optimizer.name, OPTIMIZERS)
     at_least_one = {
         "tokens": config.tokens,
@@ -171,6 +173,7 @@ def _check_numbers(config: RunConfig) -> None:
         "model.mlp_ratio": config.model.mlp_ratio,
         "model.context": config.model.context,
         "data.validation_tokens": config.data.validation_tokens,
+        "execution.threads": config.execution.threads,
     }
     if config.model.width is not None:
         at_least_one["model.width"] = config.model.width
@@ -179,21 +182,33 @@ def _check_numbers(config: RunConfig) -> None:
     for key, value in at_least_one.items():
         if value < 1:
             raise ConfigError(f"{key} = {value}: allowed is 1 or more")
-    _check_optimizer(config)
+    _check_ranges(config)
 
 
-def _check_optimizer(config: RunConfig) -> None:
-    optimizer = config.optimizer
+def _check_ranges(config: RunConfig) -> None:
+    above_zero = {
+        "model.rope_base": config.model.rope_base,
+        "data.max_epochs": config.data.max_epochs,
+        "optimizer.epsilon": config.optimizer.epsilon,
+        "optimizer.clip": config.optimizer.clip,
+        "execution.checkpoint_seconds": config.execution.checkpoint_seconds,
+        "execution.lease_seconds": config.execution.lease_seconds,
+    }
+    if config.rule is not None:
+        above_zero |= {
+            f"rule.{key}": getattr(config.rule, key) for key in ("coefficient", "n_unit", "d_unit")
+        }
+    for key, value in above_zero.items():
+        if value <= 0:
+            raise ConfigError(f"{key} = {value}: allowed is above 0")
     for key in ("beta1", "beta2"):
-        value = getattr(optimizer, key)
+        value = getattr(config.optimizer, key)
         if not 0 <= value < 1:
             raise ConfigError(f"optimizer.{key} = {value}: allowed is 0 up to, not including, 1")
-    if optimizer.weight_decay < 0:
-        raise ConfigError(f"optimizer.weight_decay = {optimizer.weight_decay}: allowed is >= 0")
-    for key in ("epsilon", "clip"):
-        value = getattr(optimizer, key)
-        if not (value > 0 and math.isfinite(value)):
-            raise ConfigError(f"optimizer.{key} = {value}: allowed is above 0 and finite")
+    if config.optimizer.weight_decay < 0:
+        raise ConfigError(
+            f"optimizer.weight_decay = {config.optimizer.weight_decay}: allowed is >= 0"
+        )
 
 
 def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: int) -> int:
