@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.misfit import Misfit
 from analysis.solver import Solution, minimise
-from analysis.starts import Search
+from analysis.search import Search
 
 Array = np.ndarray
 

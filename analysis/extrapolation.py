@@ -9,7 +9,7 @@ import numpy as np
 from analysis.laws.law import Columns
 from analysis.misfit import Misfit
 from analysis.solver import minimise
-from analysis.starts import default_starts, search
+from analysis.search import search
 
 Array = np.ndarray
 
@@ -42,7 +42,7 @@ def check_top(misfit: Misfit) -> dict | None:
     free = len(misfit.space.free)
     if len(rest.target) < free + 2 or not _spread(rest.columns):
         return None
-    starts = default_starts(misfit.space.law, rest.columns, np.exp(rest.target), 32)
+    starts = misfit.space.law.starts(rest.columns, np.exp(rest.target), 32)
     found = search(rest, starts).solution
     best = found.coordinates[[np.argmin(found.value)]]
     best = minimise(rest, best, *misfit.space.limits).coordinates
@@ -54,7 +54,7 @@ def _account(name: str, column: Array, top: Array, error: Array) -> dict:
     beyond = float(column[top].max() / column[~top].max())
     mean, above = float(np.mean(error)), float(np.mean(error > 0))
     one_sided = max(above, 1 - above)
-    sides = "all on one side" if one_sided == 1 and len(error) > 1 else f"{one_sided:.0%} on one side"
+    sides = "all" if one_sided == 1 and len(error) > 1 else f"{one_sided:.0%}"
     return {
         "column": name,
         "value": float(column[top].min()),
@@ -62,8 +62,9 @@ def _account(name: str, column: Array, top: Array, error: Array) -> dict:
         "points": int(top.sum()),
         "relative_error": mean,
         "one_sided": one_sided,
-        "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the rest),"
-        f" the law predicts those {int(top.sum())} points {mean:+.2%} off ({sides})",
+        "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
+        f" rest), the law predicts those {int(top.sum())} points {mean:+.2%} off"
+        f" ({sides} on one side)",
     }
 
 

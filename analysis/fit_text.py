@@ -40,13 +40,13 @@ def _statistics(result: Result) -> list[str]:
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
         ("residuals", f"{size:.2%} of the {result.law.response} (root mean square)"),
-        ("starts", f"{diagnosis.agree:.0%} of {diagnosis.starts} in the best minimum{_others(result)}"),
+        ("starts", _starts(result)),
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
         ("intervals", _intervals(result)),
     ]
     rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
     if result.noise is not None:
-        rows.insert(5, ("noise", f"{result.noise:.2%}, given"))
+        rows.insert(5, ("noise", f"{result.noise:.2%} known from repeats"))
     return [f"{name:<10} {text}" for name, text in rows]
 
 
@@ -62,11 +62,11 @@ def _delta(settings: dict) -> str:
     return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
 
 
-def _others(result: Result) -> str:
-    others = result.diagnosis.basins[1:4]
-    if not others:
-        return ""
-    return "; others: " + ", ".join(f"{value:.4g} ({share:.0%})" for value, share in others)
+def _starts(result: Result) -> str:
+    diagnosis = result.diagnosis
+    line = f"{diagnosis.agree:.0%} of {diagnosis.starts} in the best minimum"
+    others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
+    return f"{line}; others: {', '.join(others)}" if others else line
 
 
 def _intervals(result: Result) -> str:

@@ -85,7 +85,8 @@ def hold_out(
         raise ValueError(f"by: the table has no column {by!r}")
     held = _held(data[by], value)
     if held.all() or not held.any():
-        raise ValueError(f"by={by!r}, value={value!r} holds out {int(held.sum())} of {len(data)} rows")
+        count = f"{int(held.sum())} of {len(data)} rows"
+        raise ValueError(f"by={by!r}, value={value!r} holds out {count}")
     result = fit(law, data[~held], **options)
     response = result.columns[law.response]
     predicted = result.predict(data[held], level=result.settings["level"])

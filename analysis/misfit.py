@@ -25,14 +25,43 @@ class Draws:
     group : array of int, shape (n,), optional
         Which column of `counts` a row follows.
     targets : array, shape (draws, n), optional
+    centres : array, shape (draws, free), optional
+        Where the priors pull: they are data too, and vary as data do.
     """
 
     counts: Array | None = None
     group: Array | None = None
     targets: Array | None = None
+    centres: Array | None = None
 
     def __len__(self) -> int:
         return len(self.counts if self.targets is None else self.targets)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of the free coordinates beforehand.
+
+    Attributes
+    ----------
+    centre, width : array, shape (free,)
+        Normal; the width is inf where nothing is known.
+    information : float
+        Exchange rate between log-likelihood and the misfit: see `Objective.information`.
+    """
+
+    centre: Array
+    width: Array
+    information: float
+
+    @property
+    def strength(self) -> Array:
+        return 1 / (self.width**2 * self.information)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        """Centres as another study might have found them, shape (count, free)."""
+        width = np.where(np.isfinite(self.width), self.width, 0)
+        return self.centre + width * rng.standard_normal((count, len(width)))
 
 
 @dataclass(frozen=True)
@@ -53,8 +82,7 @@ class Misfit:
     draws : Draws, optional
         Problem p of the batch sees resample ``draw_of[p]``.
     draw_of : array of int, optional
-    prior : tuple of array, shape (free,)
-        Centre and strength of a quadratic pull on each coordinate.
+    prior : Prior, optional
     """
 
     space: Space
@@ -65,7 +93,7 @@ class Misfit:
     sharpness: Array
     draws: Draws | None = None
     draw_of: Array | None = None
-    prior: tuple[Array, Array] | None = None
+    prior: Prior | None = None
     _select: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -105,23 +133,33 @@ class Misfit:
         chain = self.space.slopes(params)[:, :, None] * self._select  # (b, parameters, free)
         gradient = (gradient[:, None, :] @ chain)[:, 0]
         curvature = chain.transpose(0, 2, 1) @ curvature @ chain
-        return self._with_prior(u, value, gradient, curvature)
+        return self._with_prior(u, problem, value, gradient, curvature)
+
+    def objective_value(self, u: Array) -> float:
+        """The objective at one point, shape (1, free), in its published scale, without priors."""
+        cost = self.objective.cost(self.residual(u)[0] * self.sharpness)[0]
+        return float((cost * self.weight).sum()) * self.objective.unit
 
     def _points(self, problem: Array) -> tuple[Array, Array]:
         """Targets and weights that each problem sees, broadcasting to (b, n)."""
         if self.draws is None:
             return self.target, self.weight
-        draw = problem if self.draw_of is None else self.draw_of[problem]
+        draw = self._draw(problem)
         if self.draws.targets is not None:
             return self.draws.targets[draw], self.weight
         return self.target, self.draws.counts[draw][:, self.draws.group] * self.weight
 
+    def _draw(self, problem: Array) -> Array:
+        return problem if self.draw_of is None else self.draw_of[problem]
+
     def _with_prior(
-        self, u: Array, value: Array, gradient: Array, curvature: Array
+        self, u: Array, problem: Array, value: Array, gradient: Array, curvature: Array
     ) -> tuple[Array, Array, Array]:
         if self.prior is None:
             return value, gradient, curvature
-        centre, strength = self.prior
+        centre, strength = self.prior.centre, self.prior.strength
+        if self.draws is not None and self.draws.centres is not None:
+            centre = self.draws.centres[self._draw(problem)]
         away = u - centre
         value = value + 0.5 * (strength * away**2).sum(-1)
         return value, gradient + strength * away, curvature + np.diag(strength)

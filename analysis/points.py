@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.laws.law import Array, Columns, Law
+from analysis.noise import seed_noise
 
 _STRETCHES = 10  # into which a curve is cut for resampling
 
@@ -87,6 +88,8 @@ def read_points(
     prepared = {name: column[..., used] for name, column in prepared.items()}
     _check_spread(law, prepared)
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    if typical is None and "seed" in frame.columns and not law.curve:
+        typical = seed_noise(frame, response=law.response)
     return Points(
         columns=prepared,
         response=frame[law.response].to_numpy(float),
@@ -166,22 +169,21 @@ def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     seen = sorted(frame["fingerprint"].dropna().astype(str).unique())
     if len(seen) > 1:
         raise ValueError(
-            f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])} ...): the runs were"
+            f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"
             " trained by different code; pass mix_fingerprints=True to fit them together"
         )
 
 
 def _check_positive(law: Law, frame: pd.DataFrame) -> None:
-    numbers = [law.response] if law.prepare else [*law.columns, law.response]
-    for name in numbers:
+    for name in (*law.positive, law.response):
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
         bad = ~(np.isfinite(values) & (values > 0)) & ~np.asarray(unmeasured)
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
             raise ValueError(
-                f"column {name!r} must hold positive numbers; {int(bad.sum())} of {len(bad)} do not,"
-                f" the first is {frame[name].iloc[at]!r} in row {at}"
+                f"column {name!r} must hold positive numbers; {int(bad.sum())} of {len(bad)} do"
+                f" not, the first is {frame[name].iloc[at]} in row {frame.index[at]}"
             )
 
 
@@ -243,4 +245,5 @@ def _stretches(frame: pd.DataFrame) -> Array:
     """Stretches of each curve: neighbouring measurements miss the law together."""
     rank = frame.groupby("run").cumcount()
     length = frame.groupby("run")["run"].transform("size")
-    return pd.factorize(frame["run"].astype(str) + "/" + (_STRETCHES * rank // length).astype(str))[0]
+    stretch = (_STRETCHES * rank // length).astype(str)
+    return pd.factorize(frame["run"].astype(str) + "/" + stretch)[0]

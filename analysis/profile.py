@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitter import Fitted, solve
 from analysis.laws.law import Array, Law
 from analysis.misfit import Misfit
-from analysis.solver import minimise
+from analysis.solve import Fitted, Options, solve
+from analysis.solver import Solution, minimise
 
 _POINTS = 33
 _WIDENINGS = 6
@@ -56,7 +56,7 @@ def profile_likelihood(
     Parameters
     ----------
     law, data, **options
-        As in `analysis.fit`.
+        As in `analysis.fit`, but for those of resampling.
     parameter : str
         A free parameter of the law.
     level : float
@@ -69,7 +69,7 @@ def profile_likelihood(
     """
     from scipy.special import chdtri
 
-    fitted = solve(law, data, **options)
+    fitted = solve(law, data, Options(**options))
     space = fitted.misfit.space
     if parameter not in space.free:
         raise ValueError(f"{parameter!r} is not free; free are {', '.join(space.free)}")
@@ -96,8 +96,8 @@ def _trace(fitted: Fitted, j: int, limit: float) -> tuple[Array, Array]:
     reach = np.array([reach, reach])
     for _ in range(_WIDENINGS):
         ends = np.clip([best - reach[0], best + reach[1]], low, high)
-        grid = np.unique(np.concatenate([np.linspace(ends[0], best, _POINTS // 2 + 1),
-                                         np.linspace(best, ends[1], _POINTS // 2 + 1)]))  # fmt: skip
+        sides = [np.linspace(end, best, _POINTS // 2 + 1) for end in ends]
+        grid = np.unique(np.concatenate(sides))
         ratio = _ratios(fitted, j, grid)
         short = np.array([ratio[0] < limit and ends[0] > low, ratio[-1] < limit and ends[1] < high])
         if not short.any():
@@ -121,7 +121,7 @@ def _ratios(fitted: Fitted, j: int, grid: Array) -> Array:
     return np.maximum(2 * fitted.information * (found.value - fitted.best.value[0]), 0)
 
 
-def _held(misfit: Misfit, start: Array, j: int):
+def _held(misfit: Misfit, start: Array, j: int) -> Solution:
     frozen = np.zeros(start.shape, bool)
     frozen[:, j] = True
     return minimise(misfit, start, *misfit.space.limits, stride=misfit.space.strides, frozen=frozen)

@@ -8,11 +8,11 @@ clusters: Wu 1986; Cameron, Gelbach and Miller 2008).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.misfit import Draws
+from analysis.misfit import Draws, Prior
 
 Array = np.ndarray
 
@@ -71,9 +71,16 @@ def choose_method(sample: Sample, method: str = "auto") -> str:
     return "rows" if enough else "wild"
 
 
-def draw(sample: Sample, method: str, count: int, seed: int) -> Draws:
-    """`count` resamples by a method of `METHODS` other than "auto"."""
+def draw(
+    sample: Sample, method: str, count: int, seed: int, prior: Prior | None = None
+) -> Draws:
+    """`count` resamples by a method of `METHODS` other than "auto"; priors are drawn again too."""
     rng = np.random.default_rng(seed)
+    drawn = _draw_points(sample, method, count, rng)
+    return drawn if prior is None else replace(drawn, centres=prior.draw(count, rng))
+
+
+def _draw_points(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
     if method in ("rows", "clusters"):
         group = sample.groups if method == "clusters" else np.arange(len(sample.fitted))
         members = int(group.max()) + 1

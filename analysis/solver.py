@@ -121,7 +121,7 @@ class _State:
         self.steepest = np.zeros(u.shape)  # largest curvature met: MINPACK's scaling
 
     def scale(self, rows: Array) -> Array:
-        """Natural length of each coordinate; 0 for one that is held, at a bound, or of no effect."""
+        """Natural length of each coordinate; 0 if it is held, at a bound, or of no effect."""
         u, gradient = self.u[rows], self.gradient[rows]
         held = self.frozen[rows] | ((u <= self.low) & (gradient > 0))
         held |= (u >= self.high) & (gradient < 0)

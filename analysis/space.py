@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis.laws.law import Array, Law
+from analysis.laws.law import Array, Law, Parameter
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Space:
             allowed = ", ".join(self.law.names)
             raise ValueError(f"{option}: {self.law.name} has no parameter {name!r}, only {allowed}")
 
-    def _parameter(self, name: str):
+    def _parameter(self, name: str) -> Parameter:
         parameter = self.law.parameters[self.law.names.index(name)]
         if name in self.bounds:
             low, high = self.bounds[name]
@@ -103,10 +103,25 @@ class Space:
     def compress(self, params: Array) -> Array:
         """Internal coordinates within bounds, (batch, free), of parameters (batch, parameters)."""
         at = [self.law.names.index(name) for name in self.free]
-        inward = [self._parameter(n).inward(params[:, k]) for n, k in zip(self.free, at, strict=True)]
+        free = [self._parameter(name) for name in self.free]
+        inward = [p.inward(params[:, k]) for p, k in zip(free, at, strict=True)]
         return np.clip(np.stack(inward, axis=1), *self.limits)
 
     def slopes(self, params: Array) -> Array:
         """d parameter / d its coordinate, shape (batch, parameters)."""
         owners = [self._parameter(self.tied.get(name, name)) for name in self.law.names]
         return np.stack([p.slope(params[:, k]) for k, p in enumerate(owners)], axis=1)
+
+    def prior(self, name: str, value: float, deviation: float) -> tuple[int, float, float]:
+        """A prior on a free parameter: its coordinate, and centre and width there."""
+        self._known("priors", name)
+        if name not in self.free:
+            raise ValueError(f"priors: {name!r} is not free; free are {', '.join(self.free)}")
+        parameter = self._parameter(name)
+        if not deviation > 0 or not parameter.low <= value <= parameter.high:
+            raise ValueError(
+                f"priors: {name!r} needs (value, deviation) with a value in {parameter.low:g} .."
+                f" {parameter.high:g} and a positive deviation, not ({value!r}, {deviation!r})"
+            )
+        slope = abs(float(parameter.slope(np.array(float(value)))))
+        return self.free.index(name), float(parameter.inward(value)), deviation / slope

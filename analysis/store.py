@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.diagnosis import Diagnosis
 from analysis.laws import find
+from analysis.laws.arms import by_arm
 
 if TYPE_CHECKING:
     from analysis.result import Result
@@ -56,7 +57,9 @@ def from_dict(stored: dict) -> Result:
         "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
         "at_bound": tuple(stored["diagnosis"]["at_bound"]),
     }
-    law = find(stored["law"])
+    law, settings = find(stored["law"]), stored["settings"]
+    if settings["arms"]:
+        law = by_arm(law, settings["arms"], settings["shared"])
     return Result(
         law=law,
         **{name: stored[name] for name in _PLAIN},

@@ -27,7 +27,7 @@ def _lonely_best(result: Result) -> list[str]:
     agree, starts = result.diagnosis.agree, result.diagnosis.starts
     if starts < 4 or agree >= 2.5 / starts:
         return []
-    return [f"only {agree:.1%} of {starts} starts found the best minimum; there may be a better one"]
+    return [f"only {agree:.1%} of {starts} starts found the best minimum: there may be another"]
 
 
 def _not_converged(result: Result) -> list[str]:

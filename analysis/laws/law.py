@@ -142,6 +142,11 @@ class Law:
         """Columns that a frame must have, beside the response."""
         return self.needs or self.columns
 
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Columns that must hold positive numbers."""
+        return () if self.prepare else tuple(self.columns)
+
     def read(self, frame: pd.DataFrame) -> Columns:
         """Columns of the formula from a frame that has the law's `inputs`."""
         if self.prepare is not None:
@@ -180,6 +185,12 @@ class Law:
             moved[:, k] += 1j * step
             jacobian[:, k] = self.predict(moved, columns).imag / step[:, None]
         return np.asarray(self.predict(params, columns)), jacobian
+
+    def starts(self, columns: Columns, response: Array, count: int) -> Array:
+        """Where to begin, shape (about `count`, parameters); see `analysis.laws.starts`."""
+        from analysis.laws.starts import spread_starts
+
+        return spread_starts(self, columns, response, count)
 
     def _by_name(self, params: Array) -> dict[str, Array]:
         return {name: params[:, k : k + 1] for k, name in enumerate(self.names)}

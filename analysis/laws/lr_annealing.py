@@ -2,11 +2,12 @@
 
     L(s) = L0 + A S1(s)^-alpha - C S2(s)
 
-S1 is the sum of the learning rate, S2 the sum of a momentum of its drops with decay `lam`. For S2 the
+S1 is the sum of the learning rate, S2 that of a momentum of its drops with decay `lam`. For S2 the
 warm-up enters as if at peak; for S1 its real area counts (counting it at peak doubles the objective
-on the curves of arXiv:2503.12811). The decay is best thought of as a memory of 1 / (1 - lam) steps. S2 is needed at any decay, but summing
-a schedule again for each trial would be slow, so its smooth dependence on the logarithm of the
-memory is tabulated once as a Chebyshev series.
+on the curves of arXiv:2503.12811). The decay is best thought of as a memory of 1 / (1 - lam) steps.
+
+S2 is needed at any decay, but summing a schedule again for each trial would be slow, so its smooth
+dependence on the logarithm of the memory is tabulated once, as a Chebyshev series.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def register(law: Law) -> Law:
     unknown = sorted(set(law.linear) - set(names))
     if unknown:
         raise ValueError(
-            f"law {law.name!r} calls {unknown[0]!r} linear, but its parameters are {', '.join(names)}"
+            f"law {law.name!r} calls {unknown[0]!r} linear; its parameters are {', '.join(names)}"
         )
     if LAWS.get(law.name, law) is not law:
         raise ValueError(f"a law called {law.name!r} exists already; choose another name")

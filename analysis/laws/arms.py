@@ -1,0 +1,121 @@
+"""One law for several recipes at once, some of its parameters shared between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.laws.law import Array, Columns, Law
+
+ARM = "arm"  # column: which arm a row belongs to
+
+
+@dataclass(frozen=True)
+class ArmLaw(Law):
+    """A law with its own parameters, ``name[arm]``, for each arm, except the shared ones.
+
+    Attributes
+    ----------
+    plain : Law
+        What holds within one arm.
+    arms : tuple of str
+    shared : tuple of str
+        Parameters with one value for all arms.
+    """
+
+    plain: Law | None = None
+    arms: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        return self.plain.positive
+
+    def place(self, arm: int) -> list[int]:
+        """Where the parameters of the plain law stand in this law's, for one arm."""
+        return [
+            self.names.index(n if n in self.shared else f"{n}[{self.arms[arm]}]")
+            for n in self.plain.names
+        ]
+
+    def read(self, frame: pd.DataFrame) -> Columns:
+        labels = frame[ARM].astype(str)
+        unknown = sorted(set(labels) - set(self.arms))
+        if unknown:
+            raise ValueError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
+        codes = labels.map({arm: a for a, arm in enumerate(self.arms)}).to_numpy(float)
+        return {ARM: codes, **self.plain.read(frame)}
+
+    def predict(self, params: Array, columns: Columns) -> Array:
+        params = np.atleast_2d(params)
+        answer = np.empty((len(params), len(columns[ARM])), params.dtype)
+        for a, rows, within in self._split(columns):
+            answer[:, rows] = self.plain.predict(params[:, self.place(a)], within)
+        return answer
+
+    def jacobian(self, params: Array, columns: Columns) -> tuple[Array, Array]:
+        params = np.atleast_2d(params)
+        answer = np.empty((len(params), len(columns[ARM])))
+        slopes = np.zeros((len(params), len(self.parameters), len(columns[ARM])))
+        for a, rows, within in self._split(columns):
+            at = self.place(a)
+            answer[:, rows], part = self.plain.jacobian(params[:, at], within)
+            for k, j in enumerate(at):
+                slopes[:, j, rows] = part[:, k]
+        return answer, slopes
+
+    def starts(self, columns: Columns, response: Array, count: int) -> Array:
+        """Each arm's own starts side by side; what is shared begins at the arms' middle."""
+        params = np.zeros((count, len(self.parameters)))
+        times = np.zeros(len(self.parameters))
+        for a, rows, within in self._split(columns):
+            start = np.resize(
+                self.plain.starts(within, response[rows], count), (count, len(self.plain.names))
+            )
+            params[:, self.place(a)] += start
+            times[self.place(a)] += 1
+        return params / np.maximum(times, 1)
+
+    def _split(self, columns: Columns):
+        plain = {name: column for name, column in columns.items() if name != ARM}
+        for a in range(len(self.arms)):
+            rows = np.flatnonzero(columns[ARM] == a)
+            if len(rows):
+                yield a, rows, {name: column[..., rows] for name, column in plain.items()}
+
+
+def by_arm(law: Law, arms: Sequence[str], shared: Sequence[str] = ()) -> ArmLaw:
+    """A law for several arms.
+
+    Raises
+    ------
+    ValueError
+        If a shared name is not a parameter of the law.
+    """
+    for name in shared:
+        if name not in law.names:
+            allowed = ", ".join(law.names)
+            raise ValueError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
+    own = [
+        replace(p, name=f"{p.name}[{arm}]")
+        for arm in arms
+        for p in law.parameters
+        if p.name not in shared
+    ]
+    return ArmLaw(
+        name=law.name,
+        formula=law.formula,
+        source=law.source,
+        parameters=(*(p for p in law.parameters if p.name in shared), *own),
+        columns={ARM: "arm, by its index", **law.columns},
+        needs={ARM: "which arm the row belongs to", **law.inputs},
+        value=law.value,
+        response=law.response,
+        curve=law.curve,
+        plain=law,
+        arms=tuple(arms),
+        shared=tuple(shared),
+    )

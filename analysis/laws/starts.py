@@ -1,0 +1,50 @@
+"""Starts of a law: spread over its ranges, with its linear parameters solved for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.laws.law import Array, Columns, Law
+from analysis.nnls import nonnegative_coefficients
+
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+
+
+def spread_starts(law: Law, columns: Columns, response: Array, count: int) -> Array:
+    """Starts spread over the law's ranges, shape (count, parameters).
+
+    Parameters in which the law is linear are solved for at each of them (variable projection).
+    """
+    if law.guess is not None:
+        guess = law.guess(columns, response)
+        return np.stack(np.broadcast_arrays(*(guess[name] for name in law.names)), axis=1)
+    params = np.empty((count, len(law.parameters)))
+    for k, parameter in enumerate(law.parameters):
+        low, high = parameter.inward(np.array(parameter.start))
+        spread = _halton(count, _PRIMES[k % len(_PRIMES)])
+        params[:, k] = parameter.outward(low + (high - low) * spread)
+    if law.linear:
+        at = [law.names.index(name) for name in law.linear]
+        basis = law.jacobian(params, columns)[1][:, at]
+        signs = np.where([law.parameters[k].high <= 0 for k in at], -1.0, 1.0)
+        offset = _without(law, params, at, columns)
+        target = np.maximum(response - offset, 1e-3 * response)
+        params[:, at] = signs * nonnegative_coefficients(basis * signs[:, None], target)
+    return params
+
+
+def _without(law: Law, params: Array, at: list[int], columns: Columns) -> Array:
+    """What the law gives with its linear parameters at zero; one curve, the batch's median."""
+    bare = params.copy()
+    bare[:, at] = 0
+    return np.median(law.predict(bare, columns), axis=0)
+
+
+def _halton(count: int, base: int) -> Array:
+    """`count` well-spread numbers in 0..1."""
+    points, scale, rest = np.zeros(count), 1.0, np.arange(1, count + 1)
+    while rest.any():
+        scale /= base
+        points += scale * (rest % base)
+        rest //= base
+    return points
