@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -57,6 +59,12 @@ class Absorb(lightning.Callback):
 
     def __init__(self, training: Training) -> None:
         self.training = training
+        self._on_sigterm = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Take SIGTERM back: Lightning's handler would raise in the middle of a run (we save)."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def on_train_batch_end(
         self, trainer: Any, module: Any, outputs: dict[str, Any], tick: int, index: int
