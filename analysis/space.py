@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class Space:
             return replace(parameter, low=low, high=high)
         return parameter
 
-    @property
+    @cached_property
     def free(self) -> tuple[str, ...]:
         """Names of the free parameters, in the law's order."""
         return tuple(n for n in self.law.names if n not in self.fixed and n not in self.tied)

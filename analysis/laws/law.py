@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -132,7 +133,7 @@ class Law:
     response: str = "loss"
     curve: bool = False
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""
         return tuple(p.name for p in self.parameters)

@@ -47,13 +47,10 @@ def areas(frame: pd.DataFrame) -> Columns:
 
 def _chebyshev(lam: Array) -> tuple[Array, Array]:
     """The series' polynomials at a decay and their derivatives in it, shape (batch, terms)."""
-    x = (-np.log(1 - lam) - _MIDDLE) / _HALF
-    value, slope = [np.ones_like(x), x], [np.zeros_like(x), np.ones_like(x)]
-    for _ in range(2, _TERMS):
-        slope.append(2 * value[-1] + 2 * x * slope[-1] - slope[-2])
-        value.append(2 * x * value[-1] - value[-2])
-    inner = 1 / (_HALF * (1 - lam))
-    return np.concatenate(value, axis=1), np.concatenate(slope, axis=1) * inner
+    order = np.arange(_TERMS)
+    angle = np.arccos((1 - 1e-12) * (-np.log(1 - lam) - _MIDDLE) / _HALF)  # never quite at an end
+    inner = order / (np.sin(angle) * _HALF * (1 - lam))
+    return np.cos(order * angle), np.sin(order * angle) * inner
 
 
 def _value(
