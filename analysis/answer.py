@@ -110,7 +110,15 @@ class Answer:
         return "Held out and never fitted: " + "; ".join(rows) + "."
 
     def _split(self) -> str:
-        return "" if self.allocation is None else self.allocation.report()
+        if self.allocation is None:
+            return ""
+        rows = [
+            f"C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
+            f"{_ranged(r, 'tokens_per_parameter')} tokens a parameter, loss "
+            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside what was measured")
+            for r in self.allocation.table.to_dict("records")
+        ]
+        return "How to split a budget (C = 6 N D, N = n_matmul). " + "; ".join(rows) + "."
 
     def _schedules(self) -> str:
         if self.curve_law is None:
@@ -165,6 +173,10 @@ def answer(
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
     )
+
+
+def _ranged(row: dict[str, Any], name: str, form: str = ".3g") -> str:
+    return f"{row[name]:{form}} ({row[f'{name}_lower']:{form}} to {row[f'{name}_upper']:{form}})"
 
 
 def _level(law: Result) -> float:

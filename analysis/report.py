@@ -76,6 +76,10 @@ def _answer(answer: Answer) -> str:
 
 def _warnings(answer: Answer) -> str:
     warnings = list(answer.law.warnings)
+    if answer.allocation is not None:
+        warnings += answer.allocation.warnings
+    if answer.curve_law is not None:
+        warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
     if not warnings:
         return ""
     said = "".join(f"<p>{html.escape(w)}</p>" for w in warnings)
@@ -128,7 +132,7 @@ def _allocation(answer: Answer) -> str:
     if answer.allocation is None:
         return ""
     return (f"<h2>How to split a budget (C = 6 N D, N = n_matmul)</h2>"
-            f"{_table(answer.allocation.summary.reset_index(drop=True))}")
+            f"{_table(answer.allocation.table)}")
 
 
 def _curves(answer: Answer) -> str:

@@ -373,8 +373,10 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     if not budgets:
         raise ConfigError("budgets is not set; give FLOPs, as in budgets=[1e18,1e20]")
     allocation = analysis.allocate(_fit(options), budgets)
-    _console().print(table(_rounded(allocation.summary)))
-    print(allocation.report())
+    console = _console()
+    console.print(table(_rounded(allocation.table)))
+    for warning in allocation.warnings:
+        console.print(f"! {warning}", style="yellow", highlight=False, soft_wrap=True)
     return 0
 
 

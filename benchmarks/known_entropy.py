@@ -1,0 +1,32 @@
+"""Does the fitted irreducible loss find the true entropy of the source?
+
+    python benchmarks/known_entropy.py [outputs]
+
+Trains the study `markov` (about six core-minutes, resumed if begun) and compares.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import analysis
+
+
+def main(outputs: str) -> None:
+    """Launch, fit, print."""
+    command = [sys.executable, "-m", "scaling.cli", "launch", "study=markov", f"outputs={outputs}"]
+    subprocess.run(command, check=True)
+    runs = analysis.load(outputs, study="markov", role="fit")
+    truth = runs["irreducible_loss"].iloc[0]
+    result = analysis.fit("chinchilla", runs)
+    low, high = result.interval("E")
+    fitted = result.params["E"]
+    print(f"true entropy of the evaluation windows {truth:.5f} nats/token")
+    print(f"fitted E {fitted:.5f} ({fitted / truth - 1:+.2%}), 95% interval {low:.5f} .. {high:.5f}, "
+          f"{(high - low) / fitted:.2%} wide, {'contains' if low <= truth <= high else 'MISSES'} it")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else str(Path("outputs")))
