@@ -8,6 +8,7 @@ the report and of a second `make study`, and the held-out error.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ def main(repository: str) -> None:
         print(f"set-up              {setup:7.1f} s")
         print(f"make study          {study:7.1f} s after set-up")
         print(f"  training          {core_seconds(clone):7.1f} core-seconds in steps")
-        print(f"make study again    {again:7.1f} s, {second.count('  done  ') - 25} runs trained")
+        print(f"make study again    {again:7.1f} s, {trained(second)} of {trained(first)} runs trained")
         print(next(line for line in first.splitlines() if line.startswith("Held out")))
 
 
@@ -35,6 +36,11 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
     start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     return time.perf_counter() - start, done.stdout
+
+
+def trained(output: str) -> int:
+    """Runs that a launch said it had finished."""
+    return len(re.findall(r"^ *\d+/\d+  \w+  done", output, re.MULTILINE))
 
 
 def core_seconds(clone: Path) -> float:

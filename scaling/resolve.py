@@ -21,6 +21,7 @@ from scaling.schedule import Piece, build_pieces
 
 PRECISIONS = ("fp32",)
 OPTIMIZERS = ("adamw",)
+DEVICES = ("cpu", "cuda")
 ENGINE_NAMES = ("eager",)  # the keys of scaling.engine.ENGINES, which needs torch
 
 
@@ -163,6 +164,7 @@ def model_shape(model: ModelConfig, vocab: int) -> Shape:
 def _check_numbers(config: RunConfig) -> None:
     one_of("precision", config.precision, PRECISIONS)
     one_of("execution.engine", config.execution.engine, ENGINE_NAMES)
+    one_of("execution.device", config.execution.device, DEVICES)
     one_of("optimizer.name", config.optimizer.name, OPTIMIZERS)
     at_least_one = {
         "tokens": config.tokens,

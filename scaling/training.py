@@ -32,6 +32,7 @@ from scaling.data.store import TokenStore, window_count
 from scaling.engine import ENGINES, ChunkResult, Engine, Member
 from scaling.events import validation_steps
 from scaling.fingerprint import code_fingerprint
+from scaling.flops import flops_per_token
 from scaling.identity import prefix_id, science_pieces
 from scaling.optimizer import AdamWSettings
 from scaling.prefixes import candidates, checkpoint_path
@@ -124,8 +125,7 @@ class Training:
         self._chunk_steps = 1
         self._last_save = time.monotonic()
         self._seconds = 0.0  # in the engine's steps, this attempt
-        if self.start in self.members[0].validation:
-            self._validate()  # a checkpoint of another run's may lack it
+        self._validate()  # the checkpoint of another run may lack what is due at its step
 
     @property
     def context(self) -> int:
@@ -264,15 +264,17 @@ class Training:
 
     def _facts(self, attempt: int) -> dict[str, Any]:
         """What this attempt adds to a record: nothing that the curve depends on."""
-        trained = (self.step - self.start) * len(self.members)
+        tokens = (self.step - self.start) * self.members[0].run["tokens_per_step"]
+        rate = tokens * len(self.members) / self._seconds if self._seconds else None
+        per_token = flops_per_token(self.members[0].run["flops"], "palm")
         return {
             "attempt": attempt,
             "started_at_step": self.start,
             "throughput": {
                 "seconds": self._seconds,
                 "steps": self.step - self.start,
-                "tokens_per_second": trained * self.members[0].run["tokens_per_step"]
-                / self._seconds if self._seconds else None,
+                "tokens_per_second": rate,  # of all members together
+                "flops_per_second": None if rate is None else rate * per_token,  # palm, as MFU is
                 "members": len(self.members),
             },
             "machine": {

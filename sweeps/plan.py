@@ -37,6 +37,8 @@ class PlannedRun:
     ----------
     run : Run
         Resolved.
+    store : TokenStore
+        The data it is trained on.
     blocks, roles : tuple of str
         The study's blocks that asked for it, and what for.
     needs : tuple or None
@@ -52,6 +54,7 @@ class PlannedRun:
     """
 
     run: Run
+    store: TokenStore
     blocks: tuple[str, ...]
     roles: tuple[str, ...]
     needs: tuple[str, int] | None
@@ -105,10 +108,12 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     stores: dict[str, TokenStore] = {}
     merged: dict[str, PlannedRun] = {}
     for one in wanted:
-        run = _resolve(one, outputs, stores)
+        run, store = _resolve(one, outputs, stores)
         known = merged.get(run.run_id)
         if known is None:
-            merged[run.run_id] = PlannedRun(run, (one.block,), (one.role,), None, (), 0, "planned")
+            merged[run.run_id] = PlannedRun(
+                run, store, (one.block,), (one.role,), None, (), 0, "planned"
+            )
         else:
             merged[run.run_id] = replace(
                 known,
@@ -121,12 +126,14 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     return Plan(study, outputs, execution, runs, warnings)
 
 
-def _resolve(one: Wanted, outputs: Path, stores: dict[str, TokenStore]) -> Run:
+def _resolve(
+    one: Wanted, outputs: Path, stores: dict[str, TokenStore]
+) -> tuple[Run, TokenStore]:
     key = repr((one.config.data.source, sorted(one.config.data.options.items())))
     if key not in stores:
         stores[key] = open_store(one.config.data, outputs)
     try:
-        return resolve(one.config, stores[key].manifest)
+        return resolve(one.config, stores[key].manifest), stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error
 
@@ -239,11 +246,8 @@ def flatten(node: Any, path: str = "") -> dict[str, Any]:
 
 def save_plan(plan: Plan) -> None:
     """Store the plan: what workers read, and what the analysis reads roles from."""
-    stores: dict[str, TokenStore] = {}
     for planned in plan.runs:
-        data = planned.run.config.data
-        store = stores.setdefault(repr(data.options), open_store(data, plan.outputs))
-        plan.run_folder(planned).describe(describe(planned.run, store))
+        plan.run_folder(planned).describe(describe(planned.run, planned.store))
     write_json(plan.folder / "plan.json", {
         "plan_version": PLAN_VERSION,
         "study": asdict(plan.study),

@@ -6,6 +6,7 @@ its file and name it in ``SOURCES``.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     return TokenStore(folder)
 
 
+@functools.lru_cache(maxsize=64)
 def irreducible_loss(store: TokenStore, tokens: int, context: int) -> float | None:
     """Loss of the perfect predictor on the validation windows, where the source knows it."""
     source = SOURCES[store.manifest.source](**store.manifest.options)
