@@ -103,33 +103,33 @@ class Answer:
         if self.held_out.empty:
             return ""
         rows = [
-            f"N {r.N:,}, D {r.D:,}: predicted {r.predicted:.4f} ({r.lower:.4f} to {r.upper:.4f}), "
+            f"- N {r.N:,}, D {r.D:,}: predicted {r.predicted:.4f} ({r.lower:.4f} to {r.upper:.4f}), "
             f"measured {r.loss:.4f}, error {r.error:+.2%}"
             for r in self.held_out.itertuples()
         ]
-        return "Held out and never fitted: " + "; ".join(rows) + "."
+        return "\n".join(["Held out, never fitted:", *rows])
 
     def _split(self) -> str:
         if self.allocation is None:
             return ""
         rows = [
-            f"C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
+            f"- C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
             f"{_ranged(r, 'tokens_per_parameter')} tokens a parameter, loss "
             f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside what was measured")
             for r in self.allocation.table.to_dict("records")
         ]
-        return "How to split a budget (C = 6 N D, N = n_matmul). " + "; ".join(rows) + "."
+        return "\n".join(["How to split a budget (C = 6 N D, N = n_matmul):", *rows])
 
     def _schedules(self) -> str:
         if self.curve_law is None:
             return ""
         rows = [
-            f"{r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} measured "
+            f"- {r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} measured "
             f"({r.error:+.2%})"
             for r in self.curve_check.itertuples()
         ]
         used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
-        return f"The curve law fitted on {' and '.join(used)} predicts {'; '.join(rows)}."
+        return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
 
 
 def answer(

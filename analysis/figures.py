@@ -77,7 +77,7 @@ def residuals(answer: Answer) -> Figure:
                     ecolor=HELD_OUT, alpha=0.35, lw=5)
         ax.scatter(table["C"], middle, marker="*", s=110, color=HELD_OUT, zorder=3,
                    label="held out, bar: interval of the prediction")
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, loc="lower left")
     ax.set_xscale("log")
     ax.set_xlabel("training FLOPs, 6 N D")
     ax.set_ylabel("measured over predicted loss − 1, %")

@@ -8,6 +8,7 @@ import numpy as np
 
 Array = np.ndarray
 
+_ROUNDING = 1e-10  # residuals of a perfect fit
 OBJECTIVES = ("huber_log", "least_squares", "asymmetric")
 
 
@@ -88,4 +89,4 @@ class Objective:
         bend = (1.0 if self.name == "least_squares" else inside) / self.unit
         if self.name == "asymmetric":
             bend *= float(np.mean(np.where(wide > 0, self.asymmetry, 1.0)))
-        return bend / max(float(np.mean(slope**2)), 1e-300)
+        return bend / max(float(np.mean(slope**2)), (_ROUNDING / self.unit) ** 2)

@@ -70,7 +70,9 @@ def report_html(answer: Answer) -> str:
 
 
 def _answer(answer: Answer) -> str:
-    said = "".join(f"<p>{html.escape(s)}</p>" for s in answer.sentences())
+    said = "".join(
+        f"<p>{html.escape(s).replace(chr(10), '<br>')}</p>" for s in answer.sentences()
+    )
     return f"<h2>The answer</h2><div class='answer'>{said}</div>"
 
 

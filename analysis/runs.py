@@ -93,7 +93,7 @@ def load_curves(
         if wanted is not None and folder.run_id not in wanted:
             continue
         record = folder.record()
-        curve = pd.read_csv(folder.curve_file(), float_precision="round_trip")
+        curve = pd.read_csv(folder.curve_file())
         curve.insert(0, "run", folder.run_id)
         constants = {
             "N": record["counts"]["n_matmul"],

@@ -28,7 +28,7 @@ def main(repository: str) -> None:
         print(f"make study          {study:7.1f} s after set-up")
         print(f"  training          {core_seconds(clone):7.1f} core-seconds in steps")
         print(f"make study again    {again:7.1f} s, {trained(second)} of {trained(first)} runs trained")
-        print(next(line for line in first.splitlines() if line.startswith("Held out")))
+        print("held out", *re.findall(r"predicted .*error.*", first), sep="\n  ")
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, str]:

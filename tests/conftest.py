@@ -95,3 +95,55 @@ def make_run(outputs, tiny_run, tiny_store) -> Callable[..., RunFolder]:
 
 def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+FINISHED_STUDY = """
+# @package _global_
+defaults:
+  - override /data: markov
+study:
+  name: tiny
+  question: Does it <run>?
+  blocks:
+    ladder:
+      role: fit
+      grid: {model: {width: [8, 16, 24]}, tokens: [5120, 10240, 20480]}
+    seeds:
+      role: fit
+      grid: {model: {width: [8]}, tokens: [5120], seed: [1]}
+    held_out:
+      role: held_out
+      grid: {model: {width: [32]}, tokens: [20480]}
+    curves:
+      role: curve
+      grid: {model: {width: [16]}, tokens: [20480], schedule: {kind: [constant, cosine, wsd]}}
+    wild:
+      role: fit
+      grid: {model: {width: [8]}, tokens: [5120], optimizer: {lr: [1e30]}}
+  answer: {law: chinchilla, budgets: [1e9, 1e10], curve_held_out: cosine}
+model: {depth: 1, head_dim: 8, context: 16}
+data:
+  options: {vocab: 8, successors: 4, tokens: 20001, validation_tokens: 1025}
+  validation_tokens: 512
+  max_epochs: 2
+schedule: {warmup_tokens: 256}
+batch: 4
+"""
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An outputs folder with a finished study named "tiny", one of whose runs diverged."""
+    from scaling.compose import compose
+    from sweeps.launch import LaunchConfig, launch
+    from sweeps.plan import make_plan, save_plan
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "tiny.yaml").write_text(FINISHED_STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        plan = make_plan(compose(["study=tiny"]))
+        save_plan(plan)
+        assert launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    return plan.outputs

@@ -1,0 +1,79 @@
+"""Records as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+
+
+def test_one_row_a_run_with_counts_and_conventions(finished) -> None:
+    runs = analysis.load(finished, study="tiny")
+    assert len(runs) == 3 * 3 + 1 + 1 + 2 + 1  # one wsd curve is a ladder run, one run is wild
+    assert runs["run_id"].is_unique
+    assert (runs["N"] == runs["n_matmul"]).all()
+    narrow = runs[runs["width"] == 8].iloc[0]
+    assert narrow["n_block"] == 12 * 8**2 and narrow["n_matmul"] == narrow["n_block"] + 8 * 8
+    by_matmul = analysis.load(finished, study="tiny", flops="matmul")
+    assert np.allclose(by_matmul["C"], 6 * by_matmul["N"] * by_matmul["D"])
+    done = runs[runs["status"] == "done"]
+    assert np.allclose(done["bpb"], done["loss"] / np.log(2))
+    assert (done["loss"] > done["irreducible_loss"]).all()
+
+
+def test_runs_that_share_initial_weights_and_order_are_one_cluster(finished) -> None:
+    runs = analysis.load(finished, study="tiny")
+    tame = runs[(runs["status"] == "done") & (runs["seed"] == 0)]
+    assert (tame.groupby("width")["cluster"].nunique() == 1).all()
+    seeds = runs[(runs["width"] == 8) & (runs["D"] == 5120) & (runs["status"] == "done")]
+    assert seeds["cluster"].nunique() == 2
+
+
+def test_roles_select_rows(finished) -> None:
+    assert set(analysis.load(finished, role="held_out")["width"]) == {32}
+    assert set(analysis.load(finished, role="curve")["schedule"]) == {"constant", "cosine", "wsd"}
+    n_block = analysis.load(finished, n_count="n_block")
+    assert (n_block["N"] == n_block["n_block"]).all()
+
+
+def test_a_diverged_run_is_a_row_without_a_final_loss(finished) -> None:
+    diverged = analysis.load(finished).query("status == 'diverged'")
+    assert len(diverged) == 1 and diverged["loss"].isna().all()
+
+
+def test_curves_have_every_step_once_and_the_bits_of_the_record(finished) -> None:
+    runs = analysis.load(finished, role="curve").set_index("run_id")
+    curves = analysis.load_curves(finished, run_ids=runs.index)
+    for run, curve in curves.groupby("run"):
+        assert curve["step"].tolist() == list(range(1, runs.loc[run, "steps"] + 1))
+        assert curve["validation_loss"].iloc[-1] == runs.loc[run, "loss"]
+        assert curve["lr"].max() == pytest.approx(runs.loc[run, "lr"], rel=0.2)
+        assert curve["tokens"].iloc[-1] == runs.loc[run, "D"]
+
+
+def test_empty_and_mistaken_places_are_named(finished, tmp_path) -> None:
+    assert analysis.load(tmp_path).empty and analysis.load_curves(tmp_path).empty
+    with pytest.raises(ValueError, match="there is no folder"):
+        analysis.load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="there is no study 'tinny' in .*; there are: tiny"):
+        analysis.load(finished, study="tinny")
+    with pytest.raises(ValueError, match="n_count = 'params' is not one of: n_block"):
+        analysis.load(finished, n_count="params")
+    with pytest.raises(ValueError, match="unknown FLOP convention 'hoffman'"):
+        analysis.load(finished, flops="hoffman")
+
+
+def test_a_fit_refuses_to_mix_fingerprints(finished) -> None:
+    runs = analysis.load(finished, role="fit")
+    runs.loc[runs.index[-1], "fingerprint"] = "other"
+    with pytest.raises(ValueError, match="fingerprint"):
+        analysis.fit("chinchilla", runs, resamples=0)
+    assert analysis.fit("chinchilla", runs, resamples=0, mix_fingerprints=True)
+
+
+def test_a_table_of_runs_fits_as_it_is(finished) -> None:
+    result = analysis.fit("chinchilla", analysis.load(finished, role="fit"), resamples=50)
+    assert isinstance(result.summary, pd.DataFrame)
+    assert sum(result.excluded.values()) == 1  # the diverged run

@@ -1,0 +1,145 @@
+"""The command line as a person uses it: what it prints, where it stops, what it returns."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from scaling.cli import VERBS, main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, finished):
+    """Run a command line in the folder of the finished study: (exit code, output, error)."""
+    monkeypatch.chdir(finished.parent)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        out, error = capsys.readouterr()
+        return stopped.value.code or 0, out, error
+
+    return command
+
+
+def test_help_names_every_verb(run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0 and all(verb in out for verb in VERBS)
+    assert run()[1] == out
+    for verb in VERBS:
+        code, out, _ = run(verb, "--help")
+        assert code == 0 and f"scaling {verb}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plann"], "unknown verb 'plann'; did you mean 'plan'?"),
+        (["plan"], "no study is named; say study=quickstart"),
+        (["plan", "study=tyni"], "could not find 'study/tyni'"),
+        (["plan", "study=tiny", "model.widht=3"], "unknown key 'model.widht'"),
+        (["launch", "study=tiny", "launch.backend=slurrm"], "launch.backend = 'slurrm' is not one"),
+        (["launch", "study=tiny", "launch.workers=two"], "launch.workers = 'two': expected a whole"),
+        (["train", "model.width=17"], "model.width = 17 is not divisible by model.head_dim = 16"),
+        (["train", "tokens=1e12"], "data.max_epochs = 1 allows"),
+        (["train", "schedule.warmup_tokens=1e9"], "schedule.warmup_tokens = 1000000000 is"),
+        (["train", "optimizer.lr=${oc.env:HOME}"], "calls the resolver 'oc.env'"),
+        (["train", "+model.size=3"], "unknown key 'model.size'"),
+        (["status", "study=nope"], "there is no study 'nope'"),
+        (["status", "stduy=tiny"], "unknown key 'stduy'; did you mean 'study'?"),
+        (["status", "tiny"], "cannot read 'tiny': expected key=value"),
+        (["fit"], "name what is fitted: either data=FILE or study=NAME"),
+        (["fit", "data=nowhere.csv"], "there is no such file"),
+        (["fit", "study=tiny", "law=chinchila"], "chinchilla"),
+        (["allocate", "data=runs.csv"], "budgets is not set"),
+        (["report", "study=nope"], "there is no study 'nope'"),
+        (["report"], "missing key 'study'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
+    code, _, error = run(*arguments)
+    assert code == 2
+    assert message in error and error.startswith("error: ") and "Traceback" not in error
+
+
+def test_plan_shows_what_is_done_and_trains_nothing(run) -> None:
+    code, out, _ = run("plan", "study=tiny")
+    assert code == 0
+    assert "14 runs (done 13  diverged 1): 0 new steps" in out
+    assert "! 3 fitted sizes" in out
+
+
+def test_launch_of_a_finished_study_trains_nothing(run, finished) -> None:
+    before = sorted(finished.glob("runs/*/attempts/*"))
+    code, out, _ = run("launch", "study=tiny")
+    assert code == 0 and "tiny: done 13  diverged 1" in out
+    assert sorted(finished.glob("runs/*/attempts/*")) == before
+
+
+def test_status_of_all_studies(run, tmp_path) -> None:
+    code, out, _ = run("status")
+    assert code == 0 and "tiny: done 13  diverged 1" in out
+    code, _, error = run("status", f"outputs={tmp_path}")
+    assert code == 2 and "there is no study in" in error
+
+
+def test_train_one_run_twice(run, tmp_path) -> None:
+    arguments = ["train", "data=markov", "data.options.tokens=20001", "data.options.vocab=8",
+                 "data.options.successors=4", "data.options.validation_tokens=1025",
+                 "data.validation_tokens=512", "model.context=16", "model.width=16", "batch=4",
+                 "schedule.warmup_tokens=256", "tokens=2560", f"outputs={tmp_path}"]
+    code, first, _ = run(*arguments)
+    assert code == 0 and "validation loss" in first
+    code, again, _ = run(*arguments)
+    assert code == 0 and again.splitlines()[-1] == first.splitlines()[-1]
+    assert len(list(tmp_path.glob("runs/*/attempts/*.json"))) == 1
+
+
+def test_a_diverged_run_is_a_result(run, tmp_path) -> None:
+    code, out, _ = run(
+        "train", "data=markov", "data.options.tokens=20001", "data.options.vocab=8",
+        "data.options.successors=4", "data.options.validation_tokens=1025",
+        "data.validation_tokens=512", "model.context=16", "model.width=16", "batch=4",
+        "schedule.warmup_tokens=256", "tokens=2560", "optimizer.lr=1e30", f"outputs={tmp_path}")
+    assert code == 0 and "diverged after" in out
+
+
+def test_fit_a_study_and_save(run, tmp_path) -> None:
+    code, out, _ = run("fit", "study=tiny", "resamples=20", f"save={tmp_path}/fit.json")
+    assert code == 0 and "[[chinchilla" in out
+    saved = analysis.read_fit(tmp_path / "fit.json")
+    assert saved.params.keys() == {"E", "A", "alpha", "B", "beta"}
+    assert json.loads((tmp_path / "fit.json").read_text())
+
+
+def test_fit_a_file_made_elsewhere(run, tmp_path) -> None:
+    n, d = (g.ravel() for g in np.meshgrid([1e7, 1e8, 1e9, 1e10], [1e9, 1e10, 1e11]))
+    table = pd.DataFrame({"params": n, "tokens": d, "val": 1.7 + 400 / n**0.34 + 1800 / d**0.37})
+    table.to_csv(tmp_path / "points.csv", index=False)
+    columns = ["columns.N=params", "columns.D=tokens", "columns.loss=val"]
+    code, out, _ = run("fit", "law=chinchilla", f"data={tmp_path}/points.csv", *columns)
+    assert code == 0 and "0.34" in out
+    code, out, _ = run("allocate", f"data={tmp_path}/points.csv", *columns, "budgets=[1e21]",
+                       "resamples=20")
+    assert code == 0 and "1e+21" in out
+
+
+def test_fit_the_curve_law_of_a_study(run) -> None:
+    code, out, _ = run("fit", "study=tiny", "law=lr_annealing", "resamples=0")
+    assert code == 0 and "[[lr_annealing" in out
+
+
+def test_report_prints_the_answer_and_writes_the_page(run, tmp_path) -> None:
+    code, out, _ = run("report", "study=tiny", "resamples=20", f"to={tmp_path}/report.html")
+    assert code == 0 and "Held out, never fitted:" in out
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_data_lists_sources_and_stores(run) -> None:
+    code, out, _ = run("data", "data=markov", "data.options.vocab=8", "data.options.successors=4",
+                       "data.options.tokens=20001", "data.options.validation_tokens=1025")
+    assert code == 0 and "markov-" in out and "stdlib:" in out
