@@ -83,9 +83,16 @@ class MemberRun:
         )
 
     def diverged_at(self) -> int | None:
-        """Number of updates before the first loss that is not finite, or None."""
-        bad = np.flatnonzero(~np.isfinite(self.curve.loss))
-        return int(bad[0]) if len(bad) else None
+        """Number of updates after which a loss is not finite (training or validation), or None."""
+        bad = {int(i) for i in np.flatnonzero(~np.isfinite(self.curve.loss))}
+        bad |= {step for step, loss in self.curve.validation.items() if not np.isfinite(loss)}
+        return min(bad, default=None)
+
+    def finite_part(self) -> Curve:
+        """The curve up to where it diverged."""
+        end = self.diverged_at()
+        validation = {s: v for s, v in self.curve.validation.items() if np.isfinite(v)}
+        return Curve(self.curve.loss[:end], self.curve.grad_norm[:end], validation)
 
 
 class Training:
@@ -161,18 +168,18 @@ class Training:
         self._seconds += seconds
         per_step = max(seconds / len(result.loss), 1e-6)
         self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
+        self._validate()
         for member in self._running():
             member.claim.check()
             if member.diverged_at() is not None:
                 self._finish(member, "diverged")
-        self._validate()
         self._save_if_due()
         self._report()
         self.stopped = self.should_stop() or not self._running()
 
     def close(self) -> str:
         """Finish or release every run that is still held; "done" or "interrupted"."""
-        if self.step < self.steps:
+        if self._running() and self.step < self.steps:
             self._save_latest()
             for member in self._running():
                 member.claim.release("interrupted")
@@ -232,12 +239,10 @@ class Training:
         self._last_save = time.monotonic()
 
     def _save(self, i: int, member: MemberRun, owner: str) -> Path:
+        # Also where a file exists: this run would have started from it, had it been readable.
         path = checkpoint_path(member.outputs, member.science, self.step, owner)
-        if not path.exists():
-            checkpoint = Checkpoint(
-                self.step, prefix_id(member.science, self.step), self.engine.state(i), member.curve
-            )
-            save_checkpoint(path, checkpoint)
+        prefix = prefix_id(member.science, self.step)
+        save_checkpoint(path, Checkpoint(self.step, prefix, self.engine.state(i), member.curve))
         return path
 
     # ------------------------------------------------------------------ the end
@@ -245,10 +250,7 @@ class Training:
     def _finish(self, member: MemberRun, status: str) -> None:
         """Write curve, record and DONE of one member."""
         if status == "diverged":
-            end = member.diverged_at()
-            member.curve = Curve(
-                member.curve.loss[:end], member.curve.grad_norm[:end], member.curve.validation
-            )
+            member.curve = member.finite_part()
         number = member.claim.number
         files = {"record": f"record-{number:04d}.json", "curve": f"curve-{number:04d}.csv.gz"}
         folder = member.claim.folder.path
@@ -258,8 +260,9 @@ class Training:
         write_curve(folder / files["curve"], text)
         record = build_record(member.run, member.curve, status=status, **self._facts(number))
         write_json(folder / files["record"], record)
-        member.finished = True
-        if member.claim.finish(status, len(member.curve.loss), files):
+        first = member.claim.finish(status, len(member.curve.loss), files)
+        member.finished = True  # not before: a claim that could not be finished is released
+        if first:
             _remove_latest(member, keep=None)
 
     def _facts(self, attempt: int) -> dict[str, Any]:
