@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 # The files whose code decides a loss curve, from here.
@@ -22,7 +23,7 @@ FILES = (
     "data/order.py",
     "data/store.py",
 )
-STATEMENT_ENDS = {tokenize.NEWLINE: "", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
+LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 
 
 @functools.cache
@@ -38,16 +39,38 @@ def code_fingerprint() -> str:
 def significant(source: str) -> str:
     """The tokens of a source text that are neither comments, docstrings nor layout."""
     kept: list[str] = []
-    statement_start = True
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.COMMENT, tokenize.NL):
+    statement: list[tuple[int, str]] = []
+    for kind, text in _tokens(source):
+        if kind not in LAYOUT:
+            statement.append((kind, text))
             continue
-        if token.type in STATEMENT_ENDS:
-            statement_start = True
-            kept.append(STATEMENT_ENDS[token.type])
-        else:
-            docstring = token.type == tokenize.STRING and statement_start
-            statement_start = False
-            if not docstring:
-                kept.append(token.string)
-    return " ".join(filter(None, kept))
+        # A statement of strings alone does nothing: a docstring.
+        if any(k != tokenize.STRING for k, _ in statement):
+            kept += [text for _, text in statement] + [LAYOUT[kind]]
+        elif kind != tokenize.NEWLINE:
+            kept.append(LAYOUT[kind])
+        statement = []
+    return " ".join(kept)
+
+
+def _tokens(source: str) -> Iterator[tuple[int, str]]:
+    """Types and texts of the tokens, f-strings whole: Python 3.12 began to look inside them."""
+    lines = source.splitlines(keepends=True)
+    depth, start = 0, (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        name = tokenize.tok_name[token.type]
+        if name == "FSTRING_START":
+            start = start if depth else token.start
+            depth += 1
+        elif name == "FSTRING_END":
+            depth -= 1
+            if not depth:
+                yield tokenize.STRING, _between(lines, start, token.end)
+        elif not depth and token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
+            yield token.type, token.string
+
+
+def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    (first, left), (last, right) = start, end
+    text = "".join(lines[first - 1 : last])
+    return text[left : len(text) - len(lines[last - 1]) + right]
