@@ -121,7 +121,7 @@ def prefix(pieces: Sequence[Piece], step: int) -> list[dict]:
     for piece in pieces:
         taken = min(left, piece.steps)
         if taken == 0:
-            break
+            continue
         left -= taken
         if piece.shape == "constant" or piece.start == piece.end:
             last = described[-1] if described else None
