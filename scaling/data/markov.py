@@ -62,6 +62,11 @@ class MarkovSource:
     def _check(self) -> None:
         if not 2 <= self.vocab <= 256:
             raise ConfigError(f"data.options.vocab = {self.vocab}: allowed is 2 to 256")
+        for key, least in (("tokens", 1), ("validation_tokens", 1), ("seed", 0)):
+            if getattr(self, key) < least:
+                raise ConfigError(
+                    f"data.options.{key} = {getattr(self, key)}: allowed is {least} or more"
+                )
         limit = min(self.vocab, SLOTS)
         if not 1 <= self.successors <= limit:
             raise ConfigError(

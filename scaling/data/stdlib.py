@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scaling.config import ConfigError
 from scaling.data.store import Corpus
 
 EXCLUDED = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages"}
@@ -29,6 +30,10 @@ class StdlibSource:
 
     def corpus(self) -> Corpus:
         """Read the files and cut the validation part."""
+        if self.validation_share < 2:
+            raise ConfigError(
+                f"data.options.validation_share = {self.validation_share}: allowed is 2 or more"
+            )
         train: list[bytes] = []
         validation: list[tuple[bytes, bytes]] = []
         for text, key in distinct_files(Path(sysconfig.get_path("stdlib"))):
