@@ -1,8 +1,10 @@
 """A plain dictionary becomes typed values strictly; a mistake names the key and what is allowed."""
 
+import math
+
 import pytest
 
-from scaling.config import ConfigError, RunConfig, from_dict, one_of
+from scaling.config import ConfigError, DataConfig, OptimizerConfig, RunConfig, from_dict, one_of
 
 
 def test_values_become_typed(tiny_values):
@@ -50,6 +52,16 @@ def test_a_missing_key_is_named(tiny_values):
     del values["tokens"]
     with pytest.raises(ConfigError, match="missing key 'tokens'"):
         from_dict(RunConfig, values)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("cls", "key"), [(OptimizerConfig, "weight_decay"), (DataConfig, "max_epochs")]
+)
+def test_only_finite_numbers_are_values(cls, key, value):
+    """NaN passes every comparison that would refuse it: max_epochs = nan allows any number."""
+    with pytest.raises(ConfigError, match=key):
+        from_dict(cls, {key: value})
 
 
 def test_one_of_lists_the_choices():

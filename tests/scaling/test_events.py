@@ -66,3 +66,10 @@ def test_the_warmup_is_not_measured_on_the_grid():
     planned = validation_steps(pieces("constant", 1000, warmup=500))
     assert [s for s in planned if s < FIRST] == []
     assert len(planned) < 15
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_a_decay_is_measured_on_the_grid_whether_or_not_there_is_a_warmup(kind):
+    """The loss moves with the rate there, wherever the decay stands in the schedule."""
+    grid = [100 * j for j in range(1, POINTS_A_PIECE + 1)]
+    assert set(grid) <= set(validation_steps(pieces(kind, 800, warmup=0)))

@@ -50,6 +50,8 @@ def test_comments_docstrings_and_layout_do_not_count(old, new):
         ("f(self, x)", "f(self, x=1)"),
         ("            return y\n", "        return y\n"),  # leaves the if
         ("        return math.pi", "            return math.pi"),  # joins the if
+        ("            return y\n", "            return\n            y\n"),  # another statement
+        ("            return y\n", "            'a'.join(y)\n            return y\n"),
     ],
 )
 def test_code_strings_and_nesting_count(old, new):
@@ -59,6 +61,16 @@ def test_code_strings_and_nesting_count(old, new):
 
 def test_a_string_that_is_a_value_counts_also_at_the_start_of_a_line():
     assert significant('x = [\n"a",\n]') != significant('x = [\n"b",\n]')
+
+
+def test_a_string_that_begins_an_expression_counts():
+    assert significant("'a'.join(x)") != significant("'b'.join(x)")
+
+
+def test_f_strings_are_one_token_in_every_python():
+    """Python 3.12 began to tokenize what is inside."""
+    assert significant("x = f'{a!r:>{w}}' + f'b'  # c") == "x = f'{a!r:>{w}}' + f'b' ;"
+    assert significant('x = f"""{\n  a}\n"""') == 'x = f"""{\n  a}\n""" ;'
 
 
 def test_the_files_exist_and_the_fingerprint_is_short():

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from scaling.config import ConfigError, ModelConfig
-from scaling.resolve import model_shape, resolve
+from scaling.engine import ENGINES
+from scaling.resolve import ENGINE_NAMES, model_shape, resolve
 
 RULE = {
     "name": "test",
@@ -141,11 +142,16 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"optimizer.clip": -1.0}, r"optimizer\.clip = -1\.0: allowed is above 0"),
         ({"optimizer.weight_decay": -0.1}, r"optimizer\.weight_decay = -0\.1: allowed is >= 0"),
         ({"optimizer.name": "lion"}, r"optimizer\.name = 'lion' is not one of: adamw"),
+        ({"execution.engine": "egaer"}, r"execution\.engine = 'egaer' is not one of: eager"),
+        ({"execution.lease_seconds": 0.0}, r"execution\.lease_seconds = 0\.0: allowed is above 0"),
+        ({"execution.checkpoint_seconds": -1}, r"execution\.checkpoint_seconds = -1\.0: allowed"),
+        ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
+        ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.n_unit = 0\.0: allowed is abov"),
         ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32"),
         *(
             ({key: 0}, rf"{key} = 0: allowed is 1 or more")
             for key in (
-                "tokens", "batch", "model.depth", "model.width", "model.context",
+                "tokens", "batch", "execution.threads", "model.depth", "model.width", "model.context",
                 "model.mlp_ratio", "data.validation_tokens", "data.unique_tokens",
             )
         ),
@@ -165,3 +171,7 @@ def test_repeating_is_allowed_when_it_is_asked_for(tiny_run):
 def test_a_manifest_with_other_content_is_another_run(tiny_config, tiny_store):
     run = resolve(tiny_config(), tiny_store.manifest)
     assert run.science["data"]["content"] == tiny_store.manifest.content_hash
+
+
+def test_the_engines_that_may_be_named_are_those_there_are():
+    assert set(ENGINE_NAMES) == set(ENGINES)

@@ -142,6 +142,13 @@ def test_a_constant_stretch_is_known_by_what_has_passed_of_it():
     assert prefix(whole, 4) != prefix([Piece("constant", 10, 2.0, 2.0)], 4)
 
 
+def test_a_piece_of_no_steps_is_no_piece():
+    parts = [Piece("linear", 3, 0.0, 1.0), Piece("constant", 4, 1.0, 1.0)]
+    padded = [p for part in parts for p in (Piece("linear", 0, 9.0, 1.0), part)]
+    assert np.array_equal(lr_array(padded), lr_array(parts))
+    assert all(prefix(padded, step) == prefix(parts, step) for step in range(8))
+
+
 def test_any_other_piece_is_known_by_its_whole_form():
     decay = Piece("linear", 10, 1.0, 0.0)
     assert prefix([decay], 4) == prefix([decay, Piece("constant", 3, 0.1, 0.1)], 4)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from scaling.checkpoint import load_checkpoint
 from scaling.claim import Claim
 from scaling.config import ExecutionConfig
 from scaling.prefixes import candidates
@@ -253,7 +254,7 @@ def test_a_member_that_diverges_does_not_take_the_others_along(make_run, train_r
 
 def test_divergence_is_a_result(make_run, train_run):
     folder = make_run({"optimizer.lr": 1e13})
-    train_run(folder)
+    assert train_run(folder) == "done"
     assert folder.state() == "diverged"
     record, frame = folder.record(), pd.read_csv(folder.curve_file())
     assert record["status"] == "diverged" and 1 <= record["steps"] < 40
@@ -261,6 +262,51 @@ def test_divergence_is_a_result(make_run, train_run):
     assert frame["loss"].notna().all()  # the finite part
     assert record["final"]["validation_loss"] is None
     assert Claim.acquire(folder, 60) is None  # never trained again
+
+
+def test_divergence_in_the_last_update_is_a_result_too(make_run, train_run):
+    """No training loss shows it, but the validation loss after it is not a number."""
+    last = {"optimizer.lr": 1e13, "tokens": 64, "schedule.kind": "constant",
+            "schedule.warmup_tokens": 0}  # fmt: skip
+    folder = make_run(last)
+    assert train_run(folder) == "done"
+    assert folder.state() == "diverged"
+    assert folder.record()["final"]["validation_loss"] is None
+    frame = pd.read_csv(folder.curve_file())
+    assert frame["loss"].notna().all() and frame["validation_loss"].isna().all()
+
+
+@pytest.mark.parametrize("chunk_seconds", [1e-9, 100.0])
+def test_where_a_run_diverged_does_not_depend_on_chunks(
+    make_run, train_run, elsewhere, curve_of, monkeypatch, chunk_seconds
+):
+    monkeypatch.setattr("scaling.training.CHUNK_SECONDS", chunk_seconds)
+    folder = make_run({"optimizer.lr": 30.0})
+    train_run(folder)
+    assert curve_of(folder) == curve_of(elsewhere({"optimizer.lr": 30.0}))
+
+
+def test_a_run_whose_end_cannot_be_written_is_released(make_run, train_run, monkeypatch):
+    """Else the worker, which lives on, would hold it for ever."""
+
+    def full(path):
+        raise OSError("no space left on device")
+
+    folder = make_run()
+    with monkeypatch.context() as disk:
+        disk.setattr("scaling.claim.file_hash", full)
+        assert train_run(folder) == "failed"
+    assert folder.state() == "failed"
+    assert train_run(folder) == "done"
+
+
+def test_an_unreadable_branch_point_is_replaced(make_run, train_run, outputs, tiny_run):
+    """Else every sibling would train the trunk again, for ever."""
+    train_run(make_run({"schedule.kind": "constant", "tokens": 64 * 30}))
+    ((_, path),) = candidates(outputs, tiny_run().science)
+    path.write_bytes(path.read_bytes()[:1000])
+    train_run(make_run())
+    assert load_checkpoint(path).step == 30
 
 
 def test_a_run_whose_data_have_changed_since_its_plan_fails_and_says_so(

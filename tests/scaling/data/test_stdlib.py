@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scaling.config import ConfigError
 from scaling.data.stdlib import StdlibSource, distinct_files
 
 
@@ -73,3 +74,9 @@ def test_the_order_does_not_depend_on_when_files_were_made(tree):
     os.rename(tree / "a.py", tree / "moved")
     (tree / "a.py").write_text("first")
     assert list(distinct_files(tree)) == before
+
+
+@pytest.mark.parametrize("share", [-1, 0, 1])
+def test_a_share_that_leaves_no_training_part_is_refused(share):
+    with pytest.raises(ConfigError, match=rf"data\.options\.validation_share = {share}"):
+        StdlibSource(validation_share=share).corpus()
