@@ -185,7 +185,7 @@ class Training:
                 member.claim.release("interrupted")
             return "interrupted"
         for member in self._running():
-            self._finish(member, "done")
+            self._finish(member, "done" if member.diverged_at() is None else "diverged")
         return "done"
 
     def abandon(self, reason: str, error: BaseException | None) -> None:
