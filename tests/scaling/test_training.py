@@ -276,6 +276,17 @@ def test_divergence_in_the_last_update_is_a_result_too(make_run, train_run):
     assert frame["loss"].notna().all() and frame["validation_loss"].isna().all()
 
 
+def test_divergence_that_a_sibling_did_not_see_is_a_result_too(make_run, train_run, elsewhere):
+    """Its checkpoint after one update holds broken weights, which only validation would show."""
+    bad = {"optimizer.lr": 1e13, "schedule.kind": "constant", "schedule.warmup_tokens": 0}
+    train_run(make_run(bad), pins=[1])
+    folder = make_run(bad | {"tokens": 64})
+    assert train_run(folder) == "done"
+    assert folder.record()["started_at_step"] == 1
+    assert folder.state() == "diverged"
+    assert science_of(folder) == science_of(elsewhere(bad | {"tokens": 64}))
+
+
 @pytest.mark.parametrize("chunk_seconds", [1e-9, 100.0])
 def test_where_a_run_diverged_does_not_depend_on_chunks(
     make_run, train_run, elsewhere, curve_of, monkeypatch, chunk_seconds
