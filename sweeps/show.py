@@ -158,9 +158,11 @@ class Watch:
         running = found[found["state"] == "running"]
         rows = status_frame(self.outputs, self.study)
         rows = rows[rows["run"].isin(running["run_id"])]
+        bar = Table.grid()  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=float(found["steps"].sum()), completed=float(done), width=60))
         return Group(
             Text(f"{self.study}: {counts(found['state'])}   "
                  f"{duration(time.monotonic() - self.began)}"),
-            ProgressBar(total=float(found["steps"].sum()), completed=float(done), width=60),
+            bar,
             table(rows[["run", "N", "D", "schedule", "step", "loss", "tok/s"]]),
         )

@@ -1,0 +1,26 @@
+"""A language whose entropy is known: the fitted irreducible loss must find it."""
+
+from __future__ import annotations
+
+import pytest
+
+import analysis
+from scaling.compose import compose
+from sweeps.launch import LaunchConfig, launch
+from sweeps.plan import make_plan, save_plan
+
+
+@pytest.mark.slow
+def test_the_irreducible_loss_is_the_true_entropy_of_the_evaluation_windows(tmp_path) -> None:
+    """Six core-minutes: the study `markov`, its fixed seed."""
+    plan = make_plan(compose(["study=markov", f"outputs={tmp_path}"]))
+    save_plan(plan)
+    assert launch(plan.outputs, "markov", LaunchConfig("local"))
+    runs = analysis.load(tmp_path, study="markov", role="fit")
+    (truth,) = runs["irreducible_loss"].unique()
+    result = analysis.fit("chinchilla", runs, seed=0)
+    low, high = result.interval("E")
+    assert result.params["E"] == pytest.approx(truth, rel=0.01)
+    assert low <= truth <= high
+    assert high - low < 0.05 * truth
+    assert "E" not in result.diagnosis.unidentified
