@@ -54,7 +54,7 @@ class Diagnosis:
 
 def diagnose(misfit: Misfit, found: Search, best: Solution, draws: Array) -> Diagnosis:
     """Diagnose a fit from its search, best solution (one row) and resampled coordinates."""
-    jacobian = _log_jacobian(misfit, best.coordinates)
+    jacobian = misfit.log_jacobian(best.coordinates)
     low, high = misfit.space.limits
     u = best.coordinates[0]
     bound = (u <= low) | (u >= high)
@@ -85,14 +85,6 @@ def _basins(found: Search, best: float, unit: float) -> tuple[tuple[float, float
 def _gradient(best: Solution) -> float:
     size = np.sqrt(2 * max(float(best.value[0]), 1e-12))
     return float(np.max(np.abs(best.gradient[0])) / size)
-
-
-def _log_jacobian(misfit: Misfit, u: Array) -> Array:
-    """d log(prediction) / d coordinate at one point, weighted, shape (free, n)."""
-    params = misfit.space.expand(u)
-    predicted, jacobian = misfit.space.law.jacobian(params, misfit.columns)
-    chain = misfit.space.slopes(params)[0][:, None] * misfit.space.select
-    return chain.T @ (jacobian[0] / predicted[0]) * np.sqrt(misfit.weight) * misfit.sharpness
 
 
 def _condition(jacobian: Array) -> float:

@@ -32,7 +32,8 @@ def check_top(misfit: Misfit) -> dict | None:
     dict
         ``column`` and ``value``: what was held out, and from where on; ``beyond``: how many times
         above the rest it lies; ``points``; ``relative_error``: mean of predicted / measured - 1;
-        ``one_sided``: share of the errors on the larger side; ``sentence``.
+        ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
+        larger side; ``sentence``.
     """
     name = next((n for n, column in misfit.columns.items() if column.ndim == 1), None)
     if name is None:
@@ -46,8 +47,23 @@ def check_top(misfit: Misfit) -> dict | None:
     found = search(rest, starts).solution
     best = found.coordinates[[np.argmin(found.value)]]
     best = minimise(rest, best, *misfit.space.limits).coordinates
-    error = np.expm1(_subset(misfit, top).residual(best)[0])
-    return _account(name, misfit.columns[name], top, error)
+    above = _subset(misfit, top)
+    account = _account(name, misfit.columns[name], top, np.expm1(above.residual(best)[0]))
+    return account | {"expected": _expected_error(rest, above, best)}
+
+
+def _expected_error(rest: Misfit, above: Misfit, best: Array) -> float:
+    """Standard error of the mean error above: that of the fit carried up, and of the points there.
+
+    By linear propagation, with the noise read off the middle of the residuals and the variance of
+    a fit that is nearly one of least absolute deviations, pi / 2 times that of least squares.
+    """
+    spare = len(rest.target) - len(rest.space.free)
+    middle = np.median(np.abs(rest.residual(best)[0])) / 0.6745
+    variance = middle**2 * len(rest.target) / spare
+    seen, carried = rest.log_jacobian(best), above.log_jacobian(best).mean(axis=1)
+    spread = np.pi / 2 * carried @ np.linalg.pinv(seen @ seen.T) @ carried
+    return float(np.sqrt(variance * (spread + 1 / len(above.target))))
 
 
 def _account(name: str, column: Array, top: Array, error: Array) -> dict:

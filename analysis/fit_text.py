@@ -73,10 +73,11 @@ def _intervals(result: Result) -> str:
     if not len(result.draws):
         return "none (resamples=0)"
     settings = result.settings
+    grouped = result.clusters < result.points
     how = {
+        "weights": "by weights of " + ("clusters" if grouped else "points"),
         "rows": "of rows",
         "clusters": "of clusters",
-        "wild": "of residual signs",
         "residual": "of residuals",
     }[settings["resample"]]
     return f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed {settings['seed']}"

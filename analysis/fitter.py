@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis import resample as resampling
 from analysis.diagnosis import diagnose
 from analysis.extrapolation import check_top
 from analysis.laws.arms import ARM
 from analysis.laws.law import Array, Law
+from analysis.resample import check_method, draw
 from analysis.result import Result
 from analysis.solve import Fitted, Options, refit, solve
 from analysis.warnings import warn
@@ -36,7 +36,7 @@ def fit(
     weights: str | Array | None = None,
     noise: str | float | Array | None = None,
     cluster: str | Array | None = None,
-    resample: str = "auto",
+    resample: str = "weights",
     fixed: Mapping[str, float] = _NONE,
     tied: Mapping[str, str] = _NONE,
     bounds: Mapping[str, tuple[float, float]] = _NONE,
@@ -80,8 +80,8 @@ def fit(
         are never narrower than it allows.
     cluster : str or array, optional
         Rows that are not independent. Default: the column ``cluster`` if there is one.
-    resample : {"auto", "rows", "clusters", "wild", "residual"}
-        See `analysis.resample`.
+    resample : {"weights", "rows", "clusters", "residual"}
+        See `analysis.resample.draw`.
     fixed : mapping, optional
         Parameter -> the value at which it is held.
     tied : mapping, optional
@@ -127,17 +127,17 @@ def fit(
     )  # fmt: skip
     fitted = solve(law, data, options)
     sample = fitted.sample
-    method = resampling.choose_method(sample, resample)
+    check_method(sample, resample)
     draws = np.empty((0, sample.free))
     if resamples:
-        draws = refit(fitted, resampling.draw(sample, method, resamples, seed, fitted.misfit.prior))
+        draws = refit(fitted, draw(sample, resample, resamples, seed, fitted.misfit.prior))
     settings = {
         "objective": objective,
         "delta": delta,
         "asymmetry": asymmetry,
         "level": level,
         "seed": seed,
-        "resample": method if resamples else "none",
+        "resample": resample if resamples else "none",
         "resamples": resamples,
         "fixed": dict(fixed),
         "tied": dict(tied),

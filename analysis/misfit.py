@@ -17,7 +17,7 @@ _BLOCK = 1 << 17  # numbers in a block's Jacobian: one that stays in the process
 
 @dataclass(frozen=True)
 class Draws:
-    """Resamples of the points: a multiplicity of each group of rows, or new targets.
+    """Resamples of the points: a weight of each group of rows, new targets, or both.
 
     Attributes
     ----------
@@ -119,6 +119,13 @@ class Misfit:
         params = self.space.expand(u)
         return np.log(self.space.law.predict(params, self.columns)) - self.target
 
+    def log_jacobian(self, u: Array) -> Array:
+        """d log(prediction) / d coordinate at one point (1, free), weighted, shape (free, n)."""
+        params = self.space.expand(u)
+        predicted, jacobian = self.space.law.jacobian(params, self.columns)
+        chain = self.space.slopes(params)[0][:, None] * self._select
+        return chain.T @ (jacobian[0] / predicted[0]) * np.sqrt(self.weight) * self.sharpness
+
     def _block(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
         params = self.space.expand(u)
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
@@ -144,10 +151,12 @@ class Misfit:
         """Targets and weights that each problem sees, broadcasting to (b, n)."""
         if self.draws is None:
             return self.target, self.weight
-        draw = self._draw(problem)
+        draw, target, weight = self._draw(problem), self.target, self.weight
         if self.draws.targets is not None:
-            return self.draws.targets[draw], self.weight
-        return self.target, self.draws.counts[draw][:, self.draws.group] * self.weight
+            target = self.draws.targets[draw]
+        if self.draws.counts is not None:
+            weight = self.draws.counts[draw][:, self.draws.group] * self.weight
+        return target, weight
 
     def _draw(self, problem: Array) -> Array:
         return problem if self.draw_of is None else self.draw_of[problem]

@@ -1,9 +1,12 @@
 """Resampling: what else the same study could have measured.
 
-Rows are drawn again where rows are independent; whole clusters (checkpoints of one run, branches
-of one trunk) where they are not. With too few rows or clusters to draw from, the points stay and
-their residuals change sign at random instead (the wild bootstrap, by cluster where there are
-clusters: Wu 1986; Cameron, Gelbach and Miller 2008).
+The default gives each independent group of rows (a row, or a cluster such as the checkpoints of one
+run or the branches of one trunk) a random weight of mean 1 and refits: the Bayesian bootstrap
+(Rubin 1981; Chatterjee and Bose 2005 for estimating equations). Nothing is ever left out
+altogether, so ten points under five parameters can be resampled too. The weights are Gamma with
+variance g / (g - k) for g groups and k parameters, which gives back what the fit took from the
+residuals. The wild bootstrap is not offered: under a cost that is nearly the absolute value, points
+that the fit happens to meet stay where they are, and its 95 % intervals covered 64-88 %.
 """
 
 from __future__ import annotations
@@ -16,9 +19,8 @@ from analysis.misfit import Draws, Prior
 
 Array = np.ndarray
 
-METHODS = ("auto", "rows", "clusters", "wild", "residual")
-_FEW_CLUSTERS = 20
-_FEW_ROWS_PER_PARAMETER = 8
+METHODS = ("weights", "rows", "clusters", "residual")
+_LEAST_SHAPE = 0.1  # of the Gamma weights, where parameters outnumber groups
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Sample:
         Free parameters.
     cluster : array of int, shape (n,), or None
     noise : array, shape (n,)
-        Known noise of each row, 0 where unknown: residuals are not taken to be smaller.
+        Known noise of each row, 0 where unknown: errors are not taken to be smaller.
     """
 
     fitted: Array
@@ -50,63 +52,68 @@ class Sample:
         return np.arange(len(self.fitted)) if self.cluster is None else self.cluster
 
 
-def choose_method(sample: Sample, method: str = "auto") -> str:
-    """The way to resample: the one asked for, or the one that the points allow.
+def draw(
+    sample: Sample, method: str, count: int, seed: int, prior: Prior | None = None
+) -> Draws:
+    """`count` resamples; priors, being data too, are drawn again with them.
+
+    Parameters
+    ----------
+    sample : Sample
+    method : {"weights", "rows", "clusters", "residual"}
+        Random weights of groups; rows drawn with replacement (whatever their cluster); clusters
+        drawn with replacement; or residuals, widened, drawn for each row with a random sign.
+    count, seed : int
+    prior : Prior, optional
 
     Raises
     ------
     ValueError
         If the method is unknown, or needs clusters and there are none.
     """
+    check_method(sample, method)
+    rng = np.random.default_rng(seed)
+    if method == "residual":
+        drawn = Draws(targets=sample.fitted + _errors(sample, count, rng))
+    else:
+        drawn = _reweighted(sample, method, count, rng)
+    return drawn if prior is None else replace(drawn, centres=prior.draw(count, rng))
+
+
+def check_method(sample: Sample, method: str) -> None:
+    """Refuse a method that does not exist or that the points do not allow."""
     if method not in METHODS:
         raise ValueError(f"resample={method!r} is not one of {', '.join(METHODS)}")
     if method == "clusters" and sample.cluster is None:
         raise ValueError("resample='clusters' needs a column 'cluster' or the option cluster=")
-    if method != "auto":
-        return method
-    if sample.cluster is not None:
-        enough = len(np.unique(sample.cluster)) >= max(_FEW_CLUSTERS, 3 * sample.free)
-        return "clusters" if enough else "wild"
-    enough = len(sample.fitted) >= _FEW_ROWS_PER_PARAMETER * sample.free
-    return "rows" if enough else "wild"
 
 
-def draw(
-    sample: Sample, method: str, count: int, seed: int, prior: Prior | None = None
-) -> Draws:
-    """`count` resamples by a method of `METHODS` other than "auto"; priors are drawn again too."""
-    rng = np.random.default_rng(seed)
-    drawn = _draw_points(sample, method, count, rng)
-    return drawn if prior is None else replace(drawn, centres=prior.draw(count, rng))
-
-
-def _draw_points(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
-    if method in ("rows", "clusters"):
-        group = sample.groups if method == "clusters" else np.arange(len(sample.fitted))
-        members = int(group.max()) + 1
+def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
+    group = np.arange(len(sample.fitted)) if method == "rows" else sample.groups
+    members = int(group.max()) + 1
+    if method == "weights":
+        shape = max(1 - sample.free / members, _LEAST_SHAPE)
+        counts = rng.gamma(shape, 1 / shape, size=(count, members))
+    else:
         counts = rng.multinomial(members, np.full(members, 1 / members), size=count)
-        return Draws(counts=counts.astype(np.uint16), group=group)
-    residual = _widened(sample)
-    if method == "wild":
-        signs = rng.choice((-1.0, 1.0), size=(count, int(sample.groups.max()) + 1))
-        return Draws(targets=sample.fitted + signs[:, sample.groups] * residual)
-    chosen = rng.integers(len(residual), size=(count, len(residual)))
-    signs = rng.choice((-1.0, 1.0), size=chosen.shape)
-    return Draws(targets=sample.fitted + signs * residual[chosen])
+    missing = _missing_noise(sample)
+    targets = None
+    if missing.any():
+        luck = rng.standard_normal((count, members))[:, group]
+        targets = sample.fitted + sample.residual + missing * luck
+    return Draws(counts=counts.astype(np.float32), group=group, targets=targets)
 
 
-def _widened(sample: Sample) -> Array:
-    """Residuals as large as the errors behind them.
-
-    A fit with k free parameters shrinks n residuals by about sqrt(1 - k/n), and cannot leave them
-    smaller than the noise known from repeated seeds.
-    """
+def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
     n = len(sample.residual)
-    spare = max(n - sample.free, 1)
-    widened = sample.residual * np.sqrt(n / spare)
-    size = np.sqrt(np.mean(widened**2))
-    floor = np.sqrt(np.mean(sample.noise**2))
-    if floor <= size:
-        return widened
-    signs = np.where(widened < 0, -1.0, 1.0)
-    return widened * (size / floor) + signs * np.sqrt(1 - (size / floor) ** 2) * sample.noise
+    widened = sample.residual * np.sqrt(n / max(n - sample.free, 1))
+    chosen = widened[rng.integers(n, size=(count, n))] * rng.choice((-1.0, 1.0), size=(count, n))
+    return chosen + _missing_noise(sample) * rng.standard_normal((count, n))
+
+
+def _missing_noise(sample: Sample) -> Array:
+    """Noise of each row that the residuals do not show: a fit may meet its points too well."""
+    n = len(sample.residual)
+    seen = np.mean(sample.residual**2) * n / max(n - sample.free, 1)
+    known = np.mean(sample.noise**2)
+    return sample.noise * np.sqrt(max(1 - seen / known, 0)) if known > 0 else np.zeros(n)

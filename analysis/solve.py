@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis import resample as resampling
 from analysis.laws import find
 from analysis.laws.arms import ARM, by_arm
 from analysis.laws.check import check_derivatives
@@ -16,6 +15,7 @@ from analysis.laws.law import Array, Law
 from analysis.misfit import Draws, Misfit, Prior
 from analysis.objective import Objective
 from analysis.points import Points, read_points
+from analysis.resample import Sample
 from analysis.search import Search, search
 from analysis.solver import Solution, minimise
 from analysis.space import Space
@@ -74,11 +74,11 @@ class Fitted:
         return self.misfit.objective.information(self.residuals * self.misfit.sharpness, free)
 
     @property
-    def sample(self) -> resampling.Sample:
+    def sample(self) -> Sample:
         """What resamples are drawn from."""
         residual = self.residuals
         noise = 0.0 if self.points.noise is None else self.points.noise / self.points.sharpness
-        return resampling.Sample(
+        return Sample(
             fitted=self.misfit.target - residual,
             residual=residual,
             free=len(self.misfit.space.free),

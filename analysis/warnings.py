@@ -9,10 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from analysis.result import Result
 
+_SURPRISING = 3.5  # standard errors
+_NEGLIGIBLE = 0.001  # relative error of a loss that nobody acts on
+
 
 def warn(result: Result) -> tuple[str, ...]:
     """What a reader of the fit must know before they use its numbers."""
-    checks = (_unidentified, _lonely_best, _not_converged, _few_spare_points)
+    checks = (_unidentified, _lonely_best, _not_converged, _few_spare_points, _one_sided_top)
     return tuple(sentence for check in checks for sentence in check(result))
 
 
@@ -44,4 +47,19 @@ def _few_spare_points(result: Result) -> list[str]:
     return [
         f"{result.clusters} {kind} for {len(result.free)} free parameters: "
         "the intervals rest on very little"
+    ]
+
+
+def _one_sided_top(result: Result) -> list[str]:
+    """All errors at the largest scale on one side, and larger than noise would make them."""
+    held = result.held_out
+    if held is None or held["one_sided"] < 1 or held["points"] < 3:
+        return []
+    if abs(held["relative_error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
+        return []
+    side = "above" if held["relative_error"] > 0 else "below"
+    return [
+        f"fitted without the largest {held['column']}, the law predicts all {held['points']} of"
+        f" its points {side} what was measured, by {abs(held['relative_error']):.1%}:"
+        " do not trust it beyond the measured range"
     ]

@@ -1,0 +1,93 @@
+"""Points and curves made by known laws, and published ones where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.laws import LAWS
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """Folder of published runs; the test is skipped where there is none."""
+    default = Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("SCALING_PUBLIC_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("no published runs: set SCALING_PUBLIC_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chinchilla_points(public_data) -> pd.DataFrame:
+    """Epoch's 240 points of Hoffmann et al., figure 4 (arXiv:2404.10102)."""
+    table = pd.read_csv(public_data / "chinchilla" / "chinchilla_points.csv")
+    return table[~table.outlier_epoch].rename(columns={"params": "N", "tokens": "D"})
+
+
+@pytest.fixture(scope="session")
+def published_curves(public_data) -> pd.DataFrame:
+    """The 25M curves of arXiv:2503.12811 with their learning rate at every step."""
+    curves = pd.read_csv(public_data / "multipowerlaw" / "mpl_curves.csv")
+    schedules = pd.read_parquet(public_data / "multipowerlaw" / "schedules.parquet")
+    measured = curves.loc[curves.model == "25M", ["schedule", "step", "loss"]]
+    whole = schedules.merge(measured, on=["schedule", "step"], how="left")
+    return whole.rename(columns={"schedule": "run"})
+
+
+def surface(sizes: int = 6, budgets: int = 6) -> pd.DataFrame:
+    """A grid of N and D."""
+    N, D = np.meshgrid(np.geomspace(1e7, 3e9, sizes), np.geomspace(1e9, 1e11, budgets))
+    return pd.DataFrame({"N": N.ravel(), "D": D.ravel()})
+
+
+def schedules(steps: int = 600, every: int = 20) -> pd.DataFrame:
+    """Three schedules with a warm-up of 50 steps; `measured` marks where a loss would be."""
+    step = np.arange(steps)
+    warm = np.minimum(step / 50, 1)
+    shapes = {
+        "constant": np.ones(steps),
+        "cosine": 0.55 + 0.45 * np.cos(np.pi * step / steps),
+        "wsd": np.clip((steps - step) / (0.2 * steps), 0.1, 1),
+    }
+    runs = [
+        pd.DataFrame({"run": name, "step": step, "lr": 3e-3 * warm * shape})
+        for name, shape in shapes.items()
+    ]
+    frame = pd.concat(runs, ignore_index=True)
+    return frame.assign(measured=(frame.step % every == 0) & (frame.step >= 60))
+
+
+# A table and the parameters that made it, for each law.
+EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
+    "chinchilla": (surface, dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)),
+    "power": (lambda: pd.DataFrame({"x": np.geomspace(1e15, 1e20, 12)}), dict(x0=1e27, a=0.05)),
+    "power_plus_constant": (
+        lambda: pd.DataFrame({"x": np.geomspace(1e15, 1e20, 12)}),
+        dict(L_inf=1.7, x0=1e17, a=0.15),
+    ),
+    "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
+}
+
+
+@pytest.fixture(scope="session")
+def made_by() -> Callable[..., tuple[pd.DataFrame, dict[str, float]]]:
+    """``made_by("chinchilla", noise=.01)``: a table that the law made, and its parameters."""
+
+    def make(name: str, noise: float = 0.0, seed: int = 0) -> tuple[pd.DataFrame, dict[str, float]]:
+        law = LAWS[name]
+        build, params = EXAMPLES[name]
+        frame = build()
+        values = np.array([[params[p] for p in law.names]])
+        made = law.predict(values, law.read(frame))[0]
+        made = made * np.exp(noise * np.random.default_rng(seed).standard_normal(len(frame)))
+        if "measured" in frame:
+            made = np.where(frame.pop("measured"), made, np.nan)
+        return frame.assign(**{law.response: made}), params
+
+    return make

@@ -1,0 +1,61 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.laws.schedule_areas import (
+    drop_momentum,
+    felt_drop,
+    warmup_end,
+    whole_runs,
+    without_warmup,
+)
+
+
+def _by_recurrence(lr, decay):
+    """m_i and the sum of m, one step after the other, as arXiv:2408.11029 writes them."""
+    momentum, area = [0.0], [0.0]
+    for before, now in zip(lr[:-1], lr[1:], strict=True):
+        momentum.append(decay * momentum[-1] + before - now)
+        area.append(area[-1] + momentum[-1])
+    return np.array(momentum), np.array(area)
+
+
+def test_doubling_agrees_with_the_recurrence():
+    lr = np.abs(np.random.default_rng(0).standard_normal(777)).cumsum()[::-1]
+    decays = np.array([0.5, 0.9, 0.99, 0.99999])
+    for decay, fast, felt in zip(decays, drop_momentum(lr, decays), felt_drop(lr, decays), strict=True):
+        momentum, area = _by_recurrence(lr, decay)
+        np.testing.assert_allclose(fast, momentum, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(felt, (1 - decay) * area, rtol=1e-7, atol=1e-9)
+
+
+def test_warmup_is_what_rises_before_anything_else():
+    assert warmup_end(np.array([0, 0, 1, 2, 3, 3, 2])) == 4
+    assert warmup_end(np.array([3, 3, 2])) == 0
+    assert warmup_end(np.array([1, 2, 3])) == 2
+    np.testing.assert_array_equal(without_warmup(np.array([0.0, 1, 3, 2])), [3, 3, 3, 2])
+
+
+def _run(**columns):
+    return pd.DataFrame({"run": "a", "step": [0, 1, 2], "lr": [1.0, 1.0, 0.5], **columns})
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        (_run(step=[0, 1, 3]), "'a' jumps from step 1 to 3"),
+        (_run(step=[0, 1, 1]), "'a' has step 1 more than once"),
+        (_run(step=[7, 8, 9]), "'a' begins at step 7.*parent run"),
+        (_run(lr=[1.0, np.nan, 1.0]), "'lr' must hold numbers >= 0"),
+    ],
+)
+def test_a_schedule_with_holes_is_refused(frame, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        whole_runs(frame)
+
+
+def test_rows_may_come_in_any_order():
+    frame = _run().iloc[[2, 0, 1]].reset_index(drop=True)
+    [(at, lr)] = whole_runs(frame)
+    np.testing.assert_array_equal(at, [1, 2, 0])
+    np.testing.assert_array_equal(lr, [1.0, 1.0, 0.5])

@@ -1,0 +1,58 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+
+
+@pytest.fixture(scope="module")
+def fitted(made_by):
+    return analysis.fit("chinchilla", made_by("chinchilla", noise=0.003)[0], resamples=200)
+
+
+def test_the_closed_form_is_the_minimum(fitted):
+    row = analysis.allocate(fitted, 1e20).table.iloc[0]
+    N = row.N * np.array([0.98, 1, 1.02])
+    around = fitted.predict(
+        pd.DataFrame({"N": N, "D": 1e20 / (6 * N)})
+    ).loss.to_numpy()
+    assert around[1] < around[0] and around[1] < around[2]
+    assert row.N * row.D * 6 == pytest.approx(1e20)
+    assert around[1] == pytest.approx(row.loss)
+
+
+def test_any_other_cost_is_minimised_numerically(fitted):
+    closed = analysis.allocate(fitted, [1e19, 1e21]).table
+    numerical = analysis.allocate(fitted, [1e19, 1e21], cost=lambda N, D: 6 * N * D).table
+    for name in ("N", "D", "N_lower", "N_upper"):
+        np.testing.assert_allclose(numerical[name], closed[name], rtol=1e-4)
+    with_embedding = analysis.allocate(fitted, 1e20, cost=lambda N, D: 6 * (N + 5e8) * D).table
+    assert with_embedding.D[0] < closed.D[1]
+    assert (with_embedding.N[0] + 5e8) * with_embedding.D[0] * 6 == pytest.approx(1e20, rel=1e-3)
+
+
+def test_the_interval_holds_the_truth_and_grows_outside_the_range(fitted):
+    table = analysis.allocate(fitted, [1e19, 1e25]).table
+    p = dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)
+    G = (p["alpha"] * p["A"] / (p["beta"] * p["B"])) ** (1 / (p["alpha"] + p["beta"]))
+    for row in table.itertuples():
+        true = G * (row.C / 6) ** (p["beta"] / (p["alpha"] + p["beta"]))
+        assert row.N_lower < true < row.N_upper
+    width = np.log(table.N_upper / table.N_lower)
+    assert width[1] > 2 * width[0]
+    assert table.inside.tolist() == [True, False]
+
+
+def test_outside_the_range_is_said_in_words(fitted):
+    assert analysis.allocate(fitted, 1e19).warnings == ()
+    assert "outside the measured range" in " ".join(analysis.allocate(fitted, 1e25).warnings)
+
+
+def test_what_cannot_be_allocated_is_refused(made_by, fitted):
+    power = analysis.fit("power", made_by("power")[0], resamples=0)
+    with pytest.raises(ValueError, match="law in N and D; power has x"):
+        analysis.allocate(power, 1e20)
+    with pytest.raises(ValueError, match="budgets must be positive"):
+        analysis.allocate(fitted, [-1.0])
+    with pytest.raises(ValueError, match="no best split"):
+        analysis.allocate(fitted, 1e20, cost=lambda N, D: 6 * D + 0 * N)

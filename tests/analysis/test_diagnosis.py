@@ -1,0 +1,50 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+
+
+def _ladder(E, noise=0.002, seed=0, decades=1.2):
+    """A laptop's ladder: a narrow range, far from the floor."""
+    N, D = np.meshgrid(1e5 * 10 ** np.linspace(0, decades, 5), 1e6 * 10 ** np.linspace(0, 1, 3))
+    loss = E + 30 / N**0.25 + 60 / D**0.25
+    loss = loss * np.exp(noise * np.random.default_rng(seed).standard_normal(N.shape))
+    return pd.DataFrame({"N": N.ravel(), "D": D.ravel(), "loss": loss.ravel()})
+
+
+def test_a_floor_that_the_points_do_not_show_is_called_unidentified():
+    result = analysis.fit("chinchilla", _ladder(E=0.3, noise=0.01), resamples=200)
+    assert "E" in result.diagnosis.unidentified
+    assert not result.summary.identified["E"]
+    assert "E is unidentified" in " ".join(result.warnings)
+    assert "UNIDENTIFIED" in result.report()
+
+
+def test_a_floor_that_the_points_show_is_identified(made_by):
+    runs, _ = made_by("chinchilla", noise=0.002)
+    result = analysis.fit("chinchilla", runs, resamples=200)
+    assert result.diagnosis.unidentified == {}
+    assert result.warnings == ()
+
+
+def test_without_resamples_the_likelihood_ratio_still_speaks():
+    result = analysis.fit("chinchilla", _ladder(E=0.1, noise=0.01), resamples=0)
+    assert "E" in result.diagnosis.unidentified
+
+
+def test_starts_that_end_elsewhere_are_told(made_by):
+    runs, params = made_by("chinchilla", noise=0.002)
+    good = pd.DataFrame([params] * 3)
+    stuck = good.head(1).assign(alpha=5.0, A=1e-40)  # a term that nothing can bring back
+    result = analysis.fit("chinchilla", runs, starts=pd.concat([good, stuck]), resamples=0)
+    assert result.diagnosis.starts == 4
+    assert sum(share for _, share in result.diagnosis.basins) == pytest.approx(1)
+    assert result.diagnosis.basins[0][0] == pytest.approx(result.objective, rel=1e-6)
+
+
+def test_correlations_show_what_goes_together(made_by):
+    runs, _ = made_by("chinchilla", noise=0.002)
+    result = analysis.fit("chinchilla", runs, resamples=200)
+    assert result.diagnosis.correlations["A"]["alpha"] > 0.95
+    assert "C(A, alpha)" in result.report()
