@@ -145,6 +145,14 @@ def test_the_stationary_distribution_stays():
     assert np.einsum("ab,abc->bc", pairs, p) == pytest.approx(pairs, abs=1e-12)
 
 
+def test_a_periodic_chain_has_a_stationary_distribution_too():
+    """0 and 1 alternate for ever; from an uneven start plain iteration would swing."""
+    p = np.zeros((3, 3, 3))
+    p[:, 0, 1] = p[:, 1:, 0] = 1
+    pairs = stationary_pairs(p)
+    assert pairs[0, 1] == pytest.approx(0.5) and pairs[1, 0] == pytest.approx(0.5)
+
+
 # ---------------------------------------------------------------------- mistakes
 
 
