@@ -80,8 +80,7 @@ class Misfit:
     sharpness : array, shape (n,)
         Divides a row's residual by its noise, relative to the typical noise.
     draws : Draws, optional
-        Problem p of the batch sees resample ``draw_of[p]``.
-    draw_of : array of int, optional
+        Problem p of the batch sees resample p.
     prior : Prior, optional
     """
 
@@ -92,7 +91,6 @@ class Misfit:
     weight: Array
     sharpness: Array
     draws: Draws | None = None
-    draw_of: Array | None = None
     prior: Prior | None = None
     _select: Array = field(init=False, repr=False)
 
@@ -151,15 +149,12 @@ class Misfit:
         """Targets and weights that each problem sees, broadcasting to (b, n)."""
         if self.draws is None:
             return self.target, self.weight
-        draw, target, weight = self._draw(problem), self.target, self.weight
+        target, weight = self.target, self.weight
         if self.draws.targets is not None:
-            target = self.draws.targets[draw]
+            target = self.draws.targets[problem]
         if self.draws.counts is not None:
-            weight = self.draws.counts[draw][:, self.draws.group] * self.weight
+            weight = self.draws.counts[problem][:, self.draws.group] * self.weight
         return target, weight
-
-    def _draw(self, problem: Array) -> Array:
-        return problem if self.draw_of is None else self.draw_of[problem]
 
     def _with_prior(
         self, u: Array, problem: Array, value: Array, gradient: Array, curvature: Array
@@ -168,7 +163,7 @@ class Misfit:
             return value, gradient, curvature
         centre, strength = self.prior.centre, self.prior.strength
         if self.draws is not None and self.draws.centres is not None:
-            centre = self.draws.centres[self._draw(problem)]
+            centre = self.draws.centres[problem]
         away = u - centre
         value = value + 0.5 * (strength * away**2).sum(-1)
         return value, gradient + strength * away, curvature + np.diag(strength)

@@ -14,6 +14,8 @@ from analysis.points import rename, rename_columns
 
 Array = np.ndarray
 
+_BLOCK = 1 << 21  # predictions of resamples that are held at once
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -144,11 +146,15 @@ class Result:
 
     def _predicted_interval(self, columns: dict[str, Array], level: float) -> tuple[Array, Array]:
         self._need_draws()
-        log_law = np.log(self.law.predict(self.draws.to_numpy(), columns))
-        rng = np.random.default_rng(self.settings["seed"])
-        log_law = log_law + rng.choice(self.noise_sample, size=log_law.shape)
-        low, high = np.exp(np.quantile(log_law, _tails(level), axis=0))
-        return low, high
+        n, rng = next(iter(columns.values())).shape[-1], np.random.default_rng(self.settings["seed"])
+        ends = np.empty((2, n))
+        length = max(1, _BLOCK // len(self.draws))
+        for at in range(0, n, length):  # whole curves under all resamples do not fit in memory
+            part = {name: column[..., at : at + length] for name, column in columns.items()}
+            log_law = np.log(self.law.predict(self.draws.to_numpy(), part))
+            log_law = log_law + rng.choice(self.noise_sample, size=log_law.shape)
+            ends[:, at : at + length] = np.exp(np.quantile(log_law, _tails(level), axis=0))
+        return ends[0], ends[1]
 
     @property
     def noise_sample(self) -> Array:

@@ -40,15 +40,15 @@ def test_resamples_reach_what_a_full_search_reaches(chinchilla_points):
     found = refit(fitted, draws)
     starts = fitted.misfit.space.law.starts(fitted.points.columns, fitted.points.response, 64)
     for d in range(0, 100, 5):
-        one = replace(draws, counts=draws.counts[[d]])
-        misfit = replace(fitted.misfit, draws=one, draw_of=np.zeros(99, int))
+        misfit = replace(fitted.misfit, weight=draws.counts[d].astype(float))
         reached = misfit(found[[d]], np.zeros(1, int), np.ones(1))[0][0]
         assert reached <= search(misfit, starts).solution.value.min() * (1 + 1e-6)
 
 
 def test_same_data_and_seed_same_result(made_by):
     runs, _ = made_by("chinchilla", noise=0.005)
-    first, again, other = (analysis.fit("chinchilla", runs, resamples=50, seed=s) for s in (3, 3, 4))
+    fits = [analysis.fit("chinchilla", runs, resamples=50, seed=seed) for seed in (3, 3, 4)]
+    first, again, other = fits
     pd.testing.assert_frame_equal(first.draws, again.draws)
     assert not first.draws.equals(other.draws)
 

@@ -23,7 +23,8 @@ def _by_recurrence(lr, decay):
 def test_doubling_agrees_with_the_recurrence():
     lr = np.abs(np.random.default_rng(0).standard_normal(777)).cumsum()[::-1]
     decays = np.array([0.5, 0.9, 0.99, 0.99999])
-    for decay, fast, felt in zip(decays, drop_momentum(lr, decays), felt_drop(lr, decays), strict=True):
+    both = zip(decays, drop_momentum(lr, decays), felt_drop(lr, decays), strict=True)
+    for decay, fast, felt in both:
         momentum, area = _by_recurrence(lr, decay)
         np.testing.assert_allclose(fast, momentum, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(felt, (1 - decay) * area, rtol=1e-7, atol=1e-9)
