@@ -49,9 +49,16 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(_explain(error)) from error
     _refuse_resolvers(config)
     try:
+        # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
+        science = OmegaConf.masked_copy(config, [k for k in config if k not in NOT_SCIENCE])
+        OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
+        key = getattr(error, "full_key", "") or "a reference"
+        raise ConfigError(
+            f"{key}: {str(error).splitlines()[0]}; what makes a run's numbers may refer to keys of "
+            f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
+        ) from error
     assert isinstance(plain, dict)
     return plain
 

@@ -98,7 +98,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         "data": {
             "source": config.data.source,
             "content": manifest.content_hash,
-            "validation_tokens": config.data.validation_tokens,
+            "validation_tokens": config.data.validation_tokens // shape.context * shape.context,
             "unique_tokens": unique,
             "seed": config.seed if config.data.seed is None else config.data.seed,
         },

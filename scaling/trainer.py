@@ -103,21 +103,28 @@ def train(
         training = Training(claims, pins, execution, should_stop)
     except BaseException as error:
         for claim in claims:
-            claim.release("failed", error)
+            claim.release(_reason(error), error)
         return _outcome(error)
     try:
         _fit(training)
         return training.close()
     except BaseException as error:
-        training.abandon("lost" if isinstance(error, ClaimLost) else "failed", error)
+        training.abandon(_reason(error), error)
         return _outcome(error)
 
 
+def _reason(error: BaseException) -> str:
+    """How an attempt ended that an exception ended."""
+    if isinstance(error, ClaimLost):
+        return "lost"
+    return "failed" if isinstance(error, Exception) else "interrupted"
+
+
 def _outcome(error: BaseException) -> str:
-    """What to tell the caller; anything that is not an ordinary exception goes on upwards."""
+    """What to tell the caller; what is not an ordinary exception goes on upwards."""
     if not isinstance(error, Exception):
         raise error
-    return "lost" if isinstance(error, ClaimLost) else "failed"
+    return _reason(error)
 
 
 def _fit(training: Training) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling.atomic import read_json, write_json
+from scaling.atomic import read_json, save_atomic, write_json
 from scaling.data.order import DataOrder
 
 
@@ -109,7 +109,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
         content.update(f"{name} {tokens.dtype} {len(tokens)}\n".encode())
         content.update(np.ascontiguousarray(tokens).data)
-        tokens.tofile(aside / f"{name}.bin")
+        save_atomic(aside / f"{name}.bin", tokens.tofile)
     manifest = Manifest(
         source=source,
         options=options,
@@ -124,6 +124,8 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     write_json(aside / "manifest.json", asdict(manifest))
     try:
         aside.rename(folder)
-    except OSError:  # another process made the same store first
+    except OSError:
         shutil.rmtree(aside)
+        if not (folder / "manifest.json").exists():  # else another process was first
+            raise
     return manifest

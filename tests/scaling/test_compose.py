@@ -57,3 +57,14 @@ def test_resolvers_are_allowed_where_no_number_is_made(monkeypatch) -> None:
     monkeypatch.setenv("SOMEWHERE", "there")
     assert compose(["outputs=${oc.env:SOMEWHERE}"])["outputs"] == "there"
     assert compose(["batch=4", "seed=${batch}"])["seed"] == 4
+
+
+@pytest.mark.parametrize("overrides", [
+    ["model.width=${outputs}"],
+    ["+data.options.seed=${launch.w}"],
+    ["model.width=${.heads}", "model.heads=${outputs}"],
+])
+def test_a_resolver_does_not_reach_the_science_by_a_reference(monkeypatch, overrides) -> None:
+    monkeypatch.setenv("W", "32")
+    with pytest.raises(ConfigError, match="may refer to keys of its own kind only"):
+        compose(["outputs=${oc.env:W}", "+launch.w=${oc.env:W}", *overrides])
