@@ -103,7 +103,8 @@ class Answer:
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {r.N:,}, D {r.D:,}: predicted {r.predicted:.4f} ({r.lower:.4f} to {r.upper:.4f}), "
+            f"- N {r.N:,}, D {r.D:,}: predicted {r.predicted:.4f} ({r.lower:.4f} to "
+            f"{r.upper:.4f}), "
             f"measured {r.loss:.4f}, error {r.error:+.2%}"
             for r in self.held_out.itertuples()
         ]
@@ -124,8 +125,8 @@ class Answer:
         if self.curve_law is None:
             return ""
         rows = [
-            f"- {r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} measured "
-            f"({r.error:+.2%})"
+            f"- {r.schedule}: R² {r.r2:.4f}, final loss {r.predicted:.4f} for {r.final:.4f} "
+            f"measured ({r.error:+.2%})"
             for r in self.curve_check.itertuples()
         ]
         used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
@@ -155,7 +156,9 @@ def answer(
     runs = load(outputs, study=study, flops=FLOPS)
     fitted = _with_role(runs, "fit")
     if fitted.empty:
-        raise ValueError(f"study {study!r} has no finished run to fit; scaling launch study={study}")
+        raise ValueError(
+            f"study {study!r} has no finished run to fit; scaling launch study={study}"
+        )
     law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
               mix_fingerprints=mix_fingerprints)
     curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints)

@@ -27,7 +27,7 @@ def main(repository: str) -> None:
         print(f"set-up              {setup:7.1f} s")
         print(f"make study          {study:7.1f} s after set-up")
         print(f"  training          {core_seconds(clone):7.1f} core-seconds in steps")
-        print(f"make study again    {again:7.1f} s, {trained(second)} of {trained(first)} runs trained")
+        print(f"make study again    {again:7.1f} s, {trained(second)} runs trained")
         print("held out", *re.findall(r"predicted .*error.*", first), sep="\n  ")
 
 

@@ -114,7 +114,7 @@ class Claim:
         write_json(self.folder.attempt_file(self.number, "end"), end)
 
     def _beat(self) -> None:
-        # Display and a time stamp only: replaced in place without flushing, so that a beat is cheap.
+        # For display, and its time: replaced without flushing, so that a beat is cheap.
         beat = self.folder.attempt_file(self.number, "beat")
         aside = beat.with_name(f".{beat.name}.{threading.get_ident()}")
         aside.write_text(json.dumps(self._progress))

@@ -1,4 +1,4 @@
-"""``key=value`` arguments of the verbs that compose no run, in the spelling of Hydra's overrides."""
+"""``key=value`` arguments of the verbs that compose no run, spelled as Hydra's overrides are."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Lightning drives: it owns device, strategy and callbacks; the engine owns the step.
 
 The LightningModule uses manual optimization and hands the engine one chunk of steps as one
-training step. Lightning's own checkpoints, loggers, progress bar and step counter are off: they would
-cost as much as a step of a small model, and its resume restores neither our data position nor the
-branch's schedule.
+training step. Lightning's own checkpoints, loggers, progress bar and step counter are off: they
+would cost as much as a step of a small model, and its resume restores neither our data position
+nor the branch's schedule.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_values() -> Callable[..., dict[str, Any]]:
-    """Plain values of a tiny run; dotted keys replace: ``tiny_values({"schedule.kind": "cosine"})``."""
+    """Plain values of a tiny run; dotted keys replace: ``tiny_values({"batch": 2})``."""
 
     def values(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         changed = _copy(TINY)

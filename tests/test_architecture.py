@@ -33,7 +33,8 @@ IMPURE = {"cli", "compose", "model", "optimizer", "engine", "checkpoint", "train
 
 
 def python_files() -> list[str]:
-    return sorted(p.relative_to(ROOT).as_posix() for d in PACKAGES for p in (ROOT / d).rglob("*.py"))
+    files = (p for d in PACKAGES for p in (ROOT / d).rglob("*.py"))
+    return sorted(p.relative_to(ROOT).as_posix() for p in files)
 
 
 def imports(file: str) -> set[str]:

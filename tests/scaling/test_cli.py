@@ -43,7 +43,7 @@ def test_help_names_every_verb(run) -> None:
         (["plan", "study=tyni"], "could not find 'study/tyni'"),
         (["plan", "study=tiny", "model.widht=3"], "unknown key 'model.widht'"),
         (["launch", "study=tiny", "launch.backend=slurrm"], "launch.backend = 'slurrm' is not one"),
-        (["launch", "study=tiny", "launch.workers=two"], "launch.workers = 'two': expected a whole"),
+        (["launch", "study=tiny", "launch.workers=two"], "launch.workers = 'two': expected"),
         (["train", "model.width=17"], "model.width = 17 is not divisible by model.head_dim = 16"),
         (["train", "tokens=1e12"], "data.max_epochs = 1 allows"),
         (["train", "schedule.warmup_tokens=1e9"], "schedule.warmup_tokens = 1000000000 is"),

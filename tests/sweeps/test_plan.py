@@ -55,7 +55,7 @@ def test_planning_spends_nothing(study, tmp_path) -> None:
 
 
 def test_a_mistake_in_any_run_stops_the_plan_and_names_the_block(study) -> None:
-    with pytest.raises(ConfigError, match="study block 'ladder': model.width = 12 is not divisible"):
+    with pytest.raises(ConfigError, match="block 'ladder': model.width = 12 is not divisible"):
         make_plan(study("study.blocks.ladder.grid.model.width=[8,12]"))
     with pytest.raises(ConfigError, match="data.max_epochs = 1 allows"):
         make_plan(study("study.blocks.ladder.grid.tokens=[2560,1e9]"))
