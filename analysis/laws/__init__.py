@@ -1,7 +1,17 @@
 """The laws: one small file each, registered by name in `LAWS`."""
 
-from analysis.laws import chinchilla, lr_annealing, power
+from analysis.laws import chinchilla, joint_power, lr_annealing, power
 from analysis.laws.law import Law, Parameter
 from analysis.laws.registry import LAWS, find, register
 
-__all__ = ["LAWS", "Law", "Parameter", "chinchilla", "find", "lr_annealing", "power", "register"]
+__all__ = [
+    "LAWS",
+    "Law",
+    "Parameter",
+    "chinchilla",
+    "find",
+    "joint_power",
+    "lr_annealing",
+    "power",
+    "register",
+]

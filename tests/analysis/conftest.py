@@ -71,6 +71,8 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         lambda: pd.DataFrame({"x": np.geomspace(1e15, 1e20, 12)}),
         dict(L_inf=1.7, x0=1e17, a=0.15),
     ),
+    "kaplan_nd": (surface, dict(N_c=8.8e13, alpha_N=0.076, D_c=5.4e13, alpha_D=0.095)),
+    "skaling": (surface, dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, g=0.7)),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
