@@ -1,6 +1,6 @@
 """The laws: one small file each, registered by name in `LAWS`."""
 
-from analysis.laws import chinchilla, joint_power, lr_annealing, power
+from analysis.laws import chinchilla, data_constrained, farseer, joint_power, lr_annealing, power
 from analysis.laws.law import Law, Parameter
 from analysis.laws.registry import LAWS, find, register
 
@@ -9,6 +9,8 @@ __all__ = [
     "Law",
     "Parameter",
     "chinchilla",
+    "data_constrained",
+    "farseer",
     "find",
     "joint_power",
     "lr_annealing",

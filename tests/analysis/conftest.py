@@ -46,6 +46,11 @@ def surface(sizes: int = 6, budgets: int = 6) -> pd.DataFrame:
     return pd.DataFrame({"N": N.ravel(), "D": D.ravel()})
 
 
+def repeated() -> pd.DataFrame:
+    """A grid of N and D, each with all its tokens unique and with some of them repeated."""
+    return pd.concat([surface().assign(U=lambda f, r=r: f.D / r) for r in (1, 4, 16, 64)])
+
+
 def schedules(steps: int = 600, every: int = 20) -> pd.DataFrame:
     """Three schedules with a warm-up of 50 steps; `measured` marks where a loss would be."""
     step = np.arange(steps)
@@ -73,6 +78,14 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     ),
     "kaplan_nd": (surface, dict(N_c=8.8e13, alpha_N=0.076, D_c=5.4e13, alpha_D=0.095)),
     "skaling": (surface, dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, g=0.7)),
+    "farseer": (
+        surface,
+        dict(s=-0.021, q=0.169, S=0.9, B=88.0, b=-0.1, Q=-6.29, A=-0.124, a=0.123, E=0.424),
+    ),
+    "data_constrained": (
+        repeated,
+        dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, R_D=15.0, R_N=5.0),
+    ),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
