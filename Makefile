@@ -16,7 +16,7 @@ test: environment  ## the default tests
 
 environment: $(VENV)/.installed
 
-# constraints.txt pins every version; TORCH may name another build (see the README).
+# constraints.txt pins every version; the README says how to choose a build of torch.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "Python 3.11 to 3.13 is needed; say make PYTHON=python3.11"; exit 1; }

@@ -147,7 +147,8 @@ def _curves(answer: Answer) -> str:
 def _runs(answer: Answer) -> str:
     shown = ["run_id", "role", "status", "width", "depth", "N", "n_total", "D", "C", "lr",
              "schedule", "seed", "loss", "bpb", "cluster", "seconds"]
-    return f"<h2>The runs</h2>{_table(answer.runs[shown])}"
+    runs = answer.runs[shown].rename(columns={"C": "C = 6 N D"})
+    return f"<h2>The runs</h2>{_table(runs)}"
 
 
 def _machines(answer: Answer) -> str:

@@ -76,9 +76,13 @@ def load(
 
 
 def load_curves(
-    outputs: str | Path, *, study: str | None = None, run_ids: Iterable[str] | None = None
+    outputs: str | Path,
+    *,
+    study: str | None = None,
+    role: str | None = None,
+    run_ids: Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """One row for every step of every finished run.
+    """One row for every step of every finished run, or of those with a role, or of some.
 
     Returns
     -------
@@ -89,8 +93,10 @@ def load_curves(
     """
     wanted = None if run_ids is None else set(run_ids)
     curves = []
-    for folder, _ in _done_runs(Path(outputs), study):
+    for folder, roles in _done_runs(Path(outputs), study):
         if wanted is not None and folder.run_id not in wanted:
+            continue
+        if role is not None and not any(role in names for names in roles.values()):
             continue
         record = folder.record()
         curve = pd.read_csv(folder.curve_file())

@@ -59,7 +59,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def furthest_checkpoint(
-    outputs: Path, science: dict[str, Any], validation: list[int]
+    outputs: Path, science: dict[str, Any], validation: list[int], at_most: int | None = None
 ) -> Checkpoint | None:
     """The furthest readable checkpoint of a run's prefix that measured what the run plans.
 
@@ -69,8 +69,12 @@ def furthest_checkpoint(
         Steps at which the run plans to measure validation. Another run may have measured at more
         steps (its own end, say); those are left out, so that a curve never depends on whether a
         prefix was shared.
+    at_most : int, optional
+        Pass over checkpoints of later steps.
     """
-    for _, path in candidates(outputs, science):
+    for step, path in candidates(outputs, science):
+        if at_most is not None and step > at_most:
+            continue
         try:
             found = load_checkpoint(path)
         except FileNotFoundError:

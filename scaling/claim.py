@@ -81,7 +81,7 @@ class Claim:
     def report(self, progress: dict[str, Any]) -> None:
         """Show progress to whoever watches the folder."""
         self._progress = progress
-        self._beat()
+        self._try_to_beat()
 
     def finish(self, status: str, steps: int, files: dict[str, str]) -> bool:
         """Write DONE, naming this attempt's files; False if another attempt was first.
@@ -124,6 +124,9 @@ class Claim:
         while not self._stop.wait(interval):
             if not self.is_current():
                 return
-            # A full disk or a slow file server may pass; what lasts ends the lease.
-            with contextlib.suppress(OSError):
-                self._beat()
+            self._try_to_beat()
+
+    def _try_to_beat(self) -> None:
+        # A full disk or a slow file server may pass; what lasts ends the lease.
+        with contextlib.suppress(OSError):
+            self._beat()

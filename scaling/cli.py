@@ -172,6 +172,7 @@ def status_verb(arguments: Sequence[str]) -> int:
     """Show the state of a study, derived from its run folders: scaling status study=NAME."""
     from scaling.options import read_options
     from sweeps.show import counts, status_frame, table
+    from sweeps.state import status
 
     options = read_options(StatusOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -181,16 +182,21 @@ def status_verb(arguments: Sequence[str]) -> int:
         raise ConfigError(f"there is no study in {outputs}; scaling launch study=quickstart")
     console = _console()
     for name in names:
-        frame = status_frame(outputs, name)
+        frame = status_frame(status(outputs, name))
         console.print(table(frame, title=f"{name}: {counts(frame['state'])}"))
     return 0
 
 
 def _make_plan(composed: dict[str, Any]) -> Any:
+    import analysis
+    from scaling.config import one_of
     from sweeps.cost import with_costs
     from sweeps.plan import make_plan
 
-    return with_costs(make_plan(composed))
+    plan = make_plan(composed)
+    for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
+        one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
+    return with_costs(plan)
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:
@@ -412,8 +418,9 @@ def _points(options: FitOptions) -> tuple[Any, str]:
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     law = options.law or answer["law"]
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
-        curves = analysis.load_curves(options.outputs, study=options.study)
-        return curves.assign(loss=curves["validation_loss"]), law
+        curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
+        seen = curves[curves["schedule"] != answer["curve_held_out"]]
+        return seen.assign(loss=seen["validation_loss"]), law
     runs = analysis.load(options.outputs, study=options.study, role="fit",
                          n_count=options.n_count, flops=options.flops)
     return runs, law

@@ -22,11 +22,12 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scaling.config import ConfigError, unknown_key
+from scaling.config import ConfigError, RunConfig, unknown_key
 
 SHIPPED = Path(__file__).parent.parent / "conf"
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
+TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -41,12 +42,17 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     """
     own = Path.cwd() / "conf"
     if own.is_dir() and own.resolve() != SHIPPED.resolve():
-        overrides = [f"hydra.searchpath=[file://{own}]", *overrides]
+        _refuse_shadowed(own)
+        quoted = str(own).replace("\\", "\\\\").replace('"', '\\"')
+        overrides = [f'hydra.searchpath=["file://{quoted}"]', *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
             config = hydra_compose("config", list(overrides))
         except HydraException as error:
             raise ConfigError(_explain(error)) from error
+    for key in config:
+        if key not in TOP_LEVEL:  # a file with `@package _global_` may bring any
+            raise ConfigError(unknown_key(str(key), TOP_LEVEL))
     _refuse_resolvers(config)
     try:
         # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
@@ -61,6 +67,17 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         ) from error
     assert isinstance(plain, dict)
     return plain
+
+
+def _refuse_shadowed(own: Path) -> None:
+    """An own file with a shipped one's name would be passed over in silence."""
+    for file in sorted(own.rglob("*.yaml")):
+        name = file.relative_to(own)
+        if (SHIPPED / name).exists() and file.read_bytes() != (SHIPPED / name).read_bytes():
+            raise ConfigError(
+                f"{file} has the name of a shipped file, conf/{name}, which would be taken instead; "
+                "give it another name"
+            )
 
 
 def _explain(error: HydraException) -> str:

@@ -50,6 +50,12 @@ def cores() -> int:
 
 
 @cache
+def memory_bytes() -> int:
+    """Physical memory of this host."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@cache
 def code_commit() -> str | None:
     """The commit of the checkout this package runs from, "+" appended if it was edited."""
     here = Path(__file__).parent

@@ -68,7 +68,9 @@ class RunFolder:
 
     def describe(self, run: dict[str, Any]) -> None:
         """Write run.json, once; a second writer of the same run changes nothing."""
-        create_exclusive(self.path / "run.json", json.dumps(run, indent=1, allow_nan=False) + "\n")
+        path = self.path / "run.json"
+        if not path.exists():
+            create_exclusive(path, json.dumps(run, indent=1, allow_nan=False) + "\n")
 
     def description(self) -> dict[str, Any]:
         """Read run.json."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,8 @@ def build_pieces(
             f"{steps * tokens_per_step}"
         )
     pieces = [Piece("linear", warmup, 0.0, peak), *KINDS[config.kind](config, peak, steps, warmup)]
+    # One spelling for one schedule: a decay to its own start is a constant.
+    pieces = [replace(p, shape="constant") if p.start == p.end else p for p in pieces]
     return [p for p in pieces if p.steps > 0]
 
 
@@ -157,18 +159,3 @@ def branch_points(pieces: Sequence[Piece]) -> list[int]:
         if piece.shape == "constant":
             points.append(step)
     return points
-
-
-def annealing_areas(lr: np.ndarray, momentum: float = 0.999) -> tuple[np.ndarray, np.ndarray]:
-    """S1, the area of the schedule, and S2, its annealing area, after each update.
-
-    S2 sums m_i = momentum * m_{i-1} + (lr_{i-1} - lr_i) (Tissue et al., arXiv 2408.11029). Rises
-    of the rate (a warm-up) do not count.
-    """
-    drops = np.maximum(-np.diff(lr, prepend=lr[:1]), 0.0)
-    momenta = np.empty_like(drops)
-    m = 0.0
-    for i, drop in enumerate(drops):
-        m = momentum * m + drop
-        momenta[i] = m
-    return np.cumsum(lr), np.cumsum(momenta)

@@ -65,14 +65,18 @@ class MemberRun:
         self.pins = sorted({*pins, *branch_points(pieces), self.steps})
         self.curve = Curve.empty()
         self.finished = False
+        # Of attempts before this one, as they last said of themselves.
+        self.earlier_seconds = sum(
+            claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
+        )
 
     @property
     def outputs(self) -> Path:
         return self.claim.folder.outputs
 
-    def furthest(self) -> Checkpoint | None:
+    def furthest(self, at_most: int) -> Checkpoint | None:
         """Where this run can start."""
-        return furthest_checkpoint(self.outputs, self.science, self.validation)
+        return furthest_checkpoint(self.outputs, self.science, self.validation, at_most)
 
     def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
         """Append a chunk to the curve."""
@@ -131,7 +135,7 @@ class Training:
         )
         self._chunk_steps = 1
         self._last_save = time.monotonic()
-        self._seconds = 0.0  # in the engine's steps, this attempt
+        self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
         self._validate()  # the checkpoint of another run may lack what is due at its step
 
     @property
@@ -165,7 +169,7 @@ class Training:
         for i, member in enumerate(self.members):
             if not member.finished:
                 member.extend(result.loss[:, i], result.grad_norm[:, i])
-        self._seconds += seconds
+        self._seconds["steps"] += seconds
         per_step = max(seconds / len(result.loss), 1e-6)
         self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
         self._validate()
@@ -207,17 +211,20 @@ class Training:
                if not m.finished and self.step in m.validation
                and self.step not in m.curve.validation]
         if due:
+            start = time.perf_counter()
             losses = self.engine.evaluate(self._windows)
+            self._seconds["validation"] += time.perf_counter() - start
             for i, member in due:
                 member.curve.validation[self.step] = float(losses[i])
 
     # ------------------------------------------------------------------ checkpoints
 
     def _resume(self) -> int:
-        found = [m.furthest() for m in self.members]
+        found = [m.furthest(self.steps) for m in self.members]
         starts = {0 if c is None else c.step for c in found}
-        if len(starts) > 1:
-            raise ValueError(f"members of a pack must start together, not at {sorted(starts)}")
+        while len(starts) > 1:  # members of a pack start together: step back to what all have
+            found = [m.furthest(min(starts)) for m in self.members]
+            starts = {0 if c is None else c.step for c in found}
         for i, (member, checkpoint) in enumerate(zip(self.members, found, strict=True)):
             if checkpoint is not None:
                 self.engine.load(i, checkpoint.state, checkpoint.step)
@@ -258,23 +265,24 @@ class Training:
             member.curve, member.lr, member.run["tokens_per_step"], member.run["bytes_per_token"]
         )
         write_curve(folder / files["curve"], text)
-        record = build_record(member.run, member.curve, status=status, **self._facts(number))
+        record = build_record(member.run, member.curve, status=status, **self._facts(member))
         write_json(folder / files["record"], record)
         first = member.claim.finish(status, len(member.curve.loss), files)
         member.finished = True  # not before: a claim that could not be finished is released
         if first:
             _remove_latest(member, keep=None)
 
-    def _facts(self, attempt: int) -> dict[str, Any]:
-        """What this attempt adds to a record: nothing that the curve depends on."""
-        tokens = (self.step - self.start) * self.members[0].run["tokens_per_step"]
-        rate = tokens * len(self.members) / self._seconds if self._seconds else None
-        per_token = flops_per_token(self.members[0].run["flops"], "palm")
+    def _facts(self, member: MemberRun) -> dict[str, Any]:
+        """What the attempts add to a record: nothing that the curve depends on."""
+        tokens = (self.step - self.start) * member.run["tokens_per_step"]
+        seconds = self._seconds["steps"]
+        rate = tokens * len(self.members) / seconds if seconds else None
+        per_token = flops_per_token(member.run["flops"], "palm")
         return {
-            "attempt": attempt,
+            "attempt": member.claim.number,
             "started_at_step": self.start,
             "throughput": {
-                "seconds": self._seconds,
+                "seconds": member.earlier_seconds + self._seconds_a_member(),
                 "steps": self.step - self.start,
                 "tokens_per_second": rate,  # of all members together
                 "flops_per_second": None if rate is None else rate * per_token,  # palm, as MFU is
@@ -292,14 +300,19 @@ class Training:
             "code": {"commit": machine.code_commit(), "fingerprint": code_fingerprint()},
         }
 
+    def _seconds_a_member(self) -> float:
+        """A member's share of this attempt's time in steps and validation."""
+        return sum(self._seconds.values()) / len(self.members)
+
     def _report(self) -> None:
-        rate = (self.step - self.start) * self.members[0].run["tokens_per_step"]
+        tokens = (self.step - self.start) * self.members[0].run["tokens_per_step"]
         for member in self._running():
             member.claim.report({
                 "step": self.step,
                 "steps": self.steps,
                 "loss": float(member.curve.loss[-1]),
-                "tokens_per_second": rate / self._seconds if self._seconds else 0.0,
+                "tokens_per_second": tokens / self._seconds["steps"],
+                "seconds": self._seconds_a_member(),
             })
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from scaling import machine
 from scaling.atomic import read_json, write_json
-from scaling.config import ExecutionConfig
+from scaling.config import ConfigError, ExecutionConfig
 from scaling.events import validation_steps
 from scaling.identity import digest
 from scaling.resolve import Run
@@ -111,5 +111,8 @@ def _measure(requests: list[dict[str, Any]]) -> list[dict[str, float]]:
         cwd=Path(__file__).parent.parent,
     )
     if process.returncode != 0:
-        raise RuntimeError(f"measuring the step time failed:\n{process.stderr[-2000:]}")
+        last = process.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise ConfigError(
+            f"execution.device = {requests[0]['device']!r}: measuring the step time failed: {last[0]}"
+        )
     return json.loads(process.stdout)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scaling.config import ConfigError
 from scaling.resolve import Run
 
 MIN_SIZES = 5
@@ -17,9 +18,9 @@ MIN_RATIOS = 3
 MAX_CORRELATION = 0.9
 # What may differ between the rungs of one ladder; anything else is another recipe.
 LADDER_KEYS = {
-    "model": {"depth", "width", "heads", "mlp_width"},
+    "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
     "data": {"seed"},
-    "": {"schedule", "steps", "seed"},
+    "": {"schedule", "steps", "seed"},  # by what was written, below
 }
 
 
@@ -30,10 +31,21 @@ def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
     ----------
     runs : sequence of (Run, roles)
         All runs of a study with their roles.
+
+    Raises
+    ------
+    ConfigError
+        If a run is both fitted and held out: it would test nothing.
     """
     fitted = [run for run, roles in runs if "fit" in roles]
     if not fitted:
         return []
+    both = [run.run_id for run, roles in runs if {"fit", "held_out"} <= set(roles)]
+    if both:
+        raise ConfigError(
+            f"the runs {', '.join(both)} are fitted and held out; give each the role 'fit' or "
+            "'held_out', not both"
+        )
     checks = (
         _sizes(fitted), _ratios(fitted), _separation(fitted), _recipe(fitted), _seeds(fitted),
         _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
@@ -88,11 +100,15 @@ def _recipe(fitted: list[Run]) -> str | None:
                               if k not in group and value[k] != first[key].get(k)}
             elif key not in LADDER_KEYS[""] and value != first[key]:
                 differing.add(key)
-    head_dims = {run.shape.head_dim for run in fitted}
-    if len(head_dims) > 1:
-        differing.add("model.head_dim")
-    if len({run.config.schedule.kind for run in fitted}) > 1:
-        differing.add("schedule.kind")
+    for name, values in {
+        "model.head_dim": {run.shape.head_dim for run in fitted},
+        "model.mlp_ratio": {run.shape.mlp_width / run.shape.width for run in fitted},
+        "the rule or value of the LR": {run.config.optimizer.lr or run.config.rule
+                                        for run in fitted},
+        "schedule": {run.config.schedule for run in fitted},
+    }.items():
+        if len(values) > 1:
+            differing.add(name)
     if not differing:
         return None
     return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"

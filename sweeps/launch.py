@@ -81,7 +81,7 @@ def launch(
     stop.install()
     try:
         if config.backend == "inline":
-            work(plan, time.time(), config.pack, stop)
+            work(plan, time.time(), config.pack, lambda: (on_tick(), stop())[1])
         else:
             _Pool(outputs, study, plan, config).run(stop, on_tick)
     finally:
@@ -98,10 +98,11 @@ class _Pool:
         self.launched = time.time()
         self.command = [
             sys.executable, "-m", "sweeps.worker",
-            str(outputs), study, repr(self.launched), str(config.pack),
+            str(outputs), study, repr(self.launched), str(config.pack), str(os.getpid()),
         ]
         self.log = outputs / "studies" / study / "workers.log"
-        self.count = worker_count(config, plan.execution.threads, len(plan.runs))
+        left = sum(run.folder.done() is None for run in plan.runs)
+        self.count = worker_count(config, plan.execution.threads, left)
         self.respawns = RESPAWNS_A_WORKER * self.count
         self.threads = plan.execution.threads
         self.workers: list[subprocess.Popen[bytes]] = []

@@ -1,22 +1,24 @@
 """Which runs a study needs, what they share and what they cost, before anything is spent.
 
 ``make_plan`` resolves every wanted run, drops repeats, finds what is done already, lets runs with
-a common prefix train it once, and stores the plain result. Nothing is composed again later.
+a common prefix train it once; ``save_plan`` stores the plain result. Nothing is composed later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scaling import machine
 from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
 from scaling.describe import describe
 from scaling.fingerprint import code_fingerprint
+from scaling.memory import training_bytes
 from scaling.prefixes import candidates
 from scaling.resolve import Run, resolve
 from scaling.run_folder import RunFolder
@@ -121,6 +123,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 roles=_union(known.roles, one.role),
             )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
+    _check_memory(merged.values(), execution)
     warnings = check_design([(p.run, p.roles) for p in runs])
     warnings += _other_code(runs, outputs) + _changed_default(study.name, runs, outputs)
     return Plan(study, outputs, execution, runs, warnings)
@@ -136,6 +139,18 @@ def _resolve(
         return resolve(one.config, stores[key].manifest), stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error
+
+
+def _check_memory(runs: Iterable[PlannedRun], execution: ExecutionConfig) -> None:
+    """Refuse a run that this machine cannot hold; other devices are not ours to know."""
+    for planned in runs:
+        needed = training_bytes(planned.run.shape, planned.run.config.batch)
+        if execution.device == "cpu" and needed > machine.memory_bytes():
+            raise ConfigError(
+                f"model.width = {planned.run.shape.width}, batch = {planned.run.config.batch}: "
+                f"training takes about {needed / 1e9:.1f} GB; this machine has "
+                f"{machine.memory_bytes() / 1e9:.1f} GB"
+            )
 
 
 def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:

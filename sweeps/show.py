@@ -78,9 +78,8 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def status_frame(outputs: Path, study: str) -> pd.DataFrame:
-    """The state of a study as people read it."""
-    found = status(outputs, study)
+def status_frame(found: pd.DataFrame) -> pd.DataFrame:
+    """The table of ``sweeps.state.status`` as people read it."""
     return pd.DataFrame({
         "run": found["run_id"],
         "role": found["role"],
@@ -156,8 +155,7 @@ class Watch:
     def _picture(self, found: pd.DataFrame) -> Group:
         done = found["step"].clip(upper=found["steps"]).sum()
         running = found[found["state"] == "running"]
-        rows = status_frame(self.outputs, self.study)
-        rows = rows[rows["run"].isin(running["run_id"])]
+        rows = status_frame(running)
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=float(found["steps"].sum()), completed=float(done), width=60))
         return Group(

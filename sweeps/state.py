@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,23 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     return StoredPlan(stored["study"], from_dict(ExecutionConfig, stored["execution"]), runs)
 
 
-def states(runs: Iterable[StoredRun]) -> dict[str, str]:
-    """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come."""
+def states(
+    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] = lambda run: False
+) -> dict[str, str]:
+    """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+        Of one plan.
+    given_up : callable
+        Whether a launch tries a waiting run no more; such a run is "failed" and blocks nobody.
+    """
     runs = list(runs)
     found = {r.folder.run_id: r.folder.state() for r in runs}
+    for run in runs:
+        if found[run.folder.run_id] in WAITING and given_up(run):
+            found[run.folder.run_id] = "failed"
     for run in runs:
         if found[run.folder.run_id] in WAITING and _is_blocked(run, found):
             found[run.folder.run_id] = "blocked"

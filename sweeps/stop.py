@@ -7,11 +7,18 @@ import signal
 
 
 class StopFlag:
-    """Becomes true on SIGTERM or SIGINT, or when the process that started us is gone."""
+    """Becomes true on SIGTERM or SIGINT, or when the launcher that started us is gone.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    parent : int, optional
+        The launcher's process number, told by the launcher: it may be gone before we look. None
+        for a process that a person started: that one outlives its shell.
+    """
+
+    def __init__(self, parent: int | None = None) -> None:
         self.raised = False
-        self.parent = os.getppid()
+        self.parent = parent
         self._previous: dict[int, object] = {}
 
     def install(self) -> None:
@@ -30,4 +37,4 @@ class StopFlag:
         self.raised = True
 
     def __call__(self) -> bool:
-        return self.raised or os.getppid() != self.parent
+        return self.raised or (self.parent is not None and os.getppid() != self.parent)

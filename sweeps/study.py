@@ -88,7 +88,22 @@ def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
             f"study {study.name!r} has no runs: study.blocks is {study.blocks!r}; give it at least "
             "one block whose axes all have values"
         )
+    _check_answer(study, wanted)
     return study, wanted
+
+
+def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
+    """What the analysis is asked for must make sense before anything is trained for it."""
+    for budget in study.answer.budgets:
+        if budget <= 0:
+            raise ConfigError(f"study.answer.budgets has {budget:g}: allowed is above 0 (FLOPs)")
+    held_out = study.answer.curve_held_out
+    kinds = sorted({w.config.schedule.kind for w in wanted if w.role == "curve"})
+    if held_out is not None and held_out not in kinds:
+        raise ConfigError(
+            f"study.answer.curve_held_out = {held_out!r} is not the schedule of a run with the "
+            f"role 'curve'; those are: {', '.join(kinds) or 'none'}"
+        )
 
 
 def grid(block: BlockConfig, path: str) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ There is no queue: the run folders are the queue, and claims keep workers apart,
 workers of any number of launchers may work on one study. A worker imports the trainer, and with
 it torch and Lightning, once. As a process:
 
-    python -m sweeps.worker <outputs> <study> <seconds since the epoch of the launch> <pack>
+    python -m sweeps.worker <outputs> <study> <time of the launch> <pack> <launcher's pid>
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sweeps.stop import StopFlag
 
 TRAINER = "scaling.trainer:train"
 POLL_SECONDS = 0.2
+MAX_POLL_SECONDS = 2.0
 MAX_ATTEMPTS_A_LAUNCH = 4
 
 
@@ -44,16 +45,19 @@ def work(
     """
     train = _trainer()
     pins = {run.folder.run_id: run.pins for run in plan.runs}
+    pause = POLL_SECONDS
     while not should_stop():
-        current = states(plan.runs)
+        current = states(plan.runs, lambda run: _gave_up(run, launched))
         ready = [r for r in plan.runs if _is_ready(r, current[r.folder.run_id], launched)]
         claims = _claim(ready, plan.execution.lease_seconds, pack)
         if claims:
             train(claims, pins, plan.execution, should_stop)
-        elif not any(_may_become_ready(r, current, launched) for r in plan.runs):
-            return
+            pause = POLL_SECONDS
+        elif ready or {"running", "blocked"} & set(current.values()):
+            time.sleep(pause)  # what others train may free a branch, or be left behind
+            pause = min(2 * pause, MAX_POLL_SECONDS)
         else:
-            time.sleep(POLL_SECONDS)
+            return
 
 
 def _trainer() -> Callable[..., Any]:
@@ -63,14 +67,9 @@ def _trainer() -> Callable[..., Any]:
 
 
 def _is_ready(run: StoredRun, state: str, launched: float) -> bool:
-    if state in WAITING:
-        return not _gave_up(run, launched)
-    return state == "failed" and not _failed_since(run, launched)
-
-
-def _may_become_ready(run: StoredRun, current: dict[str, str], launched: float) -> bool:
-    state = current[run.folder.run_id]
-    return state in ("running", "blocked") or _is_ready(run, state, launched)
+    if state == "failed":
+        return not _failed_since(run, launched) and not _gave_up(run, launched)
+    return state in WAITING
 
 
 def _failed_since(run: StoredRun, launched: float) -> bool:
@@ -112,8 +111,8 @@ def _pack_kind(run: StoredRun) -> Any:
 
 def main(arguments: list[str]) -> None:
     """Entry point of a worker process."""
-    outputs, study, launched, pack = arguments
-    stop = StopFlag()
+    outputs, study, launched, pack, launcher = arguments
+    stop = StopFlag(int(launcher))
     stop.install()
     work(read_plan(Path(outputs), study), float(launched), int(pack), stop)
 

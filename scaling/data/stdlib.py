@@ -41,7 +41,7 @@ class StdlibSource:
                 validation.append((key, text))
             else:
                 train.append(text)
-        # Validation in the order of its hashes, so that its first tokens are a fair sample.
+        # In the order of the hashes, which says nothing about the content.
         held_out = [text for _, text in sorted(validation)]
         return Corpus(
             train=np.frombuffer(b"".join(train), dtype=np.uint8),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scaling.atomic import read_json, save_atomic, write_json
-from scaling.data.order import DataOrder
+from scaling.data.order import DataOrder, permute
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,15 @@ class TokenStore:
         return gather(self.train, order.windows_at(start, count), context)
 
     def validation_batch(self, tokens: int, context: int) -> np.ndarray:
-        """The fixed validation windows, in order: int64 (tokens // context, context + 1)."""
-        return gather(self.validation, np.arange(tokens // context), context)
+        """The fixed validation windows, in order: int64 (tokens // context, context + 1).
+
+        A sample over the whole validation part (its first file alone may be long), the same for
+        every run; a larger sample contains a smaller one.
+        """
+        windows = window_count(len(self.validation), context)
+        places = np.arange(tokens // context, dtype=np.uint64)
+        return gather(self.validation, permute(places, windows, "validation").astype(np.int64),
+                      context)
 
 
 def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:

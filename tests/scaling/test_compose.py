@@ -68,3 +68,27 @@ def test_a_resolver_does_not_reach_the_science_by_a_reference(monkeypatch, overr
     monkeypatch.setenv("W", "32")
     with pytest.raises(ConfigError, match="may refer to keys of its own kind only"):
         compose(["outputs=${oc.env:W}", "+launch.w=${oc.env:W}", *overrides])
+
+
+def test_an_unknown_key_at_the_top_of_a_study_is_named(tmp_path, monkeypatch) -> None:
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "mine.yaml").write_text("# @package _global_\nbacth: 64\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="unknown key 'bacth'; did you mean 'batch'"):
+        compose(["study=mine"])
+
+
+def test_an_own_file_may_not_have_the_name_of_a_shipped_one(tmp_path, monkeypatch) -> None:
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "quickstart.yaml").write_text("# @package _global_\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="quickstart.yaml has the name of a shipped file"):
+        compose([])
+
+
+def test_a_folder_with_odd_letters(tmp_path, monkeypatch) -> None:
+    odd = tmp_path / 'a "dir", with (odd)=name'
+    (odd / "conf" / "study").mkdir(parents=True)
+    (odd / "conf" / "study" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+    monkeypatch.chdir(odd)
+    assert compose(["study=mine"])["seed"] == 7

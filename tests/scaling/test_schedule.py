@@ -12,7 +12,6 @@ from scaling.schedule import (
     KINDS,
     SHAPES,
     Piece,
-    annealing_areas,
     branch_points,
     build_pieces,
     lr_array,
@@ -178,21 +177,3 @@ def test_wsd_runs_branch_where_the_cooldown_starts():
 
 
 # ---------------------------------------------------------------------- areas
-
-
-def test_areas_by_hand():
-    """lr 1, 1, 0.5, 0 with momentum 1/2: drops 0, 0, .5, .5; momenta 0, 0, .5, .75."""
-    s1, s2 = annealing_areas(np.array([1.0, 1.0, 0.5, 0.0]), momentum=0.5)
-    assert s1.tolist() == [1, 2, 2.5, 2.5]
-    assert s2.tolist() == [0, 0, 0.5, 1.25]
-
-
-def test_rises_of_the_rate_are_no_annealing():
-    _, s2 = annealing_areas(lr_array([Piece("linear", 50, 0.0, 1.0)]))
-    assert not s2.any()
-
-
-def test_with_momentum_one_the_annealing_area_sums_all_drops_so_far():
-    lr = lr_array(build("cosine", warmup_tokens=0, peak=1.0))
-    _, s2 = annealing_areas(lr, momentum=1.0)
-    assert s2 == pytest.approx(np.cumsum(lr[0] - lr))

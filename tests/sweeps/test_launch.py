@@ -22,6 +22,7 @@ from sweeps import worker
 from sweeps.launch import LaunchConfig, check_launch, launch, worker_count
 from sweeps.plan import make_plan, save_plan
 from sweeps.state import read_plan, states, status
+from sweeps.stop import StopFlag
 
 # Long enough to be killed in the middle: about five seconds of training on one core.
 LONG = [
@@ -175,6 +176,33 @@ def test_a_branch_trains_itself_if_its_trunk_failed(study) -> None:
     assert states([trunk, branch])[branch.folder.run_id] == "blocked"
     Claim.acquire(trunk.folder, 60.0).release("failed", RuntimeError("no"))
     assert states([trunk, branch])[branch.folder.run_id] == "planned"
+
+
+def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_up(
+    study, monkeypatch
+) -> None:
+    """A killed process leaves no word: its run stays "interrupted", and was claimed each time."""
+    plan = planned(study, "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]")
+    trunk = plan.runs[0].run.run_id
+    claimed = []
+
+    def killed(claims, pins, execution, should_stop):
+        claimed.append(claims[0].folder.run_id)
+        if claims[0].folder.run_id == trunk:
+            claims[0].release("interrupted")
+        else:
+            train(claims, pins, execution, should_stop)
+
+    monkeypatch.setattr(worker, "_trainer", lambda: killed)
+    assert launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    assert claimed.count(trunk) == worker.MAX_ATTEMPTS_A_LAUNCH
+    assert set(status(plan.outputs, "tiny").set_index("run_id")["state"].drop(trunk)) == {"done"}
+
+
+def test_a_worker_whose_launcher_is_gone_stops_and_a_launcher_outlives_its_shell() -> None:
+    assert StopFlag(parent=os.getppid() + 1)()
+    assert not StopFlag(parent=os.getppid())()
+    assert not StopFlag()()
 
 
 def test_launch_options_are_checked() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from scaling.config import ConfigError
 from scaling.data.stdlib import StdlibSource, distinct_files
+from scaling.data.store import TokenStore, write_store
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,12 @@ def test_the_order_does_not_depend_on_when_files_were_made(tree):
 def test_a_share_that_leaves_no_training_part_is_refused(share):
     with pytest.raises(ConfigError, match=rf"data\.options\.validation_share = {share}"):
         StdlibSource(validation_share=share).corpus()
+
+
+def test_a_small_validation_sample_is_of_many_files(corpus, tmp_path):
+    """The loss is that of the corpus, not of the file that happens to come first."""
+    write_store(tmp_path / "store", "stdlib", {}, corpus)
+    sample = TokenStore(tmp_path / "store").validation_batch(32_768, context=128)
+    text = corpus.validation.tobytes()
+    tenths = {text.find(window.astype(np.uint8).tobytes()) * 10 // len(text) for window in sample}
+    assert tenths == set(range(10))

@@ -1,0 +1,37 @@
+"""The memory estimate against what a training really allocates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scaling.counts import Shape
+from scaling.memory import training_bytes
+from scaling.model import Transformer
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [Shape(2, 64, 4, 256, 128, 256), Shape(4, 32, 2, 128, 64, 16), Shape(1, 128, 8, 512, 64, 2048)],
+    ids=str,
+)
+def test_activations_kept_for_the_backward_pass_are_within_a_third(shape: Shape) -> None:
+    batch, kept = 8, {}
+    model = Transformer(shape)
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    tokens = torch.randint(shape.vocab, (batch, shape.context))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        logits = model(tokens)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
+    state = 16 * sum(p.numel() for p in model.parameters())
+    # Logits and the gradient of the log-softmax are not saved but alive at the peak.
+    alive = sum(kept.values()) + 2 * logits.numel() * 4
+    assert training_bytes(shape, batch) - state == pytest.approx(alive, rel=1 / 3)
+    assert loss.requires_grad
