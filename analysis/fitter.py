@@ -14,6 +14,7 @@ from analysis.laws.arms import ARM
 from analysis.laws.law import Array, Law
 from analysis.resample import check_method, draw
 from analysis.result import Result
+from analysis.rolling import NO_ORIGINS, roll
 from analysis.solve import Fitted, Options, refit, solve
 from analysis.warnings import warn
 
@@ -153,6 +154,11 @@ def fit(
 def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
     misfit, points, best = fitted.misfit, fitted.points, fitted.best
     law, params = misfit.space.law, misfit.space.expand(best.coordinates)[0]
+    ranges = {
+        name: (float(column.min()), float(column.max()))
+        for name, column in points.columns.items()
+        if column.ndim == 1 and name != ARM
+    }
     return Result(
         law=law,
         params=dict(zip(law.names, params.tolist(), strict=True)),
@@ -165,12 +171,9 @@ def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
         noise=points.noise,
         diagnosis=diagnose(misfit, fitted.found, best, draws),
         columns=points.renamed,
-        ranges={
-            name: (float(column.min()), float(column.max()))
-            for name, column in points.columns.items()
-            if column.ndim == 1 and name != ARM
-        },
+        ranges=ranges,
         runs=points.runs,
         excluded=points.excluded,
         held_out=check_top(misfit),
+        origins=roll(fitted, ranges) if len(draws) else NO_ORIGINS,
     )

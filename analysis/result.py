@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 from analysis.diagnosis import Diagnosis
 from analysis.laws.law import Law
 from analysis.points import rename, rename_columns
+from analysis.rolling import NO_ORIGINS, Origins
 
 Array = np.ndarray
 
@@ -49,6 +51,8 @@ class Result:
         Why rows were left out -> how many.
     held_out : dict or None
         How well the same fit without the largest scale predicts it; see `analysis.hold_out`.
+    origins : Origins
+        Refits without the outermost points, which widen predictions beyond the range.
     warnings : tuple of str
         Plain sentences.
     """
@@ -68,6 +72,7 @@ class Result:
     runs: tuple[str, ...] = ()
     excluded: dict[str, int] = field(default_factory=dict)
     held_out: dict | None = None
+    origins: Origins = NO_ORIGINS
     warnings: tuple[str, ...] = ()
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
@@ -109,7 +114,9 @@ class Result:
             )
         return pd.DataFrame(rows).set_index("parameter")
 
-    def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
+    def predict(
+        self, data: pd.DataFrame, level: float | None = None, *, beside: Sequence[Result] = ()
+    ) -> pd.DataFrame:
         """The law at other points.
 
         Parameters
@@ -119,7 +126,11 @@ class Result:
             whole schedules, one row a step.
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
-            of each the noise of the points. It knows nothing of the law being wrong.
+            of each the noise of the points. Beyond the measured range the law itself is in doubt:
+            there, the spread of rolling-origin refits (`analysis.rolling`) is added.
+        beside : sequence of Result, optional
+            Fits of other laws to the same points. Beyond the range, how far they depart from this
+            one is added too.
 
         Returns
         -------
@@ -141,18 +152,37 @@ class Result:
             index=data.index,
         )
         if level is not None:
-            table["lower"], table["upper"] = self._predicted_interval(columns, level)
+            doubt = self._doubt_of_law(columns, data, table, beside)
+            table["lower"], table["upper"] = self._predicted_interval(columns, doubt, level)
         return table
 
-    def _predicted_interval(self, columns: dict[str, Array], level: float) -> tuple[Array, Array]:
+    def _doubt_of_law(
+        self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
+    ) -> Array:
+        """Standard deviation of the logarithm of the law, beside the doubt about its parameters:
+        none inside the range."""
+        best = np.array([list(self.params.values())])
+        squared = self.origins.wander(self.law, best, columns) ** 2
+        if beside:
+            here = np.log(table[self.law.response].to_numpy())
+            others = [np.log(b.predict(data)[b.law.response].to_numpy()) - here for b in beside]
+            share = 1 - 1 / np.maximum(table["beyond"].to_numpy(), 1)  # comes in gradually
+            squared += share * np.mean(np.square(others), axis=0)
+        return np.where(table["inside"], 0, np.sqrt(squared))
+
+    def _predicted_interval(
+        self, columns: dict[str, Array], doubt: Array, level: float
+    ) -> tuple[Array, Array]:
         self._need_draws()
         n, rng = next(iter(columns.values())).shape[-1], np.random.default_rng(self.settings["seed"])
+        wanders = np.random.default_rng([self.settings["seed"], 1]).standard_normal(len(self.draws))
         ends = np.empty((2, n))
         length = max(1, _BLOCK // len(self.draws))
         for at in range(0, n, length):  # whole curves under all resamples do not fit in memory
             part = {name: column[..., at : at + length] for name, column in columns.items()}
             log_law = np.log(self.law.predict(self.draws.to_numpy(), part))
             log_law = log_law + rng.choice(self.noise_sample, size=log_law.shape)
+            log_law += np.outer(wanders, doubt[at : at + length])
             ends[:, at : at + length] = np.exp(np.quantile(log_law, _tails(level), axis=0))
         return ends[0], ends[1]
 

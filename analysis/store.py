@@ -14,11 +14,12 @@ import pandas as pd
 from analysis.diagnosis import Diagnosis
 from analysis.laws import find
 from analysis.laws.arms import by_arm
+from analysis.rolling import Origins
 
 if TYPE_CHECKING:
     from analysis.result import Result
 
-_VERSION = 1
+_VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
 
 
@@ -35,6 +36,7 @@ def to_dict(result: Result) -> dict:
         "ranges": {name: list(pair) for name, pair in result.ranges.items()},
         "runs": list(result.runs),
         "held_out": result.held_out,
+        "origins": _origins(result.origins),
         "warnings": list(result.warnings),
         "residuals": result.residuals.tolist(),
         "draws": {name: result.draws[name].tolist() for name in result.draws},
@@ -67,9 +69,23 @@ def from_dict(stored: dict) -> Result:
         ranges={name: (pair[0], pair[1]) for name, pair in stored["ranges"].items()},
         runs=tuple(stored["runs"]),
         held_out=stored["held_out"],
+        origins=_read_origins(stored["origins"], len(law.names)),
         warnings=tuple(stored["warnings"]),
         residuals=np.array(stored["residuals"]),
         draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
+    )
+
+
+def _origins(origins: Origins) -> dict:
+    arrays = {name: getattr(origins, name).tolist() for name in ("sign", "cut", "edge", "params")}
+    return {"axis": [list(axis) for axis in origins.axis], **arrays}
+
+
+def _read_origins(stored: dict, parameters: int) -> Origins:
+    return Origins(
+        axis=tuple(tuple(axis) for axis in stored["axis"]),
+        **{name: np.array(stored[name], float) for name in ("sign", "cut", "edge")},
+        params=np.array(stored["params"], float).reshape(-1, parameters),
     )
 
 

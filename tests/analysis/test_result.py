@@ -63,7 +63,7 @@ def test_a_file_that_is_no_fit_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not a fit"):
         analysis.read_fit(tmp_path / "no.json")
     (tmp_path / "old.json").write_text('{"version": 0}')
-    with pytest.raises(ValueError, match="version 0 is not 1"):
+    with pytest.raises(ValueError, match="version 0 is not 2"):
         analysis.read_fit(tmp_path / "old.json")
 
 
