@@ -1,6 +1,15 @@
 """The laws: one small file each, registered by name in `LAWS`."""
 
-from analysis.laws import chinchilla, data_constrained, farseer, joint_power, lr_annealing, power
+from analysis.laws import (
+    chinchilla,
+    critical_batch,
+    data_constrained,
+    farseer,
+    joint_power,
+    lr_annealing,
+    lr_batch,
+    power,
+)
 from analysis.laws.law import Law, Parameter
 from analysis.laws.registry import LAWS, find, register
 
@@ -9,11 +18,13 @@ __all__ = [
     "Law",
     "Parameter",
     "chinchilla",
+    "critical_batch",
     "data_constrained",
     "farseer",
     "find",
     "joint_power",
     "lr_annealing",
+    "lr_batch",
     "power",
     "register",
 ]

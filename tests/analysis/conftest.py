@@ -86,6 +86,16 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         repeated,
         dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, R_D=15.0, R_N=5.0),
     ),
+    "best_lr": (surface, dict(c=1.79, a=-0.713, b=0.307)),
+    "best_batch": (surface, dict(d=0.58, e=0.571)),
+    "critical_batch": (
+        lambda: pd.DataFrame({"batch": np.geomspace(1e4, 1e7, 12)}),
+        dict(S_min=2e4, B_crit=5e5),
+    ),
+    "critical_batch_at_loss": (
+        lambda: pd.DataFrame({"loss": np.linspace(2.2, 4.5, 10)}),
+        dict(B_star=2.1e8, alpha_B=0.21),
+    ),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
