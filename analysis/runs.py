@@ -16,6 +16,7 @@ import pandas as pd
 
 from scaling.atomic import read_json
 from scaling.flops import DEFAULT_CONVENTION, flops_per_token
+from scaling.record import RECORD_VERSION
 from scaling.run_folder import RunFolder
 
 N_COUNTS = ("n_block", "n_matmul", "n_total")
@@ -65,7 +66,13 @@ def load(
         raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
     rows = []
     for folder, roles in _done_runs(Path(outputs), study):
-        row = _row(folder.record(), roles, study)
+        record = folder.record()
+        if record["record_version"] != RECORD_VERSION:
+            raise ValueError(
+                f"the record of run {folder.run_id} has version {record['record_version']}; this "
+                f"code reads {RECORD_VERSION}"
+            )
+        row = _row(record, roles, study)
         row["N"] = row[n_count]
         row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
         rows.append(row)

@@ -248,6 +248,8 @@ def train_verb(arguments: Sequence[str]) -> int:
     from scaling.run_folder import RunFolder
 
     composed = compose(arguments)
+    if composed["study"]:
+        raise ConfigError("scaling train trains one run; a study is trained by scaling launch")
     fields = RunConfig.__dataclass_fields__
     config = from_dict(RunConfig, {k: v for k, v in composed.items() if k in fields})
     outputs = Path(composed["outputs"]).absolute()
@@ -295,7 +297,8 @@ def _train(folder: Any, execution: Any) -> str:
 
 def _say_outcome(folder: Any, outcome: str) -> int:
     if outcome == "held":
-        print("another process is training it; scaling status shows how far it is")
+        owner = folder.latest_attempt().owner
+        print(f"process {owner['pid']} on {owner['host']} is training it")
         return 1
     if outcome == "interrupted":
         print("interrupted; the run is saved, the same command goes on")

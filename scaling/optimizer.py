@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class AdamWSettings:
-    """Hyper-parameters of one member; `clip` is the largest gradient norm (inf: no clipping)."""
+    """Hyper-parameters of one member; `clip` is the largest gradient norm."""
 
     beta1: float
     beta2: float

@@ -147,12 +147,21 @@ class RunFolder:
         ------
         FileNotFoundError
             If the run is not done.
+        ValueError
+            If the file is not the one that was recorded.
         """
-        return read_json(self.path / read_json(self.done_file)["record"])
+        return read_json(self._recorded("record"))
 
     def curve_file(self) -> Path:
-        """Path of the curve that DONE names."""
-        return self.path / read_json(self.done_file)["curve"]
+        """Path of the curve that DONE names; raises as `record` does."""
+        return self._recorded("curve")
+
+    def _recorded(self, kind: str) -> Path:
+        done = read_json(self.done_file)
+        path = self.path / done[kind]
+        if file_hash(path) != done["sha256"][done[kind]]:
+            raise ValueError(f"{path} was changed after the run had recorded it")
+        return path
 
 
 def file_hash(path: Path) -> str:

@@ -122,6 +122,8 @@ def _reason(error: BaseException) -> str:
 
 def _outcome(error: BaseException) -> str:
     """What to tell the caller; what is not an ordinary exception goes on upwards."""
+    if isinstance(error, SystemExit):  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
     if not isinstance(error, Exception):
         raise error
     return _reason(error)

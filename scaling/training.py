@@ -124,7 +124,7 @@ class Training:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
         self.execution = execution
         self.should_stop = should_stop
-        self.stopped = False
+        self.stopped = self.lost = False
         self.store = _open_store(self.members[0])
         self.engine: Engine = _build_engine(self.members, execution)
         self.steps = self.members[0].steps
@@ -174,15 +174,17 @@ class Training:
         self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
         self._validate()
         for member in self._running():
-            member.claim.check()
-            if member.diverged_at() is not None:
+            if not member.claim.is_current():  # somebody else has taken this one over
+                member.claim.release("lost")
+                member.finished = self.lost = True
+            elif member.diverged_at() is not None:
                 self._finish(member, "diverged")
         self._save_if_due()
         self._report()
         self.stopped = self.should_stop() or not self._running()
 
     def close(self) -> str:
-        """Finish or release every run that is still held; "done" or "interrupted"."""
+        """Finish or release every run that is still held; "done", "interrupted" or "lost"."""
         if self._running() and self.step < self.steps:
             self._save_latest()
             for member in self._running():
@@ -190,7 +192,7 @@ class Training:
             return "interrupted"
         for member in self._running():
             self._finish(member, "done" if member.diverged_at() is None else "diverged")
-        return "done"
+        return "lost" if self.lost else "done"
 
     def abandon(self, reason: str, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""

@@ -18,6 +18,7 @@ from scaling import machine
 from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.events import validation_steps
+from scaling.fingerprint import code_fingerprint
 from scaling.identity import digest
 from scaling.resolve import Run
 from sweeps.plan import Plan, PlannedRun
@@ -74,7 +75,11 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
 
 
 def _key(run: Run, execution: ExecutionConfig) -> str:
-    here = {"processor": machine.processor(), "torch": machine.versions()["torch"]}
+    here = {
+        "processor": machine.processor(),
+        "torch": machine.versions()["torch"],
+        "code": code_fingerprint(),
+    }
     return digest(_request(run, execution) | here)
 
 

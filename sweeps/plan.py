@@ -175,7 +175,7 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     pins: dict[str, set[int]] = {p.run.run_id: set() for p in ordered}
     shared: list[PlannedRun] = []
     for planned in ordered:
-        owner, step = _best_prefix(planned, shared)
+        owner, step = _best_prefix(planned, shared) if planned.new_steps else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
             pins[owner.run.run_id].add(step)
             planned = replace(planned, needs=(owner.run.run_id, step), start=step)

@@ -13,7 +13,7 @@ from scaling.atomic import read_json
 from scaling.config import ConfigError, ExecutionConfig, from_dict
 from scaling.prefixes import candidates
 from scaling.run_folder import RunFolder
-from sweeps.plan import study_folder
+from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
 
@@ -53,6 +53,11 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}"
         )
     stored = read_json(path)
+    if stored["plan_version"] != PLAN_VERSION:
+        raise ConfigError(
+            f"{path} has version {stored['plan_version']}; this code reads {PLAN_VERSION}: "
+            f"plan again"
+        )
     runs = [
         StoredRun(
             folder=RunFolder(outputs / "runs" / r["run_id"]),

@@ -135,3 +135,12 @@ def test_progress_is_for_display_and_never_an_error(folder):
 def test_a_run_that_is_not_done_has_no_record(folder):
     with pytest.raises(FileNotFoundError):
         folder.record()
+
+
+def test_a_record_that_was_changed_afterwards_is_not_believed(make_run, train_run):
+    folder = make_run()
+    train_run(folder)
+    path = folder.path / folder.done()["record"]
+    path.write_text(path.read_text().replace("wsd", "cosine"))
+    with pytest.raises(ValueError, match="was changed after the run had recorded it"):
+        folder.record()
