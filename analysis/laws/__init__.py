@@ -1,11 +1,13 @@
 """The laws: one small file each, registered by name in `LAWS`."""
 
 from analysis.laws import (
+    bnsl,
     chinchilla,
     critical_batch,
     data_constrained,
     farseer,
     joint_power,
+    learning_curves,
     lr_annealing,
     lr_batch,
     power,
@@ -17,12 +19,14 @@ __all__ = [
     "LAWS",
     "Law",
     "Parameter",
+    "bnsl",
     "chinchilla",
     "critical_batch",
     "data_constrained",
     "farseer",
     "find",
     "joint_power",
+    "learning_curves",
     "lr_annealing",
     "lr_batch",
     "power",

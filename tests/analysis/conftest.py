@@ -46,6 +46,11 @@ def surface(sizes: int = 6, budgets: int = 6) -> pd.DataFrame:
     return pd.DataFrame({"N": N.ravel(), "D": D.ravel()})
 
 
+def one_variable(points: int = 24) -> pd.DataFrame:
+    """A range of x."""
+    return pd.DataFrame({"x": np.geomspace(1e6, 1e11, points)})
+
+
 def repeated() -> pd.DataFrame:
     """A grid of N and D, each with all its tokens unique and with some of them repeated."""
     return pd.concat([surface().assign(U=lambda f, r=r: f.D / r) for r in (1, 4, 16, 64)])
@@ -96,6 +101,12 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         lambda: pd.DataFrame({"loss": np.linspace(2.2, 4.5, 10)}),
         dict(B_star=2.1e8, alpha_B=0.21),
     ),
+    "m1": (one_variable, dict(b=60.0, c=0.12)),
+    "m2": (one_variable, dict(b=900.0, c=0.4, e=1.7)),
+    "m3": (one_variable, dict(b=900.0, c=0.35, d=3e7, e=1.7)),
+    "m4": (one_variable, dict(b=2e3, c=0.5, e=1.7, e0=9.0, a=2.0)),
+    "shifted_power": (one_variable, dict(a=900.0, b=3e7, c=0.35, d=1.7)),
+    "bnsl": (one_variable, dict(a=1.2, b=30.0, c0=0.1, c1=0.3, d1=1e9, f1=0.4)),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
