@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.diagnosis import Diagnosis
 from analysis.laws.law import Law
 from analysis.points import rename, rename_columns
-from analysis.rolling import NO_ORIGINS, Origins
+from analysis.rolling import NO_ORIGINS, Origins, wanderings
 
 Array = np.ndarray
 
@@ -175,14 +175,14 @@ class Result:
     ) -> tuple[Array, Array]:
         self._need_draws()
         n, rng = next(iter(columns.values())).shape[-1], np.random.default_rng(self.settings["seed"])
-        wanders = np.random.default_rng([self.settings["seed"], 1]).standard_normal(len(self.draws))
+        wandering = wanderings(len(self.draws), self.settings["seed"])
         ends = np.empty((2, n))
         length = max(1, _BLOCK // len(self.draws))
         for at in range(0, n, length):  # whole curves under all resamples do not fit in memory
             part = {name: column[..., at : at + length] for name, column in columns.items()}
             log_law = np.log(self.law.predict(self.draws.to_numpy(), part))
             log_law = log_law + rng.choice(self.noise_sample, size=log_law.shape)
-            log_law += np.outer(wanders, doubt[at : at + length])
+            log_law += np.outer(wandering, doubt[at : at + length])
             ends[:, at : at + length] = np.exp(np.quantile(log_law, _tails(level), axis=0))
         return ends[0], ends[1]
 

@@ -69,6 +69,15 @@ class Origins:
         return np.sqrt(sum((np.mean(steps, axis=0) for steps in squared.values()), np.zeros(n)))
 
 
+def wanderings(count: int, seed: int) -> Array:
+    """How far each draw wanders, in units of `Origins.wander`, and to which side.
+
+    Student's t with as many degrees of freedom as an axis has refits: that few tell a spread
+    poorly, and the tails pay for it.
+    """
+    return np.random.default_rng([seed, 1]).standard_t(len(_SHARES), count)
+
+
 NO_ORIGINS = Origins((), np.empty(0), np.empty(0), np.empty(0), np.empty((0, 0)))
 
 
