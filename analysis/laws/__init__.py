@@ -10,6 +10,8 @@ from analysis.laws import (
     learning_curves,
     lr_annealing,
     lr_batch,
+    overtrained,
+    parscale,
     power,
 )
 from analysis.laws.law import Law, Parameter
@@ -29,6 +31,8 @@ __all__ = [
     "learning_curves",
     "lr_annealing",
     "lr_batch",
+    "overtrained",
+    "parscale",
     "power",
     "register",
 ]

@@ -56,6 +56,12 @@ def repeated() -> pd.DataFrame:
     return pd.concat([surface().assign(U=lambda f, r=r: f.D / r) for r in (1, 4, 16, 64)])
 
 
+def streams() -> pd.DataFrame:
+    """A grid of N and P."""
+    N, P = np.meshgrid(np.geomspace(5e8, 5e9, 6), [1.0, 2.0, 4.0, 8.0])
+    return pd.DataFrame({"N": N.ravel(), "P": P.ravel()})
+
+
 def schedules(steps: int = 600, every: int = 20) -> pd.DataFrame:
     """Three schedules with a warm-up of 50 steps; `measured` marks where a loss would be."""
     step = np.arange(steps)
@@ -107,6 +113,12 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     "m4": (one_variable, dict(b=2e3, c=0.5, e=1.7, e0=9.0, a=2.0)),
     "shifted_power": (one_variable, dict(a=900.0, b=3e7, c=0.35, d=1.7)),
     "bnsl": (one_variable, dict(a=1.2, b=30.0, c0=0.1, c1=0.3, d1=1e9, f1=0.4)),
+    "overtrained": (surface, dict(E=1.8, a=140.0, b=190.0, eta=0.121)),
+    "task_error": (
+        lambda: pd.DataFrame({"loss": np.linspace(2.2, 6.0, 16)}),
+        dict(eps=0.87, k=2.5, gamma=0.8),
+    ),
+    "parscale": (streams, dict(E=0.69, A=1.13e7, alpha=0.19, k=0.39)),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
