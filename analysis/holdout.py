@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +81,7 @@ def hold_out(
         If the column is missing, or nothing or everything would be held out.
     """
     law = find(law)
-    by = by or _first_column(law, options)
+    by = by or first_column(law, options)
     if by not in data.columns:
         raise ValueError(f"by: the table has no column {by!r}")
     held = _held(data[by], value)
@@ -100,7 +101,8 @@ def hold_out(
     return HeldOut(result, table[table["measured"].notna() & table["predicted"].notna()], by)
 
 
-def _first_column(law: Law, options: dict[str, Any]) -> str:
+def first_column(law: Law, options: Mapping[str, Any]) -> str:
+    """Column of the table that a law reads first."""
     name = next(iter(law.inputs))
     if name == "x" and options.get("x"):
         return options["x"]

@@ -139,8 +139,7 @@ class Result:
             column), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
             and ``upper``.
         """
-        renamed = rename_columns(self.law, data, self.columns, response=False)
-        columns = self.law.read(rename(data.reset_index(drop=True), renamed))
+        columns = self.columns_of(data)
         values = np.array([list(self.params.values())])
         beyond = self._beyond(columns, len(data))
         table = pd.DataFrame(
@@ -155,6 +154,11 @@ class Result:
             doubt = self._doubt_of_law(columns, data, table, beside)
             table["lower"], table["upper"] = self._predicted_interval(columns, doubt, level)
         return table
+
+    def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
+        """What the law reads from a table that has the fitted one's names."""
+        renamed = rename_columns(self.law, data, self.columns, response=False)
+        return self.law.read(rename(data.reset_index(drop=True), renamed))
 
     def _doubt_of_law(
         self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
