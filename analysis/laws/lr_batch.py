@@ -1,8 +1,8 @@
 """The best learning rate and the best batch for a size and a number of tokens.
 
 Fit them to the runs of a sweep that come within a fraction of a per cent of the best of their
-(N, D). Exponents move with that choice; what a user pays, the excess loss of the predicted pair over
-the best of the sweep, hardly does.
+(N, D). Exponents move with that choice; what a user pays, the excess loss of the predicted pair
+over the best of the sweep, hardly does.
 """
 
 import numpy as np

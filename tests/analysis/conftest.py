@@ -119,6 +119,10 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         dict(eps=0.87, k=2.5, gamma=0.8),
     ),
     "parscale": (streams, dict(E=0.69, A=1.13e7, alpha=0.19, k=0.39)),
+    "loss_to_loss": (
+        lambda: pd.DataFrame({"loss_a": np.linspace(2.2, 5.0, 16)}),
+        dict(K=1.1, E_a=1.7, kappa=0.9, E_b=2.0),
+    ),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
