@@ -14,6 +14,7 @@ from analysis.laws import (
     overtrained,
     parscale,
     power,
+    quality_quantity,
 )
 from analysis.laws.law import Law, Parameter
 from analysis.laws.registry import LAWS, find, register
@@ -36,5 +37,6 @@ __all__ = [
     "overtrained",
     "parscale",
     "power",
+    "quality_quantity",
     "register",
 ]

@@ -56,6 +56,12 @@ def repeated() -> pd.DataFrame:
     return pd.concat([surface().assign(U=lambda f, r=r: f.D / r) for r in (1, 4, 16, 64)])
 
 
+def pools() -> pd.DataFrame:
+    """Three pools of data, each seen up to twenty times."""
+    seen, U = np.meshgrid([0.3, 1.0, 1.5, 3.0, 7.5, 20.0], [1e6, 1e7, 1e8])
+    return pd.DataFrame({"D": (seen * U).ravel(), "U": U.ravel()})
+
+
 def streams() -> pd.DataFrame:
     """A grid of N and P."""
     N, P = np.meshgrid(np.geomspace(5e8, 5e9, 6), [1.0, 2.0, 4.0, 8.0])
@@ -123,6 +129,7 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         lambda: pd.DataFrame({"loss_a": np.linspace(2.2, 5.0, 16)}),
         dict(K=1.1, E_a=1.7, kappa=0.9, E_b=2.0),
     ),
+    "quality_quantity": (pools, dict(d=1.5, a=40.0, b=0.2, tau=3.0)),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
 }
 
