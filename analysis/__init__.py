@@ -25,8 +25,9 @@ _HOME = {
     "load": "analysis.runs",
     "load_curves": "analysis.runs",
     "study_plan": "analysis.runs",
-    "answer": "analysis.answer",
+    "answer_study": "analysis.answer",
     "Answer": "analysis.answer",
+    "with_intervals": "analysis.answer",
     "write_report": "analysis.report",
     "seed_noise": "analysis.noise",
 }

@@ -119,7 +119,19 @@ class Answer:
             f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside what was measured")
             for r in self.allocation.table.to_dict("records")
         ]
-        return "\n".join(["How to split a budget (C = 6 N D, N = n_matmul):", *rows])
+        title = f"How to split a budget (C = 6 N D, N = n_matmul): {self._growth()}"
+        return "\n".join([title, *rows])
+
+    def _growth(self) -> str:
+        """How N* and D* grow with the budget, where the law has it in closed form."""
+        if self.law.law.name != "chinchilla":
+            return ""
+        share = self.law.params["beta"] / (self.law.params["alpha"] + self.law.params["beta"])
+        draws = self.law.draws["beta"] / (self.law.draws["alpha"] + self.law.draws["beta"])
+        tail = (1 - _level(self.law)) / 2
+        low, high = np.nanquantile(draws, [tail, 1 - tail])
+        return (f"N* grows as C^{share:.2f} ({low:.2f} to {high:.2f}), "
+                f"D* as C^{1 - share:.2f} ({1 - high:.2f} to {1 - low:.2f}).")
 
     def _schedules(self) -> str:
         if self.curve_law is None:
@@ -133,7 +145,7 @@ class Answer:
         return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
 
 
-def answer(
+def answer_study(
     outputs: str | Path,
     study: str,
     *,
@@ -178,6 +190,23 @@ def answer(
     )
 
 
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)"."""
+    shown = {}
+    for name in table:
+        if f"{name}_lower" in table:
+            shown[name] = [_ranged(row, str(name)) for row in table.to_dict("records")]
+        elif not str(name).endswith(("_lower", "_upper")):
+            shown[name] = [_plain(value) for value in table[name]]
+    return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _ranged(row: dict[str, Any], name: str, form: str = ".3g") -> str:
     return f"{row[name]:{form}} ({row[f'{name}_lower']:{form}} to {row[f'{name}_upper']:{form}})"
 
@@ -216,6 +245,8 @@ def _curves(
     held_out = curves["schedule"] == wanted["curve_held_out"] if len(ids) else pd.Series(dtype=bool)
     if not len(ids) or held_out.all() or not held_out.any():
         return curves, None, pd.DataFrame()
+    # All have the same initial weights and data: what varies is within the curves.
+    curves = curves.drop(columns="cluster")
     curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
     law = fit(wanted["curve_law"], curves[~held_out], mix_fingerprints=mix_fingerprints)
     checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]

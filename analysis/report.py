@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from analysis.answer import with_intervals
 from scaling.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -126,7 +128,8 @@ def _parameters(answer: Answer) -> str:
 def _held_out(answer: Answer) -> str:
     if answer.held_out.empty:
         return ""
-    table = answer.held_out.assign(error=[f"{e:+.2%}" for e in answer.held_out["error"]])
+    error = [f"{e:+.2%}" for e in answer.held_out["error"]]
+    table = answer.held_out.drop(columns="C").assign(error=error)
     return f"<h2>Held out: predicted before, measured after</h2>{_table(table)}"
 
 
@@ -134,7 +137,7 @@ def _allocation(answer: Answer) -> str:
     if answer.allocation is None:
         return ""
     return (f"<h2>How to split a budget (C = 6 N D, N = n_matmul)</h2>"
-            f"{_table(answer.allocation.table)}")
+            f"{_table(with_intervals(answer.allocation.table))}")
 
 
 def _curves(answer: Answer) -> str:
@@ -174,6 +177,10 @@ def _cell(tag: str, text: str, number: bool) -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
     if isinstance(value, float):
         return "" if pd.isna(value) else re.sub(r"e\+0?", "e", f"{value:.5g}")
     return str(value)

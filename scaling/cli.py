@@ -6,6 +6,8 @@ torch. Functions elsewhere return values; only this file prints.
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,11 +25,15 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb: what it does in a line, how it is called, and the function that does it."""
+    """One verb: what it does in a line, how it is called, and the function that does it.
+
+    `options` is the dataclass of its keys; None for verbs that take Hydra's overrides.
+    """
 
     summary: str
     usage: str
     run: Callable[[Sequence[str]], int]
+    options: type | None = None
 
 
 @dataclass(frozen=True)
@@ -80,12 +86,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in VERBS:
         _fail(unknown_key(name, VERBS).replace("key", "verb", 1))
     if rest and rest[0] in ("-h", "--help"):
-        print(f"{VERBS[name].usage}\n\n{VERBS[name].run.__doc__}")
+        print(_help_of(VERBS[name]))
         sys.exit(0)
     try:
         sys.exit(VERBS[name].run(rest))
-    except (ConfigError, ValueError) as error:
+    except ValueError as error:  # ConfigError among them
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -98,6 +106,16 @@ def _help() -> str:
         "Overrides are Hydra's: model.width=64 schedule=cosine study=quickstart.",
         "scaling VERB --help says more.",
     ])
+
+
+def _help_of(verb: Verb) -> str:
+    parts = [f"usage: {verb.usage}", inspect.cleandoc(verb.run.__doc__ or "")]
+    if verb.options is not None:
+        options = {f.name: f for f in dataclasses.fields(verb.options)}
+        parts.append("options: " + "  ".join(
+            name if f.default in (None, dataclasses.MISSING) else f"{name}={f.default}"
+            for name, f in options.items()))
+    return "\n\n".join(parts)
 
 
 def _fail(message: str) -> None:
@@ -124,7 +142,7 @@ def plan_verb(arguments: Sequence[str]) -> int:
     from scaling.compose import compose
 
     composed = compose(arguments)
-    _show_plan(_make_plan(composed), _launch_config(composed))
+    _show_plan(_make_plan(composed, arguments), _launch_config(composed))
     return 0
 
 
@@ -142,7 +160,7 @@ def launch_verb(arguments: Sequence[str]) -> int:
     composed = compose(arguments)
     config = _launch_config(composed)
     check_launch(config)
-    plan = _make_plan(composed)
+    plan = _make_plan(composed, arguments)
     _show_plan(plan, config)
     save_plan(plan)
     console, name = _console(), plan.study.name
@@ -171,7 +189,7 @@ def _end_of_launch(console: Console, final: Any, outputs: Path, name: str) -> in
 def status_verb(arguments: Sequence[str]) -> int:
     """Show the state of a study, derived from its run folders: scaling status study=NAME."""
     from scaling.options import read_options
-    from sweeps.show import counts, status_frame, table
+    from sweeps.show import STATUS_OPTIONAL, counts, status_frame, table
     from sweeps.state import status
 
     options = read_options(StatusOptions, arguments)
@@ -183,17 +201,20 @@ def status_verb(arguments: Sequence[str]) -> int:
     console = _console()
     for name in names:
         frame = status_frame(status(outputs, name))
-        console.print(table(frame, title=f"{name}: {counts(frame['state'])}"))
+        title = f"{name}: {counts(frame['state'])}"
+        console.print(table(frame, console.width, STATUS_OPTIONAL, title))
     return 0
 
 
-def _make_plan(composed: dict[str, Any]) -> Any:
+def _make_plan(composed: dict[str, Any], overrides: Sequence[str]) -> Any:
     import analysis
     from scaling.config import one_of
     from sweeps.cost import with_costs
     from sweeps.plan import make_plan
+    from sweeps.study import check_overrides
 
     plan = make_plan(composed)
+    check_overrides(composed, overrides)
     for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
     return with_costs(plan)
@@ -209,12 +230,12 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 def _show_plan(plan: Any, config: Any) -> None:
     from sweeps.cost import finish_seconds
     from sweeps.launch import worker_count
-    from sweeps.show import counts, duration, plan_frame, table
+    from sweeps.show import PLAN_OPTIONAL, counts, duration, plan_frame, table
 
     console = _console()
     frame = plan_frame(plan)
-    console.print(table(frame))
-    steps = sum(p.run.steps for p in plan.runs if p.new_steps)
+    console.print(table(frame, console.width, PLAN_OPTIONAL))
+    steps = sum(p.run.steps for p in plan.runs)
     new = sum(p.new_steps for p in plan.runs)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     workers = worker_count(config, plan.execution.threads, len(plan.runs))
@@ -228,8 +249,7 @@ def _show_plan(plan: Any, config: Any) -> None:
     for warning in plan.warnings:
         console.print(f"! {warning}", style="yellow", highlight=False, soft_wrap=True)
     if not plan.warnings:
-        console.print("design: sizes, D/N ratios, seeds and a held-out scale are as they should be",
-                      highlight=False)
+        console.print("design: nothing found against it", highlight=False)
 
 
 # ---------------------------------------------------------------------------- one run, data
@@ -244,17 +264,19 @@ def train_verb(arguments: Sequence[str]) -> int:
     from scaling.config import RunConfig, from_dict
     from scaling.data.sources import open_store
     from scaling.describe import describe
+    from scaling.memory import check_memory
     from scaling.resolve import resolve
     from scaling.run_folder import RunFolder
 
     composed = compose(arguments)
-    if composed["study"]:
+    if composed.get("study"):
         raise ConfigError("scaling train trains one run; a study is trained by scaling launch")
     fields = RunConfig.__dataclass_fields__
     config = from_dict(RunConfig, {k: v for k, v in composed.items() if k in fields})
     outputs = Path(composed["outputs"]).absolute()
     store = open_store(config.data, outputs)
     run = resolve(config, store.manifest)
+    check_memory(run.shape, config)
     folder = RunFolder(outputs / "runs" / run.run_id)
     folder.describe(describe(run, store))
     print(f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
@@ -343,7 +365,7 @@ def data_verb(arguments: Sequence[str]) -> int:
         "facts": [", ".join(f"{k} {v}" for k, v in r["facts"].items()) for r in rows],
     })
     console = _console()
-    console.print(table(frame))
+    console.print(table(frame, console.width, ("facts", "validation tokens")))
     for name, source in SOURCES.items():
         console.print(f"{name}: {(source.__doc__ or '').splitlines()[0]}", highlight=False)
     return 0
@@ -383,14 +405,12 @@ def allocate_verb(arguments: Sequence[str]) -> int:
         raise ConfigError("budgets is not set; give FLOPs, as in budgets=[1e18,1e20]")
     allocation = analysis.allocate(_fit(options), budgets)
     console = _console()
-    console.print(table(_rounded(allocation.table)))
+    console.print("C = 6 N D", highlight=False)
+    shown = analysis.with_intervals(allocation.table)
+    console.print(table(shown, console.width, ("inside", "loss")))
     for warning in allocation.warnings:
         console.print(f"! {warning}", style="yellow", highlight=False, soft_wrap=True)
     return 0
-
-
-def _rounded(frame: Any) -> Any:
-    return frame.map(lambda v: f"{v:.4g}" if isinstance(v, float) else v)
 
 
 def _fit(options: FitOptions) -> Any:
@@ -414,7 +434,7 @@ def _points(options: FitOptions) -> tuple[Any, str]:
         raise ConfigError("name what is fitted: either data=FILE or study=NAME")
     if options.data is not None:
         path = Path(options.data)
-        if not path.exists():
+        if not path.is_file():
             raise ConfigError(f"data = {options.data!r}: there is no such file")
         read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
         return read(path), options.law or "chinchilla"
@@ -423,7 +443,7 @@ def _points(options: FitOptions) -> tuple[Any, str]:
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
         curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
         seen = curves[curves["schedule"] != answer["curve_held_out"]]
-        return seen.assign(loss=seen["validation_loss"]), law
+        return seen.assign(loss=seen["validation_loss"]).drop(columns="cluster"), law
     runs = analysis.load(options.outputs, study=options.study, role="fit",
                          n_count=options.n_count, flops=options.flops)
     return runs, law
@@ -435,7 +455,7 @@ def report_verb(arguments: Sequence[str]) -> int:
     from scaling.options import read_options
 
     options = read_options(ReportOptions, arguments)
-    answer = analysis.answer(options.outputs, options.study, resamples=options.resamples,
+    answer = analysis.answer_study(options.outputs, options.study, resamples=options.resamples,
                              mix_fingerprints=options.mix_fingerprints)
     print(answer.text())
     path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
@@ -450,17 +470,18 @@ VERBS: dict[str, Verb] = {
     "launch": Verb("train what a study still lacks",
                    "scaling launch study=quickstart [launch=inline] [key=value ...]", launch_verb),
     "status": Verb("show the state of studies",
-                   "scaling status [study=NAME] [outputs=outputs]", status_verb),
+                   "scaling status [study=NAME] [outputs=outputs]", status_verb, StatusOptions),
     "train": Verb("train one run in this process",
                   "scaling train [model.width=64 schedule=cosine tokens=1e6 ...]", train_verb),
     "data": Verb("show the token sources and stores", "scaling data [data=markov]", data_verb),
     "fit": Verb("fit a law to a study or to a file",
-                "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb),
+                "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb,
+                FitOptions),
     "allocate": Verb("split compute budgets between N and D",
-                     "scaling allocate study=NAME | data=FILE [budgets=[1e18,1e20]]",
-                     allocate_verb),
+                     "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]']",
+                     allocate_verb, FitOptions),
     "report": Verb("answer a study's question; write the HTML report",
-                   "scaling report study=NAME [to=report.html]", report_verb),
+                   "scaling report study=NAME [to=report.html]", report_verb, ReportOptions),
 }
 
 

@@ -21,6 +21,7 @@ from hydra.errors import (
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from scaling.config import ConfigError, RunConfig, unknown_key
 
@@ -50,6 +51,8 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
             config = hydra_compose("config", list(overrides))
         except HydraException as error:
             raise ConfigError(_explain(error)) from error
+        except YAMLError as error:
+            raise ConfigError(" ".join(str(error).split())) from error
     for key in config:
         if key not in TOP_LEVEL:  # a file with `@package _global_` may bring any
             raise ConfigError(unknown_key(str(key), TOP_LEVEL))
@@ -75,8 +78,8 @@ def _refuse_shadowed(own: Path) -> None:
         name = file.relative_to(own)
         if (SHIPPED / name).exists() and file.read_bytes() != (SHIPPED / name).read_bytes():
             raise ConfigError(
-                f"{file} has the name of a shipped file, conf/{name}, which would be taken instead; "
-                "give it another name"
+                f"{file} has the name of a shipped file, conf/{name}, which would be taken "
+                "instead; give it another name"
             )
 
 
@@ -97,9 +100,10 @@ def _explain(error: HydraException) -> str:
 def _keys_beside(key: str) -> list[str]:
     """The keys that the shipped configuration has where `key` was looked for."""
     node: Any = hydra_compose("config")
-    for part in key.split(".")[:-1]:
+    groups = key.split(".")[:-1]
+    for part in groups:
         node = node.get(part, {}) if isinstance(node, DictConfig) else {}
-    return [str(k) for k in node]
+    return [str(k) for k in node] if groups else list(TOP_LEVEL)
 
 
 def _refuse_resolvers(config: DictConfig) -> None:

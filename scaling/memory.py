@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scaling import machine
+from scaling.config import ConfigError, RunConfig
 from scaling.counts import Shape, parameter_counts
 
 STATE_FLOATS = 4  # weight, gradient and two moments of each parameter
@@ -20,3 +22,20 @@ def training_bytes(shape: Shape, batch: int, members: int = 1) -> int:
         BLOCK_FLOATS * shape.depth * shape.width + HEAD_FLOATS * shape.vocab
     )
     return 4 * members * (state + activations)
+
+
+def check_memory(shape: Shape, config: RunConfig) -> None:
+    """Refuse a run that this machine cannot hold; other devices are not ours to know.
+
+    Raises
+    ------
+    ConfigError
+        If the estimate is above the physical memory.
+    """
+    needed = training_bytes(shape, config.batch)
+    if config.execution.device == "cpu" and needed > machine.memory_bytes():
+        raise ConfigError(
+            f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "
+            f"training takes about {needed / 1e9:.3g} GB; this machine has "
+            f"{machine.memory_bytes() / 1e9:.3g} GB"
+        )

@@ -15,6 +15,7 @@ from scaling.resolve import Run
 
 MIN_SIZES = 5
 MIN_RATIOS = 3
+SURFACE_PARAMETERS = 5  # E, A, alpha, B, beta
 MAX_CORRELATION = 0.9
 # What may differ between the rungs of one ladder; anything else is another recipe.
 LADDER_KEYS = {
@@ -48,6 +49,7 @@ def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
         )
     checks = (
         _sizes(fitted), _ratios(fitted), _separation(fitted), _recipe(fitted), _seeds(fitted),
+        _groups(fitted),
         _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
     )
     return [sentence for sentence in checks if sentence]
@@ -121,6 +123,15 @@ def _seeds(fitted: list[Run]) -> str | None:
     if any(len(seeds) > 1 for seeds in repeats.values()):
         return None
     return "no seed is repeated: the noise floor of the fit is unknown"
+
+
+def _groups(fitted: list[Run]) -> str | None:
+    groups = {run.family_id for run in fitted}
+    if len(groups) > 2 * SURFACE_PARAMETERS:
+        return None
+    return (f"{len(groups)} independent groups (runs of one size and seed share weights and data) "
+            f"for the {SURFACE_PARAMETERS} parameters of a loss surface: intervals will be wide; "
+            "more sizes or seeds narrow them")
 
 
 def _held_out(fitted: list[Run], held_out: list[Run]) -> str | None:

@@ -6,19 +6,19 @@ a common prefix train it once; ``save_plan`` stores the plain result. Nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scaling import machine
 from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
 from scaling.describe import describe
 from scaling.fingerprint import code_fingerprint
-from scaling.memory import training_bytes
+from scaling.memory import check_memory
 from scaling.prefixes import candidates
 from scaling.resolve import Run, resolve
 from scaling.run_folder import RunFolder
@@ -123,7 +123,6 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 roles=_union(known.roles, one.role),
             )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
-    _check_memory(merged.values(), execution)
     warnings = check_design([(p.run, p.roles) for p in runs])
     warnings += _other_code(runs, outputs) + _changed_default(study.name, runs, outputs)
     return Plan(study, outputs, execution, runs, warnings)
@@ -136,21 +135,11 @@ def _resolve(
     if key not in stores:
         stores[key] = open_store(one.config.data, outputs)
     try:
-        return resolve(one.config, stores[key].manifest), stores[key]
+        run = resolve(one.config, stores[key].manifest)
+        check_memory(run.shape, one.config)
+        return run, stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error
-
-
-def _check_memory(runs: Iterable[PlannedRun], execution: ExecutionConfig) -> None:
-    """Refuse a run that this machine cannot hold; other devices are not ours to know."""
-    for planned in runs:
-        needed = training_bytes(planned.run.shape, planned.run.config.batch)
-        if execution.device == "cpu" and needed > machine.memory_bytes():
-            raise ConfigError(
-                f"model.width = {planned.run.shape.width}, batch = {planned.run.config.batch}: "
-                f"training takes about {needed / 1e9:.1f} GB; this machine has "
-                f"{machine.memory_bytes() / 1e9:.1f} GB"
-            )
 
 
 def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -263,6 +252,7 @@ def save_plan(plan: Plan) -> None:
     """Store the plan: what workers read, and what the analysis reads roles from."""
     for planned in plan.runs:
         plan.run_folder(planned).describe(describe(planned.run, planned.store))
+    before = _predicted_before(plan)
     write_json(plan.folder / "plan.json", {
         "plan_version": PLAN_VERSION,
         "study": asdict(plan.study),
@@ -276,8 +266,18 @@ def save_plan(plan: Plan) -> None:
                 "needs": list(p.needs) if p.needs else None,
                 "pins": list(p.pins),
                 "start": p.start,
-                "seconds": p.seconds if p.seconds == p.seconds else None,
+                "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
             }
             for p in plan.runs
         ],
     })
+
+
+def _predicted_before(plan: Plan) -> dict[str, float | None]:
+    """What an earlier plan of the study predicted: kept for what is done by now."""
+    path = plan.folder / "plan.json"
+    return {r["run_id"]: r["seconds"] for r in read_json(path)["runs"]} if path.exists() else {}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

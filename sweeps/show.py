@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,19 +25,46 @@ STATE_STYLES = {
 }
 
 
-def table(frame: pd.DataFrame, title: str = "") -> Table:
-    """A data frame as a table: numbers to the right, as they are written in it."""
+def table(frame: pd.DataFrame, width: int, optional: Sequence[str] = (), title: str = "") -> Table:
+    """A data frame as a table: numbers to the right, as they are written in it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What is shown.
+    width : int
+        Columns of the terminal: where the table is wider, `optional` columns are left out, the
+        first named first. Nothing is ever shortened.
+    optional : sequence of str
+        Columns of the frame.
+    title : str
+        Above the table.
+    """
+    left_out = iter(optional)
+    while _width(frame) > width and (name := next(left_out, None)) is not None:
+        frame = frame.drop(columns=name)
     drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for name in frame:
         numeric = pd.api.types.is_numeric_dtype(frame[name])
-        drawn.add_column(str(name), justify="right" if numeric else "left", no_wrap=True)
+        drawn.add_column(str(name), justify="right" if numeric else "left", no_wrap=True,
+                         overflow="ignore")
     for row in frame.itertuples(index=False):
         drawn.add_row(*(_styled(str(cell)) for cell in row))
     return drawn
 
 
+def _width(frame: pd.DataFrame) -> int:
+    cells = [max([len(str(name)), *map(len, map(str, frame[name]))]) for name in frame]
+    return sum(cells) + 2 * len(cells)
+
+
 def _styled(cell: str) -> Text:
     return Text(cell, style=STATE_STYLES.get(cell, ""))
+
+
+# Left out of a narrow terminal, the first named first.
+PLAN_OPTIONAL = ("width", "D/N", "starts from", "role", "schedule", "seed", "LR", "state")
+STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed")
 
 
 def plan_frame(plan: Plan) -> pd.DataFrame:
@@ -49,7 +77,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "N": f"{p.run.counts['n_matmul']:,}",
             "D": f"{p.run.tokens:,}",
             "D/N": f"{p.run.tokens / p.run.counts['n_matmul']:.1f}",
-            "C": f"{p.run.C:.2e}",
+            "C (causal)": f"{p.run.C:.2e}",
             "LR": f"{p.run.lr:.4g}",
             "schedule": p.run.config.schedule.kind,
             "seed": p.run.config.seed,
@@ -93,7 +121,7 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
         "tok/s": [_blank(v, ",.0f") for v in found["tokens_per_second"]],
         "attempt": found["attempt"],
         "seconds": [_blank(v, ".1f") for v in found["seconds"]],
-        "planned": [_blank(v, ".1f") for v in found["predicted_seconds"]],
+        "predicted": [_blank(v, ".1f") for v in found["predicted_seconds"]],
         "note": found["note"],
     })
 
@@ -103,9 +131,9 @@ def _blank(value: float, form: str) -> str:
 
 
 def counts(states: pd.Series) -> str:
-    """"done 12  running 2  planned 9"."""
+    """"12 done, 2 running, 9 planned"."""
     found = states.value_counts()
-    return "  ".join(f"{state} {found[state]}" for state in STATE_STYLES if state in found)
+    return ", ".join(f"{found[state]} {state}" for state in STATE_STYLES if state in found)
 
 
 class Watch:
@@ -145,7 +173,7 @@ class Watch:
         finished = found["state"].isin(["done", "diverged"]).sum()
         loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
         self.console.print(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {row['state']:<11}"
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {row['state']:<12}"
             f"N {row['N']:>9,}  D {row['D']:>11,}  {row['schedule']:<8} seed {row['seed']}  "
             f"{loss}after {duration(time.monotonic() - self.began)}"
             + (f"  {row['note']}" if row["note"] else ""),
@@ -162,5 +190,6 @@ class Watch:
             Text(f"{self.study}: {counts(found['state'])}   "
                  f"{duration(time.monotonic() - self.began)}"),
             bar,
-            table(rows[["run", "N", "D", "schedule", "step", "loss", "tok/s"]]),
+            table(rows[["run", "N", "D", "schedule", "step", "loss", "tok/s"]],
+                  self.console.width, ("tok/s", "schedule")),
         )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,8 +72,16 @@ def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
         If there is no study, it has no runs, or an axis names a key that does not exist.
     """
     if not composed.get("study"):
-        raise ConfigError("no study is named; say study=quickstart, or another of conf/study")
+        raise ConfigError(
+            "no study is named, or its file defines none; say study=quickstart, or another of "
+            "conf/study (a study's file begins with the line '# @package _global_')"
+        )
     study = from_dict(StudyConfig, composed["study"], "study")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study.name):
+        raise ConfigError(
+            f"study.name = {study.name!r} names a folder: allowed are letters, digits, '.', '_' "
+            "and '-'"
+        )
     base = {key: composed[key] for key in RUN_KEYS if key in composed}
     wanted = []
     for name, values in study.blocks.items():
@@ -90,6 +99,24 @@ def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
         )
     _check_answer(study, wanted)
     return study, wanted
+
+
+def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse an override of what every block's grid sets: it would change nothing.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key and where to set it instead.
+    """
+    blocks = {name: set(axes(b.get("grid", {}))) for name, b in composed["study"]["blocks"].items()}
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if blocks and all(key in keys for keys in blocks.values()):
+            raise ConfigError(
+                f"{override} changes nothing: every block's grid sets {key}; say, for example, "
+                f"study.blocks.{next(iter(blocks))}.grid.{key}=[...]"
+            )
 
 
 def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:

@@ -21,7 +21,7 @@ SLOTS = 64
 
 @dataclass(frozen=True)
 class MarkovSource:
-    """Parameters of the chain; everything follows from them.
+    """A synthetic language, a second-order Markov chain whose entropy is known exactly.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from analysis.report import report_html, svg
 
 @pytest.fixture(scope="module")
 def answer(finished):
-    return analysis.answer(finished, "tiny", resamples=100)
+    return analysis.answer_study(finished, "tiny", resamples=100)
 
 
 def test_the_held_out_size_is_predicted_and_never_fitted(answer) -> None:
@@ -68,7 +68,7 @@ def test_an_unfinished_study_is_answered_from_what_there_is(finished, tmp_path) 
     shutil.copytree(finished, outputs)
     held_out = analysis.load(outputs, role="held_out")["run_id"].iloc[0]
     (outputs / "runs" / held_out / "DONE").unlink()
-    answer = analysis.answer(outputs, "tiny", resamples=20)
+    answer = analysis.answer_study(outputs, "tiny", resamples=20)
     assert answer.held_out.empty
     assert sum(answer.unfinished.values()) == 1
     assert "Not finished: 1 " in answer.text()
@@ -79,7 +79,7 @@ def test_a_study_with_nothing_finished_says_so(finished, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished / "studies", outputs / "studies")
     with pytest.raises(ValueError, match="study 'tiny' has no finished run to fit"):
-        analysis.answer(outputs, "tiny")
+        analysis.answer_study(outputs, "tiny")
 
 
 def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_path) -> None:
@@ -89,7 +89,7 @@ def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_pat
     plan = json.loads(path.read_text())
     plan["study"]["answer"] |= {"budgets": [], "curve_held_out": None}
     path.write_text(json.dumps(plan))
-    answer = analysis.answer(outputs, "tiny", resamples=20)
+    answer = analysis.answer_study(outputs, "tiny", resamples=20)
     assert answer.allocation is None and answer.curve_law is None
     page = report_html(answer)
     assert "How to split" not in page and page.count("<svg") == 3

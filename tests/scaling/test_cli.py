@@ -39,9 +39,17 @@ def test_help_names_every_verb(run) -> None:
     ("arguments", "message"),
     [
         (["plann"], "unknown verb 'plann'; did you mean 'plan'?"),
-        (["plan"], "no study is named; say study=quickstart"),
+        (["plan"], "no study is named, or its file defines none; say study=quickstart"),
         (["plan", "study=tyni"], "could not find 'study/tyni'"),
         (["plan", "study=tiny", "model.widht=3"], "unknown key 'model.widht'"),
+        (["plan", "study=tiny", "tokens=-3"], "tokens=-3 changes nothing: every block's grid sets"),
+        (["plan", "study=tiny", "study.name=../evil"], "study.name = '../evil' names a folder"),
+        (["plan", "study=tiny", "study.answer.law=chinchila"], "study.answer.law = 'chinchila'"),
+        (["plan", "stduy=tiny"], "unknown key 'stduy'; did you mean 'study'?"),
+        (["train", "study=tiny"], "scaling train trains one run"),
+        (["train", "model.width=1e9"], "this machine has"),
+        (["train", "outputs=/proc/nowhere"], "/proc/nowhere"),
+        (["fit", "data=/tmp"], "there is no such file"),
         (["launch", "study=tiny", "launch.backend=slurrm"], "launch.backend = 'slurrm' is not one"),
         (["launch", "study=tiny", "launch.workers=two"], "launch.workers = 'two': expected"),
         (["train", "model.width=17"], "model.width = 17 is not divisible by model.head_dim = 16"),
@@ -69,20 +77,20 @@ def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
 def test_plan_shows_what_is_done_and_trains_nothing(run) -> None:
     code, out, _ = run("plan", "study=tiny")
     assert code == 0
-    assert "14 runs (done 13  diverged 1): 0 new steps" in out
+    assert "14 runs (13 done, 1 diverged): 0 new steps" in out
     assert "! 3 fitted sizes" in out
 
 
 def test_launch_of_a_finished_study_trains_nothing(run, finished) -> None:
     before = sorted(finished.glob("runs/*/attempts/*"))
     code, out, _ = run("launch", "study=tiny")
-    assert code == 0 and "tiny: done 13  diverged 1" in out
+    assert code == 0 and "tiny: 13 done, 1 diverged" in out
     assert sorted(finished.glob("runs/*/attempts/*")) == before
 
 
 def test_status_of_all_studies(run, tmp_path) -> None:
     code, out, _ = run("status")
-    assert code == 0 and "tiny: done 13  diverged 1" in out
+    assert code == 0 and "tiny: 13 done, 1 diverged" in out
     code, _, error = run("status", f"outputs={tmp_path}")
     assert code == 2 and "there is no study in" in error
 

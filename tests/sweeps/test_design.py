@@ -22,7 +22,8 @@ def ladder(tiny_run):
         return tiny_run(base | {k.replace("__", "."): v for k, v in changes.items()})
 
     points = [(run(w, d), ("fit",)) for w in SIZES for d in TOKENS]
-    points += [(run(8, 2560, seed=1), ("fit",)), (run(64, 10240), ("held_out",))]
+    points += [(run(w, 2560, seed=s), ("fit",)) for w in SIZES for s in (1, 2)]
+    points += [(run(64, 10240), ("held_out",))]
     return run, points
 
 
@@ -38,6 +39,7 @@ def test_what_is_missing_is_named(ladder) -> None:
     run, points = ladder
     assert "no seed is repeated" in said([p for p in points if p[0].config.seed == 0])
     assert "no run beyond the fitted ones is held out" in said(points[:-1])
+    assert "5 independent groups" in said([p for p in points if p[0].config.seed == 0])
     few = [p for p in points if p[0].shape.width <= 24]
     assert "3 fitted sizes" in said(few)
     assert "fewer than 3 ratios D/N" in said([p for p in points if p[0].tokens != 5120])
