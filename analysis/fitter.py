@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from analysis.design import warn_of_points
 from analysis.diagnosis import diagnose
 from analysis.extrapolation import check_top
 from analysis.laws.arms import ARM
@@ -148,7 +149,8 @@ def fit(
         "shared": list(shared),
     }
     result = _result(fitted, draws, settings)
-    return replace(result, warnings=warn(result))
+    of_points = warn_of_points(fitted.misfit.space.law, fitted.points, data, arm)
+    return replace(result, warnings=(*warn(result), *of_points))
 
 
 def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:

@@ -178,7 +178,8 @@ class Result:
         self, columns: dict[str, Array], doubt: Array, level: float
     ) -> tuple[Array, Array]:
         self._need_draws()
-        n, rng = next(iter(columns.values())).shape[-1], np.random.default_rng(self.settings["seed"])
+        n = next(iter(columns.values())).shape[-1]
+        rng = np.random.default_rng(self.settings["seed"])
         wandering = wanderings(len(self.draws), self.settings["seed"])
         ends = np.empty((2, n))
         length = max(1, _BLOCK // len(self.draws))

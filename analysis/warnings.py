@@ -21,9 +21,25 @@ def warn(result: Result) -> tuple[str, ...]:
 
 def _unidentified(result: Result) -> list[str]:
     return [
-        f"{name} is unidentified: {reason}; do not read its value"
+        f"{name} is unidentified: {_at_bound(result, name) or reason}; do not read its value"
         for name, reason in result.diagnosis.unidentified.items()
     ]
+
+
+def _at_bound(result: Result, name: str) -> str:
+    """What it means that a parameter ended on its bound; empty if it did not."""
+    if name not in result.diagnosis.at_bound:
+        return ""
+    parameter, value = result.law.parameters[result.law.names.index(name)], result.params[name]
+    if name in result.settings["bounds"]:
+        meaning = "and the points ask for more than the bounds given allow"
+    elif "exponent" not in parameter.meaning:
+        meaning = "and the points show no sign of it"
+    elif np.isclose(value, parameter.low):
+        meaning = "and the points show no power law there"
+    else:
+        meaning = "and the points show a step there, not a power law"
+    return f"it ended on its bound {value:.3g}, {meaning}"
 
 
 def _lonely_best(result: Result) -> list[str]:
