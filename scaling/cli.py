@@ -130,6 +130,11 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=200)
 
 
+def _say(console: Console, text: str, style: str = "") -> None:
+    """A sentence: broken at words on a terminal, whole in a file."""
+    console.print(text, style=style, highlight=False, soft_wrap=not console.is_terminal)
+
+
 # ---------------------------------------------------------------------------- plan and launch
 
 
@@ -169,20 +174,20 @@ def launch_verb(arguments: Sequence[str]) -> int:
             finished = launch(plan.outputs, name, config, watch.tick)
             watch.tick()
         if not finished:
-            console.print("interrupted; all runs are saved, the same command goes on")
+            _say(console, "interrupted; all runs are saved, the same command goes on")
             return INTERRUPTED
     final = status(plan.outputs, name)
-    console.print(f"{name}: {counts(final['state'])}", highlight=False)
+    _say(console, f"{name}: {counts(final['state'])}")
     return _end_of_launch(console, final, plan.outputs, name)
 
 
 def _end_of_launch(console: Console, final: Any, outputs: Path, name: str) -> int:
     left = final[~final["state"].isin(["done", "diverged"])]
     for row in left.to_dict("records"):
-        console.print(f"  {row['run_id']} {row['state']}: {row['note']}", highlight=False)
+        _say(console, f"  {row['run_id']} {row['state']}: {row['note']}")
     if len(left):
-        console.print(f"tracebacks: {outputs}/runs/<run>/attempts/*.end; "
-                      f"{outputs}/studies/{name}/workers.log", highlight=False)
+        _say(console, f"tracebacks: {outputs}/runs/<run>/attempts/*.end; "
+                      f"{outputs}/studies/{name}/workers.log")
     return 1 if len(left) else 0
 
 
@@ -228,28 +233,37 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 
 
 def _show_plan(plan: Any, config: Any) -> None:
-    from sweeps.cost import finish_seconds
     from sweeps.launch import worker_count
-    from sweeps.show import PLAN_OPTIONAL, counts, duration, plan_frame, table
+    from sweeps.show import PLAN_OPTIONAL, plan_frame, table
 
     console = _console()
     frame = plan_frame(plan)
     console.print(table(frame, console.width, PLAN_OPTIONAL))
-    steps = sum(p.run.steps for p in plan.runs)
-    new = sum(p.new_steps for p in plan.runs)
-    flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
-    workers = worker_count(config, plan.execution.threads, len(plan.runs))
-    console.print(
-        f"{len(plan.runs)} runs ({counts(frame['state'])}): {new:,} new steps, {flops:.2e} FLOPs; "
-        f"{steps - new:,} steps are shared or done. Predicted "
-        f"{duration(sum(p.seconds for p in plan.runs))} of training, "
-        f"{duration(finish_seconds(plan, workers))} on {workers} worker(s).",
-        highlight=False, soft_wrap=True,
-    )
+    _say(console, _totals(plan, worker_count(config, plan.execution.threads, len(plan.runs))))
     for warning in plan.warnings:
-        console.print(f"! {warning}", style="yellow", highlight=False, soft_wrap=True)
+        _say(console, f"! {warning}", style="yellow")
     if not plan.warnings:
-        console.print("design: nothing found against it", highlight=False)
+        _say(console, "design: nothing found against it")
+
+
+def _totals(plan: Any, workers: int) -> str:
+    """What a plan comes to, in a sentence or two."""
+    import pandas as pd
+
+    from sweeps.cost import finish_seconds
+    from sweeps.show import counts, duration
+
+    runs = f"{len(plan.runs)} runs ({counts(pd.Series([p.state for p in plan.runs]))})"
+    new = sum(p.new_steps for p in plan.runs)
+    if not new:
+        return f"{runs}: nothing is left to train."
+    flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
+    return (
+        f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
+        f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. Predicted "
+        f"{duration(sum(p.seconds for p in plan.runs))} of training, "
+        f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)."
+    )
 
 
 # ---------------------------------------------------------------------------- one run, data
@@ -367,7 +381,7 @@ def data_verb(arguments: Sequence[str]) -> int:
     console = _console()
     console.print(table(frame, console.width, ("facts", "validation tokens")))
     for name, source in SOURCES.items():
-        console.print(f"{name}: {(source.__doc__ or '').splitlines()[0]}", highlight=False)
+        _say(console, f"{name}: {(source.__doc__ or '').splitlines()[0]}")
     return 0
 
 
@@ -405,11 +419,11 @@ def allocate_verb(arguments: Sequence[str]) -> int:
         raise ConfigError("budgets is not set; give FLOPs, as in budgets=[1e18,1e20]")
     allocation = analysis.allocate(_fit(options), budgets)
     console = _console()
-    console.print("C = 6 N D", highlight=False)
+    _say(console, "C = 6 N D")
     shown = analysis.with_intervals(allocation.table)
     console.print(table(shown, console.width, ("inside", "loss")))
     for warning in allocation.warnings:
-        console.print(f"! {warning}", style="yellow", highlight=False, soft_wrap=True)
+        _say(console, f"! {warning}", style="yellow")
     return 0
 
 

@@ -77,7 +77,7 @@ def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
 def test_plan_shows_what_is_done_and_trains_nothing(run) -> None:
     code, out, _ = run("plan", "study=tiny")
     assert code == 0
-    assert "14 runs (13 done, 1 diverged): 0 new steps" in out
+    assert "14 runs (13 done, 1 diverged): nothing is left to train" in out
     assert "! 3 fitted sizes" in out
 
 
