@@ -97,7 +97,10 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     "skaling": (surface, dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, g=0.7)),
     "farseer": (
         surface,
-        dict(s=-0.021, q=0.169, S=0.9, B=88.0, b=-0.1, Q=-6.29, A=-0.124, a=0.123, E=0.424),
+        {
+            **dict(E=1.5, E_slope=-0.12, E_bend=0.17, B=230.0, B_slope=-1.1, B_bend=-0.1),
+            **dict(beta=0.31, beta_slope=-0.19, beta_bend=0.12),
+        },
     ),
     "data_constrained": (
         repeated,
