@@ -18,6 +18,7 @@ import pandas as pd
 
 import analysis
 from analysis.resample import draw
+from analysis.rolling import NO_ORIGINS
 from analysis.search import search
 from analysis.solve import Fitted, Options, refit, solve
 
@@ -34,6 +35,7 @@ def main() -> None:
     many_starts(fitted)
     many_resamples(fitted)
     momentum_law()
+    coverage(points)
 
 
 def default_fit(points: pd.DataFrame) -> None:
@@ -122,9 +124,48 @@ def momentum_law() -> None:
     )
 
 
+def coverage(points: pd.DataFrame) -> None:
+    """Points beyond the range inside 95 % intervals: resamples alone, and with the refits."""
+    for name, table in {"chinchilla": points, **other_points()}.items():
+        for by in ("N", "D", "C"):
+            found = pd.DataFrame(contained(table, by, share) for share in (0.5, 0.7, 0.8, 0.9))
+            count, bare, whole = found.sum()
+            show(
+                f"{name}, beyond {by}",
+                f"{whole / count:.0%} of {count:.0f} points inside 95 % intervals;"
+                f" resamples alone {bare / count:.0%}",
+            )
+
+
+def contained(table: pd.DataFrame, by: str, share: float) -> tuple[int, int, int]:
+    """Points beyond the range of the lower share; how many are contained without and with."""
+    held = table[by] > table[by].quantile(share)
+    result = analysis.fit("chinchilla", table[~held], resamples=500)
+    counts = []
+    for one in (replace(result, origins=NO_ORIGINS), result):
+        predicted = one.predict(table[held], level=0.95)
+        inside = table.loss[held].between(predicted.lower, predicted.upper)
+        counts.append(int(inside[~predicted.inside].sum()))
+    return int((~predicted.inside).sum()), *counts
+
+
+def other_points() -> dict[str, pd.DataFrame]:
+    """The same figure digitised by others, and two IsoFLOP sweeps."""
+    names = {"params": "N", "tokens": "D", "budget": "C"}
+    sweeps = pd.read_csv(data_folder() / "isoflops" / "isoflops.csv").rename(columns=names)
+    sweeps = sweeps[~sweeps.outlier].drop(columns="dataset")
+    found = {name.split("_")[0]: table for name, table in sweeps.groupby("experiment")}
+    return {
+        "takano": pd.read_csv(data_folder() / "takano" / "df.csv"),
+        **{f"isoflops {name}": table for name, table in found.items()},
+    }
+
+
 def chinchilla_points() -> pd.DataFrame:
     table = pd.read_csv(data_folder() / "chinchilla" / "chinchilla_points.csv")
-    return table[~table.outlier_epoch].rename(columns={"params": "N", "tokens": "D"})
+    return table[~table.outlier_epoch].rename(
+        columns={"params": "N", "tokens": "D", "flops": "C"}
+    )
 
 
 def published_curves() -> pd.DataFrame:
