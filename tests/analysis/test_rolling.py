@@ -89,9 +89,9 @@ def test_curves_are_cut_along_their_area(made_by):
 def test_published_points_beyond_the_range_are_contained(chinchilla_points):
     """With resamples alone 56 % of the largest sizes, and 71 % of the larger half."""
     points = chinchilla_points
-    for share, least in ((0.9, 0.75), (0.5, 0.85)):
+    for share, least in ((0.9, 0.85), (0.5, 0.88)):
         value = points.N.quantile(share)
-        held = analysis.hold_out("chinchilla", points, value=value, resamples=300)
+        held = analysis.hold_out("chinchilla", points, value=value)
         assert held.scores["coverage"] >= least
 
 
@@ -102,6 +102,12 @@ def _bent(N, D, turn, strength):
     return 1.7 + by_N + by_D
 
 
+def _farseer(N, D):
+    """A data exponent that depends on N, with the constants of arXiv:2506.10972."""
+    by_D = np.exp(88.01 * N**-0.1 - 5.287) * D ** -np.exp(-0.124 * N**0.123 + 0.424)
+    return np.exp(-0.021 * N**0.169 + 0.091) + by_D
+
+
 def _coverage_of_the_top_decade(strength, replicates=100):
     inside = []
     for seed in range(replicates):
@@ -110,14 +116,16 @@ def _coverage_of_the_top_decade(strength, replicates=100):
         runs = pd.DataFrame({"N": N, "D": N * np.exp(rng.uniform(np.log(3), np.log(300), 150))})
         turn = np.exp(rng.uniform(np.log(1e8), np.log(3e9)))
         noise = 0.005 * rng.standard_normal(150)
-        runs["loss"] = _bent(runs.N, runs.D, turn, strength) * np.exp(noise)
+        farseer = strength == "farseer"
+        loss = _farseer(runs.N, runs.D) if farseer else _bent(runs.N, runs.D, turn, strength)
+        runs["loss"] = loss * np.exp(noise)
         held = analysis.hold_out("chinchilla", runs, value=3e9, resamples=200, seed=seed)
         inside.append(held.scores["coverage"])
     return float(np.mean(inside))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strength", [0.0, -0.1, 0.1, 0.2])
+@pytest.mark.parametrize("strength", [0.0, -0.1, 0.1, 0.2, "farseer"])
 def test_the_top_decade_of_a_law_that_bends_is_covered(strength):
-    """With resamples alone .95 where the law is right, .51 to .72 where it bends."""
+    """With resamples alone: .95 where the law is right, .51 to .72 where it bends, .78 Farseer."""
     assert _coverage_of_the_top_decade(strength) >= (0.85 if strength else 0.94)
