@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.misfit import Misfit
-from analysis.solver import Solution, minimise
 from analysis.search import Search
+from analysis.solver import Solution, minimise
 
 Array = np.ndarray
 

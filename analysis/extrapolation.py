@@ -8,8 +8,8 @@ import numpy as np
 
 from analysis.laws.law import Columns
 from analysis.misfit import Misfit
-from analysis.solver import minimise
 from analysis.search import search
+from analysis.solver import minimise
 
 Array = np.ndarray
 

@@ -22,22 +22,18 @@ import numpy as np
 
 from scaling import machine
 from scaling.atomic import write_json
-from scaling.checkpoint import Checkpoint, furthest_checkpoint, save_checkpoint
+from scaling.checkpoint import Checkpoint, save_checkpoint
 from scaling.claim import Claim
-from scaling.config import DataConfig, ExecutionConfig, from_dict
+from scaling.config import ExecutionConfig
 from scaling.counts import Shape
-from scaling.data.order import DataOrder
-from scaling.data.sources import open_store
-from scaling.data.store import TokenStore, window_count
 from scaling.engine import ENGINES, ChunkResult, Engine, Member
-from scaling.events import validation_steps
 from scaling.fingerprint import code_fingerprint
 from scaling.flops import flops_per_token
-from scaling.identity import prefix_id, science_pieces
+from scaling.identity import prefix_id
+from scaling.member import MemberRun
 from scaling.optimizer import AdamWSettings
-from scaling.prefixes import candidates, checkpoint_path
-from scaling.record import Curve, build_record, curve_text, write_curve
-from scaling.schedule import branch_points, lr_array
+from scaling.prefixes import checkpoint_path
+from scaling.record import build_record, curve_text, write_curve
 
 CHUNK_SECONDS = 1.0
 
@@ -48,55 +44,6 @@ class Chunk:
 
     tokens: np.ndarray
     lr: np.ndarray
-
-
-class MemberRun:
-    """One run of a pack: its description, its schedule and its curve so far."""
-
-    def __init__(self, claim: Claim, pins: Sequence[int]) -> None:
-        self.claim = claim
-        self.run: dict[str, Any] = claim.folder.description()
-        self.science: dict[str, Any] = self.run["science"]
-        self.steps: int = self.science["steps"]
-        pieces = science_pieces(self.science)
-        self.lr = lr_array(pieces)
-        self.validation = validation_steps(pieces)
-        # Branch points and the end are kept, so that later runs may start from them.
-        self.pins = sorted({*pins, *branch_points(pieces), self.steps})
-        self.curve = Curve.empty()
-        self.finished = False
-        # Of attempts before this one, as they last said of themselves.
-        self.earlier_seconds = sum(
-            claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
-        )
-
-    @property
-    def outputs(self) -> Path:
-        return self.claim.folder.outputs
-
-    def furthest(self, at_most: int) -> Checkpoint | None:
-        """Where this run can start."""
-        return furthest_checkpoint(self.outputs, self.science, self.validation, at_most)
-
-    def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
-        """Append a chunk to the curve."""
-        self.curve = Curve(
-            np.concatenate([self.curve.loss, loss]),
-            np.concatenate([self.curve.grad_norm, grad_norm]),
-            self.curve.validation,
-        )
-
-    def diverged_at(self) -> int | None:
-        """Number of updates after which a loss is not finite (training or validation), or None."""
-        bad = {int(i) for i in np.flatnonzero(~np.isfinite(self.curve.loss))}
-        bad |= {step for step, loss in self.curve.validation.items() if not np.isfinite(loss)}
-        return min(bad, default=None)
-
-    def finite_part(self) -> Curve:
-        """The curve up to where it diverged."""
-        end = self.diverged_at()
-        validation = {s: v for s, v in self.curve.validation.items() if np.isfinite(v)}
-        return Curve(self.curve.loss[:end], self.curve.grad_norm[:end], validation)
 
 
 class Training:
@@ -125,11 +72,11 @@ class Training:
         self.execution = execution
         self.should_stop = should_stop
         self.stopped = self.lost = False
-        self.store = _open_store(self.members[0])
+        self.store = self.members[0].open_store()
         self.engine: Engine = _build_engine(self.members, execution)
         self.steps = self.members[0].steps
         self.start = self._resume()
-        self._orders = [_order(m, self.store) for m in self.members]
+        self._orders = [m.order(self.store) for m in self.members]
         self._windows = self.store.validation_batch(
             self.members[0].science["data"]["validation_tokens"], self.context
         )
@@ -244,7 +191,7 @@ class Training:
         for i, member in enumerate(self.members):
             if not member.finished and self.step > self.start:
                 path = self._save(i, member, owner=member.run["run_id"])
-                _remove_latest(member, keep=path)
+                member.remove_latest(keep=path)
         self._last_save = time.monotonic()
 
     def _save(self, i: int, member: MemberRun, owner: str) -> Path:
@@ -272,7 +219,7 @@ class Training:
         first = member.claim.finish(status, len(member.curve.loss), files)
         member.finished = True  # not before: a claim that could not be finished is released
         if first:
-            _remove_latest(member, keep=None)
+            member.remove_latest(keep=None)
 
     def _facts(self, member: MemberRun) -> dict[str, Any]:
         """What the attempts add to a record: nothing that the curve depends on."""
@@ -318,27 +265,6 @@ class Training:
             })
 
 
-def _open_store(member: MemberRun) -> TokenStore:
-    config = from_dict(DataConfig, member.run["config"]["data"], "data")
-    store = open_store(config, member.outputs)
-    wanted = member.science["data"]["content"]
-    if store.manifest.content_hash != wanted:
-        raise ValueError(
-            f"run {member.run['run_id']} was planned on data {wanted}, but {store.folder} holds "
-            f"{store.manifest.content_hash}: the source has changed; plan again"
-        )
-    return store
-
-
-def _order(member: MemberRun, store: TokenStore) -> DataOrder:
-    data, context = member.science["data"], member.science["model"]["context"]
-    return DataOrder(
-        windows=window_count(store.manifest.train_tokens, context),
-        seed=data["seed"],
-        unique=data["unique_tokens"] // context,
-    )
-
-
 def _build_engine(members: Sequence[MemberRun], execution: ExecutionConfig) -> Engine:
     settings = [
         Member(
@@ -356,10 +282,3 @@ def _build_engine(members: Sequence[MemberRun], execution: ExecutionConfig) -> E
         rope_base=model["rope_base"],
         device=execution.device,
     )
-
-
-def _remove_latest(member: MemberRun, keep: Path | None) -> None:
-    """Remove a run's own replaced checkpoints; pinned ones have no owner and stay."""
-    for _, path in candidates(member.outputs, member.science):
-        if path != keep and path.name.endswith(f".{member.run['run_id']}.pt"):
-            path.unlink(missing_ok=True)

@@ -28,8 +28,8 @@ ONLY_IN = {
     "pandas": {"analysis/", "sweeps/", COMMAND_LINE},
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
-IMPURE = {"cli", "compose", "model", "optimizer", "engine", "checkpoint", "training", "trainer",
-          "measure"}
+IMPURE = {"cli", "compose", "model", "optimizer", "engine", "checkpoint", "member", "training",
+          "trainer", "measure"}
 
 
 def python_files() -> list[str]:

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from scaling.record import COLUMNS, Curve, bits_per_byte, build_record, curve_text, write_curve
 
+
 def curve(steps=10, **validation):
     rng = np.random.default_rng(0)
     loss, norm = rng.random((2, steps)).astype(np.float32)

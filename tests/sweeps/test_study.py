@@ -29,7 +29,7 @@ def test_axes_flatten() -> None:
 
 
 def test_no_study_is_named() -> None:
-    with pytest.raises(ConfigError, match="no study is named, or its file defines none; say study=quickstart"):
+    with pytest.raises(ConfigError, match="no study is named, or its file defines none"):
         read_study(compose([]))
 
 

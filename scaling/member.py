@@ -1,0 +1,103 @@
+"""One run of a pack: its description, its schedule, its data and its curve so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling.checkpoint import Checkpoint, furthest_checkpoint
+from scaling.claim import Claim
+from scaling.config import DataConfig, from_dict
+from scaling.data.order import DataOrder
+from scaling.data.sources import open_store
+from scaling.data.store import TokenStore, window_count
+from scaling.events import validation_steps
+from scaling.identity import science_pieces
+from scaling.prefixes import candidates
+from scaling.record import Curve
+from scaling.schedule import branch_points, lr_array
+
+
+class MemberRun:
+    """One run of a pack: its description, its schedule and its curve so far."""
+
+    def __init__(self, claim: Claim, pins: Sequence[int]) -> None:
+        self.claim = claim
+        self.run: dict[str, Any] = claim.folder.description()
+        self.science: dict[str, Any] = self.run["science"]
+        self.steps: int = self.science["steps"]
+        pieces = science_pieces(self.science)
+        self.lr = lr_array(pieces)
+        self.validation = validation_steps(pieces)
+        # Branch points and the end are kept, so that later runs may start from them.
+        self.pins = sorted({*pins, *branch_points(pieces), self.steps})
+        self.curve = Curve.empty()
+        self.finished = False
+        # Of attempts before this one, as they last said of themselves.
+        self.earlier_seconds = sum(
+            claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
+        )
+
+    @property
+    def outputs(self) -> Path:
+        return self.claim.folder.outputs
+
+    def furthest(self, at_most: int) -> Checkpoint | None:
+        """Where this run can start."""
+        return furthest_checkpoint(self.outputs, self.science, self.validation, at_most)
+
+    def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
+        """Append a chunk to the curve."""
+        self.curve = Curve(
+            np.concatenate([self.curve.loss, loss]),
+            np.concatenate([self.curve.grad_norm, grad_norm]),
+            self.curve.validation,
+        )
+
+    def diverged_at(self) -> int | None:
+        """Number of updates after which a loss is not finite (training or validation), or None."""
+        bad = {int(i) for i in np.flatnonzero(~np.isfinite(self.curve.loss))}
+        bad |= {step for step, loss in self.curve.validation.items() if not np.isfinite(loss)}
+        return min(bad, default=None)
+
+    def finite_part(self) -> Curve:
+        """The curve up to where it diverged."""
+        end = self.diverged_at()
+        validation = {s: v for s, v in self.curve.validation.items() if np.isfinite(v)}
+        return Curve(self.curve.loss[:end], self.curve.grad_norm[:end], validation)
+
+    def open_store(self) -> TokenStore:
+        """The data it is trained on.
+
+        Raises
+        ------
+        ValueError
+            If the store no longer holds what the run was planned on.
+        """
+        config = from_dict(DataConfig, self.run["config"]["data"], "data")
+        store = open_store(config, self.outputs)
+        wanted = self.science["data"]["content"]
+        if store.manifest.content_hash != wanted:
+            raise ValueError(
+                f"run {self.run['run_id']} was planned on data {wanted}, but {store.folder} holds "
+                f"{store.manifest.content_hash}: the source has changed; plan again"
+            )
+        return store
+
+    def order(self, store: TokenStore) -> DataOrder:
+        """The order in which it sees the windows of a store."""
+        data, context = self.science["data"], self.science["model"]["context"]
+        return DataOrder(
+            windows=window_count(store.manifest.train_tokens, context),
+            seed=data["seed"],
+            unique=data["unique_tokens"] // context,
+        )
+
+    def remove_latest(self, keep: Path | None) -> None:
+        """Remove its own replaced checkpoints; pinned ones have no owner and stay."""
+        for _, path in candidates(self.outputs, self.science):
+            if path != keep and path.name.endswith(f".{self.run['run_id']}.pt"):
+                path.unlink(missing_ok=True)
