@@ -100,7 +100,8 @@ def _correlations(
 ) -> dict[str, dict[str, float]]:
     spread = np.cov(draws.T) if len(draws) >= 30 else np.linalg.pinv(jacobian @ jacobian.T)
     spread = np.atleast_2d(spread)
-    size = np.sqrt(np.diag(spread))
+    # Rounding can leave a variance below zero where a parameter hardly matters: no correlation.
+    size = np.sqrt(np.maximum(np.diag(spread), 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.nan_to_num(spread / np.outer(size, size))
     return pd.DataFrame(matrix, index=free, columns=free).to_dict()

@@ -75,6 +75,10 @@ class Result:
     origins: Origins = NO_ORIGINS
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.params.items())
+        return f"<{self.law.name} fitted to {self.points} points: {values}>"
+
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
         """Lower and upper end of a parameter's interval.
 
