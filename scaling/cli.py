@@ -301,8 +301,10 @@ def train_verb(arguments: Sequence[str]) -> int:
 
 def _train(folder: Any, execution: Any) -> str:
     from scaling.claim import Claim
+    from scaling.engine import check_device
     from sweeps.stop import StopFlag
 
+    check_device(execution.device)
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
         return "held"

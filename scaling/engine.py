@@ -95,6 +95,7 @@ class EagerEngine:
         rope_base: float = 10_000.0,
         device: str = "cpu",
     ) -> None:
+        check_device(device)
         self.members = len(members)
         self.steps_done = 0
         with torch.device("meta"):
@@ -172,6 +173,13 @@ class EagerEngine:
     def _loss(self, parameters: State, tokens_BT: Tensor) -> Tensor:
         logits_BTV = functional_call(self._model, parameters, (tokens_BT[:, :-1],))
         return F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
+
+
+def check_device(device: str) -> None:
+    """Raise `ValueError` if this machine has no such device."""
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ValueError(f"execution.device = {device!r}: torch finds no CUDA device here; "
+                         "allowed is cpu")
 
 
 class StackedParameters(nn.Module):

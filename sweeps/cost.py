@@ -117,8 +117,5 @@ def _measure(requests: list[dict[str, Any]]) -> list[dict[str, float]]:
     )
     if process.returncode != 0:
         last = process.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise ConfigError(
-            f"execution.device = {requests[0]['device']!r}: measuring the step time failed: "
-            f"{last[0]}"
-        )
+        raise ConfigError(f"measuring the step time failed: {last[0]}")
     return json.loads(process.stdout)

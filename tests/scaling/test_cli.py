@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import analysis
 from scaling.cli import VERBS, main
@@ -72,6 +73,15 @@ def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
     code, _, error = run(*arguments)
     assert code == 2
     assert message in error and error.startswith("error: ") and "Traceback" not in error
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
+@pytest.mark.parametrize("arguments", [["train", "tokens=3e5"],
+                                       ["plan", "study=tiny", "optimizer.beta2=0.5"]])
+def test_a_device_that_is_not_there_is_named(run, tmp_path, arguments) -> None:
+    code, _, error = run(*arguments, "execution.device=cuda", f"outputs={tmp_path}")
+    assert code == 2 and "torch finds no CUDA device here" in error
+    assert not list(tmp_path.glob("runs/*/attempts/*"))
 
 
 def test_plan_shows_what_is_done_and_trains_nothing(run) -> None:
