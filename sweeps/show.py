@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from scaling.run_folder import STATES
 from sweeps.state import status
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _blank(value: float, form: str) -> str:
 def counts(states: pd.Series) -> str:
     """"12 done, 2 running, 9 planned"."""
     found = states.value_counts()
-    return ", ".join(f"{found[state]} {state}" for state in STATE_STYLES if state in found)
+    return ", ".join(f"{found[state]} {state}" for state in STATES if state in found)
 
 
 class Watch:
