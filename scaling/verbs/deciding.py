@@ -1,0 +1,145 @@
+"""The verbs that fit laws to runs and decide by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaling.config import ConfigError
+from scaling.verbs.verb import Verb, open_console, say
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of ``scaling fit`` and ``scaling allocate``."""
+
+    law: str | None = None
+    data: str | None = None  # a CSV or parquet file made elsewhere
+    columns: dict[str, Any] = field(default_factory=dict)  # columns.N=params
+    study: str | None = None
+    outputs: str = "outputs"
+    n_count: str = "n_matmul"
+    flops: str = "causal"
+    resamples: int = 1000
+    seed: int = 0
+    delta: float = 1e-3
+    level: float = 0.95
+    x: str | None = None  # of the one-variable laws
+    mix_fingerprints: bool = False
+    save: str | None = None
+    budgets: list[float] = field(default_factory=list)  # FLOPs, to allocate
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Options of ``scaling report``."""
+
+    study: str
+    outputs: str = "outputs"
+    to: str | None = None
+    resamples: int = 1000
+    mix_fingerprints: bool = False
+
+
+def fit_verb(arguments: Sequence[str]) -> int:
+    """Fit a law: scaling fit study=NAME, or scaling fit law=chinchilla data=points.csv columns.N=n.
+
+    A study is fitted by its own law to its runs with the role "fit"; law=... chooses another.
+    """
+    from scaling.options import read_options
+
+    options = read_options(FitOptions, arguments)
+    result = _fit(options)
+    print(result.report())
+    if options.save:
+        result.save(options.save)
+        print(f"saved to {options.save}")
+    return 0
+
+
+def allocate_verb(arguments: Sequence[str]) -> int:
+    """Split compute budgets between N and D: scaling allocate study=NAME budgets=[1e18,1e20]."""
+    import analysis
+    from scaling.options import read_options
+    from sweeps.show import table
+
+    options = read_options(FitOptions, arguments)
+    budgets = options.budgets
+    if not budgets and options.study:
+        plan = analysis.study_plan(options.outputs, options.study)
+        budgets = plan["study"]["answer"]["budgets"]
+    if not budgets:
+        raise ConfigError("budgets is not set; give FLOPs, as in budgets=[1e18,1e20]")
+    allocation = analysis.allocate(_fit(options), budgets)
+    console = open_console()
+    say(console, "C = 6 N D")
+    shown = analysis.with_intervals(allocation.table)
+    console.print(table(shown, console.width, ("inside", "loss")))
+    for warning in allocation.warnings:
+        say(console, f"! {warning}", style="yellow")
+    return 0
+
+
+def _fit(options: FitOptions) -> Any:
+    import analysis
+
+    runs, law = _points(options)
+    more = {} if options.x is None else {"x": options.x}
+    return analysis.fit(
+        law, runs, columns=options.columns or None, resamples=options.resamples,
+        seed=options.seed, delta=options.delta, level=options.level,
+        mix_fingerprints=options.mix_fingerprints, **more,
+    )
+
+
+def _points(options: FitOptions) -> tuple[Any, str]:
+    import pandas as pd
+
+    import analysis
+
+    if (options.data is None) == (options.study is None):
+        raise ConfigError("name what is fitted: either data=FILE or study=NAME")
+    if options.data is not None:
+        path = Path(options.data)
+        if not path.is_file():
+            raise ConfigError(f"data = {options.data!r}: there is no such file")
+        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+        return read(path), options.law or "chinchilla"
+    answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
+    law = options.law or answer["law"]
+    if analysis.LAWS[law].curve if law in analysis.LAWS else False:
+        curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
+        seen = curves[curves["schedule"] != answer["curve_held_out"]]
+        return seen.assign(loss=seen["validation_loss"]).drop(columns="cluster"), law
+    runs = analysis.load(options.outputs, study=options.study, role="fit",
+                         n_count=options.n_count, flops=options.flops)
+    return runs, law
+
+
+def report_verb(arguments: Sequence[str]) -> int:
+    """Answer a study's question in words and as one self-contained HTML file."""
+    import analysis
+    from scaling.options import read_options
+
+    options = read_options(ReportOptions, arguments)
+    answer = analysis.answer_study(options.outputs, options.study, resamples=options.resamples,
+                             mix_fingerprints=options.mix_fingerprints)
+    print(answer.text())
+    path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
+    analysis.write_report(answer, path)
+    print(f"\nreport: {path}")
+    return 0
+
+
+VERBS = {
+    "fit": Verb("fit a law to a study or to a file",
+                "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb,
+                FitOptions),
+    "allocate": Verb("split compute budgets between N and D",
+                     "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]']",
+                     allocate_verb, FitOptions),
+    "report": Verb("answer a study's question; write the HTML report",
+                   "scaling report study=NAME [to=report.html]", report_verb, ReportOptions),
+}

@@ -1,0 +1,137 @@
+"""The verbs of one run and of its data."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scaling.config import ConfigError
+from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
+
+
+def train_verb(arguments: Sequence[str]) -> int:
+    """Train one run in this process: scaling train model.width=64 schedule=cosine tokens=1e6.
+
+    A finished run is not trained again; one that was begun goes on from its last checkpoint.
+    """
+    from scaling.compose import compose
+    from scaling.config import RunConfig, from_dict
+    from scaling.data.sources import open_store
+    from scaling.describe import describe
+    from scaling.memory import check_memory
+    from scaling.resolve import resolve
+    from scaling.run_folder import RunFolder
+
+    composed = compose(arguments)
+    if composed.get("study"):
+        raise ConfigError("scaling train trains one run; a study is trained by scaling launch")
+    fields = RunConfig.__dataclass_fields__
+    config = from_dict(RunConfig, {k: v for k, v in composed.items() if k in fields})
+    outputs = Path(composed["outputs"]).absolute()
+    store = open_store(config.data, outputs)
+    run = resolve(config, store.manifest)
+    check_memory(run.shape, config)
+    folder = RunFolder(outputs / "runs" / run.run_id)
+    folder.describe(describe(run, store))
+    print(f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
+          f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps")
+    outcome = "done" if folder.done() else _train(folder, config.execution)
+    return _say_outcome(folder, outcome)
+
+
+def _train(folder: Any, execution: Any) -> str:
+    from scaling.claim import Claim
+    from scaling.engine import check_device
+    from sweeps.stop import StopFlag
+
+    check_device(execution.device)
+    claim = Claim.acquire(folder, execution.lease_seconds)
+    if claim is None:
+        return "held"
+    from scaling.trainer import train
+
+    stop = StopFlag()
+    stop.install()
+    interval = 0.5 if sys.stdout.isatty() else 5.0
+    said = time.monotonic()
+
+    def between_chunks() -> bool:
+        nonlocal said
+        if time.monotonic() - said >= interval:
+            said = time.monotonic()
+            show(folder.progress(claim.number))
+        return stop()
+
+    def show(progress: dict[str, Any]) -> None:
+        print(f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
+              f"{progress['tokens_per_second']:,.0f} tokens/s",
+              end="\r" if sys.stdout.isatty() else "\n", flush=True)
+
+    try:
+        return train([claim], {}, execution, between_chunks)
+    finally:
+        stop.uninstall()
+
+
+def _say_outcome(folder: Any, outcome: str) -> int:
+    if outcome == "held":
+        owner = folder.latest_attempt().owner
+        print(f"process {owner['pid']} on {owner['host']} is training it")
+        return 1
+    if outcome == "interrupted":
+        print("interrupted; the run is saved, the same command goes on")
+        return INTERRUPTED
+    if outcome != "done":
+        end = folder.latest_attempt().end
+        print(f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}")
+        return 1
+    record = folder.record()
+    final = record["final"]
+    if record["status"] == "diverged":
+        print(f"diverged after {record['steps']:,} steps: recorded as a result")
+    else:
+        print(f"validation loss {final['validation_loss']:.4f} nats/token, "
+              f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}")
+    return 0
+
+
+def data_verb(arguments: Sequence[str]) -> int:
+    """Show the token sources, make the store of the one that is chosen (data=markov), show all."""
+    from dataclasses import asdict
+
+    import pandas as pd
+
+    from scaling.compose import compose
+    from scaling.config import DataConfig, from_dict
+    from scaling.data.sources import SOURCES, open_store
+    from scaling.data.store import TokenStore
+    from sweeps.show import table
+
+    composed = compose(arguments)
+    outputs = Path(composed["outputs"]).absolute()
+    open_store(from_dict(DataConfig, composed["data"], "data"), outputs)
+    stores = [TokenStore(p.parent) for p in sorted(outputs.glob("data/*/manifest.json"))]
+    rows = [asdict(s.manifest) | {"folder": s.folder.name} for s in stores]
+    frame = pd.DataFrame({
+        "store": [r["folder"] for r in rows],
+        "vocab": [r["vocab"] for r in rows],
+        "train tokens": [f"{r['train_tokens']:,}" for r in rows],
+        "validation tokens": [f"{r['validation_tokens']:,}" for r in rows],
+        "content": [r["content_hash"] for r in rows],
+        "facts": [", ".join(f"{k} {v}" for k, v in r["facts"].items()) for r in rows],
+    })
+    console = open_console()
+    console.print(table(frame, console.width, ("facts", "validation tokens")))
+    for name, source in SOURCES.items():
+        say(console, f"{name}: {(source.__doc__ or '').splitlines()[0]}")
+    return 0
+
+
+VERBS = {
+    "train": Verb("train one run in this process",
+                  "scaling train [model.width=64 schedule=cosine tokens=1e6 ...]", train_verb),
+    "data": Verb("show the token sources and stores", "scaling data [data=markov]", data_verb),
+}
