@@ -225,14 +225,14 @@ def _ahead(
     else:
         result = fit(law, data[seen], **options)
         predicted = result.predict(data[ahead])[law.response]
-    measured = data.loc[ahead, response]
+    measured, scale = data.loc[ahead, response], result.scale
     table = pd.DataFrame(
         {
             "law": name,
             "row": measured.index,
             "measured": measured,
             "predicted": predicted,
-            "error": predicted / measured - 1,
+            "error": scale.error(scale.of(predicted) - scale.of(measured)),
         }
     )
     return table[np.isfinite(table["error"])]
@@ -253,7 +253,7 @@ def _table(results: dict[str, Result], predictions: pd.DataFrame) -> pd.DataFram
         {
             "free": {name: len(result.free) for name, result in results.items()},
             "in_sample": {
-                name: float(np.mean(np.abs(np.expm1(-result.residuals))))
+                name: float(np.mean(np.abs(result.scale.error(-result.residuals))))
                 for name, result in results.items()
             },
             "held_out": _held_out(predictions),

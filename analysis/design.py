@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from analysis.exclusion import mid_schedule, unfinished
 from analysis.laws.law import Law
 from analysis.points import Points
 
@@ -14,7 +15,6 @@ _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
 _TOGETHER = 0.98  # correlation of the logarithms of two columns
 _SAME_SIZE = 0.01  # relative difference
 _FEW_SIZES = 3  # as many as a power law above a constant has parameters
-_DONE = ("done", "diverged", "finished", "completed", "complete", "success")
 _EVERY_ROW = 1e-6  # relative difference of numbers that are the same but for rounding
 
 # Columns that say how something was counted or measured: one table should have one of each.
@@ -38,10 +38,12 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
     law : Law
     points : Points
     data : DataFrame
-        The table that the points were read from, all its columns.
+        The table that the points were read from, all its rows and columns; only rows that were
+        fitted are judged.
     arm : str, optional
         The column that tells arms apart: they may differ in what they measure.
     """
+    data = data.iloc[points.rows]
     if law.curve:
         return _unfinished(data)
     return [
@@ -49,6 +51,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_few_sizes(points),
         *_unfinished(data),
         *_inside_a_schedule(points, data),
+        *_some_annealed(data, arm),
         *_mixed_measures(data, arm),
         *_mixed_counts(points, data),
     ]
@@ -86,33 +89,38 @@ def _few_sizes(points: Points) -> list[str]:
 
 def _unfinished(data: pd.DataFrame) -> list[str]:
     """Runs that say themselves that they had not come to their end."""
-    bad = np.zeros(len(data), bool)
-    if "status" in data:
-        status = data["status"]
-        bad |= (status.notna() & ~status.astype(str).str.lower().isin(_DONE)).to_numpy()
-    if {"step", "steps"} <= set(data) and "run" not in data:
-        bad |= (data["step"] < data["steps"]).to_numpy()
-    if not bad.any():
+    count = int(unfinished(data).sum())
+    if not count:
         return []
     return [
-        f"{int(bad.sum())} of {len(data)} rows come from unfinished runs: before the learning rate"
-        " has come down, a loss is too high for its tokens"
+        f"{count} of {len(data)} rows come from unfinished runs: before the learning rate has come"
+        " down, a loss is too high for its tokens (exclude=['unfinished'] leaves them out)"
     ]
 
 
 def _inside_a_schedule(points: Points, data: pd.DataFrame) -> list[str]:
     """Several lengths of one run under a learning rate that falls with its own length."""
-    run = next((c for c in ("run_id", "run") if c in data), None)
-    tokens = points.renamed.get("D", points.renamed.get("x"))
-    if run is None or "schedule" not in data or tokens not in ("D", "tokens", "C", "flops"):
+    rows = mid_schedule(data, points.renamed.get("D", points.renamed.get("x")))
+    if not rows.any():
         return []
-    falling = data[data["schedule"].astype(str).str.lower() != "constant"]
-    lengths = falling.groupby(run)[tokens].nunique()
-    if not (lengths > 1).any():
+    run = "run_id" if "run_id" in data else "run"
+    return [
+        f"{data.loc[rows, run].nunique()} runs have points at several lengths of one schedule: all"
+        " but the last are measured before the learning rate has come down, too high for their"
+        " tokens (exclude=['mid_schedule'] leaves them out)"
+    ]
+
+
+def _some_annealed(data: pd.DataFrame, arm: str | None) -> list[str]:
+    """Points at a learning rate that never came down, among others where it did."""
+    if "schedule" not in data or arm == "schedule":
+        return []
+    flat = int((data["schedule"].astype(str).str.lower() == "constant").sum())
+    if not 0 < flat < len(data):
         return []
     return [
-        f"{int((lengths > 1).sum())} runs have points at several lengths of one schedule: all but"
-        " the last are measured before the learning rate has come down, too high for their tokens"
+        f"{flat} of {len(data)} points end at a constant learning rate, the others after it has"
+        " come down: their losses do not compare"
     ]
 
 

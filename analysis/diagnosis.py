@@ -54,7 +54,7 @@ class Diagnosis:
 
 def diagnose(misfit: Misfit, found: Search, best: Solution, draws: Array) -> Diagnosis:
     """Diagnose a fit from its search, best solution (one row) and resampled coordinates."""
-    jacobian = misfit.log_jacobian(best.coordinates)
+    jacobian = misfit.residual_jacobian(best.coordinates)
     low, high = misfit.space.limits
     u = best.coordinates[0]
     bound = (u <= low) | (u >= high)

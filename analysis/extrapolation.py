@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from analysis.error_scale import ErrorScale
 from analysis.laws.law import Columns
 from analysis.misfit import Misfit
 from analysis.search import search
@@ -31,7 +32,8 @@ def check_top(misfit: Misfit) -> dict | None:
     -------
     dict
         ``column`` and ``value``: what was held out, and from where on; ``beyond``: how many times
-        above the rest it lies; ``points``; ``relative_error``: mean of predicted / measured - 1;
+        above the rest it lies; ``points``; ``error``: mean of predicted / measured - 1, or of
+        predicted - measured where errors are absolute;
         ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
         larger side; ``sentence``.
     """
@@ -43,12 +45,14 @@ def check_top(misfit: Misfit) -> dict | None:
     free = len(misfit.space.free)
     if len(rest.target) < free + 2 or not _spread(rest.columns):
         return None
-    starts = misfit.space.law.starts(rest.columns, np.exp(rest.target), 32)
+    response = misfit.scale.back(rest.target)
+    starts = misfit.space.law.starts(rest.columns, response, 32)
     found = search(rest, starts).solution
     best = found.coordinates[[np.argmin(found.value)]]
     best = minimise(rest, best, *misfit.space.limits).coordinates
     above = _subset(misfit, top)
-    account = _account(name, misfit.columns[name], top, np.expm1(above.residual(best)[0]))
+    error = misfit.scale.error(above.residual(best)[0])
+    account = _account(name, misfit.columns[name], top, error, misfit.scale)
     return account | {"expected": _expected_error(rest, above, best)}
 
 
@@ -61,12 +65,12 @@ def _expected_error(rest: Misfit, above: Misfit, best: Array) -> float:
     spare = len(rest.target) - len(rest.space.free)
     middle = np.median(np.abs(rest.residual(best)[0])) / 0.6745
     variance = middle**2 * len(rest.target) / spare
-    seen, carried = rest.log_jacobian(best), above.log_jacobian(best).mean(axis=1)
+    seen, carried = rest.residual_jacobian(best), above.residual_jacobian(best).mean(axis=1)
     spread = np.pi / 2 * carried @ np.linalg.pinv(seen @ seen.T) @ carried
     return float(np.sqrt(variance * (spread + 1 / len(above.target))))
 
 
-def _account(name: str, column: Array, top: Array, error: Array) -> dict:
+def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorScale) -> dict:
     beyond = float(column[top].max() / column[~top].max())
     mean, above = float(np.mean(error)), float(np.mean(error > 0))
     one_sided = max(above, 1 - above)
@@ -76,10 +80,11 @@ def _account(name: str, column: Array, top: Array, error: Array) -> dict:
         "value": float(column[top].min()),
         "beyond": beyond,
         "points": int(top.sum()),
-        "relative_error": mean,
+        "error": mean,
         "one_sided": one_sided,
         "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
-        f" rest), the law predicts those {int(top.sum())} points {mean:+.2%} off"
+        f" rest), the law predicts those {int(top.sum())} points"
+        f" {scale.say(mean, sign='+')} off"
         f" ({sides} on one side)",
     }
 

@@ -35,19 +35,28 @@ def _statistics(result: Result) -> list[str]:
     settings, diagnosis = result.settings, result.diagnosis
     size = float(np.sqrt(np.mean(result.residuals**2)))
     rows = [
-        ("points", f"{result.points}" + _grouped(result)),
+        ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
-        ("residuals", f"{size:.2%} of the {result.law.response} (root mean square)"),
+        ("residuals", _size(result, size) + " (root mean square)"),
         ("starts", _starts(result)),
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
         ("intervals", _intervals(result)),
     ]
     rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
     if result.noise is not None:
-        rows.insert(5, ("noise", f"{result.noise:.2%} known from repeats"))
+        rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats"))
     return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _of_rows(result: Result) -> str:
+    return f" of {result.points + sum(result.excluded.values())} rows" if result.excluded else ""
+
+
+def _size(result: Result, size: float) -> str:
+    share = " of the " if result.scale.name == "relative" else " in the "
+    return result.scale.say(size) + share + result.law.response
 
 
 def _grouped(result: Result) -> str:

@@ -31,7 +31,7 @@ def fit(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    objective: str = "huber_log",
+    objective: str | None = None,
     delta: float = 1e-3,
     asymmetry: float = 10.0,
     starts: int | pd.DataFrame = 64,
@@ -45,6 +45,7 @@ def fit(
     priors: Mapping[str, tuple[float, float]] = _NONE,
     arm: str | None = None,
     shared: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
 ) -> Result:
     """Fit a law to a table of points, with intervals and a diagnosis.
@@ -66,10 +67,12 @@ def fit(
         Of the resampling. Same data and seed, same result.
     level : float
         Of the intervals in `Result.summary` and `Result.report()`.
-    objective : {"huber_log", "least_squares", "asymmetric"}
-        See `Objective`.
+    objective : {"huber_log", "huber", "least_squares", "asymmetric"}, optional
+        See `Objective`. Default: huber_log for laws with relative errors (losses), huber for those
+        with absolute ones (accuracies, task errors).
     delta : float
-        Where the Huber cost of a log residual turns from quadratic to linear.
+        Where the Huber cost of a residual turns from quadratic to linear: in units of the response
+        for huber, relative for huber_log.
     asymmetry : float
         For "asymmetric": how much more a prediction above the measurement costs.
     starts : int or DataFrame
@@ -77,7 +80,8 @@ def fit(
     weights : str or array, optional
         Multiplies the cost of each row.
     noise : float, str or array, optional
-        Known noise (standard deviation of log response): one number, or one for each row. Default:
+        Known noise (standard deviation of log response, or of the response where errors are
+        absolute): one number, or one for each row. Default:
         that of repeats, where the column ``seed`` shows some (`analysis.seed_noise`). Intervals
         are never narrower than it allows.
     cluster : str or array, optional
@@ -96,6 +100,10 @@ def fit(
         A column that tells recipes apart: each gets its own parameters, ``name[arm]``.
     shared : list of str, optional
         With `arm`: parameters that have one value for all arms.
+    exclude : list of str
+        Rows to leave out, each counted in `Result.excluded`: rules by name (``"unmeasured"``,
+        ``"unfinished"``, ``"mid_schedule"``: `analysis.exclusion.RULES`) or conditions on the
+        table's columns (``"D < 1e9"``).
     mix_fingerprints : bool
         Allow points from runs trained by different code.
 
@@ -125,7 +133,7 @@ def fit(
     options = Options(
         x=x, columns=columns, objective=objective, delta=delta, asymmetry=asymmetry, starts=starts,
         weights=weights, noise=noise, cluster=cluster, fixed=fixed, tied=tied, bounds=bounds,
-        priors=priors, arm=arm, shared=shared, mix_fingerprints=mix_fingerprints,
+        priors=priors, arm=arm, shared=shared, exclude=exclude, mix_fingerprints=mix_fingerprints,
     )  # fmt: skip
     fitted = solve(law, data, options)
     sample = fitted.sample
@@ -134,7 +142,8 @@ def fit(
     if resamples:
         draws = refit(fitted, draw(sample, resample, resamples, seed, fitted.misfit.prior))
     settings = {
-        "objective": objective,
+        "objective": fitted.misfit.objective.name,
+        "errors": fitted.misfit.scale.name,
         "delta": delta,
         "asymmetry": asymmetry,
         "level": level,

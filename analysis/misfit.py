@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.error_scale import ErrorScale
 from analysis.laws.law import Columns
 from analysis.objective import Objective
 from analysis.space import Space
@@ -74,7 +75,7 @@ class Misfit:
     objective : Objective
     columns : dict of array, shape (..., n)
     target : array, shape (n,)
-        log of the measured response.
+        The measured response, on the scale of the objective.
     weight : array, shape (n,)
         Multiplies a row's cost.
     sharpness : array, shape (n,)
@@ -113,25 +114,31 @@ class Misfit:
         return value, gradient, curvature
 
     def residual(self, u: Array) -> Array:
-        """log(predicted) - log(measured), shape (b, n), before sharpness."""
+        """Predicted - measured on the objective's scale, shape (b, n), before sharpness."""
         params = self.space.expand(u)
-        return np.log(self.space.law.predict(params, self.columns)) - self.target
+        return self.scale.of(self.space.law.predict(params, self.columns)) - self.target
 
-    def log_jacobian(self, u: Array) -> Array:
-        """d log(prediction) / d coordinate at one point (1, free), weighted, shape (free, n)."""
+    @property
+    def scale(self) -> ErrorScale:
+        """The scale of target and residuals."""
+        return self.objective.scale
+
+    def residual_jacobian(self, u: Array) -> Array:
+        """d residual / d coordinate at one point (1, free), weighted, shape (free, n)."""
         params = self.space.expand(u)
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
         chain = self.space.slopes(params)[0][:, None] * self._select
-        return chain.T @ (jacobian[0] / predicted[0]) * np.sqrt(self.weight) * self.sharpness
+        slope = self.scale.slope(predicted[0]) * np.sqrt(self.weight) * self.sharpness
+        return chain.T @ jacobian[0] * slope
 
     def _block(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
         params = self.space.expand(u)
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
         target, weight = self._points(problem)
-        residual = (np.log(predicted) - target) * self.sharpness
+        residual = (self.scale.of(predicted) - target) * self.sharpness
         cost, slope = self.objective.cost(residual)
         bend = self.objective.curvature(residual, caution) * weight
-        jacobian *= (self.sharpness / predicted)[:, None, :]  # of the logarithm
+        jacobian *= (self.sharpness * self.scale.slope(predicted))[:, None, :]
         gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
         curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
         value = (cost * weight).sum(-1)

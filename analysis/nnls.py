@@ -6,11 +6,15 @@ from itertools import product
 
 import numpy as np
 
+from analysis.error_scale import Errors
+
 Array = np.ndarray
 
 
-def nonnegative_coefficients(basis: Array, target: Array) -> Array:
-    """Coefficients >= 0 that bring each basis nearest to the target in relative error.
+def nonnegative_coefficients(
+    basis: Array, target: Array, errors: Errors = "relative"
+) -> Array:
+    """Coefficients >= 0 that bring each basis nearest to the target.
 
     With a handful of coefficients, trying every set of positive ones is exact and, done for all
     problems together, faster than an active-set search for each.
@@ -19,18 +23,21 @@ def nonnegative_coefficients(basis: Array, target: Array) -> Array:
     ----------
     basis : array, shape (batch, k, n)
     target : array, shape (n,)
-        Positive.
+        Positive, where errors are relative.
+    errors : {"relative", "absolute"}
+        Which squares are least: of errors relative to the target, or as they are.
 
     Returns
     -------
     array, shape (batch, k)
     """
-    relative = basis / target
-    gram = relative @ relative.transpose(0, 2, 1)
+    if errors == "relative":
+        basis, target = basis / target, np.ones(len(target))
+    gram = basis @ basis.transpose(0, 2, 1)
     size = np.sqrt(np.einsum("bii->bi", gram))
     size = np.where((size > 0) & np.isfinite(size), size, np.inf)  # dead columns get zero
     gram = np.nan_to_num(gram / size[:, :, None] / size[:, None, :])
-    pull = np.nan_to_num(relative.sum(-1) / size)
+    pull = np.nan_to_num(basis @ target / size)
     best = np.zeros(pull.shape)
     gain = np.zeros(len(pull))
     for chosen in product((False, True), repeat=pull.shape[1]):

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.error_scale import ERROR_SCALES, Errors
+
 _SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 
 
 def seed_noise(
-    data: pd.DataFrame, *, by: Sequence[str] | None = None, response: str = "loss"
+    data: pd.DataFrame,
+    *,
+    by: Sequence[str] | None = None,
+    response: str = "loss",
+    errors: Errors = "relative",
 ) -> float | None:
     """Standard deviation of log(response) over seeds, pooled; None without repeats.
 
@@ -23,6 +29,8 @@ def seed_noise(
         Columns in which repeats must agree. Default: those present of N, D, C, lr, batch,
         batch_tokens, schedule and arm.
     response : str
+    errors : {"relative", "absolute"}
+        "absolute": standard deviation of the response itself.
 
     Raises
     ------
@@ -33,11 +41,11 @@ def seed_noise(
     for column in [*by, "seed", response]:
         if column not in data.columns:
             raise ValueError(f"seed noise needs column {column!r}")
-    known = data[data[response] > 0]
-    log_response = np.log(known[response].astype(float))
-    groups = log_response.groupby([known[c] for c in by])
+    known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
+    scaled = ERROR_SCALES[errors].of(known[response].astype(float))
+    groups = scaled.groupby([known[c] for c in by])
     spare = int((groups.size() - 1).sum())
     if spare < 1:
         return None
-    within = log_response - groups.transform("mean")
+    within = scaled - groups.transform("mean")
     return float(np.sqrt((within**2).sum() / spare))

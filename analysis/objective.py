@@ -6,22 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.error_scale import ERROR_SCALES, Errors, ErrorScale
+
 Array = np.ndarray
 
 _ROUNDING = 1e-10  # residuals of a perfect fit
-OBJECTIVES = ("huber_log", "least_squares", "asymmetric")
+_OF_ITS_NAME: dict[str, Errors] = {"huber_log": "relative", "huber": "absolute"}
+OBJECTIVES = ("huber_log", "huber", "least_squares", "asymmetric")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Cost of residuals r = log(predicted) - log(measured).
+    """Cost of residuals r = predicted - measured, on the scale of the errors.
 
-    * ``huber_log``: the sum of r²/2 where |r| <= delta and delta (|r| - delta/2) beyond, as in
-      Hoffmann et al. (arXiv:2203.15556). A sum and not a mean, and minimised in units of delta²:
-      a mean is ~1e-6 and stops optimizers early (Besiroglu et al., arXiv:2404.10102).
+    * ``huber_log``: of logarithms, the sum of r²/2 where |r| <= delta and delta (|r| - delta/2)
+      beyond, as in Hoffmann et al. (arXiv:2203.15556). A sum and not a mean, and minimised in units
+      of delta²: a mean is ~1e-6 and stops optimizers early (Besiroglu et al., arXiv:2404.10102).
+    * ``huber``: the same sum of the responses themselves, delta in their unit: for accuracies and
+      task errors, which may be 0.
     * ``least_squares``: the sum of r²/2.
-    * ``asymmetric``: huber_log with predictions above the measurement costing `asymmetry` times
-      as much, which fits the lower edge of noise that only ever adds loss.
+    * ``asymmetric``: the sum of Huber's cost with predictions above the measurement costing
+      `asymmetry` times as much, which fits the lower edge of noise that only ever adds loss.
+
+    Attributes
+    ----------
+    name : str
+        One of `OBJECTIVES`.
+    delta, asymmetry : float
+    errors : {"relative", "absolute"}
+        Whether least_squares and asymmetric see logarithms or the responses themselves.
 
     Raises
     ------
@@ -32,12 +45,30 @@ class Objective:
     name: str = "huber_log"
     delta: float = 1e-3
     asymmetry: float = 10.0
+    errors: Errors = "relative"
 
     def __post_init__(self) -> None:
         if self.name not in OBJECTIVES:
             raise ValueError(f"objective={self.name!r} is not one of {', '.join(OBJECTIVES)}")
         if not self.delta > 0:
             raise ValueError(f"delta={self.delta!r} must be positive")
+
+    @classmethod
+    def of(cls, name: str | None, delta: float, asymmetry: float, errors: Errors) -> Objective:
+        """The objective of that name for a law with such errors; None is Huber's."""
+        if name is None:
+            name = next(n for n, own in _OF_ITS_NAME.items() if own == errors)
+        return cls(name, delta, asymmetry, errors)
+
+    @property
+    def scale(self) -> ErrorScale:
+        """The scale of the residuals."""
+        return ERROR_SCALES[_OF_ITS_NAME.get(self.name, self.errors)]
+
+    @property
+    def squares(self) -> Objective:
+        """Least squares on the same scale."""
+        return Objective("least_squares", errors=self.scale.name)
 
     @property
     def unit(self) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from analysis.error_scale import ERROR_SCALES, ErrorScale
+from analysis.exclusion import exclude_rows
 from analysis.laws.law import Array, Columns, Law
 from analysis.noise import seed_noise
 
@@ -26,13 +28,15 @@ class Points:
     weight, sharpness : array, shape (n,)
         See `Misfit`.
     noise : float or None
-        Known noise of log(response), typical of the rows.
+        Known noise of the response on the scale of the fit, typical of the rows.
     cluster : array of int, shape (n,), or None
         Rows of one cluster are not independent.
     runs : tuple of str
         Which runs the points come from.
     excluded : dict of str to int
         Why rows were left out -> how many.
+    rows : array of int, shape (n,)
+        Where the points stand in the table.
     renamed : dict of str to str
         Column of the law -> column of the table.
     """
@@ -45,6 +49,7 @@ class Points:
     cluster: Array | None
     runs: tuple[str, ...]
     excluded: dict[str, int]
+    rows: Array
     renamed: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -59,7 +64,9 @@ def read_points(
     weights: str | Array | None = None,
     noise: str | float | None = None,
     cluster: str | Array | None = None,
+    exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
+    scale: ErrorScale = ERROR_SCALES["relative"],
 ) -> Points:
     """Check a table and take from it what the law needs.
 
@@ -67,7 +74,8 @@ def read_points(
     ------
     ValueError
         For an empty table, a missing column, a value that is not a positive number, mixed code
-        fingerprints or a column without spread: one sentence that names the column and the value.
+        fingerprints, a column without spread or a rule that makes no sense: one sentence that names
+        the column and the value.
     """
     if not isinstance(data, pd.DataFrame):
         raise ValueError(f"data must be a pandas DataFrame, not {type(data).__name__}")
@@ -77,11 +85,11 @@ def read_points(
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
     )
-    frame, excluded = _without_diverged(frame)
-    _refuse_mixed_code(frame, mix_fingerprints)
     renamed = rename_columns(law, frame, columns)
+    frame, excluded = _without_excluded(law, frame, exclude, renamed)
+    _refuse_mixed_code(frame, mix_fingerprints)
     frame = rename(frame, renamed)
-    _check_positive(law, frame)
+    _check_numbers(law, frame, scale)
     prepared = law.read(frame)
     used = _usable(law, frame, prepared, excluded)
     frame = frame[used]
@@ -89,7 +97,7 @@ def read_points(
     _check_spread(law, prepared)
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
     if typical is None and "seed" in frame.columns and not law.curve:
-        typical = seed_noise(frame, response=law.response)
+        typical = seed_noise(frame, response=law.response, errors=scale.name)
     return Points(
         columns=prepared,
         response=frame[law.response].to_numpy(float),
@@ -99,6 +107,7 @@ def read_points(
         cluster=_clusters(frame, cluster, law),
         runs=_runs(frame),
         excluded=excluded,
+        rows=frame.index.to_numpy(),
         renamed=renamed,
     )
 
@@ -153,14 +162,25 @@ def _per_row(data: pd.DataFrame, option: str, given: str | float | Array | None,
     return values
 
 
-def _without_diverged(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Diverged runs say that the loss was at least so bad: censored, not forgotten."""
-    if "status" not in frame.columns:
-        return frame, {}
-    diverged = frame["status"].astype(str) == "diverged"
-    if diverged.all():
-        raise ValueError("every row has status 'diverged': nothing is left to fit")
-    return frame[~diverged], {"diverged (censored)": int(diverged.sum())} if diverged.any() else {}
+def _without_excluded(
+    law: Law, frame: pd.DataFrame, exclude: Sequence[str], renamed: Mapping[str, str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows that no rule leaves out.
+
+    Runs of a curve law stay whole, for their learning rates: points of theirs that are left out
+    lose their response. Diverged runs go altogether.
+    """
+    response = renamed[law.response]
+    length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
+    left_out, counts = exclude_rows(
+        frame, exclude, response=response, length=length, sparse=law.curve
+    )
+    if not law.curve:
+        return frame[~left_out], counts
+    kept = frame.assign(**{response: frame[response].mask(left_out)})
+    if "status" in frame:
+        kept = kept[frame["status"].astype(str) != "diverged"]
+    return kept, counts
 
 
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
@@ -174,16 +194,22 @@ def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
         )
 
 
-def _check_positive(law: Law, frame: pd.DataFrame) -> None:
+def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
     for name in (*law.positive, law.response):
+        low, high = (0.0, np.inf) if name in law.positive else law.span
+        may_be_low = name == law.response and scale.name == "absolute"
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
-        bad = ~(np.isfinite(values) & (values > 0)) & ~np.asarray(unmeasured)
+        good = np.isfinite(values) & (values <= high) & (values >= low)
+        bad = ~(good if may_be_low else good & (values > 0)) & ~np.asarray(unmeasured)
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
+            kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
+            missing = name == law.response and np.isnan(values[bad]).all() and frame[name].isna()
+            hint = " (exclude=['unmeasured'] leaves them out)" if np.any(missing) else ""
             raise ValueError(
-                f"column {name!r} must hold positive numbers; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[at]} in row {frame.index[at]}"
+                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
+                f" not, the first is {frame[name].iloc[at]} in row {frame.index[at]}{hint}"
             )
 
 

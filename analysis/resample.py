@@ -30,9 +30,9 @@ class Sample:
     Attributes
     ----------
     fitted : array, shape (n,)
-        log(predicted) at the best fit.
+        The prediction of the best fit, on the scale of the objective.
     residual : array, shape (n,)
-        log(measured) - log(predicted).
+        Measured - predicted, on the same scale.
     free : int
         Free parameters.
     cluster : array of int, shape (n,), or None

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.diagnosis import Diagnosis
+from analysis.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Law
 from analysis.points import rename, rename_columns
 from analysis.rolling import NO_ORIGINS, Origins, wanderings
@@ -37,9 +38,9 @@ class Result:
     points, clusters : int
         Points fitted, and independent groups among them (equal to points without clusters).
     residuals : array, shape (points,)
-        log(measured) - log(predicted).
+        Measured - predicted, on the scale of the fit: in logarithms where errors are relative.
     noise : float or None
-        Known noise of log(response).
+        Known noise of the response, on the same scale.
     diagnosis : Diagnosis
     columns : dict of str to str
         Column of the law -> column of the table: which N, which D, which loss.
@@ -74,6 +75,11 @@ class Result:
     held_out: dict | None = None
     origins: Origins = NO_ORIGINS
     warnings: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> ErrorScale:
+        """The scale of residuals and noise: relative (logarithms) or absolute."""
+        return ERROR_SCALES[self.settings["errors"]]
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.params.items())
@@ -167,13 +173,15 @@ class Result:
     def _doubt_of_law(
         self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
     ) -> Array:
-        """Standard deviation of the logarithm of the law, beside the doubt about its parameters:
-        none inside the range."""
+        """Standard deviation of the law on its scale, beside the doubt about its parameters: none
+        inside the range."""
         best = np.array([list(self.params.values())])
-        squared = self.origins.wander(self.law, best, columns) ** 2
+        squared = self.origins.wander(self.law, best, columns, self.scale) ** 2
         if beside:
-            here = np.log(table[self.law.response].to_numpy())
-            others = [np.log(b.predict(data)[b.law.response].to_numpy()) - here for b in beside]
+            here = self.scale.of(table[self.law.response].to_numpy())
+            others = [
+                self.scale.of(b.predict(data)[b.law.response].to_numpy()) - here for b in beside
+            ]
             share = 1 - 1 / np.maximum(table["beyond"].to_numpy(), 1)  # comes in gradually
             squared += share * np.mean(np.square(others), axis=0)
         return np.where(table["inside"], 0, np.sqrt(squared))
@@ -189,16 +197,17 @@ class Result:
         length = max(1, _BLOCK // len(self.draws))
         for at in range(0, n, length):  # whole curves under all resamples do not fit in memory
             part = {name: column[..., at : at + length] for name, column in columns.items()}
-            log_law = np.log(self.law.predict(self.draws.to_numpy(), part))
-            log_law = log_law + rng.choice(self.noise_sample, size=log_law.shape)
-            log_law += np.outer(wandering, doubt[at : at + length])
-            ends[:, at : at + length] = np.exp(np.quantile(log_law, _tails(level), axis=0))
-        return ends[0], ends[1]
+            drawn = self.scale.of(self.law.predict(self.draws.to_numpy(), part))
+            drawn = drawn + rng.choice(self.noise_sample, size=drawn.shape)
+            drawn += np.outer(wandering, doubt[at : at + length])
+            ends[:, at : at + length] = self.scale.back(np.quantile(drawn, _tails(level), axis=0))
+        lower, upper = np.clip(ends, *self.law.span)
+        return lower, upper
 
     @property
     def noise_sample(self) -> Array:
-        """Errors of log(response) that a new measurement may have: the residuals, as widened as
-        the fit narrowed them and no smaller than the known noise, both ways."""
+        """Errors, on the scale of the fit, that a new measurement may have: the residuals, as
+        widened as the fit narrowed them and no smaller than the known noise, both ways."""
         spare = max(self.points - len(self.free), 1)
         errors = self.residuals * np.sqrt(self.points / spare)
         size = float(np.sqrt(np.mean(errors**2)))

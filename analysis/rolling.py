@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.error_scale import ErrorScale
 from analysis.laws.law import Array, Columns, Law
 from analysis.misfit import Draws
 from analysis.solve import Fitted, refit
@@ -49,8 +50,8 @@ class Origins:
     def __len__(self) -> int:
         return len(self.axis)
 
-    def wander(self, law: Law, best: Array, columns: Columns) -> Array:
-        """Standard deviation of log(prediction), shape (n,), for what lies beyond the points.
+    def wander(self, law: Law, best: Array, columns: Columns, scale: ErrorScale) -> Array:
+        """Standard deviation of the prediction on its scale, (n,), for what lies beyond the points.
 
         For each axis the root mean square, over its refits, of their departure from the whole fit,
         times the root of the share of their way that lies beyond the whole fit's points.
@@ -58,12 +59,12 @@ class Origins:
         n = next(iter(columns.values())).shape[-1]
         squared: dict[tuple, list[Array]] = {}
         with np.errstate(all="ignore"):
-            whole = np.log(law.predict(best, columns)[0])
+            whole = scale.of(law.predict(best, columns)[0])
             for k, axis in enumerate(self.axis):
                 along = self.sign[k] * _along(axis, columns)
                 beyond = np.maximum(along - self.edge[k], 0)
                 way = np.where(beyond > 0, along - self.cut[k], 1)
-                gone = np.log(law.predict(self.params[k : k + 1], columns)[0]) - whole
+                gone = scale.of(law.predict(self.params[k : k + 1], columns)[0]) - whole
                 step = np.nan_to_num(gone**2 * beyond / way, posinf=0.0)
                 squared.setdefault((axis, float(self.sign[k])), []).append(step)
         return np.sqrt(sum((np.mean(steps, axis=0) for steps in squared.values()), np.zeros(n)))

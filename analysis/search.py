@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.misfit import Misfit
-from analysis.objective import Objective
 from analysis.solver import Solution, minimise
 
 Array = np.ndarray
@@ -52,7 +51,7 @@ def _scouting(misfit: Misfit) -> Misfit:
     chosen = np.sort(np.random.default_rng(0).permutation(len(misfit.target))[:rows])
     return replace(
         misfit,
-        objective=Objective("least_squares"),
+        objective=misfit.objective.squares,
         columns={name: column[..., chosen] for name, column in misfit.columns.items()},
         target=misfit.target[chosen],
         weight=misfit.weight[chosen],

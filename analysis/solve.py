@@ -27,7 +27,7 @@ class Options:
 
     x: str | None = None
     columns: Mapping[str, str] | None = None
-    objective: str = "huber_log"
+    objective: str | None = None
     delta: float = 1e-3
     asymmetry: float = 10.0
     starts: int | pd.DataFrame = 64
@@ -40,6 +40,7 @@ class Options:
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     arm: str | None = None
     shared: Sequence[str] = ()
+    exclude: Sequence[str] = ()
     mix_fingerprints: bool = False
 
 
@@ -64,7 +65,7 @@ class Fitted:
 
     @property
     def residuals(self) -> Array:
-        """log(measured) - log(predicted), shape (n,)."""
+        """Measured - predicted on the scale of the objective, shape (n,)."""
         return -self.misfit.residual(self.best.coordinates)[0]
 
     @property
@@ -95,6 +96,7 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
         law, columns = _with_arms(law, data, options), {**columns, ARM: options.arm}
     elif options.shared:
         raise ValueError("shared= needs arm=, the column that tells the arms apart")
+    objective = Objective.of(options.objective, options.delta, options.asymmetry, law.errors)
     points = read_points(
         law,
         data,
@@ -102,7 +104,9 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
         weights=options.weights,
         noise=options.noise,
         cluster=options.cluster,
+        exclude=options.exclude,
         mix_fingerprints=options.mix_fingerprints,
+        scale=objective.scale,
     )
     space = Space(law, options.fixed, options.tied, options.bounds)
     if len(points) < len(space.free):
@@ -112,9 +116,9 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
         )
     misfit = Misfit(
         space=space,
-        objective=Objective(options.objective, options.delta, options.asymmetry),
+        objective=objective,
         columns=points.columns,
-        target=np.log(points.response),
+        target=objective.scale.of(points.response),
         weight=points.weight,
         sharpness=points.sharpness,
     )

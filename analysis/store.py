@@ -60,6 +60,7 @@ def from_dict(stored: dict) -> Result:
         "at_bound": tuple(stored["diagnosis"]["at_bound"]),
     }
     law, settings = find(stored["law"]), stored["settings"]
+    settings.setdefault("errors", "relative")  # fits stored when no law had any other
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return Result(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from analysis.result import Result
 
 _SURPRISING = 3.5  # standard errors
-_NEGLIGIBLE = 0.001  # relative error of a loss that nobody acts on
+_NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 
 def warn(result: Result) -> tuple[str, ...]:
@@ -71,11 +71,11 @@ def _one_sided_top(result: Result) -> list[str]:
     held = result.held_out
     if held is None or held["one_sided"] < 1 or held["points"] < 3:
         return []
-    if abs(held["relative_error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
+    if abs(held["error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
         return []
-    side = "above" if held["relative_error"] > 0 else "below"
+    side, size = "above" if held["error"] > 0 else "below", abs(held["error"])
     return [
         f"fitted without the largest {held['column']}, the law predicts all {held['points']} of"
-        f" its points {side} what was measured, by {abs(held['relative_error']):.1%}:"
+        f" its points {side} what was measured, by {result.scale.say(size, digits=1)}:"
         " do not trust it beyond the measured range"
     ]

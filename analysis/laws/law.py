@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analysis.error_scale import Errors
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -114,7 +116,12 @@ class Law:
         What `prepare` reads from the frame -> what it holds, with the unit; `columns` if there is
         no `prepare`.
     response : str
-        The column that the law predicts. Positive; residuals are taken in its logarithm.
+        The column that the law predicts.
+    errors : {"relative", "absolute"}
+        Whether a measurement is off by a share of itself (residuals are taken in logarithms, the
+        response must be positive) or by an amount, as accuracies and task errors are.
+    span : (low, high)
+        What values the response can have.
     curve : bool
         True for laws of whole training curves: the response may be NaN where it was not measured.
     """
@@ -131,6 +138,8 @@ class Law:
     prepare: Callable[[pd.DataFrame], Columns] | None = None
     needs: Mapping[str, str] = field(default_factory=dict)
     response: str = "loss"
+    errors: Errors = "relative"
+    span: tuple[float, float] = (0.0, np.inf)
     curve: bool = False
 
     @cached_property

@@ -30,7 +30,7 @@ def _guess_error(columns: Columns, error: Array) -> dict[str, Array]:
     """Starts at many rates, with the other two solved for as a sum of positive terms."""
     falling = np.exp(-_RATES[:, None] * (columns["loss"] - columns["loss"].min()))
     basis = np.stack([np.ones_like(falling), 1 - falling], axis=1)  # eps - k and k, shifted
-    floor, height = np.maximum(nonnegative_coefficients(basis, error), 1e-6).T
+    floor, height = np.maximum(nonnegative_coefficients(basis, error, "absolute"), 1e-6).T
     k = height * np.exp(np.clip(_RATES * columns["loss"].min(), 0, 100))
     return {"eps": floor + height, "k": k, "gamma": _RATES}
 
@@ -59,6 +59,8 @@ TASK_ERROR = register(
         source=_SOURCE,
         columns={"loss": "validation loss, nats/token"},
         response="error",
+        errors="absolute",
+        span=(0.0, 1.0),
         parameters=(
             Parameter("eps", (0.5, 1.0), low=0, high=1, meaning="error of guessing"),
             Parameter("k", scale="log", meaning="coefficient"),

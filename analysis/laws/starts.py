@@ -28,8 +28,11 @@ def spread_starts(law: Law, columns: Columns, response: Array, count: int) -> Ar
         basis = law.jacobian(params, columns)[1][:, at]
         signs = np.where([law.parameters[k].high <= 0 for k in at], -1.0, 1.0)
         offset = _without(law, params, at, columns)
-        target = np.maximum(response - offset, 1e-3 * response)
-        params[:, at] = signs * nonnegative_coefficients(basis * signs[:, None], target)
+        target = response - offset
+        if law.errors == "relative":
+            target = np.maximum(target, 1e-3 * response)
+        solved = nonnegative_coefficients(basis * signs[:, None], target, law.errors)
+        params[:, at] = signs * solved
     return params
 
 

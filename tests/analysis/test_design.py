@@ -62,6 +62,13 @@ def test_points_inside_a_schedule_are_named(runs):
     assert _warnings(checkpoints.assign(run_id=runs.index.astype(str))) == ""
 
 
+def test_constant_runs_among_annealed_ones_are_named(runs):
+    mixed = runs.assign(schedule=np.where(runs.index < 6, "constant", "wsd"))
+    assert "6 of 36 points end at a constant learning rate" in _warnings(mixed)
+    arms = _warnings(mixed, arm="schedule", shared=["E", "A", "alpha", "B", "beta"][:3])
+    assert "constant learning rate" not in arms
+
+
 def test_mixed_conventions_are_named(runs):
     vocab = runs.assign(vocab=np.where(runs.index < 5, 256, 50257))
     assert "column 'vocab' has 2 values (256, 50257): losses per token" in _warnings(vocab)

@@ -34,7 +34,7 @@ def test_every_fit_carries_its_own_check(made_by):
     runs, _ = made_by("chinchilla", noise=0.003)
     held = analysis.fit("chinchilla", runs, resamples=0).held_out
     assert held["column"] == "N" and held["points"] == 6
-    assert abs(held["relative_error"]) < 0.01
+    assert abs(held["error"]) < 0.01
 
 
 def test_a_law_that_is_wrong_above_is_caught_by_its_own_check(made_by):

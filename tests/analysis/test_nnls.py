@@ -10,6 +10,8 @@ def test_agrees_with_scipy_one_problem_at_a_time():
     for found, one in zip(nonnegative_coefficients(basis, target), basis, strict=True):
         expected, _ = nnls((one / target).T, np.ones(40))
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    for found, one in zip(nonnegative_coefficients(basis, target, "absolute"), basis, strict=True):
+        np.testing.assert_allclose(found, nnls(one.T, target)[0], rtol=1e-6, atol=1e-9)
 
 
 def test_a_dead_column_gets_zero():

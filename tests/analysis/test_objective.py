@@ -47,9 +47,17 @@ def test_information_makes_the_cost_a_likelihood(name):
     assert ratio == pytest.approx(9, rel=0.15)
 
 
+def test_a_law_with_absolute_errors_gets_the_huber_cost_of_its_responses():
+    assert Objective.of(None, 1e-3, 10, "absolute") == Objective("huber", errors="absolute")
+    assert Objective.of(None, 1e-3, 10, "relative").name == "huber_log"
+    assert Objective.of("huber_log", 1e-3, 10, "absolute").scale.name == "relative"
+    assert Objective.of("asymmetric", 1e-3, 10, "absolute").scale.name == "absolute"
+    assert Objective("huber").squares.scale.name == "absolute"
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"name": "huber"}, "'huber' is not one of huber_log"), ({"delta": 0}, "delta=0 must be")],
+    [({"name": "mae"}, "'mae' is not one of huber_log, huber"), ({"delta": 0}, "delta=0 must be")],
 )
 def test_a_wrong_option_is_named(options, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -1,0 +1,118 @@
+"""Rows that a fit leaves out: by which rule, and how many. Nothing is dropped unsaid.
+
+Diverged runs are always left out: they say that the loss was at least so bad. The rest is the
+user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``), and every row is
+counted for the first rule that takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+Array = np.ndarray
+
+DIVERGED = "diverged (censored)"
+RULES = {
+    "unmeasured": "the response is missing",
+    "unfinished": "the run had not come to its end: its status or its last step says so",
+    "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
+}
+_DONE = ("done", "diverged", "finished", "completed", "complete", "success")
+_LENGTHS = ("D", "tokens", "C", "flops")  # columns that grow along one run
+
+
+def exclude_rows(
+    frame: pd.DataFrame,
+    rules: Sequence[str],
+    *,
+    response: str,
+    length: str | None,
+    sparse: bool = False,
+) -> tuple[Array, dict[str, int]]:
+    """Which rows are left out, and how many by each rule.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    rules : list of str
+        Names of `RULES`, or conditions on columns: rows that meet one are left out.
+    response, length : str
+        Columns of the measured response and of what grows along a run (tokens, FLOPs).
+    sparse : bool
+        Most rows have no response (steps of a curve): only those that have one count.
+
+    Raises
+    ------
+    ValueError
+        If every run diverged, a rule is no name and no condition on the columns, or nothing is
+        left.
+    """
+    if isinstance(rules, str):
+        raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
+    left_out, counts = np.zeros(len(frame), bool), {}
+    for rule in (DIVERGED, *rules):
+        taken = _meets(frame, rule, response, length) & ~left_out
+        if rule == DIVERGED and taken.all():
+            raise ValueError("every row has status 'diverged': nothing is left to fit")
+        count = int((taken & frame[response].notna()).sum() if sparse else taken.sum())
+        if count:
+            counts[rule] = count
+        left_out |= taken
+    if left_out.all():
+        raise ValueError(f"exclude={list(rules)!r} leaves none of {len(frame)} rows")
+    return left_out, counts
+
+
+def unfinished(frame: pd.DataFrame) -> Array:
+    """Rows of runs that say themselves that they had not come to their end."""
+    rows = np.zeros(len(frame), bool)
+    if "status" in frame:
+        status = frame["status"]
+        rows |= (status.notna() & ~status.astype(str).str.lower().isin(_DONE)).to_numpy()
+    if {"step", "steps"} <= set(frame) and "run" not in frame:
+        rows |= (frame["step"] < frame["steps"]).to_numpy()
+    return rows
+
+
+def mid_schedule(frame: pd.DataFrame, length: str | None) -> Array:
+    """All but the last point of each run whose learning rate falls with the run's own length."""
+    rows = np.zeros(len(frame), bool)
+    run = next((c for c in ("run_id", "run") if c in frame), None)
+    if run is None or "schedule" not in frame or length not in _LENGTHS:
+        return rows
+    falling = (frame["schedule"].astype(str).str.lower() != "constant").to_numpy()
+    last = frame.groupby(run)[length].transform("max")
+    return falling & (frame[length] < last).to_numpy()
+
+
+def _meets(frame: pd.DataFrame, rule: str, response: str, length: str | None) -> Array:
+    if rule == DIVERGED:
+        if "status" not in frame:
+            return np.zeros(len(frame), bool)
+        return (frame["status"].astype(str) == "diverged").to_numpy()
+    if rule == "unmeasured":
+        return frame[response].isna().to_numpy()
+    if rule == "unfinished":
+        return unfinished(frame)
+    if rule == "mid_schedule":
+        return mid_schedule(frame, length)
+    return _condition(frame, rule)
+
+
+def _condition(frame: pd.DataFrame, rule: str) -> Array:
+    own = frame.loc[:, [not str(c).startswith("_") for c in frame.columns]]
+    try:
+        meets = np.asarray(own.eval(rule, engine="python"))
+    except Exception as error:  # pandas raises whatever the expression does
+        meets, why = np.empty(0), f": {error}"
+    else:
+        why = ""
+    if meets.shape != (len(frame),) or meets.dtype != bool:
+        raise ValueError(
+            f"exclude: {rule!r} is not one of {', '.join(RULES)}, nor a condition on the columns"
+            f" {', '.join(map(str, own.columns))}{why}"
+        )
+    return meets
