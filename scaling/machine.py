@@ -42,11 +42,51 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use: what it may run on, within its quota."""
     try:
-        return len(os.sched_getaffinity(0))
+        allowed = len(os.sched_getaffinity(0))
     except AttributeError:
-        return os.cpu_count() or 1
+        allowed = os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Cores' worth of time that control groups leave to this process; None where none limits it.
+
+    A container or a scheduler may show all cores of a machine and give the time of a few. A limit
+    of any group above ours holds too.
+
+    Parameters
+    ----------
+    root : Path
+        Below which ``proc`` and ``sys`` lie.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        folder = top / group.lstrip("/")
+        for place in (folder, *folder.parents):
+            if place.is_relative_to(top):
+                quotas.append(_group_quota(place, second=not controllers))
+    return min((q for q in quotas if q is not None), default=None)
+
+
+def _group_quota(folder: Path, second: bool) -> float | None:
+    """The quota of one control group, of the second version or the first."""
+    names = ["cpu.max"] if second else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+    try:
+        quota, period = " ".join((folder / name).read_text() for name in names).split()
+    except (OSError, ValueError):
+        return None
+    return None if quota in ("max", "-1") else int(quota) / int(period)
 
 
 @cache
