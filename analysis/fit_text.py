@@ -64,7 +64,11 @@ def _grouped(result: Result) -> str:
 
 
 def _renamed(result: Result) -> list[str]:
-    return [n if n == source else f"{n} = {source}" for n, source in result.columns.items()]
+    counted = {name: f" ({how})" for name, how in result.settings["counted"].items()}
+    return [
+        (name if name == source else f"{name} = {source}") + counted.get(name, "")
+        for name, source in result.columns.items()
+    ]
 
 
 def _delta(settings: dict) -> str:

@@ -144,6 +144,7 @@ def fit(
     settings = {
         "objective": fitted.misfit.objective.name,
         "errors": fitted.misfit.scale.name,
+        "counted": fitted.points.counted,
         "delta": delta,
         "asymmetry": asymmetry,
         "level": level,

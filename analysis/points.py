@@ -13,6 +13,7 @@ from analysis.exclusion import exclude_rows
 from analysis.laws.law import Array, Columns, Law
 from analysis.noise import seed_noise
 
+_CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 _STRETCHES = 10  # into which a curve is cut for resampling
 
 
@@ -39,6 +40,8 @@ class Points:
         Where the points stand in the table.
     renamed : dict of str to str
         Column of the law -> column of the table.
+    counted : dict of str to str
+        Column of the law -> the convention by which the table says it was counted.
     """
 
     columns: Columns
@@ -51,6 +54,7 @@ class Points:
     excluded: dict[str, int]
     rows: Array
     renamed: dict[str, str] = field(default_factory=dict)
+    counted: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.response)
@@ -109,6 +113,7 @@ def read_points(
         excluded=excluded,
         rows=frame.index.to_numpy(),
         renamed=renamed,
+        counted=_counted(frame, renamed),
     )
 
 
@@ -240,6 +245,15 @@ def _sharpness(noise: Array) -> tuple[float | None, Array]:
         return None, np.ones(len(noise))
     typical = float(np.exp(np.mean(np.log(noise))))
     return typical, typical / noise
+
+
+def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name, source in renamed.items():
+        column = _CONVENTIONS.get(source)
+        if column in frame.columns:
+            found[name] = " and ".join(sorted(frame[column].dropna().astype(str).unique()))
+    return found
 
 
 def _runs(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ from scaling.run_folder import RunFolder
 
 N_COUNTS = ("n_block", "n_matmul", "n_total")
 RUN_COLUMNS = (
-    "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "loss", "bpb", "train_loss",
-    "irreducible_loss", "lr", "schedule", "batch", "steps", "width", "depth", "heads", "context",
-    "vocab", "seed", "unique_tokens", "epochs", "cluster", "fingerprint", "tokens_per_second",
-    "seconds",
+    "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "n_count", "flops_convention",
+    "loss", "bpb", "train_loss", "irreducible_loss", "lr", "schedule", "batch", "steps", "width",
+    "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
+    "fingerprint", "tokens_per_second", "seconds",
 )
 
 
@@ -52,7 +52,8 @@ def load(
     Returns
     -------
     DataFrame
-        ``run_id``; ``study`` and ``role`` (joined by commas where there are several); ``N, D, C``;
+        ``run_id``; ``study`` and ``role`` (joined by commas where there are several); ``N, D, C``
+        and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``lr`` (peak), ``seed``;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done" or "diverged"); ``fingerprint`` of the code, and more.
@@ -73,7 +74,7 @@ def load(
                 f"code reads {RECORD_VERSION}"
             )
         row = _row(record, roles, study)
-        row["N"] = row[n_count]
+        row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
         row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
         rows.append(row)
     table = pd.DataFrame(rows, columns=list(RUN_COLUMNS))

@@ -61,6 +61,7 @@ def from_dict(stored: dict) -> Result:
     }
     law, settings = find(stored["law"]), stored["settings"]
     settings.setdefault("errors", "relative")  # fits stored when no law had any other
+    settings.setdefault("counted", {})
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return Result(

@@ -78,6 +78,8 @@ def test_mixed_conventions_are_named(runs):
     assert _warnings(counts) == ""
     mixed = counts.assign(N=np.where(runs.index < 18, counts.n_block, counts.n_total))
     assert "N is n_block in some rows, n_total in others" in _warnings(mixed)
+    ways = runs.assign(n_count=["n_block", "n_total"] * 18)
+    assert "column 'n_count' has 2 values (n_block, n_total): N is counted in" in _warnings(ways)
     C = 6 * runs.N * runs.D
     budgets = runs.assign(C=np.where(runs.index < 7, C, 1.2 * C))
     found = _warnings(budgets, "power_plus_constant", x="C")

@@ -38,6 +38,14 @@ def test_roles_select_rows(finished) -> None:
     assert (n_block["N"] == n_block["n_block"]).all()
 
 
+def test_a_fit_says_how_sizes_were_counted_and_warns_of_two_ways(finished) -> None:
+    tables = [analysis.load(finished, role="fit", n_count=n) for n in ("n_block", "n_total")]
+    alone = analysis.fit("chinchilla", tables[0], resamples=0)
+    assert "N (n_block), D" in alone.report()
+    both = analysis.fit("chinchilla", pd.concat(tables), resamples=0)
+    assert any("N is counted in different ways" in sentence for sentence in both.warnings)
+
+
 def test_a_diverged_run_is_a_row_without_a_final_loss(finished) -> None:
     diverged = analysis.load(finished).query("status == 'diverged'")
     assert len(diverged) == 1 and diverged["loss"].isna().all()
