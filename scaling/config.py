@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import types
 import typing
@@ -85,12 +86,25 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
+class TrainerConfig:
+    """Who trains: our engine, or any program that keeps the contract of docs/trainers.md."""
+
+    kind: str = "engine"
+    program: str | None = None  # command only: its name, as another program makes other numbers
+    options: dict[str, Any] = field(default_factory=dict)  # the program's own
+
+
+@dataclass(frozen=True)
 class ExecutionConfig:
     """How a run is executed. Never part of its identity."""
 
     engine: str = "eager"
     device: str = "cpu"
     threads: int = 1
+    processes: int = 1  # that share each batch of a run
+    micro_batch: int | None = None  # sequences at once in a process; None: its whole batch
+    command: list[str] = field(default_factory=list)  # the line that starts trainer.program
+    keep_slurm: bool = False  # show that command the variables of our own SLURM step
     checkpoint_seconds: float = 30.0
     lease_seconds: float = 60.0
 
@@ -108,6 +122,7 @@ class RunConfig:
     batch: int = 16  # sequences a step
     seed: int = 0  # of the initial weights
     precision: str = "fp32"
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 
 
@@ -134,7 +149,7 @@ def from_dict(cls: type, values: Any, path: str = "") -> Any:
     for key in values:
         if key not in fields:
             raise ConfigError(unknown_key(_join(path, key), fields))
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     arguments = {}
     for name, f in fields.items():
         if name in values:
@@ -142,6 +157,11 @@ def from_dict(cls: type, values: Any, path: str = "") -> Any:
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise ConfigError(f"missing key '{_join(path, name)}'")
     return cls(**arguments)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -132,7 +132,7 @@ def prefix(pieces: Sequence[Piece], step: int) -> list[dict]:
             else:
                 described.append({"shape": "constant", "steps": taken, "start": piece.start})
         else:
-            described.append(asdict(piece) | {"taken": taken})
+            described.append(vars(piece) | {"taken": taken})
     if left:
         raise ValueError(f"step {step} lies beyond the schedule's {step - left} steps")
     return described
@@ -148,7 +148,8 @@ def shared_steps(one: Sequence[Piece], other: Sequence[Piece]) -> int:
             ends.add(step)
     limit = min(sum(p.steps for p in one), sum(p.steps for p in other))
     # Two schedules part at the end of a piece of one of them.
-    return max(s for s in ends if s <= limit and prefix(one, s) == prefix(other, s))
+    return next(s for s in sorted(ends, reverse=True)
+                if s <= limit and prefix(one, s) == prefix(other, s))
 
 
 def branch_points(pieces: Sequence[Piece]) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from sweeps.study import StudyConfig, Wanted, read_study
 
 # A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
 WORTH_SHARING = 0.1
+WRITERS = 32
 PLAN_VERSION = 1
 
 
@@ -163,25 +165,28 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     ordered = sorted(runs, key=lambda p: (-p.run.C, -p.run.steps, p.run.run_id))
     pins: dict[str, set[int]] = {p.run.run_id: set() for p in ordered}
     shared: list[PlannedRun] = []
+    unfinished: dict[str, list[PlannedRun]] = {}  # by family: others share nothing
     for planned in ordered:
-        owner, step = _best_prefix(planned, shared) if planned.new_steps else (None, 0)
+        family = unfinished.setdefault(planned.run.family_id, [])
+        owner, step = _best_prefix(planned, family) if planned.new_steps else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
             pins[owner.run.run_id].add(step)
             planned = replace(planned, needs=(owner.run.run_id, step), start=step)
         shared.append(planned)
+        if planned.new_steps:
+            family.append(planned)
     return [replace(p, pins=tuple(sorted(pins[p.run.run_id]))) for p in shared]
 
 
 def _best_prefix(
     planned: PlannedRun, earlier: list[PlannedRun]
 ) -> tuple[PlannedRun | None, int]:
-    """The unfinished earlier run that shares the most steps, and how many."""
+    """The earlier run of its family that shares the most steps, and how many."""
     best, steps = None, 0
     for other in earlier:
-        if other.run.family_id == planned.run.family_id and other.new_steps > 0:
-            common = shared_steps(planned.run.pieces, other.run.pieces)
-            if common > steps and common > other.start:
-                best, steps = other, common
+        common = shared_steps(planned.run.pieces, other.run.pieces)
+        if common > steps and common > other.start:
+            best, steps = other, common
     return best, steps
 
 
@@ -250,8 +255,10 @@ def flatten(node: Any, path: str = "") -> dict[str, Any]:
 
 def save_plan(plan: Plan) -> None:
     """Store the plan: what workers read, and what the analysis reads roles from."""
-    for planned in plan.runs:
-        plan.run_folder(planned).describe(describe(planned.run, planned.store))
+    described = [describe(p.run, p.store) for p in plan.runs]
+    # Each run.json is flushed to disk by itself; what takes the time is waiting for that.
+    with ThreadPoolExecutor(WRITERS) as writers:
+        list(writers.map(lambda p, run: plan.run_folder(p).describe(run), plan.runs, described))
     before = _predicted_before(plan)
     write_json(plan.folder / "plan.json", {
         "plan_version": PLAN_VERSION,
