@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_LOCK_SECONDS = 30.0
+_PROBE_SECONDS = 60.0
+_STAMP_SECONDS = 0.05
+_offsets: dict[Path, tuple[float, float]] = {}  # folder -> when it was looked up, server - host
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -32,7 +41,7 @@ def create_exclusive(path: Path, content: str) -> bool:
     """Create `path` whole, unless it exists: True for exactly one of any number of callers.
 
     A hard link is the one operation that both creates a complete file and fails if the name is
-    taken, also on a network file system.
+    taken, also on a network file system. Where the file system has no links, a folder is made.
     """
     aside = _aside(path)
     try:
@@ -41,10 +50,62 @@ def create_exclusive(path: Path, content: str) -> bool:
         os.link(aside, path)
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _create_by_folder(aside, path)
     finally:
         aside.unlink(missing_ok=True)
     _flush(path.parent)
     return True
+
+
+def _create_by_folder(aside: Path, path: Path) -> bool:
+    """Move `aside` to `path` if nobody else has; making a folder decides who may.
+
+    The folder stays. One whose maker died before the move is taken over after a while.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        lock.mkdir()
+    except FileExistsError:
+        abandoned = server_time(path.parent) - lock.stat().st_mtime > _LOCK_SECONDS
+        if path.exists() or not abandoned:
+            return False
+        with contextlib.suppress(OSError):  # one of those who find it abandoned succeeds
+            os.rename(lock, lock.with_name(f"{lock.name}.{uuid.uuid4().hex[:8]}"))
+            return _create_by_folder(aside, path)
+        return False
+    if path.exists():
+        return False
+    os.replace(aside, path)
+    _flush(path.parent)
+    return True
+
+
+def server_time(folder: Path) -> float:
+    """Now, by the clock that stamps files in `folder`: the file server's, not this host's.
+
+    Hosts of a cluster disagree by seconds or more, so ages of files are taken from this clock. Its
+    distance from the host's is looked up with a probe file, once a minute.
+    """
+    host = time.monotonic()
+    known = _offsets.get(folder)
+    if known is None or host - known[0] > _PROBE_SECONDS:
+        known = _offsets[folder] = (host, _clock_difference(folder))
+    return time.time() + known[1]
+
+
+def _clock_difference(folder: Path) -> float:
+    probe = folder / f".clock.{uuid.uuid4().hex[:8]}"
+    try:
+        probe.touch()
+        difference = probe.stat().st_mtime - time.time()
+        probe.unlink()
+    except OSError:  # a reader of somebody else's folder
+        return 0.0
+    # File stamps are coarser than clocks: what is less than that is no difference.
+    return difference if abs(difference) > _STAMP_SECONDS else 0.0
 
 
 def write_json(path: Path, value: Any) -> None:

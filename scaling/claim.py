@@ -12,12 +12,12 @@ import contextlib
 import json
 import os
 import threading
-import time
 import traceback
 from typing import Any
 
 from scaling import machine
-from scaling.atomic import create_exclusive, write_json
+from scaling.atomic import create_exclusive, server_time, write_json
+from scaling.failures import classify, signature
 from scaling.run_folder import RunFolder, file_hash
 
 BEATS_A_LEASE = 6
@@ -58,7 +58,10 @@ class Claim:
             "boot": machine.boot(),
             "pid": os.getpid(),
             "process_start": machine.process_start(os.getpid()),
-            "started": time.time(),
+            "node": machine.node(),
+            "job": machine.slurm_job(),
+            "log": os.environ.get("SCALING_LOG"),
+            "started": server_time(folder.outputs),
             "lease_seconds": lease_seconds,
         }
         if not create_exclusive(folder.attempt_file(number, "json"), json.dumps(owner)):
@@ -77,6 +80,10 @@ class Claim:
         """Raise `ClaimLost` if another attempt has taken over."""
         if not self.is_current():
             raise ClaimLost(f"run {self.folder.run_id}: attempt {self.number} was superseded")
+
+    def is_cancelled(self) -> bool:
+        """Whether a person has asked this attempt to save and end."""
+        return self.folder.attempt_file(self.number, "cancel").exists()
 
     def report(self, progress: dict[str, Any]) -> None:
         """Show progress to whoever watches the folder."""
@@ -103,14 +110,15 @@ class Claim:
         self.release(status if first else "lost")
         return first
 
-    def release(self, reason: str, error: BaseException | None = None) -> None:
-        """Stop beating and say how the attempt ended."""
+    def release(self, reason: str, error: BaseException | None = None, **facts: Any) -> None:
+        """Stop beating and say how the attempt ended; `facts` are what the next one should know."""
         self._stop.set()
         self._thread.join()
-        end: dict[str, Any] = {"reason": reason, "ended": time.time()}
+        end: dict[str, Any] = {"reason": reason, "ended": server_time(self.folder.outputs), **facts}
         if error is not None:
             end["error"] = f"{type(error).__name__}: {error}"
             end["traceback"] = "".join(traceback.format_exception(error))
+            end["class"], end["signature"] = classify(error), signature(error)
         write_json(self.folder.attempt_file(self.number, "end"), end)
 
     def _beat(self) -> None:

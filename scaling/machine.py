@@ -89,6 +89,20 @@ def _group_quota(folder: Path, second: bool) -> float | None:
     return None if quota in ("max", "-1") else int(quota) / int(period)
 
 
+def gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU")]
+
+
 @cache
 def memory_bytes() -> int:
     """Physical memory of this host."""
@@ -99,6 +113,9 @@ def memory_bytes() -> int:
 def code_commit() -> str | None:
     """The commit of the checkout this package runs from, "+" appended if it was edited."""
     here = Path(__file__).parent
+    frozen = here.parent / "COMMIT"  # left by sweeps.freeze
+    if frozen.exists():
+        return frozen.read_text().strip() or None
     try:
         command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
         return subprocess.run(
@@ -118,11 +135,30 @@ def peak_memory_bytes() -> int:
 
 @cache
 def boot() -> str:
-    """Distinguishes boots of one host: process numbers mean nothing across them."""
+    """Distinguishes boots and containers of one host: process numbers mean nothing across them."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{kernel} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
+
+
+def slurm_job() -> tuple[str, int] | None:
+    """The SLURM job of this process and how often it was requeued; None outside SLURM.
+
+    An array's task is named ``<array>_<task>``: the bare number would mean its siblings as well.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    name = f"{array}_{task}" if array and task else job
+    return name, int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
+def node() -> str:
+    """The node, as the scheduler names it where there is one."""
+    return os.environ.get("SLURMD_NODENAME") or host()
 
 
 def process_start(pid: int) -> str | None:

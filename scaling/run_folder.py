@@ -5,6 +5,7 @@
         attempts/0001.json  attempt 1 was claimed: by whom, when
         attempts/0001.beat  its heartbeat: the file's time, and the progress as JSON
         attempts/0001.end   how it ended, if it could say so: reason, traceback
+        attempts/0001.cancel  a person wants it to end: it saves and leaves
         record-0001.json    what it leaves for the analysis
         curve-0001.csv.gz
         DONE                names the one attempt whose record counts; written last
@@ -16,13 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling import machine
-from scaling.atomic import create_exclusive, read_json
+from scaling.atomic import create_exclusive, read_json, server_time
 
 STATES = ("done", "diverged", "running", "failed", "interrupted", "blocked", "planned")
 
@@ -36,9 +37,10 @@ class Attempt:
     number : int
         From 1; the fencing token.
     owner : dict
-        ``host, boot, pid, process_start, started, lease_seconds``.
+        ``host, boot, pid, process_start, node, job, log, started, lease_seconds``.
     end : dict or None
-        ``reason`` ("done", "diverged", "interrupted", "failed", "lost"), ``error``, ``traceback``.
+        ``reason`` ("done", "diverged", "interrupted", "cancelled", "failed", "lost"), ``ended``;
+        of a failure ``error``, ``traceback``, ``class`` and ``signature`` (``scaling.failures``).
     """
 
     number: int
@@ -85,10 +87,19 @@ class RunFolder:
 
     def latest_attempt(self) -> Attempt | None:
         """The attempt with the highest number, or None."""
-        numbers = [int(p.stem) for p in self.attempts.glob("[0-9]*.json")]
-        if not numbers:
-            return None
-        number = max(numbers)
+        numbers = self.attempt_numbers()
+        return self.attempt(numbers[-1]) if numbers else None
+
+    def attempt_numbers(self) -> list[int]:
+        """Numbers of all attempts, in order."""
+        try:
+            names = os.listdir(self.attempts)
+        except FileNotFoundError:
+            return []
+        return sorted(int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].isdecimal())
+
+    def attempt(self, number: int) -> Attempt:
+        """One attempt, by its number."""
         owner = read_json(self.attempt_file(number, "json"))
         try:
             end = read_json(self.attempt_file(number, "end"))
@@ -114,7 +125,7 @@ class RunFolder:
         not beaten for longer than its lease.
         """
         owner = attempt.owner
-        if attempt.end is not None:
+        if attempt.end is not None or _was_requeued(owner):
             return False
         if owner["host"] == machine.host():
             if owner["boot"] != machine.boot():
@@ -125,7 +136,7 @@ class RunFolder:
             beat = self.attempt_file(attempt.number, "beat").stat().st_mtime
         except FileNotFoundError:
             beat = owner["started"]
-        return time.time() - beat < owner["lease_seconds"]
+        return server_time(self.outputs) - beat < owner["lease_seconds"]
 
     def state(self) -> str:
         """One of ``STATES`` except "blocked", which only a plan can know."""
@@ -162,6 +173,12 @@ class RunFolder:
         if file_hash(path) != done["sha256"][done[kind]]:
             raise ValueError(f"{path} was changed after the run had recorded it")
         return path
+
+
+def _was_requeued(owner: dict[str, Any]) -> bool:
+    """Whether the owner was an earlier life of this very SLURM job: it cannot be running, too."""
+    here, there = machine.slurm_job(), owner.get("job")
+    return here is not None and there is not None and there[0] == here[0] and there[1] < here[1]
 
 
 def file_hash(path: Path) -> str:

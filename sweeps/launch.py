@@ -1,56 +1,28 @@
-"""Run a planned study here: in this process, or on a pool of persistent workers.
+"""Run a planned study: in this process, on a pool of workers here, or on a SLURM cluster.
 
 A launch may be killed at any moment and given again: what is done stays done, what was begun goes
-on from its last checkpoint.
+on from its last checkpoint, and what was submitted before is found and counted.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from scaling import machine
-from scaling.config import ConfigError, one_of
-from sweeps.state import StoredPlan, read_plan
+from scaling.config import ConfigError
+from sweeps.freeze import freeze
+from sweeps.launches import Launch, LaunchConfig, check_launch, read_launches, write_launch
+from sweeps.pool import Pool
+from sweeps.retry import tripped, verdict
+from sweeps.select import select
+from sweeps.state import WAITING, StoredPlan, StoredRun, read_plan, states
 from sweeps.stop import StopFlag
-from sweeps.worker import work
 
-BACKENDS = ("inline", "local")
-WATCH_SECONDS = 0.5
-STOP_SECONDS = 60.0
-RESPAWNS_A_WORKER = 3
-
-
-@dataclass(frozen=True)
-class LaunchConfig:
-    """Where runs happen: `workers` None means one a core (divided by the threads of a run)."""
-
-    backend: str = "local"
-    workers: int | None = None
-    pack: int = 1
-
-
-def check_launch(config: LaunchConfig) -> None:
-    """Raise `ConfigError` if the launch makes no sense."""
-    one_of("launch.backend", config.backend, BACKENDS)
-    for key in ("workers", "pack"):
-        value = getattr(config, key)
-        if value is not None and value < 1:
-            raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
-
-
-def worker_count(config: LaunchConfig, threads: int, runs: int) -> int:
-    """Workers to start for so many runs."""
-    if config.backend == "inline":
-        return 1
-    wanted = config.workers or max(1, machine.cores() // threads)
-    return max(1, min(wanted, runs))
+CHECKS_A_SUBMISSION = 10  # a launcher looks at the folders this much more often than it asks SLURM
 
 
 def launch(
@@ -68,88 +40,102 @@ def launch(
     config : LaunchConfig
         The backend.
     on_tick : callable
-        Called about twice a second while workers work (a pool only).
+        Called while workers work, about as often as ``config.poll_seconds`` says.
 
     Returns
     -------
     bool
-        False if it was interrupted.
+        False if it was interrupted. Jobs on SLURM then go on.
+
+    Raises
+    ------
+    ConfigError
+        If the launch makes no sense, or the cluster refuses it; nothing has started by then.
     """
     check_launch(config)
     plan = read_plan(outputs, study)
+    if config.backend == "slurm":
+        from sweeps.slurm import check_cluster
+
+        check_cluster(config)
+    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs)
+    begun = write_launch(outputs, study, config, chosen, freeze(outputs))
     stop = StopFlag()
     stop.install()
     try:
         if config.backend == "inline":
-            work(plan, time.time(), config.pack, lambda: (on_tick(), stop())[1])
+            from sweeps.worker import Worker
+
+            Worker(begun, "default", lambda: (on_tick(), stop())[1]).work()
+        elif config.backend == "local":
+            Pool(begun, plan).run(stop, on_tick)
         else:
-            _Pool(outputs, study, plan, config).run(stop, on_tick)
+            _on_slurm(begun, stop, on_tick)
     finally:
         stop.uninstall()
     return not stop.raised
 
 
-class _Pool:
-    """Worker processes; one that dies is replaced, a few times."""
+def detach(arguments: list[str], outputs: Path, study: str) -> int:
+    """Give a launch to a process of its own, which lives on; its process number.
 
-    def __init__(
-        self, outputs: Path, study: str, plan: StoredPlan, config: LaunchConfig
-    ) -> None:
-        self.launched = time.time()
-        self.command = [
-            sys.executable, "-m", "sweeps.worker",
-            str(outputs), study, repr(self.launched), str(config.pack), str(os.getpid()),
-        ]
-        self.log = outputs / "studies" / study / "workers.log"
-        left = sum(run.folder.done() is None for run in plan.runs)
-        self.count = worker_count(config, plan.execution.threads, left)
-        self.respawns = RESPAWNS_A_WORKER * self.count
-        self.threads = plan.execution.threads
-        self.workers: list[subprocess.Popen[bytes]] = []
+    Parameters
+    ----------
+    arguments : list of str
+        Of ``scaling launch``, without the detaching.
+    """
+    log = outputs / "studies" / study / "launcher.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scaling.cli", "launch", *arguments, "launch.detach=false"],
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    return process.pid
 
-    def run(self, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
-        """Until every worker has left, or `stop`."""
-        try:
-            self.workers = [self._spawn() for _ in range(self.count)]
-            while self.workers and not stop():
-                time.sleep(WATCH_SECONDS)
-                self._replace_dead()
-                on_tick()
-        finally:
-            self._end()
-            on_tick()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        # Its own session, so that Ctrl-C reaches the launcher only, which asks workers to save.
-        threads = str(self.threads)
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        package_root = str(Path(__file__).parent.parent)
-        path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, env=environment | {"PYTHONPATH": path},
-            )
+def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
+    """How many runs of a launch are still to be trained, and why it must not go on, if so."""
+    mine = [r for r in plan.runs if r.folder.run_id in begun.classes]
 
-    def _replace_dead(self) -> None:
-        alive = []
-        for worker in self.workers:
-            code = worker.poll()
-            if code is None:
-                alive.append(worker)
-            elif code != 0 and self.respawns > 0:
-                self.respawns -= 1
-                alive.append(self._spawn())
-        self.workers = alive
+    def gave_up(run: StoredRun) -> bool:
+        return verdict(run.folder, begun.launched).when == "never"
 
-    def _end(self) -> None:
-        """Ask the workers that are left to save and leave; kill what does not."""
-        for worker in self.workers:
-            worker.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        for worker in self.workers:
-            try:
-                worker.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+    current = states(plan.runs, gave_up)
+    left = [
+        r for r in mine
+        if current[r.folder.run_id] in (*WAITING, "running", "blocked")
+        or (current[r.folder.run_id] == "failed" and not gave_up(r))
+    ]
+    return len(left), tripped(mine, begun.launched, bool(begun.config.canary))
+
+
+def why_stopped(outputs: Path, study: str) -> str | None:
+    """Why the latest launch of a study must not go on; None if nothing speaks against it."""
+    begun = read_launches(outputs, study)
+    if not begun:
+        return None
+    if begun[-1].is_cancelled():
+        return "cancelled"
+    return what_is_left(begun[-1], read_plan(outputs, study))[1]
+
+
+def _on_slurm(begun: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
+    """Submit workers, and as long as somebody watches, replace those that are lost."""
+    from sweeps.slurm import top_up
+
+    checks = 0
+    while True:
+        plan = begun.plan()
+        left, why = what_is_left(begun, plan)
+        if not left or why is not None or begun.is_cancelled():
+            return
+        if checks % CHECKS_A_SUBMISSION == 0 and top_up(begun, plan) is None and checks == 0:
+            raise ConfigError("SLURM does not answer (squeue): nothing was submitted")
+        checks += 1
+        if not begun.config.watch:
+            return
+        time.sleep(begun.config.poll_seconds)
+        on_tick()
+        if stop():
+            return

@@ -96,7 +96,7 @@ def states(
 
 def _is_blocked(run: StoredRun, found: dict[str, str]) -> bool:
     """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
-    if run.needs is None or found[run.needs[0]] not in (*WAITING, "running", "blocked"):
+    if run.needs is None or found.get(run.needs[0]) not in (*WAITING, "running", "blocked"):
         return False
     science = run.folder.description()["science"]
     furthest = candidates(run.folder.outputs, science)
@@ -119,40 +119,52 @@ def status(outputs: Path, name: str) -> pd.DataFrame:
 
 
 def _row(run: StoredRun, state: str) -> dict[str, Any]:
-    described = run.folder.description()
-    attempt = run.folder.latest_attempt()
+    done = run.folder.done()
+    # Of the record, for display: that nobody has changed it is for the analysis to check.
+    said = run.folder.description() if done is None else read_json(run.folder.path / done["record"])
+    science = said["science"]
     row = {
         "run_id": run.folder.run_id,
         "role": ",".join(run.roles),
-        "N": described["counts"]["n_matmul"],
-        "D": described["tokens"],
-        "lr": described["lr_peak"],
-        "schedule": described["config"]["schedule"]["kind"],
-        "seed": described["science"]["seed"],
+        "N": said["counts"]["n_matmul"],
+        "D": science["steps"] * science["batch"] * science["model"]["context"],
+        "lr": said["lr_peak"],
+        "schedule": said["config"]["schedule"]["kind"],
+        "seed": science["seed"],
         "state": state,
         "step": 0,
-        "steps": described["steps"],
+        "steps": science["steps"],
         "loss": float("nan"),
         "tokens_per_second": float("nan"),
-        "attempt": attempt.number if attempt else 0,
+        "attempt": 0,
         "predicted_seconds": run.seconds,
         "seconds": float("nan"),
         "note": "",
     }
-    if state in ("done", "diverged"):
-        record = run.folder.record()
-        final = record["final"]["validation_loss"]
-        row |= {
-            "step": record["steps"],
-            "loss": final if final is not None else float("nan"),
-            "tokens_per_second": record["throughput"]["tokens_per_second"],
-            "seconds": record["throughput"]["seconds"],
-        }
-    elif attempt is not None:
-        progress = run.folder.progress(attempt.number)
-        row |= {k: progress[k] for k in ("step", "loss", "tokens_per_second") if k in progress}
-        if attempt.end is not None:
-            row["note"] = attempt.end.get("error", "")
+    row |= _unfinished(run.folder) if done is None else _finished(said)
     if state == "blocked" and run.needs is not None:
         row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
     return row
+
+
+def _finished(record: dict[str, Any]) -> dict[str, Any]:
+    """What the record says of the run's end."""
+    final = record["final"]["validation_loss"]
+    return {
+        "step": record["steps"],
+        "loss": final if final is not None else float("nan"),
+        "tokens_per_second": record["throughput"]["tokens_per_second"],
+        "attempt": record["attempt"],
+        "seconds": record["throughput"]["seconds"],
+    }
+
+
+def _unfinished(folder: RunFolder) -> dict[str, Any]:
+    """What the latest attempt last said of itself."""
+    attempt = folder.latest_attempt()
+    if attempt is None:
+        return {}
+    progress = folder.progress(attempt.number)
+    said = {k: progress[k] for k in ("step", "loss", "tokens_per_second") if k in progress}
+    note = "" if attempt.end is None else attempt.end.get("error", "")
+    return {**said, "attempt": attempt.number, "note": note}

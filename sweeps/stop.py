@@ -5,25 +5,35 @@ from __future__ import annotations
 import os
 import signal
 
+WARNING = signal.SIGUSR2  # SLURM's word, before a time limit and before preemption
+
 
 class StopFlag:
-    """Becomes true on SIGTERM or SIGINT, or when the launcher that started us is gone.
+    """Becomes true on SIGTERM, SIGINT or SIGUSR2, or when the launcher that started us is gone.
 
     Parameters
     ----------
     parent : int, optional
         The launcher's process number, told by the launcher: it may be gone before we look. None
-        for a process that a person started: that one outlives its shell.
+        for a process that a person or a scheduler started: that one outlives its shell.
+
+    Attributes
+    ----------
+    raised : bool
+        Whether a signal came.
+    warned : bool
+        Whether it was the scheduler's warning: the work is to go on later.
     """
 
     def __init__(self, parent: int | None = None) -> None:
-        self.raised = False
+        self.raised = self.warned = False
         self.parent = parent
+        self._process = os.getpid()
         self._previous: dict[int, object] = {}
 
     def install(self) -> None:
         """Take over the signals; a second SIGINT interrupts at once."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, WARNING):
             self._previous[number] = signal.signal(number, self._raise)
 
     def uninstall(self) -> None:
@@ -32,9 +42,12 @@ class StopFlag:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _raise(self, number: int, frame: object) -> None:
+        if os.getpid() != self._process:  # a child that was forked inherits the handler
+            return
         if self.raised and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.raised = True
+        self.warned |= number == WARNING
 
     def __call__(self) -> bool:
         return self.raised or (self.parent is not None and os.getppid() != self.parent)

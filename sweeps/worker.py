@@ -1,63 +1,143 @@
-"""A worker claims run after run of a stored plan until none is left.
+"""A worker claims run after run of a launch until none is left.
 
 There is no queue: the run folders are the queue, and claims keep workers apart, so any number of
-workers of any number of launchers may work on one study. A worker imports the trainer, and with
-it torch and Lightning, once. As a process:
+workers of any number of launches, on any hosts, may work on one study. A worker imports the
+trainer, and with it torch and Lightning, once. As a process:
 
-    python -m sweeps.worker <outputs> <study> <time of the launch> <pack> <launcher's pid>
+    python -m sweeps.worker <launch's folder> <class of runs> <seconds> [<launcher's pid>]
+
+`seconds` is its time limit, or "inf". Under SLURM the same function runs inside submitit's job.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scaling import machine
 from scaling.claim import Claim
 from scaling.prefixes import candidates
-from sweeps.state import WAITING, StoredPlan, StoredRun, read_plan, states
+from sweeps import scheduler
+from sweeps.launches import Launch, read_launch
+from sweeps.retry import tripped, verdict
+from sweeps.state import WAITING, StoredRun, states
 from sweeps.stop import StopFlag
 
 TRAINER = "scaling.trainer:train"
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 2.0
-MAX_ATTEMPTS_A_LAUNCH = 4
+TRY_AGAIN_LATER = 75  # exit code (EX_TEMPFAIL): work is left and the scheduler did not take us back
 
 
-def work(
-    plan: StoredPlan, launched: float, pack: int, should_stop: Callable[[], bool]
-) -> None:
-    """Train runs of a plan until all are finished, failed, or it is asked to stop.
+class Worker:
+    """Trains runs of one class of a launch.
 
     Parameters
     ----------
-    plan : StoredPlan
-        The study.
-    launched : float
-        When the launch began: a run that failed since is not tried again before the next launch.
-    pack : int
-        Largest number of runs to train as one stacked model.
+    launch : Launch
+        What to do.
+    kind : str
+        Name of the resource class.
     should_stop : callable
         Asked between chunks and between runs.
+    until : float
+        When no further run is begun, by ``time.monotonic``.
     """
-    train = _trainer()
-    pins = {run.folder.run_id: run.pins for run in plan.runs}
-    pause = POLL_SECONDS
-    while not should_stop():
-        current = states(plan.runs, lambda run: _gave_up(run, launched))
-        ready = [r for r in plan.runs if _is_ready(r, current[r.folder.run_id], launched)]
-        claims = _claim(ready, plan.execution.lease_seconds, pack)
-        if claims:
-            train(claims, pins, plan.execution, should_stop)
-            pause = POLL_SECONDS
-        elif ready or {"running", "blocked"} & set(current.values()):
-            time.sleep(pause)  # what others train may free a branch, or be left behind
-            pause = min(2 * pause, MAX_POLL_SECONDS)
-        else:
-            return
+
+    def __init__(
+        self, launch: Launch, kind: str, should_stop: Callable[[], bool],
+        until: float = float("inf"),
+    ) -> None:
+        self.launch, self.kind, self.until = launch, kind, until
+        self.should_stop = lambda: should_stop() or launch.is_cancelled()
+        self.train = _trainer()
+        self.finished: set[str] = set()
+
+    def work(self) -> str:
+        """Until there is nothing to do: "finished", "idle", "stopped", "limit" or "tripped"."""
+        pause, idle_since = POLL_SECONDS, time.monotonic()
+        idle_seconds = self.launch.config.idle_seconds or float("inf")
+        while not self.should_stop():
+            if time.monotonic() > self.until:
+                return "limit"
+            plan = self.launch.plan()
+            left = [r for r in plan.runs if r.folder.run_id not in self.finished]
+            if self._is_tripped(plan.runs):
+                return "tripped"
+            current = states(left, self._gave_up)
+            self.finished |= {i for i, s in current.items() if s in ("done", "diverged")}
+            verdicts = {r.folder.run_id: self._when(r, current[r.folder.run_id]) for r in left}
+            ready = [r for r in left if verdicts[r.folder.run_id] == "now"]
+            claims = _claim(self._canaries(plan.runs, ready), plan.execution.lease_seconds,
+                            self.launch.config.pack)
+            if claims:
+                self._train(claims, plan)
+                pause, idle_since = POLL_SECONDS, time.monotonic()
+            elif not self._own(current) and not {"now", "later"} & set(verdicts.values()):
+                return "finished"
+            elif time.monotonic() - idle_since > idle_seconds:
+                return "idle"
+            else:
+                time.sleep(pause)  # what others train may free a branch, or be left behind
+                pause = min(2 * pause, MAX_POLL_SECONDS)
+        return "stopped"
+
+    def has_work(self) -> bool:
+        """Whether a run of its class is still to be trained in this launch."""
+        runs = self.launch.plan().runs
+        current = states(runs, self._gave_up)
+        return "blocked" in self._own(current) or any(
+            self._when(r, current[r.folder.run_id]) != "never" for r in runs
+        )
+
+    def _train(self, claims: list[Claim], plan: Any) -> None:
+        pins = {run.folder.run_id: run.pins for run in plan.runs}
+        names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
+        _log(f"trains {names}")
+        outcome = self.train(claims, pins, plan.execution, self.should_stop)
+        _log(f"{outcome}: {names}")
+
+    def _own(self, current: dict[str, str]) -> set[str]:
+        """Which of its runs somebody trains, or wait for one that somebody may train."""
+        mine = {s for i, s in current.items() if self.launch.classes.get(i) == self.kind}
+        return mine & {"running", "blocked"}
+
+    def _when(self, run: StoredRun, state: str) -> str:
+        """Whether a run is to be begun: "now", "later" or "never"."""
+        mine = self.launch.classes.get(run.folder.run_id) == self.kind
+        if not mine or state not in (*WAITING, "failed"):
+            return "never"
+        return verdict(run.folder, self.launch.launched).when
+
+    def _gave_up(self, run: StoredRun) -> bool:
+        """Whether this launch will not try a run again, or was not asked to."""
+        if run.folder.run_id not in self.launch.classes:
+            return True
+        return verdict(run.folder, self.launch.launched).when == "never"
+
+    def _canaries(self, runs: list[StoredRun], ready: list[StoredRun]) -> list[StoredRun]:
+        """The runs that may be begun: a few until one of the launch has got somewhere."""
+        allowed = self.launch.config.canary
+        if not allowed or not ready:
+            return ready
+        begun = [r.folder for r in runs if r.folder.run_id in self.launch.classes
+                 and _began_since(r, self.launch.launched)]
+        if any(f.done() or f.progress(f.attempt_numbers()[-1]).get("step") for f in begun):
+            return ready
+        return ready[: max(0, allowed - sum(f.state() == "running" for f in begun))]
+
+    def _is_tripped(self, runs: list[StoredRun]) -> bool:
+        mine = [r for r in runs if r.folder.run_id in self.launch.classes
+                and r.folder.run_id not in self.finished]
+        why = tripped(mine, self.launch.launched, bool(self.launch.config.canary))
+        if why is not None:
+            _log(f"stops: {why}")
+        return why is not None
 
 
 def _trainer() -> Callable[..., Any]:
@@ -66,21 +146,9 @@ def _trainer() -> Callable[..., Any]:
     return getattr(importlib.import_module(module), name)
 
 
-def _is_ready(run: StoredRun, state: str, launched: float) -> bool:
-    if state == "failed":
-        return not _failed_since(run, launched) and not _gave_up(run, launched)
-    return state in WAITING
-
-
-def _failed_since(run: StoredRun, launched: float) -> bool:
+def _began_since(run: StoredRun, launched: float) -> bool:
     attempt = run.folder.latest_attempt()
-    return attempt is not None and attempt.end is not None and attempt.end["ended"] >= launched
-
-
-def _gave_up(run: StoredRun, launched: float) -> bool:
-    """Whether this launch has tried a run too often: something kills its process each time."""
-    files = run.folder.attempts.glob("[0-9]*.json")
-    return sum(f.stat().st_mtime >= launched for f in files) >= MAX_ATTEMPTS_A_LAUNCH
+    return attempt is not None and attempt.owner["started"] >= launched
 
 
 def _claim(ready: list[StoredRun], lease_seconds: float, pack: int) -> list[Claim]:
@@ -109,12 +177,35 @@ def _pack_kind(run: StoredRun) -> Any:
     return (science["model"], data, science["batch"], science["steps"], science["precision"], start)
 
 
+def _log(text: str) -> None:
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {machine.node()} {os.getpid()} {text}", flush=True)
+
+
 def main(arguments: list[str]) -> None:
     """Entry point of a worker process."""
-    outputs, study, launched, pack, launcher = arguments
-    stop = StopFlag(int(launcher))
+    folder, kind, seconds, *launcher = arguments
+    stop = StopFlag(int(launcher[0]) if launcher else None)
     stop.install()
-    work(read_plan(Path(outputs), study), float(launched), int(pack), stop)
+    launch = read_launch(Path(folder))
+    worker = Worker(launch, kind, stop, time.monotonic() + float(seconds))
+    outcome = worker.work()
+    _log(f"leaves: {outcome}")
+    job = machine.slurm_job()
+    if job is None or outcome in ("finished", "idle", "tripped") or launch.is_cancelled():
+        return
+    if worker.has_work() and not _requeue(job[0], stop):
+        sys.exit(TRY_AGAIN_LATER)
+
+
+def _requeue(job: str, stop: StopFlag) -> bool:
+    """Put this job back into SLURM's queue: chains past the time limit, life after preemption.
+
+    A job that a person has cancelled is not brought back: SLURM says so with the same SIGTERM as
+    it sends before it preempts, but then the job is no longer running.
+    """
+    if not stop.warned and stop.raised and scheduler.state_of(job) != "RUNNING":
+        return True
+    return scheduler.requeue(job)
 
 
 if __name__ == "__main__":

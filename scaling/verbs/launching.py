@@ -26,15 +26,16 @@ def plan_verb(arguments: Sequence[str]) -> int:
 
 
 def launch_verb(arguments: Sequence[str]) -> int:
-    """Train what a study still lacks, on a pool of workers or in this process.
+    """Train what a study still lacks: on a pool of workers, on SLURM (launch=slurm), or inline.
 
-    The plan is made and stored first. Ctrl-C saves all runs; the same command goes on.
+    The plan is made and stored first. Ctrl-C saves all runs of a pool, and leaves jobs on SLURM
+    running; the same command goes on. launch.runs=failed tries only those again.
     """
     from scaling.compose import compose
-    from sweeps.launch import check_launch, launch
+    from sweeps.launch import detach, launch
+    from sweeps.launches import check_launch
     from sweeps.plan import save_plan
-    from sweeps.show import Watch, counts
-    from sweeps.state import status
+    from sweeps.show import Watch
 
     composed = compose(arguments)
     config = _launch_config(composed)
@@ -43,25 +44,48 @@ def launch_verb(arguments: Sequence[str]) -> int:
     _show_plan(plan, config)
     save_plan(plan)
     console, name = open_console(), plan.study.name
+    if config.detach:
+        given = [a for a in arguments if not a.startswith("launch.detach=")]
+        process = detach(given, plan.outputs, name)
+        say(console, f"process {process} trains it; scaling status study={name} watch=true shows "
+                     f"how far it is, scaling cancel study={name} stops it")
+        return 0
     if any(p.new_steps for p in plan.runs):
         with Watch(console, plan.outputs, name) as watch:
             finished = launch(plan.outputs, name, config, watch.tick)
             watch.tick()
         if not finished:
-            say(console, "interrupted; all runs are saved, the same command goes on")
+            say(console, _interrupted(config.backend, name))
             return INTERRUPTED
-    final = status(plan.outputs, name)
+    return _end_of_launch(console, plan.outputs, name, config)
+
+
+def _interrupted(backend: str, name: str) -> str:
+    if backend == "slurm":
+        return (f"left; the jobs go on. scaling status study={name} shows them, the same command "
+                f"watches again, scaling cancel study={name} stops them")
+    return "interrupted; all runs are saved, the same command goes on"
+
+
+def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> int:
+    from sweeps.launch import why_stopped
+    from sweeps.show import counts
+    from sweeps.state import status
+
+    final = status(outputs, name)
     say(console, f"{name}: {counts(final['state'])}")
-    return _end_of_launch(console, final, plan.outputs, name)
-
-
-def _end_of_launch(console: Console, final: Any, outputs: Path, name: str) -> int:
     left = final[~final["state"].isin(["done", "diverged"])]
+    if len(left) and config.backend == "slurm" and not config.watch:
+        say(console, f"submitted; scaling status study={name} shows how far it is")
+        return 0
+    why = why_stopped(outputs, name)
+    if why is not None:
+        say(console, f"stopped: {why}", style="red")
     for row in left.to_dict("records"):
         say(console, f"  {row['run_id']} {row['state']}: {row['note']}")
     if len(left):
-        say(console, f"tracebacks: {outputs}/runs/<run>/attempts/*.end; "
-                      f"{outputs}/studies/{name}/workers.log")
+        say(console, f"scaling status study={name} why=true shows the causes, "
+                     f"scaling logs study={name} runs=RUN what a worker said")
     return 1 if len(left) else 0
 
 
@@ -81,19 +105,21 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str]) -> Any:
 
 def _launch_config(composed: dict[str, Any]) -> Any:
     from scaling.config import from_dict
-    from sweeps.launch import LaunchConfig
+    from sweeps.launches import LaunchConfig
 
     return from_dict(LaunchConfig, composed["launch"], "launch")
 
 
 def _show_plan(plan: Any, config: Any) -> None:
-    from sweeps.launch import worker_count
+    from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame, table
 
     console = open_console()
     frame = plan_frame(plan)
     console.print(table(frame, console.width, PLAN_OPTIONAL))
-    say(console, _totals(plan, worker_count(config, plan.execution.threads, len(plan.runs))))
+    execution = plan.execution
+    workers = worker_count(config, execution.device, execution.threads, len(plan.runs))
+    say(console, _totals(plan, workers))
     for warning in plan.warnings:
         say(console, f"! {warning}", style="yellow")
     if not plan.warnings:
@@ -124,5 +150,6 @@ VERBS = {
     "plan": Verb("show a study's runs, their cost and what is confounded; train nothing",
                  "scaling plan study=quickstart [key=value ...]", plan_verb),
     "launch": Verb("train what a study still lacks",
-                   "scaling launch study=quickstart [launch=inline] [key=value ...]", launch_verb),
+                   "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
+                   launch_verb),
 }

@@ -1,0 +1,57 @@
+"""What made an attempt fail, and what that means for the next one.
+
+Each class has its own rule of trying again (``sweeps.retry``). Divergence is none of them: a run
+that diverges is a result.
+
+    gpu_oom     the device ran out of memory      -> half the micro-batch, the same run
+    host_oom    the host ran out of memory        -> once more, then a person must look
+    infra       file system, network, device set-up -> wait, then again
+    user_error  anything else: the code or the configuration is wrong, and would be again
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import traceback
+
+CLASSES = ("gpu_oom", "host_oom", "infra", "user_error")
+
+# A stale handle, an input/output error, a full disk: of the machine, not of the run.
+_PASSING = {
+    errno.ESTALE, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ETIMEDOUT, errno.EAGAIN,
+    errno.EBUSY, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTUNREACH,
+}
+_DEVICE_SETUP = (
+    "CUDA driver", "no CUDA-capable device", "CUDA initialization", "uncorrectable ECC",
+    "device-side assert", "NCCL", "Connection refused", "Connection reset", "busy or unavailable",
+)
+
+
+def classify(error: BaseException) -> str:
+    """One of ``CLASSES``.
+
+    Recognised by name and text, so that no device library is needed to look at an exception.
+    """
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in text:
+        return "gpu_oom"
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return "host_oom"
+    if isinstance(error, ConnectionError | TimeoutError):
+        return "infra"
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        return "infra"
+    if isinstance(error, RuntimeError) and any(part in text for part in _DEVICE_SETUP):
+        return "infra"
+    return "user_error"
+
+
+def signature(error: BaseException) -> str:
+    """What equal failures have in common: the type and the innermost line, as a short hash.
+
+    The message is left out: it often names the run.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].name}:{frames[-1].lineno}" if frames else ""
+    return hashlib.sha256(f"{type(error).__name__} {where}".encode()).hexdigest()[:8]

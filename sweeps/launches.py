@@ -1,0 +1,241 @@
+"""A launch, written down before anything of it starts: its workers read what to do from it.
+
+    <outputs>/studies/<name>/launches/<token>/
+        launch.json        when, which runs, how; written once
+        cancelled          a person wants it to end
+        submit-000.json    workers that SLURM was asked for: before sbatch, and again with the job
+        worker-0.log       what a worker of the pool says
+        slurm/             what submitit and SLURM write
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaling import machine
+from scaling.atomic import read_json, server_time, write_json
+from scaling.config import ConfigError, from_dict, one_of, unknown_key
+from sweeps.plan import study_folder
+from sweeps.select import facts, matches, parse
+from sweeps.state import StoredPlan, StoredRun, read_plan
+
+BACKENDS = ("inline", "local", "slurm")
+DEFAULT_CLASS = "default"
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """What one job asks SLURM for; None leaves it to the cluster's default.
+
+    ``python`` is the command that runs Python, as in ``apptainer exec --nv image.sif python``;
+    ``setup`` are lines of shell before it; ``extra`` any other option of sbatch.
+    """
+
+    minutes: int = 60
+    signal_seconds: int = 120  # how long before the limit SLURM warns
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    exclude: str | None = None
+    nodes: int = 1
+    gpus: int = 0  # of each node
+    cpus: int | None = None  # of each task
+    memory_gb: float | None = None  # of each node
+    python: str | None = None
+    setup: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a launch may cost; None is no limit. One that would cost more is refused."""
+
+    device_hours: float | None = None  # of GPUs, or of cores where there are none
+    disk_gb: float | None = None  # of everything under outputs
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """Where runs happen, and how many at once.
+
+    ``workers`` None means one a GPU or core here, and as many as are of use on SLURM. ``classes``
+    are named groups of runs that need other resources: ``where`` (a selection) and any keys of
+    ``slurm``; the first that matches counts.
+    """
+
+    backend: str = "local"
+    workers: int | None = None
+    workers_a_gpu: int = 1
+    pack: int = 1
+    runs: str | None = None
+    canary: int = 0
+    watch: bool = True
+    detach: bool = False
+    idle_seconds: float | None = None
+    poll_seconds: float = 0.5
+    rate: float | None = None  # money a device-hour
+    budget: Budget = field(default_factory=Budget)
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+    classes: dict[str, Any] = field(default_factory=dict)
+
+
+def check_launch(config: LaunchConfig) -> None:
+    """Raise `ConfigError` if the launch makes no sense."""
+    one_of("launch.backend", config.backend, BACKENDS)
+    for key in ("workers", "pack", "workers_a_gpu"):
+        value = getattr(config, key)
+        if value is not None and value < 1:
+            raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
+    if config.canary < 0:
+        raise ConfigError(f"launch.canary = {config.canary}: allowed is 0 (none) or more")
+    if config.detach and config.backend == "inline":
+        raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
+    for name in (DEFAULT_CLASS, *config.classes):
+        _check_slurm(name, resources(config, name))
+    for name, given in config.classes.items():
+        if not isinstance(given, dict) or "where" not in given:
+            raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
+        parse(str(given["where"]))
+
+
+def _check_slurm(name: str, slurm: SlurmConfig) -> None:
+    where = "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
+    if slurm.minutes < 1 or slurm.nodes < 1 or slurm.gpus < 0:
+        raise ConfigError(
+            f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
+            "allowed are 1 or more, 1 or more, 0 or more"
+        )
+    if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
+        raise ConfigError(
+            f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
+            f"than the limit of {slurm.minutes} minutes"
+        )
+
+
+def resources(config: LaunchConfig, name: str) -> SlurmConfig:
+    """What the jobs of a class ask for."""
+    own = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
+    return from_dict(SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One stored launch.
+
+    Attributes
+    ----------
+    folder : Path
+        See above; its name is the token.
+    launched : float
+        When, by the file server's clock: what failed before is tried again.
+    config : LaunchConfig
+        How.
+    classes : dict
+        run_id -> class, of the runs that it trains.
+    code : str
+        Folder of the code that its workers run.
+    """
+
+    folder: Path
+    launched: float
+    config: LaunchConfig
+    classes: dict[str, str]
+    code: str
+
+    @property
+    def token(self) -> str:
+        """Its name; the jobs of SLURM are named after it."""
+        return self.folder.name
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.folder.parent.parent.name
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that holds everything."""
+        return self.folder.parents[3]
+
+    def plan(self) -> StoredPlan:
+        """The study's stored plan."""
+        return read_plan(self.outputs, self.study)
+
+    def is_cancelled(self) -> bool:
+        """Whether a person wants it to end."""
+        return (self.folder / "cancelled").exists()
+
+
+def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]:
+    """run_id -> name of the resource class; there is only one where all workers are alike.
+
+    Raises
+    ------
+    ConfigError
+        If a ``where`` names what a run has not.
+    """
+    if not config.classes or config.backend != "slurm":
+        return {r.folder.run_id: DEFAULT_CLASS for r in runs}
+    trees = {name: parse(str(given["where"])) for name, given in config.classes.items()}
+    found = {}
+    for run in runs:
+        known = facts(run, "planned")
+        chosen = (name for name, tree in trees.items() if matches(tree, known))
+        found[run.folder.run_id] = next(chosen, DEFAULT_CLASS)
+    return found
+
+
+def write_launch(
+    outputs: Path, study: str, config: LaunchConfig, runs: list[StoredRun], code: Path
+) -> Launch:
+    """Store a launch of some runs; nothing has started by then."""
+    token = secrets.token_hex(4)
+    folder = launches_folder(outputs, study) / token
+    classes = classify_runs(config, runs)
+    launch = Launch(folder, server_time(outputs), config, classes, str(code))
+    write_json(folder / "launch.json", {
+        "launched": launch.launched,
+        "config": asdict(config),
+        "classes": launch.classes,
+        "code": launch.code,
+        "launcher": {"host": machine.host(), "boot": machine.boot(), "pid": os.getpid(),
+                     "process_start": machine.process_start(os.getpid())},
+    })
+    return launch
+
+
+def read_launch(folder: Path) -> Launch:
+    """Read a stored launch."""
+    stored = read_json(folder / "launch.json")
+    config = from_dict(LaunchConfig, stored["config"], "launch")
+    return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
+
+
+def read_launches(outputs: Path, study: str) -> list[Launch]:
+    """All launches of a study, the earliest first."""
+    files = launches_folder(outputs, study).glob("*/launch.json")
+    return sorted((read_launch(f.parent) for f in files), key=lambda launch: launch.launched)
+
+
+def launches_folder(outputs: Path, study: str) -> Path:
+    """Where the launches of a study lie."""
+    return study_folder(outputs, study) / "launches"
+
+
+def find_launch(outputs: Path, study: str, token: str) -> Launch:
+    """A launch by its token.
+
+    Raises
+    ------
+    ConfigError
+        If the study has no such launch.
+    """
+    known = {launch.token: launch for launch in read_launches(outputs, study)}
+    if token not in known:
+        raise ConfigError(unknown_key(token, known))
+    return known[token]

@@ -1,0 +1,115 @@
+"""Worker processes on this machine: one a GPU or a few, else one a core."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from scaling import machine
+from sweeps.launches import DEFAULT_CLASS, Launch, LaunchConfig
+from sweeps.state import StoredPlan
+
+WATCH_SECONDS = 0.5
+STOP_SECONDS = 60.0
+RESPAWNS_A_WORKER = 3
+
+
+def slots(config: LaunchConfig, device: str, threads: int) -> list[str | None]:
+    """The device of each worker: a GPU's name for CUDA_VISIBLE_DEVICES, or None for cores.
+
+    A GPU that the caller's own CUDA_VISIBLE_DEVICES hides is not used.
+    """
+    if device == "cpu":
+        return [None] * (config.workers or max(1, machine.cores() // threads))
+    gpus = [gpu for gpu in machine.gpus() for _ in range(config.workers_a_gpu)]
+    wanted = config.workers or max(1, len(gpus))
+    return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
+
+
+def worker_count(config: LaunchConfig, device: str, threads: int, runs: int) -> int:
+    """Workers to start for so many runs."""
+    if config.backend == "inline":
+        return 1
+    if config.backend == "slurm":
+        return max(1, min(config.workers or runs, runs))
+    return max(1, min(len(slots(config, device, threads)), runs))
+
+
+class Pool:
+    """Workers of one launch; one that dies is replaced, a few times."""
+
+    def __init__(self, begun: Launch, plan: StoredPlan) -> None:
+        execution = plan.execution
+        self.launch = begun
+        left = sum(r.folder.done() is None for r in plan.runs if r.folder.run_id in begun.classes)
+        places = slots(begun.config, execution.device, execution.threads)
+        self.places = places[: max(1, min(len(places), left))]
+        self.respawns = RESPAWNS_A_WORKER * len(self.places)
+        self.threads = execution.threads
+        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+
+    def run(self, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
+        """Until every worker has left, or `stop`."""
+        try:
+            self.workers = {i: self._spawn(i) for i in range(len(self.places))}
+            pause = min(WATCH_SECONDS, self.launch.config.poll_seconds)
+            while self.workers and not stop():
+                time.sleep(pause)
+                self._replace_dead()
+                on_tick()
+        finally:
+            self._end()
+            on_tick()
+
+    def _spawn(self, number: int) -> subprocess.Popen[bytes]:
+        log = self.launch.folder / f"worker-{number}.log"
+        environment = clean_environment() | {
+            "OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, (self.launch.code, os.environ.get("PYTHONPATH")))
+            ),
+            "SCALING_LOG": str(log),
+        }
+        if self.places[number] is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self.places[number]
+        command = [sys.executable, "-m", "sweeps.worker", str(self.launch.folder), DEFAULT_CLASS,
+                   "inf", str(os.getpid())]
+        # Its own session, so that Ctrl-C reaches the launcher only, which asks workers to save.
+        with log.open("ab") as file:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                    start_new_session=True, env=environment)
+
+    def _replace_dead(self) -> None:
+        for number, worker in list(self.workers.items()):
+            code = worker.poll()
+            if code is None:
+                continue
+            if code != 0 and self.respawns > 0:
+                self.respawns -= 1
+                self.workers[number] = self._spawn(number)
+            else:
+                del self.workers[number]
+
+    def _end(self) -> None:
+        """Ask the workers that are left to save and leave; kill what does not."""
+        for worker in self.workers.values():
+            worker.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in self.workers.values():
+            try:
+                worker.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without SLURM's variables: a worker in an interactive job is no rank of it.
+
+    Libraries (Lightning, MPI) would take the variables of the job for their own.
+    """
+    return {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "PMI_", "PMIX_"))}

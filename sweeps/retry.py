@@ -1,0 +1,138 @@
+"""Whether a launch tries a run again, by how its attempts ended.
+
+Being interrupted is no fault: a run that was preempted or met its time limit goes on as often as
+it takes, as long as it gets further. What does not get further is not tried for ever, and the same
+mistake in several runs stops the whole launch before it costs a night.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scaling.atomic import server_time
+from scaling.run_folder import Attempt, RunFolder
+from sweeps.state import StoredRun
+
+# Attempts that ended so, in one launch, before a run is left to a person.
+TRIES = {"gpu_oom": 8, "host_oom": 2, "infra": 3, "user_error": 1}
+TRIES_WITHOUT_PROGRESS = 3
+BACK_OFF_SECONDS = 5.0  # after a failure of the machinery; four times longer each time
+BREAKER_RUNS = 3  # runs that failed at the same line before anything new is refused
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to try a run: "now", "later" (a pause is not over) or "never" in this launch."""
+
+    when: str
+    why: str = ""
+
+
+def verdict(folder: RunFolder, launched: float) -> Verdict:
+    """What a launch that began at `launched` should do with a run that is not done nor held."""
+    attempts = _since(folder, launched)
+    if not attempts:
+        return Verdict("now")
+    last = attempts[-1]
+    if last.end is not None and last.end["reason"] == "cancelled":
+        return Verdict("never", "cancelled")
+    kind = _class(last)
+    if kind is not None:
+        count = sum(_class(a) == kind for a in attempts)
+        if count >= TRIES[kind]:
+            return Verdict("never", f"failed {count} times: {kind}")
+        if kind == "infra":
+            pause = BACK_OFF_SECONDS * 4 ** (count - 1)
+            if server_time(folder.outputs) < last.end["ended"] + pause:
+                return Verdict("later", f"waits {pause:.0f} s after a failure of the machinery")
+        return Verdict("now")
+    if _without_progress(folder, attempts) >= TRIES_WITHOUT_PROGRESS:
+        return Verdict("never", f"{TRIES_WITHOUT_PROGRESS} attempts got no further")
+    return Verdict("now")
+
+
+def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) -> str | None:
+    """Why a launch must not go on: the same failure in several runs.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+        Of the launch.
+    launched : float
+        When it began.
+    canary : bool
+        Whether one failure is enough as long as nothing has got anywhere.
+
+    Returns
+    -------
+    str or None
+        A sentence, if the breaker is open.
+    """
+    failed: dict[str, list[str]] = defaultdict(list)
+    errors: dict[str, str] = {}
+    any_progress = False
+    for run in runs:
+        done = run.folder.done()
+        if done is not None:
+            any_progress |= run.folder.done_file.stat().st_mtime >= launched
+            continue
+        attempts = _since(run.folder, launched)
+        any_progress |= any(_step(run.folder, a) for a in attempts)
+        if attempts and _class(attempts[-1]) == "user_error":
+            mark = attempts[-1].end["signature"]
+            failed[mark].append(run.folder.run_id)
+            errors[mark] = attempts[-1].end["error"]
+    allowed = 1 if canary and not any_progress else BREAKER_RUNS
+    for mark, names in failed.items():
+        if len(names) >= allowed:
+            return f"{len(names)} runs failed alike ({', '.join(names[:3])}): {errors[mark]}"
+    return None
+
+
+def bad_nodes(runs: Iterable[StoredRun], launched: float, deaths: int = 3) -> list[str]:
+    """Nodes on which that many attempts of a launch vanished without a word and none ended well."""
+    vanished: dict[str, int] = defaultdict(int)
+    well: set[str] = set()
+    for run in runs:
+        for attempt in _since(run.folder, launched):
+            node = attempt.owner.get("node", attempt.owner["host"])
+            if attempt.end is not None and attempt.end["reason"] != "failed":
+                well.add(node)
+            elif attempt.end is None and not run.folder.is_alive(attempt):
+                vanished[node] += 1
+    return sorted(n for n, count in vanished.items() if count >= deaths and n not in well)
+
+
+def _since(folder: RunFolder, launched: float) -> list[Attempt]:
+    """Attempts of a launch: those that began after it, and one from before that failed since."""
+    attempts = []
+    for number in reversed(folder.attempt_numbers()):
+        attempt = folder.attempt(number)
+        ended = attempt.end["ended"] if attempt.end is not None else attempt.owner["started"]
+        if max(ended, attempt.owner["started"]) < launched:
+            break
+        attempts.append(attempt)
+    return attempts[::-1]
+
+
+def _class(attempt: Attempt) -> str | None:
+    """The class of the failure that ended an attempt; None if it did not fail."""
+    if attempt.end is None or attempt.end["reason"] != "failed":
+        return None
+    return attempt.end.get("class", "user_error")
+
+
+def _step(folder: RunFolder, attempt: Attempt) -> int:
+    return int(folder.progress(attempt.number).get("step", 0))
+
+
+def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
+    """How many of the last attempts reported no step beyond those before them."""
+    furthest, count = 0, 0
+    for attempt in attempts:
+        step = _step(folder, attempt)
+        count = 0 if step > furthest else count + 1
+        furthest = max(furthest, step)
+    return count
