@@ -1,13 +1,26 @@
-"""run.json: all that a worker needs to train a run, as plain values."""
+"""run.json: all that a worker needs to train a run, as plain values; and which trainer does."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
+from scaling.config import ExecutionConfig
 from scaling.data.sources import irreducible_loss
 from scaling.data.store import TokenStore
 from scaling.resolve import Run
+
+
+def trainer_of(science: dict[str, Any], execution: ExecutionConfig) -> str:
+    """``module:function`` that trains a run; all take (claims, pins, execution, should_stop)."""
+    if is_command(science):
+        return "scaling.command:train"
+    return "scaling.ranks:train" if execution.processes > 1 else "scaling.trainer:train"
+
+
+def is_command(science: dict[str, Any]) -> bool:
+    """Whether a program that is not ours trains the run; the oldest runs lack the key."""
+    return science.get("trainer", {}).get("kind") == "command"
 
 
 def describe(run: Run, store: TokenStore) -> dict[str, Any]:

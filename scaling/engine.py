@@ -56,6 +56,7 @@ class Engine(Protocol):
 
     module: nn.Module
     steps_done: int
+    reduce: Callable[[Tensor], None]  # in place, on a step's gradient (k, P) before its use
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """One update of all members; losses before it and gradient norms, both (k,)."""
@@ -86,6 +87,9 @@ class EagerEngine:
         Base of the rotary positions.
     device : str
         Where to compute.
+    micro_batch : int, optional
+        Sequences of each member in one forward and backward pass; gradients add up to those of the
+        whole batch, equal to rounding. Default: the whole batch.
     """
 
     def __init__(
@@ -94,9 +98,12 @@ class EagerEngine:
         members: Sequence[Member],
         rope_base: float = 10_000.0,
         device: str = "cpu",
+        micro_batch: int | None = None,
     ) -> None:
         check_device(device)
         self.members = len(members)
+        self.micro_batch = micro_batch
+        self.reduce = _alone
         self.steps_done = 0
         with torch.device("meta"):
             self._names = {n: p.shape for n, p in Transformer(shape).named_parameters()}
@@ -112,14 +119,24 @@ class EagerEngine:
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """See ``Engine.step``."""
         self.module.clear_gradient()
-        losses_k = self._losses(tokens_kBT)
-        # The sum's gradient is, for each member, that of its own loss: members never mix.
-        backward(losses_k.sum())
+        losses_k = self._accumulate(tokens_kBT, backward)
+        self.reduce(self.module.gradient)
         self.steps_done += 1
         norms_k = self._optimizer.step(
             self.module.weights, self.module.gradient, lr_k, self.steps_done
         )
-        return losses_k.detach(), norms_k
+        return losses_k, norms_k
+
+    def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
+        """Add up the gradients of a batch's parts; the mean losses of the whole, (k,)."""
+        batch = tokens_kBT.shape[1]
+        total_k = torch.zeros(self.members, device=tokens_kBT.device)
+        for part in tokens_kBT.split(self.micro_batch or batch, dim=1):
+            losses_k = self._losses(part) * (part.shape[1] / batch)  # the last part may be smaller
+            # The sum's gradient is, for each member, that of its own loss: members never mix.
+            backward(losses_k.sum())
+            total_k += losses_k.detach()
+        return total_k
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """See ``Engine.train``."""
@@ -173,6 +190,10 @@ class EagerEngine:
     def _loss(self, parameters: State, tokens_BT: Tensor) -> Tensor:
         logits_BTV = functional_call(self._model, parameters, (tokens_BT[:, :-1],))
         return F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
+
+
+def _alone(gradient: Tensor) -> None:
+    """What a process does that shares a run with no other."""
 
 
 def check_device(device: str) -> None:

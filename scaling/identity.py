@@ -4,8 +4,8 @@
 run happens, paths, devices and logging are not science and never reach this file.
 
 Science is a plain dictionary (``scaling.resolve`` builds it) with the keys ``model, data,
-optimizer, schedule, batch, steps, seed, precision, identity_version``; ``schedule`` is the list
-of the pieces over the whole history.
+optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule`` is
+the list of the pieces over the whole history.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ IDENTITY_VERSION = 1
 # Keys that joined the science after runs had been recorded, with the value that those runs had
 # without saying so: at this value a key is left out of the hash, and old runs keep their ids.
 # {"optimizer.nesterov": False} would say that runs without the key trained without it.
-HISTORIC: Mapping[str, Any] = {}
+HISTORIC: Mapping[str, Any] = {"trainer": {"kind": "engine", "program": None, "options": {}}}
 
 
 def canonical_json(value: Any) -> str:

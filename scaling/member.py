@@ -57,18 +57,6 @@ class MemberRun:
             self.curve.validation,
         )
 
-    def diverged_at(self) -> int | None:
-        """Number of updates after which a loss is not finite (training or validation), or None."""
-        bad = {int(i) for i in np.flatnonzero(~np.isfinite(self.curve.loss))}
-        bad |= {step for step, loss in self.curve.validation.items() if not np.isfinite(loss)}
-        return min(bad, default=None)
-
-    def finite_part(self) -> Curve:
-        """The curve up to where it diverged."""
-        end = self.diverged_at()
-        validation = {s: v for s, v in self.curve.validation.items() if np.isfinite(v)}
-        return Curve(self.curve.loss[:end], self.curve.grad_norm[:end], validation)
-
     def open_store(self) -> TokenStore:
         """The data it is trained on.
 

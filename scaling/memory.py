@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from scaling import machine
 from scaling.config import ConfigError, RunConfig
 from scaling.counts import Shape, parameter_counts
@@ -25,15 +27,19 @@ def training_bytes(shape: Shape, batch: int, members: int = 1) -> int:
 
 
 def check_memory(shape: Shape, config: RunConfig) -> None:
-    """Refuse a run that this machine cannot hold; other devices are not ours to know.
+    """Refuse a run that this machine cannot hold; other devices and programs are not ours to know.
 
     Raises
     ------
     ConfigError
         If the estimate is above the physical memory.
     """
-    needed = training_bytes(shape, config.batch)
-    if config.execution.device == "cpu" and needed > machine.memory_bytes():
+    execution = config.execution
+    if config.trainer.kind == "command" or execution.device != "cpu":
+        return
+    share = math.ceil(config.batch / execution.processes)
+    needed = training_bytes(shape, min(share, execution.micro_batch or share))
+    if needed > machine.memory_bytes():
         raise ConfigError(
             f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "
             f"training takes about {needed / 1e9:.3g} GB; this machine has "

@@ -43,6 +43,18 @@ class Curve:
         """The curve of a run that has not started."""
         return Curve(np.empty(0, np.float32), np.empty(0, np.float32), {})
 
+    def diverged_at(self) -> int | None:
+        """Number of updates after which a loss is not finite (training or validation), or None."""
+        bad = {int(i) for i in np.flatnonzero(~np.isfinite(self.loss))}
+        bad |= {step for step, loss in self.validation.items() if not np.isfinite(loss)}
+        return min(bad, default=None)
+
+    def finite_part(self) -> Curve:
+        """The curve up to where it diverged."""
+        end = self.diverged_at()
+        validation = {s: v for s, v in self.validation.items() if np.isfinite(v)}
+        return Curve(self.loss[:end], self.grad_norm[:end], validation)
+
 
 def bits_per_byte(loss: float, bytes_per_token: float) -> float:
     """Bits per byte from nats per token."""

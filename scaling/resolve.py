@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scaling.command_line import check_command
 from scaling.config import ConfigError, ModelConfig, RunConfig, one_of
 from scaling.counts import Shape, parameter_counts
 from scaling.data.store import Manifest, window_count
@@ -20,8 +21,10 @@ from scaling.rules import peak_lr
 from scaling.schedule import Piece, build_pieces
 
 PRECISIONS = ("fp32",)
+PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 OPTIMIZERS = ("adamw",)
 DEVICES = ("cpu", "cuda")
+TRAINERS = ("engine", "command")
 ENGINE_NAMES = ("eager",)  # the keys of scaling.engine.ENGINES, which needs torch
 
 
@@ -84,6 +87,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         On any value or combination that cannot be trained; names the key and what is allowed.
     """
     _check_numbers(config)
+    _check_trainer(config)
     shape = model_shape(config.model, manifest.vocab)
     counts = parameter_counts(shape)
     tokens_per_step = config.batch * shape.context
@@ -108,6 +112,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         "steps": steps,
         "seed": config.seed,
         "precision": config.precision,
+        "trainer": asdict(config.trainer),
     }
     return Run(
         run_id=run_id(science),
@@ -161,11 +166,31 @@ def model_shape(model: ModelConfig, vocab: int) -> Shape:
     )
 
 
+def _check_trainer(config: RunConfig) -> None:
+    """Our engine is asked for what it can do; what a program can do is the program's to say."""
+    trainer, execution = config.trainer, config.execution
+    one_of("trainer.kind", trainer.kind, TRAINERS)
+    if trainer.kind == "engine":
+        for key in ("program", "options"):
+            if value := getattr(trainer, key):
+                raise ConfigError(f"trainer.{key} = {value!r} is for trainer.kind = 'command'; "
+                                  "the engine takes none")
+        one_of("precision", config.precision, PRECISIONS)
+        one_of("execution.engine", execution.engine, ENGINE_NAMES)
+        one_of("execution.device", execution.device, DEVICES)
+        one_of("optimizer.name", config.optimizer.name, OPTIMIZERS)
+        if execution.processes > config.batch:
+            raise ConfigError(f"execution.processes = {execution.processes}: they share a step's "
+                              f"batch = {config.batch} sequences; allowed is 1 to {config.batch}")
+        return
+    if not trainer.program:
+        raise ConfigError("trainer.kind = 'command' needs trainer.program, the name of the program "
+                          "whose numbers these are")
+    one_of("precision", config.precision, PROGRAM_PRECISIONS)
+    check_command(execution.command)
+
+
 def _check_numbers(config: RunConfig) -> None:
-    one_of("precision", config.precision, PRECISIONS)
-    one_of("execution.engine", config.execution.engine, ENGINE_NAMES)
-    one_of("execution.device", config.execution.device, DEVICES)
-    one_of("optimizer.name", config.optimizer.name, OPTIMIZERS)
     at_least_one = {
         "tokens": config.tokens,
         "batch": config.batch,
@@ -176,9 +201,12 @@ def _check_numbers(config: RunConfig) -> None:
         "model.context": config.model.context,
         "data.validation_tokens": config.data.validation_tokens,
         "execution.threads": config.execution.threads,
+        "execution.processes": config.execution.processes,
     }
     if config.model.width is not None:
         at_least_one["model.width"] = config.model.width
+    if config.execution.micro_batch is not None:
+        at_least_one["execution.micro_batch"] = config.execution.micro_batch
     if config.data.unique_tokens is not None:
         at_least_one["data.unique_tokens"] = config.data.unique_tokens
     for key, value in at_least_one.items():

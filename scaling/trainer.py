@@ -8,6 +8,7 @@ nor the branch's schedule.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import signal
@@ -15,15 +16,17 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from scaling.claim import Claim, ClaimLost
+from scaling.claim import Claim
 from scaling.config import ExecutionConfig
-from scaling.training import Training
+from scaling.endings import outcome, reason
+from scaling.engine import ChunkResult, Engine
+from scaling.training import Chunk, Training
 
 for _name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -34,10 +37,27 @@ warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning
 warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
 
 
+class Trained(Protocol):
+    """What Lightning drives: chunk after chunk until it is over."""
+
+    engine: Engine
+    execution: ExecutionConfig
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+
+    def next_chunk(self) -> Chunk:
+        """The next steps."""
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """Take in a trained chunk."""
+
+
 class ChunkModule(lightning.LightningModule):
     """Hands chunks to the engine; the backward pass goes through Lightning's strategy."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Trained) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.training_run = training
@@ -57,7 +77,7 @@ class ChunkModule(lightning.LightningModule):
 class Absorb(lightning.Callback):
     """Gives each trained chunk to the training, and stops Lightning when nothing is left."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Trained) -> None:
         self.training = training
         self._on_sigterm = signal.getsignal(signal.SIGTERM)
 
@@ -103,43 +123,40 @@ def train(
         training = Training(claims, pins, execution, should_stop)
     except BaseException as error:
         for claim in claims:
-            claim.release(_reason(error), error)
-        return _outcome(error)
+            claim.release(reason(error), error)
+        return outcome(error)
     try:
-        _fit(training)
+        fit(training)
         return training.close()
     except BaseException as error:
-        training.abandon(_reason(error), error)
-        return _outcome(error)
+        training.abandon(reason(error), error)
+        ended = outcome(error)
+    # What a failed attempt holds of the device hangs in cycles; the next one shall have it.
+    del training
+    gc.collect()
+    return ended
 
 
-def _reason(error: BaseException) -> str:
-    """How an attempt ended that an exception ended."""
-    if isinstance(error, ClaimLost):
-        return "lost"
-    return "failed" if isinstance(error, Exception) else "interrupted"
+def fit(training: Trained, **lightning_arguments: Any) -> None:
+    """Let Lightning drive a training until it is over.
 
-
-def _outcome(error: BaseException) -> str:
-    """What to tell the caller; what is not an ordinary exception goes on upwards."""
-    if isinstance(error, SystemExit):  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from error
-    if not isinstance(error, Exception):
-        raise error
-    return _reason(error)
-
-
-def _fit(training: Training) -> None:
+    Parameters
+    ----------
+    training : Trained
+        A run of this process alone, or the part of a rank.
+    **lightning_arguments
+        Of ``lightning.Trainer``, in place of those of a run in one process.
+    """
     if training.over:
         return
+    alone = {"devices": 1, "plugins": [LightningEnvironment()]}
     trainer = lightning.Trainer(
         accelerator="cpu" if training.execution.device == "cpu" else "gpu",
-        devices=1,
         max_epochs=1,
         barebones=True,  # no logger, checkpoint, progress bar or summary of its own
         callbacks=[Absorb(training)],
         # A run is one process of its own, also where SLURM variables say otherwise.
-        plugins=[LightningEnvironment()],
+        **(lightning_arguments or alone),
     )
     # Lightning fetches ahead, but the next chunk depends on what the last one did: its "loader"
     # only ticks, and the training gives the chunk.

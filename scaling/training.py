@@ -12,6 +12,7 @@ This file knows runs, checkpoints, events and records; the engine knows tensors;
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,19 +22,19 @@ from typing import Any
 import numpy as np
 
 from scaling import machine
-from scaling.atomic import write_json
 from scaling.checkpoint import Checkpoint, save_checkpoint
 from scaling.claim import Claim
 from scaling.config import ExecutionConfig
 from scaling.counts import Shape
 from scaling.engine import ENGINES, ChunkResult, Engine, Member
 from scaling.fingerprint import code_fingerprint
+from scaling.finish import finish
 from scaling.flops import flops_per_token
 from scaling.identity import prefix_id
 from scaling.member import MemberRun
+from scaling.micro_batch import micro_batch
 from scaling.optimizer import AdamWSettings
 from scaling.prefixes import checkpoint_path
-from scaling.record import build_record, curve_text, write_curve
 
 CHUNK_SECONDS = 1.0
 
@@ -44,6 +45,34 @@ class Chunk:
 
     tokens: np.ndarray
     lr: np.ndarray
+
+
+def engine_values(members: Sequence[MemberRun], micro_batch: int) -> dict[str, Any]:
+    """What distinguishes an engine for these runs from any other, as plain or frozen values."""
+    settings = [
+        Member(
+            seed=m.science["seed"],
+            optimizer=AdamWSettings(
+                **{k: v for k, v in m.science["optimizer"].items() if k != "name"}
+            ),
+        )
+        for m in members
+    ]
+    return {
+        "shape": Shape(**members[0].run["shape"]),
+        "members": settings,
+        "rope_base": members[0].science["model"]["rope_base"],
+        "micro_batch": micro_batch,
+    }
+
+
+def build_engine(
+    members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
+) -> Engine:
+    """The engine of a process that trains these runs alone."""
+    return ENGINES[execution.engine](
+        **engine_values(members, micro_batch), device=execution.device
+    )
 
 
 class Training:
@@ -59,6 +88,8 @@ class Training:
         Device, threads, how often to save.
     should_stop : callable
         Asked between chunks; True saves and ends the attempt as interrupted.
+    build : callable
+        Makes the engine, from what ``build_engine`` takes.
     """
 
     def __init__(
@@ -67,13 +98,15 @@ class Training:
         pins: dict[str, Sequence[int]],
         execution: ExecutionConfig,
         should_stop: Callable[[], bool] = lambda: False,
+        build: Callable[..., Engine] = build_engine,
     ) -> None:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
         self.execution = execution
         self.should_stop = should_stop
         self.stopped = self.lost = False
         self.store = self.members[0].open_store()
-        self.engine: Engine = _build_engine(self.members, execution)
+        self.micro_batch = self._micro_batch()
+        self.engine = build(self.members, execution, self.micro_batch)
         self.steps = self.members[0].steps
         self.start = self._resume()
         self._orders = [m.order(self.store) for m in self.members]
@@ -124,8 +157,8 @@ class Training:
             if not member.claim.is_current():  # somebody else has taken this one over
                 member.claim.release("lost")
                 member.finished = self.lost = True
-            elif member.diverged_at() is not None:
-                self._finish(member, "diverged")
+            elif member.curve.diverged_at() is not None:
+                self._finish(member)
         self._save_if_due()
         self._report()
         self.stopped = self.should_stop() or not self._running()
@@ -138,13 +171,18 @@ class Training:
                 member.claim.release("interrupted")
             return "interrupted"
         for member in self._running():
-            self._finish(member, "done" if member.diverged_at() is None else "diverged")
+            self._finish(member)
         return "lost" if self.lost else "done"
 
     def abandon(self, reason: str, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""
         for member in self._running():
-            member.claim.release(reason, error)
+            member.claim.release(reason, error, micro_batch=self.micro_batch)
+
+    def _micro_batch(self) -> int:
+        """Sequences at once in each process, as the most careful member needs it."""
+        share = math.ceil(self.members[0].science["batch"] / self.execution.processes)
+        return min(micro_batch(m.claim, self.execution.micro_batch, share) for m in self.members)
 
     # ------------------------------------------------------------------ parts of a chunk
 
@@ -203,20 +241,9 @@ class Training:
 
     # ------------------------------------------------------------------ the end
 
-    def _finish(self, member: MemberRun, status: str) -> None:
+    def _finish(self, member: MemberRun) -> None:
         """Write curve, record and DONE of one member."""
-        if status == "diverged":
-            member.curve = member.finite_part()
-        number = member.claim.number
-        files = {"record": f"record-{number:04d}.json", "curve": f"curve-{number:04d}.csv.gz"}
-        folder = member.claim.folder.path
-        text = curve_text(
-            member.curve, member.lr, member.run["tokens_per_step"], member.run["bytes_per_token"]
-        )
-        write_curve(folder / files["curve"], text)
-        record = build_record(member.run, member.curve, status=status, **self._facts(member))
-        write_json(folder / files["record"], record)
-        first = member.claim.finish(status, len(member.curve.loss), files)
+        first = finish(member.claim, member.run, member.curve, member.lr, self._facts(member))
         member.finished = True  # not before: a claim that could not be finished is released
         if first:
             member.remove_latest(keep=None)
@@ -228,7 +255,6 @@ class Training:
         rate = tokens * len(self.members) / seconds if seconds else None
         per_token = flops_per_token(member.run["flops"], "palm")
         return {
-            "attempt": member.claim.number,
             "started_at_step": self.start,
             "throughput": {
                 "seconds": member.earlier_seconds + self._seconds_a_member(),
@@ -243,6 +269,8 @@ class Training:
                 "device": self.execution.device,
                 "threads": self.execution.threads,
                 "engine": self.execution.engine,
+                "processes": self.execution.processes,
+                "micro_batch": self.micro_batch,
                 "peak_memory_bytes": machine.peak_memory_bytes(),
             },
             "versions": machine.versions(),
@@ -263,22 +291,3 @@ class Training:
                 "tokens_per_second": tokens / self._seconds["steps"],
                 "seconds": self._seconds_a_member(),
             })
-
-
-def _build_engine(members: Sequence[MemberRun], execution: ExecutionConfig) -> Engine:
-    settings = [
-        Member(
-            seed=m.science["seed"],
-            optimizer=AdamWSettings(
-                **{k: v for k, v in m.science["optimizer"].items() if k != "name"}
-            ),
-        )
-        for m in members
-    ]
-    model = members[0].science["model"]
-    return ENGINES[execution.engine](
-        shape=Shape(**members[0].run["shape"]),
-        members=settings,
-        rope_base=model["rope_base"],
-        device=execution.device,
-    )

@@ -6,6 +6,8 @@ import gzip
 import multiprocessing
 from collections.abc import Callable, Sequence
 from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,3 +49,22 @@ def train_run() -> Callable[..., str]:
 def curve_of() -> Callable[[RunFolder], str]:
     """The text of a finished run's curve: equal texts are equal bits."""
     return lambda folder: gzip.decompress(folder.curve_file().read_bytes()).decode()
+
+
+@pytest.fixture
+def elsewhere(
+    tmp_path: Path, outputs: Path, make_run: Callable[..., RunFolder], train_run: Callable[..., str]
+) -> Callable[..., RunFolder]:
+    """The same run trained alone in a folder of its own."""
+
+    def alone(changes: dict[str, Any] | None = None) -> RunFolder:
+        own = tmp_path / "alone"
+        if not own.exists():
+            own.mkdir()
+            (own / "data").symlink_to(outputs / "data")
+        folder = make_run(changes, below=own)
+        if folder.done() is None:
+            assert train_run(folder) == "done"
+        return folder
+
+    return alone

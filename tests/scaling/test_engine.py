@@ -44,6 +44,28 @@ def assert_close_state(one, other):
         torch.testing.assert_close(value, other[key], rtol=1e-3, atol=1e-5, msg=key)
 
 
+# ---------------------------------------------------------------------- micro-batches
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("members", [MEMBERS[2:], MEMBERS], ids=["solo", "pack"])
+def test_parts_of_a_batch_add_up_to_the_whole(name, members, micro_batch):
+    """A batch of four in parts of three: the last part counts for a quarter."""
+    rows = slice(3 - len(members), 3)
+    whole, parts = engine(name, members), ENGINES[name](SHAPE, members, micro_batch=micro_batch)
+    expected, found = train(whole, rows=rows), train(parts, rows=rows)
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
+    np.testing.assert_allclose(found.grad_norm, expected.grad_norm, rtol=1e-4)
+    for i in range(len(members)):
+        assert_close_state(parts.state(i), whole.state(i))
+
+
+def test_the_whole_batch_as_one_part_changes_no_bit(name):
+    one, other = engine(name), ENGINES[name](SHAPE, MEMBERS, micro_batch=BATCH)
+    np.testing.assert_array_equal(train(one).loss, train(other).loss)
+    assert same_state(one.state(1), other.state(1))
+
+
 # ---------------------------------------------------------------------- packing
 
 

@@ -125,6 +125,10 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.threads": 7},
         {"execution.checkpoint_seconds": 1.0},
         {"execution.lease_seconds": 5.0},
+        {"execution.processes": 2},
+        {"execution.micro_batch": 2},
+        {"execution.command": ["python", "train.py"]},
+        {"execution.keep_slurm": True},
         {"data.max_epochs": 4.0},  # a limit for the planner, not a value that is trained with
     ],
     ids=lambda change: next(iter(change)),
@@ -135,7 +139,8 @@ def test_where_and_how_a_run_is_executed_does_not(tiny_run, change):
 
 def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
-        "engine", "device", "threads", "checkpoint_seconds", "lease_seconds",
+        "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
+        "micro_batch", "command", "keep_slurm",
     }  # fmt: skip
 
 
@@ -164,7 +169,7 @@ def test_a_changed_default_is_another_run(tiny_run):
 def test_a_key_at_its_historic_value_leaves_all_ids_as_they_were(tiny_run, path, value):
     old = tiny_run().science
     new = with_key(old, path, value)
-    historic = {path: value}
+    historic = {**identity.HISTORIC, path: value}
     assert run_id(new, historic) == run_id(old)
     assert prefix_id(new, 3, historic) == prefix_id(old, 3)
     assert family_id(new, historic) == family_id(old)
@@ -176,6 +181,23 @@ def test_at_any_other_value_it_changes_them(tiny_run, value):
     new, historic = with_key(old, "optimizer.nesterov", value), {"optimizer.nesterov": False}
     assert run_id(new, historic) != run_id(old)
     assert prefix_id(new, 3, historic) != prefix_id(old, 3)
+
+
+def test_a_run_that_was_recorded_before_there_were_trainers_keeps_its_id(tiny_run):
+    science = tiny_run().science
+    old = {k: v for k, v in science.items() if k != "trainer"}
+    assert science["trainer"]["kind"] == "engine"
+    assert run_id(science) == run_id(old) and family_id(science) == family_id(old)
+    assert prefix_id(science, 3) == prefix_id(old, 3)
+
+
+@pytest.mark.parametrize(
+    "change", [{"trainer.program": "megatron"}, {"trainer.options": {"tensor_parallel": 2}}]
+)
+def test_the_program_and_its_options_are_science(tiny_run, change):
+    command = {"trainer.kind": "command", "trainer.program": "titan", "execution.command": ["x"]}
+    ids = {tiny_run(c).run_id for c in ({}, command, command | change)}
+    assert len(ids) == 3
 
 
 def test_leaving_a_key_out_does_not_touch_the_science_itself(tiny_run):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scaling import machine
+from scaling.config import ConfigError
 from scaling.counts import Shape
-from scaling.memory import training_bytes
+from scaling.memory import check_memory, training_bytes
 from scaling.model import Transformer
 
 
@@ -35,3 +37,15 @@ def test_activations_kept_for_the_backward_pass_are_within_a_third(shape: Shape)
     alive = sum(kept.values()) + 2 * logits.numel() * 4
     assert training_bytes(shape, batch) - state == pytest.approx(alive, rel=1 / 3)
     assert loss.requires_grad
+
+
+def test_what_is_asked_of_a_machine_is_one_part_of_one_processs_share(tiny_config, monkeypatch):
+    """And nothing of a program, whose memory is not ours to know."""
+    shape, size = Shape(2, 64, 4, 256, 128, 256), 1024
+    monkeypatch.setattr(machine, "memory_bytes", lambda: training_bytes(shape, 128))
+    with pytest.raises(ConfigError, match="batch = 1024: training takes about"):
+        check_memory(shape, tiny_config({"batch": size}))
+    for fits in ({"processes": 8}, {"micro_batch": 128}, {"processes": 2, "micro_batch": 100}):
+        execution = {f"execution.{k}": v for k, v in fits.items()}
+        check_memory(shape, tiny_config({"batch": size} | execution))
+    check_memory(shape, tiny_config({"batch": size, "trainer.kind": "command"}))

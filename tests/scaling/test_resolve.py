@@ -19,6 +19,8 @@ RULE = {
 }
 
 
+PROGRAM = {"trainer.kind": "command", "trainer.program": "titan"}
+
 # ---------------------------------------------------------------------- what is derived
 
 
@@ -89,7 +91,7 @@ def test_science_is_plain_and_complete(tiny_run):
     assert json.loads(json.dumps(science)) == science
     assert set(science) == {
         "identity_version", "model", "data", "optimizer", "schedule", "batch", "steps", "seed",
-        "precision",
+        "precision", "trainer",
     }  # fmt: skip
     assert "lr" not in science["optimizer"]  # the schedule says it, at every step
 
@@ -148,10 +150,19 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
         ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.n_unit = 0\.0: allowed is abov"),
         ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32"),
+        ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed is 1"),
+        ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'command'"),
+        ({"trainer.options": {"x": 1}}, r"trainer\.options = .* is for trainer\.kind = 'command'"),
+        ({"trainer.kind": "magic"}, r"trainer\.kind = 'magic' is not one of: engine, command"),
+        ({"trainer.kind": "command"}, r"needs trainer\.program, the name"),
+        (PROGRAM, r"needs execution\.command, the words .* placeholders are \{config\}"),
+        (PROGRAM | {"execution.command": ["go", "{foldr}"]}, r"execution\.command has \{foldr\} in"),
+        (PROGRAM | {"execution.command": ["go"], "precision": "auto"}, r"precision = 'auto' is not"),
         *(
             ({key: 0}, rf"{key} = 0: allowed is 1 or more")
             for key in (
-                "tokens", "batch", "execution.threads", "model.depth", "model.width", "model.context",
+                "tokens", "batch", "model.depth", "model.width", "model.context",
+                "execution.threads", "execution.processes", "execution.micro_batch",
                 "model.mlp_ratio", "data.validation_tokens", "data.unique_tokens",
             )
         ),
@@ -175,3 +186,13 @@ def test_a_manifest_with_other_content_is_another_run(tiny_config, tiny_store):
 
 def test_the_engines_that_may_be_named_are_those_there_are():
     assert set(ENGINE_NAMES) == set(ENGINES)
+
+
+def test_what_a_program_can_do_is_its_own_to_say(tiny_run):
+    run = tiny_run(PROGRAM | {
+        "execution.command": ["bash", "-c", "${HOME}/go {config}"], "precision": "bf16",
+        "optimizer.name": "muon", "execution.processes": 64, "trainer.options": {"pipeline": 2},
+    })  # fmt: skip
+    assert run.science["trainer"] == {
+        "kind": "command", "program": "titan", "options": {"pipeline": 2},
+    }  # fmt: skip

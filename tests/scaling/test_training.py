@@ -33,23 +33,6 @@ def science_of(folder):
     return {k: v for k, v in folder.record().items() if k not in TIMING}
 
 
-@pytest.fixture
-def elsewhere(tmp_path, outputs, make_run, train_run):
-    """The same run trained alone in a folder of its own."""
-
-    def train(changes=None):
-        own = tmp_path / "alone"
-        if not own.exists():
-            own.mkdir()
-            (own / "data").symlink_to(outputs / "data")
-        folder = make_run(changes, below=own)
-        if folder.done() is None:
-            assert train_run(folder) == "done"
-        return folder
-
-    return train
-
-
 # ---------------------------------------------------------------------- one run
 
 

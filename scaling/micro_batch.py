@@ -1,0 +1,34 @@
+"""How many sequences go through the model at once: as asked, halved after each lack of memory.
+
+Gradients add up over the parts of a batch, so this changes no result and is no science. An attempt
+that ran out of its device's memory says in its end file how many it tried; the next one starts
+with half of that.
+"""
+
+from __future__ import annotations
+
+from scaling.atomic import read_json
+from scaling.claim import Claim
+
+
+def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
+    """Sequences of one forward and backward pass of this attempt.
+
+    Parameters
+    ----------
+    claim : Claim
+        The attempt; those before it count.
+    asked : int or None
+        ``execution.micro_batch``; None means all at once.
+    sequences : int
+        Sequences of a step in one process.
+    """
+    size = min(asked or sequences, sequences)
+    for number in range(1, claim.number):
+        try:
+            end = read_json(claim.folder.attempt_file(number, "end"))
+        except FileNotFoundError:  # killed, or still ending
+            continue
+        if end.get("class") == "gpu_oom" and "micro_batch" in end:
+            size = min(size, max(1, end["micro_batch"] // 2))
+    return size

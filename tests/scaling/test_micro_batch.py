@@ -1,0 +1,103 @@
+"""Parts of a batch change no curve; after a lack of memory the next attempt tries half."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from scaling.claim import Claim
+from scaling.engine import EagerEngine
+from scaling.micro_batch import micro_batch
+
+COLUMNS = ["loss", "grad_norm", "validation_loss"]
+
+
+def same_curve(one, other) -> None:
+    pd.testing.assert_frame_equal(
+        pd.read_csv(one.curve_file())[COLUMNS], pd.read_csv(other.curve_file())[COLUMNS], rtol=1e-4
+    )
+
+
+@pytest.fixture
+def small_device(monkeypatch):
+    """A device whose memory ends in the backward pass of more than so many sequences."""
+
+    def hold(sequences: int) -> None:
+        losses = EagerEngine._losses
+
+        def limited(self, tokens_kBT):
+            if torch.is_grad_enabled() and tokens_kBT.shape[1] > sequences:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            return losses(self, tokens_kBT)
+
+        monkeypatch.setattr(EagerEngine, "_losses", limited)
+
+    return hold
+
+
+def test_a_run_in_parts_has_the_curve_of_the_whole(make_run, train_run, elsewhere):
+    whole, parts = elsewhere(), make_run({"execution.micro_batch": 3})
+    assert parts.run_id == whole.run_id
+    assert train_run(parts) == "done"
+    same_curve(parts, whole)
+    assert parts.record()["machine"]["micro_batch"] == 3
+    assert whole.record()["machine"]["micro_batch"] == 4  # all at once
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]], ids=["solo", "pack"])
+def test_a_lack_of_memory_halves_the_micro_batch(
+    make_run, train_run, elsewhere, small_device, seeds
+):
+    undisturbed = [elsewhere({"seed": seed}) for seed in seeds]
+    folders = [make_run({"seed": seed}) for seed in seeds]
+    small_device(1)
+    tried = []
+    while train_run(*folders) == "failed":
+        end = folders[-1].latest_attempt().end
+        assert "OutOfMemoryError" in end["error"] and end["class"] == "gpu_oom"
+        tried.append(end["micro_batch"])
+    assert tried == [4, 2]
+    for folder, other in zip(folders, undisturbed, strict=True):
+        assert folder.run_id == other.run_id
+        assert folder.record()["machine"]["micro_batch"] == 1
+        same_curve(folder, other)
+
+
+def attempts(folder, *ends):
+    """Attempts that have ended so, and a claim of the next."""
+    for i, end in enumerate(ends, 1):
+        folder.attempts.mkdir(exist_ok=True)
+        owner = {"host": "other", "started": 0.0, "lease_seconds": 1.0}
+        folder.attempt_file(i, "json").write_text(json.dumps(owner))
+        if end is not None:
+            folder.attempt_file(i, "end").write_text(json.dumps({"reason": "failed", **end}))
+    return Claim.acquire(folder, 60.0)
+
+
+def lack(size):
+    return {"class": "gpu_oom", "micro_batch": size}
+
+
+@pytest.mark.parametrize(
+    ("ends", "asked", "expected"),
+    [
+        ([], None, 16),
+        ([], 32, 16),
+        ([], 5, 5),
+        ([lack(16)], None, 8),
+        ([lack(16), lack(8)], None, 4),
+        ([lack(16), {"class": "infra", "micro_batch": 8}], None, 8),  # another reason
+        ([lack(16), None], None, 8),  # preempted after that: still the half
+        ([lack(16)], 4, 4),  # a person asked for less
+        ([lack(5)], None, 2),
+        ([lack(1)], None, 1),  # there is no less
+    ],
+    ids=str,
+)
+def test_what_earlier_attempts_met_decides(make_run, ends, asked, expected):
+    claim = attempts(make_run(), *ends)
+    assert micro_batch(claim, asked, 16) == expected
+    claim.release("interrupted")
