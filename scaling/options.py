@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def read_options(cls: type[T], arguments: Sequence[str]) -> T:
-    """Build the dataclass `cls` from ``a=1 b.c=x``.
+    """Build the dataclass `cls` from ``a=1 b.c=x``; ``--dry-run`` means ``dry_run=true``.
 
     Raises
     ------
@@ -22,6 +22,8 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     nested: dict[str, Any] = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
+        if key.startswith("--"):  # --dry-run is dry_run=true
+            key, equals, text = key[2:].replace("-", "_"), "=", text if equals else "true"
         if not equals or not key:
             raise ConfigError(f"cannot read {argument!r}: expected key=value")
         *groups, last = key.split(".")

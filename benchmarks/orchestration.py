@@ -1,0 +1,156 @@
+"""How long the tool itself takes on a study of 2,000 runs: planning, storing, status, collecting.
+
+Run folders are made by the project's own writers, with made-up losses; nothing is trained but,
+at the end, a few runs of four steps that show what the pool costs a run.
+
+    python benchmarks/orchestration.py [folder]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scaling.atomic import write_json
+from scaling.claim import Claim
+from scaling.compose import compose
+from scaling.events import validation_steps
+from scaling.fingerprint import code_fingerprint
+from scaling.identity import science_pieces
+from scaling.record import Curve, build_record, curve_text, write_curve
+from scaling.run_folder import RunFolder
+from scaling.schedule import lr_array
+from sweeps.collect import collect
+from sweeps.launch import LaunchConfig, launch
+from sweeps.plan import make_plan, save_plan
+from sweeps.state import status
+
+# 8 sizes x 5 lengths x 5 rates x 10 seeds: 400 trunks with five cooldowns each.
+STUDY = """
+# @package _global_
+defaults:
+  - override /data: markov
+study:
+  name: many
+  question: How long does the tool take?
+  blocks:
+    ladder:
+      role: fit
+      grid:
+        model: {width: [16, 32, 48, 64, 80, 96, 112, 128]}
+        tokens: [163840, 204800, 245760, 286720, 327680]
+        optimizer: {lr: [1e-3, 2e-3, 4e-3, 8e-3, 16e-3]}
+        seed: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+model: {depth: 2, head_dim: 16, context: 64}
+batch: 16
+schedule: {warmup_tokens: 8192}
+data:
+  options: {vocab: 64, tokens: 400001, validation_tokens: 8193}
+  validation_tokens: 8192
+"""
+TRIVIAL = [
+    "study.blocks.ladder.grid.model.width=[16]", "study.blocks.ladder.grid.tokens=[4096]",
+    "study.blocks.ladder.grid.optimizer.lr=[1e-3]", "study.name=trivial", "schedule=constant",
+    "schedule.warmup_tokens=1024", "data.validation_tokens=1024",
+]
+DONE, INTERRUPTED, RUNNING = 1800, 100, 32  # of 2,000; the rest is planned
+
+
+@contextlib.contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print how long the block took."""
+    start = time.perf_counter()
+    yield
+    print(f"{what:<52} {time.perf_counter() - start:8.2f} s", flush=True)
+
+
+def train_in_name_only(folder: RunFolder) -> None:
+    """Leave what a finished run leaves: an attempt, a curve, a record and DONE."""
+    run = folder.description()
+    pieces = science_pieces(run["science"])
+    steps = run["steps"]
+    loss = (2.0 + 3.0 * np.arange(1, steps + 1) ** -0.3).astype(np.float32)
+    validation = {s: float(loss[s - 1]) + 0.01 for s in validation_steps(pieces)}
+    curve = Curve(loss, np.ones(steps, np.float32), validation)
+    claim = Claim.acquire(folder, 60.0)
+    assert claim is not None
+    files = {"record": "record-0001.json", "curve": "curve-0001.csv.gz"}
+    text = curve_text(curve, lr_array(pieces), run["tokens_per_step"], run["bytes_per_token"])
+    write_curve(folder.path / files["curve"], text)
+    write_json(folder.path / files["record"], build_record(
+        run, curve, status="done", attempt=1, started_at_step=0, machine={}, versions={},
+        throughput={"seconds": 1.0, "steps": steps, "tokens_per_second": 1e5, "members": 1,
+                    "flops_per_second": None},
+        code={"commit": None, "fingerprint": code_fingerprint()},
+    ))
+    claim.finish("done", steps, files)
+
+
+def main() -> None:
+    """Print the figures."""
+    below = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
+    (below / "conf" / "study").mkdir(parents=True, exist_ok=True)
+    (below / "conf" / "study" / "many.yaml").write_text(STUDY)
+    os.chdir(below)
+    with timed("compose"):
+        composed = compose(["study=many"])
+    with timed("make_plan, data store included"):
+        make_plan(composed)
+    with timed("make_plan, 2,000 runs, nothing done"):
+        plan = make_plan(composed)
+    with timed("save_plan, first time"):
+        save_plan(plan)
+    with timed("save_plan again"):
+        save_plan(plan)
+    outputs, folders = plan.outputs, [plan.run_folder(p) for p in plan.runs]
+    with timed(f"claim, curve, record, DONE of {DONE:,} runs"):
+        for folder in folders[:DONE]:
+            train_in_name_only(folder)
+    for folder in folders[DONE : DONE + INTERRUPTED]:
+        Claim.acquire(folder, 60.0).release("interrupted")
+    running = [Claim.acquire(f, 60.0) for f in folders[DONE + INTERRUPTED :][:RUNNING]]
+    for claim in running:
+        claim.report({"step": 3, "steps": 9, "loss": 2.0, "tokens_per_second": 1e4, "seconds": 1})
+    with timed("status, first time"):
+        found = status(outputs, "many")
+    print(found["state"].value_counts().to_dict())
+    with timed("status again"):
+        status(outputs, "many")
+    with timed("collect, first time"):
+        collect(outputs, "many")
+    with timed("collect again, nothing new"):
+        collect(outputs, "many")
+    with timed(f"make_plan with {DONE:,} done"):
+        make_plan(composed)
+    for claim in running:
+        claim.release("interrupted")
+    trivial(outputs)
+    if len(sys.argv) == 1:
+        shutil.rmtree(below)
+
+
+def trivial(outputs: Path) -> None:
+    """What the pool of one worker costs a run of four steps."""
+    seeds = 40
+    plan = make_plan(compose(
+        ["study=many", *TRIVIAL, f"study.blocks.ladder.grid.seed={list(range(seeds))}"]))
+    save_plan(plan)
+    start = time.perf_counter()
+    launch(outputs, "trivial", LaunchConfig("local", workers=1))
+    seconds = time.perf_counter() - start
+    found = status(outputs, "trivial")
+    assert set(found["state"]) == {"done"}
+    print(f"pool of one worker, {seeds} runs of four steps: {seconds:.2f} s in all; in steps and "
+          f"validation {found['seconds'].sum():.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The verbs that tidy up: results as tables, checkpoints that nothing needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.config import ConfigError
+from scaling.verbs.verb import Verb, open_console, say
+
+
+@dataclass(frozen=True)
+class CollectOptions:
+    """Options of ``scaling collect``."""
+
+    study: str
+    outputs: str = "outputs"
+
+
+@dataclass(frozen=True)
+class GcOptions:
+    """Options of ``scaling gc``."""
+
+    keep: str = "branch"  # weights, branch or needed
+    dry_run: bool = True
+    outputs: str = "outputs"
+
+
+def collect_verb(arguments: Sequence[str]) -> int:
+    """Write a study's records as results/runs.parquet and results/curves.parquet.
+
+    One row a run and one row a step, diverged runs included. Only what is new is read.
+    """
+    from scaling.options import read_options
+    from sweeps.collect import collect
+
+    options = read_options(CollectOptions, arguments)
+    for path in collect(Path(options.outputs).absolute(), options.study):
+        print(path)
+    return 0
+
+
+def gc_verb(arguments: Sequence[str]) -> int:
+    """Show which checkpoints nothing needs any more; remove them with dry_run=false.
+
+    keep=weights keeps branch points and final weights, keep=branch (the default) branch points
+    only, keep=needed nothing but what unfinished runs need. What unfinished runs may start from
+    and whatever a running run's family has always stays; no record is ever touched.
+    """
+    from scaling.options import read_options
+    from sweeps.gc import remove, size, summary, survey
+    from sweeps.show import table
+
+    options = read_options(GcOptions, arguments)
+    outputs = Path(options.outputs).absolute()
+    if not outputs.is_dir():
+        raise ConfigError(f"outputs = {options.outputs!r}: there is no such folder")
+    found = survey(outputs, options.keep)
+    console = open_console()
+    if len(found):
+        console.print(table(summary(found), console.width, ("why it is there",)))
+    going = found[found["goes"]]
+    freed, all_bytes = size(int(going["bytes"].sum())), size(int(found["bytes"].sum()))
+    what = f"{len(going)} of {len(found)} files, {freed} of {all_bytes}"
+    if options.dry_run:
+        say(console, f"would remove {what}; dry_run=false removes them")
+    else:
+        say(console, f"removed {remove(found)} files: {what}")
+    return 0
+
+
+VERBS = {
+    "collect": Verb("write a study's results as parquet",
+                    "scaling collect study=NAME [outputs=outputs]", collect_verb, CollectOptions),
+    "gc": Verb("remove checkpoints that nothing needs",
+               "scaling gc [keep=branch] [dry_run=false] [outputs=outputs]", gc_verb, GcOptions),
+}
