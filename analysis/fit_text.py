@@ -92,6 +92,7 @@ def _intervals(result: Result) -> str:
         "rows": "of rows",
         "clusters": "of clusters",
         "residual": "of residuals",
+        "given": "given with the points",
     }[settings["resample"]]
     return f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed {settings['seed']}"
 

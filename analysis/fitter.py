@@ -13,6 +13,7 @@ from analysis.diagnosis import diagnose
 from analysis.extrapolation import check_top
 from analysis.laws.arms import ARM
 from analysis.laws.law import Array, Law
+from analysis.misfit import Draws
 from analysis.resample import check_method, draw
 from analysis.result import Result
 from analysis.rolling import NO_ORIGINS, roll
@@ -38,7 +39,7 @@ def fit(
     weights: str | Array | None = None,
     noise: str | float | Array | None = None,
     cluster: str | Array | None = None,
-    resample: str = "weights",
+    resample: str | Array = "weights",
     fixed: Mapping[str, float] = _NONE,
     tied: Mapping[str, str] = _NONE,
     bounds: Mapping[str, tuple[float, float]] = _NONE,
@@ -86,8 +87,9 @@ def fit(
         are never narrower than it allows.
     cluster : str or array, optional
         Rows that are not independent. Default: the column ``cluster`` if there is one.
-    resample : {"weights", "rows", "clusters", "residual"}
-        See `analysis.resample.draw`.
+    resample : {"weights", "rows", "clusters", "residual"} or array
+        See `analysis.resample.draw`. An array, shape (resamples, rows), holds what the response
+        could have been: where it is itself the outcome of fits, their doubt goes on into this one.
     fixed : mapping, optional
         Parameter -> the value at which it is held.
     tied : mapping, optional
@@ -137,9 +139,13 @@ def fit(
     )  # fmt: skip
     fitted = solve(law, data, options)
     sample = fitted.sample
-    check_method(sample, resample)
+    if isinstance(resample, str):
+        check_method(sample, resample)
     draws = np.empty((0, sample.free))
-    if resamples:
+    if not isinstance(resample, str):
+        draws = refit(fitted, _given(resample, data, fitted))
+        resample, resamples = "given", len(draws)
+    elif resamples:
         draws = refit(fitted, draw(sample, resample, resamples, seed, fitted.misfit.prior))
     settings = {
         "objective": fitted.misfit.objective.name,
@@ -161,6 +167,20 @@ def fit(
     result = _result(fitted, draws, settings)
     of_points = warn_of_points(fitted.misfit.space.law, fitted.points, data, arm)
     return replace(result, warnings=(*warn(result), *of_points))
+
+
+def _given(responses: Array, data: pd.DataFrame, fitted: Fitted) -> Draws:
+    """Resamples from what the response could have been, shape (resamples, rows)."""
+    responses = np.asarray(responses, float)
+    if responses.ndim != 2 or responses.shape[1] != len(data):
+        raise ValueError(
+            f"resample: an array of responses must have the shape (resamples, {len(data)}), not"
+            f" {responses.shape}"
+        )
+    targets = fitted.misfit.scale.of(responses[:, fitted.points.rows])
+    if not np.isfinite(targets).all():
+        raise ValueError("resample: the responses must be finite, and positive for relative errors")
+    return Draws(targets=targets)
 
 
 def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:

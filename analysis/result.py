@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -186,23 +186,48 @@ class Result:
             squared += share * np.mean(np.square(others), axis=0)
         return np.where(table["inside"], 0, np.sqrt(squared))
 
+    def simulate(self, data: pd.DataFrame) -> Array:
+        """What new measurements could be: one row a resample, shape (resamples, rows of `data`).
+
+        Each row is one law that could be, with the noise of the points on top; beyond the measured
+        range it wanders off as rolling-origin refits do. The intervals of `predict` are its
+        quantiles.
+
+        Raises
+        ------
+        ValueError
+            If the fit was made without resamples.
+        """
+        self._need_draws()
+        columns = self.columns_of(data)
+        doubt = self._doubt_of_law(columns, data, self.predict(data), ())
+        blocks = [part for _, part in self._measurable(columns, doubt)]
+        return np.clip(np.concatenate(blocks, axis=1), *self.law.span)
+
     def _predicted_interval(
         self, columns: dict[str, Array], doubt: Array, level: float
     ) -> tuple[Array, Array]:
         self._need_draws()
-        n = next(iter(columns.values())).shape[-1]
-        rng = np.random.default_rng(self.settings["seed"])
-        wandering = wanderings(len(self.draws), self.settings["seed"])
-        ends = np.empty((2, n))
-        length = max(1, _BLOCK // len(self.draws))
-        for at in range(0, n, length):  # whole curves under all resamples do not fit in memory
-            part = {name: column[..., at : at + length] for name, column in columns.items()}
-            drawn = self.scale.of(self.law.predict(self.draws.to_numpy(), part))
-            drawn = drawn + rng.choice(self.noise_sample, size=drawn.shape)
-            drawn += np.outer(wandering, doubt[at : at + length])
-            ends[:, at : at + length] = self.scale.back(np.quantile(drawn, _tails(level), axis=0))
+        ends = np.empty((2, len(doubt)))
+        for part, drawn in self._measurable(columns, doubt):
+            ends[:, part] = np.quantile(drawn, _tails(level), axis=0)
         lower, upper = np.clip(ends, *self.law.span)
         return lower, upper
+
+    def _measurable(
+        self, columns: dict[str, Array], doubt: Array
+    ) -> Iterator[tuple[slice, Array]]:
+        """Measurements that could be, shape (resamples, some rows), with the place of the rows:
+        whole curves under all resamples do not fit in memory."""
+        rng = np.random.default_rng(self.settings["seed"])
+        wandering = wanderings(len(self.draws), self.settings["seed"])
+        length = max(1, _BLOCK // len(self.draws))
+        for at in range(0, len(doubt), length):
+            part = slice(at, at + length)
+            within = {name: column[..., part] for name, column in columns.items()}
+            drawn = self.scale.of(self.law.predict(self.draws.to_numpy(), within))
+            drawn = drawn + rng.choice(self.noise_sample, size=drawn.shape)
+            yield part, self.scale.back(drawn + np.outer(wandering, doubt[part]))
 
     @property
     def noise_sample(self) -> Array:

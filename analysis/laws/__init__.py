@@ -1,12 +1,14 @@
 """The laws: one small file each, registered by name in `LAWS`."""
 
 from analysis.laws import (
+    average_parameters,
     bnsl,
     chinchilla,
     critical_batch,
     data_constrained,
     farseer,
     joint_power,
+    kaplan_steps,
     learning_curves,
     loss_to_loss,
     lr_annealing,
@@ -15,6 +17,9 @@ from analysis.laws import (
     parscale,
     power,
     quality_quantity,
+    task_chain,
+    task_pass_rate,
+    two_budget,
 )
 from analysis.laws.law import Law, Parameter
 from analysis.laws.registry import LAWS, find, register
@@ -23,6 +28,7 @@ __all__ = [
     "LAWS",
     "Law",
     "Parameter",
+    "average_parameters",
     "bnsl",
     "chinchilla",
     "critical_batch",
@@ -30,6 +36,7 @@ __all__ = [
     "farseer",
     "find",
     "joint_power",
+    "kaplan_steps",
     "learning_curves",
     "loss_to_loss",
     "lr_annealing",
@@ -39,4 +46,7 @@ __all__ = [
     "power",
     "quality_quantity",
     "register",
+    "task_chain",
+    "task_pass_rate",
+    "two_budget",
 ]

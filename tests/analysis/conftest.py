@@ -68,6 +68,14 @@ def streams() -> pd.DataFrame:
     return pd.DataFrame({"N": N.ravel(), "P": P.ravel()})
 
 
+def batches() -> pd.DataFrame:
+    """Sizes, steps and batch sizes, the latter on both sides of the critical batch."""
+    N, steps, batch = np.meshgrid(
+        np.geomspace(1e6, 1e9, 4), np.geomspace(1e3, 1e5, 5), np.geomspace(1e4, 1e7, 4)
+    )
+    return pd.DataFrame({"N": N.ravel(), "steps": steps.ravel(), "batch": batch.ravel()})
+
+
 def schedules(steps: int = 600, every: int = 20) -> pd.DataFrame:
     """Three schedules with a warm-up of 50 steps; `measured` marks where a loss would be."""
     step = np.arange(steps)
@@ -131,6 +139,26 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     "loss_to_loss": (
         lambda: pd.DataFrame({"loss_a": np.linspace(2.2, 5.0, 16)}),
         dict(K=1.1, E_a=1.7, kappa=0.9, E_b=2.0),
+    ),
+    "kaplan_steps": (
+        batches,
+        dict(N_c=6.5e13, alpha_N=0.077, S_c=2.1e3, alpha_S=0.76, B_star=2.1e8, alpha_B=0.21),
+    ),
+    "two_budget": (
+        lambda: surface().rename(columns={"D": "m", "N": "n"}),
+        dict(E=0.2, a=600.0, alpha=0.35, b=40.0, beta=0.3),
+    ),
+    "avg_params": (
+        lambda: surface().rename(columns={"N": "N_mean"}),
+        dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37),
+    ),
+    "task_accuracy": (
+        lambda: pd.DataFrame({"task_loss": np.linspace(0.3, 1.6, 24)}),
+        dict(low=0.25, high=0.92, k=6.0, middle=0.8),
+    ),
+    "task_pass_rate": (
+        lambda: pd.DataFrame({"x": np.geomspace(1e7, 1e10, 12)}),
+        dict(x0=3e9, a=0.4),
     ),
     "quality_quantity": (pools, dict(d=1.5, a=40.0, b=0.2, tau=3.0)),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),

@@ -1,0 +1,131 @@
+"""What unlimited compute makes of a fixed amount of data: laws of limits.
+
+At each number of unique tokens U, loss falls with size (or with the members of an ensemble) towards
+a limit, L = E_U + (x0 / x)^a; the limits fall with U as a power law again (arXiv:2509.14786). With
+several things to take to their limit, members and then size, they are taken one after the other.
+The doubt of each limit goes on into the next law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitter import fit
+from analysis.laws.law import Array
+from analysis.result import Result
+
+_LAW = "power_plus_constant"
+_QUADRATIC = 100  # standard errors: limits have errors of their own, for weighted least squares
+_LEAST_ERROR = 1e-6  # nats; of limits that a fit tells exactly
+
+
+@dataclass(frozen=True)
+class Asymptotes:
+    """Limits and the law that they follow.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a group of the last limits taken: ``by``, ``limit``, ``lower``, ``upper``,
+        ``standard_error`` and ``identified``.
+    draws : array, shape (resamples, groups)
+        Limits that could be.
+    law : Result or None
+        ``power_plus_constant`` of the limits in `by`; None where there are fewer than four.
+    fits : dict of tuple to Result
+        The fit behind each limit, by the values of the columns that it holds fixed.
+    by : str
+    """
+
+    table: pd.DataFrame
+    draws: Array
+    law: Result | None
+    fits: dict[tuple, Result]
+    by: str
+
+
+def asymptotes(
+    data: pd.DataFrame,
+    *,
+    x: str | Sequence[str] = "N",
+    by: str = "U",
+    loss: str = "loss",
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    **options: Any,
+) -> Asymptotes:
+    """Take losses to their limit in `x` at each value of `by`, and fit the limits' law in `by`.
+
+    Parameters
+    ----------
+    data : DataFrame
+    x : str or list of str
+        What is taken to its limit: a size; or ``["members", "N"]``, members of an ensemble at each
+        size first and then size.
+    by : str
+        What the limits remain a function of: unique tokens.
+    loss : str
+        The measured response.
+    resamples, seed, level, **options
+        As in `analysis.fit`; options are for the fits of single limits.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or a group has fewer than four points.
+    """
+    along = [x] if isinstance(x, str) else list(x)
+    for column in (*along, by, loss):
+        if column not in data.columns:
+            raise ValueError(f"asymptotes need column {column!r}")
+    points, spread, fits = data.reset_index(drop=True), None, {}
+    settings = {"resamples": resamples, "seed": seed, "level": level}
+    for step, name in enumerate(along):
+        held = [*along[step + 1 :], by]
+        given = {**settings, "columns": {"loss": loss}, **(options if spread is None else {})}
+        points, spread, found = _limits(points, spread, name, held, given)
+        fits |= found
+        loss = "limit"
+    low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    table = points.assign(lower=low, upper=high)
+    law = None
+    if len(table) >= 4:
+        law = _law_of_limits(table, spread, by, settings | {"columns": {"loss": "limit"}})
+    return Asymptotes(table, spread, law, fits, by)
+
+
+def _limits(
+    points: pd.DataFrame, spread: Array | None, x: str, held: list[str], options: dict[str, Any]
+) -> tuple[pd.DataFrame, Array, dict[tuple, Result]]:
+    """The limit in `x` at each combination of the held columns, with draws and fits."""
+    rows, draws, fits = [], [], {}
+    for values, part in points.groupby(held):
+        where = ", ".join(f"{c}={v:g}" for c, v in zip(held, values, strict=True))
+        if len(part) < 4:
+            raise ValueError(f"{len(part)} points at {where}: a limit in {x} needs four or more")
+        if spread is None:
+            result = fit(_LAW, part, x=x, **options)
+        else:
+            result = _law_of_limits(part, spread[:, part.index], x, options)
+        fits[(x, *values)] = result
+        draws.append(result.draws["L_inf"].to_numpy())
+        rows.append({
+            **dict(zip(held, values, strict=True)),
+            "limit": result.params["L_inf"],
+            "standard_error": draws[-1].std(),
+            "identified": "L_inf" not in result.diagnosis.unidentified,
+        })
+    return pd.DataFrame(rows), np.array(draws).T, fits
+
+
+def _law_of_limits(points: pd.DataFrame, spread: Array, x: str, options: dict[str, Any]) -> Result:
+    """The law of limits in `x`, each weighted by its error and resampled by its draws."""
+    error = np.maximum(points["standard_error"].to_numpy(), _LEAST_ERROR)
+    options = {**options, "objective": "huber", "delta": _QUADRATIC * float(np.median(error))}
+    return fit(_LAW, points, x=x, noise=error, resample=spread, **options)

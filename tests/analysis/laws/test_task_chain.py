@@ -1,0 +1,78 @@
+"""Loss on a task from size and tokens, accuracy from that loss (arXiv:2412.04403)."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+
+TARGET = pd.DataFrame({"N": [7e9], "D": [4e12]})
+
+
+def _truth(N, D):
+    task_loss = 0.4 + 40 / N**0.25 + 90 / D**0.25
+    return task_loss, 0.25 + 0.7 / (1 + np.exp(5 * (task_loss - 0.9)))
+
+
+def _models(noise: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 3e9, 6), np.geomspace(2e9, 6e11, 6)))
+    task_loss, _ = _truth(N, D)
+    task_loss = task_loss * np.exp(noise * rng.standard_normal(36))
+    accuracy = 0.25 + 0.7 / (1 + np.exp(5 * (task_loss - 0.9)))
+    accuracy = accuracy + noise * rng.standard_normal(36)
+    return pd.DataFrame({"N": N, "D": D, "task_loss": task_loss, "accuracy": accuracy})
+
+
+def test_both_steps_are_recovered():
+    chain = analysis.task_chain(_models(), resamples=0)
+    assert chain.loss.params["E"] == pytest.approx(0.4, rel=1e-4)
+    assert chain.accuracy.params["k"] == pytest.approx(5, rel=1e-4)
+    ahead = chain.predict(TARGET)
+    loss, accuracy = _truth(7e9, 4e12)
+    assert ahead.task_loss[0] == pytest.approx(loss, rel=1e-5)
+    assert ahead.accuracy[0] == pytest.approx(accuracy, rel=1e-5)
+
+
+def test_the_doubt_of_the_loss_goes_through_the_sigmoid():
+    chain = analysis.task_chain(_models(noise=0.01), resamples=400)
+    ahead = chain.predict(TARGET, level=0.95).iloc[0]
+    assert ahead.lower < _truth(7e9, 4e12)[1] < ahead.upper
+    alone = chain.accuracy.predict(pd.DataFrame({"task_loss": [ahead.task_loss]}), level=0.95)
+    width, own = ahead.upper - ahead.lower, alone.upper[0] - alone.lower[0]
+    steepest = 5 * 0.7 / 4
+    assert 1.1 * own < width < own + steepest * (ahead.task_loss_upper - ahead.task_loss_lower)
+
+
+def test_checkpoints_and_column_names_are_the_users():
+    models = _models().rename(columns={"N": "params", "task_loss": "bpb", "accuracy": "acc"})
+    more = pd.concat([models, models.assign(bpb=models.bpb + 0.3)], ignore_index=True)
+    more["acc"] = 0.25 + 0.7 / (1 + np.exp(5 * (more.bpb - 0.9)))
+    chain = analysis.task_chain(
+        models, more, task_loss="bpb", accuracy="acc", columns={"N": "params"}, resamples=50
+    )
+    assert chain.accuracy.points == 72 and chain.loss.points == 36
+    renamed = TARGET.rename(columns={"N": "params"})
+    assert chain.predict(renamed).accuracy[0] == pytest.approx(_truth(7e9, 4e12)[1], rel=1e-4)
+    assert "task_accuracy" in chain.report() and "chinchilla" in chain.report()
+
+
+
+
+def test_the_largest_models_of_the_ladder_are_predicted(public_data):
+    """3B models from those up to 1B on a task that arXiv:2412.04403 calls predictable."""
+    steps = pd.read_parquet(public_data / "olmo_ladder" / "ladder_runs.parquet")
+    steps = steps.sort_values("_step", kind="stable")
+    last = steps[~steps.run.str.contains("rerun")].groupby("run").tail(1)
+    size = {"190M": 190354176, "370M": 371262464, "760M": 758220288, "1B": 1279395840,
+            "3B": 3169537280}  # fmt: skip
+    runs = pd.DataFrame({
+        "N": last.run.str.split("-").str[0].map(size).astype(float),
+        "D": last["throughput/total_tokens"],
+        "task_loss": last["eval/downstream_bpb/hellaswag_val_rc_5shot_bpb"],
+        "accuracy": last["eval/downstream/hellaswag_val_rc_5shot_len_norm"],
+    })
+    small, large = runs[runs.N < 2e9], runs[runs.N > 2e9]
+    predicted = analysis.task_chain(small, resamples=300).predict(large, level=0.95)
+    assert np.abs(predicted.accuracy - large.accuracy).mean() < 0.03
+    assert large.accuracy.between(predicted.lower, predicted.upper).all()
