@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 import lightning
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 
 from scaling.claim import Claim
 from scaling.config import ExecutionConfig
@@ -35,6 +36,7 @@ warnings.filterwarnings("ignore", message=".*configure_optimizers. returned .Non
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # Lightning's own
 warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # we know where we are
 
 
 class Trained(Protocol):
@@ -72,6 +74,17 @@ class ChunkModule(lightning.LightningModule):
     def configure_optimizers(self) -> None:
         """The engine has its own."""
         return None
+
+
+class RanksStrategy(DDPStrategy):
+    """Lightning's processes and devices without its wrapper around the model.
+
+    The wrapper averages each gradient during a backward pass, and takes only one pass a training
+    step; ours makes many, and the engine averages its one buffer once a step.
+    """
+
+    def configure_ddp(self) -> None:
+        """Leave the module as it is."""
 
 
 class Absorb(lightning.Callback):
@@ -137,26 +150,36 @@ def train(
     return ended
 
 
-def fit(training: Trained, **lightning_arguments: Any) -> None:
-    """Let Lightning drive a training until it is over.
+def fit(training: Trained) -> None:
+    """Let Lightning drive a run of this process alone until it is over."""
+    # One process of its own, also where SLURM variables say otherwise.
+    _fit(training, devices=1, plugins=[LightningEnvironment()])
+
+
+def fit_rank(training: Trained, nodes: int) -> None:
+    """Let Lightning drive one rank's part of a run; every rank of the group does the same.
 
     Parameters
     ----------
     training : Trained
-        A run of this process alone, or the part of a rank.
-    **lightning_arguments
-        Of ``lightning.Trainer``, in place of those of a run in one process.
+        What this rank does.
+    nodes : int
+        Nodes of the SLURM step whose tasks the ranks are; 1: children on one host.
     """
+    environment = SLURMEnvironment(auto_requeue=False) if nodes > 1 else LightningEnvironment()
+    _fit(training, devices=training.execution.processes // nodes, num_nodes=nodes,
+         strategy=RanksStrategy(), plugins=[environment])
+
+
+def _fit(training: Trained, **where: Any) -> None:
     if training.over:
         return
-    alone = {"devices": 1, "plugins": [LightningEnvironment()]}
     trainer = lightning.Trainer(
         accelerator="cpu" if training.execution.device == "cpu" else "gpu",
         max_epochs=1,
         barebones=True,  # no logger, checkpoint, progress bar or summary of its own
         callbacks=[Absorb(training)],
-        # A run is one process of its own, also where SLURM variables say otherwise.
-        **(lightning_arguments or alone),
+        **where,
     )
     # Lightning fetches ahead, but the next chunk depends on what the last one did: its "loader"
     # only ticks, and the training gives the chunk.

@@ -20,7 +20,7 @@ ONLY_IN = {
     "omegaconf": {"scaling/compose.py"},
     "torch": {
         "scaling/model.py", "scaling/optimizer.py", "scaling/engine.py", "scaling/checkpoint.py",
-        "scaling/trainer.py", "scaling/measure.py",
+        "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
     "rich": {"sweeps/show.py", "scaling/verbs/"},
     "matplotlib": {"analysis/figures.py", "analysis/report.py"},
@@ -29,7 +29,7 @@ ONLY_IN = {
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
 IMPURE = {"cli", "verbs", "compose", "model", "optimizer", "engine", "checkpoint", "member",
-          "training", "trainer", "measure"}
+          "training", "trainer", "measure", "parallel", "rank"}
 
 
 def python_files() -> list[str]:
