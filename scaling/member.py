@@ -10,9 +10,8 @@ import numpy as np
 
 from scaling.checkpoint import Checkpoint, furthest_checkpoint
 from scaling.claim import Claim
-from scaling.config import DataConfig, from_dict
 from scaling.data.order import DataOrder
-from scaling.data.sources import open_store
+from scaling.data.sources import open_planned
 from scaling.data.store import TokenStore, window_count
 from scaling.events import validation_steps
 from scaling.identity import science_pieces
@@ -58,22 +57,8 @@ class MemberRun:
         )
 
     def open_store(self) -> TokenStore:
-        """The data it is trained on.
-
-        Raises
-        ------
-        ValueError
-            If the store no longer holds what the run was planned on.
-        """
-        config = from_dict(DataConfig, self.run["config"]["data"], "data")
-        store = open_store(config, self.outputs)
-        wanted = self.science["data"]["content"]
-        if store.manifest.content_hash != wanted:
-            raise ValueError(
-                f"run {self.run['run_id']} was planned on data {wanted}, but {store.folder} holds "
-                f"{store.manifest.content_hash}: the source has changed; plan again"
-            )
-        return store
+        """The data it is trained on."""
+        return open_planned(self.run, self.outputs)
 
     def order(self, store: TokenStore) -> DataOrder:
         """The order in which it sees the windows of a store."""

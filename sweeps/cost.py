@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ from typing import Any
 from scaling import machine
 from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig
+from scaling.describe import is_command
 from scaling.events import validation_steps
 from scaling.fingerprint import code_fingerprint
 from scaling.identity import digest
@@ -30,19 +32,24 @@ def with_costs(plan: Plan) -> Plan:
     """The plan with predicted seconds for the work left of each run."""
     timings = _timings(plan)
     runs = [
-        replace(p, seconds=_predict(p, timings[_key(p.run, plan.execution)])) for p in plan.runs
+        p if is_command(p.run.science)  # a program's speed is not ours to measure
+        else replace(p, seconds=_predict(p, timings[_key(p.run, plan.execution)]))
+        for p in plan.runs
     ]
     return replace(plan, runs=runs)
 
 
 def finish_seconds(plan: Plan, workers: int) -> float:
-    """When the last run ends if `workers` take the runs in order, branches after their trunks."""
+    """When the last run ends if `workers` take the runs in order, branches after their trunks.
+
+    Runs of another program, whose time is not known, are left out.
+    """
     free = [START_SECONDS] * workers
     heapq.heapify(free)
     ready: dict[tuple[str, int], float] = {}
     last = 0.0
     for planned in plan.runs:
-        if planned.new_steps == 0:
+        if planned.new_steps == 0 or math.isnan(planned.seconds):
             continue
         start = heapq.heappop(free)
         if planned.needs is not None:
@@ -89,7 +96,7 @@ def _timings(plan: Plan) -> dict[str, dict[str, float]]:
     wanted = {
         _key(p.run, plan.execution): _request(p.run, plan.execution)
         for p in plan.runs
-        if p.new_steps > 0
+        if p.new_steps > 0 and not is_command(p.run.science)
     }
     missing = {key: request for key, request in wanted.items() if key not in known}
     if missing:

@@ -17,7 +17,7 @@ from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
-from scaling.describe import describe
+from scaling.describe import describe, is_command
 from scaling.fingerprint import code_fingerprint
 from scaling.memory import check_memory
 from scaling.prefixes import candidates
@@ -168,7 +168,9 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     unfinished: dict[str, list[PlannedRun]] = {}  # by family: others share nothing
     for planned in ordered:
         family = unfinished.setdefault(planned.run.family_id, [])
-        owner, step = _best_prefix(planned, family) if planned.new_steps else (None, 0)
+        # What the checkpoints of somebody else's program hold is not ours to know.
+        may = planned.new_steps and not is_command(planned.run.science)
+        owner, step = _best_prefix(planned, family) if may else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
             pins[owner.run.run_id].add(step)
             planned = replace(planned, needs=(owner.run.run_id, step), start=step)
@@ -197,6 +199,7 @@ def _other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
         p.run.run_id
         for p in runs
         if p.state in ("done", "diverged")
+        and not is_command(p.run.science)
         and RunFolder(outputs / "runs" / p.run.run_id).record()["code"]["fingerprint"] != now
     ]
     if not other:

@@ -85,7 +85,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
             "starts from": _start(p.needs, p.start, p.new_steps),
-            "seconds": "" if p.new_steps == 0 else f"{p.seconds:.1f}",
+            "seconds": _blank(p.seconds if p.new_steps else float("nan"), ".1f"),
         }
         for p in plan.runs
     )

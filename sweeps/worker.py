@@ -21,6 +21,7 @@ from typing import Any
 
 from scaling import machine
 from scaling.claim import Claim
+from scaling.describe import is_command, trainer_of
 from scaling.prefixes import candidates
 from sweeps import scheduler
 from sweeps.launches import Launch, read_launch
@@ -28,7 +29,6 @@ from sweeps.retry import tripped, verdict
 from sweeps.state import WAITING, StoredRun, states
 from sweeps.stop import StopFlag
 
-TRAINER = "scaling.trainer:train"
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 2.0
 TRY_AGAIN_LATER = 75  # exit code (EX_TEMPFAIL): work is left and the scheduler did not take us back
@@ -55,7 +55,6 @@ class Worker:
     ) -> None:
         self.launch, self.kind, self.until = launch, kind, until
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
-        self.train = _trainer()
         self.finished: set[str] = set()
 
     def work(self) -> str:
@@ -99,7 +98,8 @@ class Worker:
         pins = {run.folder.run_id: run.pins for run in plan.runs}
         names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
         _log(f"trains {names}")
-        outcome = self.train(claims, pins, plan.execution, self.should_stop)
+        train = _trainer(trainer_of(claims[0].folder.description()["science"], plan.execution))
+        outcome = train(claims, pins, plan.execution, self.should_stop)
         _log(f"{outcome}: {names}")
 
     def _own(self, current: dict[str, str]) -> set[str]:
@@ -140,9 +140,9 @@ class Worker:
         return why is not None
 
 
-def _trainer() -> Callable[..., Any]:
-    """The trainer by its name: only here does a sweep meet torch."""
-    module, _, name = TRAINER.partition(":")
+def _trainer(name: str) -> Callable[..., Any]:
+    """A trainer by its name: only here does a sweep meet torch."""
+    module, _, name = name.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
@@ -171,6 +171,8 @@ def _claim(ready: list[StoredRun], lease_seconds: float, pack: int) -> list[Clai
 def _pack_kind(run: StoredRun) -> Any:
     """What members of a pack must have in common; they may differ in numbers only."""
     science = run.folder.description()["science"]
+    if is_command(science):
+        return run.folder.run_id  # a program trains one run
     found = candidates(run.folder.outputs, science)
     start = found[0][0] if found else 0
     data = {k: v for k, v in science["data"].items() if k != "seed"}

@@ -43,6 +43,29 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     return TokenStore(folder)
 
 
+def open_planned(run: dict[str, Any], outputs: Path) -> TokenStore:
+    """The store that a run was planned on.
+
+    Parameters
+    ----------
+    run : dict
+        Content of run.json.
+
+    Raises
+    ------
+    ValueError
+        If it no longer holds what the run was planned on.
+    """
+    store = open_store(from_dict(DataConfig, run["config"]["data"], "data"), outputs)
+    wanted = run["science"]["data"]["content"]
+    if store.manifest.content_hash != wanted:
+        raise ValueError(
+            f"run {run['run_id']} was planned on data {wanted}, but {store.folder} holds "
+            f"{store.manifest.content_hash}: the source has changed; plan again"
+        )
+    return store
+
+
 @functools.lru_cache(maxsize=64)
 def irreducible_loss(store: TokenStore, tokens: int, context: int) -> float | None:
     """Loss of the perfect predictor on the validation windows, where the source knows it."""

@@ -90,10 +90,13 @@ class TokenStore:
         A sample over the whole validation part (its first file alone may be long), the same for
         every run; a larger sample contains a smaller one.
         """
+        return gather(self.validation, self.validation_windows(tokens, context), context)
+
+    def validation_windows(self, tokens: int, context: int) -> np.ndarray:
+        """Numbers of the fixed validation windows, in order: int64 (tokens // context,)."""
         windows = window_count(len(self.validation), context)
         places = np.arange(tokens // context, dtype=np.uint64)
-        return gather(self.validation, permute(places, windows, "validation").astype(np.int64),
-                      context)
+        return permute(places, windows, "validation").astype(np.int64)
 
 
 def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:

@@ -137,12 +137,15 @@ def _totals(plan: Any, workers: int) -> str:
     new = sum(p.new_steps for p in plan.runs)
     if not new:
         return f"{runs}: nothing is left to train."
+    seconds = pd.Series([p.seconds for p in plan.runs if p.new_steps])
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
         f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. Predicted "
-        f"{duration(sum(p.seconds for p in plan.runs))} of training, "
-        f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)."
+        f"{duration(seconds.sum())} of training, "
+        f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)"
+        + (f", without the {seconds.isna().sum()} runs of other programs." if seconds.isna().any()
+           else ".")
     )
 
 

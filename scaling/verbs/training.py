@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Sequence
@@ -44,15 +45,19 @@ def train_verb(arguments: Sequence[str]) -> int:
 
 def _train(folder: Any, execution: Any) -> str:
     from scaling.claim import Claim
-    from scaling.engine import check_device
+    from scaling.describe import is_command, trainer_of
     from sweeps.stop import StopFlag
 
-    check_device(execution.device)
+    science = folder.description()["science"]
+    if not is_command(science):
+        from scaling.engine import check_device
+
+        check_device(execution.device)
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
         return "held"
-    from scaling.trainer import train
-
+    module, _, name = trainer_of(science, execution).partition(":")
+    train = getattr(importlib.import_module(module), name)
     stop = StopFlag()
     stop.install()
     interval = 0.5 if sys.stdout.isatty() else 5.0
@@ -66,6 +71,8 @@ def _train(folder: Any, execution: Any) -> str:
         return stop()
 
     def show(progress: dict[str, Any]) -> None:
+        if "step" not in progress:
+            return
         print(f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
               f"{progress['tokens_per_second']:,.0f} tokens/s",
               end="\r" if sys.stdout.isatty() else "\n", flush=True)
