@@ -103,7 +103,7 @@ class Training:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
         self.execution = execution
         self.should_stop = should_stop
-        self.stopped = self.lost = False
+        self.stopped = self.lost = self.cancelled = False
         self.store = self.members[0].open_store()
         self.micro_batch = self._micro_batch()
         self.engine = build(self.members, execution, self.micro_batch)
@@ -164,7 +164,7 @@ class Training:
         self.stopped = self.should_stop() or not self._running()
 
     def close(self) -> str:
-        """Finish or release every run that is still held; "done", "interrupted" or "lost"."""
+        """Finish or release every held run: "done", "interrupted", "cancelled" or "lost"."""
         if self._running() and self.step < self.steps:
             self._save_latest()
             for member in self._running():
@@ -172,6 +172,8 @@ class Training:
             return "interrupted"
         for member in self._running():
             self._finish(member)
+        if self.cancelled:
+            return "cancelled"
         return "lost" if self.lost else "done"
 
     def abandon(self, reason: str, error: BaseException | None) -> None:
@@ -203,6 +205,13 @@ class Training:
             self._seconds["validation"] += time.perf_counter() - start
             for i, member in due:
                 member.curve.validation[self.step] = float(losses[i])
+
+    def _cancel(self, member: MemberRun) -> None:
+        """Save and release one run that a person wants no longer."""
+        path = self._save(self.members.index(member), member, owner=member.run["run_id"])
+        member.remove_latest(keep=path)
+        member.claim.release("cancelled")
+        member.finished = self.cancelled = True
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -285,6 +294,7 @@ class Training:
         tokens = (self.step - self.start) * self.members[0].run["tokens_per_step"]
         for member in self._running():
             member.claim.report({
+                "start": self.start,
                 "step": self.step,
                 "steps": self.steps,
                 "loss": float(member.curve.loss[-1]),

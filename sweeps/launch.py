@@ -15,7 +15,14 @@ from pathlib import Path
 
 from scaling.config import ConfigError
 from sweeps.freeze import freeze
-from sweeps.launches import Launch, LaunchConfig, check_launch, read_launches, write_launch
+from sweeps.launches import (
+    Launch,
+    LaunchConfig,
+    check_launch,
+    new_launch,
+    read_launches,
+    store_launch,
+)
 from sweeps.pool import Pool
 from sweeps.retry import tripped, verdict
 from sweeps.select import select
@@ -59,7 +66,12 @@ def launch(
 
         check_cluster(config)
     chosen = plan.runs if config.runs is None else select(plan.runs, config.runs)
-    begun = write_launch(outputs, study, config, chosen, freeze(outputs))
+    begun = new_launch(outputs, study, config, chosen, freeze(outputs))
+    if config.backend == "slurm":
+        from sweeps.slurm import continued
+
+        begun = continued(begun)
+    store_launch(begun)
     stop = StopFlag()
     stop.install()
     try:

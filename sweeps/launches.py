@@ -1,7 +1,7 @@
 """A launch, written down before anything of it starts: its workers read what to do from it.
 
     <outputs>/studies/<name>/launches/<token>/
-        launch.json        when, which runs, how; written once
+        launch.json        when, which runs, how; again when the launch is given again
         cancelled          a person wants it to end
         submit-000.json    workers that SLURM was asked for: before sbatch, and again with the job
         worker-0.log       what a worker of the pool says
@@ -190,23 +190,25 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
     return found
 
 
-def write_launch(
+def new_launch(
     outputs: Path, study: str, config: LaunchConfig, runs: list[StoredRun], code: Path
 ) -> Launch:
-    """Store a launch of some runs; nothing has started by then."""
-    token = secrets.token_hex(4)
-    folder = launches_folder(outputs, study) / token
+    """A launch of some runs, not yet stored; nothing has started by then."""
+    folder = launches_folder(outputs, study) / secrets.token_hex(4)
     classes = classify_runs(config, runs)
-    launch = Launch(folder, server_time(outputs), config, classes, str(code))
-    write_json(folder / "launch.json", {
+    return Launch(folder, server_time(outputs), config, classes, str(code))
+
+
+def store_launch(launch: Launch) -> None:
+    """Write a launch down; its workers read it again before each run."""
+    write_json(launch.folder / "launch.json", {
         "launched": launch.launched,
-        "config": asdict(config),
+        "config": asdict(launch.config),
         "classes": launch.classes,
         "code": launch.code,
         "launcher": {"host": machine.host(), "boot": machine.boot(), "pid": os.getpid(),
                      "process_start": machine.process_start(os.getpid())},
     })
-    return launch
 
 
 def read_launch(folder: Path) -> Launch:

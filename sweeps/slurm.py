@@ -11,7 +11,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import submitit
 from scaling.atomic import read_json, server_time, write_json
 from scaling.config import ConfigError
 from sweeps import scheduler, worker
-from sweeps.launches import Launch, SlurmConfig, resources
+from sweeps.launches import Launch, LaunchConfig, SlurmConfig, read_launches, resources
 from sweeps.retry import bad_nodes, verdict
 from sweeps.state import WAITING, StoredPlan, StoredRun, states
 
@@ -48,7 +48,7 @@ def name_prefix(launch: Launch) -> str:
     return f"scaling-{launch.token}-"
 
 
-def check_cluster(launch_config: Any) -> None:
+def check_cluster(launch_config: LaunchConfig) -> None:
     """Raise `ConfigError` if SLURM is not there or refuses what a job would ask for."""
     if scheduler.version() is None:
         raise ConfigError(
@@ -91,6 +91,24 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
             _submit(launch, kind, missing, wanted, bad_nodes(runs, launch.launched))
     again = reconcile(launch)
     return None if again is None else len(again)
+
+
+def continued(launch: Launch) -> Launch:
+    """An equal launch whose workers are still queued or running, as of now; else `launch` itself.
+
+    The same command given again adds no second set of workers: it watches those that are there.
+    """
+    for earlier in reversed(read_launches(launch.outputs, launch.study)):
+        equal = (_lasting(earlier), earlier.classes) == (_lasting(launch), launch.classes)
+        if equal and earlier.code == launch.code and not earlier.is_cancelled():
+            if reconcile(earlier):
+                return replace(earlier, launched=launch.launched, config=launch.config)
+    return launch
+
+
+def _lasting(launch: Launch) -> LaunchConfig:
+    """The configuration without what only matters while a launcher watches."""
+    return replace(launch.config, watch=True, detach=False, poll_seconds=1.0)
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:

@@ -31,6 +31,7 @@ from sweeps.stop import StopFlag
 
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 2.0
+IDLE_LIVES = 20  # times that a job may be requeued when it came to nothing
 TRY_AGAIN_LATER = 75  # exit code (EX_TEMPFAIL): work is left and the scheduler did not take us back
 
 
@@ -55,6 +56,7 @@ class Worker:
     ) -> None:
         self.launch, self.kind, self.until = launch, kind, until
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
+        self.trained = 0
         self.finished: set[str] = set()
 
     def work(self) -> str:
@@ -62,8 +64,11 @@ class Worker:
         pause, idle_since = POLL_SECONDS, time.monotonic()
         idle_seconds = self.launch.config.idle_seconds or float("inf")
         while not self.should_stop():
-            if time.monotonic() > self.until:
+            # Not before the first run: a life that is too short for anything must show as attempts
+            # without progress, not as a job that returns to the queue for ever.
+            if self.trained and time.monotonic() > self.until:
                 return "limit"
+            self.launch = read_launch(self.launch.folder)
             plan = self.launch.plan()
             left = [r for r in plan.runs if r.folder.run_id not in self.finished]
             if self._is_tripped(plan.runs):
@@ -100,6 +105,7 @@ class Worker:
         _log(f"trains {names}")
         train = _trainer(trainer_of(claims[0].folder.description()["science"], plan.execution))
         outcome = train(claims, pins, plan.execution, self.should_stop)
+        self.trained += 1
         _log(f"{outcome}: {names}")
 
     def _own(self, current: dict[str, str]) -> set[str]:
@@ -195,7 +201,9 @@ def main(arguments: list[str]) -> None:
     job = machine.slurm_job()
     if job is None or outcome in ("finished", "idle", "tripped") or launch.is_cancelled():
         return
-    if worker.has_work() and not _requeue(job[0], stop):
+    if not worker.trained and job[1] >= IDLE_LIVES:
+        _log(f"does not return: {job[1]} times the limit came before anything could be begun")
+    elif worker.has_work() and not _requeue(job[0], stop):
         sys.exit(TRY_AGAIN_LATER)
 
 
