@@ -94,10 +94,12 @@ def read_points(
     _refuse_mixed_code(frame, mix_fingerprints)
     frame = rename(frame, renamed)
     _check_numbers(law, frame, scale)
-    prepared = law.read(frame)
-    used = _usable(law, frame, prepared, excluded)
-    frame = frame[used]
-    prepared = {name: column[..., used] for name, column in prepared.items()}
+    measured = frame[law.response].notna().to_numpy()
+    prepared = law.read(frame, measured)
+    used = _described(law, prepared, int(measured.sum()), excluded)
+    frame = frame[measured][used]
+    if not used.all():
+        prepared = {name: column[..., used] for name, column in prepared.items()}
     _check_spread(law, prepared)
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
     if typical is None and "seed" in frame.columns and not law.curve:
@@ -218,16 +220,15 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
             )
 
 
-def _usable(law: Law, frame: pd.DataFrame, prepared: Columns, excluded: dict[str, int]) -> Array:
-    described = np.ones(len(frame), bool)
+def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int]) -> Array:
+    described = np.ones(rows, bool)
     for column in prepared.values():
-        described &= np.isfinite(column).reshape(-1, len(frame)).all(axis=0)
-    measured = frame[law.response].notna().to_numpy()
-    if (measured & ~described).any():
-        excluded[f"not described by {law.name}"] = int((measured & ~described).sum())
-    if not (measured & described).any():
+        described &= np.isfinite(column).reshape(-1, rows).all(axis=0)
+    if not described.all():
+        excluded[f"not described by {law.name}"] = int((~described).sum())
+    if not described.any():
         raise ValueError(f"no row has a measured {law.response!r} that {law.name} describes")
-    return measured & described
+    return described
 
 
 def _check_spread(law: Law, prepared: Columns) -> None:

@@ -125,9 +125,9 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
     starts = _starts(law, points, options.starts)
     check_derivatives(law, starts[:1], points.columns)
     fitted = _best(misfit, points, starts)
-    if options.priors:
-        return _best(_with_priors(fitted, options.priors), points, starts)
-    return fitted
+    own = {p.name: p.prior for p in law.parameters if p.prior and p.name in space.free}
+    priors = {**own, **options.priors}
+    return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
 
 
 def refit(fitted: Fitted, draws: Draws) -> Array:

@@ -41,13 +41,14 @@ class ArmLaw(Law):
             for n in self.plain.names
         ]
 
-    def read(self, frame: pd.DataFrame) -> Columns:
+    def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
+        wanted = np.ones(len(frame), bool) if wanted is None else wanted
         labels = frame[ARM].astype(str)
         unknown = sorted(set(labels) - set(self.arms))
         if unknown:
             raise ValueError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
         codes = labels.map({arm: a for a, arm in enumerate(self.arms)}).to_numpy(float)
-        return {ARM: codes, **self.plain.read(frame)}
+        return {ARM: codes[wanted], **self.plain.read(frame, wanted)}
 
     def predict(self, params: Array, columns: Columns) -> Array:
         params = np.atleast_2d(params)

@@ -37,6 +37,9 @@ class Parameter:
         Bounds of the value. A fit that ends on one says so.
     unit, meaning : str
         For tables and documentation.
+    prior : tuple of float, optional
+        (value, standard deviation) that every fit takes as its prior unless told another; for
+        parameters that curves leave open. The law says where it comes from.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Parameter:
     high: float = np.inf
     unit: str = ""
     meaning: str = ""
+    prior: tuple[float, float] | None = None
 
     def inward(self, value: Array) -> Array:
         """The internal coordinate of a value."""
@@ -109,9 +113,10 @@ class Law:
         ``guess(columns, response) -> {parameter: array of starts}``, for laws whose starts are
         better found another way.
     prepare : callable, optional
-        ``prepare(frame) -> columns`` for laws that need more than picking columns, such as the
-        areas of a learning-rate schedule. Arrays are aligned with the rows of the frame along their
-        last axis; NaN marks rows that the law does not describe.
+        ``prepare(frame, wanted) -> columns`` for laws that need more than picking columns, such as
+        the areas of a learning-rate schedule. `wanted`, shape (rows,) of bool, says for which rows
+        of the frame; arrays are aligned with those along their last axis. NaN marks rows that the
+        law does not describe.
     needs : mapping of str to str
         What `prepare` reads from the frame -> what it holds, with the unit; `columns` if there is
         no `prepare`.
@@ -135,7 +140,7 @@ class Law:
     gradient: Callable[..., tuple[Array, dict[str, Array]]] | None = None
     linear: tuple[str, ...] = ()
     guess: Callable[[Columns, Array], dict[str, Array]] | None = None
-    prepare: Callable[[pd.DataFrame], Columns] | None = None
+    prepare: Callable[[pd.DataFrame, Array], Columns] | None = None
     needs: Mapping[str, str] = field(default_factory=dict)
     response: str = "loss"
     errors: Errors = "relative"
@@ -157,11 +162,12 @@ class Law:
         """Columns that must hold positive numbers."""
         return () if self.prepare else tuple(self.columns)
 
-    def read(self, frame: pd.DataFrame) -> Columns:
-        """Columns of the formula from a frame that has the law's `inputs`."""
+    def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
+        """Columns of the formula, for the wanted rows of a frame that has the law's `inputs`."""
+        wanted = np.ones(len(frame), bool) if wanted is None else wanted
         if self.prepare is not None:
-            return self.prepare(frame)
-        return {name: frame[name].to_numpy(float) for name in self.columns}
+            return self.prepare(frame, wanted)
+        return {name: frame[name].to_numpy(float)[wanted] for name in self.columns}
 
     def predict(self, params: Array, columns: Columns) -> Array:
         """The law for each parameter vector, shape (batch, parameters) -> (batch, n)."""

@@ -17,7 +17,13 @@ import pandas as pd
 
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
-from analysis.laws.schedule_areas import felt_drop, warmup_end, whole_runs, without_warmup
+from analysis.laws.schedule_areas import (
+    felt_drop,
+    lr_area,
+    warmup_end,
+    whole_runs,
+    without_warmup,
+)
 
 _SHORTEST, _LONGEST = 2.0, 1e5  # memories, in steps
 _TERMS = 32
@@ -31,17 +37,20 @@ _TO_SERIES[0] /= 2
 _DECAYS = 1 - np.exp(-(_MIDDLE + _HALF * np.cos(_ANGLES)))
 
 
-def areas(frame: pd.DataFrame) -> Columns:
-    """S1, shape (n,), and the series of (1 - lam) S2, shape (terms, n), of whole runs.
+def areas(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
+    """S1, shape (n,), and the series of (1 - lam) S2, shape (terms, n), of the wanted rows.
 
     NaN before the end of a run's warm-up, which the law does not describe.
     """
-    area = np.full(len(frame), np.nan)
-    series = np.full((_TERMS, len(frame)), np.nan)
-    for at, lr in whole_runs(frame):
-        after = slice(warmup_end(lr), None)
-        area[at[after]] = np.cumsum(lr)[after]
-        series[:, at[after]] = _TO_SERIES @ felt_drop(without_warmup(lr), _DECAYS)[:, after]
+    wanted = np.ones(len(frame), bool) if wanted is None else wanted
+    place = np.cumsum(wanted) - 1
+    area = np.full(int(wanted.sum()), np.nan)
+    series = np.full((_TERMS, len(area)), np.nan)
+    for at, step, lr in whole_runs(frame):
+        rows = warmup_end(lr) + np.flatnonzero(wanted[at[warmup_end(lr) :]])
+        area[place[at[rows]]] = lr_area(lr, step)[rows]
+        felt = felt_drop(without_warmup(lr), _DECAYS, step)[:, rows]
+        series[:, place[at[rows]]] = _TO_SERIES @ felt
     return {"S1": area, "felt": series}
 
 
@@ -53,30 +62,43 @@ def _chebyshev(lam: Array) -> tuple[Array, Array]:
     return np.cos(order * angle), np.sin(order * angle) * inner
 
 
+def annealing(felt: Array, lam: Array) -> tuple[Array, Array]:
+    """S2 at a decay and its derivative in it, shape (batch, n), from the series of `areas`."""
+    polynomials, slopes = _chebyshev(lam)
+    area = polynomials @ felt / (1 - lam)
+    return area, (area + slopes @ felt) / (1 - lam)
+
+
 def _value(
     S1: Array, felt: Array, L0: Array, A: Array, alpha: Array, C: Array, lam: Array
 ) -> Array:
-    polynomials, _ = _chebyshev(lam)
-    return L0 + A * np.exp(-alpha * np.log(S1)) - C / (1 - lam) * (polynomials @ felt)
+    return L0 + A * np.exp(-alpha * np.log(S1)) - C * annealing(felt, lam)[0]
 
 
 def _gradient(
     S1: Array, felt: Array, L0: Array, A: Array, alpha: Array, C: Array, lam: Array
 ) -> tuple[Array, dict[str, Array]]:
-    polynomials, slopes = _chebyshev(lam)
-    log_area, memory = np.log(S1), 1 / (1 - lam)
+    annealed, slope = annealing(felt, lam)
+    log_area = np.log(S1)
     decayed = np.exp(-alpha * log_area)
-    share = polynomials @ felt
-    falling = A * decayed
     partials = {
         "L0": 1.0,
         "A": decayed,
-        "alpha": -log_area * falling,
-        "C": -memory * share,
-        "lam": -C * memory * (memory * share + slopes @ felt),
+        "alpha": -A * log_area * decayed,
+        "C": -annealed,
+        "lam": -C * slope,
     }
-    return L0 + falling - C * memory * share, partials
+    return L0 + A * decayed - C * annealed, partials
 
+
+LAM = Parameter(
+    "lam",
+    (0.9, 0.9999),
+    scale="complement",
+    low=1 - 1 / _SHORTEST,
+    high=1 - 1 / _LONGEST,
+    meaning="decay of the momentum: a memory of 1/(1-lam) steps",
+)
 
 LR_ANNEALING = register(
     Law(
@@ -96,14 +118,7 @@ LR_ANNEALING = register(
             Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
             Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("C", scale="log", unit="nats/token", meaning="worth of annealing"),
-            Parameter(
-                "lam",
-                (0.9, 0.9999),
-                scale="complement",
-                low=1 - 1 / _SHORTEST,
-                high=1 - 1 / _LONGEST,
-                meaning="decay of the momentum: a memory of 1/(1-lam) steps",
-            ),
+            LAM,
         ),
         value=_value,
         gradient=_gradient,

@@ -1,10 +1,13 @@
 """What a learning-rate schedule has done to a run: its area, and the annealing felt so far.
 
-Everything here is a function of the schedule alone, at every step of a run that starts at step 0 or
-1. Only drops after the end of the warm-up count (arXiv:2408.11029).
+Everything here is a function of the schedule alone, of a run that starts at step 0 or 1. Only drops
+after the end of the warm-up count (arXiv:2408.11029). Between two rows of a run the learning rate
+lies on a straight line, so that a thinned run (`analysis.thin_curves`) is summed in closed form.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -26,54 +29,74 @@ def without_warmup(lr: Array) -> Array:
     return np.concatenate([np.full(end, lr[end]), lr[end:]])
 
 
-def drop_momentum(lr: Array, decay: Array) -> Array:
-    """m_i = decay m_(i-1) + (lr_(i-1) - lr_i) for several decays, shape (decays, steps).
+def lr_area(lr: Array, step: Array | None = None) -> Array:
+    """Sum of the learning rates of all steps up to each row, its own included."""
+    if step is None:
+        return np.cumsum(lr)
+    gap = np.diff(step)
+    between = gap * (lr[:-1] + lr[1:]) / 2 + np.diff(lr) / 2  # an arithmetic series
+    return lr[0] + np.concatenate([[0.0], np.cumsum(between)])
+
+
+def drop_momentum(lr: Array, decay: Array, step: Array | None = None) -> Array:
+    """m_i = decay m_(i-1) + (lr_(i-1) - lr_i) for several decays, shape (decays, rows).
 
     The recurrence is summed by doubling: after the pass of stride k, each entry holds the drops of
-    its last 2k steps.
+    its last 2k rows. A row that stands for several steps has as many equal drops.
     """
-    drops = np.concatenate([[0.0], -np.diff(lr)])
-    momentum = np.repeat(drops[None], len(decay), axis=0)
+    step = np.arange(len(lr)) if step is None else step
+    gap = np.diff(step)
+    equal = (1 - decay[:, None] ** gap) / (1 - decay[:, None]) / gap
+    momentum = np.zeros((len(decay), len(lr)))
+    momentum[:, 1:] = -np.diff(lr) * equal
     stride = 1
     while stride < len(lr):
-        weight = decay**stride
+        weight = decay[:, None] ** (step[stride:] - step[:-stride])
         if weight.max() < 1e-16:
             break
-        momentum[:, stride:] += weight[:, None] * momentum[:, :-stride]
+        momentum[:, stride:] += weight * momentum[:, :-stride]
         stride *= 2
     return momentum
 
 
-def felt_drop(lr: Array, decay: Array) -> Array:
-    """(1 - decay) S2, shape (decays, steps): how much of the drop so far has been felt.
+def felt_drop(lr: Array, decay: Array, step: Array | None = None) -> Array:
+    """(1 - decay) S2, shape (decays, rows): how much of the drop so far has been felt.
 
     S2 is the sum of the momentum so far. Summing the recurrence gives it without a second sum:
     (1 - decay) S2 = (total drop so far) - decay * momentum.
     """
-    return (lr[0] - lr) - decay[:, None] * drop_momentum(lr, decay)
+    return (lr[0] - lr) - decay[:, None] * drop_momentum(lr, decay, step)
 
 
-def whole_runs(frame: pd.DataFrame) -> list[tuple[Array, Array]]:
-    """(positions in the frame, lr) of each run, in the order of its steps.
+def every_step(step: Array, lr: Array) -> Array:
+    """The learning rate of each step from a run's first row to its last."""
+    return np.interp(np.arange(step[0], step[-1] + 1), step, lr)
+
+
+def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
+    """(positions in the frame, step, lr) of each run, in the order of its steps.
 
     Raises
     ------
     ValueError
-        If a run does not have one row for each step from its first, or its lr is not a number.
+        If a run does not have one row for each step from its first (unless its column ``thinned``
+        says that `analysis.thin_curves` left some out), or its lr is not a number.
     """
     runs = frame["run"].to_numpy()
-    step, lr = (pd.to_numeric(frame[c], errors="coerce").to_numpy(float) for c in ("step", "lr"))
-    found = []
-    for run, at in pd.Series(np.arange(len(frame))).groupby(runs, sort=False):
-        at = at.to_numpy()[np.argsort(step[at], kind="stable")]
-        _check_steps(str(run), step[at])
-        if not (np.isfinite(lr[at]) & (lr[at] >= 0)).all() or lr[at].max() <= 0:
+    steps, rates = (
+        pd.to_numeric(frame[name], errors="coerce").to_numpy(float) for name in ("step", "lr")
+    )
+    thinned = frame["thinned"].to_numpy(bool) if "thinned" in frame else np.zeros(len(frame), bool)
+    for run, at in pd.Series(np.arange(len(frame))).groupby(runs, sort=False).indices.items():
+        at = at[np.argsort(steps[at], kind="stable")]
+        step, lr = steps[at], rates[at]
+        _check_steps(str(run), step, bool(thinned[at].all()))
+        if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:
             raise ValueError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
-        found.append((at, lr[at]))
-    return found
+        yield at, step, lr
 
 
-def _check_steps(run: str, step: Array) -> None:
+def _check_steps(run: str, step: Array, thinned: bool) -> None:
     if not np.isfinite(step).all():
         raise ValueError(f"run {run!r}: column 'step' must hold numbers")
     if step[0] not in (0, 1):
@@ -84,7 +107,7 @@ def _check_steps(run: str, step: Array) -> None:
     gap = np.diff(step)
     if (gap == 0).any():
         raise ValueError(f"run {run!r} has step {step[:-1][gap == 0][0]:g} more than once")
-    if (gap != 1).any():
+    if (gap != 1).any() and not thinned:
         at = int(np.flatnonzero(gap != 1)[0])
         raise ValueError(
             f"run {run!r} jumps from step {step[at]:g} to {step[at + 1]:g}: the law needs the"

@@ -93,6 +93,13 @@ def schedules(steps: int = 600, every: int = 20) -> pd.DataFrame:
     return frame.assign(measured=(frame.step % every == 0) & (frame.step >= 60))
 
 
+def sized_schedules() -> pd.DataFrame:
+    """The three schedules at four sizes."""
+    sizes = (1e7, 3e7, 1e8, 3e8)
+    tables = [schedules().assign(N=N, run=lambda f, N=N: f.run + f" {N:g}") for N in sizes]
+    return pd.concat(tables, ignore_index=True)
+
+
 # A table and the parameters that made it, for each law.
 EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     "chinchilla": (surface, dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)),
@@ -162,6 +169,19 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
     ),
     "quality_quantity": (pools, dict(d=1.5, a=40.0, b=0.2, tau=3.0)),
     "lr_annealing": (schedules, dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)),
+    "multi_power": (
+        schedules,
+        dict(L0=2.5, A=0.9, alpha=0.45, B=100.0, C=2.0, beta=0.6, gamma=0.65),
+    ),
+    "functional": (schedules, dict(L0=2.5, c1=0.9, s=0.45, c2=60.0, c3=1.2, c4=20.0, g=0.6)),
+    "joint_annealing": (
+        sized_schedules,
+        dict(L0=2.0, A=0.9, alpha=0.45, B=0.5, beta=0.3, C=0.8, gamma=0.1, lam=0.985),
+    ),
+    "size_annealing": (
+        sized_schedules,
+        dict(L0=2.0, lS=0.9, aS=0.45, lN=0.5, aN=0.3, lM=0.02),
+    ),
 }
 
 

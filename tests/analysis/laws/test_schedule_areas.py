@@ -52,11 +52,12 @@ def _run(**columns):
 )
 def test_a_schedule_with_holes_is_refused(frame, sentence):
     with pytest.raises(ValueError, match=sentence):
-        whole_runs(frame)
+        list(whole_runs(frame))
 
 
 def test_rows_may_come_in_any_order():
     frame = _run().iloc[[2, 0, 1]].reset_index(drop=True)
-    [(at, lr)] = whole_runs(frame)
+    [(at, step, lr)] = whole_runs(frame)
     np.testing.assert_array_equal(at, [1, 2, 0])
+    np.testing.assert_array_equal(step, [0, 1, 2])
     np.testing.assert_array_equal(lr, [1.0, 1.0, 0.5])
