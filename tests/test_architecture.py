@@ -23,13 +23,15 @@ ONLY_IN = {
         "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
     "rich": {"sweeps/show.py", "scaling/verbs/"},
+    "wandb": {"scaling/dashboard.py"},
+    "pyarrow": {"sweeps/collect.py"},
     "matplotlib": {"analysis/figures.py", "analysis/report.py"},
     "scipy": {"analysis/"},
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
 IMPURE = {"cli", "verbs", "compose", "model", "optimizer", "engine", "checkpoint", "member",
-          "training", "trainer", "measure", "parallel", "rank"}
+          "training", "trainer", "measure", "dashboard", "parallel", "rank"}
 
 
 def python_files() -> list[str]:
@@ -112,6 +114,10 @@ def test_help_loads_no_torch() -> None:
 def test_planning_loads_no_torch() -> None:
     code = "import sweeps.plan, sweeps.cost, sweeps.state, sweeps.launch, sweeps.worker"
     assert not loaded_by(code) & {"torch", "lightning", "hydra"}
+
+
+def test_training_loads_no_dashboard() -> None:
+    assert "wandb" not in loaded_by("import scaling.trainer, sweeps.worker, sweeps.launch")
 
 
 def test_no_drawers() -> None:

@@ -1,0 +1,84 @@
+"""The verb that copies a study to wandb."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaling.config import ConfigError, one_of
+from scaling.verbs.verb import Verb
+
+if TYPE_CHECKING:
+    from scaling.dashboard import Dashboard
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """Options of ``scaling sync``."""
+
+    study: str
+    mode: str = "offline"  # or online
+    watch: bool = False  # go on until every run has ended
+    seconds: float = 30.0  # between two looks of a watch
+    project: str = "scaling"
+    entity: str | None = None
+    dir: str | None = None  # None: <outputs>/dashboard
+    outputs: str = "outputs"
+
+
+def sync_verb(arguments: Sequence[str]) -> int:
+    """Push the runs of a study to wandb, from their records: only what is new is pushed.
+
+    mode=offline writes folders and says how to upload them; mode=online uploads those first.
+    watch=true stays and pushes the progress of running runs. May be stopped and given again.
+    """
+    from scaling.options import read_options
+    from sweeps.state import read_plan
+
+    options = read_options(SyncOptions, arguments)
+    one_of("mode", options.mode, ("offline", "online"))
+    if not options.seconds > 0:
+        raise ConfigError(f"seconds = {options.seconds}: allowed is above 0")
+    outputs = Path(options.outputs).absolute()
+    read_plan(outputs, options.study)  # a wrong name is said before wandb is loaded
+    from scaling.dashboard import Dashboard, upload_command
+
+    folder = Path(options.dir).absolute() if options.dir else outputs / "dashboard"
+    with Dashboard(folder, options.project, options.entity, options.mode) as dashboard:
+        if options.mode == "online" and (uploaded := dashboard.upload()):
+            print(f"uploaded {uploaded} folders that were written offline")
+        while _push(dashboard, outputs, options) and options.watch:
+            time.sleep(options.seconds)
+    if options.mode == "offline" and (waiting := dashboard.waiting()):
+        print(f"{len(waiting)} folders wait in {folder}/wandb; to upload them:\n"
+              f"  {upload_command(waiting)}\nor scaling sync study={options.study} mode=online")
+    return 0
+
+
+def _push(dashboard: Dashboard, outputs: Path, options: SyncOptions) -> bool:
+    """Push what is new of every run; whether more is to come."""
+    from sweeps.state import read_plan, states
+
+    plan = read_plan(outputs, options.study)
+    current = states(plan.runs)
+    runs = points = 0
+    for run in plan.runs:
+        state = current[run.folder.run_id]
+        pushed = dashboard.push(run.folder, options.study, ",".join(run.roles), state,
+                                keep_open=options.watch)
+        runs, points = runs + bool(pushed), points + pushed
+        if pushed and runs % 100 == 0:
+            print(f"{runs} runs ...", flush=True)
+    if runs or not options.watch:
+        print(f"{options.study}: {points} points of {runs} runs pushed", flush=True)
+    return not set(current.values()) <= {"done", "diverged", "failed"}
+
+
+VERBS = {
+    "sync": Verb("push a study to wandb, again at any time",
+                 "scaling sync study=NAME [mode=offline|online] [watch=true] [project=scaling]",
+                 sync_verb, SyncOptions),
+}
