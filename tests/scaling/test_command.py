@@ -285,7 +285,7 @@ execution: {command: ["{python}", "bigram.py", "{config}"]}
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def study(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Launches, as a person does, the study of the program of docs/trainers.md."""
     text = (ROOT / "docs" / "trainers.md").read_text()
     program = text.partition("```python\n")[2].partition("```")[0]
@@ -295,14 +295,14 @@ def study(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     (tmp_path / "bigram.py").write_text(slowly)
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "bigrams.yaml").write_text(STUDY)
-    started: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[bytes]] = []
 
-    def launch(*overrides: str) -> subprocess.Popen[str]:
-        started.append(subprocess.Popen(
-            [sys.executable, "-m", "scaling.cli", "launch", "study=bigrams", *overrides],
-            cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        ))
+    def launch() -> subprocess.Popen[bytes]:
+        with (tmp_path / "output").open("w") as output:
+            started.append(subprocess.Popen(
+                [sys.executable, "-m", "scaling.cli", "launch", "study=bigrams"], cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=output,
+            ))
         return started[-1]
 
     yield launch
@@ -323,8 +323,7 @@ def test_the_documented_program_is_launched_killed_and_resumed(study, tmp_path):
     wait_until(lambda: all(is_gone(p) for p in programs))
     assert not list(runs.glob("*/DONE"))
     second = study()
-    output = second.communicate(timeout=300)[0]
-    assert second.returncode == 0, output
+    assert second.wait(300) == 0, (tmp_path / "output").read_text()
     folders = [RunFolder(p) for p in runs.iterdir()]
     assert len(folders) == 4 and {f.state() for f in folders} == {"done"}
     (resumed,) = [f for f in folders if f.done()["attempt"] == 2]

@@ -153,7 +153,8 @@ def worker() -> Iterator[Callable[[RunFolder], subprocess.Popen[str]]]:
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.mark.slow
