@@ -98,7 +98,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The rows; a column whose values are of several kinds (an option, say) becomes text."""
     table = pd.DataFrame(rows, columns=None if rows else list(FIRST))
-    for name in table.select_dtypes("object").columns:
+    for name in filter(lambda n: pd.api.types.is_object_dtype(table[n]), table):
         kinds = {type(v) for v in table[name] if v is not None}
         if len(kinds) > 1:
             table[name] = [None if v is None else str(v) for v in table[name]]
