@@ -146,7 +146,8 @@ class Result:
         -------
         DataFrame
             Index of `data`; the law's response, ``inside`` (within the measured range of every
-            column), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
+            column and, if the fit has resamples, of their product: N and D together are the
+            budget), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
             and ``upper``.
         """
         columns = self.columns_of(data)
@@ -259,7 +260,7 @@ class Result:
         write_fit(self, path)
 
     def _beyond(self, columns: dict[str, Array], n: int) -> Array:
-        beyond = np.ones(n)
+        beyond = self.origins.beyond(columns) if len(self.origins) else np.ones(n)
         for name, (low, high) in self.ranges.items():
             with np.errstate(divide="ignore", invalid="ignore"):
                 beyond = np.fmax(beyond, np.fmax(columns[name] / high, low / columns[name]))

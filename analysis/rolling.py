@@ -8,6 +8,10 @@ without its outermost tenth, two tenths ... half, along each column and along al
 whole fit at a new point shows how far the law wanders beyond its points. A refit has farther to go
 than the whole fit has; like a random walk's, the departure is taken to grow with the root of the
 distance, in logarithms.
+
+What was measured apart but not together is beyond, too: of the one to four largest budgets of five
+IsoFLOP sweeps and of Hoffmann's points, intervals that looked at the range of N and that of D alone
+contained 85 %, these 94 %.
 """
 
 from __future__ import annotations
@@ -49,6 +53,17 @@ class Origins:
 
     def __len__(self) -> int:
         return len(self.axis)
+
+    def beyond(self, columns: Columns) -> Array:
+        """How many times outside the measured range along any axis, shape (n,), 1 inside all.
+
+        A point may have a size and a number of tokens that were measured, but not together: on
+        IsoFLOP sweeps most of a larger budget is such a corner.
+        """
+        farthest = np.zeros(next(iter(columns.values())).shape[-1])
+        for k, axis in enumerate(self.axis):
+            farthest = np.fmax(farthest, self.sign[k] * _along(axis, columns) - self.edge[k])
+        return np.exp(farthest)
 
     def wander(self, law: Law, best: Array, columns: Columns, scale: ErrorScale) -> Array:
         """Standard deviation of the prediction on its scale, (n,), for what lies beyond the points.

@@ -48,6 +48,38 @@ def test_the_doubt_grows_from_the_edge_on(result):
     assert _widths(result, downwards) > 1.05 * _widths(bare, downwards)
 
 
+def test_a_larger_budget_is_beyond_though_its_sizes_and_tokens_were_measured():
+    rng = np.random.default_rng(0)
+    C, ratio = np.meshgrid(np.geomspace(1e17, 1e20, 7), np.geomspace(2, 200, 9))
+    N = np.sqrt(C / 6 / ratio).ravel()
+    runs = pd.DataFrame({"N": N, "D": C.ravel() / 6 / N})
+    runs["loss"] = (1.7 + 400 / runs.N**0.34 + 1800 / runs.D**0.37) * np.exp(
+        0.003 * rng.standard_normal(len(runs))
+    )
+    result = analysis.fit("chinchilla", runs, resamples=100)
+    corner = pd.DataFrame({"N": [runs.N.max() / 1.2], "D": [runs.D.max() / 1.2]})
+    found = result.predict(corner)
+    budget = float(corner.N[0] * corner.D[0] / (runs.N * runs.D).max())
+    assert budget > 6 and found.beyond[0] == pytest.approx(budget)
+    assert not found.inside[0]
+    bare = replace(result, origins=NO_ORIGINS)
+    assert bare.predict(corner).inside[0]
+    assert _widths(result, corner) > 1.1 * _widths(bare, corner)
+    assert result.predict(runs).inside.all()
+
+
+@pytest.mark.parametrize("corpus", ["fineweb_100b", "slimpajama", "starcoder"])
+def test_larger_budgets_are_contained(public_data, corpus):
+    """The two largest budgets of arXiv:2411.12925, all of whose errors are on one side."""
+    table = pd.read_csv(public_data / "loss_to_loss" / "sweep.csv")
+    own = table.data.str.replace("-", "_").str.startswith(corpus)
+    runs = table[own].assign(loss=table[f"eval/{corpus}_val/CrossEntropyLoss"])
+    runs = runs.rename(columns={"params": "N", "tokens": "D"}).dropna(subset="loss")
+    held = runs.iso_flop > 1.5e19
+    ahead = analysis.fit("chinchilla", runs[~held], resamples=300).predict(runs[held], level=0.95)
+    assert runs.loss[held].between(ahead.lower, ahead.upper).mean() > 0.9
+
+
 def test_a_law_that_bends_is_doubted_more_than_one_that_holds(made_by):
     runs, _ = made_by("chinchilla", noise=0.003)
     bent = runs.assign(loss=runs.loss * (1 + 0.01 * np.log10(runs.N / 1e8).clip(0) ** 2))
