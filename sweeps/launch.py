@@ -59,12 +59,8 @@ def launch(
     ConfigError
         If the launch makes no sense, or the cluster refuses it; nothing has started by then.
     """
-    check_launch(config)
+    check_backend(config)
     plan = read_plan(outputs, study)
-    if config.backend == "slurm":
-        from sweeps.slurm import check_cluster
-
-        check_cluster(config)
     chosen = plan.runs if config.runs is None else select(plan.runs, config.runs)
     begun = new_launch(outputs, study, config, chosen, freeze(outputs))
     if config.backend == "slurm":
@@ -86,6 +82,15 @@ def launch(
     finally:
         stop.uninstall()
     return not stop.raised
+
+
+def check_backend(config: LaunchConfig) -> None:
+    """Raise `ConfigError` if a launch makes no sense, or its cluster would refuse it."""
+    check_launch(config)
+    if config.backend == "slurm":
+        from sweeps.slurm import check_cluster
+
+        check_cluster(config)
 
 
 def detach(arguments: list[str], outputs: Path, study: str) -> int:

@@ -101,9 +101,10 @@ def setting(name: str) -> str | None:
 
 
 def version() -> str | None:
-    """SLURM's version; None where there is no SLURM."""
-    answer = _ask(["sinfo", "--version"])
-    return answer.strip() if answer is not None else None
+    """SLURM's version; None where its controller does not answer."""
+    if _ask(["sinfo", "--noheader", "--format=%P"]) is None:
+        return None
+    return (_ask(["sinfo", "--version"]) or "").strip()
 
 
 def _ask(command: Sequence[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from sweeps.state import status
 
 if TYPE_CHECKING:
     from sweeps.plan import Plan
+    from sweeps.progress import Progress
 
 STATE_STYLES = {
     "done": "green", "diverged": "magenta", "running": "cyan", "failed": "red",
@@ -125,6 +127,23 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
         "predicted": [_blank(v, ".1f") for v in found["predicted_seconds"]],
         "note": found["note"],
     })
+
+
+def progress_text(found: Progress) -> str:
+    """"61 % of the training is done, 41 min left; ..."."""
+    parts = []
+    if not math.isnan(found.share):
+        parts.append(f"{found.share:.0%} of the training is done")
+    if not math.isnan(found.seconds_left):
+        parts.append(f"about {duration(found.seconds_left)} left at this width")
+    if not math.isnan(found.against_plan):
+        parts.append(f"finished runs took {found.against_plan:.2f} of what was predicted")
+    if found.queue is None:
+        parts.append("SLURM does not answer")
+    elif found.queue:
+        tasks = ", ".join(f"{n} {state}" for state, n in sorted(found.queue.items()))
+        parts.append(f"tasks in SLURM's queue: {tasks}")
+    return "; ".join(parts)
 
 
 def _blank(value: float, form: str) -> str:

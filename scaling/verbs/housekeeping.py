@@ -70,7 +70,31 @@ def gc_verb(arguments: Sequence[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class DoctorOptions:
+    """Options of ``scaling doctor``."""
+
+    outputs: str = "outputs"
+
+
+def doctor_verb(arguments: Sequence[str]) -> int:
+    """Look at what a study depends on here: packages, devices, the file system, SLURM."""
+    import pandas as pd
+
+    from scaling.options import read_options
+    from sweeps.doctor import examine
+    from sweeps.show import table
+
+    options = read_options(DoctorOptions, arguments)
+    found = examine(Path(options.outputs).absolute())
+    console = open_console()
+    console.print(table(pd.DataFrame([vars(f) for f in found]), console.width))
+    return 1 if any(f.verdict == "wrong" for f in found) else 0
+
+
 VERBS = {
+    "doctor": Verb("look at what a study depends on on this machine and its cluster",
+                   "scaling doctor [outputs=outputs]", doctor_verb, DoctorOptions),
     "collect": Verb("write a study's results as parquet",
                     "scaling collect study=NAME [outputs=outputs]", collect_verb, CollectOptions),
     "gc": Verb("remove checkpoints that nothing needs",

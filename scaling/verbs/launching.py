@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scaling.config import ConfigError
 from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+@dataclass(frozen=True)
+class AddOptions:
+    """Options of ``scaling add``; further arguments are overrides of the study."""
+
+    study: str
+    block: str
+    role: str = "fit"
+    grid: dict[str, Any] = field(default_factory=dict)
+    outputs: str = "outputs"
 
 
 def plan_verb(arguments: Sequence[str]) -> int:
@@ -21,7 +34,8 @@ def plan_verb(arguments: Sequence[str]) -> int:
     from scaling.compose import compose
 
     composed = compose(arguments)
-    _show_plan(_make_plan(composed, arguments), _launch_config(composed))
+    config = _launch_config(composed)
+    _show_plan(_make_plan(composed, arguments, config), config)
     return 0
 
 
@@ -32,16 +46,17 @@ def launch_verb(arguments: Sequence[str]) -> int:
     running; the same command goes on. launch.runs=failed tries only those again.
     """
     from scaling.compose import compose
-    from sweeps.launch import detach, launch
-    from sweeps.launches import check_launch
+    from sweeps.budget import check_budget, cost
+    from sweeps.launch import check_backend, detach, launch
     from sweeps.plan import save_plan
     from sweeps.show import Watch
 
     composed = compose(arguments)
     config = _launch_config(composed)
-    check_launch(config)
-    plan = _make_plan(composed, arguments)
+    check_backend(config)
+    plan = _make_plan(composed, arguments, config)
     _show_plan(plan, config)
+    check_budget(cost(plan), config.budget, plan.outputs)
     save_plan(plan)
     console, name = open_console(), plan.study.name
     if config.detach:
@@ -89,7 +104,46 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
     return 1 if len(left) else 0
 
 
-def _make_plan(composed: dict[str, Any], overrides: Sequence[str]) -> Any:
+def add_verb(arguments: Sequence[str]) -> int:
+    """Add runs to a study: scaling add study=NAME block=wider role=fit 'grid.model.width=[96]'.
+
+    The block is part of every later plan of the study, and the next launch trains what is new.
+    Overrides with which the study was launched are given again: it is planned first.
+    """
+    from scaling.compose import compose
+    from scaling.options import read_options
+    from sweeps.added import add_block, with_added
+    from sweeps.study import BlockConfig
+
+    own = tuple(AddOptions.__dataclass_fields__)
+    mine = [a for a in arguments if a.partition("=")[0].partition(".")[0] in own]
+    options = read_options(AddOptions, mine)
+    if not options.grid:
+        raise ConfigError("grid is not set; give axes, as in 'grid.model.width=[96]'")
+    overrides = [f"study={options.study}", f"outputs={options.outputs}",
+                 *(a for a in arguments if a not in mine)]
+    composed = with_added(compose(overrides))
+    blocks = composed["study"]["blocks"]
+    if options.block in blocks:
+        raise ConfigError(f"study.blocks.{options.block} exists: {blocks[options.block]}; choose "
+                          "another name")
+    block = BlockConfig(options.role, options.grid)
+    blocks[options.block] = {"role": block.role, "grid": block.grid}
+    config = _launch_config(composed)
+    plan = _plan_of(composed, overrides, config)  # refuses what cannot be trained
+    _show_plan(plan, config)
+    add_block(plan.outputs, plan.study.name, options.block, block)
+    say(open_console(), f"added; scaling launch study={options.study} trains what is new")
+    return 0
+
+
+def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) -> Any:
+    from sweeps.added import with_added
+
+    return _plan_of(with_added(composed), overrides, config)
+
+
+def _plan_of(composed: dict[str, Any], overrides: Sequence[str], config: Any) -> Any:
     import analysis
     from scaling.config import one_of
     from sweeps.cost import with_costs
@@ -119,17 +173,18 @@ def _show_plan(plan: Any, config: Any) -> None:
     console.print(table(frame, console.width, PLAN_OPTIONAL))
     execution = plan.execution
     workers = worker_count(config, execution.device, execution.threads, len(plan.runs))
-    say(console, _totals(plan, workers))
+    say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
         say(console, f"! {warning}", style="yellow")
     if not plan.warnings:
         say(console, "design: nothing found against it")
 
 
-def _totals(plan: Any, workers: int) -> str:
-    """What a plan comes to, in a sentence or two."""
+def _totals(plan: Any, workers: int, rate: float | None) -> str:
+    """What a plan comes to, in a few sentences."""
     import pandas as pd
 
+    from sweeps.budget import cost
     from sweeps.cost import finish_seconds
     from sweeps.show import counts, duration
 
@@ -138,14 +193,20 @@ def _totals(plan: Any, workers: int) -> str:
     if not new:
         return f"{runs}: nothing is left to train."
     seconds = pd.Series([p.seconds for p in plan.runs if p.new_steps])
+    found = cost(plan)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
         f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. Predicted "
         f"{duration(seconds.sum())} of training, "
         f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)"
-        + (f", without the {seconds.isna().sum()} runs of other programs." if seconds.isna().any()
-           else ".")
+        + (f", without the {seconds.isna().sum()} runs of other programs" if seconds.isna().any()
+           else "")
+        + f"; the longest run {duration(3600 * found.longest_hours)}. "
+        f"{found.new_hours:.3g} device-hours"
+        + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
+        + f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "
+        f"{found.new_disk_gb:.2g} GB of checkpoints."
     )
 
 
@@ -155,4 +216,7 @@ VERBS = {
     "launch": Verb("train what a study still lacks",
                    "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
                    launch_verb),
+    "add": Verb("add runs to a study",
+                "scaling add study=NAME block=NAME [role=fit] grid.KEY=[...]", add_verb,
+                AddOptions),
 }

@@ -1,13 +1,18 @@
-"""The verbs that look at a study while it runs."""
+"""The verbs that look at a study while it runs, and stop it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaling.config import ConfigError
-from scaling.verbs.verb import Verb, open_console
+from scaling.verbs.verb import Verb, open_console, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -16,13 +21,37 @@ class StatusOptions:
 
     study: str | None = None
     outputs: str = "outputs"
+    runs: str | None = None  # a selection
+    why: bool = False
+    watch: bool = False
+
+
+@dataclass(frozen=True)
+class LogsOptions:
+    """Options of ``scaling logs``."""
+
+    study: str
+    outputs: str = "outputs"
+    runs: str = "failed"
+    follow: bool = False
+
+
+@dataclass(frozen=True)
+class CancelOptions:
+    """Options of ``scaling cancel``."""
+
+    study: str
+    outputs: str = "outputs"
+    runs: str | None = None
 
 
 def status_verb(arguments: Sequence[str]) -> int:
-    """Show the state of a study, derived from its run folders: scaling status study=NAME."""
+    """Show the state of studies: scaling status study=NAME [runs=failed] [--watch] [--why].
+
+    The state is derived from the run folders; SLURM is only asked for its queue. --why groups the
+    failures by cause, with the last traceback of each.
+    """
     from scaling.options import read_options
-    from sweeps.show import STATUS_OPTIONAL, counts, status_frame, table
-    from sweeps.state import status
 
     options = read_options(StatusOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -32,13 +61,105 @@ def status_verb(arguments: Sequence[str]) -> int:
         raise ConfigError(f"there is no study in {outputs}; scaling launch study=quickstart")
     console = open_console()
     for name in names:
-        frame = status_frame(status(outputs, name))
-        title = f"{name}: {counts(frame['state'])}"
-        console.print(table(frame, console.width, STATUS_OPTIONAL, title))
+        if options.why:
+            _show_causes(console, outputs, name)
+        elif options.watch:
+            _watch(console, outputs, name)
+        else:
+            _show_status(console, outputs, name, options.runs)
+    return 0
+
+
+def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -> None:
+    from sweeps.progress import progress
+    from sweeps.select import select
+    from sweeps.show import STATUS_OPTIONAL, counts, progress_text, status_frame, table
+    from sweeps.state import read_plan, status
+
+    found = status(outputs, name)
+    title = f"{name}: {counts(found['state'])}"
+    whole = found
+    if runs is not None:
+        chosen = {r.folder.run_id for r in select(read_plan(outputs, name).runs, runs)}
+        found = found[found["run_id"].isin(chosen)]
+    console.print(table(status_frame(found), console.width, STATUS_OPTIONAL, title))
+    say(console, progress_text(progress(outputs, name, whole)))
+
+
+def _watch(console: Console, outputs: Path, name: str) -> None:
+    from sweeps.show import Watch
+    from sweeps.state import status
+
+    with Watch(console, outputs, name) as watch:
+        while status(outputs, name)["state"].isin(["running", "blocked", "planned"]).any():
+            time.sleep(1.0)
+            watch.tick()
+    _show_status(console, outputs, name, None)
+
+
+def _show_causes(console: Console, outputs: Path, name: str) -> None:
+    from sweeps.causes import causes
+
+    found = causes(outputs, name)
+    if found.empty:
+        say(console, f"{name}: no failure stands")
+    for row in found.to_dict("records"):
+        ids = " ".join(row["runs"][:8]) + (" ..." if len(row["runs"]) > 8 else "")
+        say(console, f"{len(row['runs'])} runs, {row['class']}: {row['error']}", style="red")
+        say(console, f"  {row['attempts']} attempts on {', '.join(row['nodes'])}: {ids}")
+        for line in row["traceback"].splitlines():
+            say(console, f"    {line}")
+
+
+def logs_verb(arguments: Sequence[str]) -> int:
+    """Show what attempts did and what their workers said: scaling logs study=NAME runs=k3v9.
+
+    Without runs=... those that failed. --follow goes on showing the log of the first.
+    """
+    from scaling.options import read_options
+    from sweeps.causes import history, log_file
+    from sweeps.select import select
+    from sweeps.state import read_plan
+
+    options = read_options(LogsOptions, arguments)
+    outputs = Path(options.outputs).absolute()
+    chosen = select(read_plan(outputs, options.study).runs, options.runs)
+    for run in chosen:
+        print(history(run.folder))
+    path = log_file(chosen[0].folder)
+    if options.follow and path is not None:
+        with path.open(errors="replace") as log:
+            log.seek(0, 2)
+            while chosen[0].folder.state() == "running":
+                print(log.read(), end="", flush=True)
+                time.sleep(0.5)
+    return 0
+
+
+def cancel_verb(arguments: Sequence[str]) -> int:
+    """Stop a study, or some of its runs with runs=SELECTION; everything is saved first.
+
+    The next launch goes on with what was cancelled.
+    """
+    from scaling.options import read_options
+    from sweeps.cancel import cancel_runs, cancel_study
+
+    options = read_options(CancelOptions, arguments)
+    outputs = Path(options.outputs).absolute()
+    if options.runs is None:
+        said = cancel_study(outputs, options.study)
+    else:
+        said = cancel_runs(outputs, options.study, options.runs)
+    print("\n".join(said or ["there is nothing to cancel"]))
     return 0
 
 
 VERBS = {
-    "status": Verb("show the state of studies",
-                   "scaling status [study=NAME] [outputs=outputs]", status_verb, StatusOptions),
+    "status": Verb("show the state of studies, --watch them, or --why runs failed",
+                   "scaling status [study=NAME] [runs=SELECTION] [--watch] [--why]", status_verb,
+                   StatusOptions),
+    "logs": Verb("show what the attempts at some runs did and said",
+                 "scaling logs study=NAME [runs=SELECTION] [--follow]", logs_verb, LogsOptions),
+    "cancel": Verb("stop a study or some of its runs; everything is saved",
+                   "scaling cancel study=NAME [runs=SELECTION]", cancel_verb, CancelOptions),
 }

@@ -1,0 +1,50 @@
+"""Blocks that joined a study after it was written: kept beside its plan, part of every later one.
+
+    <outputs>/studies/<name>/added.json     {block: {role, grid}}
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scaling.atomic import read_json, write_json
+from scaling.config import ConfigError
+from sweeps.study import BlockConfig
+
+
+def read_added(outputs: Path, study: str) -> dict[str, Any]:
+    """The blocks that were added to a study."""
+    path = _file(outputs, study)
+    return read_json(path) if path.exists() else {}
+
+
+def with_added(composed: dict[str, Any]) -> dict[str, Any]:
+    """A composed configuration whose study has the blocks that were added to it.
+
+    Raises
+    ------
+    ConfigError
+        If the study's file has a block of that name by now.
+    """
+    study = composed.get("study")
+    if not isinstance(study, dict) or "name" not in study:
+        return composed
+    added = read_added(Path(composed["outputs"]).absolute(), str(study["name"]))
+    blocks = study.get("blocks") or {}
+    for name in set(added) & set(blocks):
+        raise ConfigError(
+            f"study.blocks.{name} is in the study's file and was added to it as well; rename one "
+            f"(added: {added[name]})"
+        )
+    return composed | {"study": study | {"blocks": {**blocks, **added}}}
+
+
+def add_block(outputs: Path, study: str, name: str, block: BlockConfig) -> None:
+    """Remember a block; an equal one may be added again."""
+    write_json(_file(outputs, study), read_added(outputs, study) | {name: asdict(block)})
+
+
+def _file(outputs: Path, study: str) -> Path:
+    return outputs / "studies" / study / "added.json"

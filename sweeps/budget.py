@@ -1,0 +1,105 @@
+"""What a plan will cost in device-hours, disk and money, and what a launch may cost."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.config import ConfigError
+from scaling.run_folder import RunFolder
+from sweeps.launches import Budget
+from sweeps.plan import Plan
+
+# Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.
+BYTES_A_PARAMETER = 12
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a plan.
+
+    Attributes
+    ----------
+    spent_hours, new_hours : float
+        Device-hours that its runs have taken, and that the work left is predicted to take.
+    longest_hours : float
+        Of the longest run that is left.
+    memory_gb : float
+        Of the largest run, in weights, gradients and moments.
+    disk_gb, new_disk_gb : float
+        What lies under outputs, and what checkpoints will add.
+    """
+
+    spent_hours: float
+    new_hours: float
+    longest_hours: float
+    memory_gb: float
+    disk_gb: float
+    new_disk_gb: float
+
+
+def cost(plan: Plan) -> Cost:
+    """What a plan, with predicted seconds, has cost and will cost."""
+    left = [p for p in plan.runs if p.new_steps > 0]
+    devices = plan.execution.processes
+    seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # of other programs: unknown
+    parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
+    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left)
+    return Cost(
+        spent_hours=sum(spent_seconds(plan.run_folder(p)) for p in plan.runs) * devices / 3600,
+        new_hours=sum(seconds) * devices / 3600,
+        longest_hours=max(seconds, default=0.0) / 3600,
+        memory_gb=max(parameters.values(), default=0) * (BYTES_A_PARAMETER + 4) / 1e9,
+        disk_gb=used_bytes(plan.outputs) / 1e9,
+        new_disk_gb=checkpoints * BYTES_A_PARAMETER / 1e9,
+    )
+
+
+def spent_seconds(folder: RunFolder) -> float:
+    """Time that all attempts at a run have spent in steps and validation, as they said."""
+    return sum(folder.progress(n).get("seconds", 0.0) for n in folder.attempt_numbers())
+
+
+def used_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for path in folder.rglob("*") if folder.exists() else ():
+        try:
+            total += path.stat().st_size
+        except OSError:
+            continue
+    return total
+
+
+def check_budget(found: Cost, budget: Budget, outputs: Path) -> None:
+    """Refuse a launch that would cost more than it may.
+
+    Raises
+    ------
+    ConfigError
+        Naming the limit and what the plan would come to.
+    """
+    hours = found.spent_hours + found.new_hours
+    if budget.device_hours is not None and hours > budget.device_hours:
+        raise ConfigError(
+            f"launch.budget.device_hours = {budget.device_hours:g}: the study would come to "
+            f"{hours:.3g} device-hours ({found.spent_hours:.3g} spent, {found.new_hours:.3g} to "
+            "go); raise the budget or plan less"
+        )
+    disk = found.disk_gb + found.new_disk_gb
+    if budget.disk_gb is not None and disk > budget.disk_gb:
+        raise ConfigError(
+            f"launch.budget.disk_gb = {budget.disk_gb:g}: outputs would come to {disk:.3g} GB "
+            f"({found.disk_gb:.3g} are used); scaling gc removes what nothing needs"
+        )
+    there = outputs
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free / 1e9
+    if found.new_disk_gb > free:
+        raise ConfigError(
+            f"outputs = {outputs}: checkpoints will take {found.new_disk_gb:.3g} GB and "
+            f"{free:.3g} GB are free"
+        )
