@@ -36,6 +36,7 @@ class Link:
 
     def __init__(self, host: str, port: int, rank: int) -> None:
         self.stop = False
+        self._over = False
         self._answers: queue.Queue[Any] = queue.Queue()
         self._connection = Connection(socket.create_connection((host, port)).detach())
         self._connection.send_bytes(os.environ.pop(SECRET).encode())
@@ -45,6 +46,11 @@ class Link:
     def tell(self, kind: str, value: Any) -> None:
         """Say something that needs no answer."""
         self._connection.send((kind, value))
+
+    def leave(self, outcome: str) -> None:
+        """Say the last word: from now on the worker may hang up."""
+        self._over = True
+        self.tell("over", outcome)
 
     def ask(self, kind: str, value: Any) -> Any:
         """Say something and wait for the answer; an exception is raised here."""
@@ -67,7 +73,7 @@ class Link:
                 else:
                     self._answers.put(value)
         except (EOFError, OSError):
-            os._exit(1)  # nobody is left who could want this run
+            os._exit(0 if self._over else 1)  # nobody is left who could want this run
 
 
 class LentClaim:
@@ -123,7 +129,7 @@ def main(arguments: list[str]) -> None:
         ))
         sys.stderr.flush()
         os._exit(1)  # leaving in order would wait for the other ranks
-    link.tell("over", outcome)
+    link.leave(outcome)
 
 
 if __name__ == "__main__":
