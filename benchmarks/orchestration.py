@@ -66,10 +66,11 @@ DONE, INTERRUPTED, RUNNING = 1800, 100, 32  # of 2,000; the rest is planned
 
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Print how long the block took."""
-    start = time.perf_counter()
+    """Print how long the block took, and how long this process was at work in it."""
+    start, worked = time.perf_counter(), time.process_time()
     yield
-    print(f"{what:<52} {time.perf_counter() - start:8.2f} s", flush=True)
+    seconds, worked = time.perf_counter() - start, time.process_time() - worked
+    print(f"{what:<45} {seconds:8.2f} s, at work {worked:6.2f} s", flush=True)
 
 
 def train_in_name_only(folder: RunFolder) -> None:
