@@ -36,6 +36,7 @@ _HOME = {
     "with_intervals": "analysis.answer",
     "write_report": "analysis.report",
     "seed_noise": "analysis.noise",
+    "thin_curves": "analysis.thinning",
 }
 
 __all__ = sorted(_HOME)

@@ -23,7 +23,7 @@ _LEAST_LR = 1e-12  # of the peak: a learning rate of zero has a logarithm too
 
 
 def node_columns(frame: pd.DataFrame, wanted: Array | None, *, warmup: bool) -> Columns:
-    """S1, shape (n,), and `drop_nodes`, shape (3, nodes, n), of the wanted rows of whole runs.
+    """S1, shape (n,), and `drop_nodes`, flat, (3 nodes, n), of the wanted rows of whole runs.
 
     NaN before the end of a run's warm-up, which the laws do not describe.
     """
@@ -40,7 +40,7 @@ def node_columns(frame: pd.DataFrame, wanted: Array | None, *, warmup: bool) -> 
     nodes[2] = 1
     for rows, part in found:
         nodes[:, : part.shape[1], rows] = part
-    return {"S1": area, "nodes": nodes}
+    return {"S1": area, "nodes": nodes.reshape(-1, len(area))}
 
 
 def drop_nodes(lr: Array, at: Array, *, warmup: bool) -> Array:

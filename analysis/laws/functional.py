@@ -66,7 +66,7 @@ def _gradient(
 
 def _of_drops(S1: Array, nodes: Array) -> tuple[Array, Array, Array]:
     """Each drop, the area since it, and the logarithm of the area up to it."""
-    drop, log_lr, with_its_own = nodes
+    drop, log_lr, with_its_own = nodes.reshape(3, -1, len(S1))
     since = np.where(drop != 0, np.maximum(with_its_own - np.exp(log_lr), 0), 0)
     return drop, since, np.log(np.maximum(S1 - since, 1e-3 * S1))
 
@@ -89,7 +89,7 @@ FUNCTIONAL = register(
             Parameter("c1", scale="log", unit="nats/token", meaning="coefficient of the area"),
             Parameter("s", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("c2", scale="log", unit="nats/token", meaning="worth of annealing"),
-            Parameter("c3", (0.3, 3.0), "log", prior=(1.0, 1 / 3),
+            Parameter("c3", (0.3, 3.0), "log", prior=(1.0, 0.05),
                       meaning="worth of a drop after endless training, relative to its fall"),
             Parameter("c4", (3.0, 3000.0), "log", meaning="how fast a drop is felt"),
             Parameter("g", (0.1, 1.5), "log", meaning="exponent with which a drop is felt"),

@@ -36,7 +36,7 @@ def _value(
     S1: Array, nodes: Array, L0: Array, A: Array, alpha: Array, B: Array, C: Array, beta: Array,
     gamma: Array,
 ) -> Array:  # fmt: skip
-    drop, log_lr, since = nodes
+    drop, log_lr, since = nodes.reshape(3, -1, len(S1))
     grown = np.log1p(C[..., None] * np.exp(-gamma[..., None] * log_lr) * since)
     response = (drop * (1 - np.exp(-beta[..., None] * grown))).sum(-2)
     return L0 + A * np.exp(-alpha * np.log(S1)) - B * response
@@ -46,7 +46,7 @@ def _gradient(
     S1: Array, nodes: Array, L0: Array, A: Array, alpha: Array, B: Array, C: Array, beta: Array,
     gamma: Array,
 ) -> tuple[Array, dict[str, Array]]:  # fmt: skip
-    drop, log_lr, since = nodes
+    drop, log_lr, since = nodes.reshape(3, -1, len(S1))
     x = C[..., None] * np.exp(-gamma[..., None] * log_lr) * since
     grown = np.log1p(x)
     left = drop * np.exp(-beta[..., None] * grown)

@@ -7,6 +7,7 @@ import numpy as np
 from analysis.laws.law import Array, Columns, Law
 from analysis.nnls import nonnegative_coefficients
 
+_ROWS = 2000
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
@@ -24,6 +25,7 @@ def spread_starts(law: Law, columns: Columns, response: Array, count: int) -> Ar
         spread = _halton(count, _PRIMES[k % len(_PRIMES)])
         params[:, k] = parameter.outward(low + (high - low) * spread)
     if law.linear:
+        columns, response = _some_rows(columns, response)
         at = [law.names.index(name) for name in law.linear]
         basis = law.jacobian(params, columns)[1][:, at]
         signs = np.where([law.parameters[k].high <= 0 for k in at], -1.0, 1.0)
@@ -34,6 +36,12 @@ def spread_starts(law: Law, columns: Columns, response: Array, count: int) -> Ar
         solved = nonnegative_coefficients(basis * signs[:, None], target, law.errors)
         params[:, at] = signs * solved
     return params
+
+
+def _some_rows(columns: Columns, response: Array) -> tuple[Columns, Array]:
+    """At most `_ROWS` rows, evenly: a start need not be better, and millions would not fit."""
+    step = -(-len(response) // _ROWS)
+    return {name: column[..., ::step] for name, column in columns.items()}, response[::step]
 
 
 def _without(law: Law, params: Array, at: list[int], columns: Columns) -> Array:

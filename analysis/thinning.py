@@ -1,0 +1,62 @@
+"""Curves without the steps that say nothing: no loss measured, and the schedule straight.
+
+A table of 10,000 runs with 10,000 steps each does not fit into 4 GB; their measured losses do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.laws.schedule_areas import Array, whole_runs
+
+
+def thin_curves(
+    curves: pd.DataFrame, *, response: str = "loss", tolerance: float = 1e-4
+) -> pd.DataFrame:
+    """Keep the rows with a measured loss and those that the learning rate needs.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        One row for each step of each run: ``run, step, lr`` and the response, NaN where it was not
+        measured. Thin many runs one by one, as they are read.
+    response : str
+        The column of losses.
+    tolerance : float
+        How far straight lines between the rows kept may be from the learning rate, relative to the
+        run's peak. A schedule of straight pieces stays exact.
+
+    Returns
+    -------
+    DataFrame
+        The rows kept, with a column ``thinned`` that tells the laws of curves so.
+
+    Raises
+    ------
+    ValueError
+        If a run does not have one row for each step, or its lr is not a number.
+    """
+    measured = curves[response].notna().to_numpy()
+    kept = measured.copy()
+    for at, step, lr in whole_runs(curves):
+        kept[at] |= _knots(step, lr, measured[at], tolerance * lr.max())
+    return curves[kept].assign(thinned=True)
+
+
+def _knots(step: Array, lr: Array, kept: Array, tolerance: float) -> Array:
+    """Rows to keep, shape (rows,): the worst of each gap joins until all are near enough."""
+    kept = kept.copy()
+    kept[[0, -1]] = True
+    bends = np.abs(np.diff(lr, 2)) > tolerance  # corners and jumps, with their neighbours
+    kept[1:-1] |= bends
+    while True:
+        rows = np.flatnonzero(kept)
+        error = np.abs(np.interp(step, step[rows], lr[rows]) - lr)
+        worst = np.maximum.reduceat(error, rows)
+        far = np.flatnonzero(worst > tolerance)
+        if not len(far):
+            return kept
+        ends = np.append(rows, len(step))
+        for k in far:
+            kept[rows[k] + np.argmax(error[rows[k] : ends[k + 1]])] = True
