@@ -77,7 +77,7 @@ def allocate(
     if not (np.isfinite(budgets) & (budgets > 0)).all():
         raise ValueError(f"budgets must be positive, not {budgets.tolist()}")
     best = np.array([list(result.params.values())])
-    params = np.concatenate([best, result.draws.to_numpy()])
+    params = np.concatenate([best, result.draws.dropna().to_numpy()])
     rows = [_row(result, budget, params, cost, level) for budget in budgets]
     table = pd.DataFrame(rows)
     return Allocation(table, tuple(_warnings(result, table)))
@@ -99,8 +99,9 @@ def _row(result: Result, budget: float, params: Array, cost: Cost, level: float)
     row: dict = {"C": budget}
     for name, value in {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}.items():
         row[name] = float(value[0])
-        if len(params) > 1:
-            ends = np.nanquantile(value[1:], ((1 - level) / 2, (1 + level) / 2))
+        if len(result.draws):
+            tails = ((1 - level) / 2, (1 + level) / 2)
+            ends = np.nanquantile(value[1:], tails) if len(params) > 1 else (np.nan, np.nan)
             row[f"{name}_lower"], row[f"{name}_upper"] = map(float, ends)
     row["inside"] = all(a <= row[c] <= b for c, (a, b) in result.ranges.items())
     return row

@@ -103,10 +103,11 @@ class Answer:
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {r.N:,}, D {r.D:,}: predicted {r.predicted:.4f} ({r.lower:.4f} to "
-            f"{r.upper:.4f}), "
-            f"measured {r.loss:.4f}, error {r.error:+.2%}"
-            for r in self.held_out.itertuples()
+            f"- N {r['N']:,}, D {r['D']:,}: predicted {_ranged(r, 'predicted', '.4f')}, "
+            f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
+            for r in self.held_out.rename(
+                columns={"lower": "predicted_lower", "upper": "predicted_upper"}
+            ).to_dict("records")
         ]
         return "\n".join(["Held out, never fitted:", *rows])
 
@@ -128,6 +129,8 @@ class Answer:
             return ""
         share = self.law.params["beta"] / (self.law.params["alpha"] + self.law.params["beta"])
         draws = self.law.draws["beta"] / (self.law.draws["alpha"] + self.law.draws["beta"])
+        if not draws.notna().any():
+            return f"N* grows as C^{share:.2f}, D* as C^{1 - share:.2f}."
         tail = (1 - _level(self.law)) / 2
         low, high = np.nanquantile(draws, [tail, 1 - tail])
         return (f"N* grows as C^{share:.2f} ({low:.2f} to {high:.2f}), "
@@ -208,7 +211,9 @@ def _plain(value: Any) -> str:
 
 
 def _ranged(row: dict[str, Any], name: str, form: str = ".3g") -> str:
-    return f"{row[name]:{form}} ({row[f'{name}_lower']:{form}} to {row[f'{name}_upper']:{form}})"
+    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
+    between = "" if np.isnan(lower) else f" ({lower:{form}} to {upper:{form}})"
+    return f"{row[name]:{form}}{between}"
 
 
 def _level(law: Result) -> float:

@@ -47,6 +47,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
     if law.curve:
         return _unfinished(data)
     return [
+        *_copied(points),
         *_confounded(points),
         *_few_sizes(points),
         *_unfinished(data),
@@ -59,6 +60,14 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
 
 def _scales(points: Points) -> dict[str, np.ndarray]:
     return {name: np.log(points.columns[name]) for name in _SCALES if name in points.columns}
+
+
+def _copied(points: Points) -> list[str]:
+    rows = np.vstack([*points.columns.values(), points.response])
+    copies = len(points) - np.unique(rows, axis=1).shape[1]
+    if not copies:
+        return []
+    return [f"{copies} rows repeat others to the last digit: they are counted as one measurement"]
 
 
 def _confounded(points: Points) -> list[str]:

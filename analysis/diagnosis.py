@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.misfit import Misfit
-from analysis.search import Search
+from analysis.search import SAME_BASIN, Search
 from analysis.solver import Solution, minimise
 
 Array = np.ndarray
 
-_SAME_BASIN = 1e-6  # relative difference of the objective
 _CHI2_95 = 3.841  # one degree of freedom
 _LOOSE_FACTOR = 1e3  # a log-scale parameter known to no better than this is not known
 
@@ -26,16 +25,20 @@ class Diagnosis:
     ----------
     starts : int
         How many starts were tried.
+    alone : int
+        How many of them went the whole way alone, without scouts (see `analysis.search`).
     agree : float
-        Share of them that ended in the best basin (objective within 1e-6, relative).
+        Share of these that ended in the best basin (objective within 1e-6, relative).
     basins : tuple of (float, float)
-        Objective of each basin and the share of starts that ended in it, best first.
+        Objective of each basin and the share of these that ended in it, best first.
     gradient : float
         Largest cosine between the residuals and what one parameter can do; 0 at a minimum.
     condition : float
         Condition number of the scaled Jacobian.
     correlations : dict of str to dict
         Between free parameters, on their own scales: of the resamples, or else of the curvature.
+    degrees : float
+        Of freedom, of the standard error that is known worst (`analysis.freedom`).
     at_bound : tuple of str
         Parameters that ended on a bound.
     unidentified : dict of str to str
@@ -43,17 +46,22 @@ class Diagnosis:
     """
 
     starts: int
+    alone: int
     agree: float
     basins: tuple[tuple[float, float], ...]
     gradient: float
     condition: float
+    degrees: float
     correlations: dict[str, dict[str, float]]
     at_bound: tuple[str, ...]
     unidentified: dict[str, str]
 
 
-def diagnose(misfit: Misfit, found: Search, best: Solution, draws: Array) -> Diagnosis:
-    """Diagnose a fit from its search, best solution (one row) and resampled coordinates."""
+def diagnose(
+    misfit: Misfit, found: Search, best: Solution, draws: Array, degrees: float
+) -> Diagnosis:
+    """Diagnose a fit from its search, best solution (one row), resampled coordinates and least
+    degrees of freedom."""
     jacobian = misfit.residual_jacobian(best.coordinates)
     low, high = misfit.space.limits
     u = best.coordinates[0]
@@ -61,10 +69,12 @@ def diagnose(misfit: Misfit, found: Search, best: Solution, draws: Array) -> Dia
     basins = _basins(found, float(best.value[0]), misfit.objective.unit)
     return Diagnosis(
         starts=len(found.place),
+        alone=len(found.alone.value),
         agree=basins[0][1],
         basins=basins,
         gradient=_gradient(best),
         condition=_condition(jacobian),
+        degrees=degrees,
         correlations=_correlations(misfit.space.free, jacobian, draws),
         at_bound=tuple(np.array(misfit.space.free)[bound].tolist()),
         unidentified=_unidentified(misfit, best, draws),
@@ -72,13 +82,11 @@ def diagnose(misfit: Misfit, found: Search, best: Solution, draws: Array) -> Dia
 
 
 def _basins(found: Search, best: float, unit: float) -> tuple[tuple[float, float], ...]:
-    share = np.bincount(found.place, minlength=len(found.solution.value)) / len(found.place)
     basins: list[list[float]] = [[best, 0.0]]
-    for k in np.argsort(found.solution.value):
-        value = float(found.solution.value[k])
-        if value - basins[-1][0] > _SAME_BASIN * abs(basins[-1][0]) + 1e-12:
+    for value in np.sort(found.alone.value).tolist():
+        if not value - basins[-1][0] <= SAME_BASIN * abs(basins[-1][0]) + 1e-12:
             basins.append([value, 0.0])
-        basins[-1][1] += float(share[k])
+        basins[-1][1] += 1 / len(found.alone.value)
     return tuple((value * unit, round(part, 6)) for value, part in basins)
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 from analysis.design import warn_of_points
 from analysis.diagnosis import diagnose
 from analysis.extrapolation import check_top
+from analysis.freedom import withhold
 from analysis.laws.arms import ARM
 from analysis.laws.law import Array, Law
-from analysis.misfit import Draws
+from analysis.misfit import Draws, Misfit
 from analysis.resample import check_method, draw
 from analysis.result import Result
 from analysis.rolling import NO_ORIGINS, roll
@@ -35,7 +36,7 @@ def fit(
     objective: str | None = None,
     delta: float = 1e-3,
     asymmetry: float = 10.0,
-    starts: int | pd.DataFrame = 64,
+    starts: int | pd.DataFrame | None = None,
     weights: str | Array | None = None,
     noise: str | float | Array | None = None,
     cluster: str | Array | None = None,
@@ -76,8 +77,9 @@ def fit(
         for huber, relative for huber_log.
     asymmetry : float
         For "asymmetric": how much more a prediction above the measurement costs.
-    starts : int or DataFrame
-        How many starts, or the starts themselves, one column a parameter.
+    starts : int or DataFrame, optional
+        How many starts, or the starts themselves, one column a parameter. Default: 64, or those
+        that the law guesses.
     weights : str or array, optional
         Multiplies the cost of each row.
     noise : float, str or array, optional
@@ -141,11 +143,11 @@ def fit(
     sample = fitted.sample
     if isinstance(resample, str):
         check_method(sample, resample)
-    draws = np.empty((0, sample.free))
+    draws, withheld = np.empty((0, sample.free)), ""
     if not isinstance(resample, str):
         draws = refit(fitted, _given(resample, data, fitted))
         resample, resamples = "given", len(draws)
-    elif resamples:
+    elif resamples and not (withheld := withhold(fitted.freedom)):
         draws = refit(fitted, draw(sample, resample, resamples, seed, fitted.misfit.prior))
     settings = {
         "objective": fitted.misfit.objective.name,
@@ -157,6 +159,7 @@ def fit(
         "seed": seed,
         "resample": resample if resamples else "none",
         "resamples": resamples,
+        "withheld": withheld,
         "fixed": dict(fixed),
         "tied": dict(tied),
         "bounds": {name: list(pair) for name, pair in bounds.items()},
@@ -194,18 +197,26 @@ def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
     return Result(
         law=law,
         params=dict(zip(law.names, params.tolist(), strict=True)),
-        draws=pd.DataFrame(misfit.space.expand(draws), columns=list(law.names)),
+        draws=_drawn(misfit, draws, settings),
         objective=misfit.objective_value(best.coordinates),
         settings=settings,
         points=len(points),
         clusters=len(points) if points.cluster is None else len(np.unique(points.cluster)),
         residuals=fitted.residuals,
         noise=points.noise,
-        diagnosis=diagnose(misfit, fitted.found, best, draws),
+        diagnosis=diagnose(misfit, fitted.found, best, draws, fitted.freedom.least),
         columns=points.renamed,
         ranges=ranges,
         runs=points.runs,
         excluded=points.excluded,
-        held_out=check_top(misfit),
+        held_out=check_top(misfit, points.group),
         origins=roll(fitted, ranges) if len(draws) else NO_ORIGINS,
     )
+
+
+def _drawn(misfit: Misfit, draws: Array, settings: dict) -> pd.DataFrame:
+    """The resamples' parameters; NaN where they would show less doubt than there is."""
+    law = misfit.space.law
+    if settings["withheld"]:
+        return pd.DataFrame(np.nan, range(settings["resamples"]), list(law.names))
+    return pd.DataFrame(misfit.space.expand(draws), columns=list(law.names))

@@ -59,6 +59,17 @@ class Points:
     def __len__(self) -> int:
         return len(self.response)
 
+    @property
+    def different(self) -> int:
+        """Points that differ in their columns, of a few thousand at most."""
+        few = [column[..., :: 1 + len(self) // 4000] for column in self.columns.values()]
+        return np.unique(np.vstack(few), axis=1).shape[1]
+
+    @property
+    def group(self) -> Array:
+        """Index of the independent group of each row."""
+        return np.arange(len(self)) if self.cluster is None else self.cluster
+
 
 def read_points(
     law: Law,
@@ -100,7 +111,7 @@ def read_points(
     frame = frame[measured][used]
     if not used.all():
         prepared = {name: column[..., used] for name, column in prepared.items()}
-    _check_spread(law, prepared)
+    _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
     if typical is None and "seed" in frame.columns and not law.curve:
         typical = seed_noise(frame, response=law.response, errors=scale.name)
@@ -110,7 +121,7 @@ def read_points(
         weight=frame["_weight"].to_numpy(float),
         sharpness=sharpness,
         noise=typical,
-        cluster=_clusters(frame, cluster, law),
+        cluster=_clusters(frame, cluster, law, prepared),
         runs=_runs(frame),
         excluded=excluded,
         rows=frame.index.to_numpy(),
@@ -231,8 +242,8 @@ def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int])
     return described
 
 
-def _check_spread(law: Law, prepared: Columns) -> None:
-    for name, column in prepared.items():
+def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
+    for name, column in (*prepared.items(), (law.response, response)):
         if column.ndim == 1 and np.ptp(column) <= 1e-9 * np.abs(column).max():
             raise ValueError(
                 f"column {name!r} has the one value {column[0]:g} in every point: "
@@ -263,7 +274,7 @@ def _runs(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _clusters(
-    frame: pd.DataFrame, cluster: str | Array | None, law: Law
+    frame: pd.DataFrame, cluster: str | Array | None, law: Law, prepared: Columns
 ) -> Array | None:
     if cluster is None and "cluster" in frame.columns:
         cluster = "cluster"
@@ -276,10 +287,16 @@ def _clusters(
     elif law.curve:
         return _stretches(frame)
     else:
-        return None
+        return _copies(prepared, frame[law.response].to_numpy(float))
     if labels.isna().any():
         raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
     return pd.factorize(labels)[0]
+
+
+def _copies(prepared: Columns, response: Array) -> Array | None:
+    """Rows that are the same to the last digit are one measurement; None where there are none."""
+    _, group = np.unique(np.vstack([*prepared.values(), response]), axis=1, return_inverse=True)
+    return group.ravel() if group.max() + 1 < len(response) else None
 
 
 def _stretches(frame: pd.DataFrame) -> Array:

@@ -3,10 +3,11 @@
 The default gives each independent group of rows (a row, or a cluster such as the checkpoints of one
 run or the branches of one trunk) a random weight of mean 1 and refits: the Bayesian bootstrap
 (Rubin 1981; Chatterjee and Bose 2005 for estimating equations). Nothing is ever left out
-altogether, so ten points under five parameters can be resampled too. The weights are Gamma with
-variance g / (g - k) for g groups and k parameters, which gives back what the fit took from the
-residuals. The wild bootstrap is not offered: under a cost that is nearly the absolute value, points
-that the fit happens to meet stay where they are, and its 95 % intervals covered 64-88 %.
+altogether, so ten points under five parameters can be resampled too. The weights are Gamma with a
+variance that gives back what the fit took from the residuals of groups: about g / (g - k) for g
+groups and k parameters, exactly by `analysis.freedom`. The wild bootstrap is not offered: under a
+cost that is nearly the absolute value, points that the fit happens to meet stay where they are, and
+its 95 % intervals covered 64-88 %.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from analysis.misfit import Draws, Prior
 Array = np.ndarray
 
 METHODS = ("weights", "rows", "clusters", "residual")
-_LEAST_SHAPE = 0.1  # of the Gamma weights, where parameters outnumber groups
+_LEAST_SHAPE = 0.1  # of the Gamma weights
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Sample:
         Measured - predicted, on the same scale.
     free : int
         Free parameters.
+    left : float
+        Share of a parameter's variance that the residuals of groups still show after the fit
+        (`analysis.freedom`), mean over the parameters.
     cluster : array of int, shape (n,), or None
     noise : array, shape (n,)
         Known noise of each row, 0 where unknown: errors are not taken to be smaller.
@@ -43,6 +47,7 @@ class Sample:
     fitted: Array
     residual: Array
     free: int
+    left: float
     cluster: Array | None
     noise: Array
 
@@ -92,7 +97,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     group = np.arange(len(sample.fitted)) if method == "rows" else sample.groups
     members = int(group.max()) + 1
     if method == "weights":
-        shape = max(1 - sample.free / members, _LEAST_SHAPE)
+        shape = max(sample.left, _LEAST_SHAPE)
         counts = rng.gamma(shape, 1 / shape, size=(count, members))
     else:
         counts = rng.multinomial(members, np.full(members, 1 / members), size=count)

@@ -11,7 +11,9 @@ from analysis.solver import Solution, minimise
 
 Array = np.ndarray
 
+SAME_BASIN = 1e-6  # relative difference of the objective
 _SCOUTED_ROWS = 48
+_ALONE = 16
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,39 @@ class Search:
         One row for each distinct place.
     place : array of int, shape (starts,)
         Which row each start ended in.
+    alone : Solution, optional
+        Where some of the starts ended that went without scouts, each alone: scouts lead all to
+        where least squares on a few rows leads, so that they agree says little.
     """
 
     solution: Solution
     place: Array
+    alone: Solution | None = None
+
+    @property
+    def best(self) -> Array:
+        """The lowest coordinates met, shape (1, free)."""
+        coordinates, value = self.everything
+        return coordinates[[np.argmin(value)]]
+
+    @property
+    def everything(self) -> tuple[Array, Array]:
+        """All coordinates met, shape (m, free), and their values."""
+        met = [self.solution] if self.alone is None else [self.solution, self.alone]
+        return np.concatenate([s.coordinates for s in met]), np.concatenate([s.value for s in met])
+
+    def tied(self) -> Array:
+        """Coordinates that are as good as the best: one point, or a valley without a floor."""
+        coordinates, value = self.everything
+        return coordinates[value <= value.min() + SAME_BASIN * abs(value.min()) + 1e-12]
 
 
-def search(misfit: Misfit, starts: Array) -> Search:
+def search(misfit: Misfit, starts: Array, *, alone: bool = True) -> Search:
     """Minimise from every start, shape (starts, parameters).
 
     Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
-    whose scouts meet go on as one, on all rows with the real objective.
+    whose scouts meet go on as one, on all rows with the real objective. Unless told not to, up to
+    16 starts go the whole way alone as well.
     """
     limits, strides = misfit.space.limits, misfit.space.strides
     u = misfit.space.compress(starts)
@@ -43,7 +67,10 @@ def search(misfit: Misfit, starts: Array) -> Search:
         np.round(scouts.coordinates, 2), axis=0, return_index=True, return_inverse=True
     )
     found = minimise(misfit, scouts.coordinates[first], *limits, stride=strides)
-    return Search(found, place.ravel())
+    if not alone:
+        return Search(found, place.ravel())
+    some = u[np.unique(np.linspace(0, len(u) - 1, _ALONE).round().astype(int))]
+    return Search(found, place.ravel(), minimise(misfit, some, *limits, stride=strides))
 
 
 def _scouting(misfit: Misfit) -> Misfit:

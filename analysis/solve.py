@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from analysis.freedom import Freedom, freedom
 from analysis.laws import find
 from analysis.laws.arms import ARM, by_arm
 from analysis.laws.check import check_derivatives
@@ -30,7 +32,7 @@ class Options:
     objective: str | None = None
     delta: float = 1e-3
     asymmetry: float = 10.0
-    starts: int | pd.DataFrame = 64
+    starts: int | pd.DataFrame | None = None
     weights: str | Array | None = None
     noise: str | float | Array | None = None
     cluster: str | Array | None = None
@@ -74,6 +76,22 @@ class Fitted:
         free = len(self.misfit.space.free)
         return self.misfit.objective.information(self.residuals * self.misfit.sharpness, free)
 
+    @cached_property
+    def freedom(self) -> Freedom:
+        """What the independent groups of rows tell of each parameter's standard error.
+
+        Parameters on a bound do not move.
+        """
+        low, high = self.misfit.space.limits
+        u = self.best.coordinates[0]
+        moves = (low < u) & (u < high)
+        jacobian = self.misfit.residual_jacobian(self.best.coordinates)[moves]
+        told = None
+        if self.misfit.prior is not None:
+            noise = np.sqrt(np.mean((self.residuals * self.misfit.sharpness) ** 2))
+            told = np.diag(noise / self.misfit.prior.width)[moves]
+        return freedom(jacobian, self.points.group, told)
+
     @property
     def sample(self) -> Sample:
         """What resamples are drawn from."""
@@ -83,6 +101,7 @@ class Fitted:
             fitted=self.misfit.target - residual,
             residual=residual,
             free=len(self.misfit.space.free),
+            left=float(np.mean(self.freedom.left)) if len(self.freedom.left) else 1.0,
             cluster=self.points.cluster,
             noise=np.broadcast_to(noise, residual.shape),
         )
@@ -109,10 +128,10 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
         scale=objective.scale,
     )
     space = Space(law, options.fixed, options.tied, options.bounds)
-    if len(points) < len(space.free):
+    if points.different < len(space.free):
         raise ValueError(
             f"{law.name} has {len(space.free)} free parameters ({', '.join(space.free)}) "
-            f"and there are only {len(points)} points"
+            f"and there are only {points.different} different points"
         )
     misfit = Misfit(
         space=space,
@@ -123,7 +142,7 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
         sharpness=points.sharpness,
     )
     starts = _starts(law, points, options.starts)
-    check_derivatives(law, starts[:1], points.columns)
+    check_derivatives(law, starts, points.columns)
     fitted = _best(misfit, points, starts)
     own = {p.name: p.prior for p in law.parameters if p.prior and p.name in space.free}
     priors = {**own, **options.priors}
@@ -131,11 +150,16 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
 
 
 def refit(fitted: Fitted, draws: Draws) -> Array:
-    """Coordinates of the best fit of each resample, shape (draws, free)."""
+    """Coordinates of the best fit of each resample, shape (draws, free).
+
+    They begin at the best fit, or in turn at all that are as good: where the points leave a
+    parameter open, resamples must not all stay where the search happened to end.
+    """
     space = fitted.misfit.space
+    tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
     return minimise(
         replace(fitted.misfit, draws=draws),
-        np.repeat(fitted.best.coordinates, len(draws), axis=0),
+        np.resize(tied, (len(draws), tied.shape[1])),
         *space.limits,
         stride=space.strides,
         damping=1e-4,
@@ -146,9 +170,8 @@ def refit(fitted: Fitted, draws: Draws) -> Array:
 
 def _best(misfit: Misfit, points: Points, starts: Array) -> Fitted:
     found = search(misfit, starts)
-    best = found.solution.coordinates[[np.argmin(found.solution.value)]]
     limits = misfit.space.limits
-    best = minimise(misfit, best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
+    best = minimise(misfit, found.best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
     return Fitted(misfit, points, found, best)
 
 
@@ -189,12 +212,12 @@ def _with_x(
     return columns
 
 
-def _starts(law: Law, points: Points, starts: int | pd.DataFrame) -> Array:
+def _starts(law: Law, points: Points, starts: int | pd.DataFrame | None) -> Array:
     if isinstance(starts, pd.DataFrame):
         missing = [name for name in law.names if name not in starts.columns]
         if missing:
             raise ValueError(f"starts: no column for {', '.join(missing)} of {law.name}")
         return starts[list(law.names)].to_numpy(float)
-    if starts < 1:
+    if starts is not None and starts < 1:
         raise ValueError(f"starts={starts!r} must be at least 1")
     return law.starts(points.columns, points.response, starts)

@@ -55,13 +55,15 @@ def from_dict(stored: dict) -> Result:
 
     if stored.get("version") != _VERSION:
         raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
-    diagnosis = stored["diagnosis"] | {
+    found = stored["diagnosis"]
+    diagnosis = {"alone": found["starts"], "degrees": float("inf")} | found | {
         "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
         "at_bound": tuple(stored["diagnosis"]["at_bound"]),
     }
     law, settings = find(stored["law"]), stored["settings"]
     settings.setdefault("errors", "relative")  # fits stored when no law had any other
     settings.setdefault("counted", {})
+    settings.setdefault("withheld", "")
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return Result(

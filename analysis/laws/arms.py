@@ -68,15 +68,17 @@ class ArmLaw(Law):
                 slopes[:, j, rows] = part[:, k]
         return answer, slopes
 
-    def starts(self, columns: Columns, response: Array, count: int) -> Array:
+    def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:
         """Each arm's own starts side by side; what is shared begins at the arms' middle."""
+        own = {
+            a: self.plain.starts(within, response[rows], count)
+            for a, rows, within in self._split(columns)
+        }
+        count = max(len(start) for start in own.values())
         params = np.zeros((count, len(self.parameters)))
         times = np.zeros(len(self.parameters))
-        for a, rows, within in self._split(columns):
-            start = np.resize(
-                self.plain.starts(within, response[rows], count), (count, len(self.plain.names))
-            )
-            params[:, self.place(a)] += start
+        for a, start in own.items():
+            params[:, self.place(a)] += np.resize(start, (count, start.shape[1]))
             times[self.place(a)] += 1
         return params / np.maximum(times, 1)
 

@@ -126,6 +126,8 @@ def _limits(
 
 def _law_of_limits(points: pd.DataFrame, spread: Array, x: str, options: dict[str, Any]) -> Result:
     """The law of limits in `x`, each weighted by its error and resampled by its draws."""
+    if not np.isfinite(spread).all():
+        raise ValueError(f"a law of limits in {x} needs their errors: give more points to each")
     error = np.maximum(points["standard_error"].to_numpy(), _LEAST_ERROR)
     options = {**options, "objective": "huber", "delta": _QUADRATIC * float(np.median(error))}
     return fit(_LAW, points, x=x, noise=error, resample=spread, **options)

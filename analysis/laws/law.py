@@ -202,8 +202,8 @@ class Law:
             jacobian[:, k] = self.predict(moved, columns).imag / step[:, None]
         return np.asarray(self.predict(params, columns)), jacobian
 
-    def starts(self, columns: Columns, response: Array, count: int) -> Array:
-        """Where to begin, shape (about `count`, parameters); see `analysis.laws.starts`."""
+    def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:
+        """Where to begin, shape (count, parameters); see `analysis.laws.starts`."""
         from analysis.laws.starts import spread_starts
 
         return spread_starts(self, columns, response, count)

@@ -7,18 +7,25 @@ import numpy as np
 from analysis.laws.law import Array, Columns, Law
 from analysis.nnls import nonnegative_coefficients
 
+DEFAULT_STARTS = 64
 _ROWS = 2000
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
-def spread_starts(law: Law, columns: Columns, response: Array, count: int) -> Array:
+def spread_starts(
+    law: Law, columns: Columns, response: Array, count: int | None = None
+) -> Array:
     """Starts spread over the law's ranges, shape (count, parameters).
 
-    Parameters in which the law is linear are solved for at each of them (variable projection).
+    Parameters in which the law is linear are solved for at each of them (variable projection). A
+    law that guesses gives its own starts: all of them by default, else some of them evenly, or all
+    and then others around them.
     """
     if law.guess is not None:
         guess = law.guess(columns, response)
-        return np.stack(np.broadcast_arrays(*(guess[name] for name in law.names)), axis=1)
+        own = np.stack(np.broadcast_arrays(*(guess[name] for name in law.names)), axis=1)
+        return own if count is None else _as_many(law, own.astype(float), count)
+    count = DEFAULT_STARTS if count is None else count
     params = np.empty((count, len(law.parameters)))
     for k, parameter in enumerate(law.parameters):
         low, high = parameter.inward(np.array(parameter.start))
@@ -36,6 +43,19 @@ def spread_starts(law: Law, columns: Columns, response: Array, count: int) -> Ar
         solved = nonnegative_coefficients(basis * signs[:, None], target, law.errors)
         params[:, at] = signs * solved
     return params
+
+
+def _as_many(law: Law, own: Array, count: int) -> Array:
+    """`count` starts from a law's own: every so many-th, or more of them, moved by up to a fifth
+    (a factor of e^0.5 on a logarithmic scale)."""
+    if count <= len(own):
+        return own[np.linspace(0, len(own) - 1, count).round().astype(int)]
+    more = np.resize(own, (count - len(own), own.shape[1]))
+    for k, parameter in enumerate(law.parameters):
+        u, away = parameter.inward(more[:, k]), _halton(len(more), _PRIMES[k % len(_PRIMES)]) - 0.5
+        moved = u * (1 + 0.4 * away) if parameter.scale == "linear" else u + away
+        more[:, k] = parameter.outward(np.clip(moved, *parameter.limits()))
+    return np.concatenate([own, more])
 
 
 def _some_rows(columns: Columns, response: Array) -> tuple[Columns, Array]:

@@ -23,7 +23,7 @@ def test_the_held_out_size_is_predicted_and_never_fitted(answer) -> None:
     (row,) = answer.held_out.to_dict("records")
     assert row["N"] > answer.law.ranges["N"][1]
     assert row["predicted"] == pytest.approx(row["loss"] * (1 + row["error"]))
-    assert row["lower"] < row["predicted"] < row["upper"]
+    assert np.isnan(row["lower"]) and np.isnan(row["upper"])  # too few trunks for an interval
     assert answer.law.points == 10
 
 

@@ -48,3 +48,16 @@ def test_correlations_show_what_goes_together(made_by):
     result = analysis.fit("chinchilla", runs, resamples=200)
     assert result.diagnosis.correlations["A"]["alpha"] > 0.95
     assert "C(A, alpha)" in result.report()
+
+
+def test_agreement_is_that_of_starts_sent_alone(made_by):
+    """Scouts lead all starts to one place, whether or not the objective does."""
+    runs, _ = made_by("chinchilla", noise=0.002)
+    good = pd.DataFrame([dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)])
+    lost = good.assign(alpha=5.0, A=1e-45, beta=5.0, B=1e-45)
+    starts = pd.concat([good, lost, lost, lost])
+    diagnosis = analysis.fit("chinchilla", runs, starts=starts, resamples=0).diagnosis
+    assert (diagnosis.starts, diagnosis.alone) == (4, 4)
+    assert diagnosis.agree == pytest.approx(0.25)
+    many = analysis.fit("chinchilla", runs, starts=200, resamples=0).diagnosis
+    assert (many.starts, many.alone, many.agree) == (200, 16, 1.0)

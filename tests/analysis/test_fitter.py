@@ -113,3 +113,21 @@ def test_starts_of_ones_own_are_used(made_by):
     runs, params = made_by("chinchilla")
     result = analysis.fit("chinchilla", runs, starts=pd.DataFrame([params]), resamples=0)
     assert result.diagnosis.starts == 1
+
+
+@pytest.mark.parametrize("law", ["chinchilla", "skaling", "data_constrained", "power"])
+@pytest.mark.parametrize("count", [2, 7, 150])
+def test_as_many_starts_as_asked_for(made_by, law, count):
+    """Also of laws that guess their own: some of these, or more around them."""
+    runs, params = made_by(law)
+    x = {"x": "x"} if law == "power" else {}
+    result = analysis.fit(law, runs, starts=count, resamples=0, **x)
+    assert result.diagnosis.starts == count
+    if count == 150:
+        assert result.diagnosis.basins[0][0] < 1e-12
+
+
+def test_arms_honour_a_number_of_starts(made_by):
+    runs = pd.concat([made_by("skaling")[0].assign(recipe=r) for r in "ab"])
+    result = analysis.fit("skaling", runs, arm="recipe", starts=12, resamples=0)
+    assert result.diagnosis.starts == 12

@@ -30,7 +30,7 @@ def _with(runs, column, row, value):
         (lambda r: _with(r, "N", 5, -1.0), "'N' must hold positive.*first is -1.0 in row 5"),
         (lambda r: _with(r, "N", 5, "7B"), "'N' must hold positive.*first is 7B in row 5"),
         (lambda r: r[r.N == r.N.max()], "'N' has the one value 3e[+]09 in every point"),
-        (lambda r: r.iloc[[0, 7, 14]], "5 free parameters .* only 3 points"),
+        (lambda r: r.iloc[[0, 7, 14]], "5 free parameters .* only 3 different points"),
         (lambda r: r.assign(fingerprint=["a", "b"] * 18), "trained by different code"),
         (lambda r: r.assign(status="diverged"), "every row has status 'diverged'"),
     ],
