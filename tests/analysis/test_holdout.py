@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 import analysis
@@ -44,6 +45,24 @@ def test_a_law_that_is_wrong_above_is_caught_by_its_own_check(made_by):
     result = analysis.fit("chinchilla", bent, resamples=0)
     assert result.held_out["one_sided"] == 1
     assert "below what was measured, by 4.8%" in " ".join(result.warnings)
+
+
+def test_a_law_that_fails_at_larger_budgets_is_caught_on_isoflops(public_data):
+    """The trap of arXiv:2411.12925: a perfect fit, and every larger budget predicted too high.
+
+    No size fails by itself; sizes and tokens together do.
+    """
+    table = pd.read_csv(public_data / "loss_to_loss" / "sweep.csv")
+    runs = table[table.data == "fineweb-100b"].rename(columns={"params": "N", "tokens": "D"})
+    runs = runs.assign(loss=runs["eval/fineweb_100b_val/CrossEntropyLoss"])
+    small = runs[runs.iso_flop < 1.5e19]
+    result = analysis.fit("chinchilla", small, resamples=0)
+    assert result.held_out["budget"]["column"] == "N D"
+    warned = "fitted without the largest N D, the law predicts all 12 of its points above what"
+    assert warned in " ".join(result.warnings)
+    assert "fitted without N D >= " in result.report()
+    ahead = runs[runs.iso_flop > 1.5e19]
+    assert (result.predict(ahead).loss > ahead.loss).mean() > 0.95
 
 
 def test_the_warning_does_not_cry_wolf(made_by):
