@@ -11,6 +11,7 @@ the contract. Below the run's folder:
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from scaling.endings import outcome, reason
 from scaling.events import validation_steps
 from scaling.finish import finish
 from scaling.flops import flops_per_token
-from scaling.identity import science_pieces
+from scaling.identity import digest, science_pieces
 from scaling.micro_batch import micro_batch
 from scaling.program_record import read_curve, read_final, read_progress
 from scaling.schedule import lr_array
@@ -44,12 +45,15 @@ KILLED = {128 + signal.SIGKILL: "SIGKILL", 128 + signal.SIGTERM: "SIGTERM"}
 
 
 class CommandFailed(Exception):
-    """A program ended with an error."""
+    """A program ended with an error: the last lines of its standard error are the traceback."""
 
     def __init__(self, text: str, tail: Sequence[str] = ()) -> None:
         super().__init__(text)
         if tail:
-            self.add_note("".join(f"{line}\n" for line in tail))
+            self.add_note("\n".join(tail))
+        # Alike are failures with the same exception, or words up to a colon, and exit code.
+        kind = re.sub(r"\d+", "#", tail[-1].partition(":")[0]) if tail else ""
+        self.failure_signature = digest({"text": text.partition(":")[0], "kind": kind}, 8)
         if any("out of memory" in line.lower() for line in tail):
             self.failure_class = "gpu_oom"
 
@@ -74,6 +78,9 @@ def _train(claim: Claim, execution: ExecutionConfig, should_stop: Callable[[], b
         program = Program(claim, execution)
         facts["micro_batch"] = program.config["micro_batch"]
         return program.run(should_stop)
+    except CommandFailed as error:  # where we noticed says nothing
+        claim.release("failed", error.with_traceback(None), **facts)
+        return "failed"
     except BaseException as error:
         claim.release(reason(error), error, **facts)
         return outcome(error)

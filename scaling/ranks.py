@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling import machine
-from scaling.claim import Claim
+from scaling.claim import Claim, ClaimLost
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.endings import outcome, reason
 
@@ -64,12 +64,19 @@ class Failure:
 
 
 class RankFailed(Exception):
-    """A rank ended with an error; carries what `scaling.failures` made of it there."""
+    """A rank ended with an error; carries what `scaling.failures` made of it there.
+
+    Attributes
+    ----------
+    facts : dict
+        What the next attempt should know.
+    """
 
     def __init__(self, text: str, failure_class: str, failure_signature: str) -> None:
         super().__init__(text)
         self.failure_class = failure_class
         self.failure_signature = failure_signature
+        self.facts: dict[str, int] = {}
 
 
 class RankDied(Exception):
@@ -94,8 +101,11 @@ def train(
     except RankDied as error:
         _release(held, "interrupted", error)
         return "interrupted"
+    except RankFailed as error:  # its traceback is the rank's: where we noticed says nothing
+        _release(held, "failed", error.with_traceback(None), **error.facts)
+        return "failed"
     except BaseException as error:
-        _release(held, reason(error), error, **getattr(error, "facts", {}))
+        _release(held, reason(error), error)
         return outcome(error)
 
 
@@ -288,10 +298,13 @@ class _Group:
         elif not self.failures:
             return _silent("srun", self.processes[0].poll())
         first = min(self.failures, key=lambda f: f.moment)
+        if first.lost:
+            return ClaimLost(first.error)
         error = RankFailed(f"rank {first.rank} of {self.size}: {first.error}", first.kind,
                            first.signature)
         error.add_note(first.trace)
-        error.facts = {} if first.micro_batch is None else {"micro_batch": first.micro_batch}
+        if first.micro_batch is not None:
+            error.facts["micro_batch"] = first.micro_batch
         return error
 
 

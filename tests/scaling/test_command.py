@@ -148,7 +148,18 @@ def test_the_last_lines_of_standard_error_are_its_traceback(make_run, run_progra
     folder = make_run(PROGRAM)
     assert run_program(folder, "def f(): raise KeyError('lost')\nf()") == "failed"
     end = folder.latest_attempt().end
-    assert "KeyError: 'lost'" in end["error"] and "line " in end["traceback"]
+    assert "KeyError: 'lost'" in end["error"] and "in f" in end["traceback"]
+    assert "scaling/command.py" not in end["traceback"]
+
+
+def test_failures_of_one_kind_are_alike_whatever_they_name(make_run, run_program):
+    """Else the breaker of a launch would not see that a program is broken for all runs."""
+    marks = []
+    for seed, line in enumerate(["1 / 0", "{}[steps]", "{}[7]"]):
+        folder = make_run(PROGRAM | {"seed": seed})
+        assert run_program(folder, line) == "failed"
+        marks.append(folder.latest_attempt().end["signature"])
+    assert marks[0] != marks[1] == marks[2]
 
 
 def test_a_command_that_cannot_be_started_says_so(make_run):
