@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.error_scale import ErrorScale
+from analysis.freedom import freedom
 from analysis.laws.law import Columns
 from analysis.misfit import Misfit
 from analysis.search import search
@@ -14,6 +15,7 @@ from analysis.solver import minimise
 
 Array = np.ndarray
 
+_RARE = 2e-4  # where the tails of a standard error that is poorly known are compared
 _TOP_SHARE = 0.1  # of the rows, where there are no rungs to hold out
 
 
@@ -25,8 +27,14 @@ def top_rows(column: Array) -> Array:
     return column >= np.quantile(column, 1 - _TOP_SHARE)
 
 
-def check_top(misfit: Misfit) -> dict | None:
+def check_top(misfit: Misfit, group: Array) -> dict | None:
     """Refit without the largest scale and predict it; None where too little would be left.
+
+    Parameters
+    ----------
+    misfit : Misfit
+    group : array of int, shape (n,)
+        The independent group of each row.
 
     Returns
     -------
@@ -47,15 +55,14 @@ def check_top(misfit: Misfit) -> dict | None:
     if len(rest.target) < free + 2 or not _spread(rest.columns):
         return None
     response = misfit.scale.back(rest.target)
-    starts = misfit.space.law.starts(rest.columns, response, 32)
-    found = search(rest, starts).solution
-    best = found.coordinates[[np.argmin(found.value)]]
-    best = minimise(rest, best, *misfit.space.limits).coordinates
-    budget = _check_budget(misfit, best)
-    return _judged(misfit, name, misfit.columns[name], top, best) | {"budget": budget}
+    starts = misfit.space.law.starts(rest.columns, response)
+    found = search(rest, starts, alone=False)
+    best = minimise(rest, found.best, *misfit.space.limits).coordinates
+    budget = _check_budget(misfit, best, group)
+    return _judged(misfit, name, misfit.columns[name], top, best, group) | {"budget": budget}
 
 
-def _check_budget(misfit: Misfit, start: Array) -> dict | None:
+def _check_budget(misfit: Misfit, start: Array, group: Array) -> dict | None:
     """The same check along the product of all columns; the refit begins at another's best."""
     columns = {name: c for name, c in misfit.columns.items() if c.ndim == 1 and (c > 0).all()}
     if len(columns) < 2:
@@ -66,29 +73,70 @@ def _check_budget(misfit: Misfit, start: Array) -> dict | None:
     if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
         return None
     best = minimise(rest, start, *misfit.space.limits, stride=misfit.space.strides).coordinates
-    return _judged(misfit, " ".join(columns), product, top, best)
+    return _judged(misfit, " ".join(columns), product, top, best, group)
 
 
-def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array) -> dict:
+def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array, group: Array) -> dict:
     """How well a refit without the top rows, at `best`, predicts them."""
     rest, above = _subset(misfit, ~top), _subset(misfit, top)
     error = misfit.scale.error(above.residual(best)[0])
     account = _account(name, along, top, error, misfit.scale)
-    return account | {"expected": _expected_error(rest, above, best)}
+    return account | {"expected": _expected_error(rest, above, best, group[~top], group[top])}
 
 
-def _expected_error(rest: Misfit, above: Misfit, best: Array) -> float:
+def _expected_error(
+    rest: Misfit, above: Misfit, best: Array, group: Array, group_above: Array
+) -> float:
     """Standard error of the mean error above: that of the fit carried up, and of the points there.
 
     By linear propagation, with the noise read off the middle of the residuals and the variance of
-    a fit that is nearly one of least absolute deviations, pi / 2 times that of least squares.
+    a fit that is nearly one of least absolute deviations, pi / 2 times that of least squares. Rows
+    of a group share a part of their errors, and few groups tell that part poorly: then the error
+    is as much larger as Student's t has wider tails.
     """
-    spare = len(rest.target) - len(rest.space.free)
-    middle = np.median(np.abs(rest.residual(best)[0])) / 0.6745
-    variance = middle**2 * len(rest.target) / spare
+    n, residual = len(rest.target), rest.residual(best)[0]
+    spare = n - len(rest.space.free)
+    middle = np.median(np.abs(residual)) / 0.6745
     seen, carried = rest.residual_jacobian(best), above.residual_jacobian(best).mean(axis=1)
-    spread = np.pi / 2 * carried @ np.linalg.pinv(seen @ seen.T) @ carried
-    return float(np.sqrt(variance * (spread + 1 / len(above.target))))
+    basis, singular, _ = np.linalg.svd(seen.T, full_matrices=False)
+    basis = basis[:, singular > 1e-9 * singular[0]]
+    pull = np.linalg.pinv(seen) @ carried  # what the error of each row does to the mean above
+    if len(np.unique(group)) == n:
+        variance = middle**2 * n / spare
+        return float(np.sqrt(variance * (np.pi / 2 * pull @ pull + 1 / len(above.target))))
+    from scipy.special import ndtri, stdtrit
+
+    alone, shared = _parts(residual, basis, group)
+    mean_above = np.bincount(group_above) / len(above.target)
+    variance = alone * (np.pi / 2 * pull @ pull + 1 / len(above.target))
+    variance += shared * (np.pi / 2 * _squares(pull, group) + mean_above @ mean_above)
+    few = stdtrit(freedom(seen, np.unique(group, return_inverse=True)[1]).degrees.min(), _RARE)
+    return float(np.sqrt(variance) * few / ndtri(_RARE))
+
+
+def _parts(residual: Array, basis: Array, group: Array) -> tuple[float, float]:
+    """Variance that each row has alone, and that the rows of a group share.
+
+    By two moments of the residuals, their sum of squares and that of their sums over groups; the
+    fit, whose Jacobian has the orthonormal `basis`, took its part of both.
+    """
+    size = np.bincount(group).astype(float)
+    sums = np.stack([np.bincount(group, column) for column in basis.T], axis=1)
+    squared = sums.T @ sums
+    per_row = len(residual) - basis.shape[1]
+    per_group = float(size.sum() - np.trace(squared))
+    both = float(size @ size - 2 * size @ (sums**2).sum(axis=1) + np.sum(squared**2))
+    seen = np.array([residual @ residual, _squares(residual, group)])
+    moments = np.array([[per_row, per_group], [per_group, both]])
+    alone, shared = np.linalg.lstsq(moments, seen, rcond=None)[0]
+    if shared <= 0:
+        return float(seen[0] / per_row), 0.0
+    return max(float(alone), 0.0), float(shared)
+
+
+def _squares(values: Array, group: Array) -> float:
+    """Sum of the squares of the sums over groups."""
+    return float(np.sum(np.bincount(group, values) ** 2))
 
 
 def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorScale) -> dict:

@@ -77,7 +77,7 @@ def _delta(settings: dict) -> str:
 
 def _starts(result: Result) -> str:
     diagnosis = result.diagnosis
-    line = f"{diagnosis.agree:.0%} of {diagnosis.starts} in the best minimum"
+    line = f"{diagnosis.starts}; {diagnosis.agree:.0%} of {diagnosis.alone} sent alone in the best"
     others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
     return f"{line}; others: {', '.join(others)}" if others else line
 
@@ -86,6 +86,8 @@ def _intervals(result: Result) -> str:
     if not len(result.draws):
         return "none (resamples=0)"
     settings = result.settings
+    if settings["withheld"]:
+        return "none: see the warnings"
     grouped = result.clusters < result.points
     how = {
         "weights": "by weights of " + ("clusters" if grouped else "points"),

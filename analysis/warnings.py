@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from analysis.result import Result
 
 _SURPRISING = 3.5  # standard errors
+_FEW_DEGREES = 2.5  # of freedom: below, see `analysis.freedom.withhold`
 _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 
 def warn(result: Result) -> tuple[str, ...]:
     """What a reader of the fit must know before they use its numbers."""
-    checks = (_unidentified, _lonely_best, _not_converged, _few_spare_points, _one_sided_top)
+    checks = (_unidentified, _lonely_best, _not_converged, _withheld, _few_degrees, _one_sided_top)
     return tuple(sentence for check in checks for sentence in check(result))
 
 
@@ -43,10 +44,12 @@ def _at_bound(result: Result, name: str) -> str:
 
 
 def _lonely_best(result: Result) -> list[str]:
-    agree, starts = result.diagnosis.agree, result.diagnosis.starts
-    if starts < 4 or agree >= 2.5 / starts:
+    agree, alone = result.diagnosis.agree, result.diagnosis.alone
+    if alone < 4 or agree >= 2.5 / alone:
         return []
-    return [f"only {agree:.1%} of {starts} starts found the best minimum: there may be another"]
+    return [
+        f"only {agree:.1%} of {alone} starts found the best minimum alone: there may be another"
+    ]
 
 
 def _not_converged(result: Result) -> list[str]:
@@ -55,14 +58,18 @@ def _not_converged(result: Result) -> list[str]:
     return [f"the fit may not be converged: the scaled gradient is {result.diagnosis.gradient:.1e}"]
 
 
-def _few_spare_points(result: Result) -> list[str]:
-    spare = result.clusters - len(result.free)
-    if spare >= len(result.free):
+def _withheld(result: Result) -> list[str]:
+    return [result.settings["withheld"]] if result.settings["withheld"] else []
+
+
+def _few_degrees(result: Result) -> list[str]:
+    degrees = result.diagnosis.degrees
+    if result.settings["withheld"] or degrees >= _FEW_DEGREES:
         return []
-    kind = "independent groups of points" if result.clusters < result.points else "points"
+    kind = "groups of points" if result.clusters < result.points else "points"
     return [
-        f"{result.clusters} {kind} for {len(result.free)} free parameters: "
-        "the intervals rest on very little"
+        f"{result.clusters} independent {kind} for {len(result.free)} free parameters leave"
+        f" {degrees:.1f} degrees of freedom: the intervals rest on very little"
     ]
 
 
