@@ -159,6 +159,8 @@ class Training:
                 member.finished = self.lost = True
             elif member.curve.diverged_at() is not None:
                 self._finish(member)
+            elif member.claim.is_cancelled() and self.step < self.steps:
+                self._cancel(member)
         self._save_if_due()
         self._report()
         self.stopped = self.should_stop() or not self._running()

@@ -8,6 +8,7 @@ submitit pickles is the name of a function and strings.
 from __future__ import annotations
 
 import math
+import secrets
 import shlex
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
+from submitit.core import utils as _utils
 
 from scaling.atomic import read_json, server_time, write_json
 from scaling.config import ConfigError
@@ -28,6 +30,8 @@ from sweeps.state import WAITING, StoredPlan, StoredRun, states
 SECONDS_A_TASK = 20 * 60.0
 # A submission that SLURM does not know of after so long was never accepted.
 UNSEEN_SECONDS = 60.0
+# What sbatch says when it does not know itself whether the job was accepted.
+_UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
 
 
@@ -125,13 +129,26 @@ def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
     found = []
     for submission in submissions(launch):
         own = [job for job in queue if job.name == submission.name]
-        if own and submission.job is None:
-            _store(submission, own[0].job.partition("_")[0])
-        age = server_time(launch.outputs) - submission.submitted
-        if submission.job is None and not own and age < UNSEEN_SECONDS:
+        if submission.job is None and not _is_settled(launch, submission, own):
             return None
-        found += [(submission, job) for job in own]
+        found += [(submission, job) for job in own if submission.file.exists()]
     return found
+
+
+def _is_settled(launch: Launch, submission: Submission, own: list[scheduler.Job]) -> bool:
+    """Whether it is known what became of a submission whose answer was lost; mends it if so."""
+    lost = server_time(launch.outputs) - submission.submitted > UNSEEN_SECONDS
+    if own:
+        job = own[0].job.partition("_")[0]
+        # submitit gives a job its pickle after the answer: without it the tasks cannot start.
+        if list((launch.folder / "slurm").glob(f"{job}*_submitted.pkl")):
+            _store(submission, job)
+            return True
+        if not lost or not scheduler.cancel([one.job for one in own]):
+            return False
+    if lost:
+        submission.file.unlink()
+    return lost
 
 
 def submissions(launch: Launch) -> list[Submission]:
@@ -171,20 +188,21 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
     largest = scheduler.max_array_size()
     sizes = [min(largest, tasks - start) for start in range(0, tasks, largest)]
     for size in sizes:
-        number = len(submissions(launch))
+        number = 1 + max((int(s.file.stem[-3:]) for s in submissions(launch)), default=-1)
+        name = f"{name_prefix(launch)}{secrets.token_hex(3)}"  # never that of a lost one
         submission = Submission(
-            launch.folder / f"submit-{number:03d}.json", f"{name_prefix(launch)}{number}", kind,
-            size, server_time(launch.outputs), None,
+            launch.folder / f"submit-{number:03d}.json", name, kind, size,
+            server_time(launch.outputs), None,
         )
         _store(submission, None)  # before sbatch: whatever happens, the name is known
         try:
             job = _sbatch(launch, submission, max(1, at_once * size // tasks), exclude)
-        except submitit.core.utils.FailedJobError as error:
-            # It may have been accepted all the same: only the queue knows.
-            if reconcile(launch) is None or _is_queued(launch, submission):
-                return
-            submission.file.unlink()
-            raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
+        except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
+            # It may have been accepted all the same, now or in a moment: only the queue knows.
+            if not any(word in str(error) for word in _UNCERTAIN):
+                submission.file.unlink()
+                raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
+            return
         _store(submission, job)
 
 
@@ -234,11 +252,6 @@ def _options(slurm: SlurmConfig) -> dict[str, Any]:
 
 def _memory(slurm: SlurmConfig) -> str | None:
     return None if slurm.memory_gb is None else f"{math.ceil(slurm.memory_gb * 1024)}M"
-
-
-def _is_queued(launch: Launch, submission: Submission) -> bool:
-    queue = scheduler.jobs(submission.name)
-    return queue is None or any(job.name == submission.name for job in queue)
 
 
 def _store(submission: Submission, job: str | None) -> None:

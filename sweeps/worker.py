@@ -48,13 +48,15 @@ class Worker:
         Asked between chunks and between runs.
     until : float
         When no further run is begun, by ``time.monotonic``.
+    say : callable
+        Where its log goes.
     """
 
     def __init__(
         self, launch: Launch, kind: str, should_stop: Callable[[], bool],
-        until: float = float("inf"),
+        until: float = float("inf"), say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.launch, self.kind, self.until = launch, kind, until
+        self.launch, self.kind, self.until, self.say = launch, kind, until, say
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
         self.trained = 0
         self.finished: set[str] = set()
@@ -102,11 +104,11 @@ class Worker:
     def _train(self, claims: list[Claim], plan: Any) -> None:
         pins = {run.folder.run_id: run.pins for run in plan.runs}
         names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
-        _log(f"trains {names}")
+        self.say(f"trains {names}")
         train = _trainer(trainer_of(claims[0].folder.description()["science"], plan.execution))
         outcome = train(claims, pins, plan.execution, self.should_stop)
         self.trained += 1
-        _log(f"{outcome}: {names}")
+        self.say(f"{outcome}: {names}")
 
     def _own(self, current: dict[str, str]) -> set[str]:
         """Which of its runs somebody trains, or wait for one that somebody may train."""
@@ -142,7 +144,7 @@ class Worker:
                 and r.folder.run_id not in self.finished]
         why = tripped(mine, self.launch.launched, bool(self.launch.config.canary))
         if why is not None:
-            _log(f"stops: {why}")
+            self.say(f"stops: {why}")
         return why is not None
 
 
@@ -195,7 +197,7 @@ def main(arguments: list[str]) -> None:
     stop = StopFlag(int(launcher[0]) if launcher else None)
     stop.install()
     launch = read_launch(Path(folder))
-    worker = Worker(launch, kind, stop, time.monotonic() + float(seconds))
+    worker = Worker(launch, kind, stop, time.monotonic() + float(seconds), _log)
     outcome = worker.work()
     _log(f"leaves: {outcome}")
     job = machine.slurm_job()

@@ -1,0 +1,32 @@
+"""Where the workers of a machine go."""
+
+from __future__ import annotations
+
+from scaling import machine
+from sweeps.launches import LaunchConfig
+from sweeps.pool import clean_environment, slots
+
+
+def test_gpus_that_are_hidden_are_not_used(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert machine.gpus() == ["2", "5"]
+    assert slots(LaunchConfig(), "cuda", 1) == ["2", "5"]
+    assert slots(LaunchConfig(workers_a_gpu=2), "cuda", 1) == ["2", "2", "5", "5"]
+    assert slots(LaunchConfig(workers=3), "cuda", 1) == ["2", "5", "2"]
+    assert slots(LaunchConfig(workers=3), "cpu", 1) == [None, None, None]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine.gpus() == []
+
+
+def test_cores_are_divided_by_threads(monkeypatch) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    assert len(slots(LaunchConfig(), "cpu", 2)) == 4
+    assert len(slots(LaunchConfig(), "cpu", 16)) == 1
+
+
+def test_a_worker_is_no_rank_of_the_job_that_started_it(monkeypatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setenv("KEPT", "1")
+    clean = clean_environment()
+    assert clean["KEPT"] == "1" and not {"SLURM_JOB_ID", "PMI_RANK"} & clean.keys()

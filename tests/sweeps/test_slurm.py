@@ -1,0 +1,192 @@
+"""What a healthy SLURM will not do: fakes on the path that fail in the ways clusters fail."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from scaling.config import ConfigError
+from sweeps import scheduler, slurm
+from sweeps.launches import LaunchConfig, SlurmConfig, new_launch, store_launch
+from sweeps.plan import make_plan, save_plan
+from sweeps.state import read_plan
+
+FAKES = {
+    # A queue is a file of lines "id|state|reason|node|name"; "down" makes everything fail.
+    "squeue": '[ ! -e down ] || exit 1\ncat queue 2>/dev/null || true',
+    "sinfo": '[ ! -e down ] || exit 1\necho "slurm 22.05"',
+    "scontrol": '[ ! -e down ] || exit 1\n[ "$1" != show ] || echo "MaxArraySize = 3"',
+    "scancel": 'for id in "$@"; do sed -i "/^$id|/d" queue; done',
+    "srun": "true",
+    "sbatch": """
+[ "$1" != --test-only ] || exit 0
+name=$(grep -o 'job-name=.*' "$1" | cut -d= -f2)
+last=$(grep -o 'array=0-[0-9]*' "$1" | cut -d- -f2)
+number=$(( $(cat count 2>/dev/null || echo 100) + 1 )); echo $number > count
+[ ! -e refuse ] || { echo "sbatch: error: invalid account" >&2; exit 1; }
+if [ -z "$last" ]; then echo "$number|PENDING|Priority||$name" >> queue
+else for i in $(seq 0 "$last"); do echo "${number}_$i|PENDING|Priority||$name" >> queue; done; fi
+[ ! -e timeout ] || { echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1; }
+[ ! -e truncate ] || { echo "Submitted batch jo"; exit 0; }
+echo "Submitted batch job $number"
+""",
+}
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch) -> Path:
+    """A folder with the fakes and their state; files made in it change what they do."""
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    for name, body in FAKES.items():
+        path = folder / name
+        path.write_text(f"#!/bin/bash\ncd {folder}\n{body}\n".replace(
+            '"$1" | cut', '"$given" | cut').replace("cd ", 'given=$(readlink -f "$1")\ncd ', 1))
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "_calls", scheduler.TokenBucket(1000, 1.0))
+    return folder
+
+
+@pytest.fixture
+def begun(study, tmp_path, fake):
+    """A launch of the tiny study on the fake cluster, with its plan."""
+    plan = make_plan(study())
+    save_plan(plan)
+    stored = read_plan(plan.outputs, "tiny")
+    config = LaunchConfig("slurm", workers=5, slurm=SlurmConfig(minutes=30))
+    launch = new_launch(plan.outputs, "tiny", config, stored.runs, tmp_path / "code")
+    store_launch(launch)
+    return launch, stored
+
+
+def test_arrays_are_cut_at_the_largest_size_the_cluster_allows(begun) -> None:
+    launch, plan = begun
+    ready = 2  # the other three wait for checkpoints of these
+    assert slurm.top_up(launch, plan) == 5 or ready
+    sizes = [s.tasks for s in slurm.submissions(launch)]
+    assert max(sizes) <= 3 and sum(sizes) == slurm.top_up(launch, plan)
+    assert all(s.job is not None for s in slurm.submissions(launch))
+
+
+def test_the_pickle_holds_strings_only(begun) -> None:
+    launch, plan = begun
+    slurm.top_up(launch, plan)
+    pickles = list((launch.folder / "slurm").glob("*submitted.pkl"))
+    assert pickles
+    for path in pickles:
+        content = path.read_bytes()
+        assert b"sweeps.worker" in content and str(launch.folder).encode() in content
+        assert len(content) < 2000
+
+
+def test_a_second_look_submits_nothing(begun) -> None:
+    launch, plan = begun
+    count = slurm.top_up(launch, plan)
+    assert slurm.top_up(launch, plan) == count
+    assert len(slurm.submissions(launch)) == len({s.name for s in slurm.submissions(launch)})
+
+
+@pytest.mark.parametrize("failure", ["timeout", "truncate"])
+def test_a_submission_that_was_accepted_though_it_seemed_to_fail(
+    begun, fake, failure, monkeypatch
+) -> None:
+    """Its tasks never got their pickles: once that is sure they are cancelled and replaced."""
+    launch, plan = begun
+    (fake / failure).touch()
+    assert slurm.top_up(launch, plan) is None  # it is not known yet
+    (fake / failure).unlink()
+    doomed = (fake / "queue").read_text()
+    assert slurm.top_up(launch, plan) is None and (fake / "queue").read_text() == doomed
+    monkeypatch.setattr(slurm, "UNSEEN_SECONDS", -1.0)
+    count = slurm.top_up(launch, plan)
+    assert count and not set(doomed.splitlines()) & set((fake / "queue").read_text().splitlines())
+    assert all(s.job is not None for s in slurm.submissions(launch))
+
+
+def test_a_submission_that_never_arrived_is_made_again(begun, fake, monkeypatch) -> None:
+    launch, plan = begun
+    (fake / "timeout").touch()
+    slurm.top_up(launch, plan)
+    (fake / "timeout").unlink()
+    (fake / "queue").unlink()
+    assert slurm.top_up(launch, plan) is None  # it may still arrive
+    monkeypatch.setattr(slurm, "UNSEEN_SECONDS", -1.0)
+    assert slurm.top_up(launch, plan) > 0
+
+
+def test_a_launcher_that_died_between_sbatch_and_its_answer(begun) -> None:
+    launch, plan = begun
+    count = slurm.top_up(launch, plan)
+    for submission in slurm.submissions(launch):  # as it was before the answer came
+        stored = json.loads(submission.file.read_text())
+        submission.file.write_text(json.dumps(stored | {"job": None}))
+    assert slurm.top_up(launch, plan) == count
+    assert all(s.job is not None for s in slurm.submissions(launch))
+
+
+def test_a_controller_that_is_down_changes_nothing(begun, fake) -> None:
+    launch, plan = begun
+    (fake / "down").touch()
+    assert slurm.top_up(launch, plan) is None and not slurm.submissions(launch)
+    (fake / "down").unlink()
+    count = slurm.top_up(launch, plan)
+    (fake / "down").touch()
+    assert slurm.top_up(launch, plan) is None and slurm.reconcile(launch) is None
+    (fake / "down").unlink()
+    assert slurm.top_up(launch, plan) == count
+
+
+def test_a_refusal_is_told_and_leaves_no_trace(begun, fake) -> None:
+    launch, plan = begun
+    (fake / "refuse").touch()
+    with pytest.raises(ConfigError, match="SLURM refused the job: .*invalid account"):
+        slurm.top_up(launch, plan)
+    assert not slurm.submissions(launch)
+
+
+def test_no_slurm_is_told_before_anything(fake) -> None:
+    (fake / "down").touch()
+    with pytest.raises(ConfigError, match="SLURM does not answer here"):
+        slurm.check_cluster(LaunchConfig("slurm"))
+
+
+def test_a_state_that_we_do_not_know_counts_as_alive(begun, fake) -> None:
+    launch, plan = begun
+    count = slurm.top_up(launch, plan)
+    queue = (fake / "queue").read_text()
+    (fake / "queue").write_text(queue.replace("PENDING", "STAGE_OUT|"))
+    assert len(slurm.reconcile(launch)) in (count, 0)
+    (fake / "queue").write_text(queue.replace("PENDING", "STAGE_OUT"))
+    assert slurm.top_up(launch, plan) == count
+
+
+def test_short_runs_share_tasks(begun) -> None:
+    launch, plan = begun
+    from dataclasses import replace
+
+    free = replace(launch, config=replace(launch.config, workers=None))
+    assert slurm.tasks_wanted(free, "default", plan.runs) == 5  # nobody knows how long they take
+    minutes = [replace(r, seconds=60.0) for r in plan.runs]
+    assert slurm.tasks_wanted(free, "default", minutes) == 1
+    hours = [replace(r, seconds=3600.0) for r in plan.runs]
+    assert slurm.tasks_wanted(free, "default", hours) == 5
+    assert slurm.tasks_wanted(launch, "default", []) == 0
+
+
+def test_a_token_bucket_lets_a_burst_through_and_then_waits(monkeypatch) -> None:
+    now, slept = [0.0], []
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: now[0])
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(scheduler.time, "sleep", sleep)
+    bucket = scheduler.TokenBucket(burst=3, seconds=2.0)
+    for _ in range(5):
+        bucket.take()
+    assert slept == [2.0, 2.0]
