@@ -98,7 +98,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     members = int(group.max()) + 1
     if method == "weights":
         shape = max(sample.left, _LEAST_SHAPE)
-        counts = rng.gamma(shape, 1 / shape, size=(count, members))
+        counts = rng.standard_gamma(shape, (count, members), np.float32) / np.float32(shape)
     else:
         counts = rng.multinomial(members, np.full(members, 1 / members), size=count)
     missing = _missing_noise(sample)
@@ -106,7 +106,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     if missing.any():
         luck = rng.standard_normal((count, members))[:, group]
         targets = sample.fitted + sample.residual + missing * luck
-    return Draws(counts=counts.astype(np.float32), group=group, targets=targets)
+    return Draws(counts=counts.astype(np.float32, copy=False), group=group, targets=targets)
 
 
 def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
