@@ -173,6 +173,10 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         schedules,
         dict(L0=2.5, A=0.9, alpha=0.45, B=100.0, C=2.0, beta=0.6, gamma=0.65),
     ),
+    "fading_power": (
+        schedules,
+        dict(L0=2.5, A=0.9, alpha=0.45, B=50.0, C=2.0, beta=0.6, gamma=0.65),
+    ),
     "functional": (schedules, dict(L0=2.5, c1=0.9, s=0.45, c2=60.0, c3=1.2, c4=20.0, g=0.6)),
     "joint_annealing": (
         sized_schedules,
