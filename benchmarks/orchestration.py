@@ -149,8 +149,13 @@ def trivial(outputs: Path) -> None:
     seconds = time.perf_counter() - start
     found = status(outputs, "trivial")
     assert set(found["state"]) == {"done"}
-    print(f"pool of one worker, {seeds} runs of four steps: {seconds:.2f} s in all; in steps and "
-          f"validation {found['seconds'].sum():.2f} s")
+    tries = [plan.run_folder(p).attempt(1) for p in plan.runs]
+    began = min(t.owner["started"] for t in tries)
+    busy = max(t.end["ended"] for t in tries if t.end) - began
+    trained = found["seconds"].sum()
+    print(f"pool of one worker, {seeds} runs of four steps: {seconds:.1f} s, of which the start "
+          f"{seconds - busy:.1f} s, steps and validation {trained:.1f} s, "
+          f"the rest {(busy - trained) / seeds:.2f} s a run")
 
 
 if __name__ == "__main__":
