@@ -212,6 +212,7 @@ class Training:
         """Save and release one run that a person wants no longer."""
         path = self._save(self.members.index(member), member, owner=member.run["run_id"])
         member.remove_latest(keep=path)
+        self._report()
         member.claim.release("cancelled")
         member.finished = self.cancelled = True
 

@@ -105,9 +105,14 @@ class Worker:
         pins = {run.folder.run_id: run.pins for run in plan.runs}
         names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
         self.say(f"trains {names}")
-        train = _trainer(trainer_of(claims[0].folder.description()["science"], plan.execution))
-        outcome = train(claims, pins, plan.execution, self.should_stop)
         self.trained += 1
+        try:
+            train = _trainer(trainer_of(claims[0].folder.description()["science"], plan.execution))
+        except Exception as error:  # a library that is missing is a failure of the run: it is told
+            for claim in claims:
+                claim.release("failed", error)
+            return
+        outcome = train(claims, pins, plan.execution, self.should_stop)
         self.say(f"{outcome}: {names}")
 
     def _own(self, current: dict[str, str]) -> set[str]:
