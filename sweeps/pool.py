@@ -18,25 +18,33 @@ STOP_SECONDS = 60.0
 RESPAWNS_A_WORKER = 3
 
 
-def slots(config: LaunchConfig, device: str, threads: int) -> list[str | None]:
-    """The device of each worker: a GPU's name for CUDA_VISIBLE_DEVICES, or None for cores.
+def slots(
+    config: LaunchConfig, device: str, threads: int, processes: int = 1
+) -> list[str | None]:
+    """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
 
-    A GPU that the caller's own CUDA_VISIBLE_DEVICES hides is not used.
+    A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
+    CUDA_VISIBLE_DEVICES hides is not used.
     """
     if device == "cpu":
-        return [None] * (config.workers or max(1, machine.cores() // threads))
-    gpus = [gpu for gpu in machine.gpus() for _ in range(config.workers_a_gpu)]
+        return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
+    found = machine.gpus()
+    sets = [",".join(found[i : i + processes])
+            for i in range(0, len(found) - processes + 1, processes)]
+    gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
     wanted = config.workers or max(1, len(gpus))
     return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
 
 
-def worker_count(config: LaunchConfig, device: str, threads: int, runs: int) -> int:
+def worker_count(
+    config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
+) -> int:
     """Workers to start for so many runs."""
     if config.backend == "inline":
         return 1
     if config.backend == "slurm":
         return max(1, min(config.workers or runs, runs))
-    return max(1, min(len(slots(config, device, threads)), runs))
+    return max(1, min(len(slots(config, device, threads, processes)), runs))
 
 
 class Pool:
@@ -46,7 +54,7 @@ class Pool:
         execution = plan.execution
         self.launch = begun
         left = sum(r.folder.done() is None for r in plan.runs if r.folder.run_id in begun.classes)
-        places = slots(begun.config, execution.device, execution.threads)
+        places = slots(begun.config, execution.device, execution.threads, execution.processes)
         self.places = places[: max(1, min(len(places), left))]
         self.respawns = RESPAWNS_A_WORKER * len(self.places)
         self.threads = execution.threads

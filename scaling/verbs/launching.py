@@ -172,7 +172,9 @@ def _show_plan(plan: Any, config: Any) -> None:
     frame = plan_frame(plan)
     console.print(table(frame, console.width, PLAN_OPTIONAL))
     execution = plan.execution
-    workers = worker_count(config, execution.device, execution.threads, len(plan.runs))
+    workers = worker_count(
+        config, execution.device, execution.threads, len(plan.runs), execution.processes
+    )
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
         say(console, f"! {warning}", style="yellow")

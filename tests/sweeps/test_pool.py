@@ -24,6 +24,14 @@ def test_cores_are_divided_by_threads(monkeypatch) -> None:
     assert len(slots(LaunchConfig(), "cpu", 16)) == 1
 
 
+def test_a_worker_whose_runs_take_several_processes_has_as_many_gpus_or_cores(monkeypatch) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    assert slots(LaunchConfig(), "cuda", 1, processes=2) == ["0,1", "2,3"]
+    assert slots(LaunchConfig(), "cuda", 1, processes=8) == [None]  # the run says what it lacks
+    assert len(slots(LaunchConfig(), "cpu", 2, processes=2)) == 2
+
+
 def test_a_worker_is_no_rank_of_the_job_that_started_it(monkeypatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("PMI_RANK", "0")
