@@ -22,6 +22,7 @@ ONLY_IN = {
         "scaling/model.py", "scaling/optimizer.py", "scaling/engine.py", "scaling/checkpoint.py",
         "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
+    "submitit": {"sweeps/slurm.py"},
     "rich": {"sweeps/show.py", "scaling/verbs/"},
     "wandb": {"scaling/dashboard.py"},
     "pyarrow": {"sweeps/collect.py"},
