@@ -29,7 +29,8 @@ def measure(request: dict[str, Any]) -> dict[str, float]:
     Parameters
     ----------
     request : dict
-        ``shape`` (the fields of ``Shape``), ``batch``, ``engine``, ``device``, ``threads``.
+        ``shape`` (the fields of ``Shape``), ``batch`` of one process, ``micro_batch``, ``engine``,
+        ``device``, ``threads``. As a run does, it halves the micro-batch while memory lacks.
 
     Returns
     -------
@@ -37,9 +38,22 @@ def measure(request: dict[str, Any]) -> dict[str, float]:
         ``step``: seconds of one update; ``token``: seconds a token of validation.
     """
     torch.set_num_threads(request["threads"])
+    size = request["micro_batch"] or request["batch"]
+    while True:
+        try:
+            return _measure(request, size)
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        size //= 2
+
+
+def _measure(request: dict[str, Any], micro_batch: int) -> dict[str, float]:
     shape = Shape(**request["shape"])
     settings = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
-    engine = ENGINES[request["engine"]](shape, [Member(0, settings)], device=request["device"])
+    engine = ENGINES[request["engine"]](
+        shape, [Member(0, settings)], device=request["device"], micro_batch=micro_batch
+    )
     size = (1, 1, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)
     lr = np.full((1, 1), 1e-3)

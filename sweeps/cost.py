@@ -74,7 +74,8 @@ def _predict(planned: PlannedRun, timing: dict[str, float]) -> float:
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
     return {
         "shape": asdict(run.shape),
-        "batch": run.config.batch,
+        "batch": math.ceil(run.config.batch / execution.processes),
+        "micro_batch": execution.micro_batch,
         "engine": execution.engine,
         "device": execution.device,
         "threads": execution.threads,
