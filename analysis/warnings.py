@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from analysis.result import Result
 
 _SURPRISING = 3.5  # standard errors
-_FEW_DEGREES = 2.5  # of freedom: below, see `analysis.freedom.withhold`
+_FEW_DEGREES = 2.0  # of freedom: below, see `analysis.freedom.withhold`
 _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 
