@@ -44,14 +44,16 @@ def drop_momentum(lr: Array, decay: Array, step: Array | None = None) -> Array:
     The recurrence is summed by doubling: after the pass of stride k, each entry holds the drops of
     its last 2k rows. A row that stands for several steps has as many equal drops.
     """
-    step = np.arange(len(lr)) if step is None else step
-    gap = np.diff(step)
-    equal = (1 - decay[:, None] ** gap) / (1 - decay[:, None]) / gap
     momentum = np.zeros((len(decay), len(lr)))
-    momentum[:, 1:] = -np.diff(lr) * equal
+    momentum[:, 1:] = -np.diff(lr)
+    thinned = step is not None and (np.diff(step) != 1).any()
+    if thinned:
+        gap = np.diff(step)
+        momentum[:, 1:] *= (1 - decay[:, None] ** gap) / (1 - decay[:, None]) / gap
     stride = 1
     while stride < len(lr):
-        weight = decay[:, None] ** (step[stride:] - step[:-stride])
+        span = step[stride:] - step[:-stride] if thinned else stride
+        weight = decay[:, None] ** span
         if weight.max() < 1e-16:
             break
         momentum[:, stride:] += weight * momentum[:, :-stride]

@@ -5,6 +5,7 @@ import pytest
 from analysis.laws.schedule_areas import (
     drop_momentum,
     felt_drop,
+    lr_area,
     warmup_end,
     whole_runs,
     without_warmup,
@@ -61,3 +62,13 @@ def test_rows_may_come_in_any_order():
     np.testing.assert_array_equal(at, [1, 2, 0])
     np.testing.assert_array_equal(step, [0, 1, 2])
     np.testing.assert_array_equal(lr, [1.0, 1.0, 0.5])
+
+
+def test_rows_left_out_of_straight_stretches_change_nothing():
+    lr = np.concatenate([np.linspace(0, 1, 40), np.ones(100), np.linspace(1, 0.1, 200)])
+    step = np.arange(len(lr))
+    rows = np.sort(np.concatenate([[0, 39, 139, 140, 339], [20, 77, 150, 151, 290]]))
+    decays = np.array([0.5, 0.99, 0.99999])
+    whole, thin = felt_drop(lr, decays)[:, rows], felt_drop(lr[rows], decays, step[rows])
+    np.testing.assert_allclose(thin, whole, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(lr_area(lr[rows], step[rows]), np.cumsum(lr)[rows], rtol=1e-12)
