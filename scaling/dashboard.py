@@ -116,8 +116,10 @@ class Dashboard:
         DashboardError
             If wandb refuses or cannot be reached.
         """
-        note = self._note(folder.run_id)
-        points, end = _points(folder, note)
+        note, done = self._note(folder.run_id), folder.done()
+        points, end = _points(folder, note, done)
+        if done is not None:  # perhaps since the state was looked up
+            state = done["status"]
         tags = sorted({*note.get("tags", ()), study, *role.split(",")})
         if not points and (note.get("state"), note.get("tags")) == (state, tags):
             return 0
@@ -224,10 +226,9 @@ def _is_uploaded(segment: Path) -> bool:
 
 
 def _points(
-    folder: RunFolder, note: dict[str, Any]
+    folder: RunFolder, note: dict[str, Any], done: dict[str, Any] | None
 ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
     """What is to be logged, (step, values), and the summary of a run that has ended."""
-    done = folder.done()
     if done is None:
         return _progress(folder, note.get("last", 0)), {}
     record = folder.record()
