@@ -94,7 +94,7 @@ def withhold(found: Freedom) -> str:
 
     With one degree of freedom the 95 % intervals of `analysis.resample` contained the truth in 0 to
     83 of 100 studies (three parameters from 4 points, a surface from 2 to 4 trunks); with 1.8, of 5
-    points or trunks, in 87 to 94, and from 2.5 on in 91 and more.
+    points, in 87 to 89; from 2.5 on in 88 and more (the least: a surface from 3 x 3 points).
     """
     if found.least >= LEAST_DEGREES:
         return ""
