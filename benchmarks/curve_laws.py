@@ -44,14 +44,15 @@ def published() -> None:
         for law in LAWS:
             started = time.perf_counter()
             result = analysis.fit(law, curves[seen], resamples=0, starts=STARTS)
-            show(f"{name} {law}", unseen(result, curves, seen), time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            show(f"{name} {law}", unseen(result, curves, seen), f"fitted in {seconds:.1f} s")
     for law in LAWS:  # three curves only: each from the other two
         errors = []
         for run in TRAIN:
             seen = large.run != run
             result = analysis.fit(law, large[seen], resamples=0, starts=STARTS)
             errors.append(unseen(result, large, seen))
-        show(f"100M {law}, each curve from two", pd.DataFrame(errors).mean(), 0)
+        show(f"100M {law}, each curve from two", pd.DataFrame(errors).mean(), "")
 
 
 def unseen(result: analysis.Result, curves: pd.DataFrame, seen: pd.Series) -> pd.Series:
@@ -150,11 +151,11 @@ def data() -> Path:
     return Path(os.environ.get("SCALING_PUBLIC_DATA", default))
 
 
-def show(what: str, errors: pd.Series, seconds: float) -> None:
+def show(what: str, errors: pd.Series, time_taken: str) -> None:
     """Print one line."""
     print(
         f"{what:40s} R² {errors.r2:.5f}  MAE {errors.mae:.5f}  final {errors.final:.4f}"
-        f"  {seconds:5.1f} s",
+        f"  {time_taken}",
         flush=True,
     )
 
