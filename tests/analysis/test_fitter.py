@@ -55,8 +55,8 @@ def test_same_data_and_seed_same_result(made_by):
 
 def test_fixed_and_tied_parameters_are_obeyed(made_by):
     runs, params = made_by("chinchilla", noise=0.002)
-    fixed = analysis.fit("chinchilla", runs, fixed={"E": params["E"]}, resamples=50)
-    free = analysis.fit("chinchilla", runs, resamples=50)
+    fixed = analysis.fit("chinchilla", runs, fixed={"E": params["E"]}, resamples=400)
+    free = analysis.fit("chinchilla", runs, resamples=400)
     assert fixed.params["E"] == params["E"]
     assert np.ptp(fixed.interval("alpha")) < np.ptp(free.interval("alpha"))
     tied = analysis.fit("chinchilla", runs, tied={"beta": "alpha"}, resamples=0)
