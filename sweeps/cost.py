@@ -1,7 +1,8 @@
-"""What a plan costs on this machine: seconds of each run, and when the last one ends.
+"""How long the runs of a plan take where they will run, and when the last one ends.
 
-Each shape of the plan is timed for a few steps in a process of its own (``scaling.measure``); the
-figures are kept in ``<outputs>/measurements.json``, so a shape is measured once a machine.
+Each shape of the plan is timed for a few steps in a process of its own (``scaling.measure``), here
+or in a job on the target; the figures are kept in ``<outputs>/measurements.json``, so a shape is
+measured once a kind of machine.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import math
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,29 @@ from sweeps.plan import Plan, PlannedRun
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
-def with_costs(plan: Plan) -> Plan:
-    """The plan with predicted seconds for the work left of each run."""
-    timings = _timings(plan)
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine: its name, and how shapes are timed on it."""
+
+    where: str
+    measure: Callable[[list[dict[str, Any]]], list[dict[str, float]]]
+
+
+def with_costs(plan: Plan, target: Target | None = None) -> Plan:
+    """The plan with predicted seconds for the work left of each run.
+
+    Parameters
+    ----------
+    plan : Plan
+        Without them.
+    target : Target, optional
+        Where the runs will be trained; None: on a machine like this one.
+    """
+    timings = _timings(plan, target or Target(machine.processor(), measure_here))
     runs = [
-        p if is_command(p.run.science)  # a program's speed is not ours to measure
-        else replace(p, seconds=_predict(p, timings[_key(p.run, plan.execution)]))
+        # A finished run has nothing left; another program's speed is not ours to measure.
+        replace(p, seconds=_predict(p, timings[p.run.run_id])) if p.run.run_id in timings
+        else replace(p, seconds=0.0) if p.new_steps == 0 else p
         for p in plan.runs
     ]
     return replace(plan, runs=runs)
@@ -64,8 +83,6 @@ def finish_seconds(plan: Plan, workers: int) -> float:
 
 
 def _predict(planned: PlannedRun, timing: dict[str, float]) -> float:
-    if planned.new_steps == 0:
-        return 0.0
     validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
     tokens = len(validations) * planned.run.config.data.validation_tokens
     return planned.new_steps * timing["step"] + tokens * timing["token"]
@@ -82,39 +99,36 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
     }
 
 
-def _key(run: Run, execution: ExecutionConfig) -> str:
-    here = {
-        "processor": machine.processor(),
-        "torch": machine.versions()["torch"],
-        "code": code_fingerprint(),
-    }
-    return digest(_request(run, execution) | here)
+def _key(request: dict[str, Any], where: str) -> str:
+    here = {"processor": where, "torch": machine.versions()["torch"], "code": code_fingerprint()}
+    return digest(request | here)
 
 
-def _timings(plan: Plan) -> dict[str, dict[str, float]]:
+def _timings(plan: Plan, target: Target) -> dict[str, dict[str, float]]:
+    """run_id -> seconds of a step and of a token of validation."""
     path = plan.outputs / "measurements.json"
     known = read_json(path) if path.exists() else {}
-    wanted = {
-        _key(p.run, plan.execution): _request(p.run, plan.execution)
+    requests = {
+        p.run.run_id: _request(p.run, plan.execution)
         for p in plan.runs
         if p.new_steps > 0 and not is_command(p.run.science)
     }
-    missing = {key: request for key, request in wanted.items() if key not in known}
+    keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
+    missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
     if missing:
-        known |= dict(zip(missing, _measure(list(missing.values())), strict=True))
+        known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
         write_json(path, known)
-    return _Default(known)
+    return {run_id: known[key] for run_id, key in keys.items()}
 
 
-class _Default(dict[str, Any]):
-    """Finished shapes are not measured; their cost is never asked for."""
+def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Time some shapes in a process of its own, which may import torch.
 
-    def __missing__(self, key: str) -> dict[str, float]:
-        return {"step": 0.0, "token": 0.0}
-
-
-def _measure(requests: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """Ask a process that may import torch."""
+    Raises
+    ------
+    ConfigError
+        With its last words, if it fails.
+    """
     process = subprocess.run(
         [sys.executable, "-m", "scaling.measure"],
         input=json.dumps(requests),

@@ -79,6 +79,8 @@ class LaunchConfig:
     idle_seconds: float | None = None
     poll_seconds: float = 0.5
     rate: float | None = None  # money a device-hour
+    measure: str = "here"  # or "target": in a short job on the cluster, once
+    measure_seconds: float = 900.0
     budget: Budget = field(default_factory=Budget)
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     classes: dict[str, Any] = field(default_factory=dict)
@@ -93,6 +95,11 @@ def check_launch(config: LaunchConfig) -> None:
             raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
     if config.canary < 0:
         raise ConfigError(f"launch.canary = {config.canary}: allowed is 0 (none) or more")
+    one_of("launch.measure", config.measure, ("here", "target"))
+    if config.measure == "target" and config.backend != "slurm":
+        raise ConfigError(
+            f"launch.measure = target: launch.backend = {config.backend} runs here; allowed is here"
+        )
     if config.detach and config.backend == "inline":
         raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
     for name in (DEFAULT_CLASS, *config.classes):

@@ -11,6 +11,7 @@ import math
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from submitit.core import utils as _utils
 from scaling.atomic import read_json, server_time, write_json
 from scaling.config import ConfigError
 from sweeps import scheduler, worker
+from sweeps.cost import Target, measure_here
+from sweeps.freeze import freeze
 from sweeps.launches import Launch, LaunchConfig, SlurmConfig, read_launches, resources
 from sweeps.retry import bad_nodes, verdict
 from sweeps.state import WAITING, StoredPlan, StoredRun, states
@@ -32,6 +35,7 @@ SECONDS_A_TASK = 20 * 60.0
 UNSEEN_SECONDS = 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
+MEASURE_MINUTES = 10
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
 
 
@@ -113,6 +117,58 @@ def continued(launch: Launch) -> Launch:
 def _lasting(launch: Launch) -> LaunchConfig:
     """The configuration without what only matters while a launcher watches."""
     return replace(launch.config, watch=True, detach=False, poll_seconds=1.0)
+
+
+def target(config: LaunchConfig, outputs: Path) -> Target:
+    """The nodes of a cluster as a place where shapes can be timed, by a short job."""
+    slurm = config.slurm
+    parts = [slurm.partition, slurm.constraint, slurm.gpus and f"{slurm.gpus} GPUs", slurm.python]
+    where = " ".join(["slurm", *(str(part) for part in parts if part)])
+    return Target(where, lambda requests: _measure(config, outputs, requests))
+
+
+def _measure(
+    config: LaunchConfig, outputs: Path, requests: list[dict[str, Any]]
+) -> list[dict[str, float]]:
+    """Time some shapes in a job, and wait for it.
+
+    Raises
+    ------
+    ConfigError
+        If it fails, or does not start in time: `launch.measure` says what else there is.
+    """
+    folder = outputs / "measure" / secrets.token_hex(4)
+    write_json(folder / "requests.json", requests)
+    executor = _executor(folder / "slurm", config.slurm)
+    executor.update_parameters(
+        job_name="scaling-measure", **_options(config.slurm) | {"time": MEASURE_MINUTES},
+        setup=_setup(freeze(outputs), config.slurm),
+    )
+    _calls.take()
+    job = executor.submit(measure_to, str(folder / "requests.json"), str(folder / "answers.json"))
+    deadline = time.monotonic() + config.measure_seconds
+    while time.monotonic() < deadline:
+        if (folder / "answers.json").exists():
+            answers = read_json(folder / "answers.json")
+            if "error" in answers:
+                raise ConfigError(f"measuring on the cluster: {answers['error']}")
+            return answers["answers"]
+        time.sleep(0.5)
+    scheduler.cancel([job.job_id])
+    raise ConfigError(
+        f"job {job.job_id}, which was to measure the step times, did not end within "
+        f"launch.measure_seconds = {config.measure_seconds:g}; wait longer, or take the times of "
+        "this machine with launch.measure=here"
+    )
+
+
+def measure_to(requests: str, answers: str) -> None:
+    """What the measuring job runs: requests in one file, answers or an error in another."""
+    try:
+        content: dict[str, Any] = {"answers": measure_here(read_json(Path(requests)))}
+    except ConfigError as error:
+        content = {"error": str(error)}
+    write_json(Path(answers), content)
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
@@ -208,9 +264,7 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
 
 def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[str]) -> str:
     slurm = resources(launch.config, submission.kind)
-    executor = submitit.SlurmExecutor(
-        folder=launch.folder / "slurm", python=f"exec {slurm.python or shlex.quote(sys.executable)}"
-    )
+    executor = _executor(launch.folder / "slurm", slurm)
     options = _options(slurm)
     options["exclude"] = ",".join(filter(None, (slurm.exclude, *exclude))) or None
     log = launch.folder / "slurm" / "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
@@ -218,10 +272,8 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
         job_name=submission.name, array_parallelism=at_once, **options,
         setup=[
             "trap '' USR2",  # a warning before the worker listens must not kill it
-            f"export PYTHONPATH={shlex.quote(launch.code)}${{PYTHONPATH:+:$PYTHONPATH}}",
             f'export SCALING_LOG="{log}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}_0_log.out"',
-            "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}",
-            *slurm.setup,
+            *_setup(Path(launch.code), slurm),
         ],
     )
     # No run is begun when it could not be saved before the limit.
@@ -233,10 +285,25 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
     return asked[0].job_id.partition("_")[0]
 
 
+def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
+    # The process replaces the batch shell and is sent what the shell is sent.
+    python = f"exec {slurm.python or shlex.quote(sys.executable)}"
+    return submitit.SlurmExecutor(folder=folder, python=python)
+
+
+def _setup(code: Path, slurm: SlurmConfig) -> list[str]:
+    """Lines of shell before Python."""
+    return [
+        f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}",
+        *slurm.setup,
+    ]
+
+
 def _options(slurm: SlurmConfig) -> dict[str, Any]:
     """A class of jobs in the words of submitit."""
     # Without srun: the warning must reach our process and no other, also where that starts ranks
-    # with srun itself. The process replaces the batch shell and is sent what the shell is sent.
+    # with srun itself.
     return {
         "time": slurm.minutes, "signal_delay_s": slurm.signal_seconds, "nodes": slurm.nodes,
         "ntasks_per_node": 1, "partition": slurm.partition, "account": slurm.account,

@@ -29,12 +29,14 @@ def plan_verb(arguments: Sequence[str]) -> int:
     """Show every run of a study with N, D, C, LR, what it shares and its predicted seconds.
 
     Checks the whole study and its design first; trains nothing. The step time of each new shape
-    is measured for about a second.
+    is measured for about a second, with launch.measure=target in a short job on the cluster.
     """
     from scaling.compose import compose
+    from sweeps.launches import check_launch
 
     composed = compose(arguments)
     config = _launch_config(composed)
+    check_launch(config)
     _show_plan(_make_plan(composed, arguments, config), config)
     return 0
 
@@ -154,7 +156,16 @@ def _plan_of(composed: dict[str, Any], overrides: Sequence[str], config: Any) ->
     check_overrides(composed, overrides)
     for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
-    return with_costs(plan)
+    return with_costs(plan, _target(config, plan.outputs))
+
+
+def _target(config: Any, outputs: Path) -> Any:
+    """Where step times are measured; None: here."""
+    if config.measure == "here":
+        return None
+    from sweeps.slurm import target
+
+    return target(config, outputs)
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:
