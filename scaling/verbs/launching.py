@@ -32,11 +32,12 @@ def plan_verb(arguments: Sequence[str]) -> int:
     is measured for about a second, with launch.measure=target in a short job on the cluster.
     """
     from scaling.compose import compose
+    from sweeps.launch import check_backend
     from sweeps.launches import check_launch
 
     composed = compose(arguments)
     config = _launch_config(composed)
-    check_launch(config)
+    (check_backend if config.measure == "target" else check_launch)(config)
     _show_plan(_make_plan(composed, arguments, config), config)
     return 0
 
