@@ -163,7 +163,7 @@ def test_a_failed_run_is_tried_again_by_the_next_launch_only(study, monkeypatch)
         kind = type(f"Error{len(calls)}", (Exception,), {})  # no two alike: the breaker stays shut
         claims[0].release("failed", kind("the node has a bad day"))
 
-    monkeypatch.setattr(worker, "_trainer", lambda: broken)
+    monkeypatch.setattr(worker, "_trainer", lambda name: broken)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert sorted(calls) == sorted(p.run.run_id for p in plan.runs)
     found = status(plan.outputs, "tiny")
@@ -197,7 +197,7 @@ def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_u
         else:
             train(claims, pins, execution, should_stop)
 
-    monkeypatch.setattr(worker, "_trainer", lambda: killed)
+    monkeypatch.setattr(worker, "_trainer", lambda name: killed)
     assert launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert claimed.count(trunk) == TRIES_WITHOUT_PROGRESS
     assert set(status(plan.outputs, "tiny").set_index("run_id")["state"].drop(trunk)) == {"done"}
