@@ -159,7 +159,10 @@ def _bound_allowed(misfit: Misfit, best: Solution) -> dict[str, float]:
     frozen = np.zeros(start.shape, bool)
     start[np.arange(len(held)), held] = low[held]
     frozen[np.arange(len(held)), held] = True
-    bounded = minimise(misfit, start, low, high, stride=misfit.space.strides, frozen=frozen)
+    bounded = minimise(
+        misfit, start, low, high, stride=misfit.space.strides, frozen=frozen,
+        damping=1e-4, tolerance=1e-4, patience=3,
+    )  # fmt: skip
     residual = misfit.residual(best.coordinates)[0] * misfit.sharpness
     information = misfit.objective.information(residual, len(misfit.space.free))
     ratio = 2 * information * (bounded.value - best.value)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
+_OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
 
 
 def to_dict(result: Result) -> dict:
@@ -81,14 +82,15 @@ def from_dict(stored: dict) -> Result:
 
 
 def _origins(origins: Origins) -> dict:
-    arrays = {name: getattr(origins, name).tolist() for name in ("sign", "cut", "edge", "params")}
+    arrays = {name: getattr(origins, name).tolist() for name in (*_OF_REFITS, "params")}
     return {"axis": [list(axis) for axis in origins.axis], **arrays}
 
 
 def _read_origins(stored: dict, parameters: int) -> Origins:
+    unknown = np.zeros(len(stored["axis"]))  # fits stored before refits told what they missed
     return Origins(
         axis=tuple(tuple(axis) for axis in stored["axis"]),
-        **{name: np.array(stored[name], float) for name in ("sign", "cut", "edge")},
+        **{name: np.array(stored.get(name, unknown), float) for name in _OF_REFITS},
         params=np.array(stored["params"], float).reshape(-1, parameters),
     )
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 import analysis
 
-LEVEL, RESAMPLES = 0.95, 400
+LEVEL, RESAMPLES = 0.95, 199
 NOISE = 0.005  # of log loss
 
 # The fit of arXiv:2404.10102, rounded.
@@ -222,13 +222,20 @@ def one_ratio() -> pd.DataFrame:
     return _frame(N, 20 * N)
 
 
-def unidentified(design: pd.DataFrame, truth: Truth, names: set[str], replicates: int) -> float:
-    """Share of the replicates in which one of the names is called unidentified."""
-    called = 0
+def unidentified(design: pd.DataFrame, truth: Truth, names: set[str], replicates: int) -> Tally:
+    """Is one of the names called unidentified; and if not, is E where its interval says?"""
+    tally = Tally(Counter(), Counter(), Counter())
+    E = 0.0 if truth is no_floor else CHINCHILLA["E"]
     for seed in range(replicates):
         result, _ = study(design, truth, clean, np.random.default_rng([seed, 3]), seed)
-        called += bool(names & set(result.diagnosis.unidentified))
-    return called / replicates
+        called = bool(names & set(result.diagnosis.unidentified))
+        tally.asked["named"] += 1
+        tally.inside["named"] += called
+        if not called:
+            low, high = result.interval("E", LEVEL)
+            tally.asked["E of the others"] += 1
+            tally.inside["E of the others"] += low <= E <= high
+    return tally
 
 
 def main() -> None:
@@ -267,14 +274,17 @@ def cases(replicates: int) -> dict[str, Callable[[], str]]:
         "one D/N ratio": (one_ratio(), chinchilla, {"A", "alpha", "B", "beta"}),
     }.items():
         found[name] = lambda d=design, t=truth, n=names: (
-            f"{' or '.join(sorted(n))} named unidentified {unidentified(d, t, n, replicates):.1%}"
+            f"{' or '.join(sorted(n))} unidentified: {_shares(unidentified(d, t, n, replicates))}"
         )
     return found
 
 
 def _covered(tally: Tally) -> str:
-    shares = "  ".join(f"{name} {tally.share(name):.1%}" for name in tally.asked)
-    return f"{shares} | {_warned(tally)}"
+    return f"{_shares(tally)} | {_warned(tally)}"
+
+
+def _shares(tally: Tally) -> str:
+    return "  ".join(f"{name} {tally.share(name):.1%}" for name in tally.asked)
 
 
 def _scored(tally: Tally) -> str:

@@ -32,5 +32,6 @@ def test_intervals_cover_and_warnings_keep_quiet(bench, noise):
 @pytest.mark.slow
 def test_what_cannot_be_known_is_named(bench):
     names = {"A", "alpha", "B", "beta"}
-    assert bench.unidentified(bench.one_ratio(), bench.chinchilla, names, 30) > 0.9
-    assert bench.unidentified(bench.ladder(), bench.no_floor, {"E"}, 30) > 0.85
+    tally = bench.unidentified(bench.one_ratio(), bench.chinchilla, names, 30)
+    assert tally.share("named") > 0.9
+    assert bench.unidentified(bench.ladder(), bench.no_floor, {"E"}, 30).share("named") > 0.85

@@ -140,6 +140,25 @@ def _farseer(N, D):
     return np.exp(-0.021 * N**0.169 + 0.091) + by_D
 
 
+def test_what_refits_miss_is_doubted_though_none_departs():
+    """Sizes and budgets as in Hoffmann et al.; by departures alone about .82."""
+    N, C = np.meshgrid(np.geomspace(4e7, 1e10, 16), np.geomspace(6e18, 3e21, 9))
+    runs = pd.DataFrame({"N": N.ravel(), "D": (C / 6 / N).ravel()})
+    runs = runs[np.abs(np.log(runs.D / runs.N) - 3) < 3]
+    inside = []
+    for seed in range(3):
+        noise = 0.005 * np.random.default_rng(seed).standard_normal(len(runs))
+        table = runs.assign(loss=_farseer(runs.N, runs.D) * np.exp(noise))
+        top = table.N * table.D > 5e19
+        result = analysis.fit("chinchilla", table[~top], resamples=100, seed=seed)
+        for missed in (result.origins.missed, 0 * result.origins.missed):
+            origins = replace(result.origins, missed=missed)
+            ahead = replace(result, origins=origins).predict(table[top], level=0.95)
+            inside.append(table.loss[top].between(ahead.lower, ahead.upper).mean())
+    assert np.mean(inside[::2]) > 0.93
+    assert np.mean(inside[1::2]) < 0.88
+
+
 def _coverage_of_the_top_decade(strength, replicates=100):
     inside = []
     for seed in range(replicates):
