@@ -1,10 +1,21 @@
 """A file is whole or absent, and a name is taken once."""
 
+import errno
 import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scaling.atomic import create_exclusive, read_json, save_atomic, write_atomic, write_json
+from scaling.atomic import (
+    create_exclusive,
+    read_json,
+    save_atomic,
+    server_time,
+    write_atomic,
+    write_json,
+)
 
 
 def test_create_exclusive_succeeds_once_and_keeps_the_first_content(tmp_path):
@@ -77,3 +88,42 @@ def test_json_comes_back_and_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": [1, 2.5, None, "é"]}
+
+
+def no_links(monkeypatch) -> None:
+    """A file system without hard links."""
+
+    def refuse(*names: object, **more: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("scaling.atomic.os.link", refuse)
+
+
+def test_without_links_a_folder_decides(tmp_path, monkeypatch) -> None:
+    no_links(monkeypatch)
+    path = tmp_path / "claim"
+    with ThreadPoolExecutor(16) as threads:
+        won = list(threads.map(lambda i: create_exclusive(path, str(i)), range(64)))
+    assert sum(won) == 1 and path.read_text() == str(won.index(True))
+    assert not create_exclusive(path, "later")
+
+
+def test_a_folder_whose_maker_died_is_taken_over(tmp_path, monkeypatch) -> None:
+    no_links(monkeypatch)
+    path = tmp_path / "claim"
+    lock = tmp_path / ".claim.lock"
+    lock.mkdir()
+    assert not create_exclusive(path, "too early")
+    os.utime(lock, (0, 0))
+    with ThreadPoolExecutor(8) as threads:
+        won = list(threads.map(lambda i: create_exclusive(path, str(i)), range(8)))
+    assert sum(won) == 1 and path.read_text() == str(won.index(True))
+
+
+def test_ages_are_told_by_the_clock_that_stamps_files(tmp_path, monkeypatch) -> None:
+    assert abs(server_time(tmp_path) - time.time()) < 0.05
+    now = time.time()
+    monkeypatch.setattr("scaling.atomic.time.time", lambda: now - 3600.0)  # an hour late
+    (tmp_path / "other").mkdir()
+    assert abs(server_time(tmp_path / "other") - now) < 5.0
+    assert not list((tmp_path / "other").iterdir())

@@ -207,3 +207,31 @@ def test_after_release_the_heart_stands_still(folder):
     beat = folder.attempt_file(1, "beat").stat().st_mtime_ns
     time.sleep(0.1)
     assert folder.attempt_file(1, "beat").stat().st_mtime_ns == beat
+
+
+def test_the_next_life_of_a_requeued_job_need_not_wait_for_its_lease(folder, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "70")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    first = Claim.acquire(folder, 1000.0)  # killed without a word; its host still shows it alive
+    assert first.folder.attempt(1).owner["job"] == ["70_3", 0]
+    assert Claim.acquire(folder, 1000.0) is None
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "4")  # a sibling must wait
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert Claim.acquire(folder, 1000.0) is None
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    second = Claim.acquire(folder, 1000.0)
+    assert second.number == 2
+    with pytest.raises(ClaimLost):
+        first.check()
+    first.release("lost")
+    second.release("interrupted")
+
+
+def test_a_person_can_ask_a_holder_to_leave(folder):
+    claim = Claim.acquire(folder, 60.0)
+    assert not claim.is_cancelled()
+    folder.attempt_file(1, "cancel").touch()
+    assert claim.is_cancelled()
+    claim.release("cancelled")
+    assert not Claim.acquire(folder, 60.0).is_cancelled()  # the next attempt is another one

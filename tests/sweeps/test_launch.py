@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import random
@@ -19,7 +20,8 @@ from scaling.config import ConfigError
 from scaling.run_folder import RunFolder
 from scaling.trainer import train
 from sweeps import worker
-from sweeps.launch import launch
+from sweeps.cancel import cancel_study
+from sweeps.launch import launch, why_stopped
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.pool import worker_count
@@ -105,10 +107,12 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
     rng = random.Random(seed)
     outputs = tmp_path / "killed"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2")
+    killed = 0
     for _ in range(3):
         process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
         time.sleep(rng.uniform(5.0, 10.0))
+        killed += len(worker_pids(outputs))
         for victim in [*worker_pids(outputs), process.pid]:
             try:
                 os.kill(victim, signal.SIGKILL)
@@ -116,6 +120,7 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
                 pass
         process.wait()
     subprocess.run(arguments, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    assert killed
     assert curves(outputs) == curves(undisturbed.outputs)
     for text in curves(outputs).values():
         steps = [int(line.split(b",")[0]) for line in text.splitlines()[1:]]
@@ -130,7 +135,8 @@ def worker_pids(outputs: Path) -> list[int]:
             arguments = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"sweeps.worker" in arguments and str(outputs).encode() in arguments:
+        here = any(a.startswith(str(outputs).encode()) for a in arguments)
+        if b"sweeps.worker" in arguments and here:
             found.append(int(path.parent.name))
     return found
 
@@ -201,6 +207,116 @@ def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_u
     assert launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert claimed.count(trunk) == TRIES_WITHOUT_PROGRESS
     assert set(status(plan.outputs, "tiny").set_index("run_id")["state"].drop(trunk)) == {"done"}
+
+
+def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    arguments = command(*LONG, f"outputs={outputs}", "launch.workers=1")
+    both = [subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
+            for _ in range(2)]
+    assert [process.wait(timeout=240) for process in both] == [0, 0]
+    runs = read_plan(outputs, "tiny").runs
+    assert set(states(runs).values()) == {"done"}
+    for run in runs:
+        numbers = run.folder.attempt_numbers()
+        assert [run.folder.attempt(n).end["reason"] for n in numbers] == ["done"]
+
+
+def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path) -> None:
+    """Another takes its run over; it wakes up, finds that, and leaves: one DONE, one record."""
+    undisturbed = planned(study, *LONG, f"outputs={tmp_path}/undisturbed")
+    launch(undisturbed.outputs, "tiny", LaunchConfig("inline"))
+    outputs = tmp_path / "paused"
+    arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2",
+                        "execution.lease_seconds=3")
+    process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while not (holders := running(outputs)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    folder, pid = holders[0]
+    os.kill(pid, signal.SIGSTOP)
+    while folder.attempt_numbers() == [1] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGCONT)
+    assert process.wait(timeout=240) == 0
+    assert folder.attempt(1).end["reason"] == "lost"
+    assert curves(outputs) == curves(undisturbed.outputs)
+
+
+def running(outputs: Path) -> list[tuple[RunFolder, int]]:
+    """Runs that have got somewhere and are under way, with the process that trains them."""
+    found = []
+    for folder in map(RunFolder, outputs.glob("runs/*")):
+        attempt = folder.latest_attempt()
+        if attempt is not None and folder.state() == "running" \
+                and folder.progress(attempt.number).get("step"):
+            found.append((folder, attempt.owner["pid"]))
+    return found
+
+
+def test_a_canary_goes_first(study, monkeypatch) -> None:
+    plan = planned(study)
+    seen = []
+
+    def watched(claims, pins, execution, should_stop):
+        others = [p for p in plan.runs if plan.run_folder(p).state() == "running"]
+        seen.append(len(others))
+        train(claims, pins, execution, should_stop)
+
+    monkeypatch.setattr(worker, "_trainer", lambda name: watched)
+    launch(plan.outputs, "tiny", LaunchConfig("inline", canary=1, pack=2))
+    assert seen[0] == 1  # the first pack holds the canary alone
+    assert set(status(plan.outputs, "tiny")["state"]) == {"done"}
+
+
+def test_a_canary_that_fails_stops_the_launch(study, monkeypatch) -> None:
+    plan = planned(study)
+
+    def broken(claims, pins, execution, should_stop):
+        claims[0].release("failed", KeyError("wsd"))
+
+    monkeypatch.setattr(worker, "_trainer", lambda name: broken)
+    launch(plan.outputs, "tiny", LaunchConfig("inline", canary=1))
+    assert attempts(plan.outputs) == 1
+    assert "1 runs failed alike" in why_stopped(plan.outputs, "tiny")
+    monkeypatch.undo()
+    launch(plan.outputs, "tiny", LaunchConfig("inline", runs="failed"))
+    found = status(plan.outputs, "tiny")["state"]
+    assert (found == "done").sum() == 1 and not (found == "failed").any()
+
+
+def test_a_full_disk_is_waited_for(study, monkeypatch) -> None:
+    plan = planned(study, "~study.blocks.curves")
+    monkeypatch.setattr("sweeps.retry.BACK_OFF_SECONDS", 0.01)
+    calls = []
+
+    def full_at_first(claims, pins, execution, should_stop):
+        calls.append(claims[0].folder.run_id)
+        if len(calls) == 1:
+            claims[0].release("failed", OSError(errno.ENOSPC, "No space left on device"))
+        else:
+            train(claims, pins, execution, should_stop)
+
+    monkeypatch.setattr(worker, "_trainer", lambda name: full_at_first)
+    launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    assert set(status(plan.outputs, "tiny")["state"]) == {"done"}
+    assert len(calls) == len(plan.runs) + 1
+
+
+def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    arguments = command(*LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")
+    out = subprocess.run(arguments, env=environment(), check=True, capture_output=True, text=True)
+    assert "trains it" in out.stdout
+    deadline = time.monotonic() + 90
+    while not running(outputs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert cancel_study(outputs, "tiny")
+    deadline = time.monotonic() + 60
+    while worker_pids(outputs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    found = set(states(read_plan(outputs, "tiny").runs).values())
+    assert "interrupted" in found and "running" not in found
 
 
 def test_a_worker_whose_launcher_is_gone_stops_and_a_launcher_outlives_its_shell() -> None:
