@@ -10,7 +10,6 @@ from analysis.error_scale import ErrorScale
 from analysis.freedom import freedom
 from analysis.laws.law import Columns
 from analysis.misfit import Misfit
-from analysis.search import search
 from analysis.solver import minimise
 
 Array = np.ndarray
@@ -27,12 +26,14 @@ def top_rows(column: Array) -> Array:
     return column >= np.quantile(column, 1 - _TOP_SHARE)
 
 
-def check_top(misfit: Misfit, group: Array) -> dict | None:
+def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
     """Refit without the largest scale and predict it; None where too little would be left.
 
     Parameters
     ----------
     misfit : Misfit
+    best : array, shape (1, free)
+        Where the whole fit ended; the refits begin there.
     group : array of int, shape (n,)
         The independent group of each row.
 
@@ -46,34 +47,33 @@ def check_top(misfit: Misfit, group: Array) -> dict | None:
         larger side; ``sentence``; ``budget``: the same of the largest products of all columns (N
         and D together are the budget), or None.
     """
-    name = next((n for n, column in misfit.columns.items() if column.ndim == 1), None)
-    if name is None:
+    columns = {name: column for name, column in misfit.columns.items() if column.ndim == 1}
+    if not columns:
         return None
-    top = top_rows(misfit.columns[name])
-    rest = _subset(misfit, ~top)
-    free = len(misfit.space.free)
-    if len(rest.target) < free + 2 or not _spread(rest.columns):
+    name, column = next(iter(columns.items()))
+    found = _refit_and_judge(misfit, name, column, best, group)
+    if found is None:
         return None
-    response = misfit.scale.back(rest.target)
-    starts = misfit.space.law.starts(rest.columns, response)
-    found = search(rest, starts, alone=False)
-    best = minimise(rest, found.best, *misfit.space.limits).coordinates
-    budget = _check_budget(misfit, best, group)
-    return _judged(misfit, name, misfit.columns[name], top, best, group) | {"budget": budget}
+    positive = {n: c for n, c in columns.items() if (c > 0).all()}
+    budget = None
+    if len(positive) > 1:
+        product = np.exp(np.sum([np.log(c) for c in positive.values()], axis=0))
+        budget = _refit_and_judge(misfit, " ".join(positive), product, best, group)
+    return found | {"budget": budget}
 
 
-def _check_budget(misfit: Misfit, start: Array, group: Array) -> dict | None:
-    """The same check along the product of all columns; the refit begins at another's best."""
-    columns = {name: c for name, c in misfit.columns.items() if c.ndim == 1 and (c > 0).all()}
-    if len(columns) < 2:
-        return None
-    product = np.exp(np.sum([np.log(column) for column in columns.values()], axis=0))
-    top = top_rows(product)
+def _refit_and_judge(
+    misfit: Misfit, name: str, along: Array, best: Array, group: Array
+) -> dict | None:
+    """How well a refit without the top of `along` predicts it; None if too little is left."""
+    top = top_rows(along)
     rest = _subset(misfit, ~top)
     if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
         return None
-    best = minimise(rest, start, *misfit.space.limits, stride=misfit.space.strides).coordinates
-    return _judged(misfit, " ".join(columns), product, top, best, group)
+    refitted = minimise(
+        rest, best, *misfit.space.limits, stride=misfit.space.strides, damping=1e-4
+    )
+    return _judged(misfit, name, along, top, refitted.coordinates, group)
 
 
 def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array, group: Array) -> dict:

@@ -209,7 +209,7 @@ def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
         ranges=ranges,
         runs=points.runs,
         excluded=points.excluded,
-        held_out=check_top(misfit, points.group),
+        held_out=check_top(misfit, best.coordinates, points.group),
         origins=roll(fitted, ranges) if len(draws) else NO_ORIGINS,
     )
 

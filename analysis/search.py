@@ -26,14 +26,14 @@ class Search:
         One row for each distinct place.
     place : array of int, shape (starts,)
         Which row each start ended in.
-    alone : Solution, optional
+    alone : Solution
         Where some of the starts ended that went without scouts, each alone: scouts lead all to
         where least squares on a few rows leads, so that they agree says little.
     """
 
     solution: Solution
     place: Array
-    alone: Solution | None = None
+    alone: Solution
 
     @property
     def best(self) -> Array:
@@ -44,7 +44,7 @@ class Search:
     @property
     def everything(self) -> tuple[Array, Array]:
         """All coordinates met, shape (m, free), and their values."""
-        met = [self.solution] if self.alone is None else [self.solution, self.alone]
+        met = (self.solution, self.alone)
         return np.concatenate([s.coordinates for s in met]), np.concatenate([s.value for s in met])
 
     def tied(self) -> Array:
@@ -53,12 +53,12 @@ class Search:
         return coordinates[value <= value.min() + SAME_BASIN * abs(value.min()) + 1e-12]
 
 
-def search(misfit: Misfit, starts: Array, *, alone: bool = True) -> Search:
+def search(misfit: Misfit, starts: Array) -> Search:
     """Minimise from every start, shape (starts, parameters).
 
     Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
-    whose scouts meet go on as one, on all rows with the real objective. Unless told not to, up to
-    16 starts go the whole way alone as well.
+    whose scouts meet go on as one, on all rows with the real objective; up to 16 starts
+    go the whole way alone as well.
     """
     limits, strides = misfit.space.limits, misfit.space.strides
     u = misfit.space.compress(starts)
@@ -66,11 +66,10 @@ def search(misfit: Misfit, starts: Array, *, alone: bool = True) -> Search:
     _, first, place = np.unique(
         np.round(scouts.coordinates, 2), axis=0, return_index=True, return_inverse=True
     )
-    found = minimise(misfit, scouts.coordinates[first], *limits, stride=strides)
-    if not alone:
-        return Search(found, place.ravel())
+    met = scouts.coordinates[first]
     some = u[np.unique(np.linspace(0, len(u) - 1, _ALONE).round().astype(int))]
-    return Search(found, place.ravel(), minimise(misfit, some, *limits, stride=strides))
+    both = minimise(misfit, np.concatenate([met, some]), *limits, stride=strides)
+    return Search(both[: len(met)], place.ravel(), both[len(met) :])
 
 
 def _scouting(misfit: Misfit) -> Misfit:

@@ -7,7 +7,7 @@ damping. Problems that are done leave the batch, so the cost is that of the work
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Solution:
     curvature: Array
     steps: Array
 
+    def __getitem__(self, rows: slice) -> Solution:
+        """The same of some of the problems."""
+        return Solution(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
 
 def minimise(
     assess: Assess,
@@ -51,7 +55,7 @@ def minimise(
     *,
     stride: Array | None = None,
     frozen: Array | None = None,
-    damping: float = 1e-2,
+    damping: float = 1e-3,
     tolerance: float = 1e-9,
     patience: int = 2,
     floor: float = 1e-12,

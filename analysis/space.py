@@ -89,16 +89,27 @@ class Space:
         """Longest step of each coordinate, shape (free,)."""
         return np.array([self._parameter(name).stride() for name in self.free])
 
+    @cached_property
+    def _owners(self) -> tuple[Parameter, ...]:
+        """For each parameter of the law, the one whose value it has, with its bounds."""
+        return tuple(self._parameter(self.tied.get(name, name)) for name in self.law.names)
+
+    def _on(self, scale: str) -> slice | Array:
+        return np.array([k for k, owner in enumerate(self._owners) if owner.scale == scale], int)
+
+    @cached_property
+    def _scales(self) -> tuple[Array, Array]:
+        """Places of the parameters that move by their logarithm, and by that of 1 - value."""
+        return self._on("log"), self._on("complement")
+
     def expand(self, coordinates: Array) -> Array:
         """Parameters, shape (batch, parameters), of internal coordinates (batch, free)."""
         params = np.empty((len(coordinates), len(self.law.names)))
-        for k, name in enumerate(self.law.names):
-            owner = self.tied.get(name, name)
-            if owner in self.fixed:
-                params[:, k] = self.fixed[owner]
+        for k, owner in enumerate(self._owners):
+            if owner.name in self.fixed:
+                params[:, k] = self.fixed[owner.name]
             else:
-                j = self.free.index(owner)
-                params[:, k] = self._parameter(owner).outward(coordinates[:, j])
+                params[:, k] = owner.outward(coordinates[:, self.free.index(owner.name)])
         return params
 
     def compress(self, params: Array) -> Array:
@@ -110,8 +121,11 @@ class Space:
 
     def slopes(self, params: Array) -> Array:
         """d parameter / d its coordinate, shape (batch, parameters)."""
-        owners = [self._parameter(self.tied.get(name, name)) for name in self.law.names]
-        return np.stack([p.slope(params[:, k]) for k, p in enumerate(owners)], axis=1)
+        slopes = np.ones(params.shape)
+        log, complement = self._scales
+        slopes[:, log] = params[:, log]
+        slopes[:, complement] = params[:, complement] - 1
+        return slopes
 
     def prior(self, name: str, value: float, deviation: float) -> tuple[int, float, float]:
         """A prior on a free parameter: its coordinate, and centre and width there."""

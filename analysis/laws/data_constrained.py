@@ -31,12 +31,15 @@ def _worth(total: Array, plain: Array, slack: Array) -> Array:
 
 
 def _worth_partials(total: Array, plain: Array, slack: Array) -> tuple[Array, Array, Array]:
-    """`_worth` and its derivatives in `plain` and `slack`."""
-    excess = total / plain - 1
-    left = np.exp(-excess / slack)
-    faded = -np.expm1(-excess / slack)
-    by_plain = 1 + slack * faded - (1 + excess) * left
-    return plain * (1 + slack * faded), by_plain, plain * (faded - excess / slack * left)
+    """`_worth`, its derivative in `slack`, and what is left of a further token or parameter.
+
+    In `exp` alone, which costs a fifth of `expm1` and is as exact where the slack is not so large
+    that none is worn.
+    """
+    worn = (total / plain - 1) / slack
+    left = np.exp(-worn)
+    faded = 1 - left
+    return plain + plain * slack * faded, plain * (faded - worn * left), left
 
 
 def _smaller(left: Array, right: Array) -> Array:
@@ -76,14 +79,15 @@ def _gradient(
 ) -> tuple[Array, dict[str, Array]]:
     log_U = np.log(U)
     log_optimal = (np.log(alpha * A / (beta * B)) + beta * log_U) / alpha
-    optimal = np.exp(log_optimal)
-    worth_N, by_V, by_R_N = _worth_partials(N, np.minimum(N, optimal), R_N)
-    worth_D, _, by_R_D = _worth_partials(D, np.minimum(U, D), R_D)
+    optimal = np.exp(np.minimum(log_optimal, np.log(N)))
+    worth_N, by_R_N, left = _worth_partials(N, optimal, R_N)
+    worth_D, by_R_D, _ = _worth_partials(D, np.minimum(U, D), R_D)
     log_N, log_D = np.log(worth_N), np.log(worth_D)
     fall_N, fall_D = np.exp(-alpha * log_N), np.exp(-beta * log_D)
     of_N, of_D = A * fall_N, B * fall_D
     per_N, per_D = -alpha * of_N / worth_N, -beta * of_D / worth_D  # dL / dN', dL / dD'
-    moved = np.where(optimal < N, per_N * by_V * optimal / alpha, 0)  # by alpha log(optimal)
+    # dL / d(alpha log V): V dN'/dV is N' less what is left of each of the N.
+    moved = np.where(optimal < N, per_N / alpha * (worth_N - N * left), 0)
     partials = {
         "E": 1.0,
         "A": fall_N + moved / A,

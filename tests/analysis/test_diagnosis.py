@@ -51,13 +51,15 @@ def test_correlations_show_what_goes_together(made_by):
 
 
 def test_agreement_is_that_of_starts_sent_alone(made_by):
-    """Scouts lead all starts to one place, whether or not the objective does."""
-    runs, _ = made_by("chinchilla", noise=0.002)
-    good = pd.DataFrame([dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)])
-    lost = good.assign(alpha=5.0, A=1e-45, beta=5.0, B=1e-45)
+    """A sigmoid so steep and so far away that the points see none of it leads nowhere."""
+    loss = np.linspace(0.5, 1.5, 12)
+    pairs = pd.DataFrame({"task_loss": loss, "accuracy": 0.2 + 0.6 / (1 + np.exp(6 * (loss - 1)))})
+    good = pd.DataFrame([dict(low=0.25, high=0.75, k=5.0, middle=0.9)])
+    lost = good.assign(k=1000.0, middle=9.0)
     starts = pd.concat([good, lost, lost, lost])
-    diagnosis = analysis.fit("chinchilla", runs, starts=starts, resamples=0).diagnosis
+    diagnosis = analysis.fit("task_accuracy", pairs, starts=starts, resamples=0).diagnosis
     assert (diagnosis.starts, diagnosis.alone) == (4, 4)
     assert diagnosis.agree == pytest.approx(0.25)
+    runs, _ = made_by("chinchilla", noise=0.002)
     many = analysis.fit("chinchilla", runs, starts=200, resamples=0).diagnosis
     assert (many.starts, many.alone, many.agree) == (200, 16, 1.0)
