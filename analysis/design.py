@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.exclusion import mid_schedule, unfinished
 from analysis.laws.law import Law
-from analysis.points import Points
+from analysis.points import Points, copied
 
 _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
 _TOGETHER = 0.98  # correlation of the logarithms of two columns
@@ -47,7 +47,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
     if law.curve:
         return _unfinished(data)
     return [
-        *_copied(points),
+        *_copied(points, data),
         *_confounded(points),
         *_few_sizes(points),
         *_unfinished(data),
@@ -62,9 +62,8 @@ def _scales(points: Points) -> dict[str, np.ndarray]:
     return {name: np.log(points.columns[name]) for name in _SCALES if name in points.columns}
 
 
-def _copied(points: Points) -> list[str]:
-    rows = np.vstack([*points.columns.values(), points.response])
-    copies = len(points) - np.unique(rows, axis=1).shape[1]
+def _copied(points: Points, data: pd.DataFrame) -> list[str]:
+    copies = len(points) - len(np.unique(copied(points.columns, data)))
     if not copies:
         return []
     return [f"{copies} rows repeat others to the last digit: they are counted as one measurement"]

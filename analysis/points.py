@@ -287,16 +287,22 @@ def _clusters(
     elif law.curve:
         return _stretches(frame)
     else:
-        return _copies(prepared, frame[law.response].to_numpy(float))
+        copy = copied(prepared, frame)
+        return copy if copy.max() + 1 < len(frame) else None
     if labels.isna().any():
         raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
     return pd.factorize(labels)[0]
 
 
-def _copies(prepared: Columns, response: Array) -> Array | None:
-    """Rows that are the same to the last digit are one measurement; None where there are none."""
-    _, group = np.unique(np.vstack([*prepared.values(), response]), axis=1, return_inverse=True)
-    return group.ravel() if group.max() + 1 < len(response) else None
+def copied(columns: Columns, table: pd.DataFrame) -> Array:
+    """Which measurement each row is, shape (n,): rows that are the same to the last digit are one.
+
+    All numbers of the table count: what a law does not read may tell rows apart, as the size does
+    where the best batch is taken to depend on D alone.
+    """
+    numbers = table.select_dtypes("number").to_numpy(float)
+    rows = pd.DataFrame(np.column_stack([numbers, *(np.atleast_2d(c).T for c in columns.values())]))
+    return rows.groupby(list(rows), dropna=False, sort=False).ngroup().to_numpy()
 
 
 def _stretches(frame: pd.DataFrame) -> Array:

@@ -117,3 +117,12 @@ def _well_specified(kind, seed):
 def test_warnings_do_not_cry_wolf(kind):
     alarms = [bool(_well_specified(kind, seed).warnings) for seed in range(100)]
     assert np.mean(alarms) < 0.1
+
+
+def test_rows_that_differ_in_what_the_law_does_not_read_are_no_copies(runs):
+    of_tokens = runs.assign(loss=np.round(2 + 1800 / runs.D**0.37, 3))
+    assert "repeat others" not in _warnings(of_tokens, "power_plus_constant", x="D")
+    twice = pd.concat([of_tokens, of_tokens.iloc[:5]])
+    assert "5 rows repeat others to the last digit" in _warnings(
+        twice, "power_plus_constant", x="D"
+    )
