@@ -142,9 +142,12 @@ class Misfit:
         gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
         curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
         value = (cost * weight).sum(-1)
-        chain = self.space.slopes(params)[:, :, None] * self._select  # (b, parameters, free)
-        gradient = (gradient[:, None, :] @ chain)[:, 0]
-        curvature = chain.transpose(0, 2, 1) @ curvature @ chain
+        slopes = self.space.slopes(params)
+        gradient *= slopes
+        curvature *= slopes[:, :, None] * slopes[:, None, :]
+        if self.space.fixed or self.space.tied:
+            gradient = gradient @ self._select
+            curvature = self._select.T @ curvature @ self._select
         return self._with_prior(u, problem, value, gradient, curvature)
 
     def objective_value(self, u: Array) -> float:
