@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console, Group
@@ -164,6 +164,7 @@ class Watch:
         self.outputs, self.study = outputs, study
         self.began = time.monotonic()
         self._before: dict[str, str] = {}
+        self._finished: dict[str, dict[str, Any]] = {}
         self._live = Live(console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Watch:
@@ -177,7 +178,7 @@ class Watch:
 
     def tick(self) -> None:
         """Look at the study and show what has changed."""
-        found = status(self.outputs, self.study)
+        found = status(self.outputs, self.study, self._finished)
         for row in found.to_dict("records"):
             before = self._before.get(row["run_id"])
             if before is not None and before != row["state"]:

@@ -103,8 +103,18 @@ def _is_blocked(run: StoredRun, found: dict[str, str]) -> bool:
     return not furthest or furthest[0][0] < run.needs[1]
 
 
-def status(outputs: Path, name: str) -> pd.DataFrame:
+def status(
+    outputs: Path, name: str, finished: dict[str, dict[str, Any]] | None = None
+) -> pd.DataFrame:
     """One row a run of a study, in the order of its plan.
+
+    Parameters
+    ----------
+    outputs, name
+        Of the study.
+    finished : dict, optional
+        Rows of finished runs, which do not change: filled here, and taken from here by whoever
+        looks again and again.
 
     Returns
     -------
@@ -114,8 +124,12 @@ def status(outputs: Path, name: str) -> pd.DataFrame:
         validation loss of finished runs and the latest training loss of others.
     """
     plan = read_plan(outputs, name)
-    current = states(plan.runs)
-    return pd.DataFrame([_row(run, current[run.folder.run_id]) for run in plan.runs])
+    rows = {} if finished is None else finished
+    current = states([r for r in plan.runs if r.folder.run_id not in rows])
+    new = {r.folder.run_id: _row(r, current[r.folder.run_id])
+           for r in plan.runs if r.folder.run_id in current}
+    rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
+    return pd.DataFrame([(rows | new)[r.folder.run_id] for r in plan.runs])
 
 
 def _row(run: StoredRun, state: str) -> dict[str, Any]:
