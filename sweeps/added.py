@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def read_added(outputs: Path, study: str) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def with_added(composed: dict[str, Any]) -> dict[str, Any]:
+def with_added(composed: Mapping[str, Any]) -> dict[str, Any]:
     """A composed configuration whose study has the blocks that were added to it.
 
     Raises
@@ -30,15 +31,16 @@ def with_added(composed: dict[str, Any]) -> dict[str, Any]:
     """
     study = composed.get("study")
     if not isinstance(study, dict) or "name" not in study:
-        return composed
+        return dict(composed)
     added = read_added(Path(composed["outputs"]).absolute(), str(study["name"]))
     blocks = study.get("blocks") or {}
     for name in set(added) & set(blocks):
-        raise ConfigError(
-            f"study.blocks.{name} is in the study's file and was added to it as well; rename one "
-            f"(added: {added[name]})"
-        )
-    return composed | {"study": study | {"blocks": {**blocks, **added}}}
+        if added[name] != blocks[name]:
+            raise ConfigError(
+                f"study.blocks.{name} is in the study's file and was added to it as well; rename "
+                f"one (added: {added[name]})"
+            )
+    return {**composed, "study": study | {"blocks": {**blocks, **added}}}
 
 
 def add_block(outputs: Path, study: str, name: str, block: BlockConfig) -> None:

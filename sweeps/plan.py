@@ -24,6 +24,7 @@ from scaling.prefixes import candidates
 from scaling.resolve import Run, resolve
 from scaling.run_folder import RunFolder
 from scaling.schedule import shared_steps
+from sweeps.added import with_added
 from sweeps.design import check_design
 from sweeps.study import StudyConfig, Wanted, read_study
 
@@ -106,7 +107,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     ConfigError
         On any mistake in any run; nothing has been trained by then.
     """
-    study, wanted = read_study(composed)
+    study, wanted = read_study(with_added(composed))
     outputs = Path(composed["outputs"]).absolute()
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     stores: dict[str, TokenStore] = {}

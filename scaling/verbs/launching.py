@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,9 +131,9 @@ def add_verb(arguments: Sequence[str]) -> int:
         raise ConfigError(f"study.blocks.{options.block} exists: {blocks[options.block]}; choose "
                           "another name")
     block = BlockConfig(options.role, options.grid)
-    blocks[options.block] = {"role": block.role, "grid": block.grid}
+    blocks[options.block] = asdict(block)
     config = _launch_config(composed)
-    plan = _plan_of(composed, overrides, config)  # refuses what cannot be trained
+    plan = _make_plan(composed, overrides, config)  # refuses what cannot be trained
     _show_plan(plan, config)
     add_block(plan.outputs, plan.study.name, options.block, block)
     say(open_console(), f"added; scaling launch study={options.study} trains what is new")
@@ -141,12 +141,6 @@ def add_verb(arguments: Sequence[str]) -> int:
 
 
 def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) -> Any:
-    from sweeps.added import with_added
-
-    return _plan_of(with_added(composed), overrides, config)
-
-
-def _plan_of(composed: dict[str, Any], overrides: Sequence[str], config: Any) -> Any:
     import analysis
     from scaling.config import one_of
     from sweeps.cost import with_costs

@@ -12,10 +12,10 @@ from sweeps.study import BlockConfig
 
 def test_an_added_block_stays(study) -> None:
     composed = study()
-    before = make_plan(with_added(composed))
+    before = make_plan(composed)
     block = BlockConfig("fit", {"model": {"width": [24]}, "tokens": [2560]})
     add_block(before.outputs, "tiny", "wider", block)
-    after = make_plan(with_added(study()))
+    after = make_plan(study())
     new = {p.run.run_id for p in after.runs} - {p.run.run_id for p in before.runs}
     assert len(after.runs) == len(before.runs) + 1 == len(before.runs) + len(new)
     assert composed["study"]["blocks"].keys() == {"ladder", "curves"}  # the file's are untouched
