@@ -152,7 +152,8 @@ class _State:
         promised = -(self.gradient[rows] * move).sum(-1) - 0.5 * bend
         value, gradient, curvature = self.assess(trial, rows, self.caution[rows])
         with np.errstate(invalid="ignore"):
-            brought = np.where(np.isfinite(value), self.value[rows] - value, -np.inf)
+            sound = np.isfinite(value + curvature.sum(axis=(1, 2)))
+            brought = np.where(sound, self.value[rows] - value, -np.inf)
         better = brought > 0
         kept = rows[better]
         self.u[kept], self.value[kept] = trial[better], value[better]
