@@ -55,7 +55,7 @@ def minimise(
     *,
     stride: Array | None = None,
     frozen: Array | None = None,
-    damping: float = 1e-3,
+    damping: float = 1e-2,
     tolerance: float = 1e-9,
     patience: int = 2,
     floor: float = 1e-12,
