@@ -56,6 +56,7 @@ class Claim:
         owner = {
             "host": machine.host(),
             "boot": machine.boot(),
+            "process_space": machine.process_space(),
             "pid": os.getpid(),
             "process_start": machine.process_start(os.getpid()),
             "node": machine.node(),

@@ -10,6 +10,7 @@ the contract. Below the run's folder:
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -214,7 +215,7 @@ class Program:
     def _report(self) -> None:
         seconds = time.monotonic() - self.started
         said: dict[str, Any] = read_progress(self.folder)
-        if "step" in said:
+        if math.isfinite(said.get("step", math.nan)):
             said = {"steps": self.config["steps"], "loss": float("nan"),
                     "tokens_per_second": float("nan"), **said, "step": int(said["step"])}
         self.claim.report({**said, "seconds": seconds})

@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int:
     # A handler, not SIG_IGN, which the program would inherit.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
-        program = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
+        # The program finds its own modules: the safe path is for our workers.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+        program = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)
     except OSError as error:
         print(f"cannot start {arguments[0]!r}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND

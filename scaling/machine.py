@@ -135,10 +135,18 @@ def peak_memory_bytes() -> int:
 
 @cache
 def boot() -> str:
-    """Distinguishes boots and containers of one host: process numbers mean nothing across them."""
+    """Distinguishes boots of one host: no process outlives one."""
     try:
-        kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{kernel} {os.readlink('/proc/self/ns/pid')}"
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+@cache
+def process_space() -> str:
+    """Distinguishes containers of one host: process numbers mean nothing across them."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
 

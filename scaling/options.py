@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
         On an argument without "=", an unknown key or a value of the wrong type.
     """
     nested: dict[str, Any] = {}
+    hints = typing.get_type_hints(cls)
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if key.startswith("--"):  # --dry-run is dry_run=true
@@ -32,7 +34,8 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
             node = node.setdefault(group, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"{argument!r}: '{group}' was given a value before")
-        node[last] = _value(text)
+        word = not groups and hints.get(key) in (str, str | None) and text != "null"
+        node[last] = text if word else _value(text)  # a run's id may look like a number
     return from_dict(cls, nested)
 
 

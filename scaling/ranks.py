@@ -36,6 +36,7 @@ POLL_SECONDS = 0.2
 START_SECONDS = 600.0  # importing torch from a slow disk on many nodes at once
 SETTLE_SECONDS = 2.0  # after a first failure, for its cause to show beside what it caused
 END_SECONDS = 20.0
+ADMIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class _Group:
         root = str(Path(__file__).parent.parent)
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         environment = os.environ | {
+            "PYTHONSAFEPATH": "1",
             "PYTHONPATH": path, SECRET: self.secret,
             "MASTER_ADDR": host, "MASTER_PORT": str(_free_port()),
         }
@@ -225,6 +227,9 @@ class _Group:
     def _admit(self, connection: Connection) -> None:
         """Only who knows the secret may speak: what follows is unpickled."""
         with contextlib.suppress(EOFError, OSError):
+            if not connection.poll(ADMIT_SECONDS):  # a stranger who says nothing
+                connection.close()
+                return
             if hmac.compare_digest(connection.recv_bytes(len(self.secret)), self.secret.encode()):
                 self.ranks[connection] = connection.recv()
                 connection.send(("work", self.work))

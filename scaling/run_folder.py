@@ -37,7 +37,8 @@ class Attempt:
     number : int
         From 1; the fencing token.
     owner : dict
-        ``host, boot, pid, process_start, node, job, log, started, lease_seconds``.
+        ``host, boot, process_space, pid, process_start, node, job, log, started,
+        lease_seconds``.
     end : dict or None
         ``reason`` ("done", "diverged", "interrupted", "cancelled", "failed", "lost"), ``ended``;
         of a failure ``error``, ``traceback``, ``class`` and ``signature`` (``scaling.failures``).
@@ -130,7 +131,8 @@ class RunFolder:
         if owner["host"] == machine.host():
             if owner["boot"] != machine.boot():
                 return False
-            if machine.process_start(owner["pid"]) != owner["process_start"]:
+            seen = owner.get("process_space") == machine.process_space()
+            if seen and machine.process_start(owner["pid"]) != owner["process_start"]:
                 return False
         try:
             beat = self.attempt_file(attempt.number, "beat").stat().st_mtime

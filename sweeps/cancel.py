@@ -27,7 +27,12 @@ def cancel_study(outputs: Path, study: str) -> list[str]:
         What was done, a sentence a launch.
     """
     read_plan(outputs, study)
-    return [_cancel_launch(launch) for launch in read_launches(outputs, study) if _is_open(launch)]
+    return [_cancel_launch(launch) for launch in open_launches(outputs, study)]
+
+
+def open_launches(outputs: Path, study: str) -> list[Launch]:
+    """Launches of a study of which something may still be there."""
+    return [launch for launch in read_launches(outputs, study) if _is_open(launch)]
 
 
 def _is_open(launch: Launch) -> bool:
@@ -37,7 +42,8 @@ def _is_open(launch: Launch) -> bool:
     if launch.config.backend == "slurm":
         from sweeps.slurm import reconcile
 
-        return reconcile(launch) != []
+        if reconcile(launch) != []:
+            return True
     return _is_alive(_launcher(launch)) is not False
 
 

@@ -93,7 +93,7 @@ def log_file(folder: RunFolder) -> Path | None:
 
 
 def log_tail(folder: RunFolder, lines: int = TAIL_LINES) -> list[str]:
-    """The last lines of a worker's log that speak of a run or follow one that does."""
+    """The last lines of the log of a run's worker, which may speak of its other runs, too."""
     path = log_file(folder)
     if path is None or not path.exists():
         return []

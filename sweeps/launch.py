@@ -122,7 +122,6 @@ def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
     left = [
         r for r in mine
         if current[r.folder.run_id] in (*WAITING, "running", "blocked")
-        or (current[r.folder.run_id] == "failed" and not gave_up(r))
     ]
     return len(left), tripped(mine, begun.launched, bool(begun.config.canary))
 
@@ -137,9 +136,20 @@ def why_stopped(outputs: Path, study: str) -> str | None:
     return what_is_left(begun[-1], read_plan(outputs, study))[1]
 
 
+def given_up(outputs: Path, study: str) -> dict[str, str]:
+    """run_id -> why the latest launch of a study tries it no more."""
+    begun = read_launches(outputs, study)
+    if not begun:
+        return {}
+    open_runs = [r for r in read_plan(outputs, study).runs
+                 if r.folder.run_id in begun[-1].classes and not r.folder.done_file.exists()]
+    verdicts = {r.folder.run_id: verdict(r.folder, begun[-1].launched) for r in open_runs}
+    return {run_id: found.why for run_id, found in verdicts.items() if found.when == "never"}
+
+
 def _on_slurm(begun: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
     """Submit workers, and as long as somebody watches, replace those that are lost."""
-    from sweeps.slurm import top_up
+    from sweeps.slurm import submissions, top_up
 
     checks = 0
     while True:
@@ -147,8 +157,10 @@ def _on_slurm(begun: Launch, stop: Callable[[], bool], on_tick: Callable[[], Non
         left, why = what_is_left(begun, plan)
         if not left or why is not None or begun.is_cancelled():
             return
-        if checks % CHECKS_A_SUBMISSION == 0 and top_up(begun, plan) is None and checks == 0:
-            raise ConfigError("SLURM does not answer (squeue): nothing was submitted")
+        if checks % CHECKS_A_SUBMISSION == 0:
+            silent = top_up(begun, plan) is None
+            if silent and checks == 0 and not submissions(begun):
+                raise ConfigError("SLURM does not answer (squeue): nothing was submitted")
         checks += 1
         if not begun.config.watch:
             return

@@ -80,6 +80,7 @@ class Pool:
             "PYTHONPATH": os.pathsep.join(
                 filter(None, (self.launch.code, os.environ.get("PYTHONPATH")))
             ),
+            "PYTHONSAFEPATH": "1",  # not the current folder: it may hold the code of today
             "SCALING_LOG": str(log),
         }
         if self.places[number] is not None:

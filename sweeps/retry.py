@@ -19,6 +19,10 @@ from sweeps.state import StoredRun
 TRIES = {"gpu_oom": 8, "host_oom": 2, "infra": 3, "user_error": 1}
 TRIES_WITHOUT_PROGRESS = 3
 BACK_OFF_SECONDS = 5.0  # after a failure of the machinery; four times longer each time
+BROKEN_RUNS = 3  # different runs that came to nothing on a node before it is avoided
+MOST_EXCLUDED = 4
+# A program need not say how far it is: an attempt that was asked to stop after so long counts.
+PROGRESS_SECONDS = 60.0
 BREAKER_RUNS = 3  # runs that failed at the same line before anything new is refused
 
 
@@ -41,6 +45,8 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
     kind = _class(last)
     if kind is not None:
         count = sum(_class(a) == kind for a in attempts)
+        if kind == "gpu_oom" and last.end.get("micro_batch") == 1:
+            return Verdict("never", "the device is out of memory with a micro-batch of one")
         if count >= TRIES[kind]:
             return Verdict("never", f"failed {count} times: {kind}")
         if kind == "infra":
@@ -72,37 +78,60 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
     """
     failed: dict[str, list[str]] = defaultdict(list)
     errors: dict[str, str] = {}
-    any_progress = False
+    runs = list(runs)
     for run in runs:
-        done = run.folder.done()
-        if done is not None:
-            any_progress |= run.folder.done_file.stat().st_mtime >= launched
+        if run.folder.done_file.exists():
             continue
         attempts = _since(run.folder, launched)
-        any_progress |= any(_step(run.folder, a) for a in attempts)
         if attempts and _class(attempts[-1]) == "user_error":
             mark = attempts[-1].end["signature"]
             failed[mark].append(run.folder.run_id)
             errors[mark] = attempts[-1].end["error"]
-    allowed = 1 if canary and not any_progress else BREAKER_RUNS
+    strict = bool(failed) and canary and not got_somewhere(runs, launched)
+    allowed = 1 if strict else BREAKER_RUNS
     for mark, names in failed.items():
         if len(names) >= allowed:
             return f"{len(names)} runs failed alike ({', '.join(names[:3])}): {errors[mark]}"
     return None
 
 
-def bad_nodes(runs: Iterable[StoredRun], launched: float, deaths: int = 3) -> list[str]:
-    """Nodes on which that many attempts of a launch vanished without a word and none ended well."""
-    vanished: dict[str, int] = defaultdict(int)
+def got_somewhere(runs: Iterable[StoredRun], launched: float) -> bool:
+    """Whether any run was finished, or got beyond its start, since a launch began, or still does.
+
+    That is when a canary has shown that code, data and cluster work.
+    """
+    for run in runs:
+        if run.folder.done() is not None:
+            if run.folder.done_file.stat().st_mtime >= launched:
+                return True
+            continue
+        attempts = _since(run.folder, launched)
+        latest = run.folder.latest_attempt()
+        if latest is not None and run.folder.is_alive(latest):
+            attempts.append(latest)
+        if any(_step(run.folder, a) > _start(run.folder, a) for a in attempts):
+            return True
+    return False
+
+
+def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
+    """Nodes on which attempts at several runs came to nothing, and none at any got further.
+
+    Came to nothing: vanished without a word, or failed for want of the machinery. A node on which
+    anything got further is merely one that preempts. Never more than a few are named.
+    """
+    broken: dict[str, set[str]] = defaultdict(set)
     well: set[str] = set()
     for run in runs:
         for attempt in _since(run.folder, launched):
             node = attempt.owner.get("node", attempt.owner["host"])
-            if attempt.end is not None and attempt.end["reason"] != "failed":
+            vanished = attempt.end is None and not run.folder.is_alive(attempt)
+            if _step(run.folder, attempt) > _start(run.folder, attempt):
                 well.add(node)
-            elif attempt.end is None and not run.folder.is_alive(attempt):
-                vanished[node] += 1
-    return sorted(n for n, count in vanished.items() if count >= deaths and n not in well)
+            elif vanished or _class(attempt) == "infra":
+                broken[node].add(run.folder.run_id)
+    named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
+    return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 
 
 def _since(folder: RunFolder, launched: float) -> list[Attempt]:
@@ -128,11 +157,18 @@ def _step(folder: RunFolder, attempt: Attempt) -> int:
     return int(folder.progress(attempt.number).get("step", 0))
 
 
+def _start(folder: RunFolder, attempt: Attempt) -> int:
+    return int(folder.progress(attempt.number).get("start", 0))
+
+
 def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
     """How many of the last attempts reported no step beyond those before them."""
     furthest, count = 0, 0
     for attempt in attempts:
         step = _step(folder, attempt)
-        count = 0 if step > furthest else count + 1
+        silent = "step" not in folder.progress(attempt.number)
+        stopped = attempt.end is not None and attempt.end["reason"] == "interrupted"
+        long = stopped and attempt.end["ended"] - attempt.owner["started"] > PROGRESS_SECONDS
+        count = 0 if step > furthest or (silent and long) else count + 1
         furthest = max(furthest, step)
     return count

@@ -85,8 +85,9 @@ def facts(run: StoredRun, state: str) -> dict[str, Any]:
 
 def _failure(run: StoredRun) -> str | None:
     attempt = run.folder.latest_attempt()
-    ended = attempt is not None and attempt.end is not None and run.folder.done() is None
-    return attempt.end.get("class") if ended else None
+    if attempt is None or attempt.end is None or run.folder.done() is not None:
+        return None
+    return attempt.end.get("class") if attempt.end["reason"] == "failed" else None
 
 
 def matches(tree: ast.expr, known: Mapping[str, Any]) -> bool:

@@ -176,6 +176,10 @@ class Watch:
     def __exit__(self, *exception: object) -> None:
         self._live.stop()
 
+    def runs(self) -> bool:
+        """Whether any run was training at the last look."""
+        return "running" in self._before.values()
+
     def tick(self) -> None:
         """Look at the study and show what has changed."""
         found = status(self.outputs, self.study, self._finished)

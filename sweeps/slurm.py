@@ -26,7 +26,7 @@ from sweeps import scheduler, worker
 from sweeps.cost import Target, measure_here
 from sweeps.freeze import freeze
 from sweeps.launches import Launch, LaunchConfig, SlurmConfig, read_launches, resources
-from sweeps.retry import bad_nodes, verdict
+from sweeps.retry import bad_nodes, got_somewhere, verdict
 from sweeps.state import WAITING, StoredPlan, StoredRun, states
 
 # A task should have enough to do to be worth its start and its place in the queue.
@@ -69,7 +69,7 @@ def check_cluster(launch_config: LaunchConfig) -> None:
             "time": slurm.minutes, "nodes": slurm.nodes, "partition": slurm.partition,
             "account": slurm.account, "qos": slurm.qos, "constraint": slurm.constraint,
             "exclude": slurm.exclude, "cpus-per-task": slurm.cpus,
-            "gpus-per-node": slurm.gpus or None, "mem": _memory(slurm),
+            "gpus-per-node": slurm.gpus or None, "mem": _memory(slurm), **slurm.extra,
         })
         if refusal is not None:
             where = "launch.slurm" if kind == "default" else f"launch.classes.{kind}"
@@ -93,6 +93,8 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
         wanted = tasks_wanted(launch, kind, [r for r in runs if current[r.folder.run_id]
                                              in (*WAITING, "failed", "running")
                                              and not _gave_up(r, launch)])
+        if launch.config.canary and not got_somewhere(runs, launch.launched):
+            wanted = min(wanted, launch.config.canary)  # the others would wait, on idle devices
         missing = wanted - sum(s.kind == kind for s, _ in alive)
         if missing > 0 and any(current[r.folder.run_id] in (*WAITING, "failed") for r in runs
                                if not _gave_up(r, launch)):
@@ -109,7 +111,7 @@ def continued(launch: Launch) -> Launch:
     for earlier in reversed(read_launches(launch.outputs, launch.study)):
         equal = (_lasting(earlier), earlier.classes) == (_lasting(launch), launch.classes)
         if equal and earlier.code == launch.code and not earlier.is_cancelled():
-            if reconcile(earlier):
+            if reconcile(earlier) != []:  # not known is not none
                 return replace(earlier, launched=launch.launched, config=launch.config)
     return launch
 
@@ -209,8 +211,8 @@ def _is_settled(launch: Launch, submission: Submission, own: list[scheduler.Job]
 
 def submissions(launch: Launch) -> list[Submission]:
     """What SLURM was asked for, in order."""
-    files = sorted(launch.folder.glob("submit-*.json"))
-    return [Submission(file, **read_json(file)) for file in files]
+    found = [Submission(f, **read_json(f)) for f in launch.folder.glob("submit-*.json")]
+    return sorted(found, key=lambda submission: submission.submitted)
 
 
 def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
@@ -244,10 +246,9 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
     largest = scheduler.max_array_size()
     sizes = [min(largest, tasks - start) for start in range(0, tasks, largest)]
     for size in sizes:
-        number = 1 + max((int(s.file.stem[-3:]) for s in submissions(launch)), default=-1)
-        name = f"{name_prefix(launch)}{secrets.token_hex(3)}"  # never that of a lost one
+        token = secrets.token_hex(3)  # never that of a lost one, nor of another watcher
         submission = Submission(
-            launch.folder / f"submit-{number:03d}.json", name, kind, size,
+            launch.folder / f"submit-{token}.json", f"{name_prefix(launch)}{token}", kind, size,
             server_time(launch.outputs), None,
         )
         _store(submission, None)  # before sbatch: whatever happens, the name is known
@@ -255,10 +256,12 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
             job = _sbatch(launch, submission, max(1, at_once * size // tasks), exclude)
         except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
             # It may have been accepted all the same, now or in a moment: only the queue knows.
-            if not any(word in str(error) for word in _UNCERTAIN):
-                submission.file.unlink()
-                raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
-            return
+            if any(word in str(error) for word in _UNCERTAIN):
+                return
+            submission.file.unlink()
+            if any(s.job is not None for s in submissions(launch)):
+                return  # a limit on what is submitted: the next look asks again
+            raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
         _store(submission, job)
 
 
@@ -295,6 +298,7 @@ def _setup(code: Path, slurm: SlurmConfig) -> list[str]:
     """Lines of shell before Python."""
     return [
         f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        "export PYTHONSAFEPATH=1",  # not the current folder: it may hold the code of today
         "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}",
         *slurm.setup,
     ]

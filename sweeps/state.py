@@ -72,7 +72,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
 
 
 def states(
-    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] = lambda run: False
+    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
 ) -> dict[str, str]:
     """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come.
 
@@ -80,14 +80,19 @@ def states(
     ----------
     runs : iterable of StoredRun
         Of one plan.
-    given_up : callable
-        Whether a launch tries a waiting run no more; such a run is "failed" and blocks nobody.
+    given_up : callable, optional
+        Whether a launch tries a run no more. It looks at the states as that launch does: a waiting
+        run that it gave up is "failed" and blocks nobody, a failed one that it will try again is
+        "interrupted", and its branches wait for it.
     """
     runs = list(runs)
     found = {r.folder.run_id: r.folder.state() for r in runs}
     for run in runs:
-        if found[run.folder.run_id] in WAITING and given_up(run):
-            found[run.folder.run_id] = "failed"
+        if given_up is not None and found[run.folder.run_id] in (*WAITING, "failed"):
+            if given_up(run):
+                found[run.folder.run_id] = "failed"
+            elif found[run.folder.run_id] == "failed":
+                found[run.folder.run_id] = "interrupted"
     for run in runs:
         if found[run.folder.run_id] in WAITING and _is_blocked(run, found):
             found[run.folder.run_id] = "blocked"

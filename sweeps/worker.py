@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from scaling.describe import is_command, trainer_of
 from scaling.prefixes import candidates
 from sweeps import scheduler
 from sweeps.launches import Launch, read_launch
-from sweeps.retry import tripped, verdict
+from sweeps.retry import got_somewhere, tripped, verdict
 from sweeps.state import WAITING, StoredRun, states
 from sweeps.stop import StopFlag
 
 POLL_SECONDS = 0.2
-MAX_POLL_SECONDS = 2.0
+MAX_POLL_SECONDS = 5.0
+BAD_LUCK = 2  # failures of the machinery in a row after which a worker leaves
+UNFIT = 1  # exit code: a pool replaces the worker, SLURM's task has failed
 IDLE_LIVES = 20  # times that a job may be requeued when it came to nothing
 TRY_AGAIN_LATER = 75  # exit code (EX_TEMPFAIL): work is left and the scheduler did not take us back
 
@@ -58,11 +61,18 @@ class Worker:
     ) -> None:
         self.launch, self.kind, self.until, self.say = launch, kind, until, say
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
-        self.trained = 0
+        self.trained = self.bad_luck = 0
         self.finished: set[str] = set()
 
     def work(self) -> str:
-        """Until there is nothing to do: "finished", "idle", "stopped", "limit" or "tripped"."""
+        """Until there is nothing to do.
+
+        Returns
+        -------
+        str
+            "finished"; "idle" (others train what is left); "stopped"; "limit" (of time);
+            "tripped" (the launch must not go on); "unfit" (this process or node cannot train).
+        """
         pause, idle_since = POLL_SECONDS, time.monotonic()
         idle_seconds = self.launch.config.idle_seconds or float("inf")
         while not self.should_stop():
@@ -70,21 +80,20 @@ class Worker:
             # without progress, not as a job that returns to the queue for ever.
             if self.trained and time.monotonic() > self.until:
                 return "limit"
+            if self.bad_luck >= BAD_LUCK:
+                return "unfit"
             self.launch = read_launch(self.launch.folder)
             plan = self.launch.plan()
-            left = [r for r in plan.runs if r.folder.run_id not in self.finished]
             if self._is_tripped(plan.runs):
                 return "tripped"
-            current = states(left, self._gave_up)
-            self.finished |= {i for i, s in current.items() if s in ("done", "diverged")}
-            verdicts = {r.folder.run_id: self._when(r, current[r.folder.run_id]) for r in left}
-            ready = [r for r in left if verdicts[r.folder.run_id] == "now"]
-            claims = _claim(self._canaries(plan.runs, ready), plan.execution.lease_seconds,
+            look = self._look([r for r in plan.runs if r.folder.run_id not in self.finished])
+            self.finished |= look.finished
+            claims = _claim(self._canaries(plan.runs, look.ready), plan.execution.lease_seconds,
                             self.launch.config.pack)
             if claims:
                 self._train(claims, plan)
                 pause, idle_since = POLL_SECONDS, time.monotonic()
-            elif not self._own(current) and not {"now", "later"} & set(verdicts.values()):
+            elif not look.ready and not look.waits:
                 return "finished"
             elif time.monotonic() - idle_since > idle_seconds:
                 return "idle"
@@ -95,10 +104,35 @@ class Worker:
 
     def has_work(self) -> bool:
         """Whether a run of its class is still to be trained in this launch."""
-        runs = self.launch.plan().runs
-        current = states(runs, self._gave_up)
-        return "blocked" in self._own(current) or any(
-            self._when(r, current[r.folder.run_id]) != "never" for r in runs
+        look = self._look(self.launch.plan().runs)
+        return bool(look.ready) or look.waits - {"running"} != set()
+
+    def has_claimed(self, job: str) -> bool:
+        """Whether an earlier life of a SLURM job began any run of the launch."""
+        folders = (r.folder for r in self.launch.plan().runs)
+        return any((f.attempt(n).owner.get("job") or [None])[0] == job
+                   for f in folders for n in f.attempt_numbers())
+
+    def _look(self, runs: list[StoredRun]) -> Look:
+        """What there is to do now; each verdict is asked for once."""
+        verdicts: dict[str, str] = {}
+
+        def gave_up(run: StoredRun) -> bool:
+            run_id = run.folder.run_id
+            # A run that this launch was not asked to train will not come: nothing waits for it.
+            asked = run_id in self.launch.classes
+            when = verdict(run.folder, self.launch.launched).when if asked else "never"
+            verdicts[run_id] = when
+            return when == "never"
+
+        current = states(runs, gave_up)
+        own = {i: s for i, s in current.items() if self.launch.classes.get(i) == self.kind}
+        begin = [r for r in runs if own.get(r.folder.run_id) in WAITING]
+        return Look(
+            ready=[r for r in begin if verdicts[r.folder.run_id] == "now"],
+            waits={s for s in own.values() if s in ("running", "blocked")}
+            | {"later" for r in begin if verdicts[r.folder.run_id] == "later"},
+            finished={i for i, s in current.items() if s in ("done", "diverged")},
         )
 
     def _train(self, claims: list[Claim], plan: Any) -> None:
@@ -114,54 +148,50 @@ class Worker:
             return
         outcome = train(claims, pins, plan.execution, self.should_stop)
         self.say(f"{outcome}: {names}")
+        self._judge_this_process(claims[0])
 
-    def _own(self, current: dict[str, str]) -> set[str]:
-        """Which of its runs somebody trains, or wait for one that somebody may train."""
-        mine = {s for i, s in current.items() if self.launch.classes.get(i) == self.kind}
-        return mine & {"running", "blocked"}
+    def _judge_this_process(self, claim: Claim) -> None:
+        """Two failures of the machinery in a row, or one of the device, and it is best to leave.
 
-    def _when(self, run: StoredRun, state: str) -> str:
-        """Whether a run is to be begun: "now", "later" or "never"."""
-        mine = self.launch.classes.get(run.folder.run_id) == self.kind
-        if not mine or state not in (*WAITING, "failed"):
-            return "never"
-        return verdict(run.folder, self.launch.launched).when
-
-    def _gave_up(self, run: StoredRun) -> bool:
-        """Whether this launch will not try a run again, or was not asked to."""
-        if run.folder.run_id not in self.launch.classes:
-            return True
-        return verdict(run.folder, self.launch.launched).when == "never"
+        A device that has met an illegal access fails every run that comes after it here.
+        """
+        end = claim.folder.attempt(claim.number).end or {}
+        if end.get("class") == "infra":
+            self.bad_luck += 1
+        elif "CUDA error" in end.get("error", ""):
+            self.bad_luck = BAD_LUCK
+        else:
+            self.bad_luck = 0
 
     def _canaries(self, runs: list[StoredRun], ready: list[StoredRun]) -> list[StoredRun]:
         """The runs that may be begun: a few until one of the launch has got somewhere."""
         allowed = self.launch.config.canary
-        if not allowed or not ready:
+        mine = [r for r in runs if r.folder.run_id in self.launch.classes]
+        if not allowed or not ready or got_somewhere(mine, self.launch.launched):
             return ready
-        begun = [r.folder for r in runs if r.folder.run_id in self.launch.classes
-                 and _began_since(r, self.launch.launched)]
-        if any(f.done() or f.progress(f.attempt_numbers()[-1]).get("step") for f in begun):
-            return ready
-        return ready[: max(0, allowed - sum(f.state() == "running" for f in begun))]
+        return ready[: max(0, allowed - sum(r.folder.state() == "running" for r in mine))]
 
     def _is_tripped(self, runs: list[StoredRun]) -> bool:
-        mine = [r for r in runs if r.folder.run_id in self.launch.classes
-                and r.folder.run_id not in self.finished]
+        mine = [r for r in runs if r.folder.run_id in self.launch.classes]
         why = tripped(mine, self.launch.launched, bool(self.launch.config.canary))
         if why is not None:
             self.say(f"stops: {why}")
         return why is not None
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a worker sees: runs to begin, what else it may wait for, and what is finished."""
+
+    ready: list[StoredRun]
+    waits: set[str]
+    finished: set[str]
+
+
 def _trainer(name: str) -> Callable[..., Any]:
     """A trainer by its name: only here does a sweep meet torch."""
     module, _, name = name.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _began_since(run: StoredRun, launched: float) -> bool:
-    attempt = run.folder.latest_attempt()
-    return attempt is not None and attempt.owner["started"] >= launched
 
 
 def _claim(ready: list[StoredRun], lease_seconds: float, pack: int) -> list[Claim]:
@@ -206,9 +236,11 @@ def main(arguments: list[str]) -> None:
     outcome = worker.work()
     _log(f"leaves: {outcome}")
     job = machine.slurm_job()
+    if outcome == "unfit":
+        sys.exit(UNFIT)
     if job is None or outcome in ("finished", "idle", "tripped") or launch.is_cancelled():
         return
-    if not worker.trained and job[1] >= IDLE_LIVES:
+    if job[1] >= IDLE_LIVES and not worker.trained and not worker.has_claimed(job[0]):
         _log(f"does not return: {job[1]} times the limit came before anything could be begun")
     elif worker.has_work() and not _requeue(job[0], stop):
         sys.exit(TRY_AGAIN_LATER)

@@ -86,7 +86,7 @@ def _interrupted(backend: str, name: str) -> str:
 
 
 def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> int:
-    from sweeps.launch import why_stopped
+    from sweeps.launch import given_up, why_stopped
     from sweeps.show import counts
     from sweeps.state import status
 
@@ -99,8 +99,10 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
     why = why_stopped(outputs, name)
     if why is not None:
         say(console, f"stopped: {why}", style="red")
+    reasons = given_up(outputs, name)
     for row in left.to_dict("records"):
-        say(console, f"  {row['run_id']} {row['state']}: {row['note']}")
+        why = "; ".join(filter(None, (row["note"], reasons.get(row["run_id"]))))
+        say(console, f"  {row['run_id']} {row['state']}: {why}")
     if len(left):
         say(console, f"scaling status study={name} why=true shows the causes, "
                      f"scaling logs study={name} runs=RUN what a worker said")

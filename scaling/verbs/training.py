@@ -84,7 +84,7 @@ def _train(folder: Any, execution: Any) -> str:
 
 
 def _say_outcome(folder: Any, outcome: str) -> int:
-    if outcome == "held":
+    if outcome in ("held", "lost"):
         owner = folder.latest_attempt().owner
         print(f"process {owner['pid']} on {owner['host']} is training it")
         return 1

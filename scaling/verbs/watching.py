@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+WATCH_SECONDS = 3.0
+
+
 @dataclass(frozen=True)
 class StatusOptions:
     """Options of ``scaling status``."""
@@ -87,22 +90,26 @@ def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -
 
 
 def _watch(console: Console, outputs: Path, name: str) -> None:
+    from sweeps.cancel import open_launches
     from sweeps.show import Watch
-    from sweeps.state import status
 
     with Watch(console, outputs, name) as watch:
-        while status(outputs, name)["state"].isin(["running", "blocked", "planned"]).any():
-            time.sleep(1.0)
+        while open_launches(outputs, name) or watch.runs():
+            time.sleep(WATCH_SECONDS)
             watch.tick()
     _show_status(console, outputs, name, None)
 
 
 def _show_causes(console: Console, outputs: Path, name: str) -> None:
     from sweeps.causes import causes
+    from sweeps.launch import given_up
 
     found = causes(outputs, name)
-    if found.empty:
+    reasons = given_up(outputs, name)
+    if found.empty and not reasons:
         say(console, f"{name}: no failure stands")
+    for run_id, why in reasons.items():
+        say(console, f"{run_id} waits for the next launch: {why}")
     for row in found.to_dict("records"):
         ids = " ".join(row["runs"][:8]) + (" ..." if len(row["runs"]) > 8 else "")
         say(console, f"{len(row['runs'])} runs, {row['class']}: {row['error']}", style="red")

@@ -303,6 +303,62 @@ def test_a_full_disk_is_waited_for(study, monkeypatch) -> None:
     assert len(calls) == len(plan.runs) + 1
 
 
+def test_workers_run_the_frozen_code_whatever_lies_in_the_current_folder(study, tmp_path) -> None:
+    plan = planned(study, "~study.blocks.curves")
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "__init__.py").write_text("raise SystemExit('edited')")
+    launch(plan.outputs, "tiny", LaunchConfig("local", workers=1))
+    assert set(status(plan.outputs, "tiny")["state"]) == {"done"}
+
+
+def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) -> None:
+    plan = planned(study, "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]")
+    monkeypatch.setattr("sweeps.retry.BACK_OFF_SECONDS", 0.5)
+    trunk, calls = plan.runs[0].run.run_id, []
+
+    def stumbles(claims, pins, execution, should_stop):
+        calls.append(claims[0].folder.run_id)
+        if len(calls) == 1:
+            claims[0].release("failed", TimeoutError("the file server"))
+        else:
+            train(claims, pins, execution, should_stop)
+
+    monkeypatch.setattr(worker, "_trainer", lambda name: stumbles)
+    launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    assert calls[:2] == [trunk, trunk]
+    assert plan.run_folder(plan.runs[1]).record()["started_at_step"] > 0
+
+
+def test_a_worker_whose_machinery_fails_leaves_the_rest_to_others(study, monkeypatch) -> None:
+    plan = planned(study)
+    calls = []
+
+    def broken(claims, pins, execution, should_stop):
+        calls.append(claims[0].folder.run_id)
+        claims[0].release("failed", RuntimeError("CUDA driver initialization failed"))
+
+    monkeypatch.setattr(worker, "_trainer", lambda name: broken)
+    launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    assert len(calls) == worker.BAD_LUCK
+
+
+def test_a_finished_run_is_canary_enough(study, monkeypatch) -> None:
+    plan = planned(study)
+    calls = []
+
+    def second_is_broken(claims, pins, execution, should_stop):
+        calls.append(claims[0].folder.run_id)
+        if len(calls) == 2:
+            claims[0].release("failed", KeyError("wsd"))
+        else:
+            train(claims, pins, execution, should_stop)
+
+    monkeypatch.setattr(worker, "_trainer", lambda name: second_is_broken)
+    launch(plan.outputs, "tiny", LaunchConfig("inline", canary=1))
+    assert sorted(status(plan.outputs, "tiny")["state"])[:2] == ["done", "done"]
+    assert len(calls) == len(plan.runs)
+
+
 def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")

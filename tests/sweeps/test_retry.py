@@ -124,5 +124,33 @@ def test_a_node_on_which_attempts_vanish_is_named(runs, monkeypatch) -> None:
         claim._thread.join()
     monkeypatch.setattr("scaling.machine.process_start", lambda pid: None)
     assert bad_nodes(runs, 0.0) == ["gpu-11"]
-    attempt(runs[3].folder, reason="interrupted", step=2)
+    attempt(runs[3].folder, reason="interrupted", step=2)  # it can train: it merely preempts
     assert bad_nodes(runs, 0.0) == []
+
+
+def test_one_run_that_dies_again_and_again_blames_no_node(runs, monkeypatch) -> None:
+    for _ in range(4):
+        attempt(runs[0].folder, ConnectionError())
+    assert bad_nodes(runs, 0.0) == []
+    for run in runs[1:3]:
+        attempt(run.folder, ConnectionError())
+    assert bad_nodes(runs, 0.0) == [runs[0].folder.attempt(1).owner["node"]]
+
+
+def test_a_program_that_does_not_say_how_far_it_is_may_meet_its_limit_often(
+    make_run, monkeypatch
+) -> None:
+    folder = make_run()
+    monkeypatch.setattr("sweeps.retry.PROGRESS_SECONDS", -1.0)
+    for _ in range(5):
+        attempt(folder, reason="interrupted")
+        assert verdict(folder, 0.0).when == "now"
+
+
+def test_the_smallest_micro_batch_is_not_tried_again(make_run) -> None:
+    folder = make_run()
+    full = type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory")
+    Claim.acquire(folder, 60.0).release("failed", full, micro_batch=2)
+    assert verdict(folder, 0.0).when == "now"
+    Claim.acquire(folder, 60.0).release("failed", full, micro_batch=1)
+    assert verdict(folder, 0.0).when == "never"

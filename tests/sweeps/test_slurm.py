@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scaling.claim import Claim
 from scaling.config import ConfigError
 from sweeps import scheduler, slurm
 from sweeps.launches import LaunchConfig, SlurmConfig, new_launch, store_launch
@@ -146,6 +147,29 @@ def test_a_refusal_is_told_and_leaves_no_trace(begun, fake) -> None:
     with pytest.raises(ConfigError, match="SLURM refused the job: .*invalid account"):
         slurm.top_up(launch, plan)
     assert not slurm.submissions(launch)
+
+
+def test_a_limit_on_submissions_is_asked_again(begun, fake) -> None:
+    launch, plan = begun
+    count = slurm.top_up(launch, plan)
+    queue = (fake / "queue").read_text().splitlines()
+    (fake / "queue").write_text(queue[0] + "\n")  # the others have ended
+    (fake / "refuse").touch()
+    assert slurm.top_up(launch, plan) == 1
+    (fake / "refuse").unlink()
+    assert slurm.top_up(launch, plan) == count
+
+
+def test_as_long_as_the_canary_is_silent_nothing_else_is_submitted(begun) -> None:
+    from dataclasses import replace
+
+    launch, plan = begun
+    careful = replace(launch, config=replace(launch.config, canary=1))
+    assert slurm.top_up(careful, plan) == 1
+    claim = Claim.acquire(plan.runs[0].folder, 60.0)
+    claim.report({"start": 0, "step": 5})
+    assert slurm.top_up(careful, plan) > 1
+    claim.release("interrupted")
 
 
 def test_no_slurm_is_told_before_anything(fake) -> None:
