@@ -179,6 +179,9 @@ class Dashboard:
         run_id = folder.run_id
         if run_id not in self._open:
             described = folder.description()
+            # First, for it removes what a killed push left: a new part may have the same name,
+            # which goes by the second.
+            before = self._note(run_id)
             try:
                 run = wandb.init(
                     project=self.project, entity=self.entity, id=run_id, name=_name(described),
@@ -194,7 +197,6 @@ class Dashboard:
                 run.define_metric(axis)
             for name in _AGAINST_TOKENS:
                 run.define_metric(name, step_metric="tokens")
-            before = self._note(run_id)
             self._open[run_id] = run, {"writing": run.settings.sync_dir, "before": before}
             self._save(run_id, before)
         return self._open[run_id][0]
