@@ -50,6 +50,7 @@ def _help() -> str:
         "scaling: plan, launch, watch, fit, decide, report scaling-law studies", "",
         "usage: scaling VERB [key=value ...]", "", *lines, "",
         "Overrides are Hydra's: model.width=64 schedule=cosine study=quickstart.",
+        "Verbs that answer print one JSON object with json=true, or --json.",
         "scaling VERB --help says more.",
     ])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError
+from scaling.verbs.as_json import print_json
 from scaling.verbs.verb import Verb, open_console, say
 
 
@@ -30,6 +31,7 @@ class FitOptions:
     mix_fingerprints: bool = False
     save: str | None = None
     budgets: list[float] = field(default_factory=list)  # FLOPs, to allocate
+    json: bool = False  # print one JSON object
 
 
 @dataclass(frozen=True)
@@ -41,27 +43,38 @@ class ReportOptions:
     to: str | None = None
     resamples: int = 1000
     mix_fingerprints: bool = False
+    json: bool = False  # print one JSON object
 
 
 def fit_verb(arguments: Sequence[str]) -> int:
     """Fit a law: scaling fit study=NAME, or scaling fit law=chinchilla data=points.csv columns.N=n.
 
     A study is fitted by its own law to its runs with the role "fit"; law=... chooses another.
+    json=true, or --json, prints one JSON object.
     """
+    from analysis.facts import facts_of_fit
     from scaling.options import read_options
 
     options = read_options(FitOptions, arguments)
     result = _fit(options)
-    print(result.report())
     if options.save:
         result.save(options.save)
+    if options.json:
+        print_json(facts_of_fit(result) | {"saved": options.save})
+        return 0
+    print(result.report())
+    if options.save:
         print(f"saved to {options.save}")
     return 0
 
 
 def allocate_verb(arguments: Sequence[str]) -> int:
-    """Split compute budgets between N and D: scaling allocate study=NAME budgets=[1e18,1e20]."""
+    """Split compute budgets between N and D: scaling allocate study=NAME budgets=[1e18,1e20].
+
+    json=true, or --json, prints one JSON object.
+    """
     import analysis
+    from analysis.facts import facts_of_allocation
     from scaling.options import read_options
     from sweeps.show import table
 
@@ -73,6 +86,9 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     if not budgets:
         raise ConfigError("budgets is not set; give FLOPs, as in budgets=[1e18,1e20]")
     allocation = analysis.allocate(_fit(options), budgets)
+    if options.json:
+        print_json({"cost": "6 N D", **facts_of_allocation(allocation)})
+        return 0
     console = open_console()
     say(console, "C = 6 N D")
     shown = analysis.with_intervals(allocation.table)
@@ -119,16 +135,23 @@ def _points(options: FitOptions) -> tuple[Any, str]:
 
 
 def report_verb(arguments: Sequence[str]) -> int:
-    """Answer a study's question in words and as one self-contained HTML file."""
+    """Answer a study's question in words and as one self-contained HTML file.
+
+    json=true, or --json, prints one JSON object in place of the words.
+    """
     import analysis
+    from analysis.facts import facts_of_answer
     from scaling.options import read_options
 
     options = read_options(ReportOptions, arguments)
     answer = analysis.answer_study(options.outputs, options.study, resamples=options.resamples,
                              mix_fingerprints=options.mix_fingerprints)
-    print(answer.text())
     path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
     analysis.write_report(answer, path)
+    if options.json:
+        print_json(facts_of_answer(answer) | {"report": path})
+        return 0
+    print(answer.text())
     print(f"\nreport: {path}")
     return 0
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from scaling.claim import Claim
+from scaling.cli import main
 from scaling.config import ExecutionConfig, from_dict
 from scaling.run_folder import RunFolder
 from scaling.trainer import train
@@ -68,3 +69,17 @@ def elsewhere(
         return folder
 
     return alone
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, finished):
+    """Run a command line in the folder of the finished study: (exit code, output, error)."""
+    monkeypatch.chdir(finished.parent)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        out, error = capsys.readouterr()
+        return stopped.value.code or 0, out, error
+
+    return command

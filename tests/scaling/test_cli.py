@@ -10,21 +10,7 @@ import pytest
 import torch
 
 import analysis
-from scaling.cli import VERBS, main
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, finished):
-    """Run a command line in the folder of the finished study: (exit code, output, error)."""
-    monkeypatch.chdir(finished.parent)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        out, error = capsys.readouterr()
-        return stopped.value.code or 0, out, error
-
-    return command
+from scaling.cli import VERBS
 
 
 def test_help_names_every_verb(run) -> None:
