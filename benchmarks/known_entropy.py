@@ -2,7 +2,7 @@
 
     python benchmarks/known_entropy.py [outputs]
 
-Trains the study `markov` (about ten core-minutes, resumed if begun) and compares.
+Trains the study `markov` (some twenty-five core-minutes, resumed if begun) and compares.
 """
 
 from __future__ import annotations

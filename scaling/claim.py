@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import threading
+import time
 import traceback
 from typing import Any
 
@@ -21,6 +23,7 @@ from scaling.failures import classify, signature
 from scaling.run_folder import RunFolder, file_hash
 
 BEATS_A_LEASE = 6
+HUNG = 1  # exit code of a process that does not get on: a pool replaces it, SLURM's task has failed
 
 
 class ClaimLost(Exception):
@@ -37,6 +40,8 @@ class Claim:
         self.folder = folder
         self.number = number
         self._progress: dict[str, Any] = {}
+        self._reported = time.monotonic()
+        self._patience = float("inf")
         self._stop = threading.Event()
         self._beat()
         self._thread = threading.Thread(
@@ -86,8 +91,18 @@ class Claim:
         """Whether a person has asked this attempt to save and end."""
         return self.folder.attempt_file(self.number, "cancel").exists()
 
+    def expect_reports(self, every: float) -> None:
+        """From now on a process that reports nothing for so many seconds is taken to hang.
+
+        A collective that waits for a lost rank, or a file server that never answers, would hold the
+        run for ever while this thread beats. The process says where it stands and ends; the run is
+        tried again from its last checkpoint.
+        """
+        self._reported, self._patience = time.monotonic(), every
+
     def report(self, progress: dict[str, Any]) -> None:
         """Show progress to whoever watches the folder."""
+        self._reported = time.monotonic()
         self._progress = progress
         self._try_to_beat()
 
@@ -115,6 +130,9 @@ class Claim:
         """Stop beating and say how the attempt ended; `facts` are what the next one should know."""
         self._stop.set()
         self._thread.join()
+        self._write_end(reason, error, facts)
+
+    def _write_end(self, reason: str, error: BaseException | None, facts: dict[str, Any]) -> None:
         end: dict[str, Any] = {"reason": reason, "ended": server_time(self.folder.outputs), **facts}
         if error is not None:
             end["error"] = f"{type(error).__name__}: {error}"
@@ -133,7 +151,19 @@ class Claim:
         while not self._stop.wait(interval):
             if not self.is_current():
                 return
+            if time.monotonic() - self._reported > self._patience:
+                self._give_up()
             self._try_to_beat()
+
+    def _give_up(self) -> None:
+        """End this process, whose training hangs, and leave word of where."""
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        stacks = [f"thread {names.get(i, i)}:\n" + "".join(traceback.format_stack(frame))
+                  for i, frame in sys._current_frames().items() if i != threading.get_ident()]
+        hung = TimeoutError(f"no progress for {self._patience:g} s")
+        hung.add_note("\n".join(stacks))
+        self._write_end("failed", hung, {})
+        os._exit(HUNG)
 
     def _try_to_beat(self) -> None:
         # A full disk or a slow file server may pass; what lasts ends the lease.

@@ -107,6 +107,7 @@ class ExecutionConfig:
     keep_slurm: bool = False  # show that command the variables of our own SLURM step
     checkpoint_seconds: float = 30.0
     lease_seconds: float = 60.0
+    hang_seconds: float = 3600.0  # a training that shows no progress for so long is tried again
 
 
 @dataclass(frozen=True)

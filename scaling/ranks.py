@@ -96,6 +96,8 @@ def train(
     traceback.
     """
     held = dict(enumerate(claims))
+    for claim in claims:
+        claim.expect_reports(execution.hang_seconds)
     try:
         with _group(held, pins, execution) as group:
             return group.watch(should_stop)

@@ -223,6 +223,7 @@ def _check_ranges(config: RunConfig) -> None:
         "optimizer.clip": config.optimizer.clip,
         "execution.checkpoint_seconds": config.execution.checkpoint_seconds,
         "execution.lease_seconds": config.execution.lease_seconds,
+        "execution.hang_seconds": config.execution.hang_seconds,
     }
     if config.rule is not None:
         above_zero |= {

@@ -132,6 +132,8 @@ def train(
         taken the run over).
     """
     torch.set_num_threads(execution.threads)
+    for claim in claims:
+        claim.expect_reports(execution.hang_seconds)
     try:
         training = Training(claims, pins, execution, should_stop)
     except BaseException as error:

@@ -20,7 +20,8 @@ class Progress:
     share : float
         Part of the predicted training time that is done.
     seconds_left : float
-        Until the last run ends, at the present number of running runs; NaN if none runs.
+        Until the last run ends, at the present number of running runs; NaN if none runs, or if
+        nobody has predicted the time of what is left.
     against_plan : float
         Measured over predicted seconds of finished runs; NaN if none is finished.
     queue : dict or None
@@ -45,7 +46,7 @@ def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
     left = predicted * (1 - part)
     running = int((found["state"] == "running").sum())
     seconds = math.nan
-    if running:
+    if running and left.sum() > 0:
         # No sooner than the longest run that trains now, nor than all work shared evenly.
         pace = ratio if math.isfinite(ratio) else 1.0
         longest = float(left[found["state"] == "running"].max())

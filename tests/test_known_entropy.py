@@ -12,7 +12,7 @@ from sweeps.plan import make_plan, save_plan
 
 @pytest.mark.slow
 def test_the_irreducible_loss_is_the_true_entropy_of_the_evaluation_windows(tmp_path) -> None:
-    """Some ten core-minutes: the study `markov`, its fixed seed."""
+    """Some twenty-five core-minutes: the study `markov`, its fixed seed."""
     plan = make_plan(compose(["study=markov", f"outputs={tmp_path}"]))
     save_plan(plan)
     assert launch(plan.outputs, "markov", LaunchConfig("local"))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scaling.claim import BEATS_A_LEASE, Claim, ClaimLost
+from scaling.claim import BEATS_A_LEASE, HUNG, Claim, ClaimLost
 
 FILES = {"record": "record.json", "curve": "curve.csv"}
 
@@ -55,6 +55,28 @@ def holder(folder, processes):
 def expire(folder, number):
     """Let an attempt's last heartbeat lie far back, as if its process had been paused."""
     os.utime(folder.attempt_file(number, "beat"), (1, 1))
+
+
+def test_a_training_that_hangs_ends_its_process_and_says_where(folder, processes):
+    hang = "c = Claim.acquire(folder, .3); c.expect_reports(.5); import time; time.sleep(100)"
+    process = processes.Process(target=exec, args=(hang, NAMES | {"folder": folder}))
+    process.start()
+    process.join(30)
+    assert process.exitcode == HUNG
+    end = folder.attempt(1).end
+    assert end["class"] == "infra" and "no progress for 0.5 s" in end["error"]
+    assert 'File "<string>"' in end["traceback"]  # where it slept
+    assert Claim.acquire(folder, 60).number == 2  # at once
+
+
+def test_a_training_that_reports_is_not_taken_to_hang(folder):
+    claim = Claim.acquire(folder, 0.12)
+    claim.expect_reports(0.5)
+    for step in range(8):
+        time.sleep(0.1)
+        claim.report({"step": step})
+    claim.release("interrupted")
+    assert folder.attempt(1).end["reason"] == "interrupted"
 
 
 # ---------------------------------------------------------------------- acquiring

@@ -87,7 +87,7 @@ def check_attempts(outputs: Path) -> int:
     ("seed", "more", "seconds"),
     [
         (0, [], 60.0),
-        pytest.param(1, ["study.blocks.ladder.grid.seed=[0,1,2,3,4,5,6,7,8]"], 240.0,
+        pytest.param(1, ["study.blocks.ladder.grid.seed=[0,1,2,3,4,5,6,7,8,9]"], 240.0,
                      marks=pytest.mark.slow),
     ],
 )

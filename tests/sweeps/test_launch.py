@@ -285,19 +285,25 @@ def test_a_canary_that_fails_stops_the_launch(study, monkeypatch) -> None:
     assert (found == "done").sum() == 1 and not (found == "failed").any()
 
 
-def test_a_full_disk_is_waited_for(study, monkeypatch) -> None:
-    plan = planned(study, "~study.blocks.curves")
-    monkeypatch.setattr("sweeps.retry.BACK_OFF_SECONDS", 0.01)
-    calls = []
+def failing_once(monkeypatch, when: int, error: Exception) -> list[str]:
+    """Let the attempt with this number fail; gives the runs that were tried, in order."""
+    calls: list[str] = []
 
-    def full_at_first(claims, pins, execution, should_stop):
+    def trainer(claims, pins, execution, should_stop):
         calls.append(claims[0].folder.run_id)
-        if len(calls) == 1:
-            claims[0].release("failed", OSError(errno.ENOSPC, "No space left on device"))
+        if len(calls) == when:
+            claims[0].release("failed", error)
         else:
             train(claims, pins, execution, should_stop)
 
-    monkeypatch.setattr(worker, "_trainer", lambda name: full_at_first)
+    monkeypatch.setattr(worker, "_trainer", lambda name: trainer)
+    return calls
+
+
+def test_a_full_disk_is_waited_for(study, monkeypatch) -> None:
+    plan = planned(study, "~study.blocks.curves")
+    monkeypatch.setattr("sweeps.retry.BACK_OFF_SECONDS", 0.01)
+    calls = failing_once(monkeypatch, 1, OSError(errno.ENOSPC, "No space left on device"))
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert set(status(plan.outputs, "tiny")["state"]) == {"done"}
     assert len(calls) == len(plan.runs) + 1
@@ -314,16 +320,8 @@ def test_workers_run_the_frozen_code_whatever_lies_in_the_current_folder(study, 
 def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) -> None:
     plan = planned(study, "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]")
     monkeypatch.setattr("sweeps.retry.BACK_OFF_SECONDS", 0.5)
-    trunk, calls = plan.runs[0].run.run_id, []
-
-    def stumbles(claims, pins, execution, should_stop):
-        calls.append(claims[0].folder.run_id)
-        if len(calls) == 1:
-            claims[0].release("failed", TimeoutError("the file server"))
-        else:
-            train(claims, pins, execution, should_stop)
-
-    monkeypatch.setattr(worker, "_trainer", lambda name: stumbles)
+    trunk = plan.runs[0].run.run_id
+    calls = failing_once(monkeypatch, 1, TimeoutError("the file server"))
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert calls[:2] == [trunk, trunk]
     assert plan.run_folder(plan.runs[1]).record()["started_at_step"] > 0
@@ -344,16 +342,7 @@ def test_a_worker_whose_machinery_fails_leaves_the_rest_to_others(study, monkeyp
 
 def test_a_finished_run_is_canary_enough(study, monkeypatch) -> None:
     plan = planned(study)
-    calls = []
-
-    def second_is_broken(claims, pins, execution, should_stop):
-        calls.append(claims[0].folder.run_id)
-        if len(calls) == 2:
-            claims[0].release("failed", KeyError("wsd"))
-        else:
-            train(claims, pins, execution, should_stop)
-
-    monkeypatch.setattr(worker, "_trainer", lambda name: second_is_broken)
+    calls = failing_once(monkeypatch, 2, KeyError("wsd"))
     launch(plan.outputs, "tiny", LaunchConfig("inline", canary=1))
     assert sorted(status(plan.outputs, "tiny")["state"])[:2] == ["done", "done"]
     assert len(calls) == len(plan.runs)

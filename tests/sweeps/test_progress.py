@@ -1,0 +1,39 @@
+"""How long a study still takes, from what was predicted and what was measured."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sweeps.progress import progress
+
+
+def table(**columns) -> pd.DataFrame:
+    """Three runs of 100 steps: one finished, one half trained, one not begun."""
+    return pd.DataFrame({
+        "state": ["done", "running", "planned"], "step": [100, 50, 0], "steps": [100] * 3,
+        "seconds": [20.0, None, None], "predicted_seconds": [10.0, 10.0, 30.0], **columns,
+    })
+
+
+def test_the_rest_is_shared_among_what_runs_at_the_measured_pace(tmp_path: Path) -> None:
+    found = progress(tmp_path, "tiny", table())
+    assert found.share == pytest.approx(15 / 50)
+    assert found.against_plan == 2.0
+    assert found.seconds_left == 2.0 * (5 + 30)
+
+
+def test_the_longest_run_bounds_the_end(tmp_path: Path) -> None:
+    states = ["running", "running", "done"]
+    found = progress(tmp_path, "tiny", table(state=states, step=[0, 0, 100],
+                                             predicted_seconds=[100.0, 10.0, None]))
+    assert found.seconds_left == 100.0
+
+
+def test_without_a_prediction_no_end_is_told(tmp_path: Path) -> None:
+    found = progress(tmp_path, "tiny", table(predicted_seconds=[None, None, None]))
+    assert math.isnan(found.share) and math.isnan(found.seconds_left)
+    assert math.isnan(found.against_plan)
