@@ -1,4 +1,4 @@
-"""Parameter counts of a model shape, by hand and exact.
+"""Parameters of an architecture, by name and by role, without building it.
 
 Which N a study uses decides its exponents (Porian et al., arXiv 2406.19146), so every count is
 recorded and the analysis chooses.
@@ -6,43 +6,49 @@ recorded and the analysis chooses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+
+from scaling.architecture import Architecture
+
+Size = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Everything that fixes the sizes of a model's tensors.
-
-    Attributes
-    ----------
-    depth : int
-        Number of blocks, L.
-    width : int
-        Residual width, d = heads * head_dim.
-    heads : int
-        Attention heads, h.
-    mlp_width : int
-        Hidden width of the MLP, 4 d by default.
-    context : int
-        Tokens in one sequence, T.
-    vocab : int
-        Size of the token alphabet, V.
-    """
-
-    depth: int
-    width: int
-    heads: int
-    mlp_width: int
-    context: int
-    vocab: int
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head, d_h = d / h."""
-        return self.width // self.heads
+def tensor_sizes(architecture: Architecture) -> dict[str, Size]:
+    """The size of each parameter by name, in the order of ``Transformer.named_parameters``."""
+    shape = architecture.shape
+    sizes: dict[str, Size] = {"embedding.weight": (shape.vocab, shape.width)}
+    for layer in range(shape.depth):
+        block = _block_sizes(architecture)
+        sizes |= {f"blocks.{layer}.{name}": size for name, size in block.items()}
+    return sizes | {"norm.gain": (shape.width,), "head.weight": (shape.vocab, shape.width)}
 
 
-def parameter_counts(shape: Shape) -> dict[str, int]:
+def _block_sizes(architecture: Architecture) -> dict[str, Size]:
+    shape = architecture.shape
+    d, m = shape.width, shape.mlp_width
+    return {
+        "attention_norm.gain": (d,),
+        **{f"attention.{name}.weight": (d, d) for name in ("query", "key", "value", "out")},
+        "attention.query_norm.gain": (shape.head_dim,),
+        "attention.key_norm.gain": (shape.head_dim,),
+        "mlp_norm.gain": (d,),
+        "up.weight": (m, d),
+        "down.weight": (d, m),
+    }
+
+
+def count_role(name: str) -> str:
+    """What a parameter of this name is counted as."""
+    if name.endswith("gain"):
+        return "gain"
+    if name.startswith("embedding"):
+        return "embedding"
+    if name.startswith("head"):
+        return "unembedding"
+    return "attention" if ".attention." in name else "mlp"
+
+
+def parameter_counts(architecture: Architecture) -> dict[str, int]:
     """Count parameters by role, and the three N that studies use.
 
     Returns
@@ -53,16 +59,9 @@ def parameter_counts(shape: Shape) -> dict[str, int]:
         unembedding: every weight that multiplies in a matrix product) and ``n_total``.
         The gains of the norms are in ``n_total`` only.
     """
-    L, d, V = shape.depth, shape.width, shape.vocab
-    roles = {
-        "embedding": V * d,
-        "attention": L * 4 * d * d,
-        "mlp": L * 2 * d * shape.mlp_width,
-        "gain": L * (2 * d + 2 * shape.head_dim) + d,  # two norms, q and k norms; final norm
-        "unembedding": V * d,
-    }
+    roles = dict.fromkeys(("embedding", "attention", "mlp", "gain", "unembedding"), 0)
+    for name, size in tensor_sizes(architecture).items():
+        roles[count_role(name)] += math.prod(size)
     n_block = roles["attention"] + roles["mlp"]
     n_matmul = n_block + roles["unembedding"]
-    n_total = n_matmul + roles["embedding"] + roles["gain"]
-    assert n_total == sum(roles.values())
-    return roles | {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total}
+    return roles | {"n_block": n_block, "n_matmul": n_matmul, "n_total": sum(roles.values())}

@@ -21,9 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from scaling.counts import Shape
+from scaling.architecture import Architecture
 from scaling.model import Transformer, initial_weights
 from scaling.optimizer import AdamW, AdamWSettings
+from scaling.parametrization import tensor_rules
 
 State = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
@@ -79,12 +80,10 @@ class EagerEngine:
 
     Parameters
     ----------
-    shape : Shape
-        The shape that all members share.
+    architecture : Architecture
+        The network that all members share.
     members : sequence of Member
         One or more; each starts from its own initial weights.
-    rope_base : float
-        Base of the rotary positions.
     device : str
         Where to compute.
     micro_batch : int, optional
@@ -94,9 +93,8 @@ class EagerEngine:
 
     def __init__(
         self,
-        shape: Shape,
+        architecture: Architecture,
         members: Sequence[Member],
-        rope_base: float = 10_000.0,
         device: str = "cpu",
         micro_batch: int | None = None,
     ) -> None:
@@ -106,14 +104,15 @@ class EagerEngine:
         self.reduce = _alone
         self.steps_done = 0
         with torch.device("meta"):
-            self._names = {n: p.shape for n, p in Transformer(shape).named_parameters()}
-        self._model = Transformer(shape, rope_base).to(device).requires_grad_(False)
+            self._names = {n: p.shape for n, p in Transformer(architecture).named_parameters()}
+        self._model = Transformer(architecture).to(device).requires_grad_(False)
         self.module = StackedParameters(self._names, self.members, device)
-        decayed = [torch.full((n.numel(),), float(is_decayed(name, n)))
-                   for name, n in self._names.items()]
+        rules = tensor_rules(architecture, "adamw")
+        decayed = [torch.full((size.numel(),), rules[name].weight_decay)
+                   for name, size in self._names.items()]
         self._optimizer = AdamW([m.optimizer for m in members], torch.cat(decayed).to(device))
         for i, member in enumerate(members):
-            for name, weight in initial_weights(shape, member.seed).items():
+            for name, weight in initial_weights(architecture, member.seed).items():
                 self.module.views[name][i].copy_(weight)
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
@@ -238,11 +237,6 @@ def split(buffer: Tensor, names: dict[str, torch.Size]) -> State:
     parts = buffer.split([n.numel() for n in names.values()], dim=1)
     return {name: part.view(len(buffer), *size)
             for (name, size), part in zip(names.items(), parts, strict=True)}
-
-
-def is_decayed(name: str, size: torch.Size) -> bool:
-    """Whether weight decay acts on a parameter: on matrices, not on embeddings or gains."""
-    return len(size) > 1 and not name.startswith("embedding")
 
 
 ENGINES: dict[str, type] = {"eager": EagerEngine}

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scaling.counts import Shape, parameter_counts
+from scaling.architecture import Architecture
+from scaling.counts import parameter_counts
 
 DEFAULT_CONVENTION = "causal"
 
 
-def flop_parts(shape: Shape) -> dict[str, int]:
+def flop_parts(architecture: Architecture) -> dict[str, int]:
     """FLOPs per trained token (forward and backward) by part.
 
     Returns
@@ -26,7 +27,8 @@ def flop_parts(shape: Shape) -> dict[str, int]:
         a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
         ``matmul`` is ``block + unembedding``.
     """
-    n = parameter_counts(shape)
+    n = parameter_counts(architecture)
+    shape = architecture.shape
     L, d, h, T = shape.depth, shape.width, shape.heads, shape.context
     block, unembedding = 6 * n["n_block"], 6 * n["unembedding"]
     return {

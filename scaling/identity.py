@@ -24,7 +24,15 @@ IDENTITY_VERSION = 1
 # Keys that joined the science after runs had been recorded, with the value that those runs had
 # without saying so: at this value a key is left out of the hash, and old runs keep their ids.
 # {"optimizer.nesterov": False} would say that runs without the key trained without it.
-HISTORIC: Mapping[str, Any] = {"trainer": {"kind": "engine", "program": None, "options": {}}}
+HISTORIC: Mapping[str, Any] = {
+    "trainer": {"kind": "engine", "program": None, "options": {}},
+    "model.parametrization": "sp",
+    "model.base_width": None,
+    "model.base_depth": None,
+    "model.base_head_dim": None,
+    "model.depth_exponent": 1.0,
+    "model.decay_rule": "product",
+}
 
 
 def canonical_json(value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scaling.counts import Shape
+from scaling.architecture import Architecture
 from scaling.engine import ENGINES, Member
 from scaling.optimizer import AdamWSettings
 
@@ -29,7 +29,7 @@ def measure(request: dict[str, Any]) -> dict[str, float]:
     Parameters
     ----------
     request : dict
-        ``shape`` (the fields of ``Shape``), ``batch`` of one process, ``micro_batch``, ``engine``,
+        ``model`` (as in the science), ``batch`` of one process, ``micro_batch``, ``engine``,
         ``device``, ``threads``. As a run does, it halves the micro-batch while memory lacks.
 
     Returns
@@ -49,10 +49,11 @@ def measure(request: dict[str, Any]) -> dict[str, float]:
 
 
 def _measure(request: dict[str, Any], micro_batch: int) -> dict[str, float]:
-    shape = Shape(**request["shape"])
+    architecture = Architecture.from_science(request["model"])
+    shape = architecture.shape
     settings = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
     engine = ENGINES[request["engine"]](
-        shape, [Member(0, settings)], device=request["device"], micro_batch=micro_batch
+        architecture, [Member(0, settings)], device=request["device"], micro_batch=micro_batch
     )
     size = (1, 1, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)

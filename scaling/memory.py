@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from scaling import machine
+from scaling.architecture import Architecture
 from scaling.config import ConfigError, RunConfig
-from scaling.counts import Shape, parameter_counts
+from scaling.counts import parameter_counts
 
 STATE_FLOATS = 4  # weight, gradient and two moments of each parameter
 # Floats kept for the backward pass: a token and unit of width in a block (norms, q, k, v before and
@@ -16,9 +17,10 @@ BLOCK_FLOATS = 30
 HEAD_FLOATS = 3
 
 
-def training_bytes(shape: Shape, batch: int, members: int = 1) -> int:
+def training_bytes(architecture: Architecture, batch: int, members: int = 1) -> int:
     """Bytes of fp32 state and activations of one training process, without its libraries."""
-    state = STATE_FLOATS * parameter_counts(shape)["n_total"]
+    state = STATE_FLOATS * parameter_counts(architecture)["n_total"]
+    shape = architecture.shape
     tokens = batch * shape.context
     activations = tokens * (
         BLOCK_FLOATS * shape.depth * shape.width + HEAD_FLOATS * shape.vocab
@@ -26,7 +28,7 @@ def training_bytes(shape: Shape, batch: int, members: int = 1) -> int:
     return 4 * members * (state + activations)
 
 
-def check_memory(shape: Shape, config: RunConfig) -> None:
+def check_memory(architecture: Architecture, config: RunConfig) -> None:
     """Refuse a run that this machine cannot hold; other devices and programs are not ours to know.
 
     Raises
@@ -38,7 +40,8 @@ def check_memory(shape: Shape, config: RunConfig) -> None:
     if config.trainer.kind == "command" or execution.device != "cpu":
         return
     share = math.ceil(config.batch / execution.processes)
-    needed = training_bytes(shape, min(share, execution.micro_batch or share))
+    needed = training_bytes(architecture, min(share, execution.micro_batch or share))
+    shape = architecture.shape
     if needed > machine.memory_bytes():
         raise ConfigError(
             f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "

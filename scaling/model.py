@@ -11,14 +11,15 @@ Shapes stand in names: B sequences, T tokens, D width, H heads, K head dimension
 from __future__ import annotations
 
 import hashlib
-import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.counts import Shape
+from scaling.architecture import Architecture
+from scaling.counts import Size, tensor_sizes
+from scaling.parametrization import VECTORS, TensorRule, tensor_rules
 
 
 class RMSNorm(nn.Module):
@@ -35,10 +36,12 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention with rotary positions and normalised queries and keys."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        shape = architecture.shape
         d = shape.width
         self.heads = shape.heads
+        self.multiplier = architecture.attention_multiplier
         self.query = nn.Linear(d, d, bias=False)
         self.key = nn.Linear(d, d, bias=False)
         self.value = nn.Linear(d, d, bias=False)
@@ -53,36 +56,45 @@ class Attention(nn.Module):
         v_BHTK = self.value(x_BTD).view(split).transpose(-3, -2)
         q_BHTK = rotate(q_BHTK, cos_TK, sin_TK)
         k_BHTK = rotate(k_BHTK, cos_TK, sin_TK)
-        y_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
+        y_BHTK = F.scaled_dot_product_attention(
+            q_BHTK, k_BHTK, v_BHTK, is_causal=True, scale=self.multiplier
+        )
         return self.out(y_BHTK.transpose(-3, -2).reshape(x_BTD.shape))
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + r attention(norm(x)), then x + r mlp(norm(x)), r = 1 but for the parametrization."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        shape = architecture.shape
+        self.multiplier = architecture.residual_multiplier
         self.attention_norm = RMSNorm(shape.width)
-        self.attention = Attention(shape)
+        self.attention = Attention(architecture)
         self.mlp_norm = RMSNorm(shape.width)
         self.up = nn.Linear(shape.width, shape.mlp_width, bias=False)
         self.down = nn.Linear(shape.mlp_width, shape.width, bias=False)
 
     def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), cos_TK, sin_TK)
-        return x_BTD + self.down(F.relu(self.up(self.mlp_norm(x_BTD))).square())
+        x_BTD = self._add(x_BTD, self.attention(self.attention_norm(x_BTD), cos_TK, sin_TK))
+        return self._add(x_BTD, self.down(F.relu(self.up(self.mlp_norm(x_BTD))).square()))
+
+    def _add(self, x_BTD: Tensor, branch_BTD: Tensor) -> Tensor:
+        return x_BTD + (branch_BTD if self.multiplier == 1 else self.multiplier * branch_BTD)
 
 
 class Transformer(nn.Module):
     """Tokens (B, T) to logits (B, T, V)."""
 
-    def __init__(self, shape: Shape, rope_base: float = 10_000.0) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        shape = architecture.shape
+        self.multiplier = architecture.head_multiplier
         self.embedding = nn.Embedding(shape.vocab, shape.width)
-        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.depth))
+        self.blocks = nn.ModuleList(Block(architecture) for _ in range(shape.depth))
         self.norm = RMSNorm(shape.width)
         self.head = nn.Linear(shape.width, shape.vocab, bias=False)
-        cos_TK, sin_TK = rotary_table(shape.context, shape.head_dim, rope_base)
+        cos_TK, sin_TK = rotary_table(shape.context, shape.head_dim, architecture.rope_base)
         self.register_buffer("cos_TK", cos_TK, persistent=False)
         self.register_buffer("sin_TK", sin_TK, persistent=False)
 
@@ -92,7 +104,8 @@ class Transformer(nn.Module):
         x_BTD = self.embedding(tokens_BT)
         for block in self.blocks:
             x_BTD = block(x_BTD, cos_TK, sin_TK)
-        return self.head(self.norm(x_BTD))
+        logits_BTV = self.head(self.norm(x_BTD))
+        return logits_BTV if self.multiplier == 1 else self.multiplier * logits_BTV
 
 
 def rotary_table(context: int, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
@@ -109,26 +122,21 @@ def rotate(x: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
     return x * cos_TK + torch.cat([-high, low], dim=-1) * sin_TK
 
 
-def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
-    """Initial parameters, each a pure function of (seed, name, shape).
+def initial_weights(architecture: Architecture, seed: int) -> dict[str, Tensor]:
+    """Initial parameters, each a pure function of (seed, name, architecture).
 
-    Hidden matrices and the head are normal with variance 1 / fan-in; matrices that write to the
-    residual stream are divided by sqrt(2 L), so that its variance does not grow with depth
-    (GPT-2); embeddings have unit variance, which pre-norm makes the natural unit; gains are one.
+    Gains are one, biases zero and matrices normal, their scale by ``scaling.parametrization``.
     A generator per name (Philox, keyed by a hash) makes the weights independent of the device,
     of the order of creation and of what else trains in the same process.
     """
-    with torch.device("meta"):
-        names = {n: p.shape for n, p in Transformer(shape).named_parameters()}
-    return {name: _initial_weight(name, size, shape.depth, seed) for name, size in names.items()}
+    rules = tensor_rules(architecture, "adamw")  # the init is the same for all optimizers
+    sizes = tensor_sizes(architecture)
+    return {name: _initial_weight(name, sizes[name], rule, seed) for name, rule in rules.items()}
 
 
-def _initial_weight(name: str, size: torch.Size, depth: int, seed: int) -> Tensor:
-    if name.endswith("gain"):
-        return torch.ones(size)
-    std = 1.0 if name.startswith("embedding") else 1 / math.sqrt(size[-1])
-    if name.endswith(("out.weight", "down.weight")):
-        std /= math.sqrt(2 * depth)
+def _initial_weight(name: str, size: Size, rule: TensorRule, seed: int) -> Tensor:
+    if rule.role in VECTORS:
+        return torch.ones(size) if rule.role == "gain" else torch.zeros(size)
     key = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:16], "little")
-    normal = np.random.Generator(np.random.Philox(key=key)).standard_normal(tuple(size))
-    return torch.from_numpy((std * normal).astype(np.float32))
+    normal = np.random.Generator(np.random.Philox(key=key)).standard_normal(size)
+    return torch.from_numpy((rule.init_std * normal).astype(np.float32))

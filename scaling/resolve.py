@@ -11,9 +11,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scaling.architecture import Architecture, Shape
 from scaling.command_line import check_command
 from scaling.config import ConfigError, ModelConfig, RunConfig, one_of
-from scaling.counts import Shape, parameter_counts
+from scaling.counts import parameter_counts
 from scaling.data.store import Manifest, window_count
 from scaling.flops import flop_parts, flops_per_token
 from scaling.identity import IDENTITY_VERSION, family_id, run_id
@@ -40,8 +41,8 @@ class Run:
         Plain values; what is hashed.
     config : RunConfig
         What the person wrote.
-    shape : Shape
-        Sizes of the model.
+    architecture : Architecture
+        The network.
     counts, flops : dict
         Parameter counts by role, FLOPs a token by part.
     pieces : list of Piece
@@ -58,7 +59,7 @@ class Run:
     family_id: str
     science: dict[str, Any]
     config: RunConfig
-    shape: Shape
+    architecture: Architecture
     counts: dict[str, int]
     flops: dict[str, int]
     pieces: list[Piece]
@@ -66,6 +67,11 @@ class Run:
     steps: int
     tokens: int
     unique_tokens: int
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the model."""
+        return self.architecture.shape
 
     @property
     def C(self) -> float:
@@ -89,7 +95,8 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     _check_numbers(config)
     _check_trainer(config)
     shape = model_shape(config.model, manifest.vocab)
-    counts = parameter_counts(shape)
+    architecture = Architecture(shape, rope_base=config.model.rope_base)
+    counts = parameter_counts(architecture)
     tokens_per_step = config.batch * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
     tokens = steps * tokens_per_step
@@ -98,7 +105,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
     science = {
         "identity_version": IDENTITY_VERSION,
-        "model": {"name": "transformer", **asdict(shape), "rope_base": config.model.rope_base},
+        "model": architecture.science(),
         "data": {
             "source": config.data.source,
             "content": manifest.content_hash,
@@ -119,9 +126,9 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         family_id=family_id(science),
         science=science,
         config=config,
-        shape=shape,
+        architecture=architecture,
         counts=counts,
-        flops=flop_parts(shape),
+        flops=flop_parts(architecture),
         pieces=pieces,
         lr=lr,
         steps=steps,

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from scaling import machine
+from scaling.architecture import Architecture
 from scaling.checkpoint import Checkpoint, save_checkpoint
 from scaling.claim import Claim
 from scaling.config import ExecutionConfig
-from scaling.counts import Shape
 from scaling.engine import ENGINES, ChunkResult, Engine, Member
 from scaling.fingerprint import code_fingerprint
 from scaling.finish import finish
@@ -59,9 +59,8 @@ def engine_values(members: Sequence[MemberRun], micro_batch: int) -> dict[str, A
         for m in members
     ]
     return {
-        "shape": Shape(**members[0].run["shape"]),
+        "architecture": Architecture.from_science(members[0].science["model"]),
         "members": settings,
-        "rope_base": members[0].science["model"]["rope_base"],
         "micro_batch": micro_batch,
     }
 

@@ -13,7 +13,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def _predict(planned: PlannedRun, timing: dict[str, float]) -> float:
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
     return {
-        "shape": asdict(run.shape),
+        "model": run.science["model"],
         "batch": math.ceil(run.config.batch / execution.processes),
         "micro_batch": execution.micro_batch,
         "engine": execution.engine,

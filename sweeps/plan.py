@@ -139,7 +139,7 @@ def _resolve(
         stores[key] = open_store(one.config.data, outputs)
     try:
         run = resolve(one.config, stores[key].manifest)
-        check_memory(run.shape, one.config)
+        check_memory(run.architecture, one.config)
         return run, stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error

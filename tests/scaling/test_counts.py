@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.counts import Shape, parameter_counts
+from scaling.architecture import Architecture, Shape
+from scaling.counts import parameter_counts
 from scaling.model import Transformer
 
 
@@ -35,9 +36,9 @@ def role(name):
 def test_counts_are_those_of_the_module(shape):
     found = dict.fromkeys(["embedding", "attention", "mlp", "gain", "unembedding"], 0)
     with torch.device("meta"):
-        for name, parameter in Transformer(shape).named_parameters():
+        for name, parameter in Transformer(Architecture(shape)).named_parameters():
             found[role(name)] += parameter.numel()
-    counts = parameter_counts(shape)
+    counts = parameter_counts(Architecture(shape))
     assert {r: counts[r] for r in found} == found
     assert counts["n_total"] == sum(found.values())
     assert counts["n_block"] == found["attention"] + found["mlp"]
@@ -48,4 +49,4 @@ def test_counts_are_those_of_the_module(shape):
 def test_the_default_block_has_exactly_12_d_squared(depth, heads, vocab):
     d = 16 * heads
     shape = Shape(depth, d, heads, mlp_width=4 * d, context=128, vocab=vocab)
-    assert parameter_counts(shape)["n_block"] == 12 * depth * d**2
+    assert parameter_counts(Architecture(shape))["n_block"] == 12 * depth * d**2

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.counts import Shape
+from scaling.architecture import Architecture, Shape
 from scaling.flops import CONVENTIONS, flop_parts, flops_per_token
 from scaling.model import Transformer
 
@@ -23,18 +23,18 @@ DEFAULT_MLP = [s for s in SHAPES if s.mlp_width == 4 * s.width]
 def test_parts_are_what_torch_counts_forward_and_backward(shape):
     """The plain kernel computes the full T x T map, so palm's sum is what really happens."""
     tokens = torch.randint(shape.vocab, (3, shape.context + 1))
-    model = Transformer(shape)
+    model = Transformer(Architecture(shape))
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         logits = model(tokens[:, :-1])
         F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
-    parts = flop_parts(shape)
+    parts = flop_parts(Architecture(shape))
     trained = 3 * shape.context
     assert counter.get_total_flops() == trained * (parts["matmul"] + parts["attention_full"])
 
 
 def test_a_query_sees_half_of_the_keys_on_average():
     for shape in SHAPES:
-        parts = flop_parts(shape)
+        parts = flop_parts(Architecture(shape))
         assert 2 * parts["attention_causal"] == parts["attention_full"]
         assert parts["matmul"] == parts["block"] + parts["unembedding"]
 
@@ -88,22 +88,22 @@ BY_HAND = {
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_conventions_are_the_formulas_of_their_sources(name, shape):
     expected = BY_HAND[name](shape.depth, shape.width, shape.heads, shape.context, shape.vocab)
-    assert flops_per_token(flop_parts(shape), name) == pytest.approx(expected, rel=1e-15)
+    assert flops_per_token(flop_parts(Architecture(shape)), name) == pytest.approx(expected, rel=1e-15)
 
 
 def test_a_published_ladder_row():
     """A run of 2 x 64 on 2.29 M tokens of context 256, in the three conventions."""
-    parts = flop_parts(Shape(2, 64, 2, 256, context=256, vocab=256))
+    parts = flop_parts(Architecture(Shape(2, 64, 2, 256, context=256, vocab=256)))
     tokens = 20 * 114_688
     found = [flops_per_token(parts, c) * tokens for c in ("matmul", "causal", "palm")]
     assert found == pytest.approx([1.58e12, 2.03e12, 2.48e12], rel=3e-3)
 
 
 def test_the_default_is_the_causal_convention():
-    parts = flop_parts(SHAPES[0])
+    parts = flop_parts(Architecture(SHAPES[0]))
     assert flops_per_token(parts) == parts["matmul"] + parts["attention_causal"]
 
 
 def test_an_unknown_convention_lists_the_known_ones():
     with pytest.raises(ValueError, match="unknown FLOP convention 'plam'; allowed: kaplan, matmul"):
-        flops_per_token(flop_parts(SHAPES[0]), "plam")
+        flops_per_token(flop_parts(Architecture(SHAPES[0])), "plam")

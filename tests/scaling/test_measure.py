@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 import torch
 
-from scaling.counts import Shape
+from scaling.architecture import Architecture, Shape
 from scaling.engine import EagerEngine
 from scaling.measure import measure
 
 REQUEST = {
-    "shape": asdict(Shape(1, 16, 2, 64, 16, 8)), "batch": 8, "micro_batch": None,
+    "model": Architecture(Shape(1, 16, 2, 64, 16, 8)).science(), "batch": 8, "micro_batch": None,
     "engine": "eager", "device": "cpu", "threads": 1,
 }  # fmt: skip
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from scaling import machine
+from scaling.architecture import Architecture, Shape
 from scaling.config import ConfigError
-from scaling.counts import Shape
 from scaling.memory import check_memory, training_bytes
 from scaling.model import Transformer
 
@@ -19,7 +19,7 @@ from scaling.model import Transformer
 )
 def test_activations_kept_for_the_backward_pass_are_within_a_third(shape: Shape) -> None:
     batch, kept = 8, {}
-    model = Transformer(shape)
+    model = Transformer(Architecture(shape))
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -35,17 +35,17 @@ def test_activations_kept_for_the_backward_pass_are_within_a_third(shape: Shape)
     state = 16 * sum(p.numel() for p in model.parameters())
     # Logits and the gradient of the log-softmax are not saved but alive at the peak.
     alive = sum(kept.values()) + 2 * logits.numel() * 4
-    assert training_bytes(shape, batch) - state == pytest.approx(alive, rel=1 / 3)
+    assert training_bytes(Architecture(shape), batch) - state == pytest.approx(alive, rel=1 / 3)
     assert loss.requires_grad
 
 
 def test_what_is_asked_of_a_machine_is_one_part_of_one_processs_share(tiny_config, monkeypatch):
     """And nothing of a program, whose memory is not ours to know."""
     shape, size = Shape(2, 64, 4, 256, 128, 256), 1024
-    monkeypatch.setattr(machine, "memory_bytes", lambda: training_bytes(shape, 128))
+    monkeypatch.setattr(machine, "memory_bytes", lambda: training_bytes(Architecture(shape), 128))
     with pytest.raises(ConfigError, match="batch = 1024: training takes about"):
-        check_memory(shape, tiny_config({"batch": size}))
+        check_memory(Architecture(shape), tiny_config({"batch": size}))
     for fits in ({"processes": 8}, {"micro_batch": 128}, {"processes": 2, "micro_batch": 100}):
         execution = {f"execution.{k}": v for k, v in fits.items()}
-        check_memory(shape, tiny_config({"batch": size} | execution))
-    check_memory(shape, tiny_config({"batch": size, "trainer.kind": "command"}))
+        check_memory(Architecture(shape), tiny_config({"batch": size} | execution))
+    check_memory(Architecture(shape), tiny_config({"batch": size, "trainer.kind": "command"}))

@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from scaling.counts import Shape
+from scaling.architecture import Architecture, Shape
 from scaling.model import RMSNorm, Transformer, initial_weights, rotary_table, rotate
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=12, vocab=20)
+SMALL = Architecture(SHAPE)
 
 
 @pytest.fixture
 def model():
-    model = Transformer(SHAPE)
-    model.load_state_dict(initial_weights(SHAPE, seed=0))
+    model = Transformer(SMALL)
+    model.load_state_dict(initial_weights(SMALL, seed=0))
     return model
 
 
@@ -115,18 +116,18 @@ def test_rms_norm_by_hand():
 
 
 def test_initial_weights_are_those_of_the_modules_parameters():
-    names = {name: p.shape for name, p in Transformer(SHAPE).named_parameters()}
-    assert {name: w.shape for name, w in initial_weights(SHAPE, 0).items()} == names
+    names = {name: p.shape for name, p in Transformer(SMALL).named_parameters()}
+    assert {name: w.shape for name, w in initial_weights(SMALL, 0).items()} == names
 
 
 def test_a_weight_is_a_function_of_seed_and_name_alone():
     """Neither global random state nor what was made before it matters: a deeper model's first
     block, and a head of the same size beside more blocks, have the same weights."""
     torch.manual_seed(1)
-    one = initial_weights(SHAPE, 3)
+    one = initial_weights(SMALL, 3)
     torch.manual_seed(2)
     np.random.seed(3)
-    deeper = initial_weights(dataclasses.replace(SHAPE, depth=4), 3)
+    deeper = initial_weights(Architecture(dataclasses.replace(SHAPE, depth=4)), 3)
     same = [n for n in one if not n.endswith(("out.weight", "down.weight"))]
     assert all(torch.equal(one[name], deeper[name]) for name in same)
     scaled = "blocks.1.down.weight"  # divided by sqrt(2 L)
@@ -134,7 +135,7 @@ def test_a_weight_is_a_function_of_seed_and_name_alone():
 
 
 def test_every_seed_and_every_name_has_its_own_weights():
-    one, other = initial_weights(SHAPE, 0), initial_weights(SHAPE, 1)
+    one, other = initial_weights(SMALL, 0), initial_weights(SMALL, 1)
     matrices = [n for n in one if not n.endswith("gain")]
     assert all(not torch.equal(one[n], other[n]) for n in matrices)
     firsts = [float(one[n].flatten()[0]) for n in matrices]
@@ -144,7 +145,7 @@ def test_every_seed_and_every_name_has_its_own_weights():
 def test_initial_scales():
     """Variance 1 / fan-in; writes to the residual stream divided by 2 L; embedding 1; gains 1."""
     shape = Shape(depth=3, width=128, heads=4, mlp_width=512, context=8, vocab=256)
-    weights = initial_weights(shape, 0)
+    weights = initial_weights(Architecture(shape), 0)
     expected = {
         "embedding.weight": 1.0,
         "head.weight": 128**-0.5,
@@ -165,14 +166,14 @@ def test_a_fresh_model_predicts_about_evenly(model):
 
 def test_initial_weights_never_change_silently():
     """A change here is a change of every run: identities must change with it."""
-    weight = initial_weights(SHAPE, 7)["blocks.0.attention.query.weight"]
+    weight = initial_weights(SMALL, 7)["blocks.0.attention.query.weight"]
     assert weight[0, :3].tolist() == pytest.approx([-0.18785, 0.157443, -0.269777], abs=1e-6)
 
 
 def test_the_model_is_a_function_of_its_parameters(model):
     """The engine calls it with stacked weights: nothing may hide in buffers."""
     tokens = torch.arange(6)[None]
-    other = {name: w * 1.5 for name, w in initial_weights(SHAPE, 1).items()}
+    other = {name: w * 1.5 for name, w in initial_weights(SMALL, 1).items()}
     called = functional_call(model, other, (tokens,))
     model.load_state_dict(other)
     assert torch.equal(model(tokens), called)

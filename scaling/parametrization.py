@@ -1,0 +1,166 @@
+"""How init, learning rate, weight decay and epsilon of each tensor follow the shape.
+
+One table by role. With m_N = width / base width, m_L = depth / base depth and alpha the depth
+exponent, each entry is an exponent of m_N, or of m_L for what stands in the blocks:
+
+- ``sp``: the standard parametrization. Nothing but the init (variance 1 / fan-in) follows the shape.
+- ``ntk``: weights of unit variance times fan-in^-1/2 under one learning rate (arXiv 1806.07572);
+  written here as weights of variance 1 / fan-in whose rate is scaled: the same training
+  (arXiv 2011.14522, the symmetry of abc-parametrizations).
+- ``mup``: maximal update (arXiv 2203.03466, table 8; Lion and other updates whose size does not
+  depend on the gradient's are as Adam's, arXiv 2308.01814).
+- ``completep``: mup, and residual branches times m_L^-alpha (arXiv 2505.01618, table 1; alpha = 1/2
+  is depth-mup, arXiv 2310.02244). The exponent 2 alpha - 1 of SGD follows from gradient and branch
+  both carrying m_L^-alpha, and is depth-mup's 0 at alpha = 1/2.
+
+Muon's orthogonal updates scaled by sqrt(max(1, rows / columns)) have the spectral norm that mup
+asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; depth is as Adam's.
+Forward multipliers are the architecture's. The tables' formulas are relative to the base shape, where
+every parametrization is ``sp``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaling.architecture import Architecture
+from scaling.counts import Size, tensor_sizes
+
+PARAMETRIZATIONS = ("sp", "ntk", "mup", "completep")
+# Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
+# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden matrices
+# keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
+DECAY_RULES = ("product", "sqrt", "constant")
+VECTORS = ("gain", "bias")
+# Optimizers by what the size of their updates depends on.
+FAMILIES: Mapping[str, str] = {"adamw": "adaptive", "lion": "adaptive", "sgd": "sgd", "muon": "muon"}
+
+# Exponents of m_N of the learning rate, by parametrization, family and role; 0 where left out.
+_INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
+WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "ntk": {"adaptive": {"hidden": -0.5, "head": -0.5}, "sgd": {"hidden": -1.0, "head": -1.0}},
+    "mup": {"adaptive": {"hidden": -1.0}, "sgd": _INPUT_SGD, "muon": {}},
+}
+# Exponents of m_N of epsilon: that of the gradient. Under mup every gradient passes the head's 1/m_N.
+WIDTH_EPSILON: Mapping[str, Mapping[str, float]] = {
+    "ntk": {"hidden": 0.5, "head": 0.5},  # the symmetry again: epsilon meets the gradient of w
+    "mup": dict.fromkeys(("embedding", "hidden", "head", *VECTORS), -1.0),
+}
+
+
+@dataclass(frozen=True)
+class TensorRule:
+    """How one tensor starts and is updated.
+
+    Attributes
+    ----------
+    role : str
+        ``embedding``, ``hidden`` (a matrix of a block), ``head``, ``gain`` or ``bias``.
+    init_std : float
+        Standard deviation of the initial weights; 0 for gains, all one, and biases, all zero.
+    lr, weight_decay, epsilon : float
+        Multipliers of the optimizer's values; ``weight_decay`` 0: not decayed.
+    """
+
+    role: str
+    init_std: float
+    lr: float = 1.0
+    weight_decay: float = 1.0
+    epsilon: float = 1.0
+
+
+def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, TensorRule]:
+    """The rule of every parameter by name, in the order of ``Transformer.named_parameters``.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        With a base shape unless its parametrization is ``sp``.
+    optimizer : str
+        Name of the optimizer; ``sp`` takes any.
+
+    Raises
+    ------
+    ValueError
+        If the parametrization has no rule for the optimizer.
+    """
+    check_optimizer(architecture.parametrization, optimizer)
+    return {name: _rule(architecture, optimizer, name, size)
+            for name, size in tensor_sizes(architecture).items()}
+
+
+def check_optimizer(parametrization: str, optimizer: str) -> None:
+    """Raise `ValueError` if a parametrization has no rule for an optimizer."""
+    if parametrization == "sp":
+        return
+    known = [o for o, family in FAMILIES.items() if family in WIDTH_LR[_width_part(parametrization)]]
+    if optimizer not in known:
+        raise ValueError(
+            f"model.parametrization = {parametrization!r} has no rule for optimizer.name = "
+            f"{optimizer!r}; allowed are {', '.join(known)}, or model.parametrization = 'sp'"
+        )
+
+
+def role_of(name: str, size: Size) -> str:
+    """What a parameter does in the network, by its name and size."""
+    if len(size) == 1:
+        return "gain" if name.endswith("gain") else "bias"
+    return name.partition(".")[0] if name.startswith(("embedding", "head")) else "hidden"
+
+
+def _rule(architecture: Architecture, optimizer: str, name: str, size: Size) -> TensorRule:
+    role = role_of(name, size)
+    std = _init_std(architecture, role, name, size)
+    decayed = float(role in ("hidden", "head"))
+    if architecture.parametrization == "sp":
+        return TensorRule(role, std, weight_decay=decayed)
+    # Muon moves hidden matrices; what it leaves to AdamW follows AdamW.
+    family = FAMILIES[optimizer if optimizer != "muon" or role == "hidden" else "adamw"]
+    part = _width_part(architecture.parametrization)
+    width = architecture.width_ratio ** WIDTH_LR[part][family].get(role, 0.0)
+    epsilon = architecture.width_ratio ** WIDTH_EPSILON[part].get(role, 0.0)
+    depth_lr, depth_epsilon = _depth(architecture, family) if name.startswith("blocks") else (1, 1)
+    return TensorRule(
+        role, std,
+        lr=width * depth_lr,
+        weight_decay=decayed and _decay(architecture, role, width),
+        epsilon=epsilon * depth_epsilon,
+    )
+
+
+def _width_part(parametrization: str) -> str:
+    return "mup" if parametrization == "completep" else parametrization
+
+
+def _depth(architecture: Architecture, family: str) -> tuple[float, float]:
+    """Multipliers of learning rate and epsilon of what stands in the blocks."""
+    alpha, ratio = architecture.depth_exponent, architecture.depth_ratio
+    return ratio ** (2 * alpha - 1 if family == "sgd" else alpha - 1), ratio**-alpha
+
+
+def _decay(architecture: Architecture, role: str, width_lr: float) -> float:
+    if architecture.decay_rule == "product":
+        return 1 / width_lr
+    if architecture.decay_rule == "sqrt" and role == "hidden":
+        return math.sqrt(architecture.width_ratio)
+    return 1.0
+
+
+def _init_std(architecture: Architecture, role: str, name: str, size: Size) -> float:
+    """Variance 1 / fan-in; embeddings have unit variance, which pre-norm makes the natural unit.
+
+    Matrices that write to the residual stream are divided by sqrt(2 L), so that its variance does
+    not grow with depth (GPT-2). Under mup the head keeps the variance of the base.
+    """
+    if role in VECTORS:
+        return 0.0
+    if role == "embedding":
+        return 1.0
+    std = 1 / math.sqrt(size[-1])
+    if role == "head" and architecture.head_multiplier != 1:
+        std *= math.sqrt(architecture.width_ratio)
+    if name.endswith(("out.weight", "down.weight")):
+        std /= math.sqrt(2 * (architecture.base_depth or architecture.shape.depth))
+    return std
