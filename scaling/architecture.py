@@ -74,7 +74,7 @@ class Architecture:
 
     @classmethod
     def from_science(cls, model: Mapping[str, Any]) -> Architecture:
-        """The architecture of a run, of which ``science["model"]`` may be older than some option."""
+        """From a run's ``science["model"]``, which may be older than some option."""
         shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
         return cls(shape, **{f.name: model[f.name] for f in fields(cls) if f.name in model})
 
@@ -102,8 +102,8 @@ class Architecture:
     def attention_multiplier(self) -> float:
         """Of the products of queries and keys: 1 / sqrt(head_dim).
 
-        Under mup it goes as 1 / head_dim, as trained queries and keys are aligned (arXiv 2203.03466,
-        definition 4.1), and is that of ``sp`` at the base.
+        Under mup it goes as 1 / head_dim, as trained queries and keys are aligned (arXiv
+        2203.03466, definition 4.1), and is that of ``sp`` at the base.
         """
         base = self.base_head_dim or self.shape.head_dim
         return math.sqrt(base) / self.shape.head_dim

@@ -3,7 +3,7 @@
 One table by role. With m_N = width / base width, m_L = depth / base depth and alpha the depth
 exponent, each entry is an exponent of m_N, or of m_L for what stands in the blocks:
 
-- ``sp``: the standard parametrization. Nothing but the init (variance 1 / fan-in) follows the shape.
+- ``sp``: the standard one. Nothing but the init (variance 1 / fan-in) follows the shape.
 - ``ntk``: weights of unit variance times fan-in^-1/2 under one learning rate (arXiv 1806.07572);
   written here as weights of variance 1 / fan-in whose rate is scaled: the same training
   (arXiv 2011.14522, the symmetry of abc-parametrizations).
@@ -14,9 +14,8 @@ exponent, each entry is an exponent of m_N, or of m_L for what stands in the blo
   both carrying m_L^-alpha, and is depth-mup's 0 at alpha = 1/2.
 
 Muon's orthogonal updates scaled by sqrt(max(1, rows / columns)) have the spectral norm that mup
-asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; depth is as Adam's.
-Forward multipliers are the architecture's. The tables' formulas are relative to the base shape, where
-every parametrization is ``sp``.
+asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; depth is as
+Adam's. Forward multipliers are the architecture's. At the base shape every one is ``sp``.
 """
 
 from __future__ import annotations
@@ -30,12 +29,14 @@ from scaling.counts import Size, tensor_sizes
 
 PARAMETRIZATIONS = ("sp", "ntk", "mup", "completep")
 # Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
-# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden matrices
-# keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
+# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden
+# matrices keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
 DECAY_RULES = ("product", "sqrt", "constant")
 VECTORS = ("gain", "bias")
 # Optimizers by what the size of their updates depends on.
-FAMILIES: Mapping[str, str] = {"adamw": "adaptive", "lion": "adaptive", "sgd": "sgd", "muon": "muon"}
+FAMILIES: Mapping[str, str] = {
+    "adamw": "adaptive", "lion": "adaptive", "sgd": "sgd", "muon": "muon",
+}
 
 # Exponents of m_N of the learning rate, by parametrization, family and role; 0 where left out.
 _INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
@@ -43,7 +44,7 @@ WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "ntk": {"adaptive": {"hidden": -0.5, "head": -0.5}, "sgd": {"hidden": -1.0, "head": -1.0}},
     "mup": {"adaptive": {"hidden": -1.0}, "sgd": _INPUT_SGD, "muon": {}},
 }
-# Exponents of m_N of epsilon: that of the gradient. Under mup every gradient passes the head's 1/m_N.
+# Exponents of m_N of epsilon, the gradient's: under mup every one passes the head's 1 / m_N.
 WIDTH_EPSILON: Mapping[str, Mapping[str, float]] = {
     "ntk": {"hidden": 0.5, "head": 0.5},  # the symmetry again: epsilon meets the gradient of w
     "mup": dict.fromkeys(("embedding", "hidden", "head", *VECTORS), -1.0),
@@ -95,7 +96,8 @@ def check_optimizer(parametrization: str, optimizer: str) -> None:
     """Raise `ValueError` if a parametrization has no rule for an optimizer."""
     if parametrization == "sp":
         return
-    known = [o for o, family in FAMILIES.items() if family in WIDTH_LR[_width_part(parametrization)]]
+    table = WIDTH_LR[_width_part(parametrization)]
+    known = [name for name, family in FAMILIES.items() if family in table]
     if optimizer not in known:
         raise ValueError(
             f"model.parametrization = {parametrization!r} has no rule for optimizer.name = "
