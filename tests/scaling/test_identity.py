@@ -125,6 +125,7 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.threads": 7},
         {"execution.checkpoint_seconds": 1.0},
         {"execution.lease_seconds": 5.0},
+        {"execution.hang_seconds": 5.0},
         {"execution.processes": 2},
         {"execution.micro_batch": 2},
         {"execution.command": ["python", "train.py"]},
@@ -141,6 +142,7 @@ def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
         "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
         "micro_batch", "command", "keep_slurm",
+        "hang_seconds",
     }  # fmt: skip
 
 
