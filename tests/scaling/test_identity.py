@@ -14,7 +14,8 @@ from scaling.identity import canonical_json, digest, family_id, prefix_id, run_i
 from scaling.resolve import resolve
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    st.none() | st.booleans() | st.integers() | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
 )
@@ -114,7 +115,8 @@ def test_science_changes_the_id(tiny_run, change):
 
 def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_config, tiny_store):
     other = dataclasses.replace(tiny_store.manifest, content_hash="other")
-    assert resolve(tiny_config(), other).run_id != resolve(tiny_config(), tiny_store.manifest).run_id
+    one = resolve(tiny_config(), tiny_store.manifest)
+    assert resolve(tiny_config(), other).run_id != one.run_id
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,8 @@ def test_a_changed_default_is_another_run(tiny_run):
 
 @given(
     path=st.sampled_from(["optimizer.nesterov", "model.softcap", "recipe"]),
-    value=st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    value=st.none() | st.booleans() | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False),
 )
 def test_a_key_at_its_historic_value_leaves_all_ids_as_they_were(tiny_run, path, value):
     old = tiny_run().science
@@ -270,7 +273,9 @@ def test_runs_whose_whole_schedule_depends_on_their_length_share_only_the_warmup
     assert shared(one, other) == list(range(4 + 1))
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"data.seed": 5}, {"batch": 2}, {"model.heads": 1}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"data.seed": 5}, {"batch": 2}, {"model.heads": 1}]
+)
 def test_other_science_shares_not_even_the_start(tiny_run, change):
     one, other = tiny_run(), tiny_run(change)
     assert shared(one, other) == []
