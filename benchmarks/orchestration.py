@@ -27,7 +27,7 @@ from scaling.fingerprint import code_fingerprint
 from scaling.identity import science_pieces
 from scaling.record import Curve, build_record, curve_text, write_curve
 from scaling.run_folder import RunFolder
-from scaling.schedule import lr_array
+from scaling.schedule.pieces import lr_array
 from sweeps.collect import collect
 from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan

@@ -36,7 +36,7 @@ from scaling.flops import flops_per_token
 from scaling.identity import digest, science_pieces
 from scaling.micro_batch import micro_batch
 from scaling.program_record import read_curve, read_final, read_progress
-from scaling.schedule import lr_array
+from scaling.schedule.pieces import lr_array
 
 CONTRACT = 1
 POLL_SECONDS = 0.2

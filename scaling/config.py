@@ -75,14 +75,42 @@ class RuleConfig:
 
 
 @dataclass(frozen=True)
+class PieceConfig:
+    """One piece of a free schedule: tokens or a fraction of the run; rates over the peak LR."""
+
+    shape: str = "constant"
+    tokens: int | None = None
+    fraction: float | None = None  # neither: what the others leave
+    start: float | None = None  # None: where the piece before ended
+    end: float | None = None  # None: as it starts
+
+
+@dataclass(frozen=True)
 class ScheduleConfig:
-    """LR against step: a warm-up, then one of the kinds in ``scaling.schedule``."""
+    """LR against step, of one of the kinds in ``scaling.schedule.kinds``.
+
+    Keys that a kind does not use change nothing: ``conf/schedule`` has a file for each kind with
+    those that it does.
+    """
 
     kind: str = "wsd"
     warmup_tokens: int = 65_536
-    cooldown_fraction: float = 0.2  # of the whole run; wsd only
+    cooldown_fraction: float = 0.2  # of the whole run
     cooldown_shape: str = "linear"
-    final_ratio: float = 0.0  # last LR over peak; linear, cosine and wsd
+    final_ratio: float = 0.0  # last LR over peak
+    milestones: list[float] = field(default_factory=lambda: [0.8, 0.9])  # fractions of the run
+    factor: float = 0.316227766  # multistep: LR after a milestone over that before it
+    timescale_tokens: int | None = None  # inverse_sqrt: at the peak until then; None: warm-up
+    coefficient: float | None = None  # power: LR = coefficient * tokens^-exponent below the peak
+    exponent: float = 0.51
+    cool_tokens: int = 0  # infinite: from the peak to hold_ratio of it
+    cool_shape: str = "cosine"
+    hold_ratio: float = 0.5
+    cycles: int = 4  # cyclic
+    rewarm_tokens: int = 0  # cyclic and rewarm: back to the peak
+    before: dict[str, Any] = field(default_factory=dict)  # rewarm: a schedule and its tokens
+    pieces: list[PieceConfig] = field(default_factory=list)
+    path: str | None = None  # file
 
 
 @dataclass(frozen=True)

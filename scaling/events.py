@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from scaling.schedule import Piece
+from scaling.schedule.pieces import Piece
 
 FIRST = 32
 POINTS_A_PIECE = 8
@@ -15,8 +15,8 @@ def validation_steps(pieces: Sequence[Piece]) -> list[int]:
     """Steps after which validation is measured, ascending; the last step is among them.
 
     Log-spaced (factor sqrt 2) over the whole run, since losses are power laws of the step, and on
-    a linear grid inside every piece that changes the LR but for the warm-up, since there the loss
-    moves with the LR. Neither grid depends on what comes after, so runs that share a
+    a linear grid inside every piece of a fixed length that changes the LR but for the warm-up,
+    since there the loss moves with the LR. Neither grid depends on what comes after, so runs that share a
     prefix share its measurements.
     """
     total = sum(piece.steps for piece in pieces)
@@ -29,7 +29,7 @@ def validation_steps(pieces: Sequence[Piece]) -> list[int]:
     start = 0
     for i, piece in enumerate(pieces):
         warmup = i == 0 and piece.start < piece.end
-        if piece.shape != "constant" and not warmup:
+        if piece.shape not in ("constant", "power") and not warmup:
             points = min(POINTS_A_PIECE, piece.steps)
             planned.update(start + piece.steps * j // points for j in range(1, points + 1))
         start += piece.steps

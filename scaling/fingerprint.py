@@ -22,7 +22,7 @@ FILES = (
     "model.py",
     "optimizer.py",
     "engine.py",
-    "schedule.py",
+    "schedule/pieces.py",
     "data/order.py",
     "data/store.py",
 )

@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scaling.schedule import Piece, prefix
+from scaling.schedule.pieces import Piece, prefix
 
 IDENTITY_VERSION = 1
 

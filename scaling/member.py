@@ -17,7 +17,7 @@ from scaling.events import validation_steps
 from scaling.identity import science_pieces
 from scaling.prefixes import candidates
 from scaling.record import Curve
-from scaling.schedule import branch_points, lr_array
+from scaling.schedule.pieces import branch_points, lr_array
 
 
 class MemberRun:

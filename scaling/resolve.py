@@ -19,7 +19,8 @@ from scaling.data.store import Manifest, window_count
 from scaling.flops import flop_parts, flops_per_token
 from scaling.identity import IDENTITY_VERSION, family_id, run_id
 from scaling.rules import peak_lr
-from scaling.schedule import Piece, build_pieces
+from scaling.schedule.kinds import build_pieces
+from scaling.schedule.pieces import Piece, plain, settled, top_rate
 
 PRECISIONS = ("fp32",)
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
@@ -114,7 +115,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
             "seed": config.seed if config.data.seed is None else config.data.seed,
         },
         "optimizer": {k: v for k, v in asdict(config.optimizer).items() if k != "lr"},
-        "schedule": [asdict(piece) for piece in pieces],
+        "schedule": [plain(piece) for piece in pieces],
         "batch": config.batch,
         "steps": steps,
         "seed": config.seed,
@@ -130,7 +131,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         counts=counts,
         flops=flop_parts(architecture),
         pieces=pieces,
-        lr=lr,
+        lr=top_rate(pieces),
         steps=steps,
         tokens=tokens,
         unique_tokens=unique,
@@ -289,5 +290,4 @@ def _peak_lr(config: RunConfig, counts: dict[str, int], tokens: int) -> float:
         lr = peak_lr(config.rule, counts, tokens)
     if not (lr > 0 and math.isfinite(lr)):
         raise ConfigError(f"optimizer.lr = {lr}: allowed is above 0 and finite")
-    # Powers differ in their last bits between machines; an identity must not.
-    return float(f"{lr:.10g}")
+    return settled(lr)

@@ -107,7 +107,7 @@ def _recipe(fitted: list[Run]) -> str | None:
         "model.mlp_ratio": {run.shape.mlp_width / run.shape.width for run in fitted},
         "the rule or value of the LR": {run.config.optimizer.lr or run.config.rule
                                         for run in fitted},
-        "schedule": {run.config.schedule for run in fitted},
+        "schedule": {repr(run.config.schedule) for run in fitted},
     }.items():
         if len(values) > 1:
             differing.add(name)

@@ -23,7 +23,7 @@ from scaling.atomic import read_json, server_time
 from scaling.config import one_of
 from scaling.identity import prefix_id, science_pieces
 from scaling.run_folder import RunFolder
-from scaling.schedule import branch_points
+from scaling.schedule.pieces import branch_points
 
 KEEP = ("weights", "branch", "needed")
 TEMPORARY_SECONDS = 3600.0

@@ -23,7 +23,7 @@ from scaling.memory import check_memory
 from scaling.prefixes import candidates
 from scaling.resolve import Run, resolve
 from scaling.run_folder import RunFolder
-from scaling.schedule import shared_steps
+from scaling.schedule.pieces import shared_steps
 from sweeps.added import with_added
 from sweeps.design import check_design
 from sweeps.study import StudyConfig, Wanted, read_study

@@ -19,6 +19,7 @@ from scaling.run_folder import STATES
 from sweeps.state import status
 
 if TYPE_CHECKING:
+    from scaling.resolve import Run
     from sweeps.plan import Plan
     from sweeps.progress import Progress
 
@@ -91,6 +92,19 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
         }
         for p in plan.runs
     )
+
+
+def distinct_schedules(plan: Plan) -> dict[str, Run]:
+    """A run for each different schedule of a plan, by a name that tells them apart."""
+    found: dict[str, Run] = {}
+    for planned in plan.runs:
+        run = planned.run
+        if all(run.pieces != other.pieces for other in found.values()):
+            kinds = dict.fromkeys((run.config.schedule.kind, run.pieces[-1].shape))
+            name = f"{' '.join(kinds)}, {run.steps} steps, {run.lr:.3g}"
+            same = sum(n.partition(" #")[0] == name for n in found)
+            found[f"{name} #{same + 1}" if same else name] = run
+    return found
 
 
 def _start(needs: tuple[str, int] | None, start: int, new_steps: int) -> str:

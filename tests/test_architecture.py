@@ -26,7 +26,7 @@ ONLY_IN = {
     "rich": {"sweeps/show.py", "scaling/verbs/"},
     "wandb": {"scaling/dashboard.py"},
     "pyarrow": {"sweeps/collect.py"},
-    "matplotlib": {"analysis/figures.py", "analysis/report.py"},
+    "matplotlib": {"analysis/figures.py", "analysis/report.py", "analysis/schedules.py"},
     "scipy": {"analysis/"},
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
 }
@@ -90,10 +90,10 @@ def test_the_engine_imports_torch_and_numpy_only(name: str) -> None:
     assert top(imports(f"scaling/{name}.py")) - standard <= {"torch", "numpy", "scaling"}
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "scaling").glob("*.py")
-                                        if p.stem not in IMPURE and p.stem != "__init__"))
-def test_pure_files_import_standard_library_and_numpy_only(name: str) -> None:
-    modules = imports(f"scaling/{name}.py")
+@pytest.mark.parametrize("file", [f for f in python_files() if f.startswith("scaling/")
+                                  and f.split("/")[1].removesuffix(".py") not in IMPURE])
+def test_pure_files_import_standard_library_and_numpy_only(file: str) -> None:
+    modules = imports(file)
     assert top(modules) - sys.stdlib_module_names <= {"numpy", "scaling"}
     assert not {m.split(".")[1] for m in modules if m.startswith("scaling.")} & IMPURE
 

@@ -13,6 +13,8 @@ from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 if TYPE_CHECKING:
     from rich.console import Console
 
+DRAW = "--schedules"
+
 
 @dataclass(frozen=True)
 class AddOptions:
@@ -30,15 +32,20 @@ def plan_verb(arguments: Sequence[str]) -> int:
 
     Checks the whole study and its design first; trains nothing. The step time of each new shape
     is measured for about a second, with launch.measure=target in a short job on the cluster.
+    --schedules also draws the schedules, with their areas S1 and S2, here and as a PNG.
     """
     from scaling.compose import compose
     from sweeps.launch import check_backend
     from sweeps.launches import check_launch
 
-    composed = compose(arguments)
+    overrides = [a for a in arguments if a != DRAW]
+    composed = compose(overrides)
     config = _launch_config(composed)
     (check_backend if config.measure == "target" else check_launch)(config)
-    _show_plan(_make_plan(composed, arguments, config), config)
+    plan = _make_plan(composed, overrides, config)
+    _show_plan(plan, config)
+    if DRAW in arguments:
+        _show_schedules(plan)
     return 0
 
 
@@ -190,6 +197,24 @@ def _show_plan(plan: Any, config: Any) -> None:
         say(console, "design: nothing found against it")
 
 
+def _show_schedules(plan: Any) -> None:
+    """Each schedule of a plan once, with its areas; the picture lies beside the plan."""
+    from analysis.schedules import DECAY, draw_schedules, schedule_table
+    from scaling.schedule.pieces import lr_array
+    from sweeps.show import distinct_schedules, table
+
+    schedules = {name: lr_array(run.pieces) for name, run in distinct_schedules(plan).items()}
+    console = open_console()
+    frame = schedule_table(schedules)
+    for name in ("peak", "S1", "S2"):
+        frame[name] = [f"{value:.4g}" for value in frame[name]]
+    console.print(table(frame, console.width, ("peak", "rate")))
+    path = plan.folder / "schedules.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw_schedules(schedules).savefig(path, dpi=150)
+    say(console, f"S2 with lambda = {DECAY}; drawn in {path}")
+
+
 def _totals(plan: Any, workers: int, rate: float | None) -> str:
     """What a plan comes to, in a few sentences."""
     import pandas as pd
@@ -222,7 +247,7 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
 
 VERBS = {
     "plan": Verb("show a study's runs, their cost and what is confounded; train nothing",
-                 "scaling plan study=quickstart [key=value ...]", plan_verb),
+                 "scaling plan study=quickstart [--schedules] [key=value ...]", plan_verb),
     "launch": Verb("train what a study still lacks",
                    "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
                    launch_verb),

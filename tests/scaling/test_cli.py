@@ -70,6 +70,14 @@ def test_a_device_that_is_not_there_is_named(run, tmp_path, arguments) -> None:
     assert not list(tmp_path.glob("runs/*/attempts/*"))
 
 
+def test_plan_draws_each_schedule_once(run, finished) -> None:
+    code, out, _ = run("plan", "study=tiny", "--schedules")
+    lines = [line for line in out.splitlines() if "█" in line]
+    assert code == 0 and "S1" in out and "S2 with lambda = 0.999" in out
+    assert sum(line.startswith("cosine") for line in lines) == 1
+    assert (finished / "studies/tiny/schedules.png").read_bytes()[1:4] == b"PNG"
+
+
 def test_plan_shows_what_is_done_and_trains_nothing(run) -> None:
     code, out, _ = run("plan", "study=tiny")
     assert code == 0

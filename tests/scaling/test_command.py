@@ -19,7 +19,7 @@ from scaling.claim import Claim
 from scaling.config import ExecutionConfig
 from scaling.events import validation_steps
 from scaling.run_folder import RunFolder
-from scaling.schedule import lr_array
+from scaling.schedule.pieces import lr_array
 
 PROGRAM = {"trainer.kind": "command", "trainer.program": "test", "execution.command": ["-"]}
 # What each test's program begins with.

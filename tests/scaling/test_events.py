@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from scaling.config import ScheduleConfig
 from scaling.events import FIRST, POINTS_A_PIECE, validation_steps
-from scaling.schedule import KINDS, Piece, branch_points, build_pieces, shared_steps
+from scaling.schedule.kinds import build_pieces
+from scaling.schedule.pieces import Piece, branch_points, shared_steps
+
+
+KINDS = ("constant", "cosine", "infinite", "inverse_sqrt", "linear", "multistep", "wsd")
 
 
 def pieces(kind, steps, warmup=10, **changes):

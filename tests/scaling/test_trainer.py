@@ -17,7 +17,7 @@ from scaling.engine import EagerEngine, Member
 from scaling.events import validation_steps
 from scaling.optimizer import AdamWSettings
 from scaling.record import Curve, curve_text
-from scaling.schedule import lr_array
+from scaling.schedule.pieces import lr_array
 from scaling.trainer import train
 
 # Claims a run and trains it as a worker does, in short chunks, saving after each.
