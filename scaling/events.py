@@ -16,8 +16,8 @@ def validation_steps(pieces: Sequence[Piece]) -> list[int]:
 
     Log-spaced (factor sqrt 2) over the whole run, since losses are power laws of the step, and on
     a linear grid inside every piece of a fixed length that changes the LR but for the warm-up,
-    since there the loss moves with the LR. Neither grid depends on what comes after, so runs that share a
-    prefix share its measurements.
+    since there the loss moves with the LR. Neither grid depends on what comes after, so runs that
+    share a prefix share its measurements.
     """
     total = sum(piece.steps for piece in pieces)
     planned = {total}

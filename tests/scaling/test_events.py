@@ -11,7 +11,6 @@ from scaling.events import FIRST, POINTS_A_PIECE, validation_steps
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, branch_points, shared_steps
 
-
 KINDS = ("constant", "cosine", "infinite", "inverse_sqrt", "linear", "multistep", "wsd")
 
 

@@ -13,7 +13,8 @@ def build(steps=100, peak=0.5, **values):
 
 
 WSD = build(kind="wsd", warmup_tokens=100, cooldown_fraction=0.2, cooldown_shape="sqrt")
-PIECES = [{"shape": "linear", "tokens": 100, "end": 1}, {}, {"shape": "sqrt", "fraction": 0.2, "end": 0}]
+PIECES = [{"shape": "linear", "tokens": 100, "end": 1}, {},
+          {"shape": "sqrt", "fraction": 0.2, "end": 0}]
 BEFORE = {"kind": "cosine", "warmup_tokens": 100, "tokens": 600}
 
 
@@ -36,7 +37,7 @@ def test_a_piece_may_jump():
         ([{}, {}], r"leave 100 of the run's 100 steps to 2 pieces without"),
         ([{"tokens": 500, "start": 1}], r"leave 50 of the run's 100 steps to 0 pieces"),
         ([{"fraction": 0.7}, {"fraction": 0.7}], r"leave -40 of the run's 100"),
-        ([{"tokens": 5000}], r"schedule\.pieces\[0\]\.tokens = 5000 is 500 steps; allowed is up to"),
+        ([{"tokens": 5000}], r"pieces\[0\]\.tokens = 5000 is 500 steps; allowed is up to"),
         ([{"tokens": 5, "fraction": 0.1}], r"schedule\.pieces\[0\] has tokens and a fraction"),
         ([{"fraction": 1.5}], r"schedule\.pieces\[0\]\.fraction = 1\.5: allowed is 0 to 1"),
         ([{"shape": "log"}], r"schedule\.pieces\[0\]\.shape = 'log' is not one of: constant, lin"),

@@ -112,9 +112,9 @@ def test_final_ratio_is_the_last_rate_over_the_peak():
         ({"kind": "power", "coefficient": None}, r"schedule\.kind = 'power' needs both above 0"),
         ({"kind": "infinite", "cool_tokens": 800}, r"schedule\.cool_tokens = 800 is 80 steps; "
          r"allowed is up to 70 steps"),
-        ({"kind": "infinite", "hold_ratio": 0.0}, r"schedule\.hold_ratio = 0\.0: allowed is above"),
+        ({"kind": "infinite", "hold_ratio": 0.0}, r"hold_ratio = 0\.0: allowed is above"),
         ({"kind": "cyclic", "cycles": 0}, r"schedule\.cycles = 0: allowed is 1 to 90"),
-        ({"kind": "cyclic", "rewarm_tokens": 300}, r"schedule\.rewarm_tokens = 300 is 30 steps; al"),
+        ({"kind": "cyclic", "rewarm_tokens": 300}, r"rewarm_tokens = 300 is 30 steps; al"),
         ({"final_ratio": math.nan}, r"schedule\.final_ratio = nan: allowed is 0 to 1"),
     ],
     ids=str,
@@ -164,7 +164,7 @@ def test_infinite_cools_holds_and_anneals():
 
 
 def test_runs_of_open_schedules_share_what_they_have_in_common():
-    """Their trunk has no fixed length: a longer run goes on where the cooldown of a shorter began."""
+    """Their trunk has no length of its own: a longer run goes on where a shorter one cooled down."""
     more = {"cool_tokens": 100, "cooldown_shape": "linear"}
     for kind in ("wsd", "inverse_sqrt", "power", "infinite"):
         assert shared_steps(build(kind, 100, **more), build(kind, 300, **more)) == 80
