@@ -164,7 +164,7 @@ def test_infinite_cools_holds_and_anneals():
 
 
 def test_runs_of_open_schedules_share_what_they_have_in_common():
-    """Their trunk has no length of its own: a longer run goes on where a shorter one cooled down."""
+    """Their trunk has no length of its own: a longer run goes on where a shorter one cooled."""
     more = {"cool_tokens": 100, "cooldown_shape": "linear"}
     for kind in ("wsd", "inverse_sqrt", "power", "infinite"):
         assert shared_steps(build(kind, 100, **more), build(kind, 300, **more)) == 80
