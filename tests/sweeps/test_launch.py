@@ -111,7 +111,9 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
     for _ in range(3):
         process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(rng.uniform(5.0, 10.0))
+        while process.poll() is None and not worker_pids(outputs):
+            time.sleep(0.1)
+        time.sleep(rng.uniform(1.0, 6.0))
         killed += len(worker_pids(outputs))
         for victim in [*worker_pids(outputs), process.pid]:
             try:
