@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scaling.config import ConfigError
+from sweeps.cost import Target
 from sweeps.freeze import freeze
 from sweeps.launches import (
     Launch,
@@ -91,6 +92,15 @@ def check_backend(config: LaunchConfig) -> None:
         from sweeps.slurm import check_cluster
 
         check_cluster(config)
+
+
+def target_of(config: LaunchConfig, outputs: Path) -> Target | None:
+    """Where the step times of a plan are measured; None: here."""
+    if config.measure == "here":
+        return None
+    from sweeps.slurm import target
+
+    return target(config, outputs)
 
 
 def detach(arguments: list[str], outputs: Path, study: str) -> int:

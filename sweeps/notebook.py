@@ -102,16 +102,19 @@ class Study:
             On any mistake; nothing has been trained by then.
         """
         from scaling.config import ConfigError, from_dict
-        from sweeps.launch import LaunchConfig, launch
-        from sweeps.launches import check_launch
+        from sweeps.budget import check_budget, cost
+        from sweeps.launch import LaunchConfig, check_backend, launch
+        from sweeps.places import check_places
         from sweeps.plan import save_plan
 
         composed = self._compose(overrides)
         config = from_dict(LaunchConfig, composed["launch"], "launch")
-        check_launch(config)
+        check_backend(config)
         if config.detach:
             raise ConfigError("launch.detach=true is for the command line: here, launch() stays")
         plan = self._plan(composed)
+        check_places(config, plan.execution)
+        check_budget(cost(plan), config.budget, plan.outputs)
         save_plan(plan)
         if any(p.new_steps for p in plan.runs):
             progress = _Progress(self)
@@ -173,10 +176,13 @@ class Study:
         return composed | {"outputs": str(self.outputs)}
 
     def _plan(self, composed: dict[str, Any]) -> Plan:
+        from scaling.config import from_dict
         from sweeps.cost import with_costs
+        from sweeps.launch import LaunchConfig, target_of
         from sweeps.plan import make_plan
 
-        return with_costs(make_plan(composed))
+        config = from_dict(LaunchConfig, composed["launch"], "launch")
+        return with_costs(make_plan(composed), target_of(config, self.outputs))
 
 
 class _Progress:

@@ -153,23 +153,17 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     import analysis
     from scaling.config import one_of
     from sweeps.cost import with_costs
+    from sweeps.launch import target_of
+    from sweeps.places import check_places
     from sweeps.plan import make_plan
     from sweeps.study import check_overrides
 
     plan = make_plan(composed)
     check_overrides(composed, overrides)
+    check_places(config, plan.execution)
     for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
-    return with_costs(plan, _target(config, plan.outputs))
-
-
-def _target(config: Any, outputs: Path) -> Any:
-    """Where step times are measured; None: here."""
-    if config.measure == "here":
-        return None
-    from sweeps.slurm import target
-
-    return target(config, outputs)
+    return with_costs(plan, target_of(config, plan.outputs))
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:

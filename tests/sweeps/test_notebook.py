@@ -46,6 +46,7 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
     ("tiny", ["study.name=other"], "has the name of its file, 'tiny'"),
     ("tiny", ["tokens=3"], "tokens=3 changes nothing: every block's grid sets"),
     ("tiny", ["launch.detach=true"], "launch.detach=true is for the command line"),
+    ("tiny", ["launch.budget.device_hours=1e-9"], "launch.budget.device_hours"),
     ("tiny", ["launch.backend=slurrm"], "launch.backend = 'slurrm' is not one of"),
 ])
 def test_a_mistake_is_one_sentence(study, name, overrides, message) -> None:
