@@ -49,7 +49,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW; ``lr`` None means that the rule gives it."""
+    """The optimizer by name; ``lr`` None means that the rule gives it.
+
+    Which keys an optimizer uses, and what None means in them, stands in
+    ``scaling.optimizer_settings``.
+    """
 
     name: str = "adamw"
     lr: float | None = None
@@ -58,6 +62,19 @@ class OptimizerConfig:
     epsilon: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    momentum: float | None = None
+    nesterov: bool | None = None
+    orthogonal_steps: int | None = None
+    adjust_lr: str | None = None
+    adamw_lr: float | None = None
+    momentum_decay: float | None = None
+    delta: float | None = None
+    decay_ratio: float | None = None
+    average_power: float | None = None
+    beta2_decay: float | None = None
+    scale_floor: float | None = None
+    update_clip: float | None = None
+    refresh_steps: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ graph joins it as another class with the methods of ``Engine``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,10 @@ from torch.func import functional_call, vmap
 
 from scaling.architecture import Architecture
 from scaling.model import Transformer, initial_weights
-from scaling.optimizer import AdamW, AdamWSettings
+from scaling.optimizer_settings import Settings, rule_name
+from scaling.optimizers.registry import build_optimizer
 from scaling.parametrization import tensor_rules
+from scaling.stacked import StackedParameters, split
 
 State = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
@@ -41,7 +43,7 @@ class Member:
     """What distinguishes one member of a pack: numbers only."""
 
     seed: int
-    optimizer: AdamWSettings
+    optimizer: Settings
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,9 @@ class EagerEngine:
             self._names = {n: p.shape for n, p in Transformer(architecture).named_parameters()}
         self._model = Transformer(architecture).to(device).requires_grad_(False)
         self.module = StackedParameters(self._names, self.members, device)
-        rules = tensor_rules(architecture, "adamw")
-        decayed = [torch.full((size.numel(),), rules[name].weight_decay)
-                   for name, size in self._names.items()]
-        self._optimizer = AdamW([m.optimizer for m in members], torch.cat(decayed).to(device))
+        settings = [m.optimizer for m in members]
+        rules = tensor_rules(architecture, rule_name(settings))
+        self._optimizer = build_optimizer(settings, self._names, rules, device)
         for i, member in enumerate(members):
             for name, weight in initial_weights(architecture, member.seed).items():
                 self.module.views[name][i].copy_(weight)
@@ -131,7 +132,8 @@ class EagerEngine:
         batch = tokens_kBT.shape[1]
         total_k = torch.zeros(self.members, device=tokens_kBT.device)
         for part in tokens_kBT.split(self.micro_batch or batch, dim=1):
-            losses_k = self._losses(part) * (part.shape[1] / batch)  # the last part may be smaller
+            share = part.shape[1] / batch  # the last part may be smaller
+            losses_k = self._losses(part, self.module.named_stacked()) * share
             # The sum's gradient is, for each member, that of its own loss: members never mix.
             backward(losses_k.sum())
             total_k += losses_k.detach()
@@ -151,36 +153,36 @@ class EagerEngine:
     @torch.no_grad()
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """See ``Engine.evaluate``."""
+        weights = self._optimizer.evaluation_weights(self.module.weights)
+        parameters = split(weights, self._names)
         total_k = np.zeros(self.members)
         size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
         for start in range(0, len(windows_WT), size):
             part = torch.from_numpy(windows_WT[start : start + size]).to(self.module.weights.device)
-            losses_k = self._losses(part.expand(self.members, *part.shape))
+            losses_k = self._losses(part.expand(self.members, *part.shape), parameters)
             total_k += losses_k.double().cpu().numpy() * len(part)
         return total_k / len(windows_WT)
 
     def state(self, member: int) -> State:
         """See ``Engine.state``."""
-        parts = {"weight": self.module.weights, "first": self._optimizer.first,
-                 "second": self._optimizer.second}
-        return {
-            f"{part}/{name}": view[member].detach().cpu().clone()
-            for part, buffer in parts.items()
-            for name, view in split(buffer, self._names).items()
-        }
+        return {key: view[member].detach().cpu().clone() for key, view in self._parts()}
 
     def load(self, member: int, state: State, steps_done: int) -> None:
         """See ``Engine.load``."""
-        parts = {"weight": self.module.weights, "first": self._optimizer.first,
-                 "second": self._optimizer.second}
-        for part, buffer in parts.items():
-            for name, view in split(buffer, self._names).items():
-                view[member].copy_(state[f"{part}/{name}"])
+        for key, view in self._parts():
+            view[member].copy_(state[key])
         self.steps_done = steps_done
 
-    def _losses(self, tokens_kBT: Tensor) -> Tensor:
+    def _parts(self) -> Iterator[tuple[str, Tensor]]:
+        """All that a checkpoint holds by ``part/name``, the members in front."""
+        for part, held in {"weight": self.module.weights, **self._optimizer.moments}.items():
+            tensors = split(held, self._names) if isinstance(held, Tensor) else held
+            for name, view in tensors.items():
+                yield f"{part}/{name}", view
+
+    def _losses(self, tokens_kBT: Tensor, stacked: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of each member on its own tokens, (k,)."""
-        parameters = dict(self.module.named_stacked())
+        parameters = dict(stacked)
         if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
             alone = {name: p[0] for name, p in parameters.items()}
             return self._loss(alone, tokens_kBT[0])[None]
@@ -201,42 +203,6 @@ def check_device(device: str) -> None:
         raise ValueError(f"execution.device = {device!r}: torch finds no CUDA device here; "
                          "allowed is cpu")
 
-
-class StackedParameters(nn.Module):
-    """All members' parameters as one buffer (k, P), and by name as parameters (k, ...).
-
-    The parameters are views of ``weights`` and their gradients views of ``gradient``: the
-    optimizer sees one tensor and autograd the ordinary ones.
-    """
-
-    def __init__(self, names: dict[str, torch.Size], members: int, device: str) -> None:
-        super().__init__()
-        size = sum(n.numel() for n in names.values())
-        self.weights = torch.zeros(members, size, device=device)
-        self.gradient = torch.zeros(members, size, device=device)
-        self.views = split(self.weights, names)
-        self._gradients = split(self.gradient, names)
-        self._stacked = {}
-        for name, view in self.views.items():
-            self._stacked[name] = nn.Parameter(view)
-            self.register_parameter(name.replace(".", "/"), self._stacked[name])
-
-    def clear_gradient(self) -> None:
-        """Zero the gradient and hand its views to the parameters (a driver may drop them)."""
-        self.gradient.zero_()
-        for name, parameter in self._stacked.items():
-            parameter.grad = self._gradients[name]
-
-    def named_stacked(self) -> dict[str, Tensor]:
-        """The parameters by the model's own names, each with the members in front."""
-        return self._stacked
-
-
-def split(buffer: Tensor, names: dict[str, torch.Size]) -> State:
-    """Views of a buffer (k, P) by parameter name, each (k, ...)."""
-    parts = buffer.split([n.numel() for n in names.values()], dim=1)
-    return {name: part.view(len(buffer), *size)
-            for (name, size), part in zip(names.items(), parts, strict=True)}
 
 
 ENGINES: dict[str, type] = {"eager": EagerEngine}

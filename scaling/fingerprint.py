@@ -14,13 +14,16 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+HERE = Path(__file__).parent
 # The files whose code decides a loss curve, from here.
 FILES = (
     "architecture.py",
     "counts.py",
     "parametrization.py",
     "model.py",
-    "optimizer.py",
+    "stacked.py",
+    "optimizer_settings.py",
+    *(f"optimizers/{path.name}" for path in sorted((HERE / "optimizers").glob("*.py"))),
     "engine.py",
     "schedule/pieces.py",
     "data/order.py",
@@ -32,10 +35,9 @@ LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 @functools.cache
 def code_fingerprint() -> str:
     """Ten hexadecimal letters."""
-    here = Path(__file__).parent
     content = hashlib.sha256()
     for name in FILES:
-        content.update(significant(here.joinpath(name).read_text()).encode())
+        content.update(significant(HERE.joinpath(name).read_text()).encode())
     return content.hexdigest()[:10]
 
 

@@ -18,7 +18,7 @@ import torch
 
 from scaling.architecture import Architecture
 from scaling.engine import ENGINES, Member
-from scaling.optimizer import AdamWSettings
+from scaling.optimizer_settings import AdamWSettings
 
 STEPS = 4
 

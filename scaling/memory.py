@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from scaling import machine
 from scaling.architecture import Architecture
 from scaling.config import ConfigError, RunConfig
 from scaling.counts import parameter_counts
 
-STATE_FLOATS = 4  # weight, gradient and two moments of each parameter
+# Floats of moments for each weight of hidden matrices, and for each of the rest. SOAP keeps four
+# square matrices beside two moments: 6 of a square matrix, 10.5 of one of 4 d x d.
+MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
+    "adamw": (2, 2), "nadamw": (2, 2), "adamp": (2, 2), "schedule_free": (2, 2),
+    "sgd": (1, 1), "lion": (1, 1), "normalized": (1, 1), "adafactor": (0, 0),
+    "muon": (1, 2), "soap": (9, 2),
+}  # fmt: skip
 # Floats kept for the backward pass: a token and unit of width in a block (norms, q, k, v before and
 # after their norm and rotation, attention, residuals: about 18; the MLP's three of width 4 d: 12),
 # and a token and symbol at the head (logits, log-softmax and their gradient).
@@ -17,15 +24,20 @@ BLOCK_FLOATS = 30
 HEAD_FLOATS = 3
 
 
-def training_bytes(architecture: Architecture, batch: int, members: int = 1) -> int:
+def training_bytes(
+    architecture: Architecture, batch: int, members: int = 1, optimizer: str = "adamw"
+) -> int:
     """Bytes of fp32 state and activations of one training process, without its libraries."""
-    state = STATE_FLOATS * parameter_counts(architecture)["n_total"]
+    counts = parameter_counts(architecture)
+    hidden, rest = MOMENT_FLOATS[optimizer]
+    moments = hidden * counts["n_block"] + rest * (counts["n_total"] - counts["n_block"])
+    state = 2 * counts["n_total"] + moments  # weight, gradient
     shape = architecture.shape
     tokens = batch * shape.context
     activations = tokens * (
         BLOCK_FLOATS * shape.depth * shape.width + HEAD_FLOATS * shape.vocab
     )
-    return 4 * members * (state + activations)
+    return int(4 * members * (state + activations))
 
 
 def check_memory(architecture: Architecture, config: RunConfig) -> None:
@@ -40,7 +52,8 @@ def check_memory(architecture: Architecture, config: RunConfig) -> None:
     if config.trainer.kind == "command" or execution.device != "cpu":
         return
     share = math.ceil(config.batch / execution.processes)
-    needed = training_bytes(architecture, min(share, execution.micro_batch or share))
+    at_once = min(share, execution.micro_batch or share)
+    needed = training_bytes(architecture, at_once, optimizer=config.optimizer.name)
     shape = architecture.shape
     if needed > machine.memory_bytes():
         raise ConfigError(

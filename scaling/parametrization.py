@@ -35,7 +35,8 @@ DECAY_RULES = ("product", "sqrt", "constant")
 VECTORS = ("gain", "bias")
 # Optimizers by what the size of their updates depends on.
 FAMILIES: Mapping[str, str] = {
-    "adamw": "adaptive", "lion": "adaptive", "sgd": "sgd", "muon": "muon",
+    "adamw": "adaptive", "nadamw": "adaptive", "adamp": "adaptive", "schedule_free": "adaptive",
+    "lion": "adaptive", "sgd": "sgd", "muon": "muon",
 }
 
 # Exponents of m_N of the learning rate, by parametrization, family and role; 0 where left out.

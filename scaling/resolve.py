@@ -18,13 +18,13 @@ from scaling.counts import parameter_counts
 from scaling.data.store import Manifest, window_count
 from scaling.flops import flop_parts, flops_per_token
 from scaling.identity import IDENTITY_VERSION, family_id, run_id
+from scaling.optimizer_settings import optimizer_science, program_science
 from scaling.rules import peak_lr
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, plain, settled, top_rate
 
 PRECISIONS = ("fp32",)
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
-OPTIMIZERS = ("adamw",)
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
 ENGINE_NAMES = ("eager",)  # the keys of scaling.engine.ENGINES, which needs torch
@@ -114,7 +114,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
             "unique_tokens": unique,
             "seed": config.seed if config.data.seed is None else config.data.seed,
         },
-        "optimizer": {k: v for k, v in asdict(config.optimizer).items() if k != "lr"},
+        "optimizer": _optimizer(config),
         "schedule": [plain(piece) for piece in pieces],
         "batch": config.batch,
         "steps": steps,
@@ -186,7 +186,6 @@ def _check_trainer(config: RunConfig) -> None:
         one_of("precision", config.precision, PRECISIONS)
         one_of("execution.engine", execution.engine, ENGINE_NAMES)
         one_of("execution.device", execution.device, DEVICES)
-        one_of("optimizer.name", config.optimizer.name, OPTIMIZERS)
         if execution.processes > config.batch:
             raise ConfigError(f"execution.processes = {execution.processes}: they share a step's "
                               f"batch = {config.batch} sequences; allowed is 1 to {config.batch}")
@@ -227,8 +226,6 @@ def _check_ranges(config: RunConfig) -> None:
     above_zero = {
         "model.rope_base": config.model.rope_base,
         "data.max_epochs": config.data.max_epochs,
-        "optimizer.epsilon": config.optimizer.epsilon,
-        "optimizer.clip": config.optimizer.clip,
         "execution.checkpoint_seconds": config.execution.checkpoint_seconds,
         "execution.lease_seconds": config.execution.lease_seconds,
         "execution.hang_seconds": config.execution.hang_seconds,
@@ -240,14 +237,13 @@ def _check_ranges(config: RunConfig) -> None:
     for key, value in above_zero.items():
         if value <= 0:
             raise ConfigError(f"{key} = {value}: allowed is above 0")
-    for key in ("beta1", "beta2"):
-        value = getattr(config.optimizer, key)
-        if not 0 <= value < 1:
-            raise ConfigError(f"optimizer.{key} = {value}: allowed is 0 up to, not including, 1")
-    if config.optimizer.weight_decay < 0:
-        raise ConfigError(
-            f"optimizer.weight_decay = {config.optimizer.weight_decay}: allowed is >= 0"
-        )
+
+
+def _optimizer(config: RunConfig) -> dict[str, Any]:
+    """The optimizer's part of the science."""
+    if config.trainer.kind == "command":
+        return program_science(config.optimizer)
+    return optimizer_science(config.optimizer)
 
 
 def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: int) -> int:

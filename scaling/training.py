@@ -33,7 +33,7 @@ from scaling.flops import flops_per_token
 from scaling.identity import prefix_id
 from scaling.member import MemberRun
 from scaling.micro_batch import micro_batch
-from scaling.optimizer import AdamWSettings
+from scaling.optimizer_settings import member_settings
 from scaling.prefixes import checkpoint_path
 
 CHUNK_SECONDS = 1.0
@@ -52,9 +52,7 @@ def engine_values(members: Sequence[MemberRun], micro_batch: int) -> dict[str, A
     settings = [
         Member(
             seed=m.science["seed"],
-            optimizer=AdamWSettings(
-                **{k: v for k, v in m.science["optimizer"].items() if k != "name"}
-            ),
+            optimizer=member_settings(m.science["optimizer"]),
         )
         for m in members
     ]

@@ -9,7 +9,7 @@ import torch
 from scaling.architecture import Architecture, Shape
 from scaling.engine import ENGINES, Member
 from scaling.model import Transformer, initial_weights
-from scaling.optimizer import AdamWSettings
+from scaling.optimizer_settings import AdamWSettings
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11)
 SMALL = Architecture(SHAPE)
@@ -106,7 +106,7 @@ def test_one_members_tokens_do_not_reach_the_gradients_of_the_others(name):
 def test_one_members_loss_has_exactly_no_gradient_in_the_others(name):
     target = engine(name)
     weights = list(target.module.parameters())
-    losses = target._losses(torch.from_numpy(TOKENS[0]))
+    losses = target._losses(torch.from_numpy(TOKENS[0]), target.module.named_stacked())
     for i in range(3):
         for gradient in torch.autograd.grad(losses[i], weights, retain_graph=True):
             assert gradient[i].any()

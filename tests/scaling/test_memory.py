@@ -8,8 +8,12 @@ import torch
 from scaling import machine
 from scaling.architecture import Architecture, Shape
 from scaling.config import ConfigError
+from scaling.counts import tensor_sizes
 from scaling.memory import check_memory, training_bytes
 from scaling.model import Transformer
+from scaling.optimizer_settings import SETTINGS
+from scaling.optimizers.registry import OPTIMIZERS, build_optimizer
+from scaling.parametrization import tensor_rules
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,20 @@ def test_what_is_asked_of_a_machine_is_one_part_of_one_processs_share(tiny_confi
         execution = {f"execution.{k}": v for k, v in fits.items()}
         check_memory(Architecture(shape), tiny_config({"batch": size} | execution))
     check_memory(Architecture(shape), tiny_config({"batch": size, "trainer.kind": "command"}))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_moments_are_what_an_optimizer_keeps(name: str) -> None:
+    """Counted in its buffers; the default block, whose MLP is four times as wide as the model."""
+    architecture = Architecture(Shape(2, 32, 2, 128, 16, 64))
+    adam = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8}
+    kind = SETTINGS[name]
+    values = {"weight_decay": 0.1, "clip": 1.0} | adam
+    settings = kind(**{k: v for k, v in values.items() if k in kind.__dataclass_fields__})
+    sizes = {n: torch.Size(s) for n, s in tensor_sizes(architecture).items()}
+    rules = tensor_rules(architecture, name)
+    moments = build_optimizer([settings], sizes, rules, "cpu").moments.values()
+    kept = sum(t.numel() for m in moments for t in (m.values() if isinstance(m, dict) else [m]))
+    state = [training_bytes(architecture, 1, optimizer=n) for n in (name, "adafactor")]
+    total = sum(size.numel() for size in sizes.values())
+    assert (state[0] - state[1]) / 4 == pytest.approx(kept, abs=0.1 * total)

@@ -114,7 +114,7 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"model.width": 6}, r"model\.width = 6 with model\.heads = 2 .*width 3.*even"),
         (
             {"tokens": 20_100},
-            r"tokens = 20100 is 1\.01 epochs of the 20000 tokens.*data\.max_epochs = 1 allows 20000",
+            r"tokens = 20100 is 1\.01 epochs of the 20000 tokens.*data\.max_epochs = 1 allows 2000",
         ),
         (
             {"data.unique_tokens": 1280, "data.max_epochs": 1.5},
@@ -143,21 +143,21 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"optimizer.epsilon": 0.0}, r"optimizer\.epsilon = 0\.0: allowed is above 0"),
         ({"optimizer.clip": -1.0}, r"optimizer\.clip = -1\.0: allowed is above 0"),
         ({"optimizer.weight_decay": -0.1}, r"optimizer\.weight_decay = -0\.1: allowed is >= 0"),
-        ({"optimizer.name": "lion"}, r"optimizer\.name = 'lion' is not one of: adamw"),
+        ({"optimizer.name": "lino"}, r"optimizer\.name = 'lino' is not one of: adamw, sgd"),
         ({"execution.engine": "egaer"}, r"execution\.engine = 'egaer' is not one of: eager"),
         ({"execution.lease_seconds": 0.0}, r"execution\.lease_seconds = 0\.0: allowed is above 0"),
         ({"execution.checkpoint_seconds": -1}, r"execution\.checkpoint_seconds = -1\.0: allowed"),
         ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
-        ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.n_unit = 0\.0: allowed is abov"),
+        ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.n_unit = 0\.0: allowed"),
         ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32"),
-        ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed is 1"),
-        ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'command'"),
+        ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
+        ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),
         ({"trainer.options": {"x": 1}}, r"trainer\.options = .* is for trainer\.kind = 'command'"),
         ({"trainer.kind": "magic"}, r"trainer\.kind = 'magic' is not one of: engine, command"),
         ({"trainer.kind": "command"}, r"needs trainer\.program, the name"),
         (PROGRAM, r"needs execution\.command, the words .* placeholders are \{config\}"),
-        (PROGRAM | {"execution.command": ["go", "{foldr}"]}, r"execution\.command has \{foldr\} in"),
-        (PROGRAM | {"execution.command": ["go"], "precision": "auto"}, r"precision = 'auto' is not"),
+        (PROGRAM | {"execution.command": ["go", "{foldr}"]}, r"execution\.command has \{foldr\}"),
+        (PROGRAM | {"execution.command": ["go"], "precision": "auto"}, r"precision = 'auto' is"),
         *(
             ({key: 0}, rf"{key} = 0: allowed is 1 or more")
             for key in (

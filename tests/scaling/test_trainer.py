@@ -15,7 +15,7 @@ from scaling.data.order import DataOrder
 from scaling.data.store import window_count
 from scaling.engine import EagerEngine, Member
 from scaling.events import validation_steps
-from scaling.optimizer import AdamWSettings
+from scaling.optimizer_settings import AdamWSettings
 from scaling.record import Curve, curve_text
 from scaling.schedule.pieces import lr_array
 from scaling.trainer import train

@@ -1,0 +1,27 @@
+"""Normalised gradient descent: steps of a set length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scaling.optimizers.optimizer import Optimizer
+
+
+class Normalized(Optimizer):
+    """w -= lr m / ||m|| with m an average of gradients (arXiv 2002.03305), decoupled decay."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.first = self.zeros()
+        self.moments = {"first": self.first}
+        self.momentum = self.column("momentum")
+
+    def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
+        """See ``Optimizer.update``."""
+        self.decay(weights, lr)
+        self.first.lerp_(gradient, (1 - self.momentum).float())
+        length = torch.linalg.vector_norm(self.first, dim=1, keepdim=True).clamp(min=1e-12)
+        self.move(weights, self.first / length, lr)
