@@ -285,7 +285,10 @@ def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for run_id in runs["run_id"]:
-        record = RunFolder(outputs / "runs" / run_id).record()
+        folder = RunFolder(outputs / "runs" / run_id)
+        if folder.done() is None:  # imported
+            continue
+        record = folder.record()
         place = record["machine"]
         rows.append({
             "processor": place["processor"],
@@ -296,4 +299,6 @@ def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
             "fingerprint": record["code"]["fingerprint"],
         })
     frame = pd.DataFrame(rows)
+    if frame.empty:
+        return frame
     return frame.groupby(list(frame), dropna=False).size().rename("runs").reset_index()

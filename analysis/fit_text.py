@@ -46,7 +46,7 @@ def _statistics(result: Result) -> list[str]:
     ]
     rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
     if result.noise is not None:
-        rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats"))
+        rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
     return [f"{name:<10} {text}" for name, text in rows]
 
 

@@ -1,4 +1,4 @@
-"""Noise of a measured loss, from runs that differ in nothing but their seed."""
+"""Noise of a measured loss: between runs that differ in nothing but their seed, and of rounding."""
 
 from __future__ import annotations
 
@@ -49,3 +49,13 @@ def seed_noise(
         return None
     within = scaled - groups.transform("mean")
     return float(np.sqrt((within**2).sum() / spare))
+
+
+def rounding_noise(
+    response: pd.Series, resolution: pd.Series, errors: Errors = "relative"
+) -> float:
+    """Standard deviation of what rounding to multiples of `resolution` leaves: 1/sqrt(12) of it."""
+    size = resolution.astype(float) / np.sqrt(12)
+    if errors == "relative":
+        size = size / response.astype(float)
+    return float(np.sqrt(np.mean(size**2)))

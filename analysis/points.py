@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.error_scale import ERROR_SCALES, ErrorScale
 from analysis.exclusion import exclude_rows
 from analysis.laws.law import Array, Columns, Law
-from analysis.noise import seed_noise
+from analysis.noise import rounding_noise, seed_noise
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 _STRETCHES = 10  # into which a curve is cut for resampling
@@ -115,6 +115,9 @@ def read_points(
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
     if typical is None and "seed" in frame.columns and not law.curve:
         typical = seed_noise(frame, response=law.response, errors=scale.name)
+    if "resolution" in frame.columns and frame["resolution"].notna().all():
+        rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
+        typical = max(rounding, typical or 0.0)
     return Points(
         columns=prepared,
         response=frame[law.response].to_numpy(float),

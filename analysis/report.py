@@ -150,11 +150,14 @@ def _curves(answer: Answer) -> str:
 def _runs(answer: Answer) -> str:
     shown = ["run_id", "role", "status", "width", "depth", "N", "n_total", "D", "C", "lr",
              "schedule", "seed", "loss", "bpb", "cluster", "seconds"]
+    shown = [name for name in shown if answer.runs[name].notna().any()]
     runs = answer.runs[shown].rename(columns={"C": "C = 6 N D"})
     return f"<h2>The runs</h2>{_table(runs)}"
 
 
 def _machines(answer: Answer) -> str:
+    if answer.machines.empty:
+        return ""
     return f"<h2>Machines and versions</h2>{_table(answer.machines)}"
 
 

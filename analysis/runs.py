@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.importers.study import MANIFEST, manifests, stored_curves, stored_runs
 from scaling.atomic import read_json
 from scaling.flops import DEFAULT_CONVENTION, flops_per_token
 from scaling.record import RECORD_VERSION
@@ -78,6 +79,10 @@ def load(
         row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
         rows.append(row)
     table = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
+    if brought:
+        table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
+        table = table.reindex(columns=[*RUN_COLUMNS, *(c for c in table if c not in RUN_COLUMNS)])
     if role is not None:
         table = table[[role in r.split(",") for r in table["role"]]]
     return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
@@ -101,6 +106,10 @@ def load_curves(
     """
     wanted = None if run_ids is None else set(run_ids)
     curves = []
+    for manifest in manifests(outputs, study):
+        curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
+        if wanted is not None and len(curves[-1]):
+            curves[-1] = curves[-1][curves[-1]["run"].isin(wanted)]
     for folder, roles in _done_runs(Path(outputs), study):
         if wanted is not None and folder.run_id not in wanted:
             continue
@@ -118,6 +127,7 @@ def load_curves(
             "status": record["status"],
         }
         curves.append(curve.assign(**constants))
+    curves = [curve for curve in curves if len(curve)]
     if not curves:
         return pd.DataFrame(columns=["run", "step", "tokens", "lr", "loss", "validation_loss"])
     return pd.concat(curves, ignore_index=True)
@@ -131,13 +141,26 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
     ValueError
         If there is no such study.
     """
-    path = Path(outputs) / "studies" / study / "plan.json"
+    folder = Path(outputs) / "studies" / study
+    path = folder / ("plan.json" if (folder / "plan.json").exists() else MANIFEST)
     if not path.exists():
-        known = sorted(p.parent.name for p in Path(outputs).glob("studies/*/plan.json"))
+        known = sorted({p.parent.name for name in ("plan.json", MANIFEST)
+                        for p in Path(outputs).glob(f"studies/*/{name}")})
         raise ValueError(
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}"
         )
     return read_json(path)
+
+
+def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
+    """The curves of the runs with a role, their clusters beside them."""
+    if curves.empty:
+        return curves
+    if role is not None:
+        runs = runs[[role in names.split(",") for names in runs["role"]]]
+    if "cluster" in runs:
+        curves = curves.assign(cluster=curves["run"].map(runs.set_index("run_id")["cluster"]))
+    return curves[curves["run"].isin(runs["run_id"])]
 
 
 def _done_runs(

@@ -13,12 +13,20 @@ import sys
 from collections.abc import Sequence
 
 from scaling.config import unknown_key
-from scaling.verbs import dashboards, deciding, housekeeping, launching, training, watching
+from scaling.verbs import (
+    dashboards,
+    deciding,
+    housekeeping,
+    importing,
+    launching,
+    training,
+    watching,
+)
 from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS,
-    **housekeeping.VERBS, **dashboards.VERBS,
+    **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
 }
 
 

@@ -25,7 +25,7 @@ ONLY_IN = {
     },
     "submitit": {"sweeps/slurm.py"},
     "rich": {"sweeps/show.py", "scaling/verbs/"},
-    "wandb": {"scaling/dashboard.py"},
+    "wandb": {"scaling/dashboard.py", "scaling/wandb_runs.py"},
     "pyarrow": {"sweeps/collect.py"},
     "matplotlib": {"analysis/figures.py", "analysis/report.py", "analysis/schedules.py"},
     "scipy": {"analysis/"},
@@ -33,7 +33,7 @@ ONLY_IN = {
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
 IMPURE = {"cli", "verbs", "compose", "model", "optimizers", "stacked", "engine", "checkpoint",
-          "member", "training", "trainer", "measure", "dashboard", "parallel", "rank"}
+          "member", "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}

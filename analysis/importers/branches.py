@@ -1,0 +1,138 @@
+"""The learning rate of every step from the first on, of branches with that of their parent.
+
+Logs begin at their first logged step and are sparse; a cooldown that began at another run's
+checkpoint holds its own steps only. The laws of curves need the whole history. Between logged steps
+the learning rate is taken as a straight line.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+_WAIT = 3.0  # logging intervals: a first step later than these is no sparse log
+
+
+def with_history(curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Curves whose runs all begin at step 0 or 1, with a learning rate in each row.
+
+    Runs without any learning rate are left as they are. A ``parent`` (the name of another run) and,
+    if the branch counts its steps anew, a ``branch_step`` may stand in the rows.
+
+    Raises
+    ------
+    ValueError
+        If a run begins late and names no parent, the parent is not there or does not reach the
+        branch, or parents go round in a circle.
+    """
+    if "lr" not in curves or not curves["lr"].notna().any():
+        return curves, []
+    own = {str(run): rows for run, rows in curves.groupby("run", sort=False)}
+    done: dict[str, pd.DataFrame] = {}
+    notes: dict[str, list[str]] = {}
+    for run in own:
+        _complete(run, own, done, notes, ())
+    said = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
+    return pd.concat(done.values(), ignore_index=True), said
+
+
+def root_of(run: str, parents: dict[str, str]) -> str:
+    """The trunk from which a run descends, itself if none."""
+    seen = set()
+    while run in parents and run not in seen:
+        seen.add(run)
+        run = parents[run]
+    return run
+
+
+def _complete(
+    run: str, own: dict[str, pd.DataFrame], done: dict[str, pd.DataFrame],
+    notes: dict[str, list[str]], asked: tuple[str, ...],
+) -> pd.DataFrame:  # fmt: skip
+    if run in done:
+        return done[run]
+    if run in asked:
+        raise ValueError(f"parent: {' -> '.join([*asked, run])} go round in a circle")
+    rows = own[run]
+    parent = _the(rows, "parent")
+    if not rows["lr"].notna().any():
+        done[run] = rows
+        return rows
+    if parent is None:
+        before = _beginning(run, rows, notes)
+        if len(before) and rows["step"].iloc[0] == 0:  # a validation before training
+            rows = rows.assign(lr=rows["lr"].where(rows["step"] > 0, before["lr"].iloc[0]))
+            before = before.iloc[:0]
+    else:
+        if str(parent) not in own:
+            raise ValueError(f"run {run!r}: its parent {parent!r} is not among the runs")
+        trunk = _complete(str(parent), own, done, notes, (*asked, run))
+        rows = _shifted(rows, run, notes)
+        before = _inherited(run, rows, str(parent), trunk)
+        text = "learning rates before a branch were taken from its parent"
+        notes.setdefault(text, []).append(run)
+    whole = pd.concat([before, rows], ignore_index=True)
+    known = whole["lr"].notna()
+    lr = np.interp(whole["step"], whole["step"][known], whole["lr"][known])
+    done[run] = whole.assign(lr=lr, run=run)
+    return done[run]
+
+
+def _the(rows: pd.DataFrame, column: str):
+    """The one value of a column; None where there is none."""
+    if column not in rows:
+        return None
+    values = rows[column].dropna().unique()
+    if len(values) > 1:
+        run = rows["run"].iloc[0]
+        raise ValueError(f"run {run!r} has several values of {column}: {values[:3]}")
+    return values[0] if len(values) else None
+
+
+def _shifted(rows: pd.DataFrame, run: str, notes: dict[str, list[str]]) -> pd.DataFrame:
+    """A branch that counts its steps from 0, in the steps of its parent."""
+    at = _the(rows, "branch_step")
+    if at is None or rows["step"].min() >= at:
+        return rows
+    text = "steps of a branch that counts from its beginning were shifted by its branch_step"
+    notes.setdefault(text, []).append(run)
+    return rows.assign(step=rows["step"] + at)
+
+
+def _inherited(run: str, rows: pd.DataFrame, parent: str, trunk: pd.DataFrame) -> pd.DataFrame:
+    first, reach = rows["step"].min(), trunk["step"].max()
+    if reach < first - _WAIT * _interval(rows):
+        raise ValueError(
+            f"run {run!r} begins at step {first:g}, but its parent {parent!r} ends at {reach:g}"
+        )
+    before = trunk[trunk["step"] < first]
+    return before[["run", "step", "lr"]]
+
+
+def _beginning(run: str, rows: pd.DataFrame, notes: dict[str, list[str]]) -> pd.DataFrame:
+    """A row at step 0 where the log begins later: on the line through its first two rates."""
+    known = rows[rows["lr"].notna()]
+    first, lr = known["step"].iloc[0], known["lr"].to_numpy()
+    if first <= 1 and rows["step"].iloc[0] <= 1:
+        return rows.iloc[:0]
+    if first > _WAIT * _interval(known) + 1:
+        raise ValueError(
+            f"run {run!r} begins at step {first:g}: name the run that it branched from"
+            " (columns.parent), or give the learning rate of the steps before"
+        )
+    start = lr[0]
+    if len(lr) > 1 and lr[1] > lr[0]:  # warming up
+        step = known["step"].to_numpy()
+        start = max(lr[0] - (lr[1] - lr[0]) / (step[1] - step[0]) * first, 0.0)
+    text = "learning rates before the first logged step were extended from the first two"
+    notes.setdefault(text, []).append(run)
+    return pd.DataFrame({"run": [run], "step": [0.0], "lr": [start]})
+
+
+def _interval(rows: pd.DataFrame) -> float:
+    gaps = np.diff(rows["step"])
+    return float(np.median(gaps)) if len(gaps) else 1.0
+
+
+def _few(runs: list[str]) -> str:
+    return ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")

@@ -1,0 +1,137 @@
+"""Imported runs as a study: what ``scaling fit``, ``report`` and the notebooks read by its name.
+
+    <outputs>/studies/<name>/imported.json              where they come from, what was decided, what
+                                                        is asked
+    <outputs>/studies/<name>/imported/runs.parquet
+    <outputs>/studies/<name>/imported/curves.parquet
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.exclusion import unfinished
+from analysis.importers.reading import Imported
+from scaling.atomic import read_json, save_atomic, write_json
+from scaling.run_folder import file_hash
+
+IMPORT_VERSION = 1
+MANIFEST = "imported.json"
+
+
+def save_study(
+    imported: Imported,
+    outputs: str | Path,
+    name: str,
+    *,
+    sources: Sequence[str | Path] = (),
+    held_out: str | None = None,
+    question: str = "",
+    answer: Mapping[str, Any] | None = None,
+) -> Path:
+    """Store imported runs as a study; one that was imported under this name before is replaced.
+
+    Parameters
+    ----------
+    imported : Imported
+    outputs, name
+        Where studies lie, and what this one is called.
+    sources : sequence of path
+        Files that it was read from: their hashes are kept.
+    held_out : str, optional
+        A condition on the columns (``"N > 1e9"``): runs that meet it are predicted, not fitted.
+    question : str
+    answer : mapping, optional
+        ``law, budgets, curve_law, curve_held_out``, as a study's YAML has them.
+
+    Returns
+    -------
+    Path
+        The study's folder.
+
+    Raises
+    ------
+    ValueError
+        If a planned study has the name, the name cannot be a folder's, or the condition cannot be
+        read.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise ValueError(f"to = {name!r}: a study's name has letters, digits, '.', '_' and '-'")
+    folder = Path(outputs) / "studies" / name
+    if (folder / "plan.json").exists():
+        raise ValueError(f"to = {name!r}: a planned study is called so; choose another name")
+    runs = imported.runs.assign(study=name, role=_roles(imported, held_out))
+    (folder / "imported").mkdir(parents=True, exist_ok=True)
+    for table, file in ((runs, "runs"), (imported.curves, "curves")):
+        path = folder / "imported" / f"{file}.parquet"
+        save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
+    wanted = {"law": "chinchilla", "budgets": [], "curve_law": "lr_annealing",
+              "curve_held_out": None, **(answer or {})}  # fmt: skip
+    files = [f for s in map(Path, sources) for f in ([s] if s.is_file() else sorted(s.rglob("*")))]
+    write_json(folder / MANIFEST, {
+        "import_version": IMPORT_VERSION,
+        "study": {"name": name, "question": question, "answer": wanted},
+        "sources": {f.name: file_hash(f) for f in files if f.is_file()},
+        "notes": list(imported.notes),
+        "runs": [],
+    })  # fmt: skip
+    return folder
+
+
+def _roles(imported: Imported, held_out: str | None) -> list[str]:
+    runs = imported.runs
+    good = ((runs["status"] == "done") & runs["loss"].notna()).to_numpy()
+    good = good & ~unfinished(runs)
+    held = np.zeros(len(runs), bool)
+    if held_out is not None:
+        try:
+            held = np.asarray(runs.eval(held_out, engine="python"))
+        except Exception as error:  # pandas raises whatever the expression does
+            raise ValueError(f"held_out = {held_out!r}: {error}") from None
+        if held.dtype != bool or held.shape != (len(runs),) or not held.any():
+            raise ValueError(f"held_out = {held_out!r} chooses none of {len(runs)} runs")
+    curved = set()
+    if {"lr", "loss"} <= set(imported.curves):
+        measured = imported.curves.dropna(subset=["lr", "loss"])
+        curved = set(measured["run"])
+    roles = []
+    for run, ok, out in zip(runs["run_id"], good, held, strict=True):
+        words = [("held_out" if out else "fit")] if ok or out else []
+        roles.append(",".join(words + (["curve"] if run in curved else [])))
+    return roles
+
+
+def manifests(outputs: str | Path, study: str | None) -> Iterator[Path]:
+    """Manifests of the imported studies, or of one."""
+    pattern = f"studies/{study or '*'}/{MANIFEST}"
+    yield from sorted(Path(outputs).glob(pattern))
+
+
+def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
+    """The runs of an imported study, N counted as asked where that count is known."""
+    _check(manifest)
+    runs = pd.read_parquet(manifest.parent / "imported" / "runs.parquet")
+    if n_count in runs and runs[n_count].notna().all():
+        runs = runs.assign(N=runs[n_count], n_count=n_count)
+    return runs
+
+
+def stored_curves(manifest: Path) -> pd.DataFrame:
+    """The curves of an imported study, named as those of records: ``loss`` is the training's."""
+    _check(manifest)
+    curves = pd.read_parquet(manifest.parent / "imported" / "curves.parquet")
+    given = {"loss": "validation_loss", "bpb": "validation_bpb", "train_loss": "loss"}
+    return curves.rename(columns=given)
+
+
+def _check(manifest: Path) -> None:
+    version = read_json(manifest)["import_version"]
+    if version != IMPORT_VERSION:
+        raise ValueError(f"{manifest} has version {version}; this code reads {IMPORT_VERSION}: "
+                         "import it again")

@@ -1,0 +1,176 @@
+"""Scalars of TensorBoard event files, read without TensorBoard.
+
+An event file is a sequence of records: length (8 bytes), its checksum (4), the data, its checksum
+(4); checksums are CRC-32C, rotated and shifted. The data is a protocol buffer, of which five fields
+matter: Event.wall_time (1, double), Event.step (2, varint), Event.summary (5), Summary.value (1)
+with Value.tag (1) and Value.simple_value (2, float) or Value.tensor (8), a scalar in
+TensorProto.float_val (5), double_val (6) or tensor_content (4) with dtype (1).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.importers.raw import Raw
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FLOAT, _DOUBLE = 1, 2  # TensorProto.dtype
+
+
+def read_events(files: list[Path]) -> list[Raw]:
+    """One raw table for each folder of event files: its files are attempts at one run.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged before its end; a record cut off at the end is left out and said.
+    """
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for file in files:
+        folders[file.parent].append(file)
+    raws = []
+    for folder, own in folders.items():
+        rows, notes = [], []
+        for attempt, file in enumerate(sorted(own, key=lambda p: p.name)):
+            found, cut = _scalars(file)
+            rows += [{"attempt": attempt, **row} for row in found]
+            notes += [f"{file.name} ends within a record: its last one is lost"] if cut else []
+        if rows:
+            table = pd.DataFrame(rows).pivot_table(
+                index=["attempt", "step"], columns="tag", values="value", aggfunc="last",
+                dropna=False,
+            )
+            table = table.dropna(how="all").reset_index().rename_axis(columns=None)
+            facts = {"run": folder.name}
+            raws.append(Raw(table, f"events in {folder.name}", 0, facts, tuple(notes)))
+    return raws
+
+
+def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
+    """Rows ``step, tag, value``, and whether the file ends within a record."""
+    data, rows = file.read_bytes(), []
+    for record in _records(data, file):
+        if record is None:
+            return rows, True
+        step, wall, summary = 0, 0.0, []
+        for number, value in _fields(record):
+            if number == 1:
+                wall = struct.unpack("<d", value)[0]
+            elif number == 2:
+                step = value
+            elif number == 5:
+                summary.append(value)
+        for content in summary:
+            rows += [{"step": step, "wall": wall, "tag": tag, "value": value}
+                     for tag, value in _values(content)]
+    return rows, False
+
+
+def _records(data: bytes, file: Path) -> Iterator[bytes | None]:
+    """The data of each record; None for one that the file's end cuts off."""
+    at = 0
+    while at < len(data):
+        if at + 12 > len(data):
+            yield None
+            return
+        (length,) = struct.unpack_from("<Q", data, at)
+        (check,) = struct.unpack_from("<I", data, at + 8)
+        if _masked(data[at : at + 8]) != check:
+            raise ValueError(f"{file}, byte {at}: no record of TensorBoard begins there")
+        end = at + 12 + length + 4
+        if end > len(data):
+            yield None
+            return
+        record = data[at + 12 : at + 12 + length]
+        if _masked(record) != struct.unpack_from("<I", data, end - 4)[0]:
+            raise ValueError(f"{file}, byte {at}: the record there is damaged")
+        yield record
+        at = end
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, object]]:
+    """(number, value) of each field: whole numbers of varints, bytes of all others."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        kind = key & 7
+        if kind == _VARINT:
+            value, at = _varint(data, at)
+            yield key >> 3, value
+            continue
+        if kind == _BYTES:
+            length, at = _varint(data, at)
+        elif kind in (_FIXED64, _FIXED32):
+            length = 8 if kind == _FIXED64 else 4
+        else:
+            raise ValueError(f"TensorBoard event: field {key >> 3} has wire type {kind}")
+        yield key >> 3, data[at : at + length]
+        at += length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return (value - (1 << 64) if value >> 63 else value), at
+        shift += 7
+
+
+def _values(summary: bytes) -> Iterator[tuple[str, float]]:
+    for number, content in _fields(summary):
+        if number != 1:
+            continue
+        tag, value = "", None
+        for inner, part in _fields(content):
+            if inner == 1:
+                tag = part.decode()
+            elif inner == 2:
+                value = struct.unpack("<f", part)[0]
+            elif inner == 8:
+                value = _tensor(part)
+        if value is not None:
+            yield tag, value
+
+
+def _tensor(content: bytes) -> float | None:
+    """The one number of a tensor; None for anything else."""
+    dtype, packed = _FLOAT, {}
+    for number, part in _fields(content):
+        if number == 1:
+            dtype = part
+        elif number in (4, 5, 6):
+            packed[number] = part
+    form = {_FLOAT: "<f", _DOUBLE: "<d"}.get(dtype)
+    for part in packed.values():
+        if form is not None and len(part) == struct.calcsize(form):
+            return struct.unpack(form, part)[0]
+    return None
+
+
+def _masked(data: bytes) -> int:
+    """CRC-32C as event files keep it."""
+    table, crc = _table(), 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@cache
+def _table() -> list[int]:
+    """CRC-32C of each byte: Castagnoli's polynomial, reflected."""
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table

@@ -1,0 +1,104 @@
+"""The verb that brings in runs which other programs made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scaling.config import ConfigError
+from scaling.verbs.as_json import print_json
+from scaling.verbs.verb import Verb
+
+_WANDB = "wandb:"
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Options of ``scaling import``."""
+
+    to: str | None = None  # the study's name; None: only look
+    source: list[str] = field(default_factory=list)
+    runs: str | None = None  # a table of what is known of each run
+    columns: dict[str, Any] = field(default_factory=dict)  # columns.N=params, columns.batch=512
+    unit: str | None = None  # nats, bits or bits_per_byte
+    n_count: str | None = None  # what N counts: n_total, n_matmul or n_block
+    tied: bool = False  # embedding and unembedding are one matrix
+    held_out: str | None = None  # runs to predict, not to fit: 'N > 1e9'
+    question: str = ""
+    law: str = "chinchilla"
+    budgets: list[float] = field(default_factory=list)
+    curve_law: str = "lr_annealing"
+    curve_held_out: str | None = None  # a schedule
+    outputs: str = "outputs"
+    json: bool = False  # print one JSON object
+
+
+def import_verb(arguments: Sequence[str]) -> int:
+    """Bring in runs made elsewhere: scaling import sweep.csv to=sweep columns.N=params.
+
+    Reads a table with a row a run or a row a step (CSV, TSV, parquet, JSON lines), several tables
+    of the same runs, a folder of Lightning's CSVLogger or of TensorBoard events, a chart exported
+    from wandb, or wandb:ENTITY/PROJECT. What had to be decided is said; what cannot be decided is
+    refused with its row. Without to=NAME nothing is stored. docs/importing.md says more. json=true,
+    or --json, prints one JSON object.
+    """
+    from scaling.options import read_options
+
+    bare = [a for a in arguments if "=" not in a and not a.startswith("--")]
+    options = read_options(ImportOptions, [a for a in arguments if a not in bare])
+    sources = [*bare, *options.source]
+    if not sources:
+        raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
+    _check_law(options.law)
+    imported = _read(sources, options)
+    if not options.json:
+        print(imported.report())
+    if options.to is not None:
+        _store(imported, sources, options)
+    if options.json:
+        print_json({"study": options.to, "runs": imported.runs, "notes": imported.notes,
+                    "rows_of_curves": len(imported.curves)})  # fmt: skip
+    elif options.to is None:
+        print("nothing was stored; to=NAME makes it a study")
+    else:
+        print(f"study {options.to}: scaling fit study={options.to}, scaling report"
+              f" study={options.to}")  # fmt: skip
+    return 0
+
+
+def _store(imported: Any, sources: list[str], options: ImportOptions) -> None:
+    import analysis
+
+    analysis.save_study(
+        imported, options.outputs, options.to, held_out=options.held_out,
+        sources=[s for s in sources if not s.startswith(_WANDB)], question=options.question,
+        answer={k: getattr(options, k) for k in ("law", "budgets", "curve_law", "curve_held_out")},
+    )
+
+def _check_law(name: str) -> None:
+    from analysis.laws import find
+
+    find(name)
+
+
+def _read(sources: list[str], options: ImportOptions) -> Any:
+    import analysis
+
+    how = {"columns": options.columns, "unit": options.unit, "n_count": options.n_count,
+           "tied": options.tied}  # fmt: skip
+    remote = [s.removeprefix(_WANDB) for s in sources if s.startswith(_WANDB)]
+    if not remote:
+        return analysis.read_runs(sources, runs=options.runs, **how)
+    if len(sources) > 1:
+        raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
+    from scaling.wandb_runs import wandb_runs
+
+    return analysis.read_wandb(wandb_runs(remote[0]), **how)
+
+
+VERBS = {
+    "import": Verb("bring in runs made elsewhere: tables, wandb, Lightning, TensorBoard",
+                   "scaling import FILE|FOLDER|wandb:ENTITY/PROJECT [to=NAME] [columns.N=NAME ...]",
+                   import_verb, ImportOptions),
+}

@@ -1,0 +1,56 @@
+"""Imported runs as a study that every later step can use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.report import report_html
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """An outputs folder with the study "brought": the surface of Hoffmann's form."""
+    N, D = np.meshgrid(np.geomspace(1e7, 1e9, 6), np.geomspace(1e9, 1e11, 5))
+    table = pd.DataFrame({"params": N.ravel(), "tokens": D.ravel()})
+    noise = np.exp(0.001 * np.random.default_rng(0).standard_normal(len(table)))
+    table["loss"] = (1.7 + 400 / table.params**0.34 + 1800 / table.tokens**0.37) * noise
+    table.to_csv(tmp_path / "sweep.csv", index=False)
+    imported = analysis.read_runs(tmp_path / "sweep.csv", n_count="n_total")
+    analysis.save_study(imported, tmp_path, "brought", sources=[tmp_path / "sweep.csv"],
+                        held_out="N > 9e8", question="How good at 1e21?",
+                        answer={"budgets": [1e21]})  # fmt: skip
+    return tmp_path
+
+
+def test_a_study_is_answered_from_imported_runs(sweep) -> None:
+    answer = analysis.answer_study(sweep, "brought", resamples=100)
+    assert answer.law.params["alpha"] == pytest.approx(0.34, abs=0.03)
+    assert len(answer.held_out) == 5 and answer.held_out["covered"].mean() >= 0.8
+    assert answer.allocation is not None
+    page = report_html(answer)
+    assert "How good at 1e21?" in page and "nan" not in page.lower().split("<svg")[0]
+    assert "N (n_total)" in answer.law.report()
+
+
+def test_imported_runs_stand_beside_own_ones_and_keep_their_names(sweep) -> None:
+    table = analysis.load(sweep, study="brought")
+    assert len(table) == 30 and set(table["study"]) == {"brought"}
+    assert set(table["role"]) == {"fit", "held_out"}
+    assert analysis.load_curves(sweep, study="brought").empty
+
+
+def test_a_name_that_is_taken_or_no_folder_is_refused(sweep) -> None:
+    imported = analysis.read_runs(sweep / "sweep.csv")
+    with pytest.raises(ValueError, match="a study's name has"):
+        analysis.save_study(imported, sweep, "../evil")
+    with pytest.raises(ValueError, match="held_out = 'M > 3'"):
+        analysis.save_study(imported, sweep, "other", held_out="M > 3")
+    with pytest.raises(ValueError, match="chooses none"):
+        analysis.save_study(imported, sweep, "other", held_out="N > 1e12")
+    (sweep / "studies" / "planned").mkdir()
+    (sweep / "studies" / "planned" / "plan.json").write_text("{}")
+    with pytest.raises(ValueError, match="a planned study is called so"):
+        analysis.save_study(imported, sweep, "planned")
