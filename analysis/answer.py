@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.accuracy import scores
+from analysis.facts import growth_in_words
 from analysis.runs import load, load_curves, study_plan
 
 if TYPE_CHECKING:
@@ -120,21 +121,9 @@ class Answer:
             f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside what was measured")
             for r in self.allocation.table.to_dict("records")
         ]
-        title = f"How to split a budget (C = 6 N D, N = n_matmul): {self._growth()}"
+        grown = growth_in_words(self.allocation.exponents)
+        title = f"How to split a budget (C = 6 N D, N = n_matmul): {grown}."
         return "\n".join([title, *rows])
-
-    def _growth(self) -> str:
-        """How N* and D* grow with the budget, where the law has it in closed form."""
-        if self.law.law.name != "chinchilla":
-            return ""
-        share = self.law.params["beta"] / (self.law.params["alpha"] + self.law.params["beta"])
-        draws = self.law.draws["beta"] / (self.law.draws["alpha"] + self.law.draws["beta"])
-        if not draws.notna().any():
-            return f"N* grows as C^{share:.2f}, D* as C^{1 - share:.2f}."
-        tail = (1 - _level(self.law)) / 2
-        low, high = np.nanquantile(draws, [tail, 1 - tail])
-        return (f"N* grows as C^{share:.2f} ({low:.2f} to {high:.2f}), "
-                f"D* as C^{1 - share:.2f} ({1 - high:.2f} to {1 - low:.2f}).")
 
     def _schedules(self) -> str:
         if self.curve_law is None:

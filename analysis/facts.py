@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.allocation import Allocation
     from analysis.answer import Answer
+    from analysis.approaches import Approaches
     from analysis.result import Result
 
 
@@ -40,8 +44,35 @@ def facts_of_fit(result: Result) -> dict[str, Any]:
 
 
 def facts_of_allocation(found: Allocation) -> dict[str, Any]:
-    """One entry a budget, and what to doubt."""
-    return {"budgets": found.table, "warnings": found.warnings}
+    """One entry a budget, how N* and D* grow, and what to doubt."""
+    return {
+        "cost": found.cost,
+        "budgets": found.table,
+        "exponents": found.exponents.to_dict("index"),
+        "warnings": found.warnings,
+    }
+
+
+def facts_of_approaches(found: Approaches) -> dict[str, Any]:
+    """One entry an approach and a budget, the exponents, and what was refused."""
+    return {
+        "cost": found.cost,
+        "budgets": found.table,
+        "exponents": found.exponents,
+        "refused": found.refused,
+        "isoflop_minima": found.minima.table,
+        "warnings": found.warnings,
+    }
+
+
+def growth_in_words(exponents: pd.DataFrame) -> str:
+    """How N* and D* grow with the budget, in a sentence."""
+    said = []
+    for name, row in exponents.iterrows():
+        low, high = row.get("exponent_lower", math.nan), row.get("exponent_upper", math.nan)
+        between = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
+        said.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")
+    return ", ".join(said).replace("D* grows", "D*")
 
 
 def facts_of_answer(answer: Answer) -> dict[str, Any]:

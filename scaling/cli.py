@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from scaling.config import unknown_key
 from scaling.verbs import (
+    allocating,
     dashboards,
     deciding,
     housekeeping,
@@ -25,7 +26,7 @@ from scaling.verbs import (
 from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
-    **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS,
+    **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
     **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
 }
 

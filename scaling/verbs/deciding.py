@@ -9,12 +9,12 @@ from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
-from scaling.verbs.verb import Verb, open_console, say
+from scaling.verbs.verb import Verb
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Options of ``scaling fit`` and ``scaling allocate``."""
+    """Options of ``scaling fit``, and of every verb that fits first."""
 
     law: str | None = None
     data: str | None = None  # a CSV or parquet file made elsewhere
@@ -30,7 +30,6 @@ class FitOptions:
     x: str | None = None  # of the one-variable laws
     mix_fingerprints: bool = False
     save: str | None = None
-    budgets: list[float] = field(default_factory=list)  # FLOPs, to allocate
     json: bool = False  # print one JSON object
 
 
@@ -56,7 +55,7 @@ def fit_verb(arguments: Sequence[str]) -> int:
     from scaling.options import read_options
 
     options = read_options(FitOptions, arguments)
-    result = _fit(options)
+    result = fit_asked(options)
     if options.save:
         result.save(options.save)
     if options.json:
@@ -68,40 +67,11 @@ def fit_verb(arguments: Sequence[str]) -> int:
     return 0
 
 
-def allocate_verb(arguments: Sequence[str]) -> int:
-    """Split compute budgets between N and D: scaling allocate study=NAME budgets=[1e18,1e20].
-
-    json=true, or --json, prints one JSON object.
-    """
-    import analysis
-    from analysis.facts import facts_of_allocation
-    from scaling.options import read_options
-    from sweeps.show import table
-
-    options = read_options(FitOptions, arguments)
-    budgets = options.budgets
-    if not budgets and options.study:
-        plan = analysis.study_plan(options.outputs, options.study)
-        budgets = plan["study"]["answer"]["budgets"]
-    if not budgets:
-        raise ConfigError("budgets is not set; give FLOPs, as in budgets=[1e18,1e20]")
-    allocation = analysis.allocate(_fit(options), budgets)
-    if options.json:
-        print_json({"cost": "6 N D", **facts_of_allocation(allocation)})
-        return 0
-    console = open_console()
-    say(console, "C = 6 N D")
-    shown = analysis.with_intervals(allocation.table)
-    console.print(table(shown, console.width, ("inside", "loss")))
-    for warning in allocation.warnings:
-        say(console, f"! {warning}", style="yellow")
-    return 0
-
-
-def _fit(options: FitOptions) -> Any:
+def fit_asked(options: FitOptions) -> Any:
+    """The fit that the options ask for."""
     import analysis
 
-    runs, law = _points(options)
+    runs, law = points_asked(options)
     more = {} if options.x is None else {"x": options.x}
     return analysis.fit(
         law, runs, columns=options.columns or None, resamples=options.resamples,
@@ -110,7 +80,8 @@ def _fit(options: FitOptions) -> Any:
     )
 
 
-def _points(options: FitOptions) -> tuple[Any, str]:
+def points_asked(options: FitOptions) -> tuple[Any, str]:
+    """The table that the options name, and the law."""
     import pandas as pd
 
     import analysis
@@ -160,9 +131,6 @@ VERBS = {
     "fit": Verb("fit a law to a study or to a file",
                 "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb,
                 FitOptions),
-    "allocate": Verb("split compute budgets between N and D",
-                     "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]']",
-                     allocate_verb, FitOptions),
     "report": Verb("answer a study's question; write the HTML report",
                    "scaling report study=NAME [to=report.html]", report_verb, ReportOptions),
 }

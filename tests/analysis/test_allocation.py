@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,5 +56,29 @@ def test_what_cannot_be_allocated_is_refused(made_by, fitted):
         analysis.allocate(power, 1e20)
     with pytest.raises(ValueError, match="budgets must be positive"):
         analysis.allocate(fitted, [-1.0])
+    with pytest.raises(ValueError, match="budgets must be positive"):
+        analysis.allocate(fitted, [])
     with pytest.raises(ValueError, match="no best split"):
         analysis.allocate(fitted, 1e20, cost=lambda N, D: 6 * D + 0 * N)
+    with pytest.raises(ValueError, match="linear in D"):
+        analysis.allocate(fitted, 1e20, cost=lambda N, D: 6 * N * D**2)
+
+
+def test_exponents_are_those_of_the_surface(fitted):
+    found = analysis.allocate(fitted, [1e19, 1e20, 1e21]).exponents
+    p = fitted.params
+    assert found.exponent["N"] == pytest.approx(p["beta"] / (p["alpha"] + p["beta"]))
+    assert found.exponent.sum() == pytest.approx(1)
+    one = analysis.allocate(fitted, 1e20).exponents
+    np.testing.assert_allclose(one, found)
+    share = fitted.draws.beta / (fitted.draws.alpha + fitted.draws.beta)
+    assert found.exponent_lower["N"] == pytest.approx(share.quantile(0.025))
+
+
+def test_resamples_without_a_best_split_are_said(fitted):
+    draws = fitted.draws.copy()
+    draws.loc[: len(draws) // 2, "A"] = 0.0
+    broken = dataclasses.replace(fitted, draws=draws)
+    assert "50% of the resamples have no best split" in " ".join(
+        analysis.allocate(broken, 1e20).warnings
+    )

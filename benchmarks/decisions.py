@@ -1,0 +1,101 @@
+"""Decisions from published runs: what each way of deciding says, and what it would have cost.
+
+    OMP_NUM_THREADS=1 python benchmarks/decisions.py [allocation | speed | lr_batch | ...]
+
+Needs the published runs: set SCALING_PUBLIC_DATA to their folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+import analysis
+from analysis.approaches import NAMES
+from analysis.cost_functions import shape_by_aspect, with_attention
+
+PORIAN = ["hparams", "warmup", "decay", "param_count", "val"]
+
+
+def main() -> None:
+    """Print every table, or those named."""
+    wanted = sys.argv[1:] or list(PARTS)
+    for name in wanted:
+        print(f"\n== {name}")
+        PARTS[name]()
+
+
+def folder() -> Path:
+    """Where the published runs are."""
+    return Path(os.environ["SCALING_PUBLIC_DATA"])
+
+
+def sweeps() -> Iterator[tuple[str, pd.DataFrame]]:
+    """IsoFLOP sweeps with N, D, loss and the budget that they were planned for."""
+    table = pd.read_csv(folder() / "isoflops" / "isoflops.csv")
+    table = table.rename(columns={"params": "N", "tokens": "D"})
+    for name, own in table.groupby("experiment"):
+        yield f"isoflops, {name.split('__')[0]}", own
+        yield f"isoflops, {name.split('__')[0]}, without outliers", own[~own["outlier"]]
+    table = pd.read_csv(folder() / "porian" / "isoflop_points.csv")
+    table = table.rename(columns={"n": "N", "tokens": "D", "flops": "budget"})
+    for name, own in table.groupby(PORIAN):
+        yield f"porian, {' '.join(name)}", own
+
+
+def allocation() -> None:
+    """Approaches 1 to 3 with intervals; which budgets are refused; the parabola's bias."""
+    rows, refused = [], []
+    for name, own in sweeps():
+        found = analysis.compare_approaches(own, 1e20, budget="budget")
+        shown = analysis.with_intervals(found.exponents).set_index("approach")
+        sizes = analysis.with_intervals(found.table).set_index("approach")["N"]
+        row = {"set": name}
+        for approach in NAMES.values():
+            row[f"{approach}: a"] = shown["a"].get(approach, "refused")
+            row[f"{approach}: N* at 1e20"] = sizes.get(approach, "")
+        rows.append(row)
+        refused += [{"set": name, **r} for r in found.refused.to_dict("records")]
+        for warning in found.warnings:
+            if "parabola" in warning:
+                refused.append({"set": name, "approach": "2 IsoFLOP", "why": warning})
+    _print(pd.DataFrame(rows))
+    _print(pd.DataFrame(refused))
+
+
+def speed() -> None:
+    """Seconds of an allocation after a fit with 1,000 draws, the best of five."""
+    points = pd.read_csv(folder() / "chinchilla" / "chinchilla_points.csv")
+    points = points[~points["outlier_epoch"]].rename(columns={"params": "N", "tokens": "D"})
+    fitted = analysis.fit("chinchilla", points)
+    cost = with_attention(2048, shape_by_aspect(128, 32_000))
+    jobs: dict[str, Callable] = {
+        "three budgets, 6 N D": lambda: analysis.allocate(fitted, [1e19, 1e21, 1e23]),
+        "one budget, causal attention": lambda: analysis.allocate(fitted, 1e21, cost=cost),
+        "cheapest way to a loss, 6 N D": lambda: analysis.cheapest(fitted, 2.1),
+    }
+    for name, job in jobs.items():
+        print(f"{name}: {min(_seconds(job) for _ in range(5)):.3f} s")
+
+
+def _seconds(job: Callable) -> float:
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
+def _print(table: pd.DataFrame) -> None:
+    with pd.option_context("display.max_colwidth", None, "display.width", 1000):
+        print(table.fillna("").to_string(index=False))
+
+
+PARTS: dict[str, Callable[[], None]] = {"allocation": allocation, "speed": speed}
+
+
+if __name__ == "__main__":
+    main()

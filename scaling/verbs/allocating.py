@@ -1,0 +1,167 @@
+"""The verb that splits budgets between model size and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scaling.config import ConfigError, one_of
+from scaling.verbs.as_json import print_json
+from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
+from scaling.verbs.verb import Verb, open_console, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+COSTS = ("6nd", "attention", "hours")
+_OPTIONAL = ("inside", "loss")
+
+
+@dataclass(frozen=True)
+class AllocateOptions(FitOptions):
+    """Options of ``scaling allocate``: those of a fit, and what is asked of it."""
+
+    budgets: list[float] = field(default_factory=list)  # in the unit of the cost
+    cost: str = "6nd"
+    context: int | None = None  # tokens in a sequence, for cost=attention on a file
+    aspect: float = 64.0  # width over depth, for the same
+    inference_tokens: float = 0.0  # that the model will serve
+    losses: list[float] = field(default_factory=list)  # the cheapest way to each
+    splits: list[list[float]] = field(default_factory=list)  # [N, D]: what each leaves
+    approaches: bool = False  # all three of Hoffmann et al.
+    budget: str | None = None  # the column of the IsoFLOP budgets
+
+
+def allocate_verb(arguments: Sequence[str]) -> int:
+    """Split compute budgets between N and D: scaling allocate study=NAME budgets=[1e18,1e20].
+
+    cost=6nd counts C as 6 N D, cost=attention adds causal attention, cost=hours takes the
+    device-hours that the study's runs took; inference_tokens=1e12 adds what serving costs.
+    losses=[2.5] asks for the cheapest way to a loss, splits=[[1e9,2e10]] for what other splits
+    leave on the table. approaches=true puts the envelope, IsoFLOP minima and the surface side by
+    side. json=true, or --json, prints one JSON object.
+    """
+    import pandas as pd
+
+    import analysis
+    from analysis.facts import facts_of_allocation, facts_of_approaches, growth_in_words
+    from scaling.options import read_options
+
+    options = read_options(AllocateOptions, arguments)
+    one_of("cost", options.cost, COSTS)
+    if any(len(split) != 2 for split in options.splits):
+        raise ConfigError(f"splits = {options.splits}: each is [N, D], as in splits=[[1e9,2e10]]")
+    budgets = _budgets(options)
+    cost = _cost(options)
+    result = fit_asked(options)
+    asked = {"cost": cost, "level": options.level}
+    found = analysis.allocate(result, budgets, **asked)
+    answer = facts_of_allocation(found)
+    if options.losses:
+        answer["cheapest"] = analysis.cheapest(result, options.losses, **asked)
+    if options.splits:
+        splits = pd.DataFrame(options.splits, columns=["N", "D"])
+        answer["splits"] = analysis.loss_left(result, splits, **asked)
+    if options.approaches:
+        answer["approaches"] = facts_of_approaches(_approaches(options, budgets, asked))
+    if options.json:
+        print_json(answer)
+    else:
+        _show(open_console(), answer, growth_in_words(found.exponents))
+    return 0
+
+
+def _budgets(options: AllocateOptions) -> list[float]:
+    import analysis
+
+    if options.budgets:
+        return options.budgets
+    if options.study and options.cost != "hours":
+        budgets = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["budgets"]
+        if budgets:
+            return budgets
+    unit = "device-hours, as in budgets=[100]" if options.cost == "hours" else (
+        "FLOPs, as in budgets=[1e18,1e20]")
+    raise ConfigError(f"budgets is not set; give {unit}")
+
+
+def _cost(options: AllocateOptions) -> Any:
+    from analysis import cost_functions as costs
+
+    cost = costs.SIX_ND
+    if options.cost == "hours":
+        cost = costs.measured_hours(points_asked(options)[0])
+    elif options.cost == "attention":
+        cost = _with_attention(options)
+    return costs.with_inference(cost, options.inference_tokens) if options.inference_tokens else (
+        cost)
+
+
+def _with_attention(options: AllocateOptions) -> Any:
+    """From the shapes of the study's runs; from context and aspect for a file without shapes."""
+    from analysis import cost_functions as costs
+
+    points, context = points_asked(options)[0], options.context
+    if context is None and "context" in points:
+        context = int(points["context"].iloc[0])
+    if context is None:
+        raise ConfigError("context is not set; cost=attention needs the tokens in a sequence")
+    if {"depth", "width"} <= set(points):
+        return costs.with_attention(context, costs.shape_of_runs(points))
+    return costs.with_attention(context, costs.shape_by_aspect(options.aspect))
+
+
+def _approaches(options: AllocateOptions, budgets: list[float], asked: dict[str, Any]) -> Any:
+    import analysis
+
+    points, law = points_asked(options)
+    names = {source: name for name, source in options.columns.items()}
+    return analysis.compare_approaches(
+        points.rename(columns=names), budgets, law=law, budget=options.budget,
+        resamples=options.resamples, seed=options.seed, delta=options.delta,
+        mix_fingerprints=options.mix_fingerprints, **asked,
+    )
+
+
+def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
+    say(console, f"C = {answer['cost']}")
+    _table(console, answer["budgets"])
+    say(console, grown)
+    if "cheapest" in answer:
+        say(console, "\nthe cheapest way to a loss")
+        _table(console, answer["cheapest"])
+    if "splits" in answer:
+        say(console, "\nwhat other splits leave on the table")
+        _table(console, answer["splits"])
+    if "approaches" in answer:
+        _show_approaches(console, answer["approaches"])
+    for warning in answer["warnings"]:
+        say(console, f"! {warning}", style="yellow")
+
+
+def _show_approaches(console: Console, found: dict[str, Any]) -> None:
+    say(console, "\nthree approaches: N* grows as C^a, D* as C^b")
+    _table(console, found["exponents"])
+    say(console, "")
+    _table(console, found["budgets"])
+    for row in found["refused"].to_dict("records"):
+        at = "" if row["C"] != row["C"] else f", C = {row['C']:.3g}"
+        say(console, f"refused: approach {row['approach']}{at}: {row['why']}", style="dim")
+    for warning in found["warnings"]:
+        say(console, f"! {warning}", style="yellow")
+
+
+def _table(console: Console, frame: pd.DataFrame) -> None:
+    from analysis.answer import with_intervals
+    from sweeps.show import table
+
+    console.print(table(with_intervals(frame), console.width, _OPTIONAL))
+
+
+VERBS = {
+    "allocate": Verb("split compute budgets between N and D",
+                     "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]'] [cost=6nd]",
+                     allocate_verb, AllocateOptions),
+}

@@ -1,0 +1,76 @@
+"""``scaling allocate`` as a person uses it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> str:
+    """A file of IsoFLOP curves."""
+    C, N = (g.ravel() for g in np.meshgrid(np.geomspace(1e18, 1e20, 4), np.geomspace(2e7, 5e9, 18)))
+    D = C / (6 * N)
+    table = pd.DataFrame({"N": N, "D": D, "loss": 1.7 + 400 / N**0.34 + 1800 / D**0.37})
+    noise = 0.002 * np.random.default_rng(0).standard_normal(len(table))
+    table["loss"] *= np.exp(noise)
+    table.to_csv(tmp_path / "sweep.csv", index=False)
+    return f"data={tmp_path}/sweep.csv"
+
+
+def test_every_question_in_one_object(run, sweep) -> None:
+    code, out, _ = run("allocate", sweep, "budgets=[1e19,1e20]", "resamples=50", "losses=[2.6]",
+                       "splits=[[1e9,1e10]]", "approaches=true", "inference_tokens=1e9", "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["cost"] == "6 N D and 1e+09 tokens of inference (FLOPs)"
+    assert [row["C"] for row in answer["budgets"]] == [1e19, 1e20]
+    assert answer["cheapest"][0]["target"] == 2.6
+    assert answer["splits"][0]["left"] > 0
+    assert len(answer["approaches"]["exponents"]) >= 2
+    assert answer["exponents"]["N"]["exponent"] > 0.4
+
+
+def test_the_same_in_words(run, sweep) -> None:
+    code, out, _ = run("allocate", sweep, "budgets=[1e19]", "resamples=50", "losses=[2.6]",
+                       "splits=[[1e9,1e10]]", "approaches=true")
+    assert code == 0
+    for words in ("C = 6 N D (FLOPs)", "N* grows as C^0.5", "the cheapest way to a loss",
+                  "what other splits leave on the table", "2 IsoFLOP"):
+        assert words in out
+
+
+def test_costs_come_from_the_runs(run, sweep, tmp_path) -> None:
+    table = pd.read_csv(tmp_path / "sweep.csv")
+    depth = np.cbrt(table["N"] / (12 * 64**2))
+    table.assign(depth=depth, width=64 * depth, context=512,
+                 tokens_per_second=1e12 / table["N"]).to_csv(tmp_path / "runs.csv", index=False)
+    file = sweep.replace("sweep", "runs")
+    code, out, _ = run("allocate", file, "cost=attention", "budgets=[1e20]", "resamples=0",
+                       "--json")
+    assert code == 0 and json.loads(out)["cost"] == "6 (N + L d T) D, T = 512 (FLOPs)"
+    code, out, _ = run("allocate", file, "cost=hours", "budgets=[1000]", "resamples=0")
+    assert code == 0 and "(device-hours)" in out
+
+
+def test_a_study_has_its_budgets(run) -> None:
+    code, out, error = run("allocate", "study=tiny", "resamples=0", "--json")
+    assert code == 0 and [row["C"] for row in json.loads(out)["budgets"]] == [1e9, 1e10]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["cost=6ndd", "budgets=[1e19]"], "cost = '6ndd' is not one of: 6nd, attention, hours"),
+    (["cost=hours", "budgets=[1]"], "the column 'tokens_per_second'"),
+    (["cost=attention", "budgets=[1e19]"], "context is not set"),
+    (["splits=[[1e9]]", "budgets=[1e19]"], "each is [N, D]"),
+    (["losses=[1.1]", "budgets=[1e19]"], "no budget reaches a loss of 1.1"),
+    (["approaches=true", "budgets=[1e19]", "budget=sweeep"], "need the column 'sweeep'"),
+    (["budget=[1e19]"], "budget"),
+    (["cost=hours"], "give device-hours"),
+])  # fmt: skip
+def test_a_mistake_is_one_sentence(run, sweep, arguments, message) -> None:
+    code, out, error = run("allocate", sweep, "resamples=5", *arguments)
+    assert code == 2 and out == "" and message in error and error.count("\n") == 1
