@@ -28,6 +28,8 @@ from analysis.spread import growth, spread
 Array = np.ndarray
 
 NAMES = {1: "1 envelope", 2: "2 IsoFLOP", 3: "3 surface"}
+_SAME_COST = 1.02  # ratio of costs within a budget up to which points count as of one cost
+_FAR_APART = 2.0  # and from which on no surface should bring them together
 _BIASED = 0.1  # of N*, that a parabola alone may be wrong by without a word
 
 
@@ -106,7 +108,8 @@ def compare_approaches(
     N, D = (points[name].to_numpy(float) for name in ("N", "D"))
     known = points.assign(C=cost(N, D))
     asked: dict[str, Any] = {"resamples": resamples, "seed": seed}
-    minima = isoflop_minima(known, budget=budget, level=level, **asked)
+    level_points, moved = _to_one_cost(known, surface, cost, budget)
+    minima = isoflop_minima(level_points, budget=budget, level=level, **asked)
     found = envelope(points if curves is None else curves, cost=cost, **asked)
     lines = {1: found.power, 2: _power(minima)}
     rows, exponents, refused = [], [], _refused(minima, found)
@@ -121,11 +124,34 @@ def compare_approaches(
             )  # fmt: skip
     rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
-    warnings = [*third.warnings, *_bias(surface, known, minima, cost, budget)]
+    warnings = [*third.warnings, *moved, *_bias(surface, level_points, minima, cost, budget)]
     return Approaches(
         pd.DataFrame(rows), pd.DataFrame(exponents), refused, minima, found, surface,
         cost_in_words(cost), tuple(warnings),
     )  # fmt: skip
+
+
+def _to_one_cost(
+    points: pd.DataFrame, surface: Result, cost: Cost, budget: str | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Points of a named budget brought to its mean cost along the surface, at their own N.
+
+    Sweeps are of one cost as their authors count it; under another the points lie apart.
+    """
+    if budget is None or budget not in points:
+        return points, []
+    log_C = np.log(points["C"]).groupby(points[budget])
+    apart = float(np.exp((log_C.max() - log_C.min()).max()))
+    if not _SAME_COST < apart <= _FAR_APART:
+        return points, []
+    C = np.exp(log_C.transform("mean")).to_numpy(float)
+    there = points.assign(D=tokens_at(cost, points["N"].to_numpy(float), C))
+    response = surface.law.response
+    moved = surface.predict(there)[response] / surface.predict(points)[response]
+    return points.assign(C=C, loss=points["loss"] * moved), [
+        f"approach 2: the points of one budget differ up to {apart:.2g}-fold in this cost; their"
+        " losses were brought to one cost along the surface"
+    ]
 
 
 def _power(minima: Minima) -> Array:

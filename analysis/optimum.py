@@ -15,7 +15,7 @@ from analysis.laws.law import Law
 Array = np.ndarray
 
 _RATIOS = (1e-3, 1e7)  # tokens per parameter that are looked at
-_GRID = 96
+_GRID = 48
 _CLOSER = np.linspace(-1, 1, 7)  # in units of the spacing before
 _SIZES = (1.0, 1e18)  # parameters, within which the ends of the grid are looked for
 _TOKENS = (1.0, 1e25)
@@ -97,7 +97,7 @@ def _searched(
     spacing, rows = (high - low) / (_GRID - 1), np.arange(len(params))
     least = np.argmin(_along(law, params, log_N, budget, cost), axis=1)
     interior = (least > 0) & (least < _GRID - 1)
-    for _ in range(2):
+    for _ in range(3):
         log_N = log_N[rows, least][:, None] + spacing * _CLOSER
         spacing = spacing * (_CLOSER[1] - _CLOSER[0])
         loss = _along(law, params, log_N, budget, cost)

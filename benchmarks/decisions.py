@@ -91,7 +91,7 @@ def _seconds(job: Callable) -> float:
 
 def _print(table: pd.DataFrame) -> None:
     with pd.option_context("display.max_colwidth", None, "display.width", 1000):
-        print(table.fillna("").to_string(index=False))
+        print(table.astype(object).fillna("").to_string(index=False))
 
 
 PARTS: dict[str, Callable[[], None]] = {"allocation": allocation, "speed": speed}

@@ -54,6 +54,18 @@ def test_an_approach_that_gives_nothing_is_refused_and_the_others_stand():
     assert found.refused.why.iloc[-1] == "0 budgets with a minimum: a power law needs two"
 
 
+def test_points_of_one_budget_are_brought_to_one_cost():
+    points = sweep(noise=1e-4)
+    points["budget"] = (6 * points.N * points.D).round(-12)
+    skewed = points.assign(D=points.D * (points.N / points.N.median()) ** 0.05)
+    p = dict(A=400, alpha=0.34, B=1800, beta=0.37)
+    skewed["loss"] = 1.7 + p["A"] / skewed.N ** p["alpha"] + p["B"] / skewed.D ** p["beta"]
+    found = analysis.compare_approaches(skewed, 1e19, budget="budget", resamples=50)
+    by_minima = found.exponents.set_index("approach").loc["2 IsoFLOP"]
+    assert by_minima.a == pytest.approx(TRUE_A, abs=0.01)
+    assert "brought to one cost along the surface" in found.warnings[0]
+
+
 @pytest.mark.parametrize("hparams, a", [("base", 0.856), ("tuned", 0.498)])
 def test_published_sweeps_give_the_published_exponents(public_data, hparams, a):
     """arXiv:2406.19146: from Kaplan's .88 to .50 by how runs are counted, warmed up and tuned."""

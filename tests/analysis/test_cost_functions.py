@@ -11,7 +11,8 @@ from analysis.cost_functions import (
     with_attention,
     with_inference,
 )
-from scaling.counts import Shape, parameter_counts
+from scaling.architecture import Architecture, Shape
+from scaling.counts import parameter_counts
 from scaling.flops import flop_parts, flops_per_token
 
 
@@ -22,7 +23,7 @@ def shape(depth: int, width: int = 0) -> Shape:
 
 
 def runs(*shapes: Shape, **columns) -> pd.DataFrame:
-    N = [parameter_counts(s)["n_matmul"] for s in shapes]
+    N = [parameter_counts(Architecture(s))["n_matmul"] for s in shapes]
     return pd.DataFrame({"N": N, "depth": [s.depth for s in shapes],
                          "width": [s.width for s in shapes], **columns})  # fmt: skip
 
@@ -34,7 +35,7 @@ def test_attention_is_counted_as_the_runs_count_it(of):
     rule = shape_by_aspect(64, vocab=1000) if of == "aspect" else shape_of_runs(table)
     cost = with_attention(512, rule)
     for one, N in zip(shapes, table["N"], strict=True):
-        exact = flops_per_token(flop_parts(one), "causal")
+        exact = flops_per_token(flop_parts(Architecture(one)), "causal")
         assert cost(np.array([N]), np.array([1e6]))[0] == pytest.approx(1e6 * exact, rel=1e-9)
 
 
