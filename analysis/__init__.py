@@ -33,6 +33,7 @@ _HOME = {
     "lr_batch": "analysis.laws.lr_batch",
     "pass_rate": "analysis.laws.task_pass_rate",
     "regret": "analysis.laws.lr_batch",
+    "held_out_regret": "analysis.held_out_cells",
     "task_chain": "analysis.laws.task_chain",
     "scores": "analysis.accuracy",
     "Imported": "analysis.importers.reading",

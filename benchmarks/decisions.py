@@ -68,6 +68,19 @@ def allocation() -> None:
     _print(pd.DataFrame(refused))
 
 
+def lr_batch() -> None:
+    """Regret of learning rate and batch on (N, D) that the laws did not see."""
+    runs = pd.read_csv(folder() / "steplaw" / "dense_lr_bs_loss.csv").astype({"N": float})
+    runs = runs.assign(batch=2048.0 * runs["bs"], loss=runs["smooth loss"])
+    laws = analysis.lr_batch(runs)
+    table = analysis.held_out_regret(laws)
+    _print(table.assign(**{c: table[c].map("{:.3%}".format) for c in ("regret", "constant")}))
+    for name in ("regret", "constant"):
+        print(f"{name}: mean {table[name].mean():.3%}, largest {table[name].max():.2%}")
+    ahead = pd.DataFrame({"N": [1e9, 7e9], "D": [1e11, 1e12]})
+    _print(ahead.join(laws.predict(ahead, level=0.95)))
+
+
 def speed() -> None:
     """Seconds of an allocation after a fit with 1,000 draws, the best of five."""
     points = pd.read_csv(folder() / "chinchilla" / "chinchilla_points.csv")
@@ -94,7 +107,9 @@ def _print(table: pd.DataFrame) -> None:
         print(table.astype(object).fillna("").to_string(index=False))
 
 
-PARTS: dict[str, Callable[[], None]] = {"allocation": allocation, "speed": speed}
+PARTS: dict[str, Callable[[], None]] = {
+    "allocation": allocation, "lr_batch": lr_batch, "speed": speed,
+}
 
 
 if __name__ == "__main__":

@@ -21,13 +21,14 @@ from scaling.verbs import (
     importing,
     launching,
     training,
+    tuning,
     watching,
 )
 from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
+    **tuning.VERBS, **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
 }
 
 

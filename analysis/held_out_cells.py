@@ -1,0 +1,76 @@
+"""What the laws of learning rate and batch cost where they were not fitted.
+
+One (N, D) at a time is left out, the laws are fitted to the others, and the run of that cell that
+is nearest to their choice is compared with its best. Beside them stands who tunes once and keeps
+it: the pair of learning rate and batch that is best on average over the other cells.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.laws.lr_batch import LrBatch, lr_batch, regret
+
+_LEAST_CELLS = 4  # so that three are left for the three parameters of the learning rate
+
+
+def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
+    """Regret of each cell by laws that did not see it.
+
+    Parameters
+    ----------
+    laws : LrBatch
+        As fitted to all cells of a sweep.
+    **options
+        Of the fits; see `analysis.fit`.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell: ``N, D``, the ``lr`` and ``batch`` that laws of the other cells choose,
+        ``regret`` (excess loss of the run nearest to them over the best of the cell), and
+        ``constant``: the regret of the pair that is best for the other cells on average.
+
+    Raises
+    ------
+    ValueError
+        If the sweep has fewer than four cells.
+    """
+    sweep = laws.sweep
+    cells = sweep["cell"].unique()
+    if len(cells) < _LEAST_CELLS:
+        raise ValueError(
+            f"the sweep has {len(cells)} different (N, D): held-out regret needs {_LEAST_CELLS}"
+        )
+    constant = _regret_of_pairs(sweep)
+    rows = []
+    for cell in cells:
+        own = sweep[sweep["cell"] == cell]
+        others = lr_batch(
+            sweep[sweep["cell"] != cell], within=laws.within, **{"resamples": 0, **options}
+        )
+        chosen = others.predict(own)
+        kept = constant.drop(index=cell).mean().idxmin()
+        rows.append({
+            "N": own["N"].iloc[0],
+            "D": own["D"].iloc[0],
+            "lr": chosen["lr"].iloc[0],
+            "batch": chosen["batch"].iloc[0],
+            "regret": regret(own, chosen["lr"], chosen["batch"]).iloc[0],
+            "constant": constant.loc[cell, kept],
+        })  # fmt: skip
+    return pd.DataFrame(rows).sort_values(["N", "D"], ignore_index=True)
+
+
+def _regret_of_pairs(sweep: pd.DataFrame) -> pd.DataFrame:
+    """Regret in each cell (rows) of every pair of learning rate and batch tried (columns)."""
+    pairs = np.log(sweep[["lr", "batch"]].drop_duplicates().to_numpy())
+    rows = {}
+    for cell, own in sweep.groupby("cell"):
+        tried = np.log(own[["lr", "batch"]].to_numpy())
+        away = ((pairs[:, None] - tried) ** 2).sum(-1)
+        rows[cell] = own["excess"].to_numpy()[away.argmin(1)]
+    return pd.DataFrame.from_dict(rows, orient="index")
