@@ -49,7 +49,8 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimizer by name; ``lr`` None means that the rule gives it.
+    """The optimizer by name; None in ``lr``, ``beta2`` and
+    ``weight_decay`` means that the rule gives it.
 
     Which keys an optimizer uses, and what None means in them, stands in
     ``scaling.optimizer_settings``.
@@ -58,9 +59,9 @@ class OptimizerConfig:
     name: str = "adamw"
     lr: float | None = None
     beta1: float = 0.9
-    beta2: float = 0.95
+    beta2: float | None = 0.95
     epsilon: float = 1e-8
-    weight_decay: float = 0.1
+    weight_decay: float | None = 0.1
     clip: float = 1.0
     momentum: float | None = None
     nesterov: bool | None = None
@@ -79,16 +80,38 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class RuleConfig:
-    """Peak LR as a smooth power of N and D (``scaling.rules``)."""
+    """A smooth power of N, D, the batch in tokens and the LR (``scaling.rules.rule_value``)."""
 
     name: str
     source: str
     coefficient: float
-    n_exponent: float
-    d_exponent: float
+    n_exponent: float = 0.0
+    d_exponent: float = 0.0
+    b_exponent: float = 0.0
+    lr_exponent: float = 0.0
     n_unit: float = 1.0
     d_unit: float = 1.0
+    b_unit: float = 1.0
     count: str = "n_matmul"
+    base: float | None = None  # to the power of the rest: a beta2
+
+
+@dataclass(frozen=True)
+class RulesConfig:
+    """The rule of each hyper-parameter that has one; the batch and the warm-up in tokens."""
+
+    lr: RuleConfig | None = None
+    batch: RuleConfig | None = None
+    weight_decay: RuleConfig | None = None
+    warmup: RuleConfig | None = None
+    beta2: RuleConfig | None = None
+
+    @classmethod
+    def older(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A rule by itself is that of the LR: so it was written when no other had one."""
+        alone = {k: v for k, v in values.items() if k in RuleConfig.__dataclass_fields__}
+        rest = {k: v for k, v in values.items() if k not in alone}
+        return {"lr": alone, **rest} if alone else values
 
 
 @dataclass(frozen=True)
@@ -111,7 +134,7 @@ class ScheduleConfig:
     """
 
     kind: str = "wsd"
-    warmup_tokens: int = 65_536
+    warmup_tokens: int | None = 65_536  # None: by the rule
     cooldown_fraction: float = 0.2  # of the whole run
     cooldown_shape: str = "linear"
     final_ratio: float = 0.0  # last LR over peak
@@ -164,8 +187,8 @@ class RunConfig:
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     tokens: int
-    rule: RuleConfig | None = None
-    batch: int = 16  # sequences a step
+    rule: RulesConfig | None = None
+    batch: int | None = 16  # sequences a step; None: by the rule
     seed: int = 0  # of the initial weights
     precision: str = "fp32"
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -191,6 +214,7 @@ def from_dict(cls: type, values: Any, path: str = "") -> Any:
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{path or cls.__name__} = {values!r}: expected a group of keys")
+    values = cls.older(values) if hasattr(cls, "older") else values
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:

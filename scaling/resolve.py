@@ -19,9 +19,9 @@ from scaling.data.store import Manifest, window_count
 from scaling.flops import flop_parts, flops_per_token
 from scaling.identity import IDENTITY_VERSION, family_id, run_id
 from scaling.optimizer_settings import optimizer_science, program_science
-from scaling.rules import peak_lr
+from scaling.rules import Given, determine
 from scaling.schedule.kinds import build_pieces
-from scaling.schedule.pieces import Piece, plain, settled, top_rate
+from scaling.schedule.pieces import Piece, plain, top_rate
 
 PRECISIONS = ("fp32",)
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
@@ -41,7 +41,11 @@ class Run:
     science : dict
         Plain values; what is hashed.
     config : RunConfig
+        All numbers but the LR: what rules gave stands in it.
+    written : RunConfig
         What the person wrote.
+    given : dict
+        Hyper-parameter -> what its rule gave.
     architecture : Architecture
         The network.
     counts, flops : dict
@@ -68,6 +72,8 @@ class Run:
     steps: int
     tokens: int
     unique_tokens: int
+    written: RunConfig
+    given: dict[str, Given]
 
     @property
     def shape(self) -> Shape:
@@ -93,16 +99,19 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     ConfigError
         On any value or combination that cannot be trained; names the key and what is allowed.
     """
+    written = config
     _check_numbers(config)
-    _check_trainer(config)
     shape = model_shape(config.model, manifest.vocab)
     architecture = Architecture(shape, rope_base=config.model.rope_base)
     counts = parameter_counts(architecture)
+    determined = determine(config, counts, shape.context)
+    config, lr = determined.config, determined.lr
+    _check_ranges(config)
+    _check_trainer(config)
     tokens_per_step = config.batch * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
     tokens = steps * tokens_per_step
     unique = _unique_tokens(config, shape, manifest, tokens)
-    lr = _peak_lr(config, counts, tokens)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
     science = {
         "identity_version": IDENTITY_VERSION,
@@ -135,6 +144,8 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         steps=steps,
         tokens=tokens,
         unique_tokens=unique,
+        written=written,
+        given=determined.given,
     )
 
 
@@ -200,7 +211,6 @@ def _check_trainer(config: RunConfig) -> None:
 def _check_numbers(config: RunConfig) -> None:
     at_least_one = {
         "tokens": config.tokens,
-        "batch": config.batch,
         "model.depth": config.model.depth,
         "model.aspect": config.model.aspect,
         "model.head_dim": config.model.head_dim,
@@ -210,6 +220,8 @@ def _check_numbers(config: RunConfig) -> None:
         "execution.threads": config.execution.threads,
         "execution.processes": config.execution.processes,
     }
+    if config.batch is not None:
+        at_least_one["batch"] = config.batch
     if config.model.width is not None:
         at_least_one["model.width"] = config.model.width
     if config.execution.micro_batch is not None:
@@ -219,7 +231,6 @@ def _check_numbers(config: RunConfig) -> None:
     for key, value in at_least_one.items():
         if value < 1:
             raise ConfigError(f"{key} = {value}: allowed is 1 or more")
-    _check_ranges(config)
 
 
 def _check_ranges(config: RunConfig) -> None:
@@ -230,10 +241,6 @@ def _check_ranges(config: RunConfig) -> None:
         "execution.lease_seconds": config.execution.lease_seconds,
         "execution.hang_seconds": config.execution.hang_seconds,
     }
-    if config.rule is not None:
-        above_zero |= {
-            f"rule.{key}": getattr(config.rule, key) for key in ("coefficient", "n_unit", "d_unit")
-        }
     for key, value in above_zero.items():
         if value <= 0:
             raise ConfigError(f"{key} = {value}: allowed is above 0")
@@ -276,14 +283,3 @@ def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: 
             f"model.context = {shape.context} tokens"
         )
     return pool
-
-
-def _peak_lr(config: RunConfig, counts: dict[str, int], tokens: int) -> float:
-    lr = config.optimizer.lr
-    if lr is None:
-        if config.rule is None:
-            raise ConfigError("optimizer.lr is not set and there is no rule; set one of them")
-        lr = peak_lr(config.rule, counts, tokens)
-    if not (lr > 0 and math.isfinite(lr)):
-        raise ConfigError(f"optimizer.lr = {lr}: allowed is above 0 and finite")
-    return settled(lr)

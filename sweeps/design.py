@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ MIN_SIZES = 5
 MIN_RATIOS = 3
 SURFACE_PARAMETERS = 5  # E, A, alpha, B, beta
 MAX_CORRELATION = 0.9
+GOVERNED = ("batch", "weight_decay", "warmup", "beta2")  # what rules may give besides the LR
 # What may differ between the rungs of one ladder; anything else is another recipe.
 LADDER_KEYS = {
     "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
@@ -93,27 +95,40 @@ def _separation(fitted: list[Run]) -> str | None:
 
 def _recipe(fitted: list[Run]) -> str | None:
     differing = set()
-    first = fitted[0].science
-    for run in fitted[1:]:
-        for key, value in run.science.items():
+    sciences = [_without_rules(run) for run in fitted]
+    first = sciences[0]
+    for science in sciences[1:]:
+        for key, value in science.items():
             group = LADDER_KEYS.get(key)
             if group is not None:
                 differing |= {f"{key}.{k}" for k in value
                               if k not in group and value[k] != first[key].get(k)}
-            elif key not in LADDER_KEYS[""] and value != first[key]:
+            elif key not in LADDER_KEYS[""] and value != first.get(key):
                 differing.add(key)
     for name, values in {
         "model.head_dim": {run.shape.head_dim for run in fitted},
         "model.mlp_ratio": {run.shape.mlp_width / run.shape.width for run in fitted},
-        "the rule or value of the LR": {run.config.optimizer.lr or run.config.rule
+        "the rule or value of the LR": {run.written.optimizer.lr or _rule(run, "lr")
                                         for run in fitted},
-        "schedule": {repr(run.config.schedule) for run in fitted},
+        "schedule": {repr(run.written.schedule) for run in fitted},
+        **{f"the rule of {name}": {_rule(run, name) for run in fitted} for name in GOVERNED},
     }.items():
         if len(values) > 1:
             differing.add(name)
     if not differing:
         return None
     return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"
+
+
+def _rule(run: Run, name: str) -> str:
+    return repr(getattr(run.written.rule, name, None))
+
+
+def _without_rules(run: Run) -> dict[str, Any]:
+    """The science but for values that rules gave: a rule is one recipe whatever it gives."""
+    science = run.science | {"optimizer": {
+        k: v for k, v in run.science["optimizer"].items() if k not in run.given}}
+    return {k: v for k, v in science.items() if k not in run.given}
 
 
 def _seeds(fitted: list[Run]) -> str | None:

@@ -22,6 +22,7 @@ from scaling.fingerprint import code_fingerprint
 from scaling.memory import check_memory
 from scaling.prefixes import candidates
 from scaling.resolve import Run, resolve
+from scaling.rules import MAX_ROUNDING
 from scaling.run_folder import RunFolder
 from scaling.schedule.pieces import shared_steps
 from sweeps.added import with_added
@@ -127,7 +128,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
             )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
     warnings = check_design([(p.run, p.roles) for p in runs])
-    warnings += _other_code(runs, outputs) + _changed_default(study.name, runs, outputs)
+    warnings += _rounded(runs) + _other_code(runs, outputs) + _changed_default(study.name, runs, outputs)
     return Plan(study, outputs, execution, runs, warnings)
 
 
@@ -139,7 +140,7 @@ def _resolve(
         stores[key] = open_store(one.config.data, outputs)
     try:
         run = resolve(one.config, stores[key].manifest)
-        check_memory(run.architecture, one.config)
+        check_memory(run.architecture, run.config)
         return run, stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error
@@ -191,6 +192,20 @@ def _best_prefix(
         if common > steps and common > other.start:
             best, steps = other, common
     return best, steps
+
+
+def _rounded(runs: list[PlannedRun]) -> list[str]:
+    """A sentence if whole sequences are far from the batches that a rule gives."""
+    batches = [p.run.given["batch"] for p in runs if "batch" in p.run.given]
+    far = [given for given in batches if abs(given.rounding) > MAX_ROUNDING]
+    if not far:
+        return []
+    worst = max(far, key=lambda given: abs(given.rounding))
+    return [
+        f"the batch of {len(far)} runs is rounded to whole sequences by more than "
+        f"{MAX_ROUNDING:.0%}, at most {worst.rounding:+.1%} ({worst.value:,.0f} tokens by the rule "
+        f"{worst.rule!r}, {worst.used:,.0f} used): rungs deviate from the rule unequally"
+    ]
 
 
 def _other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
@@ -275,6 +290,7 @@ def save_plan(plan: Plan) -> None:
                 "roles": list(p.roles),
                 "blocks": list(p.blocks),
                 "needs": list(p.needs) if p.needs else None,
+                "given": {name: asdict(given) for name, given in p.run.given.items()},
                 "pins": list(p.pins),
                 "start": p.start,
                 "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),

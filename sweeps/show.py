@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +67,23 @@ def _styled(cell: str) -> Text:
 
 
 # Left out of a narrow terminal, the first named first.
-PLAN_OPTIONAL = ("width", "D/N", "starts from", "role", "schedule", "seed", "LR", "state")
+PLAN_OPTIONAL = ("width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule", "seed", "LR", "state")
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed")
 
 
+# Hyper-parameter -> its column, where a rule gives it to any run.
+GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
+    "batch": ("batch", lambda run: f"{run.config.batch}"),
+    "weight_decay": ("WD", lambda run: f"{run.config.optimizer.weight_decay:.3g}"),
+    "warmup": ("warm-up", lambda run: f"{run.config.schedule.warmup_tokens:,}"),
+    "beta2": ("beta2", lambda run: f"{run.config.optimizer.beta2:.4g}"),
+}
+
+
 def plan_frame(plan: Plan) -> pd.DataFrame:
-    """The plan as people read it: one row a run, longest first."""
+    """The plan as people read it: one row a run, longest first; what rules gave has a column."""
+    names = {name for p in plan.runs for name in p.run.given}
+    by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
     return pd.DataFrame(
         {
             "run": p.run.run_id,
@@ -83,6 +94,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "D/N": f"{p.run.tokens / p.run.counts['n_matmul']:.1f}",
             "C (causal)": f"{p.run.C:.2e}",
             "LR": f"{p.run.lr:.4g}",
+            **{column: form(p.run) for column, form in by_rule.items()},
             "schedule": p.run.config.schedule.kind,
             "seed": p.run.config.seed,
             "state": p.state,

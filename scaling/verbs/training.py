@@ -34,7 +34,7 @@ def train_verb(arguments: Sequence[str]) -> int:
     outputs = Path(composed["outputs"]).absolute()
     store = open_store(config.data, outputs)
     run = resolve(config, store.manifest)
-    check_memory(run.architecture, config)
+    check_memory(run.architecture, run.config)
     folder = RunFolder(outputs / "runs" / run.run_id)
     folder.describe(describe(run, store))
     print(f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "

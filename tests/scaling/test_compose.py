@@ -16,8 +16,17 @@ def test_the_shipped_configuration_is_a_complete_run() -> None:
     assert config.schedule.kind == "wsd"
 
 
+def test_every_hyper_parameter_names_its_rule() -> None:
+    composed = compose(["rule/lr=steplaw", "rule/batch=porian", "batch=null", "rule/beta2=memory",
+                        "optimizer.beta2=null"])
+    config = from_dict(RunConfig, {k: v for k, v in composed.items()
+                                   if k in RunConfig.__dataclass_fields__})
+    names = {k: v.name for k, v in vars(config.rule).items() if v is not None}
+    assert names == {"lr": "steplaw", "batch": "porian", "beta2": "memory"}
+
+
 @pytest.mark.parametrize("rule", ["porian", "steplaw", "deepseek", "small"])
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "wsd"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "wsd", "infinite", "file"])
 def test_every_group_option_is_accepted_by_the_typed_configuration(rule, schedule) -> None:
     composed = compose([f"rule={rule}", f"schedule={schedule}", "data=markov"])
     keys = RunConfig.__dataclass_fields__
@@ -37,7 +46,7 @@ def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
     [
         ("model.widht=64", "unknown key 'model.widht'; did you mean 'model.width'?"),
         ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
-        ("schedule=cosin", "Available options in 'schedule': constant cosine linear wsd"),
+        ("schedule=cosin", "Available options in 'schedule': constant cosine cyclic file"),
         ("study=quickstrat", "could not find 'study/quickstrat'"),
         ("model.width", "cannot read the override 'model.width': expected key=value"),
         ("seed=${nowhere}", "nowhere"),

@@ -38,7 +38,7 @@ def test_whole_floats_are_accepted_for_integers(tiny_values, whole):
         ({"precision": 32}, r"precision = 32: expected a string"),
         ({"model": 3}, r"model = 3: expected a group of keys"),
         ({"data.options": [1]}, r"data\.options = \[1\]: expected a group of keys"),
-        ({"rule": {"name": "x"}}, r"missing key 'rule\.source'"),
+        ({"rule": {"name": "x"}}, r"missing key 'rule\.lr\.source'"),
     ],
     ids=str,
 )

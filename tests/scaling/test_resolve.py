@@ -136,7 +136,7 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"optimizer.lr": -1.0}, r"optimizer\.lr = -1\.0: allowed is above 0"),
         (
             {"optimizer.lr": None, "rule": RULE | {"count": "n_all"}},
-            r"rule\.count = 'n_all' is not one of: n_block, n_matmul, n_total",
+            r"rule\.lr\.count = 'n_all' is not one of: n_block, n_matmul, n_total",
         ),
         ({"optimizer.beta1": 1.0}, r"optimizer\.beta1 = 1\.0: allowed is 0 up to"),
         ({"optimizer.beta2": -0.1}, r"optimizer\.beta2 = -0\.1: allowed is 0 up to"),
@@ -148,7 +148,7 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"execution.lease_seconds": 0.0}, r"execution\.lease_seconds = 0\.0: allowed is above 0"),
         ({"execution.checkpoint_seconds": -1}, r"execution\.checkpoint_seconds = -1\.0: allowed"),
         ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
-        ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.n_unit = 0\.0: allowed"),
+        ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.lr\.n_unit = 0\.0: allowed"),
         ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32"),
         ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
         ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),

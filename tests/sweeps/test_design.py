@@ -70,6 +70,18 @@ def test_another_recipe_on_one_rung_is_named(ladder, changes, name) -> None:
     assert "not one ladder" in said(other) and name in said(other)
 
 
+BATCH = {"name": "b", "source": "", "coefficient": 64.0, "n_exponent": 0.2, "n_unit": 1e3}
+
+
+def test_a_rule_is_one_recipe_whatever_it_gives(ladder) -> None:
+    run, _ = ladder
+    by_rule = {"batch": None, "rule": RULE | {"batch": BATCH}}
+    points = [(run(w, d, **by_rule), ("fit",)) for w in SIZES for d in TOKENS]
+    assert len({p.config.batch for p, _ in points}) > 1
+    assert "not one ladder" not in said(points)
+    assert "the rule of batch" in said([*points, (run(8, 2560, seed=3), ("fit",))])
+
+
 def test_a_run_cannot_be_fitted_and_held_out(ladder) -> None:
     _, points = ladder
     both = [(points[0][0], ("fit", "held_out")), *points[1:]]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from scaling.atomic import read_json
 from scaling.config import ConfigError
 from scaling.run_folder import RunFolder
 from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan
+from sweeps.show import plan_frame
 
 
 def by_size(plan, width: int, kind: str = "wsd"):
@@ -97,3 +99,17 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     monkeypatch.setattr("sweeps.plan.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
+
+
+def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
+    by_rule = ["batch=null", "+rule/batch=porian", "rule.batch.coefficient=4e4",
+               "optimizer.weight_decay=null", "+rule/weight_decay=timescale"]
+    plan = make_plan(study(*(o.replace("+", "") for o in by_rule)))
+    frame = plan_frame(plan)
+    assert {"batch", "WD"} <= set(frame) and "beta2" not in frame
+    assert len(set(frame["batch"])) == 2  # of two sizes
+    assert any("rounded to whole sequences by more than 2%" in w for w in plan.warnings)
+    save_plan(plan)
+    given = read_json(plan.folder / "plan.json")["runs"][0]["given"]
+    assert set(given) == {"lr", "batch", "weight_decay"}
+    assert given["batch"]["used"] % 16 == 0 and given["batch"]["rule"] == "porian"
