@@ -140,8 +140,8 @@ def _by_rule(key: str, value: float | None, rule: RuleConfig | None, name: str =
 
 def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
     if rule.b_exponent or rule.lr_exponent:
-        raise ConfigError(f"rule.batch = {rule.name!r} depends on the batch or the LR, which follow "
-                          "from it; allowed are n_exponent and d_exponent")
+        raise ConfigError(f"rule.batch = {rule.name!r} depends on the batch or the LR, which are "
+                          "not known yet; allowed are n_exponent and d_exponent")
     tokens = rule_value(rule, sizes, "rule.batch")
     sequences = round(tokens / context)
     if sequences < 1:

@@ -128,7 +128,8 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
             )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
     warnings = check_design([(p.run, p.roles) for p in runs])
-    warnings += _rounded(runs) + _other_code(runs, outputs) + _changed_default(study.name, runs, outputs)
+    warnings += _rounded(runs) + _other_code(runs, outputs)
+    warnings += _changed_default(study.name, runs, outputs)
     return Plan(study, outputs, execution, runs, warnings)
 
 

@@ -183,7 +183,7 @@ def test_a_run_by_rules_is_the_run_with_their_values(tiny_run):
          r"them: batch=null or rule\.batch=null"),
         (OPEN, r"batch is not set and there is no rule\.batch"),
         ({"optimizer.beta2": None}, r"optimizer\.beta2 is not set and there is no rule\.beta2"),
-        ({"schedule.warmup_tokens": None}, r"warmup_tokens is not set and there is no rule\.warmup"),
+        ({"schedule.warmup_tokens": None}, r"is not set and there is no rule\.warmup"),
         ({"batch": None, "rule": {"batch": ALL["batch"] | {"coefficient": 0.1}}},
          r"rule\.batch = 'b' gives 5\.06 tokens, less than a sequence of model\.context = 16"),
         ({"batch": None, "rule": {"batch": ALL["batch"] | {"b_exponent": 1}}},
