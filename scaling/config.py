@@ -49,8 +49,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimizer by name; None in ``lr``, ``beta2`` and
-    ``weight_decay`` means that the rule gives it.
+    """The optimizer by name; ``lr``, ``beta2``, ``weight_decay`` None: a rule gives it.
 
     Which keys an optimizer uses, and what None means in them, stands in
     ``scaling.optimizer_settings``.

@@ -12,7 +12,7 @@ from typing import Any
 
 from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError
-from sweeps.study import BlockConfig
+from sweeps.generators.expand import BlockConfig
 
 
 def read_added(outputs: Path, study: str) -> dict[str, Any]:

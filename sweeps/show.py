@@ -107,6 +107,14 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
     )
 
 
+def points_frame(plan: Plan) -> pd.DataFrame:
+    """The runs of a plan as points of a law: ``N, D, C`` and ``role``."""
+    return pd.DataFrame([
+        {"N": p.run.counts["n_matmul"], "D": p.run.tokens, "C": p.run.C, "role": ",".join(p.roles)}
+        for p in plan.runs
+    ])
+
+
 def distinct_schedules(plan: Plan) -> dict[str, Run]:
     """A run for each different schedule of a plan, by a name that tells them apart."""
     found: dict[str, Run] = {}

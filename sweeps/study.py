@@ -1,37 +1,24 @@
 """A study as a person writes it: named blocks of runs, and the question they answer.
 
-A block names a generator and its axes. The grid generator takes the product of nested axes:
-
->>> axes({"model": {"width": [16, 32]}, "tokens": [1, 2]})
-{'model.width': [16, 32], 'tokens': [1, 2]}
+A block names a generator (``sweeps.generators.expand``): a grid of nested axes, or a design whose
+points are chosen.
 """
 
 from __future__ import annotations
 
 import copy
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from scaling.config import ConfigError, RunConfig, from_dict, one_of, unknown_key
+from scaling.config import ConfigError, DataConfig, RunConfig, from_dict, one_of, unknown_key
+from scaling.data.sources import open_store
+from sweeps.generators.expand import DESIGNED, BlockConfig, axes, expand
 
 ROLES = ("fit", "held_out", "curve")
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
-
-
-@dataclass(frozen=True)
-class BlockConfig:
-    """Some runs of a study and what the analysis does with them.
-
-    `role` is "fit" (the laws are fitted to it), "held_out" (predicted and compared) or "curve"
-    (whole curves under several schedules).
-    """
-
-    role: str
-    grid: dict[str, Any]
-    generator: str = "grid"
 
 
 @dataclass(frozen=True)
@@ -40,6 +27,11 @@ class AnswerConfig:
 
     law: str = "chinchilla"
     budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
+    # What a plan promises: the interval at the target (or the largest held-out run) if the law is
+    # near the reference (else the published one) and losses scatter by the noise.
+    target: dict[str, float] = field(default_factory=dict)
+    reference: dict[str, float] = field(default_factory=dict)
+    noise: float = 0.005
     curve_law: str = "lr_annealing"
     curve_held_out: str | None = None  # the schedule kind that is predicted
 
@@ -63,8 +55,16 @@ class Wanted:
     config: RunConfig
 
 
-def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
+def read_study(
+    composed: Mapping[str, Any], vocab: Callable[[DataConfig], int] | None = None
+) -> tuple[StudyConfig, list[Wanted]]:
     """Expand a composed configuration into the runs that its study asks for.
+
+    Parameters
+    ----------
+    composed : mapping
+    vocab : callable, optional
+        Size of the alphabet of some data; default: of its store, which is made if need be.
 
     Raises
     ------
@@ -88,8 +88,7 @@ def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
         one_of(f"{path}.role", block.role, ROLES)
-        one_of(f"{path}.generator", block.generator, GENERATORS)
-        for point in GENERATORS[block.generator](block, path):
+        for point in expand(block, path, base, vocab or _vocab_of_store(composed)):
             config = from_dict(RunConfig, with_values(base, point, f"{path}.grid"))
             wanted.append(Wanted(name, block.role, config))
     if not wanted:
@@ -101,6 +100,11 @@ def read_study(composed: Mapping[str, Any]) -> tuple[StudyConfig, list[Wanted]]:
     return study, wanted
 
 
+def _vocab_of_store(composed: Mapping[str, Any]) -> Callable[[DataConfig], int]:
+    outputs = Path(composed.get("outputs", "outputs")).absolute()
+    return lambda data: open_store(data, outputs).manifest.vocab
+
+
 def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """Refuse an override of what every block's grid sets: it would change nothing.
 
@@ -109,7 +113,7 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
     ConfigError
         Naming the key and where to set it instead.
     """
-    blocks = {name: set(axes(b.get("grid", {}))) for name, b in composed["study"]["blocks"].items()}
+    blocks = {name: _set_by(block) for name, block in composed["study"]["blocks"].items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if blocks and all(key in keys for keys in blocks.values()):
@@ -117,6 +121,12 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
                 f"{override} changes nothing: every block's grid sets {key}; say, for example, "
                 f"study.blocks.{next(iter(blocks))}.grid.{key}=[...]"
             )
+
+
+def _set_by(block: Mapping[str, Any]) -> set[str]:
+    """The keys that a block sets for each of its runs."""
+    generated = set(DESIGNED) if block.get("generator", "grid") != "grid" else set()
+    return set(axes(block.get("grid", {}))) | generated
 
 
 def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
@@ -131,31 +141,6 @@ def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
             f"study.answer.curve_held_out = {held_out!r} is not the schedule of a run with the "
             f"role 'curve'; those are: {', '.join(kinds) or 'none'}"
         )
-
-
-def grid(block: BlockConfig, path: str) -> Iterator[dict[str, Any]]:
-    """Every combination of the values of the axes."""
-    flat = axes(block.grid)
-    for key, values in flat.items():
-        if not values:
-            raise ConfigError(f"{path}.grid.{key} has no values: the study would have no runs")
-    for combination in itertools.product(*flat.values()):
-        yield dict(zip(flat, combination, strict=True))
-
-
-GENERATORS: Mapping[str, Callable[[BlockConfig, str], Iterator[dict[str, Any]]]] = {"grid": grid}
-
-
-def axes(nested: Mapping[str, Any], path: str = "") -> dict[str, list[Any]]:
-    """Flatten nested axes to dotted keys; a single value is an axis of one."""
-    flat: dict[str, list[Any]] = {}
-    for key, value in nested.items():
-        dotted = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            flat |= axes(value, dotted)
-        else:
-            flat[dotted] = list(value) if isinstance(value, list) else [value]
-    return flat
 
 
 def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def plan_verb(arguments: Sequence[str]) -> int:
     (check_backend if config.measure == "target" else check_launch)(config)
     plan = _make_plan(composed, overrides, config)
     _show_plan(plan, config)
+    _show_expected(plan)
     if DRAW in arguments:
         _show_schedules(plan)
     return 0
@@ -125,7 +126,7 @@ def add_verb(arguments: Sequence[str]) -> int:
     from scaling.compose import compose
     from scaling.options import read_options
     from sweeps.added import add_block, with_added
-    from sweeps.study import BlockConfig
+    from sweeps.generators.expand import BlockConfig
 
     own = tuple(AddOptions.__dataclass_fields__)
     mine = [a for a in arguments if a.partition("=")[0].partition(".")[0] in own]
@@ -189,6 +190,16 @@ def _show_plan(plan: Any, config: Any) -> None:
         say(console, f"! {warning}", style="yellow")
     if not plan.warnings:
         say(console, "design: nothing found against it")
+
+
+def _show_expected(plan: Any) -> None:
+    """How well the planned points will determine the study's law, where that can be told."""
+    from analysis.expected import expect_of_plan
+    from sweeps.show import points_frame
+
+    expected = expect_of_plan(asdict(plan.study.answer), points_frame(plan))
+    if expected is not None:
+        say(open_console(), expected.sentence())
 
 
 def _show_schedules(plan: Any) -> None:

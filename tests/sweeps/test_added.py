@@ -6,8 +6,8 @@ import pytest
 
 from scaling.config import ConfigError
 from sweeps.added import add_block, with_added
+from sweeps.generators.expand import BlockConfig
 from sweeps.plan import make_plan
-from sweeps.study import BlockConfig
 
 
 def test_an_added_block_stays(study) -> None:

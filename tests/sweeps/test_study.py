@@ -6,7 +6,7 @@ import pytest
 
 from scaling.compose import compose
 from scaling.config import ConfigError
-from sweeps.study import axes, read_study
+from sweeps.study import read_study
 
 
 def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
@@ -22,10 +22,6 @@ def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
 def test_an_axis_can_be_overridden_on_the_command_line(study) -> None:
     _, wanted = read_study(study("study.blocks.ladder.grid.tokens=[2560]"))
     assert len([w for w in wanted if w.block == "ladder"]) == 2
-
-
-def test_axes_flatten() -> None:
-    assert axes({"a": {"b": [1, 2], "c": {"d": 3}}}) == {"a.b": [1, 2], "a.c.d": [3]}
 
 
 def test_no_study_is_named() -> None:

@@ -1,0 +1,123 @@
+"""From a block of a study to its runs, as dotted keys: by a grid, or by a generated design."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scaling.config import ConfigError, DataConfig, RunConfig, from_dict, one_of
+from sweeps.generators.designs import (
+    GridOptions,
+    IsoflopOptions,
+    LadderOptions,
+    Point,
+    isoflop,
+    ladder,
+    nd_grid,
+)
+from sweeps.generators.rungs import candidates
+
+PARTS = ("all", "below", "top")
+# Generator -> its options, and what it makes of them.
+DESIGNS: Mapping[str, tuple[type, Callable[..., list[list[Point]]]]] = {
+    "ladder": (LadderOptions, ladder),
+    "isoflop": (IsoflopOptions, isoflop),
+    "nd_grid": (GridOptions, nd_grid),
+}
+GENERATORS = ("grid", *DESIGNS)
+DESIGNED = ("model.width", "model.depth", "tokens", "seed")  # what a design sets
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """Some runs of a study and what the analysis does with them.
+
+    `role` is "fit" (the laws are fitted to it), "held_out" (predicted and compared) or "curve"
+    (whole curves under several schedules). A design has `options`, and `part` takes all of it, its
+    top group (the largest size, or the largest budget) or what lies below; `grid` crosses it with
+    other axes.
+    """
+
+    role: str
+    grid: dict[str, Any] = field(default_factory=dict)
+    generator: str = "grid"
+    options: dict[str, Any] = field(default_factory=dict)
+    part: str = "all"
+
+
+def expand(
+    block: BlockConfig, path: str, base: Mapping[str, Any], vocab: Callable[[DataConfig], int]
+) -> Iterator[dict[str, Any]]:
+    """Every run of a block as dotted keys.
+
+    Parameters
+    ----------
+    block : BlockConfig
+    path : str
+        Where it stands, for messages.
+    base : mapping
+        The plain run configuration that the study starts from.
+    vocab : callable
+        Size of the alphabet of some data; asked for designs only, which count parameters.
+
+    Raises
+    ------
+    ConfigError
+        If an option, an axis or a size makes no sense.
+    """
+    one_of(f"{path}.generator", block.generator, GENERATORS)
+    one_of(f"{path}.part", block.part, PARTS)
+    if block.generator == "grid":
+        if block.options or block.part != "all":
+            raise ConfigError(f"{path}.options and .part are for the generators "
+                              f"{', '.join(DESIGNS)}; this block's is 'grid'")
+        yield from combinations(block.grid, path)
+        return
+    twice = sorted(set(axes(block.grid)) & set(DESIGNED))
+    if twice:
+        raise ConfigError(f"{path}.grid sets {', '.join(twice)}, and so does the generator "
+                          f"{block.generator!r}; say it in {path}.options")
+    for point in _designed(block, path, base, vocab):
+        for other in combinations(block.grid, path):
+            yield {**point, **other}
+
+
+def _designed(
+    block: BlockConfig, path: str, base: Mapping[str, Any], vocab: Callable[[DataConfig], int]
+) -> list[Point]:
+    kind, design = DESIGNS[block.generator]
+    key = f"{path}.options"
+    options = from_dict(kind, block.options, key)
+    config = from_dict(RunConfig, dict(base))
+    sizes = candidates(config.model, vocab(config.data), options.grow, key)
+    groups = design(options, sizes, key)
+    chosen = {"all": groups, "below": groups[:-1], "top": groups[-1:]}[block.part]
+    return [point for group in chosen for point in group]
+
+
+def combinations(grid: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
+    """Every combination of the values of nested axes."""
+    flat = axes(grid)
+    for key, values in flat.items():
+        if not values:
+            raise ConfigError(f"{path}.grid.{key} has no values: the study would have no runs")
+    for combination in itertools.product(*flat.values()):
+        yield dict(zip(flat, combination, strict=True))
+
+
+def axes(nested: Mapping[str, Any], path: str = "") -> dict[str, list[Any]]:
+    """Flatten nested axes to dotted keys; a single value is an axis of one.
+
+    >>> axes({"model": {"width": [16, 32]}, "tokens": [1, 2]})
+    {'model.width': [16, 32], 'tokens': [1, 2]}
+    """
+    flat: dict[str, list[Any]] = {}
+    for key, value in nested.items():
+        dotted = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            flat |= axes(value, dotted)
+        else:
+            flat[dotted] = list(value) if isinstance(value, list) else [value]
+    return flat
