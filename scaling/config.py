@@ -170,6 +170,8 @@ class ExecutionConfig:
     threads: int = 1
     processes: int = 1  # that share each batch of a run
     micro_batch: int | None = None  # sequences at once in a process; None: its whole batch
+    loss_chunk: int | None = None  # tokens whose logits exist at once; None: all
+    recompute: bool = False  # keep only the blocks' inputs for the backward pass
     command: list[str] = field(default_factory=list)  # the line that starts trainer.program
     keep_slurm: bool = False  # show that command the variables of our own SLURM step
     checkpoint_seconds: float = 30.0
@@ -190,6 +192,7 @@ class RunConfig:
     batch: int | None = 16  # sequences a step; None: by the rule
     seed: int = 0  # of the initial weights
     precision: str = "fp32"
+    z_loss: float = 0.0  # coefficient of the squared log-normaliser in the objective
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 

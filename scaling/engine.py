@@ -10,24 +10,30 @@ graph joins it as another class with the methods of ``Engine``.
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from scaling.architecture import Architecture
-from scaling.model import Transformer, initial_weights
+from scaling.loss import ModelLoss
+from scaling.model import initial_weights
 from scaling.optimizer_settings import Settings, rule_name
 from scaling.optimizers.registry import build_optimizer
 from scaling.parametrization import tensor_rules
 from scaling.stacked import StackedParameters, split
+from scaling.step_options import StepOptions
 
+log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
 # Members lie apart in one buffer, so the strides of stacked gradients differ from torch's own
@@ -91,6 +97,8 @@ class EagerEngine:
     micro_batch : int, optional
         Sequences of each member in one forward and backward pass; gradients add up to those of the
         whole batch, equal to rounding. Default: the whole batch.
+    options : StepOptions
+        Precision, z-loss, and what trades time for memory.
     """
 
     def __init__(
@@ -99,16 +107,20 @@ class EagerEngine:
         members: Sequence[Member],
         device: str = "cpu",
         micro_batch: int | None = None,
+        options: StepOptions = StepOptions(),
     ) -> None:
         check_device(device)
+        if len(members) > 1 and options.alone:
+            raise ValueError(options.alone)
         self.members = len(members)
         self.micro_batch = micro_batch
         self.reduce = _alone
         self.steps_done = 0
-        with torch.device("meta"):
-            self._names = {n: p.shape for n, p in Transformer(architecture).named_parameters()}
-        self._model = Transformer(architecture).to(device).requires_grad_(False)
+        self._loss = ModelLoss(architecture, options).to(device).requires_grad_(False)
+        self._names = {n: p.shape for n, p in self._loss.model.named_parameters()}
         self.module = StackedParameters(self._names, self.members, device)
+        if self.members == 1:
+            self.module.lend(self._loss.model)
         settings = [m.optimizer for m in members]
         rules = tensor_rules(architecture, rule_name(settings))
         self._optimizer = build_optimizer(settings, self._names, rules, device)
@@ -133,10 +145,10 @@ class EagerEngine:
         total_k = torch.zeros(self.members, device=tokens_kBT.device)
         for part in tokens_kBT.split(self.micro_batch or batch, dim=1):
             share = part.shape[1] / batch  # the last part may be smaller
-            losses_k = self._losses(part, self.module.named_stacked()) * share
+            losses_k, penalties_k = self._losses(part)
             # The sum's gradient is, for each member, that of its own loss: members never mix.
-            backward(losses_k.sum())
-            total_k += losses_k.detach()
+            backward(((losses_k + penalties_k) * share).sum())
+            total_k += losses_k.detach() * share
         return total_k
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
@@ -154,12 +166,12 @@ class EagerEngine:
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """See ``Engine.evaluate``."""
         weights = self._optimizer.evaluation_weights(self.module.weights)
-        parameters = split(weights, self._names)
+        parameters = self.module.by_name(weights, self._names)
         total_k = np.zeros(self.members)
         size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
         for start in range(0, len(windows_WT), size):
             part = torch.from_numpy(windows_WT[start : start + size]).to(self.module.weights.device)
-            losses_k = self._losses(part.expand(self.members, *part.shape), parameters)
+            losses_k, _ = self._with(parameters, part.expand(self.members, *part.shape))
             total_k += losses_k.double().cpu().numpy() * len(part)
         return total_k / len(windows_WT)
 
@@ -180,17 +192,24 @@ class EagerEngine:
             for name, view in tensors.items():
                 yield f"{part}/{name}", view
 
-    def _losses(self, tokens_kBT: Tensor, stacked: Mapping[str, Tensor]) -> Tensor:
-        """Mean loss of each member on its own tokens, (k,)."""
-        parameters = dict(stacked)
+    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss of each member on its own tokens and what its objective adds, both (k,)."""
         if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
-            alone = {name: p[0] for name, p in parameters.items()}
-            return self._loss(alone, tokens_kBT[0])[None]
-        return vmap(self._loss)(parameters, tokens_kBT)
+            loss, penalty = self._loss(tokens_kBT[0])
+            return loss[None], penalty[None]
+        return self._with(self.module.named(), tokens_kBT)
 
-    def _loss(self, parameters: State, tokens_BT: Tensor) -> Tensor:
-        logits_BTV = functional_call(self._model, parameters, (tokens_BT[:, :-1],))
-        return F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten())
+    def _with(self, named: Mapping[str, Tensor], tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with other parameters than those that are trained."""
+        parameters = {f"model.{name}": p for name, p in named.items()}
+        if self.members == 1:
+            loss, penalty = functional_call(self._loss, parameters, (tokens_kBT[0],))
+            return loss[None], penalty[None]
+
+        def of_member(own: State, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
+            return functional_call(self._loss, own, (tokens_BT,))
+
+        return vmap(of_member)(parameters, tokens_kBT)
 
 
 def _alone(gradient: Tensor) -> None:
@@ -205,4 +224,40 @@ def check_device(device: str) -> None:
 
 
 
-ENGINES: dict[str, type] = {"eager": EagerEngine}
+class CompiledEngine(EagerEngine):
+    """Eager steps whose passes ``torch.compile`` has fused: equal to rounding, evaluation the same.
+
+    Where nothing can be compiled it steps eagerly, and one line of the log says why.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if reason := no_compiler(self.module.weights.device.type):
+            self._give_up(reason)
+            return
+        torch.compiler.reset()  # what engines before this one compiled would count against limits
+        self._compiled = torch.compile(super()._losses, dynamic=False)
+
+    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+        from torch._dynamo.exc import TorchDynamoException  # a second of every start if above
+
+        try:
+            return self._compiled(tokens_kBT)
+        except TorchDynamoException as error:
+            self._give_up(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+            return self._compiled(tokens_kBT)
+
+    def _give_up(self, reason: str) -> None:
+        log.warning("execution.engine = 'compiled' steps eagerly: %s", reason)
+        self._compiled = super()._losses
+
+
+def no_compiler(device: str) -> str | None:
+    """Why ``torch.compile`` cannot make code for a kind of device; None if it can."""
+    if device == "cuda":
+        return None if importlib.util.find_spec("triton") else "there is no triton"
+    names = filter(None, (os.environ.get("CXX"), "g++", "clang++"))
+    return None if any(map(shutil.which, names)) else "there is no C++ compiler"
+
+
+ENGINES: dict[str, type] = {"eager": EagerEngine, "compiled": CompiledEngine}

@@ -21,6 +21,8 @@ FILES = (
     "counts.py",
     "parametrization.py",
     "model.py",
+    "step_options.py",
+    "loss.py",
     "stacked.py",
     "optimizer_settings.py",
     *(f"optimizers/{path.name}" for path in sorted((HERE / "optimizers").glob("*.py"))),

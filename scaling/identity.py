@@ -26,6 +26,7 @@ IDENTITY_VERSION = 1
 # {"optimizer.nesterov": False} would say that runs without the key trained without it.
 HISTORIC: Mapping[str, Any] = {
     "trainer": {"kind": "engine", "program": None, "options": {}},
+    "z_loss": 0.0,
     "model.parametrization": "sp",
     "model.base_width": None,
     "model.base_depth": None,

@@ -56,6 +56,8 @@ class Attention(nn.Module):
         v_BHTK = self.value(x_BTD).view(split).transpose(-3, -2)
         q_BHTK = rotate(q_BHTK, cos_TK, sin_TK)
         k_BHTK = rotate(k_BHTK, cos_TK, sin_TK)
+        # In bfloat16 the norms and rotations give float32; autocast does not see this under vmap.
+        q_BHTK, k_BHTK = q_BHTK.to(v_BHTK.dtype), k_BHTK.to(v_BHTK.dtype)
         y_BHTK = F.scaled_dot_product_attention(
             q_BHTK, k_BHTK, v_BHTK, is_causal=True, scale=self.multiplier
         )
@@ -99,11 +101,19 @@ class Transformer(nn.Module):
         self.register_buffer("sin_TK", sin_TK, persistent=False)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
+        return self.logits(self.hidden(tokens_BT))
+
+    def hidden(self, tokens_BT: Tensor) -> Tensor:
+        """The residual stream after the last block, (B, T, D)."""
         T = tokens_BT.shape[-1]
         cos_TK, sin_TK = self.cos_TK[:T], self.sin_TK[:T]
         x_BTD = self.embedding(tokens_BT)
         for block in self.blocks:
             x_BTD = block(x_BTD, cos_TK, sin_TK)
+        return x_BTD
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        """Logits (B, T, V) of the stream after the last block."""
         logits_BTV = self.head(self.norm(x_BTD))
         return logits_BTV if self.multiplier == 1 else self.multiplier * logits_BTV
 

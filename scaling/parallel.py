@@ -190,7 +190,7 @@ class Leader(Training):
             members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
         ) -> LeadingEngine:
             facts["micro_batch"] = micro_batch
-            values = engine_values(members, micro_batch)
+            values = engine_values(members, execution, micro_batch)
             return LeadingEngine(execution.engine, values, execution.device, group)
 
         self.group = group

@@ -23,11 +23,11 @@ from scaling.rules import Given, determine
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, plain, top_rate
 
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
-ENGINE_NAMES = ("eager",)  # the keys of scaling.engine.ENGINES, which needs torch
+ENGINE_NAMES = ("eager", "compiled")  # the keys of scaling.engine.ENGINES, which needs torch
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         "steps": steps,
         "seed": config.seed,
         "precision": config.precision,
+        "z_loss": config.z_loss,
         "trainer": asdict(config.trainer),
     }
     return Run(
@@ -224,8 +225,9 @@ def _check_numbers(config: RunConfig) -> None:
         at_least_one["batch"] = config.batch
     if config.model.width is not None:
         at_least_one["model.width"] = config.model.width
-    if config.execution.micro_batch is not None:
-        at_least_one["execution.micro_batch"] = config.execution.micro_batch
+    for key in ("micro_batch", "loss_chunk"):
+        if getattr(config.execution, key) is not None:
+            at_least_one[f"execution.{key}"] = getattr(config.execution, key)
     if config.data.unique_tokens is not None:
         at_least_one["data.unique_tokens"] = config.data.unique_tokens
     for key, value in at_least_one.items():
@@ -244,6 +246,8 @@ def _check_ranges(config: RunConfig) -> None:
     for key, value in above_zero.items():
         if value <= 0:
             raise ConfigError(f"{key} = {value}: allowed is above 0")
+    if config.z_loss < 0:
+        raise ConfigError(f"z_loss = {config.z_loss}: allowed is 0 (none) or more")
 
 
 def _optimizer(config: RunConfig) -> dict[str, Any]:

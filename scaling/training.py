@@ -35,6 +35,7 @@ from scaling.member import MemberRun
 from scaling.micro_batch import micro_batch
 from scaling.optimizer_settings import member_settings
 from scaling.prefixes import checkpoint_path
+from scaling.step_options import StepOptions
 
 CHUNK_SECONDS = 1.0
 
@@ -47,7 +48,9 @@ class Chunk:
     lr: np.ndarray
 
 
-def engine_values(members: Sequence[MemberRun], micro_batch: int) -> dict[str, Any]:
+def engine_values(
+    members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
+) -> dict[str, Any]:
     """What distinguishes an engine for these runs from any other, as plain or frozen values."""
     settings = [
         Member(
@@ -60,6 +63,7 @@ def engine_values(members: Sequence[MemberRun], micro_batch: int) -> dict[str, A
         "architecture": Architecture.from_science(members[0].science["model"]),
         "members": settings,
         "micro_batch": micro_batch,
+        "options": StepOptions.of(members[0].science, execution),
     }
 
 
@@ -68,7 +72,7 @@ def build_engine(
 ) -> Engine:
     """The engine of a process that trains these runs alone."""
     return ENGINES[execution.engine](
-        **engine_values(members, micro_batch), device=execution.device
+        **engine_values(members, execution, micro_batch), device=execution.device
     )
 
 

@@ -19,8 +19,8 @@ ONLY_IN = {
     "hydra": {"scaling/compose.py"},
     "omegaconf": {"scaling/compose.py"},
     "torch": {
-        "scaling/model.py", "scaling/optimizers/", "scaling/stacked.py", "scaling/engine.py",
-        "scaling/checkpoint.py",
+        "scaling/model.py", "scaling/optimizers/", "scaling/stacked.py", "scaling/loss.py",
+        "scaling/engine.py", "scaling/checkpoint.py",
         "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
     "submitit": {"sweeps/slurm.py"},
@@ -32,8 +32,9 @@ ONLY_IN = {
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
-IMPURE = {"cli", "verbs", "compose", "model", "optimizers", "stacked", "engine", "checkpoint",
-          "member", "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
+IMPURE = {"cli", "verbs", "compose", "model", "optimizers", "stacked", "loss", "engine",
+          "checkpoint", "member", "training", "trainer", "measure", "dashboard", "wandb_runs",
+          "parallel", "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}
@@ -85,7 +86,7 @@ def test_third_parties_stand_where_they_may(file: str) -> None:
                    for place in ONLY_IN[module]), f"{file} imports {module}"
 
 
-@pytest.mark.parametrize("name", ["model", "stacked", "engine", *(
+@pytest.mark.parametrize("name", ["model", "stacked", "loss", "engine", *(
     f"optimizers/{p.stem}" for p in sorted((ROOT / "scaling/optimizers").glob("*.py")))])
 def test_the_engine_imports_torch_and_numpy_only(name: str) -> None:
     standard = sys.stdlib_module_names

@@ -103,6 +103,8 @@ def test_ids_are_pinned():
         {"schedule.final_ratio": 0.1},
         {"schedule.cooldown_shape": "sqrt"},
         {"batch": 2},
+        {"precision": "bf16"},
+        {"z_loss": 1e-4},
         {"tokens": 64 * 41},
         {"data.unique_tokens": 6400},
         {"data.validation_tokens": 256},
@@ -130,6 +132,8 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.hang_seconds": 5.0},
         {"execution.processes": 2},
         {"execution.micro_batch": 2},
+        {"execution.loss_chunk": 2},
+        {"execution.recompute": True},
         {"execution.command": ["python", "train.py"]},
         {"execution.keep_slurm": True},
         {"data.max_epochs": 4.0},  # a limit for the planner, not a value that is trained with
@@ -143,7 +147,7 @@ def test_where_and_how_a_run_is_executed_does_not(tiny_run, change):
 def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
         "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
-        "micro_batch", "command", "keep_slurm",
+        "micro_batch", "loss_chunk", "recompute", "command", "keep_slurm",
         "hang_seconds",
     }  # fmt: skip
 

@@ -18,12 +18,12 @@ REQUEST = {
 def test_where_memory_lacks_the_micro_batch_is_halved(monkeypatch) -> None:
     tried, losses = [], EagerEngine._losses
 
-    def limited(self, tokens_kBT, stacked):
+    def limited(self, tokens_kBT):
         if torch.is_grad_enabled():
             tried.append(tokens_kBT.shape[1])
             if tokens_kBT.shape[1] > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-        return losses(self, tokens_kBT, stacked)
+        return losses(self, tokens_kBT)
 
     monkeypatch.setattr(EagerEngine, "_losses", limited)
     found = measure(REQUEST)
@@ -32,7 +32,7 @@ def test_where_memory_lacks_the_micro_batch_is_halved(monkeypatch) -> None:
 
 
 def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:
-    def full(self, tokens_kBT, stacked):
+    def full(self, tokens_kBT):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(EagerEngine, "_losses", full)

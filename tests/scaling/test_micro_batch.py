@@ -28,10 +28,10 @@ def small_device(monkeypatch):
     def hold(sequences: int) -> None:
         losses = EagerEngine._losses
 
-        def limited(self, tokens_kBT, stacked):
+        def limited(self, tokens_kBT):
             if torch.is_grad_enabled() and tokens_kBT.shape[1] > sequences:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-            return losses(self, tokens_kBT, stacked)
+            return losses(self, tokens_kBT)
 
         monkeypatch.setattr(EagerEngine, "_losses", limited)
 

@@ -202,10 +202,10 @@ if os.environ.get("RANK") == "1":
     import torch
     from scaling.engine import EagerEngine
     losses = EagerEngine._losses
-    def limited(self, tokens_kBT, stacked):
+    def limited(self, tokens_kBT):
         if torch.is_grad_enabled() and tokens_kBT.shape[1] > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return losses(self, tokens_kBT, stacked)
+        return losses(self, tokens_kBT)
     EagerEngine._losses = limited
 """
 

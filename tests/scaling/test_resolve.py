@@ -91,7 +91,7 @@ def test_science_is_plain_and_complete(tiny_run):
     assert json.loads(json.dumps(science)) == science
     assert set(science) == {
         "identity_version", "model", "data", "optimizer", "schedule", "batch", "steps", "seed",
-        "precision", "trainer",
+        "precision", "z_loss", "trainer",
     }  # fmt: skip
     assert "lr" not in science["optimizer"]  # the schedule says it, at every step
 
@@ -149,7 +149,8 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"execution.checkpoint_seconds": -1}, r"execution\.checkpoint_seconds = -1\.0: allowed"),
         ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
         ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.lr\.n_unit = 0\.0: allowed"),
-        ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32"),
+        ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32, bf16"),
+        ({"z_loss": -1.0}, r"z_loss = -1\.0: allowed is 0 \(none\) or more"),
         ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
         ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),
         ({"trainer.options": {"x": 1}}, r"trainer\.options = .* is for trainer\.kind = 'command'"),
@@ -163,6 +164,7 @@ def test_science_is_plain_and_complete(tiny_run):
             for key in (
                 "tokens", "batch", "model.depth", "model.width", "model.context",
                 "execution.threads", "execution.processes", "execution.micro_batch",
+                "execution.loss_chunk",
                 "model.mlp_ratio", "data.validation_tokens", "data.unique_tokens",
             )
         ),
