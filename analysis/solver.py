@@ -118,7 +118,7 @@ class _State:
         self.low, self.high = limits
         self.damping = np.full(len(u), float(damping))
         self.caution = np.ones(len(u))
-        self.steps = np.zeros(len(u), int)
+        self.steps, self.refused = np.zeros(len(u), int), np.zeros(len(u), int)
         everything = np.arange(len(u))
         self.value, self.gradient, self.curvature = assess(u, everything, self.caution)
         self.value = np.where(np.isfinite(self.value), self.value, np.inf)
@@ -162,9 +162,12 @@ class _State:
         return np.where(cut, np.inf, promised), np.maximum(brought, 0)
 
     def _trust(self, rows: Array, brought: Array, promised: Array) -> None:
-        """Damp less after a step that kept its promise, more after one that did not."""
+        """Damp less after a step that kept its promise, more after one that did not, and more and
+        more while steps are refused (Nielsen 1999)."""
         kept = np.where(promised > 0, brought / np.maximum(promised, _TINY), -1.0)
-        factor = np.where(kept > 0.75, 0.2, np.where(kept < 0.25, 4.0, 1.0))
+        self.refused[rows] = np.where(brought > 0, 0, self.refused[rows] + 1)
+        more = 2.0 ** (1 + np.maximum(self.refused[rows], 1))
+        factor = np.where(kept > 0.75, 0.2, np.where(kept < 0.25, more, 1.0))
         self.damping[rows] = np.clip(self.damping[rows] * factor, _LEAST_DAMPING, 1e12)
         factor = np.where(kept > 0.5, 0.25, np.where(kept < 0.1, 4.0, 1.0))
         self.caution[rows] = np.clip(self.caution[rows] * factor, _LEAST_CAUTION, 1)
