@@ -27,6 +27,8 @@ class Diagnosis:
         How many starts were tried.
     alone : int
         How many of them went the whole way alone, without scouts (see `analysis.search`).
+    searched : int
+        On how many rows; the different places found were then minimised on all.
     agree : float
         Share of these that ended in the best basin (objective within 1e-6, relative).
     basins : tuple of (float, float)
@@ -47,6 +49,7 @@ class Diagnosis:
 
     starts: int
     alone: int
+    searched: int
     agree: float
     basins: tuple[tuple[float, float], ...]
     gradient: float
@@ -70,6 +73,7 @@ def diagnose(
     return Diagnosis(
         starts=len(found.place),
         alone=len(found.alone.value),
+        searched=found.rows,
         agree=basins[0][1],
         basins=basins,
         gradient=_gradient(best),

@@ -13,6 +13,7 @@ Array = np.ndarray
 
 SAME_BASIN = 1e-6  # relative difference of the objective
 _SCOUTED_ROWS = 48
+_SEARCHED_ROWS = 20_000
 _ALONE = 16
 
 
@@ -29,11 +30,14 @@ class Search:
     alone : Solution
         Where some of the starts ended that went without scouts, each alone: scouts lead all to
         where least squares on a few rows leads, so that they agree says little.
+    rows : int
+        On how many rows; where they came to was then minimised on all.
     """
 
     solution: Solution
     place: Array
     alone: Solution
+    rows: int
 
     @property
     def best(self) -> Array:
@@ -58,29 +62,46 @@ def search(misfit: Misfit, starts: Array) -> Search:
 
     Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
     whose scouts meet go on as one, on all rows with the real objective; up to 16 starts
-    go the whole way alone as well.
+    go the whole way alone as well. Where there are very many rows, all this happens on 20,000 of
+    them, and only the different places that it led to are minimised on all.
     """
     limits, strides = misfit.space.limits, misfit.space.strides
     u = misfit.space.compress(starts)
     scouts = minimise(_scouting(misfit), u, *limits, stride=strides, damping=0.1, tolerance=1e-4)
-    _, first, place = np.unique(
-        np.round(scouts.coordinates, 2), axis=0, return_index=True, return_inverse=True
-    )
+    first, place = _different(scouts.coordinates)
     met = scouts.coordinates[first]
     some = u[np.unique(np.linspace(0, len(u) - 1, _ALONE).round().astype(int))]
-    both = minimise(misfit, np.concatenate([met, some]), *limits, stride=strides)
-    return Search(both[: len(met)], place.ravel(), both[len(met) :])
+    searched = _on_some_rows(misfit, _SEARCHED_ROWS)
+    both = minimise(searched, np.concatenate([met, some]), *limits, stride=strides)
+    if searched is not misfit:
+        first, end = _different(both.coordinates)
+        both = minimise(misfit, both.coordinates[first], *limits, stride=strides)[end]
+    return Search(both[: len(met)], place, both[len(met) :], len(searched.target))
+
+
+def _different(coordinates: Array) -> tuple[Array, Array]:
+    """Which rows are the first at their place, and which of these places each row is at."""
+    near = np.round(coordinates, 2)
+    _, first, place = np.unique(near, axis=0, return_index=True, return_inverse=True)
+    return first, place.ravel()
 
 
 def _scouting(misfit: Misfit) -> Misfit:
     rows = max(_SCOUTED_ROWS, 8 * len(misfit.space.law.names))
-    chosen = np.sort(np.random.default_rng(0).permutation(len(misfit.target))[:rows])
+    scouted = _on_some_rows(misfit, rows)
+    return replace(scouted, objective=misfit.objective.squares, prior=None)
+
+
+def _on_some_rows(misfit: Misfit, rows: int) -> Misfit:
+    """The same on so many rows, drawn at random, that weigh as much as all."""
+    count = len(misfit.target)
+    if rows >= count:
+        return misfit
+    chosen = np.sort(np.random.default_rng(0).permutation(count)[:rows])
     return replace(
         misfit,
-        objective=misfit.objective.squares,
         columns={name: column[..., chosen] for name, column in misfit.columns.items()},
         target=misfit.target[chosen],
-        weight=misfit.weight[chosen],
+        weight=misfit.weight[chosen] * (count / rows),
         sharpness=misfit.sharpness[chosen],
-        prior=None,
     )

@@ -7,6 +7,7 @@ damping. Problems that are done leave the batch, so the cost is that of the work
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy, deepcopy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -45,6 +46,10 @@ class Solution:
     def __getitem__(self, rows: slice) -> Solution:
         """The same of some of the problems."""
         return Solution(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def __setitem__(self, rows: Array, other: Solution) -> None:
+        for f in fields(self):
+            getattr(self, f.name)[rows] = getattr(other, f.name)
 
 
 def minimise(
@@ -88,21 +93,31 @@ def minimise(
     start = np.clip(np.asarray(start, float), low, high)
     stride = np.full(len(low), np.inf) if stride is None else stride
     frozen = np.zeros(start.shape, bool) if frozen is None else frozen
-    state = _State(assess, start, (low, high), stride, frozen, damping)
-    active, idle = np.arange(len(start)), np.zeros(len(start), int)
+    batch = _Batch(assess, start, (low, high), stride, frozen, damping)
+    ended = deepcopy(batch.solution())
     for _ in range(steps):
-        promised, brought = state.step(active)
-        worth = tolerance * (np.abs(state.value[active]) + floor)
+        promised, brought = batch.step()
+        worth = tolerance * (np.abs(batch.value) + floor)
         still = (promised >= 0) & (promised < worth) & (brought < worth)
-        idle[active] = np.where(still, idle[active] + 1, 0)
-        active = active[(idle[active] < patience) & (state.damping[active] < _MOST_DAMPING)]
-        if not len(active):
+        batch.idle = np.where(still, batch.idle + 1, 0)
+        done = (batch.idle >= patience) | (batch.damping >= _MOST_DAMPING)
+        if done.any():
+            ended[batch.rows[done]] = batch.some(done).solution()
+            batch = batch.some(~done)
+        if not len(batch.rows):
             break
-    return state.solution()
+    ended[batch.rows] = batch.solution()
+    return ended
 
 
-class _State:
-    """The batch as it stands, one row a problem."""
+_PLACE = ("u", "value", "gradient", "curvature")
+_OF_EACH = (
+    *_PLACE, "rows", "steepest", "frozen", "damping", "caution", "steps", "refused", "idle"
+)  # fmt: skip
+
+
+class _Batch:
+    """The problems that are not done, one row each; `rows` says which they are."""
 
     def __init__(
         self,
@@ -113,75 +128,73 @@ class _State:
         frozen: Array,
         damping: float,
     ) -> None:
-        u = start.copy()
-        self.assess, self.u, self.stride, self.frozen = assess, u, stride, frozen
+        count = len(start)
+        self.assess, self.stride, self.frozen = assess, stride, frozen
         self.low, self.high = limits
-        self.damping = np.full(len(u), float(damping))
-        self.caution = np.ones(len(u))
-        self.steps, self.refused = np.zeros(len(u), int), np.zeros(len(u), int)
-        everything = np.arange(len(u))
-        self.value, self.gradient, self.curvature = assess(u, everything, self.caution)
-        self.value = np.where(np.isfinite(self.value), self.value, np.inf)
-        self.steepest = np.zeros(u.shape)  # largest curvature met: MINPACK's scaling
+        self.rows, self.u = np.arange(count), start
+        self.damping, self.caution = np.full(count, float(damping)), np.ones(count)
+        self.steps, self.refused, self.idle = np.zeros((3, count), int)
+        value, self.gradient, self.curvature = assess(self.u, self.rows, self.caution)
+        self.value = np.where(np.isfinite(value), value, np.inf)
+        self.steepest = np.zeros(start.shape)  # largest curvature met: MINPACK's scaling
 
-    def scale(self, rows: Array) -> Array:
+    def scale(self) -> Array:
         """Natural length of each coordinate; 0 if it is held, at a bound, or of no effect."""
-        u, gradient = self.u[rows], self.gradient[rows]
-        held = self.frozen[rows] | ((u <= self.low) & (gradient > 0))
-        held |= (u >= self.high) & (gradient < 0)
-        diagonal = np.einsum("bii->bi", self.curvature[rows])
-        self.steepest[rows] = np.fmax(self.steepest[rows], diagonal)
-        held |= ~(self.steepest[rows] > _TINY)
-        return np.where(held, 0, 1 / np.sqrt(np.maximum(self.steepest[rows], _TINY)))
+        outward = np.where(self.gradient > 0, self.u <= self.low, self.u >= self.high)
+        self.steepest = np.fmax(self.steepest, self.curvature.diagonal(axis1=1, axis2=2))
+        moves = ~(self.frozen | outward) & (self.steepest > _TINY)
+        return moves / np.sqrt(np.maximum(self.steepest, _TINY))
 
-    def step(self, rows: Array) -> tuple[Array, Array]:
-        """Try one step for some problems; the decrease promised by the model, and that brought.
+    def step(self) -> tuple[Array, Array]:
+        """Try one step; the decrease promised by the model, and that brought.
 
         A step that was cut short promises nothing definite: inf.
         """
-        scale = self.scale(rows)
-        system = self.curvature[rows] * scale[:, :, None] * scale[:, None, :]
-        diagonal = np.einsum("bii->bi", system)
-        diagonal += np.where(scale > 0, self.damping[rows, None], 1)
-        move = scale * _solve(system, -self.gradient[rows] * scale)
+        scale = self.scale()
+        system = self.curvature * scale[:, :, None] * scale[:, None, :]
+        diagonal = system.reshape(len(system), -1)[:, :: scale.shape[1] + 1]
+        diagonal += np.where(scale > 0, self.damping[:, None], 1)
+        move = scale * _solve(system, -self.gradient * scale)
         cut = (np.abs(move) > self.stride).any(-1)
-        move = np.clip(move, -self.stride, self.stride)
-        trial = np.clip(self.u[rows] + move, self.low, self.high)
-        move = trial - self.u[rows]
-        bend = np.einsum("bi,bij,bj->b", move, self.curvature[rows], move)
-        promised = -(self.gradient[rows] * move).sum(-1) - 0.5 * bend
-        value, gradient, curvature = self.assess(trial, rows, self.caution[rows])
+        move = np.minimum(np.maximum(move, -self.stride), self.stride)
+        trial = np.minimum(np.maximum(self.u + move, self.low), self.high)
+        move = trial - self.u
+        bend = (self.curvature @ move[:, :, None])[:, :, 0]
+        promised = -((self.gradient + 0.5 * bend) * move).sum(-1)
+        value, gradient, curvature = self.assess(trial, self.rows, self.caution)
         with np.errstate(invalid="ignore"):
             sound = np.isfinite(value + curvature.sum(axis=(1, 2)))
-            brought = np.where(sound, self.value[rows] - value, -np.inf)
+            brought = np.where(sound, self.value - value, -np.inf)
         better = brought > 0
-        kept = rows[better]
-        self.u[kept], self.value[kept] = trial[better], value[better]
-        self.gradient[kept], self.curvature[kept] = gradient[better], curvature[better]
-        self._trust(rows, brought, promised)
+        for name, new in zip(_PLACE, (trial, value, gradient, curvature), strict=True):
+            new[~better] = getattr(self, name)[~better]
+            setattr(self, name, new)
+        self._trust(brought, promised)
         return np.where(cut, np.inf, promised), np.maximum(brought, 0)
 
-    def _trust(self, rows: Array, brought: Array, promised: Array) -> None:
+    def _trust(self, brought: Array, promised: Array) -> None:
         """Damp less after a step that kept its promise, more after one that did not, and more and
         more while steps are refused (Nielsen 1999)."""
         kept = np.where(promised > 0, brought / np.maximum(promised, _TINY), -1.0)
-        self.refused[rows] = np.where(brought > 0, 0, self.refused[rows] + 1)
-        more = 2.0 ** (1 + np.maximum(self.refused[rows], 1))
+        self.refused = np.where(brought > 0, 0, self.refused + 1)
+        more = 2.0 ** (1 + np.maximum(self.refused, 1))
         factor = np.where(kept > 0.75, 0.2, np.where(kept < 0.25, more, 1.0))
-        self.damping[rows] = np.clip(self.damping[rows] * factor, _LEAST_DAMPING, 1e12)
+        self.damping = np.minimum(np.maximum(self.damping * factor, _LEAST_DAMPING), 1e12)
         factor = np.where(kept > 0.5, 0.25, np.where(kept < 0.1, 4.0, 1.0))
-        self.caution[rows] = np.clip(self.caution[rows] * factor, _LEAST_CAUTION, 1)
-        self.steps[rows] += 1
+        self.caution = np.minimum(np.maximum(self.caution * factor, _LEAST_CAUTION), 1)
+        self.steps = self.steps + 1
+
+    def some(self, which: Array) -> _Batch:
+        """A batch of some of the problems."""
+        batch = copy(self)
+        for name in _OF_EACH:
+            setattr(batch, name, getattr(self, name)[which])
+        return batch
 
     def solution(self) -> Solution:
-        rows = np.arange(len(self.u))
-        return Solution(
-            coordinates=self.u,
-            value=self.value,
-            gradient=self.gradient * self.scale(rows),
-            curvature=self.curvature,
-            steps=self.steps,
-        )
+        """Where the problems stand."""
+        gradient = self.gradient * self.scale()
+        return Solution(self.u, self.value, gradient, self.curvature, self.steps)
 
 
 def _solve(system: Array, right: Array) -> Array:

@@ -102,14 +102,19 @@ class Space:
         """Places of the parameters that move by their logarithm, and by that of 1 - value."""
         return self._on("log"), self._on("complement")
 
+    @cached_property
+    def _followed(self) -> Array:
+        """Which coordinate each parameter follows; any, for those that are fixed."""
+        return self.select.argmax(axis=1)
+
     def expand(self, coordinates: Array) -> Array:
         """Parameters, shape (batch, parameters), of internal coordinates (batch, free)."""
-        params = np.empty((len(coordinates), len(self.law.names)))
-        for k, owner in enumerate(self._owners):
-            if owner.name in self.fixed:
-                params[:, k] = self.fixed[owner.name]
-            else:
-                params[:, k] = owner.outward(coordinates[:, self.free.index(owner.name)])
+        log, complement = self._scales
+        params = coordinates[:, self._followed]
+        params[:, log] = np.exp(params[:, log])
+        params[:, complement] = 1 - np.exp(params[:, complement])
+        for name, value in self.fixed.items():
+            params[:, self.law.names.index(name)] = value
         return params
 
     def compress(self, params: Array) -> Array:

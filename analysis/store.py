@@ -57,7 +57,8 @@ def from_dict(stored: dict) -> Result:
     if stored.get("version") != _VERSION:
         raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
     found = stored["diagnosis"]
-    diagnosis = {"alone": found["starts"], "degrees": float("inf")} | found | {
+    earlier = {"alone": found["starts"], "degrees": float("inf"), "searched": stored["points"]}
+    diagnosis = earlier | found | {
         "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
         "at_bound": tuple(stored["diagnosis"]["at_bound"]),
     }

@@ -21,6 +21,9 @@ from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
 
 REFERENCE = 1e8  # parameters
+ENDLESS = Parameter(
+    "L0", low=0, unit="nats/token", meaning="loss of an endless model, endlessly trained"
+)
 
 
 def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
@@ -31,11 +34,15 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
     ValueError
         If N is not a positive number.
     """
+    return {"N": sizes(frame, wanted), **lr_annealing.areas(frame, wanted)}
+
+
+def sizes(frame: pd.DataFrame, wanted: Array | None) -> Array:
+    """N of the wanted rows, shape (n,); raises as `areas_and_size`."""
     N = pd.to_numeric(frame["N"], errors="coerce").to_numpy(float)
     if not (np.isfinite(N) & (N > 0)).all():
         raise ValueError("column 'N' must hold positive numbers at every step")
-    columns = lr_annealing.areas(frame, wanted)
-    return {"N": N if wanted is None else N[wanted], **columns}
+    return N if wanted is None else N[wanted]
 
 
 def _value(
@@ -78,8 +85,7 @@ JOINT_ANNEALING = register(
         prepare=areas_and_size,
         curve=True,
         parameters=(
-            Parameter("L0", low=0, unit="nats/token", meaning="loss of an endless model, endlessly"
-                      " trained"),
+            ENDLESS,
             Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
             Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("B", scale="log", unit="nats/token", meaning="size term at 1e8 parameters"),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.joint_annealing import REFERENCE
+from analysis.laws.joint_annealing import ENDLESS, JOINT_ANNEALING, REFERENCE, sizes
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
 from analysis.laws.schedule_areas import (
@@ -51,9 +51,7 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
         If N is not a positive number.
     """
     wanted = np.ones(len(frame), bool) if wanted is None else wanted
-    N = pd.to_numeric(frame["N"], errors="coerce").to_numpy(float)
-    if not (np.isfinite(N) & (N > 0)).all():
-        raise ValueError("column 'N' must hold positive numbers at every step")
+    N = sizes(frame, wanted)
     place = np.cumsum(wanted) - 1
     area, momentum = np.full((2, int(wanted.sum())), np.nan)
     for at, step, rates in whole_runs(frame):
@@ -61,7 +59,7 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
         lr, here = every_step(step, rates), (step[rows] - step[0]).astype(int)
         area[place[at[rows]]] = np.cumsum(lr)[here]
         momentum[place[at[rows]]] = momentum_area(lr)[here]
-    return {"N": N[wanted], "S1": area, "M": momentum}
+    return {"N": N, "S1": area, "M": momentum}
 
 
 def _value(
@@ -76,12 +74,7 @@ SIZE_ANNEALING = register(
         name="size_annealing",
         formula="L = L0 + lS S1^-aS + lN (N/1e8)^-aN - lM M",
         source="Wang et al. 2025, arXiv:2512.13705 (M after the authors' code)",
-        needs={
-            "N": "parameters",
-            "run": "name of the run",
-            "step": "training step, one row for each",
-            "lr": "learning rate of the step",
-        },
+        needs=JOINT_ANNEALING.needs,
         columns={
             "N": "parameters",
             "S1": "learning-rate area",
@@ -90,8 +83,7 @@ SIZE_ANNEALING = register(
         prepare=areas_and_size,
         curve=True,
         parameters=(
-            Parameter("L0", low=0, unit="nats/token", meaning="loss of an endless model, endlessly"
-                      " trained"),
+            ENDLESS,
             Parameter("lS", scale="log", unit="nats/token", meaning="coefficient of the area"),
             Parameter("aS", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("lN", scale="log", unit="nats/token", meaning="size term at 1e8 parameters"),

@@ -52,3 +52,18 @@ def test_a_start_where_nothing_is_finite_does_not_spoil_the_batch():
 
     found = minimise(hole, START, *ANYWHERE)
     np.testing.assert_allclose(found.coordinates[[0, 2]], np.ones((2, 2)), atol=1e-6)
+
+
+def test_damping_grows_faster_while_steps_are_refused():
+    """A wall 1e-6 away: six refusals at factors 4, 8, 16 ..., where 4 each time takes ten."""
+    seen = []
+
+    def wall(u, problem, caution):
+        seen.append(float(u[0, 0]))
+        value = np.where(u[:, 0] > 1e-6, np.inf, -u[:, 0])
+        return value, -np.ones_like(u), np.ones((len(u), 1, 1))
+
+    minimise(wall, np.zeros((1, 1)), np.full(1, -np.inf), np.full(1, np.inf), damping=1.0, steps=8)
+    tried = np.array(seen[1:])
+    refused = tried[tried > 1e-6]
+    assert refused[0] == 0.5 and len(refused) <= 7
