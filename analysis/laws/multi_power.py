@@ -13,7 +13,7 @@ predicted worse. The authors stop early, near where they begin, so that their co
 from 25M to 400M. Here that knowledge is said openly: log-normal priors at their mean. They are one
 e-fold wide, divided by the root of 15, because the fitter counts as independent the 450
 checkpoints of curves that have some 30 independent stretches. That width was settled on after the
-errors on the unseen public schedules (`benchmarks/README.md`) had been seen: they are no test of it.
+errors on unseen public schedules (`benchmarks/README.md`) had been seen: they are no test of it.
 """
 
 from __future__ import annotations
