@@ -1,6 +1,6 @@
 """The three approaches of arXiv:2203.15556 to the best N and D for a budget, side by side.
 
-1. the envelope of training curves (`analysis.envelope`),
+1. the envelope of training curves (`analysis.training_envelope`),
 2. the minima of IsoFLOP curves (`analysis.isoflop`),
 3. the surface (`analysis.allocation`).
 
@@ -19,11 +19,11 @@ import pandas as pd
 
 from analysis.allocation import allocate
 from analysis.cost_functions import SIX_ND, Cost, cost_in_words
-from analysis.envelope import Envelope, envelope
 from analysis.isoflop import Minima, isoflop_minima
 from analysis.optimum import best_split, tokens_at
 from analysis.result import Result
 from analysis.spread import growth, spread
+from analysis.training_envelope import Envelope, envelope
 
 Array = np.ndarray
 

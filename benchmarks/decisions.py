@@ -81,6 +81,38 @@ def lr_batch() -> None:
     _print(ahead.join(laws.predict(ahead, level=0.95)))
 
 
+def schedule() -> None:
+    """The best schedule under laws of the 25M curves, beside every published one of its length."""
+    curves = curves_25m()
+    train = curves.run.isin(["cosine_24000", "constant_24000", "wsdcon_9"])
+    for law in ("lr_annealing", "fading_power", "multi_power"):
+        options = {"starts": 16}
+        result = analysis.fit(law, curves[train], resamples=200, **options)
+        refits = analysis.refit_without_each(law, curves, **options)
+        for steps, floor in ((24_000, 0.1), (24_000, 0.0), (72_000, 0.1)):
+            best = analysis.best_schedule(
+                result, steps, peak=3e-4, warmup=2160, final_ratio=floor, refits=refits
+            )
+            same = curves[curves.groupby("run").step.transform("size") == steps]
+            others = result.predict(same).loss.groupby(same.run).last()
+            print(f"\n{law}, {steps} steps, down to {floor:g} of the peak: {best.loss['loss']:.4f}"
+                  f" in {best.seconds:.1f} s; published: "
+                  + ", ".join(f"{name} {loss:.4f}" for name, loss in others.items()))
+            _print(analysis.with_intervals(best.gains))
+            print(*best.warnings, sep="\n")
+
+
+def curves_25m() -> pd.DataFrame:
+    """The 25M curves of arXiv:2503.12811, one row a step."""
+    curves = pd.read_csv(folder() / "multipowerlaw" / "mpl_curves.csv")
+    schedules = pd.read_parquet(folder() / "multipowerlaw" / "schedules.parquet")
+    measured = curves.loc[curves.model == "25M", ["schedule", "step", "loss"]]
+    whole = schedules[schedules.schedule.isin(measured.schedule)]
+    return whole.merge(measured, on=["schedule", "step"], how="left").rename(
+        columns={"schedule": "run"}
+    )
+
+
 def speed() -> None:
     """Seconds of an allocation after a fit with 1,000 draws, the best of five."""
     points = pd.read_csv(folder() / "chinchilla" / "chinchilla_points.csv")
@@ -108,7 +140,7 @@ def _print(table: pd.DataFrame) -> None:
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    "allocation": allocation, "lr_batch": lr_batch, "speed": speed,
+    "allocation": allocation, "lr_batch": lr_batch, "schedule": schedule, "speed": speed,
 }
 
 

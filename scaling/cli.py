@@ -20,6 +20,7 @@ from scaling.verbs import (
     housekeeping,
     importing,
     launching,
+    scheduling,
     training,
     tuning,
     watching,
@@ -28,7 +29,7 @@ from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **tuning.VERBS, **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
+    **tuning.VERBS, **scheduling.VERBS, **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
 }
 
 

@@ -32,9 +32,9 @@ _HALF = 0.5 * np.log(_LONGEST / _SHORTEST)
 
 # Values at the Chebyshev points -> coefficients of the series.
 _ANGLES = np.pi * (np.arange(_TERMS) + 0.5) / _TERMS
-_TO_SERIES = 2 / _TERMS * np.cos(np.outer(np.arange(_TERMS), _ANGLES))
-_TO_SERIES[0] /= 2
-_DECAYS = 1 - np.exp(-(_MIDDLE + _HALF * np.cos(_ANGLES)))
+TO_SERIES = 2 / _TERMS * np.cos(np.outer(np.arange(_TERMS), _ANGLES))
+TO_SERIES[0] /= 2
+DECAYS = 1 - np.exp(-(_MIDDLE + _HALF * np.cos(_ANGLES)))
 
 
 def areas(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
@@ -49,8 +49,8 @@ def areas(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
     for at, step, lr in whole_runs(frame):
         rows = warmup_end(lr) + np.flatnonzero(wanted[at[warmup_end(lr) :]])
         area[place[at[rows]]] = lr_area(lr, step)[rows]
-        felt = felt_drop(without_warmup(lr), _DECAYS, step)[:, rows]
-        series[:, place[at[rows]]] = _TO_SERIES @ felt
+        felt = felt_drop(without_warmup(lr), DECAYS, step)[:, rows]
+        series[:, place[at[rows]]] = TO_SERIES @ felt
     return {"S1": area, "felt": series}
 
 

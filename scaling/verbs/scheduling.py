@@ -1,0 +1,106 @@
+"""The verb that chooses a learning-rate schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scaling.config import ConfigError
+from scaling.verbs.as_json import print_json
+from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
+from scaling.verbs.verb import Verb, open_console, say
+
+_LAW = "multi_power"
+
+
+@dataclass(frozen=True)
+class ScheduleOptions(FitOptions):
+    """Options of ``scaling schedule``: those of a fit of whole curves, and the constraints."""
+
+    steps: int | None = None
+    peak: float | None = None  # None: the highest learning rate of the fitted curves
+    warmup: int = 0  # steps
+    final_ratio: float = 0.0  # the lowest learning rate over the peak
+    monotone: bool = True  # after the warm-up
+    N: float | None = None  # for laws that read it
+    to: str | None = None  # a CSV
+    refits: bool = True  # also without one curve each
+    resamples: int = 200
+
+
+def schedule_verb(arguments: Sequence[str]) -> int:
+    """Choose the schedule of least predicted loss: scaling schedule study=NAME steps=20000.
+
+    Fits a law of whole curves (run, step, lr, loss: a file, or the study's runs with the role
+    "curve"), searches the schedule within peak, warmup (steps), final_ratio and monotone, and says
+    what it is predicted to gain over cosine, linear and WSD, by the fit's resamples and by fits
+    without one curve each. to=best.csv writes it for schedule=file. json=true, or --json, prints
+    one JSON object.
+    """
+    import analysis
+    from scaling.options import read_options
+
+    options = read_options(ScheduleOptions, arguments)
+    if options.steps is None:
+        raise ConfigError("steps is not set; give the length of the run, as in steps=20000")
+    if options.to is not None and not options.to.endswith(".csv"):
+        raise ConfigError(f"to = {options.to!r}: the schedule is written as a .csv")
+    options = replace(options, law=options.law or _own_law(options))
+    curves, law = points_asked(options)
+    result = fit_asked(options)
+    refits = _refits(options, curves, law) if options.refits else []
+    peak = float(curves["lr"].max()) if options.peak is None else options.peak
+    best = analysis.best_schedule(
+        result, options.steps, peak=peak, warmup=options.warmup, refits=refits, N=options.N,
+        final_ratio=options.final_ratio, monotone=options.monotone, level=options.level,
+    )  # fmt: skip
+    if options.to is not None:
+        best.write(options.to)
+    if options.json:
+        print_json({"law": law, "peak": peak, **best.loss, "schedule": best.table,
+                    "gains": best.gains, "warnings": best.warnings, "written": options.to})
+    else:
+        _show(best, options, peak)
+    return 0
+
+
+def _own_law(options: ScheduleOptions) -> str:
+    import analysis
+
+    if options.study is None:
+        return _LAW
+    return analysis.study_plan(options.outputs, options.study)["study"]["answer"]["curve_law"]
+
+
+def _refits(options: ScheduleOptions, curves: Any, law: str) -> list[Any]:
+    import analysis
+
+    return analysis.refit_without_each(law, curves, columns=options.columns or None,
+                                       delta=options.delta,
+                                       mix_fingerprints=options.mix_fingerprints)
+
+
+def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
+    from analysis.answer import with_intervals
+    from sweeps.show import table
+
+    console = open_console()
+    console.print(table(with_intervals(best.table), console.width))
+    between = f" ({best.loss['loss_lower']:.4f} to {best.loss['loss_upper']:.4f})" if (
+        "loss_lower" in best.loss) else ""
+    say(console, f"predicted last loss {best.loss['loss']:.4f}{between}; found in "
+                 f"{best.seconds:.1f} s. What it gains:")
+    console.print(table(with_intervals(best.gains), console.width))
+    for warning in best.warnings:
+        say(console, f"! {warning}", style="yellow")
+    if options.to is not None:
+        say(console, f"written: scaling train schedule=file schedule.path={options.to} "
+                     f"optimizer.lr={peak:g} trains it, in a run of {options.steps} steps")
+
+
+VERBS = {
+    "schedule": Verb("choose the learning-rate schedule of least predicted loss",
+                     "scaling schedule study=NAME | data=FILE steps=N [peak=LR to=best.csv ...]",
+                     schedule_verb, ScheduleOptions),
+}

@@ -1,0 +1,93 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+
+
+@pytest.fixture(scope="module")
+def momentum(made_by):
+    return analysis.fit("lr_annealing", made_by("lr_annealing", noise=0.001)[0], resamples=50)
+
+
+def test_it_beats_every_wsd_of_the_momentum_law(momentum):
+    """Under S1 and S2 alone the best falls at once, at the right moment: all others are worse."""
+    best = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50)
+    frames = []
+    for first in range(60, 600, 10):
+        lr = np.where(np.arange(600) < first, 3e-3, 3e-3 * (600 - np.arange(600)) / (600 - first))
+        lr[:50] = 3e-3 * (np.arange(50) + 1) / 51
+        frames.append(pd.DataFrame({"run": first, "step": np.arange(600), "lr": lr}))
+    last = momentum.predict(pd.concat(frames, ignore_index=True)).loss.to_numpy()[599::600]
+    assert best.loss["loss"] < last.min()
+    assert best.seconds < 10 and (best.gains.gain > 0).all()
+
+
+@pytest.mark.parametrize("law", ["lr_annealing", "multi_power", "fading_power", "functional"])
+@pytest.mark.parametrize("monotone", [True, False])
+def test_constraints_are_kept(made_by, law, monotone):
+    result = analysis.fit(law, made_by(law)[0], resamples=0, starts=4)
+    best = analysis.best_schedule(result, 400, peak=2e-3, warmup=40, final_ratio=0.1,
+                                  monotone=monotone)
+    after = best.rates[40:]
+    assert best.rates.max() <= 2e-3 * (1 + 1e-9) and after.min() >= 2e-4 * (1 - 1e-9)
+    assert not monotone or (np.diff(after) <= 1e-15).all()
+    assert (np.diff(best.rates[:41]) > 0).all()
+    assert best.gains.gain.min() >= 0  # the shapes to be beaten are within the constraints
+
+
+def test_more_freedom_is_never_worse(momentum):
+    falling = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50)
+    free = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50, monotone=False)
+    lower = analysis.best_schedule(momentum, 600, peak=2e-3, warmup=50)
+    assert free.loss["loss"] <= falling.loss["loss"] + 1e-5
+    assert falling.loss["loss"] < lower.loss["loss"] + 1e-6 or lower.rates.max() < 3e-3
+
+
+def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
+    best = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50)
+    assert best.gains.certain.all() and best.gains.refits_agree.isna().all()
+    useless = dataclasses.replace(momentum, params=momentum.params | {"C": 1e-9})
+    doubted = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50,
+                                     refits=[momentum, useless])
+    assert doubted.gains.refits_agree.tolist() == [1, 1, 0.5]
+    assert doubted.gains.certain.tolist() == [True, True, False]
+    assert doubted.warnings[0] == (
+        "it is not certain that this schedule gains over wsd (20% linear)"
+    )
+
+
+def test_refits_leave_one_curve_out(made_by):
+    curves = made_by("lr_annealing")[0]
+    refits = analysis.refit_without_each("lr_annealing", curves)
+    assert [sorted(r.runs) for r in refits] == [["cosine", "wsd"], ["constant", "wsd"],
+                                                ["constant", "cosine"]]
+    assert analysis.refit_without_each("lr_annealing", curves[curves.run != "wsd"]) == []
+
+
+def test_a_schedule_longer_than_any_seen_is_said(momentum):
+    best = analysis.best_schedule(momentum, 3000, peak=3e-3, warmup=50)
+    assert "x that of any fitted curve" in " ".join(best.warnings)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"peak": -1.0}, "peak = -1.0 must be a positive"),
+    ({"peak": 1e-3, "final_ratio": 1.0}, "final_ratio = 1.0"),
+    ({"peak": 1e-3, "warmup": 500}, "warmup = 500"),
+])  # fmt: skip
+def test_constraints_that_make_no_sense_are_refused(momentum, options, message):
+    with pytest.raises(ValueError, match=message):
+        analysis.best_schedule(momentum, 600, **options)
+
+
+def test_on_published_curves_it_is_predicted_below_every_schedule(public_data, published_curves):
+    """arXiv:2503.12811, 25M: of 24,000 steps, by the momentum law of three curves."""
+    curves = published_curves[published_curves.groupby("run").loss.transform("count") > 0]
+    train = curves.run.isin(["cosine_24000", "constant_24000", "wsdcon_9"])
+    result = analysis.fit("lr_annealing", curves[train], resamples=50)
+    best = analysis.best_schedule(result, 24_000, peak=3e-4, warmup=2160, final_ratio=0.1)
+    same = curves[curves.groupby("run").step.transform("size") == 24_000]
+    predicted = result.predict(same).loss.groupby(same.run).last()
+    assert len(predicted) == 4 and best.loss["loss"] < predicted.min()
