@@ -104,6 +104,20 @@ def gpus() -> list[str]:
 
 
 @cache
+def device_name(device: str) -> str | None:
+    """Name of what computes, as its maker has it: of the processor, or of the first GPU of ours."""
+    if device == "cpu":
+        return processor()
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", "-i", *gpus()[:1]]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=30
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@cache
 def memory_bytes() -> int:
     """Physical memory of this host."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -29,13 +29,13 @@ from scaling.config import ExecutionConfig
 from scaling.engine import ENGINES, ChunkResult, Engine, Member
 from scaling.fingerprint import code_fingerprint
 from scaling.finish import finish
-from scaling.flops import flops_per_token
 from scaling.identity import prefix_id
 from scaling.member import MemberRun
 from scaling.micro_batch import micro_batch
 from scaling.optimizer_settings import member_settings
 from scaling.prefixes import checkpoint_path
 from scaling.step_options import StepOptions
+from scaling.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0
 
@@ -117,6 +117,7 @@ class Training:
         self._chunk_steps = 1
         self._last_save = time.monotonic()
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
+        self._clock = Clock()
         self._validate()  # the checkpoint of another run may lack what is due at its step
 
     @property
@@ -151,6 +152,7 @@ class Training:
             if not member.finished:
                 member.extend(result.loss[:, i], result.grad_norm[:, i])
         self._seconds["steps"] += seconds
+        self._clock.add(len(result.loss), seconds)
         per_step = max(seconds / len(result.loss), 1e-6)
         self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
         self._validate()
@@ -263,18 +265,17 @@ class Training:
 
     def _facts(self, member: MemberRun) -> dict[str, Any]:
         """What the attempts add to a record: nothing that the curve depends on."""
-        tokens = (self.step - self.start) * member.run["tokens_per_step"]
-        seconds = self._seconds["steps"]
-        rate = tokens * len(self.members) / seconds if seconds else None
-        per_token = flops_per_token(member.run["flops"], "palm")
+        steps_per_second = self._clock.steps_per_second
+        tokens = member.run["tokens_per_step"] * len(self.members)
+        rate = None if steps_per_second is None else tokens * steps_per_second  # of all members
+        device = machine.device_name(self.execution.device)
         return {
             "started_at_step": self.start,
             "throughput": {
                 "seconds": member.earlier_seconds + self._seconds_a_member(),
                 "steps": self.step - self.start,
-                "tokens_per_second": rate,  # of all members together
-                "flops_per_second": None if rate is None else rate * per_token,  # palm, as MFU is
                 "members": len(self.members),
+                **throughput(rate, member.run["flops"], device, self.execution.processes),
             },
             "machine": {
                 "host": machine.host(),

@@ -54,3 +54,19 @@ def test_the_quota_of_a_control_group_or_of_one_above_it_counts(tmp_path, monkey
 
 def test_no_control_groups_no_quota(tmp_path):
     assert machine.cpu_quota(tmp_path) is None
+
+
+def test_what_computes_is_named_by_its_maker(tmp_path, monkeypatch):
+    """A GPU by nvidia-smi, asked for the first that is ours; nothing where there is none."""
+    machine.device_name.cache_clear()
+    assert machine.device_name("cpu") == machine.processor()
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text('#!/bin/sh\n[ "$4" = 3 ] && echo "NVIDIA H100 PCIe"\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert machine.device_name("cuda") == "NVIDIA H100 PCIe"
+    machine.device_name.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    assert machine.device_name("cuda") is None
+    machine.device_name.cache_clear()
