@@ -3,8 +3,8 @@
 Each class has its own rule of trying again (``sweeps.retry``). Divergence is none of them: a run
 that diverges is a result.
 
-    gpu_oom     the device ran out of memory      -> half the micro-batch, the same run
-    host_oom    the host ran out of memory        -> once more, then a person must look
+    gpu_oom     the device ran out of memory      -> half the pack; alone, half the micro-batch
+    host_oom    the host ran out of memory        -> half the pack; alone, once more, then a person
     infra       file system, network, device set-up -> wait, then again
     user_error  anything else: the code or the configuration is wrong, and would be again
 """
@@ -16,6 +16,7 @@ import hashlib
 import traceback
 
 CLASSES = ("gpu_oom", "host_oom", "infra", "user_error")
+OUT_OF_MEMORY = ("gpu_oom", "host_oom")
 
 # A stale handle, an input/output error, a full disk: of the machine, not of the run.
 _PASSING = {

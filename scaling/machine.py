@@ -118,6 +118,19 @@ def device_name(device: str) -> str | None:
 
 
 @cache
+def gpu_memory_bytes() -> float:
+    """Memory of the smallest GPU of this host; infinite if nobody says."""
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, check=True, timeout=30,
+        ).stdout
+        return min(float(line) for line in listed.splitlines()) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):  # none, or it is not told: "[N/A]"
+        return float("inf")
+
+
+@cache
 def memory_bytes() -> int:
     """Physical memory of this host."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -18,46 +18,72 @@ import torch
 
 from scaling.architecture import Architecture
 from scaling.engine import ENGINES, Member
+from scaling.failures import OUT_OF_MEMORY, classify
 from scaling.optimizer_settings import AdamWSettings
 
 STEPS = 4
+LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share
 
 
-def measure(request: dict[str, Any]) -> dict[str, float]:
+def measure(request: dict[str, Any]) -> dict[str, Any]:
     """Time one shape.
 
     Parameters
     ----------
     request : dict
         ``model`` (as in the science), ``batch`` of one process, ``micro_batch``, ``engine``,
-        ``device``, ``threads``. As a run does, it halves the micro-batch while memory lacks.
+        ``device``, ``threads``, ``packs`` (numbers of members, ascending). As a run does, it
+        halves the micro-batch while memory lacks.
 
     Returns
     -------
     dict
-        ``step``: seconds of one update; ``token``: seconds a token of validation.
+        ``step``: seconds of one update; ``token``: seconds a token of validation; ``packed``:
+        members -> the same of a whole pack, up to the first that memory does not hold or that is
+        no faster. Steps too long for a pack to shorten are not timed in packs.
     """
     torch.set_num_threads(request["threads"])
     size = request["micro_batch"] or request["batch"]
     while True:
         try:
-            return _measure(request, size)
+            alone = _measure(request, size)
+            break
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
         size //= 2
+    return alone | {"packed": _measure_packs(request, size, alone["step"])}
 
 
-def _measure(request: dict[str, Any], micro_batch: int) -> dict[str, float]:
+def _measure_packs(
+    request: dict[str, Any], micro_batch: int, alone: float
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    best = alone
+    for members in request["packs"] if alone < LONG_STEP else ():
+        try:
+            timing = _measure(request, micro_batch, members)
+        except Exception as error:
+            if classify(error) not in OUT_OF_MEMORY:
+                raise
+            break
+        found[str(members)] = timing
+        if timing["step"] / members >= best:
+            break
+        best = timing["step"] / members
+    return found
+
+
+def _measure(request: dict[str, Any], micro_batch: int, members: int = 1) -> dict[str, float]:
     architecture = Architecture.from_science(request["model"])
     shape = architecture.shape
     settings = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
     engine = ENGINES[request["engine"]](
-        architecture, [Member(0, settings)], device=request["device"], micro_batch=micro_batch
+        architecture, [Member(0, settings)] * members, device=request["device"], micro_batch=micro_batch
     )
-    size = (1, 1, request["batch"], shape.context + 1)
+    size = (1, members, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)
-    lr = np.full((1, 1), 1e-3)
+    lr = np.full((1, members), 1e-3)
     steps = [_seconds(lambda: engine.train(tokens, lr, torch.Tensor.backward))
              for _ in range(STEPS + 1)][1:]
     windows = tokens[0, 0]

@@ -20,6 +20,16 @@ from scaling.record import Curve
 from scaling.schedule.pieces import branch_points, lr_array
 
 
+def pack_facts(claims: Sequence[Claim]) -> dict[str, Any]:
+    """What an attempt says of the pack that it is in; nothing if it is alone.
+
+    ``pack`` is the pack's name, the same for all members, and ``members`` how many it began with.
+    """
+    if len(claims) == 1:
+        return {}
+    return {"pack": f"{claims[0].folder.run_id}-{claims[0].number}", "members": len(claims)}
+
+
 class MemberRun:
     """One run of a pack: its description, its schedule and its curve so far."""
 
@@ -68,6 +78,10 @@ class MemberRun:
             seed=data["seed"],
             unique=data["unique_tokens"] // context,
         )
+
+    def lr_of(self, first: int, last: int) -> np.ndarray:
+        """LR of some updates; nothing once it is finished: in a pack it stands still from then."""
+        return self.lr[first:last] * (not self.finished)
 
     def remove_latest(self, keep: Path | None) -> None:
         """Remove its own replaced checkpoints; pinned ones have no owner and stay."""

@@ -27,6 +27,7 @@ from scaling.claim import Claim
 from scaling.config import ExecutionConfig
 from scaling.endings import outcome, reason
 from scaling.engine import ChunkResult, Engine
+from scaling.member import pack_facts
 from scaling.training import Chunk, Training
 
 for _name in ("lightning.pytorch", "lightning.fabric"):
@@ -134,17 +135,17 @@ def train(
     torch.set_num_threads(execution.threads)
     for claim in claims:
         claim.expect_reports(execution.hang_seconds)
+    training = None
     try:
         training = Training(claims, pins, execution, should_stop)
-    except BaseException as error:
-        for claim in claims:
-            claim.release(reason(error), error)
-        return outcome(error)
-    try:
         fit(training)
         return training.close()
     except BaseException as error:
-        training.abandon(reason(error), error)
+        if training is not None:
+            training.abandon(reason(error), error)
+        else:
+            for claim in claims:
+                claim.release(reason(error), error, **pack_facts(claims))
         ended = outcome(error)
     # What a failed attempt holds of the device hangs in cycles; the next one shall have it.
     del training

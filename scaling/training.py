@@ -27,13 +27,13 @@ from scaling.checkpoint import Checkpoint, save_checkpoint
 from scaling.claim import Claim
 from scaling.config import ExecutionConfig
 from scaling.engine import ENGINES, ChunkResult, Engine, Member
-from scaling.fingerprint import code_fingerprint
 from scaling.finish import finish
 from scaling.identity import prefix_id
-from scaling.member import MemberRun
+from scaling.member import MemberRun, pack_facts
 from scaling.micro_batch import micro_batch
 from scaling.optimizer_settings import member_settings
 from scaling.prefixes import checkpoint_path
+from scaling.provenance import provenance
 from scaling.step_options import StepOptions
 from scaling.throughput import Clock, throughput
 
@@ -102,6 +102,7 @@ class Training:
         build: Callable[..., Engine] = build_engine,
     ) -> None:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
+        self.pack = pack_facts(claims)
         self.execution = execution
         self.should_stop = should_stop
         self.stopped = self.lost = self.cancelled = False
@@ -109,7 +110,7 @@ class Training:
         self.micro_batch = self._micro_batch()
         self.engine = build(self.members, execution, self.micro_batch)
         self.steps = self.members[0].steps
-        self.start = self._resume()
+        self.start = self.saved = self._resume()
         self._orders = [m.order(self.store) for m in self.members]
         self._windows = self.store.validation_batch(
             self.members[0].science["data"]["validation_tokens"], self.context
@@ -119,6 +120,7 @@ class Training:
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
         self._clock = Clock()
         self._validate()  # the checkpoint of another run may lack what is due at its step
+        self._report()
 
     @property
     def context(self) -> int:
@@ -143,7 +145,7 @@ class Training:
             for order in self._orders
         ]
         shape = (steps, batch, self.context + 1)
-        lr = [m.lr[self.step : self.step + steps] for m in self.members]
+        lr = [m.lr_of(self.step, self.step + steps) for m in self.members]
         return Chunk(np.stack([t.reshape(shape) for t in tokens], 1), np.stack(lr, 1))
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
@@ -184,7 +186,7 @@ class Training:
     def abandon(self, reason: str, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""
         for member in self._running():
-            member.claim.release(reason, error, micro_batch=self.micro_batch)
+            member.claim.release(reason, error, micro_batch=self.micro_batch, **self.pack)
 
     def _micro_batch(self) -> int:
         """Sequences at once in each process, as the most careful member needs it."""
@@ -241,9 +243,15 @@ class Training:
             self._save_latest()
 
     def _save_latest(self) -> None:
-        for i, member in enumerate(self.members):
-            if not member.finished and self.step > self.start:
-                path = self._save(i, member, owner=member.run["run_id"])
+        """Save all and only then remove what was: a kill in between leaves a step common to all."""
+        if self.step > self.start:
+            latest = {
+                member: self._save(i, member, owner=member.run["run_id"])
+                for i, member in enumerate(self.members) if not member.finished
+            }
+            self.saved = self.step
+            self._report()
+            for member, path in latest.items():
                 member.remove_latest(keep=path)
         self._last_save = time.monotonic()
 
@@ -277,18 +285,7 @@ class Training:
                 "members": len(self.members),
                 **throughput(rate, member.run["flops"], device, self.execution.processes),
             },
-            "machine": {
-                "host": machine.host(),
-                "processor": machine.processor(),
-                "device": self.execution.device,
-                "threads": self.execution.threads,
-                "engine": self.execution.engine,
-                "processes": self.execution.processes,
-                "micro_batch": self.micro_batch,
-                "peak_memory_bytes": machine.peak_memory_bytes(),
-            },
-            "versions": machine.versions(),
-            "code": {"commit": machine.code_commit(), "fingerprint": code_fingerprint()},
+            **provenance(self.execution, self.micro_batch),
         }
 
     def _seconds_a_member(self) -> float:
@@ -296,13 +293,13 @@ class Training:
         return sum(self._seconds.values()) / len(self.members)
 
     def _report(self) -> None:
-        tokens = (self.step - self.start) * self.members[0].run["tokens_per_step"]
+        """Say how far each member is; ``saved`` is the step at which all were last saved."""
+        said = {"start": self.start, "steps": self.steps, "saved": self.saved, **self.pack}
+        trained = self.step - self.start
+        if trained:
+            tokens = trained * self.members[0].run["tokens_per_step"]
+            said |= {"step": self.step, "tokens_per_second": tokens / self._seconds["steps"],
+                     "seconds": self._seconds_a_member()}
         for member in self._running():
-            member.claim.report({
-                "start": self.start,
-                "step": self.step,
-                "steps": self.steps,
-                "loss": float(member.curve.loss[-1]),
-                "tokens_per_second": tokens / self._seconds["steps"],
-                "seconds": self._seconds_a_member(),
-            })
+            loss = {"loss": float(member.curve.loss[-1])} if trained else {}
+            member.claim.report(said | loss)

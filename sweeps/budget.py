@@ -9,8 +9,9 @@ from pathlib import Path
 
 from scaling.config import ConfigError
 from scaling.run_folder import RunFolder
+from sweeps.cost import packs
 from sweeps.launches import Budget
-from sweeps.plan import Plan
+from sweeps.plan import Plan, PlannedRun
 
 # Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.
 BYTES_A_PARAMETER = 12
@@ -25,9 +26,9 @@ class Cost:
     spent_hours, new_hours : float
         Device-hours that its runs have taken, and that the work left is predicted to take.
     longest_hours : float
-        Of the longest run that is left.
+        Of the longest run, or pack, that is left.
     memory_gb : float
-        Of the largest run, in weights, gradients and moments.
+        Of the largest run, or pack, in weights, gradients and moments.
     disk_gb, new_disk_gb : float
         What lies under outputs, and what checkpoints will add.
     """
@@ -50,11 +51,17 @@ def cost(plan: Plan) -> Cost:
     return Cost(
         spent_hours=sum(spent_seconds(plan.run_folder(p)) for p in plan.runs) * devices / 3600,
         new_hours=sum(seconds) * devices / 3600,
-        longest_hours=max(seconds, default=0.0) / 3600,
-        memory_gb=max(parameters.values(), default=0) * (BYTES_A_PARAMETER + 4) / 1e9,
+        longest_hours=max(map(_pack_seconds, packs(plan)), default=0.0) / 3600,
+        memory_gb=max((p.pack * parameters[p.run.run_id] for p in left), default=0)
+        * (BYTES_A_PARAMETER + 4) / 1e9,
         disk_gb=used_bytes(plan.outputs) / 1e9,
         new_disk_gb=checkpoints * BYTES_A_PARAMETER / 1e9,
     )
+
+
+def _pack_seconds(pack: list[PlannedRun]) -> float:
+    """Of the whole pack; 0 where it is not known."""
+    return sum(p.seconds for p in pack if not math.isnan(p.seconds))
 
 
 def spent_seconds(folder: RunFolder) -> float:

@@ -12,6 +12,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,17 @@ from scaling.events import validation_steps
 from scaling.fingerprint import code_fingerprint
 from scaling.identity import digest
 from scaling.resolve import Run
+from sweeps.launches import LaunchConfig
+from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
+from sweeps.sizes import (
+    best_size,
+    groups,
+    largest_packs,
+    place,
+    seconds_of,
+    sizes_to_time,
+)
 
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
@@ -35,11 +46,13 @@ class Target:
     """A kind of machine: its name, and how shapes are timed on it."""
 
     where: str
-    measure: Callable[[list[dict[str, Any]]], list[dict[str, float]]]
+    measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
-def with_costs(plan: Plan, target: Target | None = None) -> Plan:
-    """The plan with predicted seconds for the work left of each run.
+def with_costs(
+    plan: Plan, target: Target | None = None, config: LaunchConfig | None = None
+) -> Plan:
+    """The plan with the sizes of its packs and predicted seconds for the work left of each run.
 
     Parameters
     ----------
@@ -47,19 +60,45 @@ def with_costs(plan: Plan, target: Target | None = None) -> Plan:
         Without them.
     target : Target, optional
         Where the runs will be trained; None: on a machine like this one.
+    config : LaunchConfig, optional
+        What packs and workers are asked for; None: every run is trained alone.
     """
-    timings = _timings(plan, target or Target(machine.processor(), measure_here))
+    config = config or LaunchConfig(pack="off")
+    most = largest_packs(plan, config)
+    timings = _timings(plan, target or Target(machine.processor(), measure_here), config, most)
+    plan = replace(plan, runs=_sized(plan, config, most, timings))
+    members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure.
-        replace(p, seconds=_predict(p, timings[p.run.run_id])) if p.run.run_id in timings
-        else replace(p, seconds=0.0) if p.new_steps == 0 else p
+        replace(p, seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
+                seconds_alone=_predict(p, timings[p.run.run_id], 1)) if p.run.run_id in timings
+        else replace(p, seconds=0.0, seconds_alone=0.0) if p.new_steps == 0 else p
         for p in plan.runs
     ]
     return replace(plan, runs=runs)
 
 
+def packs(plan: Plan) -> list[list[PlannedRun]]:
+    """The work left as packs, in the order in which it is best begun."""
+    left = [p for p in plan.runs if p.new_steps]
+    return form(left, lambda p: place(p, plan), lambda p: p.pack)
+
+
+def _sized(
+    plan: Plan, config: LaunchConfig, most: dict[str, int], timings: dict[str, dict[str, Any]]
+) -> list[PlannedRun]:
+    """The plan's runs with the sizes of their packs."""
+    sizes = dict(most)
+    if config.pack == "auto":
+        for group in groups(plan):
+            first = group[0].run.run_id
+            size = best_size(timings[first], len(group), most[first], plan.execution.device)
+            sizes |= {p.run.run_id: size for p in group}
+    return [replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs]
+
+
 def finish_seconds(plan: Plan, workers: int) -> float:
-    """When the last run ends if `workers` take the runs in order, branches after their trunks.
+    """When the last run ends if `workers` take the packs in order, branches after their trunks.
 
     Runs of another program, whose time is not known, are left out.
     """
@@ -67,25 +106,28 @@ def finish_seconds(plan: Plan, workers: int) -> float:
     heapq.heapify(free)
     ready: dict[tuple[str, int], float] = {}
     last = 0.0
-    for planned in plan.runs:
-        if planned.new_steps == 0 or math.isnan(planned.seconds):
+    for pack in packs(plan):
+        if math.isnan(pack[0].seconds):
             continue
-        start = heapq.heappop(free)
-        if planned.needs is not None:
-            start = max(start, ready.get(planned.needs, 0.0))
-        end = start + planned.seconds
-        for pin in planned.pins:
-            share = (pin - planned.start) / planned.new_steps
-            ready[planned.run.run_id, pin] = start + share * planned.seconds
+        needed = [ready.get(p.needs, 0.0) for p in pack if p.needs is not None]
+        start = max([heapq.heappop(free), *needed])
+        seconds_of_pack = sum(p.seconds for p in pack)
+        end = start + seconds_of_pack
+        for planned in pack:
+            for pin in planned.pins:
+                share = (pin - planned.start) / planned.new_steps
+                ready[planned.run.run_id, pin] = start + share * seconds_of_pack
         heapq.heappush(free, end)
         last = max(last, end)
     return last
 
 
-def _predict(planned: PlannedRun, timing: dict[str, float]) -> float:
+def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
+    """A member's share of its pack's time."""
     validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
     tokens = len(validations) * planned.run.config.data.validation_tokens
-    return planned.new_steps * timing["step"] + tokens * timing["token"]
+    steps = planned.new_steps * seconds_of(timing, "step", members)
+    return (steps + tokens * seconds_of(timing, "token", members)) / members
 
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
@@ -104,8 +146,10 @@ def _key(request: dict[str, Any], where: str) -> str:
     return digest(request | here)
 
 
-def _timings(plan: Plan, target: Target) -> dict[str, dict[str, float]]:
-    """run_id -> seconds of a step and of a token of validation."""
+def _timings(
+    plan: Plan, target: Target, config: LaunchConfig, most: dict[str, int]
+) -> dict[str, dict[str, Any]]:
+    """run_id -> what ``scaling.measure`` finds of its shape, alone and in packs up to `most`."""
     path = plan.outputs / "measurements.json"
     known = read_json(path) if path.exists() else {}
     requests = {
@@ -113,6 +157,10 @@ def _timings(plan: Plan, target: Target) -> dict[str, dict[str, float]]:
         for p in plan.runs
         if p.new_steps > 0 and not is_command(p.run.science)
     }
+    sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
+    for run_id, request in requests.items():
+        sizes[digest(request)].update(sizes_to_time(config, most.get(run_id, 1)))
+    requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
     if missing:
@@ -121,7 +169,7 @@ def _timings(plan: Plan, target: Target) -> dict[str, dict[str, float]]:
     return {run_id: known[key] for run_id, key in keys.items()}
 
 
-def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, float]]:
+def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Time some shapes in a process of its own, which may import torch.
 
     Raises

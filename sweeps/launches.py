@@ -25,6 +25,7 @@ from sweeps.state import StoredPlan, StoredRun, read_plan
 
 BACKENDS = ("inline", "local", "slurm")
 DEFAULT_CLASS = "default"
+PACKS_OFF = ("off", False)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Budget:
 class LaunchConfig:
     """Where runs happen, and how many at once.
 
+    ``pack`` is how many runs that differ in numbers only train as one stacked model.
+
     ``workers`` None means one a GPU or core here, and as many as are of use on SLURM. ``classes``
     are named groups of runs that need other resources: ``where`` (a selection) and any keys of
     ``slurm``; the first that matches counts.
@@ -71,7 +74,7 @@ class LaunchConfig:
     backend: str = "local"
     workers: int | None = None
     workers_a_gpu: int = 1
-    pack: int = 1
+    pack: Any = "auto"  # or "off", or how many; YAML reads a bare off as False
     runs: str | None = None
     canary: int = 0
     watch: bool = True
@@ -89,7 +92,8 @@ class LaunchConfig:
 def check_launch(config: LaunchConfig) -> None:
     """Raise `ConfigError` if the launch makes no sense."""
     one_of("launch.backend", config.backend, BACKENDS)
-    for key in ("workers", "pack", "workers_a_gpu"):
+    _check_pack(config.pack)
+    for key in ("workers", "workers_a_gpu"):
         value = getattr(config, key)
         if value is not None and value < 1:
             raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
@@ -108,6 +112,19 @@ def check_launch(config: LaunchConfig) -> None:
         if not isinstance(given, dict) or "where" not in given:
             raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
         parse(str(given["where"]))
+
+
+def _check_pack(pack: Any) -> None:
+    is_count = isinstance(pack, int) and not isinstance(pack, bool) and pack >= 1
+    if pack not in ("auto", *PACKS_OFF) and not is_count:
+        raise ConfigError(f"launch.pack = {pack!r}: allowed are auto, off and a number, 1 or more")
+
+
+def pack_size(config: LaunchConfig, run: StoredRun) -> int:
+    """How many runs are at most to train together with one of these."""
+    if run.kind is None or config.pack in PACKS_OFF:
+        return 1
+    return run.pack if config.pack == "auto" else config.pack
 
 
 def _check_slurm(name: str, slurm: SlurmConfig) -> None:

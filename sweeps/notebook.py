@@ -55,8 +55,9 @@ class Study:
         -------
         DataFrame
             One row a run: ``run_id, role, N, D, C, lr, schedule, seed, state, steps, new_steps,
-            starts_from`` (a step) and ``seconds`` (predicted, of the work left). What is missing
-            in the design or confounded is in ``.attrs["warnings"]``.
+            starts_from`` (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how
+            many such runs train together). What is missing in the design or confounded is in
+            ``.attrs["warnings"]``.
 
         Raises
         ------
@@ -79,6 +80,7 @@ class Study:
                 "new_steps": p.new_steps,
                 "starts_from": p.start,
                 "seconds": p.seconds,
+                "pack": p.pack,
             }
             for p in plan.runs
         ])
@@ -179,10 +181,12 @@ class Study:
         from scaling.config import from_dict
         from sweeps.cost import with_costs
         from sweeps.launch import LaunchConfig, target_of
+        from sweeps.launches import check_launch
         from sweeps.plan import make_plan
 
         config = from_dict(LaunchConfig, composed["launch"], "launch")
-        return with_costs(make_plan(composed), target_of(config, self.outputs))
+        check_launch(config)
+        return with_costs(make_plan(composed), target_of(config, self.outputs), config)
 
 
 class _Progress:

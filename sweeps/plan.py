@@ -27,6 +27,7 @@ from scaling.run_folder import RunFolder
 from scaling.schedule.pieces import shared_steps
 from sweeps.added import with_added
 from sweeps.design import check_design
+from sweeps.packs import pack_kind
 from sweeps.study import StudyConfig, Wanted, read_study
 
 # A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
@@ -56,7 +57,12 @@ class PlannedRun:
     state : str
         Its state when the plan was made.
     seconds : float
-        Predicted time of the work left; NaN before ``sweeps.cost`` has measured.
+        Predicted time of the work left, of a member its share of the pack's; NaN before
+        ``sweeps.cost`` has measured.
+    pack : int
+        Members of a pack of its kind, as ``sweeps.cost`` finds best.
+    seconds_alone : float
+        As `seconds`, without company.
     """
 
     run: Run
@@ -68,6 +74,8 @@ class PlannedRun:
     start: int
     state: str
     seconds: float = float("nan")
+    pack: int = 1
+    seconds_alone: float = float("nan")
 
     @property
     def new_steps(self) -> int:
@@ -294,6 +302,8 @@ def save_plan(plan: Plan) -> None:
                 "given": {name: asdict(given) for name, given in p.run.given.items()},
                 "pins": list(p.pins),
                 "start": p.start,
+                "kind": pack_kind(p.run.science, plan.execution),
+                "pack": p.pack,
                 "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
             }
             for p in plan.runs

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from scaling import machine
-from sweeps.launches import DEFAULT_CLASS, Launch, LaunchConfig
+from sweeps.launches import DEFAULT_CLASS, Launch, LaunchConfig, pack_size
+from sweeps.packs import form
 from sweeps.state import StoredPlan
 
 WATCH_SECONDS = 0.5
@@ -39,7 +40,7 @@ def slots(
 def worker_count(
     config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
 ) -> int:
-    """Workers to start for so many runs."""
+    """Workers to start for so many packs (a run alone is one)."""
     if config.backend == "inline":
         return 1
     if config.backend == "slurm":
@@ -53,9 +54,11 @@ class Pool:
     def __init__(self, begun: Launch, plan: StoredPlan) -> None:
         execution = plan.execution
         self.launch = begun
-        left = sum(r.folder.done() is None for r in plan.runs if r.folder.run_id in begun.classes)
+        left = [r for r in plan.runs
+                if r.folder.run_id in begun.classes and r.folder.done() is None]
+        packs = form(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
         places = slots(begun.config, execution.device, execution.threads, execution.processes)
-        self.places = places[: max(1, min(len(places), left))]
+        self.places = places[: max(1, min(len(places), len(packs)))]
         self.respawns = RESPAWNS_A_WORKER * len(self.places)
         self.threads = execution.threads
         self.workers: dict[int, subprocess.Popen[bytes]] = {}

@@ -7,11 +7,13 @@ mistake in several runs stops the whole launch before it costs a night.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scaling.atomic import server_time
+from scaling.failures import OUT_OF_MEMORY
 from scaling.run_folder import Attempt, RunFolder
 from sweeps.state import StoredRun
 
@@ -44,7 +46,9 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
         return Verdict("never", "cancelled")
     kind = _class(last)
     if kind is not None:
-        count = sum(_class(a) == kind for a in attempts)
+        if splits(last):
+            return Verdict("now")
+        count = sum(_class(a) == kind and not splits(a) for a in attempts)
         if kind == "gpu_oom" and last.end.get("micro_batch") == 1:
             return Verdict("never", "the device is out of memory with a micro-batch of one")
         if count >= TRIES[kind]:
@@ -59,6 +63,18 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
     return Verdict("now")
 
 
+def splits(attempt: Attempt) -> bool:
+    """Whether an attempt says only that its pack was too large: its halves are tried next."""
+    end = attempt.end or {}
+    return end.get("class") in OUT_OF_MEMORY and end.get("members", 1) > 1
+
+
+def most_members(folder: RunFolder) -> float:
+    """Members of the largest pack that a run may join: half of any that memory could not hold."""
+    attempts = [folder.attempt(n) for n in folder.attempt_numbers()]
+    return min((a.end["members"] // 2 for a in attempts if a.end and splits(a)), default=math.inf)
+
+
 def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) -> str | None:
     """Why a launch must not go on: the same failure in several runs.
 
@@ -71,12 +87,14 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
     canary : bool
         Whether one failure is enough as long as nothing has got anywhere.
 
+    A pack fails once, whatever the number of its members.
+
     Returns
     -------
     str or None
         A sentence, if the breaker is open.
     """
-    failed: dict[str, list[str]] = defaultdict(list)
+    failed: dict[str, dict[str, str]] = defaultdict(dict)  # signature -> pack -> one of its runs
     errors: dict[str, str] = {}
     runs = list(runs)
     for run in runs:
@@ -84,14 +102,16 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
             continue
         attempts = _since(run.folder, launched)
         if attempts and _class(attempts[-1]) == "user_error":
-            mark = attempts[-1].end["signature"]
-            failed[mark].append(run.folder.run_id)
-            errors[mark] = attempts[-1].end["error"]
+            end = attempts[-1].end
+            mark = end["signature"]
+            failed[mark].setdefault(end.get("pack", run.folder.run_id), run.folder.run_id)
+            errors[mark] = end["error"]
     strict = bool(failed) and canary and not got_somewhere(runs, launched)
     allowed = 1 if strict else BREAKER_RUNS
-    for mark, names in failed.items():
-        if len(names) >= allowed:
-            return f"{len(names)} runs failed alike ({', '.join(names[:3])}): {errors[mark]}"
+    for mark, packs in failed.items():
+        if len(packs) >= allowed:
+            names = ", ".join(list(packs.values())[:3])
+            return f"{len(packs)} runs failed alike ({names}): {errors[mark]}"
     return None
 
 
@@ -129,7 +149,8 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
             if _step(run.folder, attempt) > _start(run.folder, attempt):
                 well.add(node)
             elif vanished or _class(attempt) == "infra":
-                broken[node].add(run.folder.run_id)
+                said = run.folder.progress(attempt.number)
+                broken[node].add(said.get("pack", run.folder.run_id))  # a pack is one bad end
     named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
     return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 

@@ -25,7 +25,15 @@ from scaling.config import ConfigError
 from sweeps import scheduler, worker
 from sweeps.cost import Target, measure_here
 from sweeps.freeze import freeze
-from sweeps.launches import Launch, LaunchConfig, SlurmConfig, read_launches, resources
+from sweeps.launches import (
+    Launch,
+    LaunchConfig,
+    SlurmConfig,
+    pack_size,
+    read_launches,
+    resources,
+)
+from sweeps.packs import form
 from sweeps.retry import bad_nodes, got_somewhere, verdict
 from sweeps.state import WAITING, StoredPlan, StoredRun, states
 
@@ -216,18 +224,23 @@ def submissions(launch: Launch) -> list[Submission]:
 
 
 def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
-    """How many tasks the runs of a class are worth."""
+    """How many tasks the runs of a class are worth; a pack is trained in one."""
     runs = list(runs)
     if not runs:
         return 0
     limit = 0.8 * 60 * resources(launch.config, kind).minutes
-    seconds = [run.seconds or limit for run in runs]
+    packs = form(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
+    seconds = [_pack_seconds(pack) or limit for pack in packs]
     share = min(limit, max(SECONDS_A_TASK, *seconds))
-    wanted = min(math.ceil(sum(seconds) / share), math.ceil(len(runs) / launch.config.pack))
     # A person who names a number of workers wants them at once, as far as there is work.
     if launch.config.workers is not None:
-        wanted = min(launch.config.workers, math.ceil(len(runs) / launch.config.pack))
-    return wanted
+        return min(launch.config.workers, len(packs))
+    return min(math.ceil(sum(seconds) / share), len(packs))
+
+
+def _pack_seconds(pack: list[StoredRun]) -> float:
+    """Of a pack its members' shares together; 0 if nobody knows."""
+    return 0.0 if any(run.seconds is None for run in pack) else sum(run.seconds for run in pack)
 
 
 def cancel(launch: Launch) -> bool:

@@ -20,13 +20,31 @@ WAITING = ("planned", "interrupted")
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One run of a stored plan."""
+    """One run of a stored plan.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    roles : tuple of str
+    needs : tuple or None
+        (run_id, step): the checkpoint from which it is to start.
+    pins : tuple of int
+        Steps whose checkpoints others start from.
+    seconds : float or None
+        Predicted; of a member its share of the pack's.
+    kind : str or None
+        What it has in common with those that may train with it; None: it trains alone.
+    pack : int
+        Members of a pack of its kind, where the plan was to choose.
+    """
 
     folder: RunFolder
     roles: tuple[str, ...]
     needs: tuple[str, int] | None
     pins: tuple[int, ...]
     seconds: float | None
+    kind: str | None = None
+    pack: int = 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             needs=tuple(r["needs"]) if r["needs"] else None,
             pins=tuple(r["pins"]),
             seconds=r["seconds"],
+            kind=r.get("kind"),  # plans of before have neither
+            pack=r.get("pack", 1),
         )
         for r in stored["runs"]
     ]

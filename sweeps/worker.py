@@ -22,11 +22,11 @@ from typing import Any
 
 from scaling import machine
 from scaling.claim import Claim
-from scaling.describe import is_command, trainer_of
-from scaling.prefixes import candidates
+from scaling.describe import trainer_of
 from sweeps import scheduler
-from sweeps.launches import Launch, read_launch
-from sweeps.retry import got_somewhere, tripped, verdict
+from sweeps.launches import Launch, pack_size, read_launch
+from sweeps.packs import companions, pack_of, vanished_pack
+from sweeps.retry import got_somewhere, most_members, tripped, verdict
 from sweeps.state import WAITING, StoredRun, states
 from sweeps.stop import StopFlag
 
@@ -89,7 +89,7 @@ class Worker:
             look = self._look([r for r in plan.runs if r.folder.run_id not in self.finished])
             self.finished |= look.finished
             claims = _claim(self._canaries(plan.runs, look.ready), plan.execution.lease_seconds,
-                            self.launch.config.pack)
+                            self._size)
             if claims:
                 self._train(claims, plan)
                 pause, idle_since = POLL_SECONDS, time.monotonic()
@@ -128,10 +128,12 @@ class Worker:
         current = states(runs, gave_up)
         own = {i: s for i, s in current.items() if self.launch.classes.get(i) == self.kind}
         begin = [r for r in runs if own.get(r.folder.run_id) in WAITING]
+        now = [r for r in begin if verdicts[r.folder.run_id] == "now"]
+        ready = _without_survivors(now, [r for r in runs if own.get(r.folder.run_id) == "running"])
         return Look(
-            ready=[r for r in begin if verdicts[r.folder.run_id] == "now"],
+            ready=ready,
             waits={s for s in own.values() if s in ("running", "blocked")}
-            | {"later" for r in begin if verdicts[r.folder.run_id] == "later"},
+            | ({"later"} if len(ready) < len(begin) else set()),
             finished={i for i, s in current.items() if s in ("done", "diverged")},
         )
 
@@ -164,12 +166,17 @@ class Worker:
             self.bad_luck = 0
 
     def _canaries(self, runs: list[StoredRun], ready: list[StoredRun]) -> list[StoredRun]:
-        """The runs that may be begun: a few until one of the launch has got somewhere."""
+        """The runs that may be begun: a few packs until one of the launch has got somewhere."""
         allowed = self.launch.config.canary
         mine = [r for r in runs if r.folder.run_id in self.launch.classes]
         if not allowed or not ready or got_somewhere(mine, self.launch.launched):
             return ready
-        return ready[: max(0, allowed - sum(r.folder.state() == "running" for r in mine))]
+        busy = {pack_of(r.folder) for r in mine if r.folder.state() == "running"}
+        size = self._size(ready[0])
+        return companions(ready, size)[:size] if len(busy) < allowed else []
+
+    def _size(self, run: StoredRun) -> int:
+        return pack_size(self.launch.config, run)
 
     def _is_tripped(self, runs: list[StoredRun]) -> bool:
         mine = [r for r in runs if r.folder.run_id in self.launch.classes]
@@ -194,32 +201,41 @@ def _trainer(name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), name)
 
 
-def _claim(ready: list[StoredRun], lease_seconds: float, pack: int) -> list[Claim]:
+def _without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[StoredRun]:
+    """Ready runs but those of a pack that vanished and whose other members' leases still hold.
+
+    One process beats for all: what one of its leases says of it, the others will say soon.
+    """
+    vanished = {r.folder.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
+    if not any(vanished.values()):
+        return ready
+    held = {pack_of(r.folder) for r in running}
+    return [r for r in ready if vanished.get(r.folder.run_id) not in held]
+
+
+def _claim(
+    ready: list[StoredRun], lease_seconds: float, size: Callable[[StoredRun], int]
+) -> list[Claim]:
     """Claim the first ready run that nobody else takes, and others that fit into its pack."""
-    claims: list[Claim] = []
-    first = None
-    for run in ready:
-        if len(claims) == pack:
-            break
-        kind = _pack_kind(run) if pack > 1 else None
-        if first is not None and kind != first:
+    while ready:
+        if ready[0].folder.state() in ("running", "done", "diverged"):  # another was faster
+            ready = ready[1:]
             continue
-        claim = Claim.acquire(run.folder, lease_seconds)
-        if claim is not None:
-            claims.append(claim)
-            first = kind
-    return claims
-
-
-def _pack_kind(run: StoredRun) -> Any:
-    """What members of a pack must have in common; they may differ in numbers only."""
-    science = run.folder.description()["science"]
-    if is_command(science):
-        return run.folder.run_id  # a program trains one run
-    found = candidates(run.folder.outputs, science)
-    start = found[0][0] if found else 0
-    data = {k: v for k, v in science["data"].items() if k != "seed"}
-    return (science["model"], data, science["batch"], science["steps"], science["precision"], start)
+        most: float = size(ready[0])
+        claims: list[Claim] = []
+        for run in companions(ready, size(ready[0])):
+            most = min(most, most_members(run.folder))
+            if len(claims) >= most:
+                break
+            claim = Claim.acquire(run.folder, lease_seconds)
+            if claim is not None:
+                claims.append(claim)
+            elif run is ready[0]:
+                break
+        if claims:
+            return claims
+        ready = ready[1:]
+    return []
 
 
 def _log(text: str) -> None:

@@ -155,16 +155,18 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     from scaling.config import one_of
     from sweeps.cost import with_costs
     from sweeps.launch import target_of
+    from sweeps.launches import check_launch
     from sweeps.places import check_places
     from sweeps.plan import make_plan
     from sweeps.study import check_overrides
 
+    check_launch(config)
     plan = make_plan(composed)
     check_overrides(composed, overrides)
     check_places(config, plan.execution)
     for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
-    return with_costs(plan, target_of(config, plan.outputs))
+    return with_costs(plan, target_of(config, plan.outputs), config)
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:
@@ -175,16 +177,20 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 
 
 def _show_plan(plan: Any, config: Any) -> None:
+    from sweeps.cost import packs
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame, table
+    from sweeps.sizes import about_packs
 
     console = open_console()
     frame = plan_frame(plan)
     console.print(table(frame, console.width, PLAN_OPTIONAL))
     execution = plan.execution
     workers = worker_count(
-        config, execution.device, execution.threads, len(plan.runs), execution.processes
+        config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
+    for sentence in about_packs(plan, config):
+        say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
         say(console, f"! {warning}", style="yellow")
@@ -233,16 +239,19 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     if not new:
         return f"{runs}: nothing is left to train."
     seconds = pd.Series([p.seconds for p in plan.runs if p.new_steps])
+    alone = sum(p.seconds_alone for p in plan.runs if p.seconds_alone > 0)
+    packed = any(p.pack > 1 for p in plan.runs if p.new_steps)
     found = cost(plan)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
         f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. Predicted "
-        f"{duration(seconds.sum())} of training, "
+        f"{duration(seconds.sum())} of training"
+        + (f" ({duration(alone)} without packs), " if packed else ", ") +
         f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)"
         + (f", without the {seconds.isna().sum()} runs of other programs" if seconds.isna().any()
            else "")
-        + f"; the longest run {duration(3600 * found.longest_hours)}. "
+        + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
         f"{found.new_hours:.3g} device-hours"
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
         + f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "

@@ -1,0 +1,191 @@
+"""How many runs make a good pack: what memory holds, leaves no worker idle, and is faster.
+
+On a GPU a small model's step is bound by its launches, and many members cost little more than one.
+On a CPU only toys gain: arithmetic is what takes the time there. So nothing is assumed: a pack is
+chosen where a short measurement (``scaling.measure``) finds it faster.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from scaling import machine
+from scaling.memory import training_bytes
+from sweeps.launches import PACKS_OFF, LaunchConfig
+from sweeps.packs import pack_kind, why_alone
+from sweeps.plan import Plan, PlannedRun
+from sweeps.pool import slots
+
+MOST = 64  # the gain levels off long before
+MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
+# How many times faster each member must be for a pack to be worth it. On a shared CPU a few steps
+# are timed so badly that less means nothing, and alone a curve has the same bits everywhere.
+GAIN = {"cpu": 1.5, "cuda": 1.1}
+GAIN_OF_MORE = 1.1  # and for a larger pack to be worth it
+
+
+def place(planned: PlannedRun, plan: Plan) -> Hashable | None:
+    """What members of a pack have in common as it starts; None: no work is left, or it is alone."""
+    kind = pack_kind(planned.run.science, plan.execution) if planned.new_steps else None
+    return None if kind is None else (kind, planned.start)
+
+
+def groups(plan: Plan) -> list[list[PlannedRun]]:
+    """The runs that could share packs, two or more together."""
+    found: dict[Hashable, list[PlannedRun]] = {}
+    for planned in plan.runs:
+        at = place(planned, plan)
+        if at is not None:
+            found.setdefault(at, []).append(planned)
+    return [group for group in found.values() if len(group) > 1]
+
+
+def largest_packs(plan: Plan, config: LaunchConfig) -> dict[str, int]:
+    """run_id -> members that its pack may have at most, of the runs that may have any company."""
+    if config.pack in PACKS_OFF:
+        return {}
+    found: dict[str, int] = {}
+    # Those that wait for a trunk's checkpoint occupy no worker while it is trained.
+    for waits in (False, True):
+        together = [g for g in groups(plan) if (g[0].needs is not None) == waits]
+        new = sum(p.new_steps > 0 and (p.needs is not None) == waits for p in plan.runs)
+        counts = [len(g) for g in together]
+        if config.pack == "auto":
+            sizes = [_held(g[0], plan, config) for g in together]
+            sizes = spread(counts, sizes, new - sum(counts), _workers(plan, config))
+        else:
+            sizes = [min(config.pack, n) for n in counts]
+        found |= {p.run.run_id: s for g, s in zip(together, sizes, strict=True) for p in g}
+    return found
+
+
+def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> list[int]:
+    """Sizes, made smaller until there is a pack for each worker.
+
+    Parameters
+    ----------
+    counts, sizes : list of int
+        Of each group: its runs, and how many a pack may hold.
+    alone : int
+        Runs that are packs of one anyway.
+
+    >>> spread([16, 3], [16, 3], 0, 4)
+    [6, 3]
+    """
+    sizes = [min(n, s) for n, s in zip(counts, sizes, strict=True)]
+
+    def packs() -> list[int]:
+        return [math.ceil(n / s) for n, s in zip(counts, sizes, strict=True)]
+
+    while alone + sum(packs()) < workers and max(sizes, default=1) > 1:
+        i = sizes.index(max(sizes))
+        sizes[i] = min(sizes[i] - 1, math.ceil(counts[i] / (packs()[i] + 1)))
+    return sizes
+
+
+def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
+    """Members whose state and activations fit into what memory a worker is known to have."""
+    batch = planned.run.config.batch
+    each = training_bytes(planned.run.architecture, min(batch, plan.execution.micro_batch or batch))
+    there = MEMORY_SHARE * _memory_bytes(plan, config)
+    return int(min(MOST, max(1.0, there // each)))
+
+
+def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
+    """Of one worker; infinite where it is not known: what is too much is split when it shows."""
+    if config.backend == "slurm":
+        given = config.slurm.memory_gb if plan.execution.device == "cpu" else None
+        return math.inf if given is None else 1e9 * given
+    if plan.execution.device == "cpu":
+        return machine.memory_bytes() / _workers(plan, config)
+    return machine.gpu_memory_bytes() / config.workers_a_gpu
+
+
+def _workers(plan: Plan, config: LaunchConfig) -> int:
+    """Workers that must not be idle; SLURM gives as many as are of use if nobody says how many."""
+    if config.backend == "local":
+        return len(slots(config, plan.execution.device, plan.execution.threads))
+    return (config.workers or 1) if config.backend == "slurm" else 1
+
+
+def sizes_to_time(config: LaunchConfig, most: int) -> list[int]:
+    """Sizes of packs that are worth timing, ascending."""
+    if most == 1:
+        return []
+    steps = (4, 16, 64) if config.pack == "auto" else ()
+    return [*(s for s in steps if s < most), most]
+
+
+def best_size(timing: Mapping[str, Any], runs: int, most: int, device: str) -> int:
+    """Members of a pack of `runs` equal ones, by what was measured; 1 if packs do not pay.
+
+    Parameters
+    ----------
+    timing : dict
+        Of ``scaling.measure``.
+    """
+    best, gain = 1, GAIN[device]
+    for size in sorted(map(int, timing["packed"])):
+        before, after = (seconds_of(timing, "step", k) / k for k in (best, size))
+        if size <= most and before / after >= gain:
+            best, gain = size, GAIN_OF_MORE
+    return math.ceil(runs / math.ceil(runs / best))  # packs of one size, not a small last one
+
+
+def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
+    """Seconds of a whole pack's "step", or of a "token" of validation, between measured sizes.
+
+    A pack larger than any that was timed takes its members' time one after another.
+    """
+    times = {1: timing[what]} | {int(k): t[what] for k, t in timing["packed"].items()}
+    largest = max(times)
+    if members > largest:
+        return times[largest] * members / largest
+    known = sorted(times)
+    return float(np.interp(members, known, [times[k] for k in known]))
+
+
+def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
+    """What shares packs, how many there are, and what does not; a sentence each."""
+    if config.pack in PACKS_OFF:
+        return []
+    said, could = [], 0
+    for group in groups(plan):
+        first, n = group[0], len(group)
+        if first.pack == 1:
+            could += n
+            continue
+        said.append(
+            f"packs: {n} runs of width {first.run.shape.width}, depth {first.run.shape.depth}, "
+            f"{first.run.steps:,} steps from step {first.start:,} in "
+            f"{math.ceil(n / first.pack)} of up to {first.pack}; they differ in {_differ(group)}"
+        )
+    if could:
+        said.append(f"not packed: {could} runs that could be; a pack is no faster here, or would "
+                    "leave workers idle or memory short (launch.pack=4 packs them all the same)")
+    alone = Counter(why_alone(p.run.science, plan.execution) for p in plan.runs if p.new_steps)
+    said += [f"alone: {n} runs, as {why}" for why, n in alone.items() if why is not None]
+    lonely = alone[None] - sum(map(len, groups(plan)))
+    if lonely and said:
+        said.append(f"alone: {lonely} runs that share shape, batch, data, length and start with "
+                    "no other")
+    return said
+
+
+def _differ(group: list[PlannedRun]) -> str:
+    """Names of what members differ in."""
+    values = {
+        "LR": {p.run.lr for p in group},
+        "schedule": {repr(p.run.config.schedule) for p in group},
+        "seed": {p.run.science["seed"] for p in group},
+        "data seed": {p.run.science["data"]["seed"] for p in group},
+    } | {
+        name: {p.run.science["optimizer"][name] for p in group}
+        for name, value in group[0].run.science["optimizer"].items() if isinstance(value, float)
+    }
+    return ", ".join(name for name, found in values.items() if len(found) > 1)
