@@ -79,7 +79,8 @@ def _measure(request: dict[str, Any], micro_batch: int, members: int = 1) -> dic
     shape = architecture.shape
     settings = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
     engine = ENGINES[request["engine"]](
-        architecture, [Member(0, settings)] * members, device=request["device"], micro_batch=micro_batch
+        architecture, [Member(0, settings)] * members, device=request["device"],
+        micro_batch=micro_batch,
     )
     size = (1, members, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)

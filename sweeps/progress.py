@@ -20,10 +20,12 @@ class Progress:
     share : float
         Part of the predicted training time that is done.
     seconds_left : float
-        Until the last run ends, at the present number of running runs; NaN if none runs, or if
-        nobody has predicted the time of what is left.
+        Until the last run ends, at the present number of packs (a run alone is one); NaN if none
+        runs, or if nobody has predicted the time of what is left.
     against_plan : float
         Measured over predicted seconds of finished runs; NaN if none is finished.
+    packs : int
+        Packs of several members that train now.
     queue : dict or None
         State in SLURM's queue -> tasks; empty without SLURM, None if it does not say.
     """
@@ -31,6 +33,7 @@ class Progress:
     share: float
     seconds_left: float
     against_plan: float
+    packs: int
     queue: dict[str, int] | None
 
 
@@ -44,14 +47,17 @@ def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
     ratio = float(found["seconds"][trained].sum() / predicted[trained].sum()) \
         if trained.any() else math.nan
     left = predicted * (1 - part)
-    running = int((found["state"] == "running").sum())
+    running = found[found["state"] == "running"]
+    # A pack ends as one: its members' shares of the time come one after another.
+    places = left[running.index].groupby(running["pack"].where(running["pack"] != "",
+                                                               running["run_id"])).sum()
     seconds = math.nan
-    if running and left.sum() > 0:
-        # No sooner than the longest run that trains now, nor than all work shared evenly.
+    if len(running) and left.sum() > 0:
+        # No sooner than the longest pack that trains now, nor than all work shared evenly.
         pace = ratio if math.isfinite(ratio) else 1.0
-        longest = float(left[found["state"] == "running"].max())
-        seconds = pace * max(longest, float(left.sum()) / running)
-    return Progress(share, seconds, ratio, _queue(outputs, study))
+        seconds = pace * max(float(places.max()), float(left.sum()) / len(places))
+    packs = running["pack"][running["pack"] != ""].nunique()
+    return Progress(share, seconds, ratio, packs, _queue(outputs, study))
 
 
 def _queue(outputs: Path, study: str) -> dict[str, int] | None:

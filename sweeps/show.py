@@ -173,6 +173,8 @@ def progress_text(found: Progress) -> str:
         parts.append(f"about {duration(found.seconds_left)} left at this width")
     if not math.isnan(found.against_plan):
         parts.append(f"finished runs took {found.against_plan:.2f} of what was predicted")
+    if found.packs:
+        parts.append(f"{found.packs} packs train")
     if found.queue is None:
         parts.append("SLURM does not answer")
     elif found.queue:

@@ -145,8 +145,10 @@ def status(
     -------
     DataFrame
         Columns ``run_id, role, N, D, lr, schedule, seed, state, step, steps, loss,
-        tokens_per_second, attempt, predicted_seconds, seconds, note``; `loss` is the final
-        validation loss of finished runs and the latest training loss of others.
+        tokens_per_second, attempt, predicted_seconds, seconds, pack, note``; `loss` is the final
+        validation loss of finished runs and the latest training loss of others; `seconds` and
+        `tokens_per_second` are a run's own share of its pack's, and `pack` names that while it
+        trains.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
@@ -178,9 +180,12 @@ def _row(run: StoredRun, state: str) -> dict[str, Any]:
         "attempt": 0,
         "predicted_seconds": run.seconds,
         "seconds": float("nan"),
+        "pack": "",
         "note": "",
     }
     row |= _unfinished(run.folder) if done is None else _finished(said)
+    if state != "running":
+        row["pack"] = ""
     if state == "blocked" and run.needs is not None:
         row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
     return row
@@ -192,10 +197,16 @@ def _finished(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "step": record["steps"],
         "loss": final if final is not None else float("nan"),
-        "tokens_per_second": record["throughput"]["tokens_per_second"],
+        "tokens_per_second": _own_rate(record["throughput"]),
         "attempt": record["attempt"],
         "seconds": record["throughput"]["seconds"],
     }
+
+
+def _own_rate(throughput: dict[str, Any]) -> float | None:
+    """Tokens a second of one run; the record has those of all members of its pack together."""
+    together = throughput["tokens_per_second"]
+    return None if together is None else together / throughput["members"]
 
 
 def _unfinished(folder: RunFolder) -> dict[str, Any]:
@@ -204,6 +215,9 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     if attempt is None:
         return {}
     progress = folder.progress(attempt.number)
-    said = {k: progress[k] for k in ("step", "loss", "tokens_per_second") if k in progress}
-    note = "" if attempt.end is None else attempt.end.get("error", "")
+    known = ("step", "loss", "tokens_per_second", "pack")
+    said = {k: progress[k] for k in known if k in progress}
+    note = f"one of {progress['members']} in a pack" if "members" in progress else ""
+    if attempt.end is not None:
+        note = attempt.end.get("error", "")
     return {**said, "attempt": attempt.number, "note": note}
