@@ -116,7 +116,7 @@ def check_launch(config: LaunchConfig) -> None:
 
 def _check_pack(pack: Any) -> None:
     is_count = isinstance(pack, int) and not isinstance(pack, bool) and pack >= 1
-    if pack not in ("auto", *PACKS_OFF) and not is_count:
+    if not is_count and pack is not False and pack not in ("auto", "off"):
         raise ConfigError(f"launch.pack = {pack!r}: allowed are auto, off and a number, 1 or more")
 
 

@@ -90,8 +90,10 @@ def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> lis
 
 def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
     """Members whose state and activations fit into what memory a worker is known to have."""
-    batch = planned.run.config.batch
-    each = training_bytes(planned.run.architecture, min(batch, plan.execution.micro_batch or batch))
+    config_of_run = planned.run.config
+    batch = config_of_run.batch
+    each = training_bytes(planned.run.architecture, min(batch, plan.execution.micro_batch or batch),
+                          optimizer=config_of_run.optimizer.name)
     there = MEMORY_SHARE * _memory_bytes(plan, config)
     return int(min(MOST, max(1.0, there // each)))
 

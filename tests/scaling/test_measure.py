@@ -11,7 +11,7 @@ from scaling.measure import measure
 
 REQUEST = {
     "model": Architecture(Shape(1, 16, 2, 64, 16, 8)).science(), "batch": 8, "micro_batch": None,
-    "engine": "eager", "device": "cpu", "threads": 1,
+    "engine": "eager", "device": "cpu", "threads": 1, "packs": [],
 }  # fmt: skip
 
 
@@ -38,3 +38,26 @@ def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:
     monkeypatch.setattr(EagerEngine, "_losses", full)
     with pytest.raises(torch.OutOfMemoryError):
         measure(REQUEST | {"micro_batch": 2})
+
+
+def test_packs_are_timed_up_to_the_first_that_does_not_fit(monkeypatch) -> None:
+    losses = EagerEngine._losses
+
+    def limited(self, tokens_kBT, stacked):
+        if self.members > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(self, tokens_kBT, stacked)
+
+    monkeypatch.setattr(EagerEngine, "_losses", limited)
+    found = measure(REQUEST | {"packs": [4, 8, 16]})["packed"]
+    assert set(found) == {"4"} and found["4"]["step"] > 0 and found["4"]["token"] > 0
+
+
+def test_packs_are_timed_as_long_as_they_are_faster(monkeypatch) -> None:
+    times = {1: 1.0, 2: 1.5, 4: 3.5, 8: 4.0}
+    monkeypatch.setattr("scaling.measure.LONG_STEP", 2.0)
+    monkeypatch.setattr("scaling.measure._measure", lambda request, size, members=1: {
+        "step": times[members], "token": 0.0})
+    assert set(measure(REQUEST | {"packs": [2, 4, 8]})["packed"]) == {"2", "4"}
+    monkeypatch.setattr("scaling.measure.LONG_STEP", 0.5)  # arithmetic, which none shares
+    assert measure(REQUEST | {"packs": [2, 4, 8]})["packed"] == {}

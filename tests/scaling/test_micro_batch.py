@@ -47,23 +47,33 @@ def test_a_run_in_parts_has_the_curve_of_the_whole(make_run, train_run, elsewher
     assert whole.record()["machine"]["micro_batch"] == 4  # all at once
 
 
-@pytest.mark.parametrize("seeds", [[0], [0, 1]], ids=["solo", "pack"])
-def test_a_lack_of_memory_halves_the_micro_batch(
-    make_run, train_run, elsewhere, small_device, seeds
-):
-    undisturbed = [elsewhere({"seed": seed}) for seed in seeds]
-    folders = [make_run({"seed": seed}) for seed in seeds]
+def test_a_lack_of_memory_halves_the_micro_batch(make_run, train_run, elsewhere, small_device):
+    undisturbed, folder = elsewhere(), make_run()
     small_device(1)
     tried = []
-    while train_run(*folders) == "failed":
-        end = folders[-1].latest_attempt().end
+    while train_run(folder) == "failed":
+        end = folder.latest_attempt().end
         assert "OutOfMemoryError" in end["error"] and end["class"] == "gpu_oom"
         tried.append(end["micro_batch"])
     assert tried == [4, 2]
-    for folder, other in zip(folders, undisturbed, strict=True):
-        assert folder.run_id == other.run_id
-        assert folder.record()["machine"]["micro_batch"] == 1
-        same_curve(folder, other)
+    assert folder.run_id == undisturbed.run_id
+    assert folder.record()["machine"]["micro_batch"] == 1
+    same_curve(folder, undisturbed)
+
+
+def test_a_pack_that_lacks_memory_leaves_the_micro_batch_to_its_halves(
+    make_run, train_run, small_device
+):
+    folders = [make_run({"seed": seed}) for seed in (0, 1)]
+    small_device(2)
+    assert train_run(*folders) == "failed"
+    for folder in folders:
+        end = folder.latest_attempt().end
+        assert (end["class"], end["members"], end["micro_batch"]) == ("gpu_oom", 2, 4)
+    assert train_run(folders[0]) == "failed"  # half of the pack, all of the batch
+    assert "members" not in folders[0].latest_attempt().end
+    assert train_run(folders[0]) == "done"  # and only then half of the batch
+    assert folders[0].record()["machine"]["micro_batch"] == 2
 
 
 def attempts(folder, *ends):

@@ -15,7 +15,8 @@ def table(**columns) -> pd.DataFrame:
     """Three runs of 100 steps: one finished, one half trained, one not begun."""
     return pd.DataFrame({
         "state": ["done", "running", "planned"], "step": [100, 50, 0], "steps": [100] * 3,
-        "seconds": [20.0, None, None], "predicted_seconds": [10.0, 10.0, 30.0], **columns,
+        "seconds": [20.0, None, None], "predicted_seconds": [10.0, 10.0, 30.0],
+        "run_id": ["a", "b", "c"], "pack": [""] * 3, **columns,
     })
 
 
@@ -37,3 +38,11 @@ def test_without_a_prediction_no_end_is_told(tmp_path: Path) -> None:
     found = progress(tmp_path, "tiny", table(predicted_seconds=[None, None, None]))
     assert math.isnan(found.share) and math.isnan(found.seconds_left)
     assert math.isnan(found.against_plan)
+
+
+def test_members_of_a_pack_end_together(tmp_path: Path) -> None:
+    """Their shares of the pack's time add up: two in one pack, beside one that is alone."""
+    found = progress(tmp_path, "tiny", table(
+        state=["running"] * 3, step=[0] * 3, pack=["p", "p", ""],
+        predicted_seconds=[30.0, 30.0, 10.0]))
+    assert found.seconds_left == 60.0 and found.packs == 1

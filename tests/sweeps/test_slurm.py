@@ -201,6 +201,25 @@ def test_short_runs_share_tasks(begun) -> None:
     assert slurm.tasks_wanted(launch, "default", []) == 0
 
 
+def test_a_pack_is_one_task(begun) -> None:
+    from dataclasses import replace
+
+    launch, plan = begun
+    runs = [replace(plan.runs[0], kind="k", pack=4) for _ in range(16)]
+    packed = replace(launch, config=replace(launch.config, workers=64))
+    assert slurm.tasks_wanted(packed, "default", runs) == 4
+    off = replace(launch, config=replace(launch.config, workers=64, pack="off"))
+    assert slurm.tasks_wanted(off, "default", runs) == 16
+    all_together = replace(launch, config=replace(launch.config, workers=64, pack=16))
+    assert slurm.tasks_wanted(all_together, "default", runs) == 1
+    # Without a number of workers the limit of a task counts: it holds one pack of 24 minutes.
+    free = replace(launch, config=replace(launch.config, workers=None))
+    shares = [replace(r, seconds=360.0) for r in runs]
+    assert slurm.tasks_wanted(free, "default", shares) == 4
+    short = [replace(r, seconds=15.0) for r in runs]  # four minutes in all
+    assert slurm.tasks_wanted(free, "default", short) == 1
+
+
 def test_a_token_bucket_lets_a_burst_through_and_then_waits(monkeypatch) -> None:
     now, slept = [0.0], []
     monkeypatch.setattr(scheduler.time, "monotonic", lambda: now[0])

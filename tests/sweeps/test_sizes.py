@@ -1,0 +1,142 @@
+"""How many runs a pack holds: memory, workers, and what a measurement found."""
+
+from __future__ import annotations
+
+import pytest
+
+from scaling.config import ConfigError
+from sweeps.budget import cost
+from sweeps.cost import Target, finish_seconds, packs, with_costs
+from sweeps.launches import LaunchConfig, check_launch
+from sweeps.plan import make_plan
+from sweeps.sizes import about_packs, best_size, largest_packs, seconds_of, spread
+
+SWEEP = ["~study.blocks.curves", "study.blocks.ladder.grid.model.width=[8]",
+         "study.blocks.ladder.grid.tokens=[2560]",
+         "+study.blocks.ladder.grid.optimizer={lr: [1e-3, 2e-3, 4e-3, 8e-3, 16e-3, 32e-3]}"]
+FASTER = {"step": 1.0, "token": 0.0, "packed": {"4": {"step": 1.6, "token": 0.0},
+                                                "6": {"step": 2.0, "token": 0.0}}}
+SLOWER = {"step": 1.0, "token": 0.0, "packed": {"4": {"step": 4.4, "token": 0.0}}}
+
+
+def measured(timing) -> Target:
+    """A machine on which every shape takes so long."""
+
+    def one(request):
+        packed = {str(k): {what: seconds_of(timing, what, k) for what in ("step", "token")}
+                  for k in request["packs"]}
+        return {"step": timing["step"], "token": timing["token"], "packed": packed}
+
+    return Target("test", lambda requests: [one(request) for request in requests])
+
+
+@pytest.fixture
+def sweep(study):
+    return make_plan(study(*SWEEP))
+
+
+@pytest.mark.parametrize(
+    ("counts", "sizes", "alone", "workers", "expected"),
+    [
+        ([16], [16], 0, 1, [16]),
+        ([16], [16], 0, 2, [8]),
+        ([16], [16], 0, 3, [6]),
+        ([16], [16], 3, 3, [16]),  # runs that are alone keep the workers busy
+        ([16], [4], 0, 2, [4]),  # there is no memory for more
+        ([5], [5], 0, 4, [1]),
+        ([2, 8], [2, 8], 0, 3, [2, 4]),
+        ([3], [3], 0, 64, [1]),
+        ([], [], 0, 4, []),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_worker_is_idle_that_could_take_a_pack(counts, sizes, alone, workers, expected) -> None:
+    assert spread(counts, sizes, alone, workers) == expected
+
+
+def test_a_pack_is_as_large_as_its_memory(sweep, monkeypatch) -> None:
+    config = LaunchConfig("inline")
+    assert set(largest_packs(sweep, config).values()) == {6}
+    from scaling.memory import training_bytes
+
+    first = sweep.runs[0].run
+    each = training_bytes(first.architecture, first.config.batch)
+    monkeypatch.setattr("sweeps.sizes.machine.memory_bytes", lambda: each * 3.5 / 0.8)
+    assert set(largest_packs(sweep, config).values()) == {3}
+    # What a person asks for is done: memory that lacks shows, and splits the pack.
+    assert set(largest_packs(sweep, LaunchConfig("inline", pack=5)).values()) == {5}
+    assert largest_packs(sweep, LaunchConfig("inline", pack="off")) == {}
+
+
+def test_a_pack_must_be_measured_faster() -> None:
+    assert best_size(FASTER, 6, 6, "cpu") == 6
+    assert best_size(FASTER, 6, 4, "cpu") == 3  # two of three rather than four and two
+    assert best_size(SLOWER, 6, 6, "cuda") == 1
+    assert best_size({"step": 1.0, "token": 0.0, "packed": {}}, 6, 6, "cpu") == 1  # none fitted
+    some = {"step": 1.0, "packed": {"4": {"step": 3.2}}}  # a quarter faster
+    assert (best_size(some, 8, 8, "cuda"), best_size(some, 8, 8, "cpu")) == (4, 1)
+
+
+def test_times_between_and_beyond_the_measured_sizes() -> None:
+    assert seconds_of(FASTER, "step", 1) == 1.0
+    assert seconds_of(FASTER, "step", 5) == pytest.approx(1.8)
+    assert seconds_of(FASTER, "step", 12) == 4.0
+
+
+def test_the_plan_packs_where_that_is_faster_and_says_what_it_saves(sweep) -> None:
+    config = LaunchConfig("inline")
+    plan = with_costs(sweep, measured(FASTER), config)
+    assert [len(pack) for pack in packs(plan)] == [6]
+    steps = plan.runs[0].run.steps
+    assert sum(p.seconds for p in plan.runs) == pytest.approx(steps * 2.0)
+    assert sum(p.seconds_alone for p in plan.runs) == pytest.approx(6 * steps)
+    assert finish_seconds(plan, 1) == pytest.approx(4.0 + steps * 2.0)
+    assert cost(plan).longest_hours == pytest.approx(steps * 2.0 / 3600)
+    said, = about_packs(plan, config)
+    assert "6 runs of width 8" in said and "in 1 of up to 6" in said and "differ in LR" in said
+
+
+def test_where_a_pack_is_no_faster_the_plan_says_so(sweep) -> None:
+    config = LaunchConfig("inline")
+    plan = with_costs(sweep, measured(SLOWER), config)
+    assert len(packs(plan)) == 6
+    said, = about_packs(plan, config)
+    assert "not packed: 6 runs" in said
+    forced = LaunchConfig("inline", pack=4)
+    plan = with_costs(sweep, measured(SLOWER), forced)
+    assert [len(pack) for pack in packs(plan)] == [4, 2]
+
+
+def test_two_workers_get_a_pack_each(sweep) -> None:
+    config = LaunchConfig("local", workers=2)
+    plan = with_costs(sweep, measured(FASTER), config)
+    assert [len(pack) for pack in packs(plan)] == [3, 3]
+    assert finish_seconds(plan, 2) < finish_seconds(plan, 1)
+
+
+def test_lengths_and_branches_do_not_mix(study) -> None:
+    """Trunks of one length pack, their branches among themselves, after them."""
+    plan = make_plan(study(*SWEEP, "study.blocks.ladder.grid.tokens=[2560,5120]"))
+    plan = with_costs(plan, measured(FASTER), LaunchConfig("inline"))
+    found = packs(plan)
+    assert [len(pack) for pack in found] == [6, 6]
+    assert [{p.start for p in pack} for pack in found] == [{0}, {32}]
+    said = about_packs(plan, LaunchConfig("inline"))
+    assert "steps from step 32" in " ".join(said)
+
+
+def test_what_is_alone_says_why(study) -> None:
+    plan = make_plan(study(*SWEEP, "execution.processes=2"))
+    said = " ".join(about_packs(plan, LaunchConfig("inline")))
+    assert said == "alone: 6 runs, as 2 processes share each batch (execution.processes)"
+
+
+@pytest.mark.parametrize("pack", ["auto", "off", False, 1, 4])
+def test_what_may_be_asked_for(pack) -> None:
+    check_launch(LaunchConfig("local", pack=pack))
+
+
+@pytest.mark.parametrize("pack", ["all", 0, -1, True, 2.5, None])
+def test_what_may_not(pack) -> None:
+    with pytest.raises(ConfigError, match=f"launch.pack = {pack!r}: allowed are auto, off and a"):
+        check_launch(LaunchConfig("local", pack=pack))
