@@ -15,6 +15,7 @@ from scaling.describe import is_command
 from scaling.identity import digest
 from scaling.prefixes import candidates
 from scaling.run_folder import RunFolder
+from scaling.step_options import packable
 
 if TYPE_CHECKING:
     from sweeps.state import StoredRun
@@ -48,7 +49,7 @@ def why_alone(science: Mapping[str, Any], execution: ExecutionConfig) -> str | N
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
-    return None
+    return packable(execution)
 
 
 def form(

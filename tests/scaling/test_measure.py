@@ -43,10 +43,10 @@ def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:
 def test_packs_are_timed_up_to_the_first_that_does_not_fit(monkeypatch) -> None:
     losses = EagerEngine._losses
 
-    def limited(self, tokens_kBT, stacked):
+    def limited(self, tokens_kBT):
         if self.members > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return losses(self, tokens_kBT, stacked)
+        return losses(self, tokens_kBT)
 
     monkeypatch.setattr(EagerEngine, "_losses", limited)
     found = measure(REQUEST | {"packs": [4, 8, 16]})["packed"]

@@ -73,10 +73,10 @@ def small_device(monkeypatch):
     def hold(most: int) -> None:
         train_losses = EagerEngine._losses
 
-        def limited(self, tokens_kBT, stacked):
+        def limited(self, tokens_kBT):
             if torch.is_grad_enabled() and self.members > most:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-            return train_losses(self, tokens_kBT, stacked)
+            return train_losses(self, tokens_kBT)
 
         monkeypatch.setattr(EagerEngine, "_losses", limited)
 

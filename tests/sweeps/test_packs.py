@@ -44,6 +44,7 @@ def test_what_cannot_be_packed_says_why(tiny_run) -> None:
     program = science | {"trainer": {"kind": "command", "program": "mine", "options": {}}}
     assert "another program" in why_alone(program, ExecutionConfig())
     assert "execution.processes" in why_alone(science, ExecutionConfig(processes=2))
+    assert "execution.recompute" in why_alone(science, ExecutionConfig(recompute=True))
     assert kind(tiny_run(), processes=2) is None and why_alone(science, ExecutionConfig()) is None
 
 
