@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from scaling.atomic import write_atomic
+from scaling.stability import stability
 
 RECORD_VERSION = 1
 COLUMNS = ("step", "tokens", "lr", "loss", "grad_norm", "validation_loss", "validation_bpb")
@@ -117,6 +118,7 @@ def build_record(run: dict[str, Any], curve: Curve, **facts: Any) -> dict[str, A
             "validation_bpb": None if final is None else bits_per_byte(final, bytes_per_token),
             "irreducible_loss": run["irreducible_loss"],
         },
+        "stability": stability(curve.loss, curve.grad_norm),
         **{k: run[k] for k in ("science", "config", "shape", "counts", "flops", "lr_peak")},
         **facts,
     }
