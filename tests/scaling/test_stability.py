@@ -16,9 +16,9 @@ def curve(steps=3000, noise=0.02):
 def test_spikes_are_found_where_they_were_made_and_nowhere_else():
     loss = curve()
     assert len(spikes(loss)) == 0
-    loss[[500, 1500, 2500]] += 1.0
+    loss[[1500, 2700]] += 1.0
     loss[2000] -= 1.0  # downwards is none
-    assert spikes(loss).tolist() == [501, 1501, 2501]
+    assert spikes(loss).tolist() == [1501, 2701]
 
 
 def test_every_step_is_compared_as_the_definition_says():
@@ -29,7 +29,7 @@ def test_every_step_is_compared_as_the_definition_says():
         before = loss[max(0, i - WINDOW) : i]
         if loss[i] > before.mean() + DEVIATIONS * before.std():
             expected.append(i + 1)
-    assert len(expected) > 5 and spikes(loss).tolist() == expected
+    assert len(expected) > 3 and spikes(loss).tolist() == expected
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0] * 50, [1.0, np.nan] * 200], ids=len)
@@ -49,7 +49,7 @@ def test_a_run_that_was_lost_ends_above_where_it_had_been():
 
 def test_a_record_has_counts():
     loss = curve()
-    loss[1000] += 5
+    loss[1500] += 5
     found = stability(loss.astype(np.float32), np.full(3000, np.nan, np.float32))
     assert found["loss_spikes"] == 1 and found["grad_norm_spikes"] == 0
     assert 0 <= found["rise"] < 0.02
