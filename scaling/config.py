@@ -31,8 +31,26 @@ class ModelConfig:
     aspect: int = 64
     head_dim: int = 16
     mlp_ratio: int = 4
+    mlp_width: int | None = None  # None: mlp_ratio * width, two thirds of it if gated
     context: int = 128  # tokens in one sequence
     rope_base: float = 10_000.0
+    activation: str = "relu2"
+    norm: str = "rmsnorm"
+    placement: str = "pre"
+    post_fraction: float = 0.25  # of the blocks, from the first; mix only
+    norm_scale: str = "one"
+    qk_norm: bool = True
+    embedding_scale: str = "one"
+    init: str = "normal"
+    logit_softcap: float | None = None
+    tied_head: bool = False
+    bias: bool = False
+    parametrization: str = "sp"
+    base_width: int | None = None  # where hyper-parameters were tuned
+    base_depth: int | None = None
+    base_head_dim: int | None = None  # None: the model's own
+    depth_exponent: float = 1.0  # completep only
+    decay_rule: str = "product"
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from scaling.architecture import Architecture
+from scaling.initialization import initial_weights
 from scaling.loss import ModelLoss
-from scaling.model import initial_weights
 from scaling.optimizer_settings import Settings, rule_name
 from scaling.optimizers.registry import build_optimizer
 from scaling.parametrization import tensor_rules

@@ -21,6 +21,7 @@ FILES = (
     "counts.py",
     "parametrization.py",
     "model.py",
+    "initialization.py",
     "step_options.py",
     "loss.py",
     "stacked.py",

@@ -25,7 +25,7 @@ def flop_parts(architecture: Architecture) -> dict[str, int]:
         and values, each query seeing T/2 keys on average; ``attention_full``: the full T x T map.
         ``softmax``: 3 operations a score on the full map. ``embedding``: the embedding counted as
         a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
-        ``matmul`` is ``block + unembedding``.
+        ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
     n = parameter_counts(architecture)
     shape = architecture.shape
@@ -39,7 +39,7 @@ def flop_parts(architecture: Architecture) -> dict[str, int]:
         "attention_full": 12 * L * d * T,
         "softmax": 9 * L * h * T,
         "embedding": 6 * n["embedding"],
-        "gain": 6 * n["gain"],
+        "gain": 6 * (n["gain"] + n["bias"]),
     }
 
 

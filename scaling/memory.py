@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from scaling import machine
-from scaling.architecture import Architecture
+from scaling.architecture import GATED, Architecture
 from scaling.config import ConfigError, RunConfig
 from scaling.counts import parameter_counts
 
@@ -18,9 +18,12 @@ MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
     "muon": (1, 2), "soap": (9, 2),
 }  # fmt: skip
 # Floats kept for the backward pass: a token and unit of width in a block (norms, q, k, v before and
-# after their norm and rotation, attention, residuals: about 18; the MLP's three of width 4 d: 12),
-# and a token and symbol at the head (logits, log-softmax and their gradient).
-BLOCK_FLOATS = 30
+# after their norm and rotation, attention, residuals: about 18), a token and unit of the MLP's
+# width (before, within and after the activation, and the gate's), and a token and symbol at the
+# head (logits, log-softmax and their gradient).
+BLOCK_FLOATS = 18
+MLP_FLOATS = 3
+GATED_FLOATS = 4
 HEAD_FLOATS = 3
 
 
@@ -34,9 +37,9 @@ def training_bytes(
     state = 2 * counts["n_total"] + moments  # weight, gradient
     shape = architecture.shape
     tokens = batch * shape.context
-    activations = tokens * (
-        BLOCK_FLOATS * shape.depth * shape.width + HEAD_FLOATS * shape.vocab
-    )
+    mlp = GATED_FLOATS if architecture.activation in GATED else MLP_FLOATS
+    block = BLOCK_FLOATS * shape.width + mlp * shape.mlp_width
+    activations = tokens * (shape.depth * block + HEAD_FLOATS * shape.vocab)
     return int(4 * members * (state + activations))
 
 

@@ -176,10 +176,11 @@ def optimizer_name(settings: Sequence[Settings]) -> str:
 def rule_name(settings: Sequence[Settings]) -> str:
     """The optimizer whose rules of ``scaling.parametrization`` hold.
 
-    Muon's updates with the rms of AdamW's (`adjust_lr` match_rms_adamw) scale as AdamW's.
+    Muon's, with updates of the rms of AdamW's (`adjust_lr` match_rms_adamw), are others.
     """
     name = optimizer_name(settings)
-    return "adamw" if getattr(settings[0], "adjust_lr", "") == "match_rms_adamw" else name
+    matched = getattr(settings[0], "adjust_lr", "") == "match_rms_adamw"
+    return "muon_match_rms" if matched else name
 
 
 def _check(name: str, settings: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ exponent, each entry is an exponent of m_N, or of m_L for what stands in the blo
   both carrying m_L^-alpha, and is depth-mup's 0 at alpha = 1/2.
 
 Muon's orthogonal updates scaled by sqrt(max(1, rows / columns)) have the spectral norm that mup
-asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; depth is as
-Adam's. Forward multipliers are the architecture's. At the base shape every one is ``sp``.
+asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; scaled to the rms
+of AdamW's, which is sqrt(width) times that, it needs m_N^-1/2, and so does Adafactor's, whose
+updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward multipliers are the architecture's. At the base shape every one is ``sp``.
 """
 
 from __future__ import annotations
@@ -25,25 +26,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaling.architecture import Architecture
+from scaling.config import ConfigError
 from scaling.counts import Size, tensor_sizes
 
-PARAMETRIZATIONS = ("sp", "ntk", "mup", "completep")
 # Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
 # base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden
 # matrices keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
 DECAY_RULES = ("product", "sqrt", "constant")
 VECTORS = ("gain", "bias")
+# Matrices of a block whose scale deepnorm and sub_ln set.
+SCALED = ("value.weight", "out.weight", "up.weight", "gate.weight", "down.weight")
 # Optimizers by what the size of their updates depends on.
 FAMILIES: Mapping[str, str] = {
     "adamw": "adaptive", "nadamw": "adaptive", "adamp": "adaptive", "schedule_free": "adaptive",
-    "lion": "adaptive", "sgd": "sgd", "muon": "muon",
+    "lion": "adaptive", "sgd": "sgd", "adafactor": "relative", "muon": "muon",
+    "muon_match_rms": "muon_match_rms",
 }
 
 # Exponents of m_N of the learning rate, by parametrization, family and role; 0 where left out.
 _INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
 WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "ntk": {"adaptive": {"hidden": -0.5, "head": -0.5}, "sgd": {"hidden": -1.0, "head": -1.0}},
-    "mup": {"adaptive": {"hidden": -1.0}, "sgd": _INPUT_SGD, "muon": {}},
+    "mup": {
+        "adaptive": {"hidden": -1.0},
+        "relative": {"hidden": -0.5},  # the rms of the weights has the other half
+        "sgd": _INPUT_SGD,
+        "muon": {},
+        "muon_match_rms": {"hidden": -0.5},
+    },
 }
 # Exponents of m_N of epsilon, the gradient's: under mup every one passes the head's 1 / m_N.
 WIDTH_EPSILON: Mapping[str, Mapping[str, float]] = {
@@ -85,7 +95,7 @@ def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, Tensor
 
     Raises
     ------
-    ValueError
+    ConfigError
         If the parametrization has no rule for the optimizer.
     """
     check_optimizer(architecture.parametrization, optimizer)
@@ -94,13 +104,13 @@ def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, Tensor
 
 
 def check_optimizer(parametrization: str, optimizer: str) -> None:
-    """Raise `ValueError` if a parametrization has no rule for an optimizer."""
+    """Raise `ConfigError` if a parametrization has no rule for an optimizer."""
     if parametrization == "sp":
         return
     table = WIDTH_LR[_width_part(parametrization)]
     known = [name for name, family in FAMILIES.items() if family in table]
     if optimizer not in known:
-        raise ValueError(
+        raise ConfigError(
             f"model.parametrization = {parametrization!r} has no rule for optimizer.name = "
             f"{optimizer!r}; allowed are {', '.join(known)}, or model.parametrization = 'sp'"
         )
@@ -119,8 +129,9 @@ def _rule(architecture: Architecture, optimizer: str, name: str, size: Size) -> 
     decayed = float(role in ("hidden", "head"))
     if architecture.parametrization == "sp":
         return TensorRule(role, std, weight_decay=decayed)
-    # Muon moves hidden matrices; what it leaves to AdamW follows AdamW.
-    family = FAMILIES[optimizer if optimizer != "muon" or role == "hidden" else "adamw"]
+    family = FAMILIES[optimizer]
+    if family.startswith("muon") and role != "hidden":
+        family = "adaptive"  # Muon leaves them to AdamW
     part = _width_part(architecture.parametrization)
     width = architecture.width_ratio ** WIDTH_LR[part][family].get(role, 0.0)
     epsilon = architecture.width_ratio ** WIDTH_EPSILON[part].get(role, 0.0)
@@ -154,16 +165,33 @@ def _decay(architecture: Architecture, role: str, width_lr: float) -> float:
 def _init_std(architecture: Architecture, role: str, name: str, size: Size) -> float:
     """Variance 1 / fan-in; embeddings have unit variance, which pre-norm makes the natural unit.
 
-    Matrices that write to the residual stream are divided by sqrt(2 L), so that its variance does
-    not grow with depth (GPT-2). Under mup the head keeps the variance of the base.
+    A tied embedding has the head's. `small` is Xavier's deviation of the MLP for all matrices
+    (arXiv 1910.05895). Under mup embedding and head keep the variance that they have at the base.
     """
     if role in VECTORS:
         return 0.0
-    if role == "embedding":
-        return 1.0
-    std = 1 / math.sqrt(size[-1])
-    if role == "head" and architecture.head_multiplier != 1:
-        std *= math.sqrt(architecture.width_ratio)
-    if name.endswith(("out.weight", "down.weight")):
-        std /= math.sqrt(2 * (architecture.base_depth or architecture.shape.depth))
-    return std
+    width = architecture.shape.width
+    if role != "hidden" and architecture.parametrization in ("mup", "completep"):
+        width = architecture.base_width or width
+    if architecture.init == "small":
+        std = math.sqrt(2 / (5 * width))
+    elif role == "embedding" and not architecture.tied_head:
+        std = 1.0
+    else:
+        std = 1 / math.sqrt(size[-1] if role == "hidden" else width)
+    return std if role != "hidden" else _on_branch(architecture, name, std)
+
+
+def _on_branch(architecture: Architecture, name: str, std: float) -> float:
+    """The deviation of a block's matrix as depth asks.
+
+    Those that write to the residual stream are divided by sqrt(2 L), so that its variance does not
+    grow with depth (GPT-2). DeepNet has (8 L)^(-1/4) instead (arXiv 2203.00555), sub-LN
+    sqrt(log 2 L) (arXiv 2210.06423), both on values and the MLP, too.
+    """
+    depth = architecture.base_depth or architecture.shape.depth
+    if architecture.placement == "deepnorm":
+        return std * (8 * depth) ** -0.25 if name.endswith(SCALED) else std
+    if architecture.placement == "sub_ln":
+        return std * math.sqrt(math.log(2 * depth)) if name.endswith(SCALED) else std
+    return std / math.sqrt(2 * depth) if name.endswith(("out.weight", "down.weight")) else std

@@ -13,12 +13,14 @@ from typing import Any
 
 from scaling.architecture import Architecture, Shape
 from scaling.command_line import check_command
-from scaling.config import ConfigError, ModelConfig, RunConfig, one_of
+from scaling.config import ConfigError, RunConfig, one_of
 from scaling.counts import parameter_counts
 from scaling.data.store import Manifest, window_count
+from scaling.dial import architecture_of
 from scaling.flops import flop_parts, flops_per_token
 from scaling.identity import IDENTITY_VERSION, family_id, run_id
 from scaling.optimizer_settings import optimizer_science, program_science
+from scaling.parametrization import check_optimizer
 from scaling.rules import Given, determine
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, plain, top_rate
@@ -101,8 +103,8 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     """
     written = config
     _check_numbers(config)
-    shape = model_shape(config.model, manifest.vocab)
-    architecture = Architecture(shape, rope_base=config.model.rope_base)
+    architecture = architecture_of(config.model, manifest.vocab)
+    shape = architecture.shape
     counts = parameter_counts(architecture)
     determined = determine(config, counts, shape.context)
     config, lr = determined.config, determined.lr
@@ -150,42 +152,6 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     )
 
 
-def model_shape(model: ModelConfig, vocab: int) -> Shape:
-    """Turn the dial: depth gives the width, width gives the heads.
-
-    Raises
-    ------
-    ConfigError
-        If width is not divisible by the heads, or a head has an odd width.
-    """
-    width = model.width if model.width is not None else model.aspect * model.depth
-    if model.heads is None and width % model.head_dim:
-        raise ConfigError(
-            f"model.width = {width} is not divisible by model.head_dim = {model.head_dim}; "
-            f"allowed are multiples of {model.head_dim}, or set model.heads"
-        )
-    heads = model.heads if model.heads is not None else width // model.head_dim
-    if heads < 1 or width % heads:
-        divisors = [h for h in range(1, width + 1) if width % h == 0 and width // h % 2 == 0]
-        raise ConfigError(
-            f"model.width = {width} is not divisible by model.heads = {heads}; "
-            f"allowed heads for this width: {', '.join(map(str, divisors))}"
-        )
-    if width // heads % 2:
-        raise ConfigError(
-            f"model.width = {width} with model.heads = {heads} gives heads of width "
-            f"{width // heads}; rotary positions need an even one"
-        )
-    return Shape(
-        depth=model.depth,
-        width=width,
-        heads=heads,
-        mlp_width=model.mlp_ratio * width,
-        context=model.context,
-        vocab=vocab,
-    )
-
-
 def _check_trainer(config: RunConfig) -> None:
     """Our engine is asked for what it can do; what a program can do is the program's to say."""
     trainer, execution = config.trainer, config.execution
@@ -198,6 +164,7 @@ def _check_trainer(config: RunConfig) -> None:
         one_of("precision", config.precision, PRECISIONS)
         one_of("execution.engine", execution.engine, ENGINE_NAMES)
         one_of("execution.device", execution.device, DEVICES)
+        check_optimizer(config.model.parametrization, config.optimizer.name)
         if execution.processes > config.batch:
             raise ConfigError(f"execution.processes = {execution.processes}: they share a step's "
                               f"batch = {config.batch} sequences; allowed is 1 to {config.batch}")
@@ -223,8 +190,9 @@ def _check_numbers(config: RunConfig) -> None:
     }
     if config.batch is not None:
         at_least_one["batch"] = config.batch
-    if config.model.width is not None:
-        at_least_one["model.width"] = config.model.width
+    for key in ("width", "mlp_width", "base_width", "base_depth", "base_head_dim"):
+        if getattr(config.model, key) is not None:
+            at_least_one[f"model.{key}"] = getattr(config.model, key)
     for key in ("micro_batch", "loss_chunk"):
         if getattr(config.execution, key) is not None:
             at_least_one[f"execution.{key}"] = getattr(config.execution, key)
@@ -238,11 +206,15 @@ def _check_numbers(config: RunConfig) -> None:
 def _check_ranges(config: RunConfig) -> None:
     above_zero = {
         "model.rope_base": config.model.rope_base,
+        "model.post_fraction": config.model.post_fraction,
+        "model.depth_exponent": config.model.depth_exponent,
         "data.max_epochs": config.data.max_epochs,
         "execution.checkpoint_seconds": config.execution.checkpoint_seconds,
         "execution.lease_seconds": config.execution.lease_seconds,
         "execution.hang_seconds": config.execution.hang_seconds,
     }
+    if config.model.logit_softcap is not None:
+        above_zero["model.logit_softcap"] = config.model.logit_softcap
     for key, value in above_zero.items():
         if value <= 0:
             raise ConfigError(f"{key} = {value}: allowed is above 0")

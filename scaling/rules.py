@@ -107,6 +107,7 @@ def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Det
     if lr is None:
         if rules.lr is None:
             raise ConfigError("optimizer.lr is not set and there is no rule; set one of them")
+        _check_scaled_once(config, rules.lr)
         lr = rule_value(rules.lr, sizes, "rule.lr")
         given["lr"] = Given(rules.lr.name, lr, settled(lr))
     if not (lr > 0 and math.isfinite(lr)):
@@ -158,3 +159,13 @@ def _filled(config: RunConfig, batch: int, given: Mapping[str, Given]) -> RunCon
         schedule = replace(schedule, warmup_tokens=int(given["warmup"].used))
     return replace(config, batch=batch, optimizer=replace(config.optimizer, **optimizer),
                    schedule=schedule)
+
+
+def _check_scaled_once(config: RunConfig, rule: RuleConfig) -> None:
+    name = config.model.parametrization
+    if name != "sp" and rule.n_exponent:
+        raise ConfigError(
+            f"optimizer.lr is not set: model.parametrization = {name!r} scales it from the base "
+            f"shape, and the rule {rule.name!r} would scale it with N again; set optimizer.lr, or "
+            "a rule with n_exponent = 0"
+        )

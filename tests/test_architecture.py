@@ -19,7 +19,8 @@ ONLY_IN = {
     "hydra": {"scaling/compose.py"},
     "omegaconf": {"scaling/compose.py"},
     "torch": {
-        "scaling/model.py", "scaling/optimizers/", "scaling/stacked.py", "scaling/loss.py",
+        "scaling/model.py", "scaling/initialization.py", "scaling/singular_values.py",
+        "scaling/optimizers/", "scaling/stacked.py", "scaling/loss.py", "scaling/coordcheck.py",
         "scaling/engine.py", "scaling/checkpoint.py",
         "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
@@ -32,9 +33,9 @@ ONLY_IN = {
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
-IMPURE = {"cli", "verbs", "compose", "model", "optimizers", "stacked", "loss", "engine",
-          "checkpoint", "member", "training", "trainer", "measure", "dashboard", "wandb_runs",
-          "parallel", "rank"}
+IMPURE = {"cli", "verbs", "compose", "model", "initialization", "singular_values", "optimizers",
+          "stacked", "loss", "engine", "coordcheck", "checkpoint", "member", "training", "trainer",
+          "measure", "dashboard", "wandb_runs", "parallel", "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}

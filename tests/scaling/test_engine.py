@@ -8,7 +8,8 @@ import torch
 
 from scaling.architecture import Architecture, Shape
 from scaling.engine import ENGINES, Member
-from scaling.model import Transformer, initial_weights
+from scaling.initialization import initial_weights
+from scaling.model import Transformer
 from scaling.optimizer_settings import AdamWSettings
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11)

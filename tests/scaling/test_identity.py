@@ -96,6 +96,11 @@ def test_ids_are_pinned():
         {"model.heads": 1},
         {"model.rope_base": 500.0},
         {"model.mlp_ratio": 2},
+        {"model.activation": "gelu"},
+        {"model.placement": "peri"},
+        {"model.qk_norm": False},
+        {"model.init": "small"},
+        {"model.parametrization": "mup", "model.base_width": 8},
         {"optimizer.lr": 0.011},
         {"optimizer.beta2": 0.99},
         {"optimizer.weight_decay": 0.0},
@@ -113,6 +118,12 @@ def test_ids_are_pinned():
 )
 def test_science_changes_the_id(tiny_run, change):
     assert tiny_run(change).run_id != tiny_run().run_id
+
+
+@pytest.mark.parametrize("key", ["base_width", "base_depth", "post_fraction", "depth_exponent"])
+def test_what_the_model_does_not_use_makes_no_other_run(tiny_run, key):
+    """At the defaults: no parametrization asks for a base, and no placement for a fraction."""
+    assert tiny_run({f"model.{key}": 1}).run_id == tiny_run().run_id
 
 
 def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_config, tiny_store):

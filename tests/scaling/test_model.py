@@ -1,14 +1,13 @@
 """What the model must do, shown by its gradients and its symmetries rather than by its shapes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 from torch.func import functional_call
 
 from scaling.architecture import Architecture, Shape
-from scaling.model import RMSNorm, Transformer, initial_weights, rotary_table, rotate
+from scaling.initialization import initial_weights
+from scaling.model import RMSNorm, Transformer, rotary_table, rotate
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=12, vocab=20)
 SMALL = Architecture(SHAPE)
@@ -112,62 +111,9 @@ def test_rms_norm_by_hand():
     torch.testing.assert_close(norm(torch.tensor([3.0, 4.0])), expected)
 
 
-# ---------------------------------------------------------------------- initial weights
-
-
-def test_initial_weights_are_those_of_the_modules_parameters():
-    names = {name: p.shape for name, p in Transformer(SMALL).named_parameters()}
-    assert {name: w.shape for name, w in initial_weights(SMALL, 0).items()} == names
-
-
-def test_a_weight_is_a_function_of_seed_and_name_alone():
-    """Neither global random state nor what was made before it matters: a deeper model's first
-    block, and a head of the same size beside more blocks, have the same weights."""
-    torch.manual_seed(1)
-    one = initial_weights(SMALL, 3)
-    torch.manual_seed(2)
-    np.random.seed(3)
-    deeper = initial_weights(Architecture(dataclasses.replace(SHAPE, depth=4)), 3)
-    same = [n for n in one if not n.endswith(("out.weight", "down.weight"))]
-    assert all(torch.equal(one[name], deeper[name]) for name in same)
-    scaled = "blocks.1.down.weight"  # divided by sqrt(2 L)
-    torch.testing.assert_close(one[scaled] / 2**0.5, deeper[scaled])
-
-
-def test_every_seed_and_every_name_has_its_own_weights():
-    one, other = initial_weights(SMALL, 0), initial_weights(SMALL, 1)
-    matrices = [n for n in one if not n.endswith("gain")]
-    assert all(not torch.equal(one[n], other[n]) for n in matrices)
-    firsts = [float(one[n].flatten()[0]) for n in matrices]
-    assert len(set(firsts)) == len(firsts)
-
-
-def test_initial_scales():
-    """Variance 1 / fan-in; writes to the residual stream divided by 2 L; embedding 1; gains 1."""
-    shape = Shape(depth=3, width=128, heads=4, mlp_width=512, context=8, vocab=256)
-    weights = initial_weights(Architecture(shape), 0)
-    expected = {
-        "embedding.weight": 1.0,
-        "head.weight": 128**-0.5,
-        "blocks.2.attention.query.weight": 128**-0.5,
-        "blocks.2.attention.out.weight": (128 * 6) ** -0.5,
-        "blocks.2.up.weight": 128**-0.5,
-        "blocks.2.down.weight": (512 * 6) ** -0.5,
-    }
-    found = {name: float(weights[name].std()) for name in expected}
-    assert found == pytest.approx(expected, rel=0.02)
-    assert all(torch.all(w == 1) for name, w in weights.items() if name.endswith("gain"))
-
-
 def test_a_fresh_model_predicts_about_evenly(model):
     logits = model(torch.randint(SHAPE.vocab, (8, SHAPE.context)))
     assert 0.5 < float(logits.detach().std()) < 2.0
-
-
-def test_initial_weights_never_change_silently():
-    """A change here is a change of every run: identities must change with it."""
-    weight = initial_weights(SMALL, 7)["blocks.0.attention.query.weight"]
-    assert weight[0, :3].tolist() == pytest.approx([-0.18785, 0.157443, -0.269777], abs=1e-6)
 
 
 def test_the_model_is_a_function_of_its_parameters(model):
@@ -177,3 +123,132 @@ def test_the_model_is_a_function_of_its_parameters(model):
     called = functional_call(model, other, (tokens,))
     model.load_state_dict(other)
     assert torch.equal(model(tokens), called)
+
+
+# ---------------------------------------------------------------------- options
+
+
+def fresh(**options) -> Transformer:
+    architecture = Architecture(SHAPE, **options)
+    model = Transformer(architecture)
+    model.load_state_dict(initial_weights(architecture, seed=0))
+    return model
+
+
+def rms(x):
+    return x.square().mean(dim=-1).sqrt()
+
+
+TOKENS = torch.arange(12)[None]
+
+
+@pytest.mark.parametrize("placement", ["post", "deepnorm"])
+def test_post_norm_leaves_a_normalised_stream_and_needs_no_final_norm(placement):
+    model = fresh(placement=placement)
+    hidden = model.hidden(TOKENS)
+    torch.testing.assert_close(rms(hidden), torch.ones(1, 12), atol=1e-4, rtol=0)
+    assert isinstance(model.norm, torch.nn.Identity)
+
+
+def test_deepnorm_is_post_norm_with_a_louder_stream():
+    """With equal weights, a stream times alpha is a branch over alpha: the norm takes the rest."""
+    model = fresh(placement="deepnorm")
+    plain = Transformer(Architecture(SHAPE, placement="post"))
+    plain.load_state_dict(model.state_dict())
+    for block in plain.blocks:
+        block.branch_multiplier = 4**-0.25  # (2 L)^(1/4) at L = 2
+    torch.testing.assert_close(plain(TOKENS), model(TOKENS), atol=1e-4, rtol=1e-4)
+
+
+def test_under_peri_a_branch_has_unit_size_whatever_its_weights():
+    model = fresh(placement="peri")
+    before = model(TOKENS)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.down.weight.mul_(30.0)
+            block.attention.out.weight.mul_(30.0)
+    torch.testing.assert_close(model(TOKENS), before, atol=1e-3, rtol=1e-3)
+
+
+def test_mix_is_post_norm_first_and_pre_norm_after():
+    model = fresh(placement="mix", post_fraction=0.5)
+    names = {name for name, _ in model.named_parameters() if "norm.gain" in name}
+    assert {"blocks.0.attention_sum_norm.gain", "blocks.0.mlp_sum_norm.gain",
+            "blocks.1.attention_norm.gain", "blocks.1.mlp_norm.gain", "norm.gain"} <= names
+    assert "blocks.0.attention_norm.gain" not in names
+
+
+def test_hybrid_ignores_the_scale_of_values():
+    model = fresh(placement="hybrid")
+    before = model(TOKENS)
+    with torch.no_grad():
+        model.blocks[0].attention.value.weight.mul_(50.0)
+    torch.testing.assert_close(model(TOKENS), before, atol=1e-4, rtol=1e-4)
+
+
+def test_layer_norm_scaling_divides_by_the_root_of_the_layer():
+    """A gain in the norm of the second block of 1 / sqrt(2) is the same network."""
+    model = fresh(norm_scale="inverse_sqrt_layer")
+    plain = Transformer(Architecture(SHAPE))
+    plain.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        plain.blocks[1].attention_norm.gain.mul_(2**-0.5)
+        plain.blocks[1].mlp_norm.gain.mul_(2**-0.5)
+    torch.testing.assert_close(plain(TOKENS), model(TOKENS))
+
+
+def test_pre_rmsnorm_is_pre_layernorm_of_a_centred_stream():
+    """arXiv 2305.14858: centre what writes to the stream, and the two norms are one function."""
+    one = fresh()
+    other = Transformer(Architecture(SHAPE, norm="layernorm"))
+    centre = torch.eye(16) - 1 / 16
+    state = dict(one.state_dict())
+    for name in state:
+        if name.endswith(("out.weight", "down.weight")):
+            state[name] = centre @ state[name]
+    state["embedding.weight"] = state["embedding.weight"] @ centre
+    one.load_state_dict(state)
+    other.load_state_dict(state, strict=False)
+    torch.testing.assert_close(one(TOKENS), other(TOKENS), atol=1e-5, rtol=1e-4)
+
+
+def test_without_query_key_norm_the_scale_of_keys_matters():
+    model = fresh(qk_norm=False)
+    before = model(TOKENS)
+    with torch.no_grad():
+        model.blocks[0].attention.key.weight.mul_(5.0)
+    assert not torch.allclose(model(TOKENS), before, atol=1e-3)
+
+
+def test_a_soft_cap_bounds_logits_and_leaves_small_ones():
+    capped, plain = fresh(logit_softcap=3.0), fresh()
+    torch.testing.assert_close(capped(TOKENS), 3 * torch.tanh(plain(TOKENS) / 3))
+    with torch.no_grad():
+        capped.head.weight.mul_(100.0)
+        assert float(capped(TOKENS).abs().max()) <= 3.0
+
+
+def test_a_tied_head_is_the_embedding():
+    model = fresh(tied_head=True)
+    hidden = model.norm(model.hidden(TOKENS))
+    torch.testing.assert_close(model(TOKENS), hidden @ model.embedding.weight.T)
+
+
+def test_embedding_scales():
+    plain, scaled, normed = (fresh(embedding_scale=s) for s in ("one", "sqrt_width", "norm"))
+    for model in (plain, scaled, normed):
+        model.blocks = torch.nn.ModuleList()
+    torch.testing.assert_close(scaled.hidden(TOKENS), 4 * plain.hidden(TOKENS))
+    torch.testing.assert_close(rms(normed.hidden(TOKENS)), torch.ones(1, 12), atol=1e-4, rtol=0)
+
+
+def test_head_gains_weigh_heads():
+    """NormFormer: with a gain of zero a head's values do not matter."""
+    model = fresh(placement="normformer")
+    with torch.no_grad():
+        model.blocks[1].attention.head_gain[0] = 0.0
+        before = model(TOKENS)
+        model.blocks[1].attention.value.weight[:8].mul_(7.0)
+        torch.testing.assert_close(model(TOKENS), before)
+        model.blocks[1].attention.value.weight[8:12].mul_(7.0)  # all of them: the norm's
+        assert not torch.allclose(model(TOKENS), before, atol=1e-3)

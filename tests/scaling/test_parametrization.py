@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from scaling.architecture import Architecture, Shape
-from scaling.parametrization import PARAMETRIZATIONS, TensorRule, tensor_rules
+from scaling.architecture import PARAMETRIZATIONS, Architecture, Shape
+from scaling.parametrization import TensorRule, tensor_rules
 
 BASE = Shape(depth=2, width=32, heads=2, mlp_width=128, context=8, vocab=11)
 WIDE = dataclasses.replace(BASE, width=128, heads=8, mlp_width=512)
@@ -76,6 +76,9 @@ def test_muon_needs_no_width_and_leaves_the_rest_to_adamw():
     wide = scaled("mup", WIDE)
     assert multipliers(wide, "lr", "muon") == dict.fromkeys(EXAMPLES, 1)
     assert rules(wide, "muon")["hidden"].weight_decay == 1
+    matched = rules(wide, "muon_match_rms")["hidden"]  # updates sqrt(width) larger
+    assert (matched.lr, matched.weight_decay) == (1 / 2, 2)
+    assert rules(wide, "adafactor")["hidden"].lr == 1 / 2
     sgd_like = {k: v for k, v in rules(wide, "muon").items() if k != "hidden"}
     assert sgd_like == {k: v for k, v in rules(wide).items() if k != "hidden"}
 
@@ -131,5 +134,5 @@ def test_attention_scales_as_one_over_the_head_dimension(name):
 
 def test_an_optimizer_without_a_rule_is_refused():
     with pytest.raises(ValueError, match="'ntk' has no rule for optimizer.name = 'muon'; allowed "
-                                         "are adamw, lion, sgd, or model.parametrization = 'sp'"):
+                                         "are adamw, .*sgd, or model.parametrization = 'sp'"):
         tensor_rules(scaled("ntk", WIDE), "muon")
