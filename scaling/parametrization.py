@@ -16,7 +16,8 @@ exponent, each entry is an exponent of m_N, or of m_L for what stands in the blo
 Muon's orthogonal updates scaled by sqrt(max(1, rows / columns)) have the spectral norm that mup
 asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; scaled to the rms
 of AdamW's, which is sqrt(width) times that, it needs m_N^-1/2, and so does Adafactor's, whose
-updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward multipliers are the architecture's. At the base shape every one is ``sp``.
+updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward multipliers are the
+architecture's. At the base shape every one is ``sp``.
 """
 
 from __future__ import annotations
