@@ -156,8 +156,8 @@ class Architecture:
         """Where attention and MLP of a block normalise."""
         if self.norm == "none":
             return Norms(), Norms()
-        post = self.post_fraction is not None and layer < self.post_fraction * self.shape.depth
-        return PLACEMENTS["post" if post else self.placement]
+        post = 0 if self.post_fraction is None else round(self.post_fraction * self.shape.depth)
+        return PLACEMENTS["post" if layer < post else self.placement]
 
     @property
     def final_norm(self) -> bool:

@@ -7,8 +7,9 @@ recorded and the analysis chooses.
 from __future__ import annotations
 
 import math
+from collections import Counter
 
-from scaling.architecture import GATED, Architecture
+from scaling.architecture import GATED, Architecture, Norms
 
 Size = tuple[int, ...]
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")
@@ -16,22 +17,30 @@ ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")
 
 def tensor_sizes(architecture: Architecture) -> dict[str, Size]:
     """The size of each parameter by name, in the order of ``Transformer.named_parameters``."""
+    before, after = _outside(architecture)
+    for layer in range(architecture.shape.depth):
+        block = _block(architecture, *architecture.norms(layer))
+        before |= {f"blocks.{layer}.{name}": size for name, size in block.items()}
+    return before | after
+
+
+def _outside(architecture: Architecture) -> tuple[dict[str, Size], dict[str, Size]]:
+    """What stands before the blocks and after them."""
+    matrix = (architecture.shape.vocab, architecture.shape.width)
+    normed = architecture.embedding_scale == "norm"
+    before = {"embedding.weight": matrix} | _norm(architecture, "embedding_norm", normed)
+    head = {} if architecture.tied_head else {"head.weight": matrix}
+    return before, _norm(architecture, "norm", architecture.final_norm) | head
+
+
+def _block(architecture: Architecture, attention: Norms, mlp: Norms) -> dict[str, Size]:
+    return _attention(architecture, attention) | _mlp(architecture, mlp)
+
+
+def _attention(architecture: Architecture, norms: Norms) -> dict[str, Size]:
     shape = architecture.shape
-    sizes: dict[str, Size] = {"embedding.weight": (shape.vocab, shape.width)}
-    if architecture.embedding_scale == "norm":
-        sizes |= _norm(architecture, "embedding_norm")
-    for layer in range(shape.depth):
-        block = _attention(architecture, layer) | _mlp(architecture, layer)
-        sizes |= {f"blocks.{layer}.{name}": size for name, size in block.items()}
-    if architecture.final_norm:
-        sizes |= _norm(architecture, "norm")
-    return sizes if architecture.tied_head else sizes | {"head.weight": (shape.vocab, shape.width)}
-
-
-def _attention(architecture: Architecture, layer: int) -> dict[str, Size]:
-    shape, norms = architecture.shape, architecture.norms(layer)[0]
     d, heads = shape.width, (shape.head_dim,)
-    sizes = _norm(architecture, "attention_norm") if norms.input else {}
+    sizes = _norm(architecture, "attention_norm", norms.input)
     if architecture.head_gains:
         sizes["attention.head_gain"] = (shape.heads,)
     for name in ("query", "key", "value", "out"):
@@ -40,30 +49,28 @@ def _attention(architecture: Architecture, layer: int) -> dict[str, Size]:
         sizes |= {"attention.query_norm.gain": heads, "attention.key_norm.gain": heads}
     if architecture.value_norm:
         sizes["attention.value_norm.gain"] = heads
-    if norms.inner:
-        sizes |= _norm(architecture, "attention.inner_norm")
-    return sizes | _after(architecture, "attention", norms.output, norms.sum)
+    sizes |= _norm(architecture, "attention.inner_norm", norms.inner)
+    sizes |= _norm(architecture, "attention_output_norm", norms.output)
+    return sizes | _norm(architecture, "attention_sum_norm", norms.sum)
 
 
-def _mlp(architecture: Architecture, layer: int) -> dict[str, Size]:
-    shape, norms = architecture.shape, architecture.norms(layer)[1]
-    d, m = shape.width, shape.mlp_width
-    sizes = _norm(architecture, "mlp_norm") if norms.input else {}
+def _mlp(architecture: Architecture, norms: Norms) -> dict[str, Size]:
+    d, m = architecture.shape.width, architecture.shape.mlp_width
+    sizes = _norm(architecture, "mlp_norm", norms.input)
     sizes |= _linear(architecture, "up", m, d)
     if architecture.activation in GATED:
         sizes |= _linear(architecture, "gate", m, d)
-    if norms.inner:
-        sizes |= _norm(architecture, "mlp_inner_norm", m)
+    sizes |= _norm(architecture, "mlp_inner_norm", norms.inner, m)
     sizes |= _linear(architecture, "down", d, m)
-    return sizes | _after(architecture, "mlp", norms.output, norms.sum)
+    sizes |= _norm(architecture, "mlp_output_norm", norms.output)
+    return sizes | _norm(architecture, "mlp_sum_norm", norms.sum)
 
 
-def _after(architecture: Architecture, sublayer: str, output: bool, total: bool) -> dict[str, Size]:
-    sizes = _norm(architecture, f"{sublayer}_output_norm") if output else {}
-    return sizes | (_norm(architecture, f"{sublayer}_sum_norm") if total else {})
-
-
-def _norm(architecture: Architecture, name: str, width: int | None = None) -> dict[str, Size]:
+def _norm(
+    architecture: Architecture, name: str, wanted: bool, width: int | None = None
+) -> dict[str, Size]:
+    if not wanted:
+        return {}
     parts = ("gain", "bias") if architecture.norm == "layernorm" else ("gain",)
     return {f"{name}.{part}": (width or architecture.shape.width,) for part in parts}
 
@@ -96,8 +103,13 @@ def parameter_counts(architecture: Architecture) -> dict[str, int]:
         ``n_total`` only; a tied head is the embedding and the unembedding.
     """
     roles = dict.fromkeys(ROLES, 0)
-    for name, size in tensor_sizes(architecture).items():
+    before, after = _outside(architecture)
+    for name, size in (before | after).items():
         roles[count_role(name)] += math.prod(size)
+    alike = Counter(architecture.norms(layer) for layer in range(architecture.shape.depth))
+    for norms, layers in alike.items():
+        for name, size in _block(architecture, *norms).items():
+            roles[count_role(f"blocks.0.{name}")] += layers * math.prod(size)
     n_total = sum(roles.values())
     if architecture.tied_head:
         roles["unembedding"] = roles["embedding"]

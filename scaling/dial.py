@@ -107,7 +107,7 @@ def _mlp_width(model: ModelConfig, width: int) -> int:
         return model.mlp_width
     if model.activation not in GATED:
         return model.mlp_ratio * width
-    if 2 * model.mlp_ratio * width % 3:
+    if not _whole_mlp(model, width):
         raise ConfigError(
             f"model.activation = {model.activation!r} with model.mlp_ratio = {model.mlp_ratio} "
             f"gives an MLP of 2/3 * {model.mlp_ratio} * {width} = "
@@ -115,6 +115,24 @@ def _mlp_width(model: ModelConfig, width: int) -> int:
             "multiples of 3, or set model.mlp_width"
         )
     return 2 * model.mlp_ratio * width // 3
+
+
+def comes_out_whole(model: ModelConfig) -> bool:
+    """Whether heads, MLP and blocks of a width and depth are whole: a ladder takes only those."""
+    width = model.width if model.width is not None else model.aspect * model.depth
+    return width % model.head_dim == 0 and _whole_mlp(model, width) and _whole_blocks(model)
+
+
+def _whole_mlp(model: ModelConfig, width: int) -> bool:
+    gated = model.activation in GATED and model.mlp_width is None
+    return not gated or 2 * model.mlp_ratio * width % 3 == 0
+
+
+def _whole_blocks(model: ModelConfig) -> bool:
+    if model.placement != "mix":
+        return True
+    blocks = model.post_fraction * model.depth
+    return abs(blocks - round(blocks)) < 1e-6 and 0 < round(blocks) < model.depth
 
 
 # ---------------------------------------------------------------------- clashes
@@ -138,7 +156,7 @@ def _check_norms(model: ModelConfig) -> None:
 
 def _check_post_fraction(model: ModelConfig) -> None:
     blocks = model.post_fraction * model.depth
-    if model.placement == "mix" and not (blocks == int(blocks) and 0 < blocks < model.depth):
+    if not _whole_blocks(model):
         raise ConfigError(
             f"model.post_fraction = {model.post_fraction:g} of model.depth = {model.depth} is "
             f"{blocks:g} blocks; allowed are fractions that give a whole number of 1 to "

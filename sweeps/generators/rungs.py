@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
-from scaling.architecture import Architecture
 from scaling.config import ConfigError, ModelConfig, one_of
 from scaling.counts import parameter_counts
+from scaling.dial import architecture_of, comes_out_whole
 from scaling.flops import flop_parts, flops_per_token
-from scaling.resolve import model_shape
 
 GROWTHS = ("width", "both")
 _MOST = 512  # candidates
@@ -51,7 +50,9 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
         raise ConfigError(f"model.heads = {model.heads} and {key}: a ladder keeps model.head_dim; "
                           "allowed is model.heads=null")
     models = _wider(model) if grow == "width" else _deeper(model)
-    return [_rung(shape, vocab) for shape, _ in zip(models, range(_MOST), strict=False)]
+    tried = list(islice(models, 3 * _MOST))
+    whole = [m for m in tried if comes_out_whole(m)] or tried[:1]  # which is refused, saying why
+    return [_rung(m, vocab) for m in whole[:_MOST]]
 
 
 def _wider(model: ModelConfig) -> Iterator[ModelConfig]:
@@ -59,12 +60,11 @@ def _wider(model: ModelConfig) -> Iterator[ModelConfig]:
 
 
 def _deeper(model: ModelConfig) -> Iterator[ModelConfig]:
-    sizes = (replace(model, depth=k, width=model.aspect * k) for k in count(1))
-    return (m for m in sizes if m.width % m.head_dim == 0)
+    return (replace(model, depth=k, width=model.aspect * k) for k in count(1))
 
 
 def _rung(model: ModelConfig, vocab: int) -> Rung:
-    architecture = Architecture(model_shape(model, vocab), rope_base=model.rope_base)
+    architecture = architecture_of(model, vocab)
     return Rung(
         {"width": model.width, "depth": model.depth},
         parameter_counts(architecture)["n_matmul"],

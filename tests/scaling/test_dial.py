@@ -8,7 +8,7 @@ import pytest
 
 from scaling.architecture import Architecture
 from scaling.config import ConfigError, ModelConfig
-from scaling.dial import ALLOWED, architecture_of, model_shape
+from scaling.dial import ALLOWED, architecture_of, comes_out_whole, model_shape
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,22 @@ def test_what_clashes_is_refused_in_a_sentence(model, sentence):
 def test_a_value_that_does_not_exist_lists_those_that_do(key):
     with pytest.raises(ConfigError, match=rf"model\.{key} = 'plain' is not one of: "):
         architecture_of(ModelConfig(**{key: "plain"}), vocab=11)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{"activation": "swiglu"}, {"placement": "mix", "post_fraction": 1 / 3}, {"head_dim": 48}],
+    ids=str,
+)
+def test_what_comes_out_whole_is_what_is_not_refused(model):
+    whole = 0
+    for depth in range(1, 13):
+        config = ModelConfig(depth=depth, aspect=16, **model)
+        try:
+            architecture_of(config, vocab=11)
+            allowed = True
+        except ConfigError:
+            allowed = False
+        assert comes_out_whole(config) == allowed
+        whole += allowed
+    assert 0 < whole < 12

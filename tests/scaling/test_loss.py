@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from scaling.architecture import Architecture, Shape
 from scaling.config import ExecutionConfig
 from scaling.engine import EagerEngine, Member
+from scaling.initialization import initial_weights
 from scaling.loss import ModelLoss
-from scaling.model import initial_weights
 from scaling.optimizer_settings import AdamWSettings
 from scaling.step_options import StepOptions, packable
 
