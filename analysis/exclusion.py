@@ -1,6 +1,7 @@
 """Rows that a fit leaves out: by which rule, and how many. Nothing is dropped unsaid.
 
-Diverged runs are always left out: they say that the loss was at least so bad. The rest is the
+Runs that diverged, or that a rule stopped because they could not matter, are always left out: they
+say that the loss was at least so bad. The rest is the
 user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``), and every row is
 counted for the first rule that takes it.
 """
@@ -14,13 +15,16 @@ import pandas as pd
 
 Array = np.ndarray
 
-DIVERGED = "diverged (censored)"
+CENSORED = {  # status -> the rule by which its rows are always left out
+    "diverged": "diverged (censored)",
+    "stopped": "stopped (censored)",
+}
 RULES = {
     "unmeasured": "the response is missing",
     "unfinished": "the run had not come to its end: its status or its last step says so",
     "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
 }
-_DONE = ("done", "diverged", "finished", "completed", "complete", "success")
+_DONE = ("done", *CENSORED, "finished", "completed", "complete", "success")
 _LENGTHS = ("D", "tokens", "C", "flops")  # columns that grow along one run
 
 
@@ -53,10 +57,11 @@ def exclude_rows(
     if isinstance(rules, str):
         raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
     left_out, counts = np.zeros(len(frame), bool), {}
-    for rule in (DIVERGED, *rules):
+    for rule in (*CENSORED.values(), *rules):
         taken = _meets(frame, rule, response, length) & ~left_out
-        if rule == DIVERGED and taken.all():
-            raise ValueError("every row has status 'diverged': nothing is left to fit")
+        if rule in CENSORED.values() and taken.all():
+            status = rule.partition(" ")[0]
+            raise ValueError(f"every row has status {status!r}: nothing is left to fit")
         count = int((taken & frame[response].notna()).sum() if sparse else taken.sum())
         if count:
             counts[rule] = count
@@ -89,10 +94,10 @@ def mid_schedule(frame: pd.DataFrame, length: str | None) -> Array:
 
 
 def _meets(frame: pd.DataFrame, rule: str, response: str, length: str | None) -> Array:
-    if rule == DIVERGED:
+    if rule in CENSORED.values():
         if "status" not in frame:
             return np.zeros(len(frame), bool)
-        return (frame["status"].astype(str) == "diverged").to_numpy()
+        return (frame["status"].astype(str).map(CENSORED) == rule).to_numpy()
     if rule == "unmeasured":
         return frame[response].isna().to_numpy()
     if rule == "unfinished":

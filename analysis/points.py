@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.error_scale import ERROR_SCALES, ErrorScale
-from analysis.exclusion import exclude_rows
+from analysis.exclusion import CENSORED, exclude_rows
 from analysis.laws.law import Array, Columns, Law
 from analysis.noise import rounding_noise, seed_noise
 
@@ -200,7 +200,7 @@ def _without_excluded(
         return frame[~left_out], counts
     kept = frame.assign(**{response: frame[response].mask(left_out)})
     if "status" in frame:
-        kept = kept[frame["status"].astype(str) != "diverged"]
+        kept = kept[~frame["status"].astype(str).isin(CENSORED)]
     return kept, counts
 
 

@@ -37,7 +37,7 @@ def load(
     n_count: str = "n_matmul",
     flops: str = DEFAULT_CONVENTION,
 ) -> pd.DataFrame:
-    """One row for every finished run, diverged ones included.
+    """One row for every finished run; those that diverged or that a rule stopped are among them.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def load(
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``lr`` (peak), ``seed``;
         ``cluster`` (runs with the same initial weights and data order are not independent);
-        ``status`` ("done" or "diverged"); ``fingerprint`` of the code, and more.
+        ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code, and more.
 
     Raises
     ------
@@ -67,8 +67,9 @@ def load(
     if n_count not in N_COUNTS:
         raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
     rows = []
-    for folder, roles in _done_runs(Path(outputs), study):
-        record = folder.record()
+    ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
+    for folder, roles in ended:
+        record = folder.record() if folder.done() else _record_so_far(folder)
         if record["record_version"] != RECORD_VERSION:
             raise ValueError(
                 f"the record of run {folder.run_id} has version {record['record_version']}; this "
@@ -110,7 +111,7 @@ def load_curves(
         curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
         if wanted is not None and len(curves[-1]):
             curves[-1] = curves[-1][curves[-1]["run"].isin(wanted)]
-    for folder, roles in _done_runs(Path(outputs), study):
+    for folder, roles in _ended_runs(outputs, study, "DONE"):
         if wanted is not None and folder.run_id not in wanted:
             continue
         if role is not None and not any(role in names for names in roles.values()):
@@ -163,10 +164,11 @@ def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.D
     return curves[curves["run"].isin(runs["run_id"])]
 
 
-def _done_runs(
-    outputs: Path, study: str | None
+def _ended_runs(
+    outputs: str | Path, study: str | None, mark: str
 ) -> Iterable[tuple[RunFolder, dict[str, list[str]]]]:
-    """Finished run folders with study -> roles."""
+    """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles."""
+    outputs = Path(outputs)
     if not outputs.is_dir():
         raise ValueError(f"there is no folder {outputs}")
     if study is not None:
@@ -175,10 +177,33 @@ def _done_runs(
     for plan in sorted(outputs.glob("studies/*/plan.json")):
         for run in read_json(plan)["runs"]:
             roles[run["run_id"]][plan.parent.name] = run["roles"]
-    for path in sorted(outputs.glob("runs/*/DONE")):
+    for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
+        if mark == "STOPPED" and folder.state() != "stopped":
+            continue
         if study is None or study in roles[folder.run_id]:
             yield folder, roles[folder.run_id]
+
+
+def _record_so_far(folder: RunFolder) -> dict[str, Any]:
+    """What a record would say of a run that was stopped: no final loss, and the tokens it saw."""
+    run = folder.description()
+    steps = int((folder.stopped() or {}).get("step", 0))
+    tokens = steps * run["tokens_per_step"]
+    return {
+        **run,
+        "record_version": RECORD_VERSION,
+        "status": "stopped",
+        "steps": steps,
+        "tokens": tokens,
+        "epochs": tokens / run["unique_tokens"],
+        "cluster": run["family_id"],
+        "final": dict.fromkeys(
+            ("train_loss", "validation_loss", "validation_bpb"), None
+        ) | {"irreducible_loss": run["irreducible_loss"]},
+        "code": {"fingerprint": None},
+        "throughput": {"tokens_per_second": None, "seconds": np.nan},
+    }
 
 
 def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:

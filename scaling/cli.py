@@ -17,6 +17,7 @@ from scaling.verbs import (
     allocating,
     dashboards,
     deciding,
+    forecasting,
     housekeeping,
     importing,
     launching,
@@ -29,7 +30,8 @@ from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **tuning.VERBS, **scheduling.VERBS, **importing.VERBS, **housekeeping.VERBS, **dashboards.VERBS,
+    **tuning.VERBS, **scheduling.VERBS, **forecasting.VERBS, **importing.VERBS,
+    **housekeeping.VERBS, **dashboards.VERBS,
 }
 
 

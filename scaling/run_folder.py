@@ -8,6 +8,7 @@
         attempts/0001.cancel  a person wants it to end: it saves and leaves
         record-0001.json    what it leaves for the analysis
         curve-0001.csv.gz
+        STOPPED             a person's rule ended it before its end: why, and what was forecast
         DONE                names the one attempt whose record counts; written last
 
 Everything here is standard library and may be read by any process at any time.
@@ -25,7 +26,7 @@ from typing import Any
 from scaling import machine
 from scaling.atomic import create_exclusive, read_json, server_time
 
-STATES = ("done", "diverged", "running", "failed", "interrupted", "blocked", "planned")
+STATES = ("done", "diverged", "running", "stopped", "failed", "interrupted", "blocked", "planned")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,25 @@ class RunFolder:
         """Content of DONE, or None: ``attempt, status, steps, files``."""
         try:
             return read_json(self.done_file)
+        except FileNotFoundError:
+            return None
+
+    def stop(self, why: dict[str, Any]) -> None:
+        """Say that the run is not to be trained to its end; the first word counts.
+
+        It stays so until `take_up`: a launch passes it by, the analysis takes it as censored.
+        """
+        content = json.dumps(why, indent=1, allow_nan=False) + "\n"
+        create_exclusive(self.path / "STOPPED", content)
+
+    def take_up(self) -> None:
+        """Forget that the run was stopped."""
+        (self.path / "STOPPED").unlink(missing_ok=True)
+
+    def stopped(self) -> dict[str, Any] | None:
+        """Why the run was stopped, or None."""
+        try:
+            return read_json(self.path / "STOPPED")
         except FileNotFoundError:
             return None
 
@@ -146,10 +166,12 @@ class RunFolder:
         if done is not None:
             return done["status"]
         attempt = self.latest_attempt()
+        if attempt is not None and self.is_alive(attempt):
+            return "running"
+        if self.stopped() is not None:
+            return "stopped"
         if attempt is None:
             return "planned"
-        if self.is_alive(attempt):
-            return "running"
         failed = attempt.end is not None and attempt.end["reason"] == "failed"
         return "failed" if failed else "interrupted"
 

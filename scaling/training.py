@@ -301,5 +301,6 @@ class Training:
             said |= {"step": self.step, "tokens_per_second": tokens / self._seconds["steps"],
                      "seconds": self._seconds_a_member()}
         for member in self._running():
+            own = {"validation": member.curve.validation}
             loss = {"loss": float(member.curve.loss[-1])} if trained else {}
-            member.claim.report(said | loss)
+            member.claim.report(said | own | loss)

@@ -80,7 +80,7 @@ class PlannedRun:
     @property
     def new_steps(self) -> int:
         """Steps that have to be trained for it."""
-        return 0 if self.state in ("done", "diverged") else self.run.steps - self.start
+        return 0 if self.state in ("done", "diverged", "stopped") else self.run.steps - self.start
 
 
 @dataclass(frozen=True)

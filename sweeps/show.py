@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sweeps.progress import Progress
 
 STATE_STYLES = {
-    "done": "green", "diverged": "magenta", "running": "cyan", "failed": "red",
-    "interrupted": "yellow", "blocked": "dim", "planned": "",
+    "done": "green", "diverged": "magenta", "stopped": "magenta", "running": "cyan",
+    "failed": "red", "interrupted": "yellow", "blocked": "dim", "planned": "",
 }
 
 

@@ -100,7 +100,7 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
 
     final = status(outputs, name)
     say(console, f"{name}: {counts(final['state'])}")
-    left = final[~final["state"].isin(["done", "diverged"])]
+    left = final[~final["state"].isin(["done", "diverged", "stopped"])]
     if len(left) and config.backend == "slurm" and not config.watch:
         say(console, f"submitted; scaling status study={name} shows how far it is")
         return 0

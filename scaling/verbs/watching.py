@@ -27,6 +27,7 @@ class StatusOptions:
     runs: str | None = None  # a selection
     why: bool = False
     watch: bool = False
+    forecast: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class CancelOptions:
 
 
 def status_verb(arguments: Sequence[str]) -> int:
-    """Show the state of studies: scaling status study=NAME [runs=failed] [--watch] [--why].
+    """Show the state of studies: scaling status study=NAME [runs=failed] [--watch].
 
     The state is derived from the run folders; SLURM is only asked for its queue. --why groups the
-    failures by cause, with the last traceback of each.
+    failures by cause, with the last traceback of each. --forecast adds what the runs that have not
+    ended will come to (scaling forecast says more).
     """
     from scaling.options import read_options
 
@@ -70,7 +72,16 @@ def status_verb(arguments: Sequence[str]) -> int:
             _watch(console, outputs, name)
         else:
             _show_status(console, outputs, name, options.runs)
+            if options.forecast:
+                _show_forecasts(console, outputs, name)
     return 0
+
+
+def _show_forecasts(console: Console, outputs: Path, name: str) -> None:
+    import analysis
+    from scaling.verbs.forecasting import show_forecasts
+
+    show_forecasts(console, analysis.forecast_study(outputs, name), name)
 
 
 def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -> None:
@@ -163,8 +174,8 @@ def cancel_verb(arguments: Sequence[str]) -> int:
 
 VERBS = {
     "status": Verb("show the state of studies, --watch them, or --why runs failed",
-                   "scaling status [study=NAME] [runs=SELECTION] [--watch] [--why]", status_verb,
-                   StatusOptions),
+                   "scaling status [study=NAME] [runs=SELECTION] [--watch] [--why] [--forecast]",
+                   status_verb, StatusOptions),
     "logs": Verb("show what the attempts at some runs did and said",
                  "scaling logs study=NAME [runs=SELECTION] [--follow]", logs_verb, LogsOptions),
     "cancel": Verb("stop a study or some of its runs; everything is saved",
