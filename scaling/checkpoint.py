@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "loss": torch.from_numpy(checkpoint.curve.loss),
         "grad_norm": torch.from_numpy(checkpoint.curve.grad_norm),
         "validation": dict(checkpoint.curve.validation),
+        "measured": dict(checkpoint.curve.measured),
     }
     save_atomic(path, lambda aside: torch.save(content, aside))
 
@@ -53,8 +54,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if content["format"] != FORMAT:
         raise ValueError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
     curve = Curve(
-        content["loss"].numpy(), content["grad_norm"].numpy(), dict(content["validation"])
-    )
+        content["loss"].numpy(), content["grad_norm"].numpy(), dict(content["validation"]),
+        dict(content.get("measured", {})),
+    )  # fmt: skip
     return Checkpoint(content["step"], content["prefix_id"], content["state"], curve)
 
 
@@ -85,6 +87,7 @@ def furthest_checkpoint(
         needed = {s for s in validation if s < found.step}
         if needed <= set(found.curve.validation):
             kept = {s: v for s, v in found.curve.validation.items() if s in validation}
-            curve = Curve(found.curve.loss, found.curve.grad_norm, kept)
+            measured = {s: v for s, v in found.curve.measured.items() if s in validation}
+            curve = replace(found.curve, validation=kept, measured=measured)
             return Checkpoint(found.step, found.prefix_id, found.state, curve)
     return None

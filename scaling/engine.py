@@ -27,6 +27,7 @@ from torch.func import functional_call, vmap
 from scaling.architecture import Architecture
 from scaling.initialization import initial_weights
 from scaling.loss import ModelLoss
+from scaling.measurements import Subject, measure
 from scaling.optimizer_settings import Settings, rule_name
 from scaling.optimizers.registry import build_optimizer
 from scaling.parametrization import tensor_rules
@@ -66,6 +67,7 @@ class Engine(Protocol):
     module: nn.Module
     steps_done: int
     reduce: Callable[[Tensor], None]  # in place, on a step's gradient (k, P) before its use
+    watched: bool  # whether to keep the weights before the last update of the next chunk
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """One update of all members; losses before it and gradient norms, both (k,)."""
@@ -75,6 +77,9 @@ class Engine(Protocol):
 
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """Mean loss of each member on fixed windows, float64 (k,)."""
+
+    def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
+        """``scaling.measurements`` of each member, by column name, on the batch that comes next."""
 
     def state(self, member: int) -> State:
         """A member's parameters and moments by name, on the CPU."""
@@ -115,6 +120,7 @@ class EagerEngine:
         self.members = len(members)
         self.micro_batch = micro_batch
         self.reduce = _alone
+        self.watched, self._before = False, None
         self.steps_done = 0
         self._loss = ModelLoss(architecture, options).to(device).requires_grad_(False)
         self._names = {n: p.shape for n, p in self._loss.model.named_parameters()}
@@ -158,6 +164,8 @@ class EagerEngine:
         lr = torch.from_numpy(lr_Sk).to(device)
         results = torch.empty(2, len(tokens), self.members, device=device)
         for s in range(len(tokens)):
+            if s == len(tokens) - 1:
+                self._before = self.module.weights.clone() if self.watched else None
             results[0, s], results[1, s] = self.step(tokens[s], lr[s], backward)
         loss, grad_norm = results.cpu().numpy()
         return ChunkResult(loss, grad_norm)
@@ -174,6 +182,24 @@ class EagerEngine:
             losses_k, _ = self._with(parameters, part.expand(self.members, *part.shape))
             total_k += losses_k.double().cpu().numpy() * len(part)
         return total_k / len(windows_WT)
+
+    def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
+        """See ``Engine.measure``."""
+        return measure(names, Subject(
+            model=self._loss.model,
+            weights=self.module.views,
+            before=None if self._before is None else split(self._before, self._names),
+            tokens_kBT=torch.from_numpy(tokens_kBT).to(self.module.weights.device),
+            part=self.micro_batch or tokens_kBT.shape[1],
+            gradients=self._gradients,
+        ))  # fmt: skip
+
+    def _gradients(self, tokens_kBT: Tensor) -> Tensor:
+        """Gradients of the members' objectives as they are, (k, P)."""
+        self.module.clear_gradient()
+        losses_k, penalties_k = self._losses(tokens_kBT)
+        (losses_k + penalties_k).sum().backward()
+        return self.module.gradient
 
     def state(self, member: int) -> State:
         """See ``Engine.state``."""

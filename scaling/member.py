@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,10 @@ class MemberRun:
 
     def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
         """Append a chunk to the curve."""
-        self.curve = Curve(
-            np.concatenate([self.curve.loss, loss]),
-            np.concatenate([self.curve.grad_norm, grad_norm]),
-            self.curve.validation,
+        self.curve = replace(
+            self.curve,
+            loss=np.concatenate([self.curve.loss, loss]),
+            grad_norm=np.concatenate([self.curve.grad_norm, grad_norm]),
         )
 
     def open_store(self) -> TokenStore:

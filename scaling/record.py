@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,14 @@ class Curve:
         float32 (steps,): training loss before each update, gradient norm before clipping.
     validation : dict
         Step -> validation loss in nats per token after that many updates.
+    measured : dict
+        Step -> column -> what else was measured after that many updates, where it was asked for.
     """
 
     loss: np.ndarray
     grad_norm: np.ndarray
     validation: dict[int, float]
+    measured: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @staticmethod
     def empty() -> Curve:
@@ -54,7 +57,19 @@ class Curve:
         """The curve up to where it diverged."""
         end = self.diverged_at()
         validation = {s: v for s, v in self.validation.items() if np.isfinite(v)}
-        return Curve(self.loss[:end], self.grad_norm[:end], validation)
+        measured = {s: v for s, v in self.measured.items() if end is None or s <= end}
+        return Curve(self.loss[:end], self.grad_norm[:end], validation, measured)
+
+
+def measured_columns(measured: dict[int, dict[str, float]]) -> dict[str, list[float | None]]:
+    """Measurements as columns of equal length, ``step`` the first; None what is not there."""
+    names = list(dict.fromkeys(name for values in measured.values() for name in values))
+    rows = sorted(measured.items())
+    columns: dict[str, list[float | None]] = {"step": [step for step, _ in rows]}
+    for name in names:
+        values = (row.get(name, math.nan) for _, row in rows)
+        columns[name] = [v if math.isfinite(v) else None for v in values]
+    return columns
 
 
 def bits_per_byte(loss: float, bytes_per_token: float) -> float:
@@ -118,6 +133,7 @@ def build_record(run: dict[str, Any], curve: Curve, **facts: Any) -> dict[str, A
             "validation_bpb": None if final is None else bits_per_byte(final, bytes_per_token),
             "irreducible_loss": run["irreducible_loss"],
         },
+        "measured": measured_columns(curve.measured),
         "stability": stability(curve.loss, curve.grad_norm),
         **{k: run[k] for k in ("science", "config", "shape", "counts", "flops", "lr_peak")},
         **facts,

@@ -29,6 +29,8 @@ PRECISIONS = ("fp32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
+# The keys of scaling.measurements.MEASUREMENTS, which needs torch.
+MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
 ENGINE_NAMES = ("eager", "compiled")  # the keys of scaling.engine.ENGINES, which needs torch
 
 
@@ -165,6 +167,11 @@ def _check_trainer(config: RunConfig) -> None:
         one_of("execution.engine", execution.engine, ENGINE_NAMES)
         one_of("execution.device", execution.device, DEVICES)
         check_optimizer(config.model.parametrization, config.optimizer.name)
+        for name in execution.measure:
+            one_of("execution.measure", name, MEASUREMENT_NAMES)
+        if execution.measure and execution.processes > 1:
+            raise ConfigError(f"execution.measure = {execution.measure}: measured is what one "
+                              f"process trains; execution.processes = {execution.processes}")
         if execution.processes > config.batch:
             raise ConfigError(f"execution.processes = {execution.processes}: they share a step's "
                               f"batch = {config.batch} sequences; allowed is 1 to {config.batch}")

@@ -139,14 +139,22 @@ class Training:
     def next_chunk(self) -> Chunk:
         """The next steps, up to the next event or for about a second."""
         steps = min(self._next_event() - self.step, self._chunk_steps)
+        tokens = self._tokens(steps)
+        if "updates" in self.execution.measure:
+            end = self.step + steps
+            self.engine.watched = any(end in m.validation for m in self._running())
+        lr = [m.lr_of(self.step, self.step + steps) for m in self.members]
+        return Chunk(tokens, np.stack(lr, 1))
+
+    def _tokens(self, steps: int) -> np.ndarray:
+        """Those of the next steps, (steps, members, batch, context + 1)."""
         batch = self.members[0].science["batch"]
-        tokens = [
+        shape = (steps, batch, self.context + 1)
+        tokens = (
             self.store.training_batch(order, self.step * batch, steps * batch, self.context)
             for order in self._orders
-        ]
-        shape = (steps, batch, self.context + 1)
-        lr = [m.lr_of(self.step, self.step + steps) for m in self.members]
-        return Chunk(np.stack([t.reshape(shape) for t in tokens], 1), np.stack(lr, 1))
+        )
+        return np.stack([t.reshape(shape) for t in tokens], 1)
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
         """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""
@@ -212,6 +220,10 @@ class Training:
             self._seconds["validation"] += time.perf_counter() - start
             for i, member in due:
                 member.curve.validation[self.step] = float(losses[i])
+            if self.execution.measure and self.step > self.start:
+                found = self.engine.measure(self.execution.measure, self._tokens(1)[0])
+                for i, member in due:
+                    member.curve.measured[self.step] = found[i]
 
     def _cancel(self, member: MemberRun) -> None:
         """Save and release one run that a person wants no longer."""

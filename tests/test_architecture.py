@@ -21,6 +21,7 @@ ONLY_IN = {
     "torch": {
         "scaling/model.py", "scaling/initialization.py", "scaling/singular_values.py",
         "scaling/optimizers/", "scaling/stacked.py", "scaling/loss.py", "scaling/coordcheck.py",
+        "scaling/measurements.py",
         "scaling/engine.py", "scaling/checkpoint.py",
         "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
@@ -34,8 +35,8 @@ ONLY_IN = {
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
 IMPURE = {"cli", "verbs", "compose", "model", "initialization", "singular_values", "optimizers",
-          "stacked", "loss", "engine", "coordcheck", "checkpoint", "member", "training", "trainer",
-          "measure", "dashboard", "wandb_runs", "parallel", "rank"}
+          "stacked", "loss", "measurements", "engine", "coordcheck", "checkpoint", "member",
+          "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}
@@ -87,7 +88,7 @@ def test_third_parties_stand_where_they_may(file: str) -> None:
                    for place in ONLY_IN[module]), f"{file} imports {module}"
 
 
-@pytest.mark.parametrize("name", ["model", "stacked", "loss", "engine", *(
+@pytest.mark.parametrize("name", ["model", "stacked", "loss", "measurements", "engine", *(
     f"optimizers/{p.stem}" for p in sorted((ROOT / "scaling/optimizers").glob("*.py")))])
 def test_the_engine_imports_torch_and_numpy_only(name: str) -> None:
     standard = sys.stdlib_module_names

@@ -145,6 +145,7 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.micro_batch": 2},
         {"execution.loss_chunk": 2},
         {"execution.recompute": True},
+        {"execution.measure": ["logits"]},
         {"execution.command": ["python", "train.py"]},
         {"execution.keep_slurm": True},
         {"data.max_epochs": 4.0},  # a limit for the planner, not a value that is trained with
@@ -158,7 +159,7 @@ def test_where_and_how_a_run_is_executed_does_not(tiny_run, change):
 def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
         "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
-        "micro_batch", "loss_chunk", "recompute", "command", "keep_slurm",
+        "micro_batch", "loss_chunk", "recompute", "measure", "command", "keep_slurm",
         "hang_seconds",
     }  # fmt: skip
 

@@ -142,6 +142,8 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"model.logit_softcap": 0.0}, r"model\.logit_softcap = 0\.0: allowed is above 0"),
         ({"model.base_width": 0}, r"model\.base_width = 0: allowed is 1 or more"),
         ({"precision": "auto"}, r"precision = 'auto' is not one of: fp32, bf16"),
+        ({"execution.measure": ["logit"]}, r"execution\.measure = 'logit' is not one of: noise_sc"),
+        ({"execution.measure": ["logits"], "execution.processes": 2}, r"measured is what one proc"),
         ({"z_loss": -1.0}, r"z_loss = -1\.0: allowed is 0 \(none\) or more"),
         ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
         ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),

@@ -1,0 +1,156 @@
+"""What is measured of a training in between, without touching it.
+
+Each function takes k models as they are and a batch that they will see next, and gives numbers of
+each by column name. Nothing here changes a bit of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Columns = dict[str, Tensor]  # name -> (k,)
+POWER_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Subject:
+    """k models at a step.
+
+    Attributes
+    ----------
+    model : nn.Module
+        Tokens (B, T) to logits (B, T, V); its blocks are ``blocks``.
+    weights : dict
+        Parameters by name, (k, ...).
+    before : dict or None
+        The same before the last update.
+    tokens_kBT : Tensor
+        The next batch, targets included.
+    part : int
+        Sequences of each member in one backward pass.
+    gradients : callable
+        Tokens (k, b, T) to the gradients of each member's objective, (k, P).
+    """
+
+    model: nn.Module
+    weights: Mapping[str, Tensor]
+    before: Mapping[str, Tensor] | None
+    tokens_kBT: Tensor
+    part: int
+    gradients: Callable[[Tensor], Tensor]
+
+
+def noise_scale(subject: Subject) -> Columns:
+    """Simple noise scale B = tr(S) / |G|^2 in tokens (McCandlish et al., arXiv 1812.06162, A.1).
+
+    From the squared norms of the gradients of parts of a batch and of the whole, both estimates
+    without bias: ``gradient_signal`` |G|^2 and ``gradient_noise`` tr(S). Average each over steps
+    before dividing: their ratio at one step, ``noise_scale``, is biased and may be negative.
+    """
+    batch, tokens = subject.tokens_kBT.shape[1], subject.tokens_kBT.shape[2] - 1
+    part = max(1, min(subject.part, batch // 4))
+    parts = subject.tokens_kBT[:, : batch // part * part].split(part, dim=1)
+    if len(parts) < 2:
+        return {}
+    squares, total = 0.0, 0.0
+    for tokens_kbT in parts:
+        gradient = subject.gradients(tokens_kbT)
+        squares = squares + gradient.square().sum(1) / len(parts)
+        total = total + gradient / len(parts)
+    small, big = part * tokens, len(parts) * part * tokens
+    whole = total.square().sum(1)
+    signal = (big * whole - small * squares) / (big - small)
+    noise = (squares - whole) / (1 / small - 1 / big)
+    return {"gradient_signal": signal, "gradient_noise": noise, "noise_scale": noise / signal}
+
+
+def activations(subject: Subject) -> Columns:
+    """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
+    found: list[list[Tensor]] = [[] for _ in subject.model.blocks]
+    hooks = [
+        block.register_forward_hook(lambda _, __, out, own=own: own.append(_rms(out[None])[0]))
+        for block, own in zip(subject.model.blocks, found, strict=True)
+    ]
+    try:
+        _logits(subject)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {f"activation_rms.{i}": torch.stack(values) for i, values in enumerate(found)}
+
+
+def logits(subject: Subject) -> Columns:
+    """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``."""
+    logits_kBTV = _logits(subject)
+    return {"logit_rms": _rms(logits_kBTV), "logit_max": logits_kBTV.flatten(1).abs().amax(1)}
+
+
+def updates(subject: Subject) -> Columns:
+    """Root mean square of each tensor and of its last update: ``weight_rms.*, update_rms.*``."""
+    if subject.before is None:
+        return {}
+    columns = {f"weight_rms.{name}": _rms(now) for name, now in subject.weights.items()}
+    for name, now in subject.weights.items():
+        columns[f"update_rms.{name}"] = _rms(now - subject.before[name])
+    return columns
+
+
+def singular_values(subject: Subject) -> Columns:
+    """Top singular value of each matrix of the blocks, ``top_singular_value.<name>``.
+
+    By power iteration: from below, within about a per cent.
+    """
+    return {
+        f"top_singular_value.{name}": _top_singular_value(weight)
+        for name, weight in subject.weights.items()
+        if name.startswith("blocks") and weight.dim() == 3
+    }
+
+
+MEASUREMENTS: Mapping[str, Callable[[Subject], Columns]] = {
+    "noise_scale": noise_scale,
+    "activations": activations,
+    "logits": logits,
+    "updates": updates,
+    "singular_values": singular_values,
+}
+
+
+def measure(names: list[str], subject: Subject) -> list[dict[str, float]]:
+    """The named measurements, a dictionary of columns for each member."""
+    columns: dict[str, np.ndarray] = {}
+    for name in names:
+        found = MEASUREMENTS[name](subject)
+        columns |= {c: v.detach().double().cpu().numpy() for c, v in found.items()}
+    members = len(subject.tokens_kBT)
+    return [{c: float(v[i]) for c, v in columns.items()} for i in range(members)]
+
+
+@torch.no_grad()
+def _logits(subject: Subject) -> Tensor:
+    """Of all members, (k, B, T, V): one after the other, as hooks see no packs."""
+    outputs = []
+    for i, tokens_BT in enumerate(subject.tokens_kBT):
+        own = {name: weight[i] for name, weight in subject.weights.items()}
+        outputs.append(functional_call(subject.model, own, (tokens_BT[:, :-1],)))
+    return torch.stack(outputs)
+
+
+def _rms(values: Tensor) -> Tensor:
+    """Root mean square over all axes but the first."""
+    return values.detach().flatten(1).square().mean(1).sqrt()
+
+
+def _top_singular_value(matrices: Tensor) -> Tensor:
+    seed = torch.Generator().manual_seed(0)
+    vector = torch.randn(matrices.shape[-1], 1, generator=seed).to(matrices.device)
+    for _ in range(POWER_STEPS):
+        vector = matrices.mT @ (matrices @ vector)
+        vector = vector / vector.norm(dim=(-2, -1), keepdim=True)
+    return (matrices @ vector).norm(dim=(-2, -1))
