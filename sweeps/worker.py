@@ -32,6 +32,7 @@ from sweeps.stop import StopFlag
 
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 5.0
+LOOKS_APART = 20  # an idle worker rests so many times as long as a look at all runs took
 BAD_LUCK = 2  # failures of the machinery in a row after which a worker leaves
 UNFIT = 1  # exit code: a pool replaces the worker, SLURM's task has failed
 IDLE_LIVES = 20  # times that a job may be requeued when it came to nothing
@@ -76,6 +77,7 @@ class Worker:
         pause, idle_since = POLL_SECONDS, time.monotonic()
         idle_seconds = self.launch.config.idle_seconds or float("inf")
         while not self.should_stop():
+            began = time.monotonic()
             # Not before the first run: a life that is too short for anything must show as attempts
             # without progress, not as a job that returns to the queue for ever.
             if self.trained and time.monotonic() > self.until:
@@ -98,9 +100,17 @@ class Worker:
             elif time.monotonic() - idle_since > idle_seconds:
                 return "idle"
             else:
-                time.sleep(pause)  # what others train may free a branch, or be left behind
+                # What others train may free a branch, or be left behind. Hundreds of idle workers
+                # that look at thousands of runs would keep a file server busy.
+                self._rest(max(pause, LOOKS_APART * (time.monotonic() - began)))
                 pause = min(2 * pause, MAX_POLL_SECONDS)
         return "stopped"
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep, unless asked to stop."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self.should_stop():
+            time.sleep(min(left, 1.0))
 
     def has_work(self) -> bool:
         """Whether a run of its class is still to be trained in this launch."""
