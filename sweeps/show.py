@@ -69,7 +69,8 @@ def _styled(cell: str) -> Text:
 # Left out of a narrow terminal, the first named first.
 PLAN_OPTIONAL = ("width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule", "seed",
                  "LR", "state")
-STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed")
+STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed",
+                   "LR")
 
 
 # Hyper-parameter -> its column, where a rule gives it to any run.
@@ -151,6 +152,7 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
         "role": found["role"],
         "N": [f"{n:,}" for n in found["N"]],
         "D": [f"{d:,}" for d in found["D"]],
+        "LR": [f"{lr:.4g}" for lr in found["lr"]],
         "schedule": found["schedule"],
         "seed": found["seed"],
         "state": found["state"],
