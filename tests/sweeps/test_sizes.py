@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 
 from scaling.config import ConfigError
@@ -140,3 +143,13 @@ def test_what_may_be_asked_for(pack) -> None:
 def test_what_may_not(pack) -> None:
     with pytest.raises(ConfigError, match=f"launch.pack = {pack!r}: allowed are auto, off and a"):
         check_launch(LaunchConfig("local", pack=pack))
+
+
+def test_the_shipped_sweep_is_sixteen_rates_of_one_run() -> None:
+    from scaling.compose import compose
+    from sweeps.study import read_study
+
+    _, wanted = read_study(compose(["study=lr_sweep"]))
+    rates = sorted(w.config.optimizer.lr for w in wanted)
+    assert len(rates) == 16 and len({replace(w.config.optimizer, lr=0.1) for w in wanted}) == 1
+    assert all(1.39 < b / a < 1.44 for a, b in pairwise(rates))
