@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from scaling.config import unknown_key
 from scaling.verbs import (
     allocating,
+    checking,
     dashboards,
     deciding,
     forecasting,
@@ -30,7 +31,7 @@ from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **tuning.VERBS, **scheduling.VERBS, **forecasting.VERBS, **importing.VERBS,
+    **tuning.VERBS, **scheduling.VERBS, **forecasting.VERBS, **checking.VERBS, **importing.VERBS,
     **housekeeping.VERBS, **dashboards.VERBS,
 }
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _help() -> str:
-    lines = [f"  {name:<9} {verb.summary}" for name, verb in VERBS.items()]
+    lines = [f"  {name:<10} {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join([
         "scaling: plan, launch, watch, fit, decide, report scaling-law studies", "",
         "usage: scaling VERB [key=value ...]", "", *lines, "",

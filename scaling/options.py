@@ -40,11 +40,13 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
 
 
 def _value(text: str) -> Any:
-    """A JSON value where it is one (numbers, true, null, lists), else the text."""
+    """A JSON value where it is one (numbers, true, null, lists), a list of words, else the text."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         pass
+    if text.startswith("[") and text.endswith("]"):
+        return [_value(part.strip()) for part in text[1:-1].split(",")]
     try:
         return float(text)  # 1e15, inf
     except ValueError:

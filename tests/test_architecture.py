@@ -29,7 +29,10 @@ ONLY_IN = {
     "rich": {"sweeps/show.py", "scaling/verbs/"},
     "wandb": {"scaling/dashboard.py", "scaling/wandb_runs.py"},
     "pyarrow": {"sweeps/collect.py"},
-    "matplotlib": {"analysis/figures.py", "analysis/report.py", "analysis/schedules.py"},
+    "matplotlib": {
+        "analysis/figures.py", "analysis/report.py", "analysis/schedules.py",
+        "analysis/coordinate_check.py",
+    },
     "scipy": {"analysis/"},
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
 }

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import pytest
+import torch
 
 from scaling.architecture import PARAMETRIZATIONS, Architecture, Shape
 from scaling.parametrization import TensorRule, tensor_rules
@@ -114,6 +115,29 @@ def test_ntk_is_unit_variance_times_fan_in_to_the_minus_half(name, lr):
         "embedding": 1, "hidden": lr, "block gain": 1, "final gain": 1, "head": lr}
     assert wide.head_multiplier == 1
     assert multipliers(wide, "init_std") == multipliers(Architecture(WIDE), "init_std")
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_ntk_is_the_training_of_unit_weights(kind):
+    """w of unit variance used as w / sqrt(m_N), with one rate, decay and epsilon for all: the same
+    steps, to rounding, as W = w / sqrt(m_N) with the rule's multipliers."""
+    rule = rules(scaled("ntk", WIDE), "sgd" if kind is torch.optim.SGD else "adamw")["hidden"]
+    unit = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+    ours = (unit.detach() / 2).requires_grad_()  # m_N = 4
+
+    def made(weight, multiplier=TensorRule("hidden", 1.0)):
+        epsilon = {} if kind is torch.optim.SGD else {"eps": 0.3 * multiplier.epsilon}
+        return kind([weight], lr=0.1 * multiplier.lr, weight_decay=0.5 * multiplier.weight_decay,
+                    **epsilon)
+
+    optimizers = made(unit), made(ours, rule)
+    x = torch.randn(3, 4, dtype=torch.float64)
+    for _ in range(5):
+        for used, optimizer in zip((lambda: unit / 2, lambda: ours), optimizers, strict=True):
+            optimizer.zero_grad()
+            (x @ used().T).sin().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours, unit / 2)
 
 
 @pytest.mark.parametrize(

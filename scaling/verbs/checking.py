@@ -1,0 +1,73 @@
+"""The verb that checks a parametrization before a ladder is spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaling.verbs.verb import Verb, open_console, say
+
+
+@dataclass(frozen=True)
+class CoordcheckOptions:
+    """Options of ``scaling coordcheck``; the first width and depth are the base."""
+
+    widths: list[int] = field(default_factory=lambda: [64, 128, 256])
+    depths: list[int] = field(default_factory=lambda: [2, 4, 8, 16])
+    parametrizations: list[str] = field(default_factory=lambda: ["sp", "mup", "completep"])
+    steps: int = 4
+    seeds: int = 3
+    model: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=lambda: {"lr": 0.01})
+    to: str = "coordcheck.png"
+
+
+def coordcheck_verb(arguments: Sequence[str]) -> int:
+    """How far the last hidden state moves in a few steps, against width and depth; also a PNG.
+
+    Trains tiny models of each parametrization on tokens without structure, the widths at the first
+    depth and the depths at the first width. Where the movement grows with size, the best learning
+    rate falls with it; where it stays, one learning rate serves all sizes. Any key of the model and
+    of the optimizer may be set: model.placement=peri optimizer.name=lion optimizer.lr=0.003.
+    """
+    import pandas as pd
+
+    from analysis.coordinate_check import draw_coordinate_check, growth
+    from scaling.config import ModelConfig, OptimizerConfig, from_dict
+    from scaling.coordcheck import CoordinateCheck, coordinate_check
+    from scaling.options import read_options
+    from sweeps.show import table
+
+    options = read_options(CoordcheckOptions, arguments)
+    tiny = {"context": 16, "head_dim": 16}
+    check = CoordinateCheck(
+        widths=options.widths,
+        depths=options.depths,
+        parametrizations=options.parametrizations,
+        model=from_dict(ModelConfig, tiny | options.model, "model"),
+        optimizer=from_dict(OptimizerConfig, {"lr": 0.01} | options.optimizer, "optimizer"),
+        steps=options.steps,
+        seeds=options.seeds,
+    )
+    movement = pd.DataFrame(coordinate_check(check))
+    console = open_console()
+    frame = growth(movement)
+    frame["growth"] = [f"{value:.2f}" for value in frame["growth"]]
+    console.print(table(frame, console.width, ("logits",)))
+    say(console, f"mean change of a coordinate after {check.steps} steps, {check.seeds} seeds, "
+                 f"peak LR {check.optimizer.lr:g} at the base")
+    path = Path(options.to)
+    draw_coordinate_check(movement).savefig(path, dpi=150)
+    say(console, f"drawn in {path}")
+    return 0
+
+
+VERBS = {
+    "coordcheck": Verb(
+        "check that a parametrization moves models of all sizes alike",
+        "scaling coordcheck [widths=[64,512]] [depths=[2,32]] [parametrizations=[sp,mup]] "
+        "[optimizer.lr=0.01] [model.placement=peri]",
+        coordcheck_verb, CoordcheckOptions),
+}
