@@ -9,6 +9,7 @@ from scaling import machine
 from scaling.architecture import GATED, Architecture
 from scaling.config import ConfigError, RunConfig
 from scaling.counts import parameter_counts
+from scaling.step_options import StepOptions
 
 # Floats of moments for each weight of hidden matrices, and for each of the rest. SOAP keeps four
 # square matrices beside two moments: 6 of a square matrix, 10.5 of one of 4 d x d.
@@ -28,9 +29,16 @@ HEAD_FLOATS = 3
 
 
 def training_bytes(
-    architecture: Architecture, batch: int, members: int = 1, optimizer: str = "adamw"
+    architecture: Architecture,
+    batch: int,
+    members: int = 1,
+    optimizer: str = "adamw",
+    options: StepOptions = StepOptions(),
 ) -> int:
-    """Bytes of fp32 state and activations of one training process, without its libraries."""
+    """Bytes of fp32 state and activations of one training process, without its libraries.
+
+    In bf16 it takes less: its products are kept in half the bytes.
+    """
     counts = parameter_counts(architecture)
     hidden, rest = MOMENT_FLOATS[optimizer]
     moments = hidden * counts["n_block"] + rest * (counts["n_total"] - counts["n_block"])
@@ -39,8 +47,10 @@ def training_bytes(
     tokens = batch * shape.context
     mlp = GATED_FLOATS if architecture.activation in GATED else MLP_FLOATS
     block = BLOCK_FLOATS * shape.width + mlp * shape.mlp_width
-    activations = tokens * (shape.depth * block + HEAD_FLOATS * shape.vocab)
-    return int(4 * members * (state + activations))
+    # Of what is computed again the inputs are kept, and one block at a time is there.
+    blocks = shape.depth * shape.width + block if options.recompute else shape.depth * block
+    head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
+    return int(4 * members * (state + tokens * blocks + head))
 
 
 def check_memory(architecture: Architecture, config: RunConfig) -> None:
@@ -56,7 +66,10 @@ def check_memory(architecture: Architecture, config: RunConfig) -> None:
         return
     share = math.ceil(config.batch / execution.processes)
     at_once = min(share, execution.micro_batch or share)
-    needed = training_bytes(architecture, at_once, optimizer=config.optimizer.name)
+    options = StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute)
+    needed = training_bytes(
+        architecture, at_once, optimizer=config.optimizer.name, options=options
+    )
     shape = architecture.shape
     if needed > machine.memory_bytes():
         raise ConfigError(

@@ -9,11 +9,13 @@ from scaling import machine
 from scaling.architecture import Architecture, Shape
 from scaling.config import ConfigError
 from scaling.counts import tensor_sizes
+from scaling.loss import ModelLoss
 from scaling.memory import check_memory, training_bytes
 from scaling.model import Transformer
 from scaling.optimizer_settings import SETTINGS
 from scaling.optimizers.registry import OPTIMIZERS, build_optimizer
 from scaling.parametrization import tensor_rules
+from scaling.step_options import StepOptions
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,26 @@ def test_moments_are_what_an_optimizer_keeps(name: str) -> None:
     state = [training_bytes(architecture, 1, optimizer=n) for n in (name, "adafactor")]
     total = sum(size.numel() for size in sizes.values())
     assert (state[0] - state[1]) / 4 == pytest.approx(kept, abs=0.1 * total)
+
+
+def test_what_is_computed_again_is_left_out() -> None:
+    """Inputs of twelve blocks, one block, and the logits of 16 tokens in 512."""
+    architecture = Architecture(Shape(12, 32, 2, 128, 64, 1024))
+    sparing = StepOptions(loss_chunk=16, recompute=True)
+    loss = ModelLoss(architecture, sparing)
+    own = {p.untyped_storage().data_ptr() for p in loss.parameters()}
+    kept = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        loss(torch.randint(1024, (8, 65)))
+    transient = 4 * 512 * (18 * 32 + 3 * 128) + 4 * 16 * 3 * 1024
+    state = 16 * sum(p.numel() for p in loss.parameters())
+    found = training_bytes(architecture, 8, options=sparing) - state - transient
+    assert found == pytest.approx(sum(kept.values()), rel=1 / 3)
+    assert training_bytes(architecture, 8) - state > 10 * found
