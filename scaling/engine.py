@@ -4,8 +4,7 @@ A chunk is as many steps as fit before the next event (validation, checkpoint, e
 gradient norms of a chunk stay on the device and come back in one copy. Whoever drives the engine
 injects the backward pass (Lightning's ``manual_backward`` under its strategies).
 
-``ENGINES`` names the implementations; all read each other's checkpoints. The whole-step CUDA
-graph joins it as another class with the methods of ``Engine``.
+``ENGINES`` names the implementations; all read each other's checkpoints.
 """
 
 from __future__ import annotations
@@ -119,7 +118,7 @@ class EagerEngine:
             raise ValueError(options.alone)
         self.members = len(members)
         self.micro_batch = micro_batch
-        self.reduce = _alone
+        self.reduce = alone
         self.watched, self._before = False, None
         self.steps_done = 0
         self._loss = ModelLoss(architecture, options).to(device).requires_grad_(False)
@@ -238,7 +237,7 @@ class EagerEngine:
         return vmap(of_member)(parameters, tokens_kBT)
 
 
-def _alone(gradient: Tensor) -> None:
+def alone(gradient: Tensor) -> None:
     """What a process does that shares a run with no other."""
 
 
@@ -286,4 +285,14 @@ def no_compiler(device: str) -> str | None:
     return None if any(map(shutil.which, names)) else "there is no C++ compiler"
 
 
-ENGINES: dict[str, type] = {"eager": EagerEngine, "compiled": CompiledEngine}
+def _captured(*arguments: Any, **named: Any) -> Engine:
+    from scaling.captured import CapturedEngine  # which is made of what stands here
+
+    return CapturedEngine(*arguments, **named)
+
+
+ENGINES: Mapping[str, Callable[..., Engine]] = {
+    "eager": EagerEngine,
+    "compiled": CompiledEngine,
+    "captured": _captured,
+}

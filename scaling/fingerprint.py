@@ -28,6 +28,7 @@ FILES = (
     "optimizer_settings.py",
     *(f"optimizers/{path.name}" for path in sorted((HERE / "optimizers").glob("*.py"))),
     "engine.py",
+    "captured.py",
     "schedule/pieces.py",
     "data/order.py",
     "data/store.py",

@@ -29,9 +29,9 @@ PRECISIONS = ("fp32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
-# The keys of scaling.measurements.MEASUREMENTS, which needs torch.
+# The keys of scaling.measurements.MEASUREMENTS, which needs torch as the engines do.
 MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
-ENGINE_NAMES = ("eager", "compiled")  # the keys of scaling.engine.ENGINES, which needs torch
+ENGINE_NAMES = ("eager", "compiled", "captured")  # the keys of scaling.engine.ENGINES
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ class Adafactor(Optimizer):
     The LR is relative to the rms of each tensor and is at most 1 / sqrt(step).
     """
 
+    capturable = False
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.beta2_decay = self.column("beta2_decay")

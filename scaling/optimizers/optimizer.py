@@ -41,6 +41,7 @@ class Optimizer(ABC):
 
     moments: Moments
     coupled = False  # whether decay is part of the step, and has its rate from there
+    capturable = True  # whether every step runs the same kernels, `count` being a tensor too
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Optimizer(ABC):
         )
 
     @torch.no_grad()
-    def step(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> Tensor:
+    def step(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int | Tensor) -> Tensor:
         """Clip, update `weights` in place, and return the gradient norms before clipping.
 
         Parameters
@@ -70,8 +71,8 @@ class Optimizer(ABC):
             (k, P) float32; the gradient is overwritten.
         lr : Tensor
             (k,) float64.
-        count : int
-            Number of this update, from 1.
+        count : int or Tensor
+            Number of this update, from 1; a float64 scalar on the device if `capturable`.
 
         Returns
         -------

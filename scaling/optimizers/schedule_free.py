@@ -19,6 +19,7 @@ class ScheduleFree(AdamW):
     """
 
     coupled = True
+    capturable = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -17,6 +17,8 @@ class SOAP(MatrixOptimizer):
     iteration and a QR decomposition of the directions in the order of their strength.
     """
 
+    capturable = False
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.beta1, self.beta2 = self.column("beta1"), self.column("beta2")

@@ -116,6 +116,20 @@ def test_epsilon_is_multiplied_tensor_by_tensor(lab, name):
     assert not torch.allclose(trained.tensor("head", 0), untrained.tensor("head", 0))
 
 
+@every
+def test_a_count_that_lies_on_the_device_is_the_same_count(lab, name):
+    """What a CUDA graph needs; the others say that they cannot."""
+    if not OPTIMIZERS[name].capturable:
+        pytest.skip("its steps differ in kind")
+    plain, tensor = lab.Trained(lab.settings(name)), lab.Trained(lab.settings(name))
+    for count in range(1, 6):
+        gradient, lr = lab.gradients()[count], torch.full((3,), 0.01, dtype=torch.float64)
+        plain.optimizer.step(plain.weights, gradient.clone(), lr, count)
+        on_device = torch.tensor(float(count), dtype=torch.float64)
+        tensor.optimizer.step(tensor.weights, gradient.clone(), lr, on_device)
+    torch.testing.assert_close(tensor.weights, plain.weights, rtol=1e-6, atol=1e-7)
+
+
 def test_the_norm_is_that_before_clipping(lab):
     trained, gradient = lab.Trained(lab.settings("adamw")), lab.gradients()[0]
     norms = trained.optimizer.step(trained.weights, gradient.clone(), torch.ones(3), 1)
