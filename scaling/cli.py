@@ -16,6 +16,7 @@ from scaling.config import unknown_key
 from scaling.verbs import (
     allocating,
     checking,
+    comparing,
     dashboards,
     deciding,
     forecasting,
@@ -31,7 +32,8 @@ from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **tuning.VERBS, **scheduling.VERBS, **forecasting.VERBS, **checking.VERBS, **importing.VERBS,
+    **tuning.VERBS, **scheduling.VERBS, **comparing.VERBS, **forecasting.VERBS, **checking.VERBS,
+    **importing.VERBS,
     **housekeeping.VERBS, **dashboards.VERBS,
 }
 

@@ -34,9 +34,16 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
             node = node.setdefault(group, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"{argument!r}: '{group}' was given a value before")
+        # A run's id, or an arm's name, may look like a number.
         word = not groups and hints.get(key) in (str, str | None) and text != "null"
-        node[last] = text if word else _value(text)  # a run's id may look like a number
+        words = not groups and hints.get(key) == list[str] and text.startswith("[")
+        node[last] = _words(text) if words else text if word else _value(text)
     return from_dict(cls, nested)
+
+
+def _words(text: str) -> list[str]:
+    """The words of ``[a,b]``, quoted or not."""
+    return [word.strip().strip("\"'") for word in text[1:].removesuffix("]").split(",") if word]
 
 
 def _value(text: str) -> Any:

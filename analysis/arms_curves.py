@@ -1,0 +1,115 @@
+"""Whole curves of two arms: runs of one size, length, seed and schedule, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+_SAME = 1e-6  # of the peak: learning rates that differ by less are one schedule
+_PLATEAU = 0.99  # of the peak: above it the learning rate has not come down
+
+
+def compare_arm_curves(
+    curves: pd.DataFrame, *, arm: str = "arm", between: Sequence[str]
+) -> pd.DataFrame:
+    """Compare the curves of paired runs wherever both were measured.
+
+    At one step of one schedule two losses compare; two steps compare only where the learning rate
+    has not come down, so the speed-up is taken there.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        ``run, step, lr, loss`` (NaN where it was not measured), the arm, and where known ``N`` and
+        ``seed``.
+    arm : str
+        Column that tells the arms apart.
+    between : (str, str)
+        The baseline A and the other arm B.
+
+    Returns
+    -------
+    DataFrame
+        One row a step and pair: ``run_a, run_b, N, seed, step, share`` (of the run), ``lr_share``
+        (of the peak), ``a, b`` (losses), ``ratio`` (b over a), and ``speed_up``: the step at which
+        A has the loss that B has here, over this step; NaN off the plateau or beyond A's.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or no two runs have one size, seed and schedule.
+    """
+    for name in ("run", "step", "lr", "loss", arm):
+        if name not in curves:
+            raise ValueError(f"curves: comparing arms needs the column {name!r}")
+    tables = [_together(a, b) for a, b in _pairs(curves, arm, between)]
+    if not tables:
+        raise ValueError(
+            f"no run of {arm} = {between[0]!r} has the size, seed, length and shape of schedule of"
+            f" one of {between[1]!r}: on the way, only equal schedules compare"
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _pairs(
+    curves: pd.DataFrame, arm: str, between: Sequence[str]
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Curves that differ in the arm alone; each run is used once."""
+    sides = []
+    if "seed" in curves and curves.groupby(curves[arm].astype(str))["seed"].agg(set).pipe(
+        lambda seeds: not set.intersection(*(seeds.get(str(name), set()) for name in between))
+    ):
+        curves = curves.drop(columns="seed")  # the arms are told apart by it
+    for name in between:
+        own = curves[curves[arm].astype(str) == str(name)]
+        sides.append([rows.sort_values("step") for _, rows in own.groupby("run", sort=False)])
+    for one in sides[0]:
+        for k, other in enumerate(sides[1]):
+            if _alike(one, other):
+                yield one, sides[1].pop(k)
+                break
+
+
+def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    for key in ("N", "seed"):
+        if key in one and one[key].iloc[0] != other[key].iloc[0]:
+            return False
+    if one["step"].iloc[-1] != other["step"].iloc[-1]:
+        return False
+    at = np.union1d(one["step"], other["step"])
+    shares = [np.interp(at, c["step"], c["lr"] / c["lr"].max()) for c in (one, other)]
+    return bool(np.abs(shares[0] - shares[1]).max() <= _SAME)
+
+
+def _together(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    last, peak = float(one["step"].iloc[-1]), one["lr"].max()
+    both = one.merge(other[["step", "loss"]], on="step", suffixes=("", "_b"))
+    both = both.dropna(subset=["loss", "loss_b"])
+    table = pd.DataFrame({
+        "run_a": one["run"].iloc[0],
+        "run_b": other["run"].iloc[0],
+        "N": one["N"].iloc[0] if "N" in one else np.nan,
+        "seed": one["seed"].iloc[0] if "seed" in one else np.nan,
+        "step": both["step"],
+        "share": both["step"] / last,
+        "lr_share": both["lr"] / peak,
+        "a": both["loss"],
+        "b": both["loss_b"],
+        "ratio": both["loss_b"] / both["loss"],
+    })  # fmt: skip
+    plateau = one[one["loss"].notna() & (one["lr"] >= _PLATEAU * peak) & (one["step"] > 0)]
+    return table.assign(speed_up=_speed_up(table, plateau)).reset_index(drop=True)
+
+
+def _speed_up(table: pd.DataFrame, plateau: pd.DataFrame) -> np.ndarray:
+    """The step at which A has B's loss, over B's step, while neither has cooled down."""
+    if len(plateau) < 2:
+        return np.full(len(table), np.nan)
+    falling = np.minimum.accumulate(plateau["loss"].to_numpy())
+    then = np.exp(np.interp(
+        -np.log(table["b"]), -np.log(falling), np.log(plateau["step"]),
+        left=np.nan, right=np.nan))  # fmt: skip
+    flat = (table["lr_share"] >= _PLATEAU) & (table["step"] > 0)
+    return np.where(flat, then / np.maximum(table["step"], 1), np.nan)

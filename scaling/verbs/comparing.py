@@ -1,0 +1,134 @@
+"""The verb that compares two recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaling.config import ConfigError
+from scaling.verbs.as_json import print_json
+from scaling.verbs.verb import Verb, open_console, say
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Options of ``scaling compare``."""
+
+    study: str | None = None
+    studies: list[str] = field(default_factory=list)  # two, each an arm
+    data: str | None = None  # a CSV or parquet file made elsewhere
+    columns: dict[str, Any] = field(default_factory=dict)  # of that file: columns.N=params
+    arm: str | None = None  # a setting (optimizer.name), or a column of the file
+    between: list[str] = field(default_factory=list)  # baseline and the other, where there are more
+    law: str = "chinchilla"
+    shared: list[str] = field(default_factory=list)
+    budgets: list[float] = field(default_factory=list)  # 6 N D
+    outputs: str = "outputs"
+    n_count: str = "n_matmul"
+    resamples: int = 1000
+    seed: int = 0
+    level: float = 0.95
+    json: bool = False  # print one JSON object
+
+
+def compare_verb(arguments: Sequence[str]) -> int:
+    """Compare two recipes: scaling compare study=NAME arm=optimizer.name [between=[adamw,muon]].
+
+    Or two studies, scaling compare studies=[a,b], or a file, data=FILE arm=COLUMN. Laws of both
+    arms with what they share, pairs of equal size, tokens and seed, speed-up and equivalent data,
+    crossover, and the probability that the second is better; whole curves where there are some.
+    json=true, or --json, prints one JSON object.
+    """
+    import analysis
+    from scaling.options import read_options
+
+    options = read_options(CompareOptions, arguments)
+    outputs = Path(options.outputs).absolute()
+    runs = _runs(options, outputs)
+    between = options.between or (options.studies or None)
+    settings = _settings(options, outputs, runs, between)
+    found = analysis.compare_arms(
+        runs, arm="arm", between=between, law=options.law, shared=options.shared,
+        budgets=options.budgets, resamples=options.resamples, seed=options.seed,
+        level=options.level, differences=settings,
+    )  # fmt: skip
+    curves = _curves(options, outputs, runs, found.arms)
+    if options.json:
+        from analysis.arms_text import facts
+
+        print_json(facts(found) | {"curves": curves})
+        return 0
+    console = open_console()
+    print(found.report())
+    if isinstance(curves, str):
+        say(console, f"curves: {curves}")
+    elif curves is not None:
+        from analysis.arms_text import of_curves
+
+        print(of_curves(curves))
+    return 0
+
+
+def _runs(options: CompareOptions, outputs: Path) -> Any:
+    """Runs with the column ``arm``."""
+    import analysis
+
+    sources = [bool(options.study), bool(options.studies), bool(options.data)]
+    if sum(sources) != 1:
+        raise ConfigError("name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE"
+                          " arm=COLUMN")
+    if options.studies:
+        if len(options.studies) != 2 or options.arm:
+            raise ConfigError(f"studies = {options.studies}: two are compared, without arm=")
+        return analysis.runs_by_arm(outputs, options.studies, None, n_count=options.n_count)
+    if options.arm is None:
+        raise ConfigError("arm is not set; say which setting or column tells the recipes apart, as"
+                          " in arm=optimizer.name")
+    if options.study:
+        return analysis.runs_by_arm(outputs, [options.study], options.arm, n_count=options.n_count)
+    runs = analysis.read_runs(options.data, columns=options.columns).runs
+    if options.arm not in runs:
+        raise ConfigError(f"arm = {options.arm!r}: {options.data} has no such column; it has"
+                          f" {', '.join(runs)}")
+    return runs.assign(arm=runs[options.arm])
+
+
+def _settings(options: CompareOptions, outputs: Path, runs: Any, between: Any) -> Any:
+    """What differs between the arms' records; None where there are no records."""
+    import analysis
+
+    names = between or sorted(runs["arm"].dropna().astype(str).unique())
+    if options.data or len(names) != 2 or "seed" not in runs:
+        return None
+    return analysis.arm_settings(outputs, runs, names, options.arm)
+
+
+def _curves(options: CompareOptions, outputs: Path, runs: Any, arms: tuple[str, str]) -> Any:
+    """Whole curves of both arms; why not, in a sentence; None where there are none."""
+    import analysis
+
+    if options.data:
+        return None
+    ids = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
+    tables = [analysis.load_curves(outputs, study=name, run_ids=ids)
+              for name in options.studies or [options.study]]  # fmt: skip
+    tables = [t.assign(loss=t["validation_loss"]) for t in tables if len(t) and "lr" in t]
+    if not tables:
+        return None
+    import pandas as pd
+
+    curves = pd.concat(tables, ignore_index=True)
+    try:
+        return analysis.compare_arm_curves(
+            curves.assign(arm=curves["run"].map(ids)), arm="arm", between=arms)
+    except ValueError as error:
+        return str(error)
+
+
+VERBS = {
+    "compare": Verb("compare two recipes: laws, pairs, speed-up, crossover",
+                    "scaling compare study=NAME arm=KEY | studies=[A,B] | data=FILE arm=COLUMN",
+                    compare_verb, CompareOptions),
+}
