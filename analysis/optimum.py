@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.noise import seed_noise
+
 Array = np.ndarray
 
 _DRAWS = 4000
@@ -115,8 +117,8 @@ def optimum(
     return Optimum(
         x=float(np.exp(middle + place)), lower=float(np.exp(middle + lower)),
         upper=float(np.exp(middle + upper)), loss=float(np.exp(height)), noise=noise,
-        curvature=float(max(coefficients[2], 0.0)), edge="", values=len(values), dropped=int((~finite).sum()),
-        scatter=known,
+        curvature=float(max(coefficients[2], 0.0)), edge="", values=len(values),
+        dropped=int((~finite).sum()), scatter=known,
     )
 
 
@@ -186,7 +188,7 @@ def tuned(
         `by`, `x` with ``_lower`` and ``_upper``, ``loss``, ``noise`` (relative, of the lowest
         value), ``curvature`` and ``edge``. The scatter of seeds is pooled over all cells.
     """
-    scatter = _pooled(table, [*by, x])
+    scatter = repeats(table, [*by, x])
     rows = []
     for cell, runs in table.groupby(list(by)):
         found = optimum(runs[x], runs["loss"], scatter=scatter, level=level)
@@ -197,10 +199,6 @@ def tuned(
     return pd.DataFrame(rows)
 
 
-def _pooled(table: pd.DataFrame, cell: list[str]) -> float | None:
-    """Relative scatter of repeats over a whole sweep; None without repeats."""
-    finite = table[np.isfinite(table["loss"])]
-    logs = np.log(finite["loss"])
-    groups = logs.groupby([finite[c] for c in cell])
-    spare = int((groups.size() - 1).sum())
-    return float(np.sqrt(((logs - groups.transform("mean")) ** 2).sum() / spare)) if spare else None
+def repeats(table: pd.DataFrame, cell: Sequence[str]) -> float | None:
+    """Relative scatter of seeds over a whole sweep; None without repeats."""
+    return seed_noise(table[np.isfinite(table["loss"])], by=cell) if "seed" in table else None

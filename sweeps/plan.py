@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.atomic import read_json, write_json
-from scaling.config import ConfigError, ExecutionConfig, from_dict
+from scaling.config import ConfigError, ExecutionConfig, RunConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
 from scaling.describe import describe, is_command
@@ -116,10 +116,15 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     ConfigError
         On any mistake in any run; nothing has been trained by then.
     """
-    study, wanted = read_study(with_added(composed))
     outputs = Path(composed["outputs"]).absolute()
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     stores: dict[str, TokenStore] = {}
+
+    def final_loss(config: RunConfig) -> float | None:
+        run, _ = _resolve(Wanted("tune", "sweep", config), outputs, stores)
+        return _final_loss(RunFolder(outputs / "runs" / run.run_id))
+
+    study, wanted = read_study(with_added(composed), final_loss=final_loss)
     merged: dict[str, PlannedRun] = {}
     for one in wanted:
         run, store = _resolve(one, outputs, stores)
@@ -139,6 +144,15 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     warnings += _rounded(runs) + _other_code(runs, outputs)
     warnings += _changed_default(study.name, runs, outputs)
     return Plan(study, outputs, execution, runs, warnings)
+
+
+def _final_loss(folder: RunFolder) -> float | None:
+    """The last validation loss of a finished run, infinite if it diverged."""
+    if folder.state() not in ("done", "diverged"):
+        return None
+    record = folder.record()
+    loss = record["final"]["validation_loss"]
+    return math.inf if record["status"] == "diverged" or loss is None else loss
 
 
 def _resolve(

@@ -17,14 +17,16 @@ from scaling.config import ConfigError, DataConfig, RunConfig, from_dict, one_of
 from scaling.data.sources import open_store
 from sweeps.generators.expand import DESIGNED, BlockConfig, axes, expand
 
-ROLES = ("fit", "held_out", "curve")
+ROLES = ("fit", "held_out", "curve", "sweep")
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
 class AnswerConfig:
-    """What the analysis is asked for."""
+    """What the analysis is asked for: a law of the runs, or the verdict of a kind of study."""
 
+    kind: str = "law"  # or a verdict: the files of analysis/studies
+    options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
     law: str = "chinchilla"
     budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
     # What a plan promises: the interval at the target (or the largest held-out run) if the law is
@@ -56,7 +58,9 @@ class Wanted:
 
 
 def read_study(
-    composed: Mapping[str, Any], vocab: Callable[[DataConfig], int] | None = None
+    composed: Mapping[str, Any],
+    vocab: Callable[[DataConfig], int] | None = None,
+    final_loss: Callable[[RunConfig], float | None] = lambda config: None,
 ) -> tuple[StudyConfig, list[Wanted]]:
     """Expand a composed configuration into the runs that its study asks for.
 
@@ -65,6 +69,8 @@ def read_study(
     composed : mapping
     vocab : callable, optional
         Size of the alphabet of some data; default: of its store, which is made if need be.
+    final_loss : callable, optional
+        Of a run, None while it is not finished: searches go on from what is known.
 
     Raises
     ------
@@ -88,9 +94,14 @@ def read_study(
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
         one_of(f"{path}.role", block.role, ROLES)
-        for point in expand(block, path, base, vocab or _vocab_of_store(composed)):
-            config = from_dict(RunConfig, with_values(base, point, f"{path}.grid"))
-            wanted.append(Wanted(name, block.role, config))
+        own = base | block.base
+
+        def run(point: Mapping[str, Any], own: dict = own, path: str = path) -> RunConfig:
+            return from_dict(RunConfig, with_values(own, point, f"{path}.grid"))
+
+        points = expand(block, path, own, vocab or _vocab_of_store(composed),
+                        lambda point, run=run: final_loss(run(point)))
+        wanted += [Wanted(name, block.role, run(point)) for point in points]
     if not wanted:
         raise ConfigError(
             f"study {study.name!r} has no runs: study.blocks is {study.blocks!r}; give it at least "

@@ -83,7 +83,20 @@ def launch_verb(arguments: Sequence[str]) -> int:
         if not finished:
             say(console, _interrupted(config.backend, name))
             return INTERRUPTED
+        if _next_round(composed, plan):
+            say(console, "the search goes on with what these runs found")
+            return launch_verb(arguments)
     return _end_of_launch(console, plan.outputs, name, config)
+
+
+def _next_round(composed: dict[str, Any], plan: Any) -> bool:
+    """Whether a search of the study asks for runs that the plan before did not hold."""
+    from sweeps.plan import make_plan
+
+    if all(b.get("generator") != "tune" for b in composed["study"]["blocks"].values()):
+        return False
+    before = {p.run.run_id for p in plan.runs}
+    return any(p.run.run_id not in before for p in make_plan(composed).runs)
 
 
 def _interrupted(backend: str, name: str) -> str:

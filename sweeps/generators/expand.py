@@ -18,6 +18,7 @@ from sweeps.generators.designs import (
     nd_grid,
 )
 from sweeps.generators.rungs import candidates
+from sweeps.generators.tune import Setting, TuneOptions, search_space, settings
 
 PARTS = ("all", "below", "top")
 # Generator -> its options, and what it makes of them.
@@ -26,7 +27,8 @@ DESIGNS: Mapping[str, tuple[type, Callable[..., list[list[Point]]]]] = {
     "isoflop": (IsoflopOptions, isoflop),
     "nd_grid": (GridOptions, nd_grid),
 }
-GENERATORS = ("grid", *DESIGNS)
+GENERATORS = ("grid", *DESIGNS, "tune")
+Finished = Callable[[Mapping[str, Any]], float | None]  # final loss of a run, as dotted keys
 DESIGNED = ("model.width", "model.depth", "tokens", "seed")  # what a design sets
 
 
@@ -34,10 +36,11 @@ DESIGNED = ("model.width", "model.depth", "tokens", "seed")  # what a design set
 class BlockConfig:
     """Some runs of a study and what the analysis does with them.
 
-    `role` is "fit" (the laws are fitted to it), "held_out" (predicted and compared) or "curve"
-    (whole curves under several schedules). A design has `options`, and `part` takes all of it, its
-    top group (the largest size, or the largest budget) or what lies below; `grid` crosses it with
-    other axes.
+    `role` is "fit" (the laws are fitted to it), "held_out" (predicted and compared), "curve"
+    (whole curves under several schedules) or "sweep" (an optimum or a verdict is read off it). A
+    design or a search has `options`, and `part` takes all of a design, its top group (the largest
+    size, or the largest budget) or what lies below; `grid` crosses it with other axes. `base`
+    replaces whole groups of the configuration that the study starts from, such as the optimizer.
     """
 
     role: str
@@ -45,10 +48,15 @@ class BlockConfig:
     generator: str = "grid"
     options: dict[str, Any] = field(default_factory=dict)
     part: str = "all"
+    base: dict[str, Any] = field(default_factory=dict)
 
 
 def expand(
-    block: BlockConfig, path: str, base: Mapping[str, Any], vocab: Callable[[DataConfig], int]
+    block: BlockConfig,
+    path: str,
+    base: Mapping[str, Any],
+    vocab: Callable[[DataConfig], int],
+    finished: Finished = lambda point: None,
 ) -> Iterator[dict[str, Any]]:
     """Every run of a block as dotted keys.
 
@@ -61,6 +69,8 @@ def expand(
         The plain run configuration that the study starts from.
     vocab : callable
         Size of the alphabet of some data; asked for designs only, which count parameters.
+    finished : callable
+        The final loss of a run; asked for searches only, which go on from what is known.
 
     Raises
     ------
@@ -69,10 +79,13 @@ def expand(
     """
     one_of(f"{path}.generator", block.generator, GENERATORS)
     one_of(f"{path}.part", block.part, PARTS)
+    if block.generator == "tune":
+        yield from _searched(block, path, base, finished)
+        return
     if block.generator == "grid":
         if block.options or block.part != "all":
             raise ConfigError(f"{path}.options and .part are for the generators "
-                              f"{', '.join(DESIGNS)}; this block's is 'grid'")
+                              f"{', '.join(GENERATORS[1:])}; this block's is 'grid'")
         yield from combinations(block.grid, path)
         return
     twice = sorted(set(axes(block.grid)) & set(DESIGNED))
@@ -95,6 +108,25 @@ def _designed(
     groups = design(options, sizes, key)
     chosen = {"all": groups, "below": groups[:-1], "top": groups[-1:]}[block.part]
     return [point for group in chosen for point in group]
+
+
+def _searched(
+    block: BlockConfig, path: str, base: Mapping[str, Any], finished: Finished
+) -> Iterator[dict[str, Any]]:
+    """The settings that a search wants so far, at every combination of the block's other axes."""
+    key = f"{path}.options"
+    flat = dict(block.options) | {"space": axes(block.options.get("space", {}))}
+    options = from_dict(TuneOptions, flat, key)
+    config = from_dict(RunConfig, dict(base))
+    space = search_space(options, config.optimizer.name, key)
+    for other in combinations(block.grid, path):
+
+        def loss(setting: Setting, other: dict[str, Any] = other) -> float | None:
+            return finished({**other, **setting})
+
+        tokens = other.get("tokens", config.tokens)
+        for setting in settings(options, space, tokens, loss, key):
+            yield {**other, **setting}
 
 
 def combinations(grid: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,8 @@ import pytest
 
 import analysis
 from analysis import figures
-from analysis.report import report_html, svg
+from analysis.page import svg
+from analysis.report import report_html
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,113 @@
+"""One self-contained HTML page: words, tables, figures; no script, no network."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 62rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+.question { font-size: 1.1rem; color: #444; margin-top: 0; }
+.answer { background: #f5f7f9; border-left: 4px solid #3b6ea5; padding: .3rem 1rem; }
+.warning { background: #fff6e0; border-left: 4px solid #d69a00; padding: .3rem 1rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13px; margin: .6rem 0; }
+th { text-align: left; border-bottom: 1px solid #888; font-weight: 600; }
+th, td { padding: .15rem .8rem .15rem 0; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; }
+pre { background: #f5f7f9; padding: .8rem; overflow-x: auto; font-size: 12.5px; }
+figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
+figcaption { color: #555; font-size: 13px; } footer { color: #777; margin-top: 3rem; }
+"""
+
+
+def page(title: str, question: str, sections: Iterable[str], outputs: str | Path) -> str:
+    """A page of HTML sections; empty ones are left out."""
+    title = html.escape(title)
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{title}: scaling study</title><style>{STYLE}</style></head><body>"
+        f"<h1>{title}</h1><p class='question'>{html.escape(question)}</p>"
+        + "\n".join(filter(None, sections))
+        + f"<footer>Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from the records in "
+        f"{html.escape(str(outputs))}.</footer></body></html>\n"
+    )
+
+
+def answer(sentences: Sequence[str]) -> str:
+    """What was found, a paragraph a finding."""
+    return f"<h2>The answer</h2><div class='answer'>{_paragraphs(sentences)}</div>"
+
+
+def warnings(sentences: Sequence[str]) -> str:
+    """What to be careful about; nothing without any."""
+    if not sentences:
+        return ""
+    return (f"<h2>What to be careful about</h2><div class='warning'>{_paragraphs(sentences)}"
+            "</div>")
+
+
+def _paragraphs(sentences: Sequence[str]) -> str:
+    return "".join(f"<p>{html.escape(s).replace(chr(10), '<br>')}</p>" for s in sentences)
+
+
+def figures(drawn: Iterable[tuple[str, Figure | None]]) -> str:
+    """Figures with their captions."""
+    return "<h2>Figures</h2>" + "".join(
+        f"<figure>{svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for caption, figure in drawn if figure is not None
+    )
+
+
+def svg(figure: Figure) -> str:
+    """A figure as inline SVG; equal figures give equal text."""
+    from matplotlib import rc_context
+
+    out = io.StringIO()
+    with rc_context({"svg.hashsalt": "scaling", "svg.fonttype": "path"}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg"):]
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A data frame as an HTML table, numbers to the right."""
+    numeric = [pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool for c in frame]
+    head = "".join(_cell("th", str(name), n) for name, n in zip(frame, numeric, strict=True))
+    rows = (
+        "".join(_cell("td", _text(v), n) for v, n in zip(row, numeric, strict=True))
+        for row in frame.itertuples(index=False)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return (f"<div class='wide'><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table></div>")
+
+
+def _cell(tag: str, text: str, number: bool) -> str:
+    kind = " class='number'" if number else ""
+    return f"<{tag}{kind}>{html.escape(text)}</{tag}>"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return "" if pd.isna(value) else re.sub(r"e\+0?", "e", f"{value:.5g}")
+    return str(value)

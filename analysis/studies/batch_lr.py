@@ -1,0 +1,99 @@
+"""How the largest stable learning rate and the best one grow with the batch.
+
+Theory says: in proportion to the batch for SGD, with its square root for adaptive methods (arXiv
+2006.09092 and 2205.10287). A learning rate counts as stable if no seed diverged and none ended far
+above the best of its batch; the boundary lies somewhere between the last stable value of the grid
+and the first unstable one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.optimum import optimum, repeats
+from analysis.studies.draw import panels
+from analysis.studies.exponent import exponent, said
+from analysis.verdict import Finding
+
+_EVEN = 12**-0.5  # standard deviation of an even spread over one step of the grid
+_SIDES = 2 * 1.96
+
+
+def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.name") -> Finding:
+    """Judge a grid of LR and batch.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``batch, lr, seed, loss`` (infinite where it diverged) and `arm`.
+    tolerance : float
+        A final loss above the best of its batch by more than this share is unstable.
+    arm : str
+        What tells the arms apart.
+    """
+    rows, sentences, warnings, stable, best = [], [], [], [], []
+    arms = runs.groupby(arm) if arm in runs else [("all", runs)]
+    for name, own in arms:
+        noise = repeats(own, ["batch", "lr"])
+        table = pd.DataFrame([_row(batch, sweep, tolerance, noise)
+                              for batch, sweep in own.groupby("batch")])
+        rows.append(table.assign(arm=name))
+        open_ended = table.loc[table["step"].isna(), "batch"]
+        if len(open_ended):
+            warnings.append(f"{name}: no LR of the grid is unstable at batch "
+                            f"{', '.join(map(str, open_ended))}: the boundary is not seen there")
+        sentences.append(_sentence(str(name), table))
+        stable.append((str(name), table["batch"], table["largest stable lr"]))
+        best.append((str(name), table["batch"], table["best lr"]))
+    figure = panels([("largest stable LR", stable), ("best LR", best)], "batch, sequences", "LR",
+                    log_y=True)
+    columns = ["arm", "batch", "largest stable lr", "first unstable lr", "best lr", "loss"]
+    return Finding(sentences, {"Batches": pd.concat(rows, ignore_index=True)[columns]},
+                   [("Learning rates against the batch.", figure)], warnings)
+
+
+def _row(batch: int, sweep: pd.DataFrame, tolerance: float, noise: float | None) -> dict:
+    worst = sweep.groupby("lr")["loss"].max().sort_index()
+    good = (worst <= sweep["loss"].min() * (1 + tolerance)).to_numpy()
+    rates = worst.index.to_numpy()
+    # Rates below the best one are slow, not unstable: look up from there.
+    begin = int(worst.to_numpy().argmin())
+    beyond = np.flatnonzero(~good[begin:])
+    row = {"batch": batch, "best lr": np.nan, "error": np.nan, "loss": sweep["loss"].min(),
+           "largest stable lr": np.nan, "first unstable lr": np.nan, "boundary": np.nan,
+           "step": np.nan}
+    if len(beyond) and beyond[0] > 0:
+        last, first = rates[begin + beyond[0] - 1], rates[begin + beyond[0]]
+        row |= {"largest stable lr": last, "first unstable lr": first,
+                "boundary": np.sqrt(last * first), "step": np.log(first / last)}
+    try:
+        found = optimum(sweep["lr"], sweep["loss"], scatter=noise)
+    except ValueError:
+        return row
+    if not found.edge:
+        row |= {"best lr": found.x, "error": np.log(found.upper / found.lower) / _SIDES}
+    return row
+
+
+def _sentence(name: str, table: pd.DataFrame) -> str:
+    parts = []
+    seen = table[table["boundary"].notna()]
+    if seen["batch"].nunique() > 1:
+        slope, error = exponent(seen["batch"], seen["boundary"], _EVEN * seen["step"])
+        near = _nearest(slope, error)
+        parts.append(f"the largest stable LR goes as batch^{said(slope, error)} ({near})")
+    inner = table[table["best lr"].notna()]
+    if inner["batch"].nunique() > 1:
+        slope, error = exponent(inner["batch"], inner["best lr"], inner["error"])
+        parts.append(f"the best LR as batch^{said(slope, error)}")
+    if not parts:
+        return f"{name}: too few batches show a boundary or an optimum inside the grid."
+    return f"{name}: {', '.join(parts)}."
+
+
+def _nearest(slope: float, error: float) -> str:
+    """Which rules the exponent agrees with, within two standard errors."""
+    rules = {"no dependence": 0.0, "the square root": 0.5, "proportion": 1.0}
+    agrees = [rule for rule, value in rules.items() if abs(slope - value) <= 2 * error]
+    return f"agrees with {' and '.join(agrees)}" if agrees else "agrees with no named rule"

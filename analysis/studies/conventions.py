@@ -1,0 +1,143 @@
+"""How the exponent of the optimal size moves with what is counted as N and as C.
+
+One set of runs, nothing trained again: of N* ~ C^a, the a goes from 0.83 to 0.50 in Porian et al.
+(arXiv 2406.19146) with the accounting and the recipe. Here each count of N gets its own law, and
+under each convention of FLOPs the best size for a budget is found along the ladder's own shapes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.result import Result
+from analysis.runs import N_COUNTS
+from analysis.studies.draw import panels
+from analysis.verdict import Finding
+
+_SIZES = 400
+_BUDGETS = 9
+_DRAWS = 200
+
+
+def judge(
+    runs: pd.DataFrame, *, counts: list[str] | None = None, conventions: list[str] | None = None,
+    resamples: int = 200, law: str = "chinchilla",
+) -> Finding:
+    """The exponent under every count of N and every convention of C.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``D, loss``, a column for each count of N, and for each convention the training FLOPs of a
+        token as ``flops_<convention>``. Runs held out or diverged are left out.
+    counts, conventions : list of str, optional
+        Default: those that the table has.
+    resamples : int
+        Of each fit, for the intervals.
+    law : str
+        A law in N and D.
+    """
+    from analysis.fitter import fit
+
+    runs = _fitted(runs)
+    counts = counts or [c for c in N_COUNTS if c in runs]
+    conventions = conventions or [c.removeprefix("flops_") for c in runs if _is_flops(c)]
+    rows = []
+    for count in counts:
+        result = fit(law, runs.assign(N=runs[count]), resamples=resamples, seed=0,
+                     mix_fingerprints=True)
+        for convention in conventions:
+            rows.append({"N": count, "C": convention,
+                         **_exponent(result, runs, count, f"flops_{convention}")})
+    table = pd.DataFrame(rows)
+    lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in table.groupby("N")]
+    figure = panels([("", lines)], "convention of C, in the order of the table", "a in N* ~ C^a")
+    figure.axes[0].set_xscale("linear")
+    return Finding(_sentences(table), {"Exponents": table},
+                   [("The exponent under every convention.", figure)], _warnings(table))
+
+
+def _is_flops(column: str) -> bool:
+    return column.startswith("flops_") and column != "flops_convention"
+
+
+def _fitted(runs: pd.DataFrame) -> pd.DataFrame:
+    runs = runs[np.isfinite(runs["loss"])]
+    if "role" in runs:
+        runs = runs[["fit" in names for names in runs["role"].str.split(",")]]
+    if runs.empty:
+        raise ValueError("no finished run has the role 'fit'")
+    return runs
+
+
+def _exponent(result: Result, runs: pd.DataFrame, count: str, flops: str) -> dict[str, float]:
+    """Slope of log N* against log C over the budgets that the runs span, with its interval."""
+    shapes = runs.groupby(count)[flops].mean().sort_index()
+    log_n = np.linspace(*np.log([shapes.index[0] / 4, shapes.index[-1] * 4]), _SIZES)
+    known = np.log(shapes.index.to_numpy(float)), np.log(shapes.to_numpy(float))
+    a_token = np.exp(_line(*known, log_n))
+    cost = runs[flops] * runs["D"]
+    budgets = np.geomspace(*np.quantile(cost, [0.25, 0.75]), _BUDGETS)
+    best, at_end = _slope(result, [result.params], log_n, a_token, budgets)
+    draws = result.draws.head(_DRAWS).to_dict("records")
+    lower = upper = np.nan
+    if draws:
+        drawn = _slope(result, draws, log_n, a_token, budgets)[0]
+        lower, upper = np.nanquantile(drawn, [0.025, 0.975])
+    return {"a": float(best[0]), "lower": float(lower), "upper": float(upper),
+            "inside": not bool(at_end[0])}
+
+
+def _line(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Straight lines between the shapes of the ladder, and beyond them as the outer two go."""
+    inner = np.interp(at, x, y)
+    low, high = np.diff(y[:2]) / np.diff(x[:2]), np.diff(y[-2:]) / np.diff(x[-2:])
+    below, above = y[0] + low * (at - x[0]), y[-1] + high * (at - x[-1])
+    return np.where(at < x[0], below, np.where(at > x[-1], above, inner))
+
+
+def _slope(
+    result: Result, params: list[dict[str, float]], log_n: np.ndarray, a_token: np.ndarray,
+    budgets: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exponents, one for each set of parameters, and whether a best size is an end of the range."""
+    matrix = np.array([[p[name] for name in result.law.names] for p in params])
+    places = []
+    for budget in budgets:
+        columns = {"N": np.exp(log_n), "D": budget / a_token, "C": np.full(_SIZES, budget)}
+        loss = result.law.predict(matrix, {k: columns[k] for k in result.law.columns})
+        places.append(_vertex(log_n, loss))
+    places = np.array(places)
+    slope = np.polyfit(np.log(budgets), places, 1)[0]
+    ends = (places <= log_n[1]) | (places >= log_n[-2])
+    return slope, ends.any(axis=0)
+
+
+def _vertex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Lowest x of each row of y, between grid points by the parabola through three of them."""
+    at = np.clip(y.argmin(axis=1), 1, len(x) - 2)
+    rows = np.arange(len(y))
+    left, middle, right = y[rows, at - 1], y[rows, at], y[rows, at + 1]
+    bend = left - 2 * middle + right
+    shift = np.where(bend > 0, 0.5 * (left - right) / np.where(bend > 0, bend, 1), 0.0)
+    return x[at] + np.clip(shift, -1, 1) * (x[1] - x[0])
+
+
+def _sentences(table: pd.DataFrame) -> list[str]:
+    low, high = table.loc[table["a"].idxmin()], table.loc[table["a"].idxmax()]
+    wide = float((table["upper"] - table["lower"]).median())
+    spread = float(high["a"] - low["a"])
+    known = "" if np.isnan(wide) else (
+        f" That is {spread / wide:.1f} times the median width of one interval ({wide:.2f})")
+    return [f"The same runs give N* ~ C^a with a from {low['a']:.2f} (N = {low['N']}, C = "
+            f"{low['C']}) to {high['a']:.2f} (N = {high['N']}, C = {high['C']}), by the convention "
+            f"alone.{known}"]
+
+
+def _warnings(table: pd.DataFrame) -> list[str]:
+    outside = int((~table["inside"]).sum())
+    if not outside:
+        return []
+    return [f"under {outside} of {len(table)} conventions the best size lies beyond four times the "
+            "ladder's: its exponent is not measured"]

@@ -1,0 +1,44 @@
+"""A power law through a few points whose errors are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def exponent(
+    x: Sequence[float], y: Sequence[float], errors: Sequence[float]
+) -> tuple[float, float]:
+    """Slope of log y against log x by weighted least squares, and its standard error.
+
+    Parameters
+    ----------
+    x, y : sequences, above 0
+    errors : sequence
+        Standard errors of log y; where all are 0 or unknown, the scatter about the line counts.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two different x.
+    """
+    u, v = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
+    if len(np.unique(u)) < 2:
+        raise ValueError("an exponent needs two different x")
+    sigma = np.asarray(errors, float)
+    known = np.isfinite(sigma).all() and (sigma > 0).all()
+    weight = 1 / sigma**2 if known else np.ones_like(u)
+    middle = np.average(u, weights=weight)
+    spread = (weight * (u - middle) ** 2).sum()
+    slope = float((weight * (u - middle) * v).sum() / spread)
+    if known:
+        return slope, float(spread**-0.5)
+    left = v - np.average(v, weights=weight) - slope * (u - middle)
+    spare = len(u) - 2
+    return slope, float(np.sqrt((left**2).sum() / spare / spread)) if spare else float("nan")
+
+
+def said(slope: float, error: float) -> str:
+    """"0.49 +- 0.03"."""
+    return f"{slope:.2f}" + ("" if np.isnan(error) else f" +- {error:.2f}")

@@ -1,0 +1,105 @@
+"""How much the loss depends on getting the learning rate right, and what calms it.
+
+LR sensitivity is the mean over a range of learning rates of min(final loss, initial loss) - best
+loss (Wortsman et al., arXiv 2309.14322); z-loss and query-key norms lower it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.studies.draw import panels
+from analysis.verdict import Finding
+
+_DRAWS = 1000
+
+
+def sensitivity(lr: pd.Series, loss: pd.Series, initial: float) -> float:
+    """Mean excess of min(loss, initial) over the best, evenly over log LR.
+
+    Parameters
+    ----------
+    lr, loss : Series
+        A sweep; repeats of one LR count together. A diverged run counts as the initial loss.
+    initial : float
+        Loss before training: log(vocab) for a model that knows nothing.
+    """
+    means = loss.clip(upper=initial).groupby(lr.to_numpy()).mean().sort_index()
+    excess = means - means.min()
+    u = np.log(means.index.to_numpy())
+    return float(np.trapezoid(excess, u) / (u[-1] - u[0]))
+
+
+def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
+    """Judge LR sweeps at several sizes, one for each arm.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``lr, loss`` (infinite where it diverged), ``N, vocab, seed`` and `arm`.
+    arm : str
+        What tells the arms apart.
+    seed : int
+        Of the resamples of seeds behind the intervals.
+    """
+    rows, panes = [], []
+    rng = np.random.default_rng(seed)
+    for name, own in runs.groupby(arm):
+        for n, sweep in own.groupby("N"):
+            low, high = _interval(sweep, rng)
+            rows.append({"arm": name, "N": n, "sensitivity": _of(sweep), "lower": low,
+                         "upper": high, "diverged": int((~np.isfinite(sweep["loss"])).sum())})
+        panes.append((str(name), [
+            (f"N {n:,}", *_line(sweep)) for n, sweep in own.groupby("N")]))
+    table = pd.DataFrame(rows)
+    figure = panels(panes, "peak LR", "final loss, at most the initial one")
+    return Finding(_sentences(table), {"Sensitivity": table},
+                   [("Final loss against the LR.", figure)], _ranges(runs, arm))
+
+
+def _of(sweep: pd.DataFrame) -> float:
+    return sensitivity(sweep["lr"], sweep["loss"], float(np.log(sweep["vocab"].iloc[0])))
+
+
+def _line(sweep: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    loss = sweep["loss"].clip(upper=float(np.log(sweep["vocab"].iloc[0])))
+    means = loss.groupby(sweep["lr"]).mean()
+    return means.index.to_numpy(), means.to_numpy()
+
+
+def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, float]:
+    """By drawing seeds again; without repeats there is none."""
+    seeds = sweep["seed"].unique()
+    if len(seeds) < 2:
+        return np.nan, np.nan
+    parts = {s: rows for s, rows in sweep.groupby("seed")}
+    drawn = [_of(pd.concat([parts[s] for s in rng.choice(seeds, len(seeds))]))
+             for _ in range(_DRAWS // 5)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _sentences(table: pd.DataFrame) -> list[str]:
+    said = []
+    for name, own in table.groupby("arm"):
+        own = own.sort_values("N")
+        values = "; ".join(
+            f"{r.sensitivity:.3f}" + ("" if np.isnan(r.lower) else f" ({r.lower:.3f} to "
+                                      f"{r.upper:.3f})") + f" at N {r.N:,}"
+            for r in own.itertuples())
+        said.append(f"{name}: LR sensitivity {values} (nats/token).")
+    means = table.groupby("arm")["sensitivity"].mean().sort_values()
+    if len(means) > 1:
+        said.insert(0, f"The loss depends least on the LR with {means.index[0]!r} (mean "
+                       f"{means.iloc[0]:.3f}) and most with {means.index[-1]!r} "
+                       f"({means.iloc[-1]:.3f}).")
+    return said
+
+
+def _ranges(runs: pd.DataFrame, arm: str) -> list[str]:
+    """The number means something over one range of learning rates only."""
+    ranges = {(own["lr"].min(), own["lr"].max()) for _, own in runs.groupby([arm, "N"])}
+    if len(ranges) == 1:
+        return []
+    return ["the sweeps cover different ranges of the LR: their sensitivities do not compare"]

@@ -1,0 +1,110 @@
+"""How many tokens another optimizer saves: those that the baseline needs for the same loss.
+
+speed-up = (tokens at which the baseline's law reaches the loss) / (tokens used), at finished
+schedules only: rankings change while the learning rate falls (arXiv 2509.02046).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.studies.draw import panels
+from analysis.verdict import Finding
+
+FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
+_LAW = "power_plus_constant"
+
+
+def judge(
+    runs: pd.DataFrame, *, baseline: str = "adamw", arm: str = "optimizer.name",
+    resamples: int = 300,
+) -> Finding:
+    """Judge arms by the tokens that the baseline's law needs for their losses.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``N, D, lr, loss, final_ratio`` and `arm`; of several LRs the best mean over seeds counts.
+    baseline : str
+        The arm whose law in D is fitted, at every size.
+    arm : str
+        What tells the arms apart.
+    resamples : int
+        Of the law, for the intervals.
+
+    Raises
+    ------
+    ValueError
+        If the baseline is missing or has fewer than four budgets at a size.
+    """
+    from analysis.fitter import fit
+
+    warnings = []
+    unfinished = runs["final_ratio"] > FINISHED
+    if unfinished.any():
+        warnings.append(f"{int(unfinished.sum())} runs end above {FINISHED:.0%} of their peak LR "
+                        "and are left out: rankings change while the LR falls")
+    runs = runs[~unfinished]
+    if baseline not in set(runs[arm]):
+        raise ValueError(f"baseline = {baseline!r} has no finished schedule; there are: "
+                         f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}")
+    rows = []
+    for n, size in runs.groupby("N"):
+        points = best_of_each(size, arm)
+        base = points[points[arm] == baseline]
+        if base["D"].nunique() < 4:
+            raise ValueError(f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
+                             "its law in D needs at least 4")
+        law = fit(_LAW, base, x="D", resamples=resamples, seed=0)
+        for row in points[points[arm] != baseline].to_dict("records"):
+            rows.append({"arm": row[arm], "N": n, "D": row["D"], "loss": row["loss"],
+                         **_speed(law, row["loss"], row["D"], base["D"])})
+    table = pd.DataFrame(rows)
+    if table.empty:
+        raise ValueError(f"every run is of the baseline {baseline!r}: nothing to compare")
+    lines = [(f"{name}, N {n:,}", own["D"], own["speedup"])
+             for (name, n), own in table.groupby(["arm", "N"])]
+    figure = panels([(f"tokens that {baseline} needs, over tokens used", lines)], "D", "speed-up")
+    return Finding(_sentences(table, baseline), {"Speed-up": table},
+                   [("Speed-up in tokens against the tokens used.", figure)], warnings)
+
+
+def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """The best tuned setting of each arm and D, the mean over its seeds."""
+    settings = [c for c in runs if c.startswith("optimizer.") and c != arm]
+    keys = [arm, "D", "lr", *settings]
+    means = runs.groupby(keys, dropna=False)["loss"].mean().reset_index()
+    means = means[np.isfinite(means["loss"])]
+    return means.loc[means.groupby([arm, "D"])["loss"].idxmin()].reset_index(drop=True)
+
+
+def _speed(law, loss: float, tokens: float, measured: pd.Series) -> dict:
+    """Speed-up with its interval; infinite where the baseline's law never gets there."""
+    best = _needed(law.params, loss) / tokens
+    draws = np.array([_needed(draw, loss) / tokens for draw in law.draws.to_dict("records")])
+    low, high = np.quantile(draws, [0.025, 0.975], method="nearest") if len(draws) else (
+        np.nan, np.nan)
+    inside = measured.min() <= best * tokens <= measured.max()
+    return {"speedup": best, "lower": low, "upper": high, "inside": bool(inside)}
+
+
+def _needed(params: dict[str, float], loss: float) -> float:
+    """x at which L_inf + (x0 / x)^a is the loss."""
+    above = loss - params["L_inf"]
+    return params["x0"] * above ** (-1 / params["a"]) if above > 0 else np.inf
+
+
+def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
+    said = []
+    for name, own in table.groupby("arm"):
+        longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
+        values = "; ".join(
+            f"{r.speedup:.2f} ({r.lower:.2f} to {r.upper:.2f}) at N {r.N:,}, D {r.D:,}"
+            + ("" if r.inside else f", beyond what {baseline} was measured at")
+            for r in longest.itertuples())
+        sure = (longest["lower"] > 1).all()
+        slower = (longest["upper"] < 1).all()
+        verdict = "saves tokens" if sure else "costs tokens" if slower else "is not told apart"
+        said.append(f"{name} {verdict}: speed-up over {baseline} {values}.")
+    return said

@@ -1,0 +1,123 @@
+"""The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
+
+``study.answer.kind`` names a file of ``analysis/studies``. Its function ``judge`` sees the runs as
+a table and nothing else, so that runs from elsewhere, or made up, can be judged as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis import page
+from analysis.runs import load, load_curves, study_plan
+from scaling.atomic import write_atomic
+from scaling.flops import CONVENTIONS
+from scaling.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = ("tune", "lr_transfer", "lr_sensitivity", "batch_lr", "optimizers", "schedules",
+         "conventions")
+CURVES = ("schedules",)  # these read whole curves
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a judge found.
+
+    Attributes
+    ----------
+    sentences : list of str
+        The verdict first.
+    tables : dict of str to DataFrame
+        Title -> numbers.
+    figures : list of (caption, Figure)
+    warnings : list of str
+    """
+
+    sentences: list[str]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: list[tuple[str, Figure]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A finding about a study."""
+
+    study: str
+    question: str
+    outputs: Path
+    finding: Finding
+
+    def text(self) -> str:
+        """The verdict in words and numbers."""
+        found = self.finding
+        tables = [f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
+                  for title, table in found.tables.items()]
+        return "\n\n".join([self.question, *found.sentences, *tables,
+                            *(f"! {warning}" for warning in found.warnings)])
+
+
+def give_verdict(outputs: str | Path, study: str) -> Verdict:
+    """Judge a study from its records, by its kind.
+
+    Raises
+    ------
+    ValueError
+        If the study does not exist, its kind is unknown, or its runs do not suffice.
+    """
+    plan = study_plan(outputs, study)
+    answer = plan["study"]["answer"]
+    kind = answer.get("kind", "law")
+    if kind not in KINDS:
+        raise ValueError(f"study.answer.kind = {kind!r} is not one of: law, {', '.join(KINDS)}")
+    runs = study_runs(outputs, study)
+    if runs.empty:
+        raise ValueError(f"study {study!r} has no finished run; scaling launch study={study}")
+    curves = {"curves": load_curves(outputs, study=study)} if kind in CURVES else {}
+    judge = import_module(f"analysis.studies.{kind}").judge
+    return Verdict(study, plan["study"]["question"], Path(outputs),
+                   judge(runs, **curves, **answer.get("options", {})))
+
+
+def study_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+    """The finished runs of a study with all that makes them differ.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `analysis.load`, the science as dotted columns (``optimizer.name``,
+        ``model.width``), ``block`` (of the study, joined by commas), ``final_ratio`` (the last LR
+        over the peak) and ``flops_<convention>`` of a token. Diverged runs have an infinite loss.
+    """
+    blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
+    runs = load(outputs, study=study)
+    more = []
+    for run_id in runs["run_id"]:
+        record = RunFolder(Path(outputs) / "runs" / run_id).record()
+        science = {k: v for k, v in record["science"].items() if k != "schedule"}
+        last = record["science"]["schedule"][-1]["end"]
+        more.append({"block": blocks[run_id], "final_ratio": last / record["lr_peak"],
+                     **{f"flops_{c}": count(record["flops"]) for c, count in CONVENTIONS.items()},
+                     **pd.json_normalize(science).iloc[0].to_dict()})
+    table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
+    table = table.loc[:, ~table.columns.duplicated()]
+    return table.assign(loss=table["loss"].where(table["status"] == "done", float("inf")))
+
+
+def write_verdict(verdict: Verdict, path: str | Path) -> Path:
+    """Write a verdict as one HTML page; replaces the file whole."""
+    found, path = verdict.finding, Path(path)
+    tables = [f"<h2>{title}</h2>{page.table(table)}" for title, table in found.tables.items()]
+    sections = [page.answer(found.sentences), page.warnings(found.warnings),
+                page.figures(found.figures) if found.figures else "", *tables]
+    write_atomic(path.absolute(),
+                 page.page(verdict.study, verdict.question, sections, verdict.outputs))
+    return path

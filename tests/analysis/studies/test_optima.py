@@ -1,0 +1,153 @@
+"""Verdicts about optima find what was put into made-up sweeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.studies import batch_lr, lr_sensitivity, lr_transfer, tune
+
+GRID = 0.01 * 2.0 ** np.arange(-5, 6)
+
+
+def sweep(best: float, noise: float, rng, lowest: float = 2.0, bend: float = 0.02) -> np.ndarray:
+    return lowest * np.exp(bend * np.log(GRID / best) ** 2 + noise * rng.standard_normal(len(GRID)))
+
+
+# ---------------------------------------------------------------------- lr_transfer
+
+
+def widths(drift: dict[str, float], noise: float = 0.002) -> pd.DataFrame:
+    rng, rows = np.random.default_rng(0), []
+    for arm, power in drift.items():
+        for width in (16, 32, 64, 128):
+            best = 0.01 * (width / 16) ** power
+            for seed in range(3):
+                rows += [{"model.parametrization": arm, "width": width, "lr": x, "loss": y,
+                          "seed": seed} for x, y in zip(GRID, sweep(best, noise, rng), strict=True)]
+    return pd.DataFrame(rows)
+
+
+def test_a_drifting_optimum_and_one_that_stays_are_told_apart() -> None:
+    found = lr_transfer.judge(widths({"sp": -0.8, "mup": 0.0}))
+    mup, sp = found.sentences
+    assert mup.startswith("mup: the best LR transfers") and "width^" in mup
+    assert sp.startswith("sp: the best LR does not transfer") and "width^-0.7" in sp
+    assert found.warnings == []
+
+
+def test_the_regret_is_what_the_bases_best_costs() -> None:
+    table = lr_transfer.judge(widths({"sp": -0.8})).tables["Optima"].set_index("width")
+    assert table.loc[128, "regret"] == pytest.approx(0.02 * np.log(8**0.8) ** 2, rel=0.15)
+    assert table.loc[128, "regret / noise"] == pytest.approx(
+        table.loc[128, "regret"] / 0.002, rel=0.4)
+    assert table.loc[16, "regret"] == 0
+
+
+def test_an_optimum_at_the_edge_gives_no_verdict() -> None:
+    found = lr_transfer.judge(widths({"sp": -3.0}))
+    assert "too few widths" in found.sentences[0] or "edge of the grid" in found.warnings[0]
+
+
+def test_runs_that_name_no_parametrization_are_standard() -> None:
+    runs = widths({"sp": 0.0}).drop(columns="model.parametrization")
+    assert lr_transfer.judge(runs).sentences[0].startswith("sp: the best LR transfers")
+
+
+# ---------------------------------------------------------------------- batch_lr
+
+
+def batches(power: float, best_power: float) -> pd.DataFrame:
+    """Losses blow up above a boundary that goes with a power of the batch."""
+    rng, rows = np.random.default_rng(0), []
+    for batch in (4, 16, 64, 256):
+        limit = 0.04 * (batch / 4) ** power
+        for seed in range(2):
+            losses = sweep(0.005 * (batch / 4) ** best_power, 0.001, rng, bend=0.005)
+            losses[GRID > limit] = np.inf
+            rows += [{"optimizer.name": "adamw", "batch": batch, "lr": x, "loss": y, "seed": seed}
+                     for x, y in zip(GRID, losses, strict=True)]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("power", "said"), [(0.5, "the square root"), (0.0, "no dependence")])
+def test_the_boundarys_exponent_is_found_and_named(power, said) -> None:
+    found = batch_lr.judge(batches(power, 0.25))
+    assert f"agrees with {said}" in found.sentences[0]
+    assert "the best LR as batch^0.2" in found.sentences[0]
+    table = found.tables["Batches"].set_index("batch")
+    assert table.loc[4, "largest stable lr"] == pytest.approx(0.04)
+    assert table.loc[4, "first unstable lr"] == pytest.approx(0.08)
+
+
+def test_a_boundary_beyond_the_grid_is_said() -> None:
+    found = batch_lr.judge(batches(1.0, 0.25))
+    assert "no LR of the grid is unstable at batch" in found.warnings[0]
+
+
+def test_a_loss_far_above_the_best_is_unstable_without_diverging() -> None:
+    runs = batches(0.5, 0.25)
+    runs["loss"] = runs["loss"].clip(upper=4.0)
+    capped, diverged = (batch_lr.judge(r).tables["Batches"]["largest stable lr"]
+                        for r in (runs, batches(0.5, 0.25)))
+    pd.testing.assert_series_equal(capped, diverged)
+
+
+# ---------------------------------------------------------------------- lr_sensitivity
+
+
+def test_sensitivity_by_hand() -> None:
+    """Three rates: excess 0, 1 and, capped by the initial loss, 2; trapezoids over log LR."""
+    lr = pd.Series([0.01, 0.1, 1.0])
+    assert lr_sensitivity.sensitivity(lr, pd.Series([2.0, 3.0, np.inf]), 4.0) == pytest.approx(
+        (0.5 + 1.5) / 2)
+    assert lr_sensitivity.sensitivity(lr, pd.Series([2.0, 2.0, 2.0]), 4.0) == 0
+
+
+def test_the_calmer_arm_is_named_with_intervals_over_seeds() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for arm, bend in (("plain", 0.03), ("calm", 0.003)):
+        for n in (10_000, 100_000):
+            for seed in range(3):
+                rows += [{"block": arm, "N": n, "lr": x, "loss": y, "seed": seed, "vocab": 256}
+                         for x, y in zip(GRID, sweep(0.01, 0.005, rng, bend=bend), strict=True)]
+    found = lr_sensitivity.judge(pd.DataFrame(rows))
+    assert found.sentences[0].startswith("The loss depends least on the LR with 'calm'")
+    table = found.tables["Sensitivity"].set_index(["arm", "N"])
+    u = np.log(GRID)
+    exact = np.trapezoid(2 * np.expm1(0.03 * (u - np.log(0.01)) ** 2), u) / (u[-1] - u[0])
+    plain = table.loc["plain", 10_000]
+    assert plain["sensitivity"] == pytest.approx(exact, rel=0.1)
+    assert plain["lower"] <= plain["sensitivity"] <= plain["upper"]
+    assert found.warnings == []
+
+
+def test_other_ranges_of_the_lr_do_not_compare() -> None:
+    rows = [{"block": b, "N": 1, "lr": x, "loss": 2.0, "seed": 0, "vocab": 8}
+            for b, grid in (("a", (0.1, 0.2)), ("b", (0.1, 0.4))) for x in grid]
+    assert "do not compare" in lr_sensitivity.judge(pd.DataFrame(rows)).warnings[0]
+
+
+# ---------------------------------------------------------------------- tune
+
+
+def test_every_arm_has_its_optimum_at_the_best_of_all_else() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for block, best, lowest in (("adamw", 0.01, 2.0), ("lion", 0.002, 1.9)):
+        for decay in (0.1, 0.3):
+            losses = sweep(best, 0.0, rng, lowest * (1 + abs(decay - 0.3)))
+            rows += [{"block": block, "optimizer.name": block, "optimizer.weight_decay": decay,
+                      "lr": x, "D": 1000, "loss": y} for x, y in zip(GRID, losses, strict=True)]
+    found = tune.judge(pd.DataFrame(rows))
+    table = found.tables["Settings"].set_index("block")
+    assert list(table.index) == ["lion", "adamw"]
+    assert table.loc["adamw", "optimum"] == pytest.approx(0.01)
+    assert table.loc["lion", "optimum"] == pytest.approx(0.002, rel=1e-3)
+    assert set(table["others"]) == {"weight_decay 0.3"} and found.warnings == []
+
+
+def test_unequal_budgets_are_told() -> None:
+    runs = pd.DataFrame({"block": ["a"] * 4 + ["b"] * 3, "lr": [1, 2, 4, 8, 1, 2, 4], "D": 1,
+                         "loss": [2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0]})
+    assert tune.judge(runs).warnings == ["the arms had different budgets: a 4 runs, b 3 runs"]
