@@ -57,6 +57,11 @@ _HOME = {
     "Answer": "analysis.answer",
     "with_intervals": "analysis.answer",
     "write_report": "analysis.report",
+    "give_verdict": "analysis.verdict",
+    "write_verdict": "analysis.verdict",
+    "expect": "analysis.expected",
+    "optimum": "analysis.optimum",
+    "tuned": "analysis.optimum",
     "seed_noise": "analysis.noise",
     "thin_curves": "analysis.thinning",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS = ("tune", "lr_transfer", "lr_sensitivity", "batch_lr", "optimizers", "schedules",
-         "conventions")
+         "norm_depth", "conventions")
 CURVES = ("schedules",)  # these read whole curves
 
 
@@ -110,6 +110,16 @@ def study_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
     table = table.loc[:, ~table.columns.duplicated()]
     return table.assign(loss=table["loss"].where(table["status"] == "done", float("inf")))
+
+
+def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain values, for programs."""
+    found = verdict.finding
+    return {
+        "study": verdict.study, "question": verdict.question, "sentences": found.sentences,
+        "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
+        "warnings": found.warnings,
+    }
 
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:

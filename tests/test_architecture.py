@@ -30,8 +30,8 @@ ONLY_IN = {
     "wandb": {"scaling/dashboard.py", "scaling/wandb_runs.py"},
     "pyarrow": {"sweeps/collect.py"},
     "matplotlib": {
-        "analysis/figures.py", "analysis/report.py", "analysis/schedules.py",
-        "analysis/coordinate_check.py",
+        "analysis/figures.py", "analysis/page.py", "analysis/schedules.py",
+        "analysis/coordinate_check.py", "analysis/studies/draw.py",
     },
     "scipy": {"analysis/"},
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},

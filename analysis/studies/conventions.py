@@ -128,7 +128,7 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     low, high = table.loc[table["a"].idxmin()], table.loc[table["a"].idxmax()]
     wide = float((table["upper"] - table["lower"]).median())
     spread = float(high["a"] - low["a"])
-    known = "" if np.isnan(wide) else (
+    known = "" if not wide > 0 else (
         f" That is {spread / wide:.1f} times the median width of one interval ({wide:.2f})")
     return [f"The same runs give N* ~ C^a with a from {low['a']:.2f} (N = {low['N']}, C = "
             f"{low['C']}) to {high['a']:.2f} (N = {high['N']}, C = {high['C']}), by the convention "

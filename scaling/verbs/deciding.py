@@ -108,6 +108,7 @@ def points_asked(options: FitOptions) -> tuple[Any, str]:
 def report_verb(arguments: Sequence[str]) -> int:
     """Answer a study's question in words and as one self-contained HTML file.
 
+    A study whose answer.kind is not "law" gets the verdict of its kind: numbers, sentence, figure.
     json=true, or --json, prints one JSON object in place of the words.
     """
     import analysis
@@ -115,6 +116,9 @@ def report_verb(arguments: Sequence[str]) -> int:
     from scaling.options import read_options
 
     options = read_options(ReportOptions, arguments)
+    asked = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
+    if asked.get("kind", "law") != "law":
+        return _verdict(options)
     answer = analysis.answer_study(options.outputs, options.study, resamples=options.resamples,
                              mix_fingerprints=options.mix_fingerprints)
     path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
@@ -123,6 +127,20 @@ def report_verb(arguments: Sequence[str]) -> int:
         print_json(facts_of_answer(answer) | {"report": path})
         return 0
     print(answer.text())
+    print(f"\nreport: {path}")
+    return 0
+
+
+def _verdict(options: ReportOptions) -> int:
+    from analysis.verdict import facts_of_verdict, give_verdict, write_verdict
+
+    verdict = give_verdict(options.outputs, options.study)
+    path = write_verdict(
+        verdict, options.to or f"{options.outputs}/studies/{options.study}/report.html")
+    if options.json:
+        print_json(facts_of_verdict(verdict) | {"report": path})
+        return 0
+    print(verdict.text())
     print(f"\nreport: {path}")
     return 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.studies import batch_lr, lr_sensitivity, lr_transfer, tune
+from analysis.studies import batch_lr, lr_sensitivity, lr_transfer, norm_depth, tune
 
 GRID = 0.01 * 2.0 ** np.arange(-5, 6)
 
@@ -151,3 +151,33 @@ def test_unequal_budgets_are_told() -> None:
     runs = pd.DataFrame({"block": ["a"] * 4 + ["b"] * 3, "lr": [1, 2, 4, 8, 1, 2, 4], "D": 1,
                          "loss": [2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0]})
     assert tune.judge(runs).warnings == ["the arms had different budgets: a 4 runs, b 3 runs"]
+
+
+# ---------------------------------------------------------------------- norm_depth
+
+
+def depths(gap: float, noise: float = 0.001) -> pd.DataFrame:
+    """Pre-norm gains less from each doubling of the depth than peri-norm."""
+    rng, rows = np.random.default_rng(0), []
+    for arm, gain in (("peri", 0.1 + gap), ("pre", 0.1)):
+        for k, depth in enumerate((2, 4, 8)):
+            for lr, worse in ((0.005, 0.05), (0.01, 0.0), (0.02, np.inf if arm == "pre" else 0.1)):
+                rows += [{"model.placement": arm, "depth": depth, "lr": lr, "seed": seed,
+                          "loss": (2 - gain * k + worse) * (1 + noise * rng.standard_normal())}
+                         for seed in range(3)]
+    return pd.DataFrame(rows)
+
+
+def test_the_better_placement_is_named_with_what_depth_gains() -> None:
+    found = norm_depth.judge(depths(0.03))
+    assert found.sentences[0].startswith("At depth 8 peri is best, loss 1.7")
+    assert "beyond the noise between seeds" in found.sentences[0]
+    table = found.tables["Depths"].set_index(["arm", "depth"])
+    assert table.loc[("pre", 4), "loss"] == pytest.approx(1.9, abs=0.005)
+    assert table.loc[("pre", 4), "lr"] == 0.01 and table.loc[("pre", 4), "diverged"] == 3
+    assert "pre: the loss falls by +0.0" in found.sentences[2]
+
+
+def test_a_difference_within_the_noise_is_called_so() -> None:
+    found = norm_depth.judge(depths(0.0, noise=0.01))
+    assert "not told apart by the noise" in found.sentences[0]

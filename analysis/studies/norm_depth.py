@@ -1,0 +1,86 @@
+"""What depth is worth under each placement of the norms.
+
+Pre-norm wastes its late blocks (arXiv 2502.05795), post-norm needs gentle rates (arXiv 2002.04745):
+at each depth the best of the tried learning rates counts, and a difference is one only beyond the
+noise between seeds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.optimum import repeats
+from analysis.studies.draw import panels
+from analysis.verdict import Finding
+
+_SIGNIFICANT = 2.0  # standard errors
+
+
+def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
+    """Judge runs of several depths under several arms.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``depth, lr, seed, loss`` (infinite where it diverged) and `arm`.
+    arm : str
+        What tells the arms apart.
+    """
+    noise = repeats(runs, [arm, "depth", "lr"])
+    table = pd.DataFrame([
+        {"arm": name, "depth": depth, **_best(own, noise)}
+        for (name, depth), own in runs.groupby([arm, "depth"])
+    ])
+    lines = [(str(name), own["depth"], own["loss"]) for name, own in table.groupby("arm")]
+    figure = panels([("", lines)], "depth", "validation loss at the best LR, nats/token")
+    warnings = [f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
+                for r in table.itertuples() if r.edge]
+    if noise is None:
+        warnings.append("no seed is repeated: differences have no error")
+    return Finding([_deepest(table), *_gains(table)], {"Depths": table},
+                   [("Loss against depth.", figure)], warnings)
+
+
+def _best(runs: pd.DataFrame, noise: float | None) -> dict:
+    means = runs.groupby("lr")["loss"].mean()
+    best = means.idxmin()
+    seeds = int((runs["lr"] == best).sum())
+    edge = ("" if len(means) < 3 else "lowest" if best == means.index[0]
+            else "highest" if best == means.index[-1] else "")
+    error = np.nan if noise is None else means[best] * noise / np.sqrt(seeds)
+    return {"loss": means[best], "error": error, "lr": best, "edge": edge,
+            "diverged": int((~np.isfinite(runs["loss"])).sum())}
+
+
+def _deepest(table: pd.DataFrame) -> str:
+    """Which arm is best at the largest depth, and whether the next one is told from it."""
+    depth = table["depth"].max()
+    ranked = table[table["depth"] == depth].sort_values("loss")
+    first = ranked.iloc[0]
+    if len(ranked) == 1:
+        return f"At depth {depth}: {first['arm']}, loss {first['loss']:.4f}."
+    second = ranked.iloc[1]
+    gap = second["loss"] - first["loss"]
+    sure = gap > _SIGNIFICANT * np.hypot(first["error"], second["error"])
+    return (f"At depth {depth} {first['arm']} is best, loss {first['loss']:.4f}; "
+            f"{second['arm']} is {gap:.4f} above, " + ("beyond" if sure else "not told apart by")
+            + " the noise between seeds.")
+
+
+def _gains(table: pd.DataFrame) -> list[str]:
+    """What each arm gains from the last doubling, or whatever the step, of its depth."""
+    said = []
+    for name, own in table.groupby("arm"):
+        own = own.sort_values("depth")
+        if len(own) < 2:
+            continue
+        steps = []
+        for before, after in zip(own.iloc[:-1].itertuples(), own.iloc[1:].itertuples(),
+                                 strict=True):
+            gain = before.loss - after.loss
+            sure = abs(gain) > _SIGNIFICANT * np.hypot(before.error, after.error)
+            steps.append(f"{gain:+.4f} from {before.depth} to {after.depth}"
+                         + ("" if sure else " (within noise)"))
+        said.append(f"{name}: the loss falls by {'; '.join(steps)}.")
+    return said
