@@ -60,8 +60,8 @@ _HOME = {
     "give_verdict": "analysis.verdict",
     "write_verdict": "analysis.verdict",
     "expect": "analysis.expected",
-    "optimum": "analysis.optimum",
-    "tuned": "analysis.optimum",
+    "optimum": "analysis.parabola",
+    "tuned": "analysis.parabola",
     "seed_noise": "analysis.noise",
     "thin_curves": "analysis.thinning",
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.optimum import optimum, repeats
+from analysis.parabola import optimum, repeats
 from analysis.studies.draw import panels
 from analysis.studies.exponent import exponent, said
 from analysis.verdict import Finding

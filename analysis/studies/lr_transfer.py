@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.optimum import Optimum, optimum, repeats
+from analysis.parabola import Optimum, optimum, repeats
 from analysis.studies.draw import panels
 from analysis.studies.exponent import exponent, said
 from analysis.verdict import Finding

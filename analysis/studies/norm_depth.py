@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.optimum import repeats
+from analysis.parabola import repeats
 from analysis.studies.draw import panels
 from analysis.verdict import Finding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.optimum import optimum
+from analysis.parabola import optimum
 from analysis.studies.draw import panels
 from analysis.verdict import Finding
 

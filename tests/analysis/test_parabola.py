@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.optimum import optimum, tuned
+from analysis.parabola import optimum, tuned
 
 GRID = 0.01 * 2.0 ** np.arange(-3, 4)
 
