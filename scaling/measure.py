@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from scaling.architecture import Architecture
+from scaling.config import OptimizerConfig
 from scaling.engine import ENGINES, Member
 from scaling.failures import OUT_OF_MEMORY, classify
-from scaling.optimizer_settings import AdamWSettings
+from scaling.optimizer_settings import member_settings, optimizer_science
+from scaling.step_options import StepOptions
 
 STEPS = 4
 LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share
@@ -31,9 +33,10 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     request : dict
-        ``model`` (as in the science), ``batch`` of one process, ``micro_batch``, ``engine``,
-        ``device``, ``threads``, ``packs`` (numbers of members, ascending). As a run does, it
-        halves the micro-batch while memory lacks.
+        ``model`` (as in the science), ``optimizer`` (a name), ``options`` (the fields of
+        ``StepOptions``), ``batch`` of one process, ``micro_batch``, ``engine``, ``device``,
+        ``threads``, ``packs`` (numbers of members, ascending). As a run does, it halves the
+        micro-batch while memory lacks.
 
     Returns
     -------
@@ -77,10 +80,10 @@ def _measure_packs(
 def _measure(request: dict[str, Any], micro_batch: int, members: int = 1) -> dict[str, float]:
     architecture = Architecture.from_science(request["model"])
     shape = architecture.shape
-    settings = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+    settings = member_settings(optimizer_science(OptimizerConfig(name=request["optimizer"])))
     engine = ENGINES[request["engine"]](
         architecture, [Member(0, settings)] * members, device=request["device"],
-        micro_batch=micro_batch,
+        micro_batch=micro_batch, options=StepOptions(**request["options"]),
     )
     size = (1, members, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)

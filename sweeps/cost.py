@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from scaling.events import validation_steps
 from scaling.fingerprint import code_fingerprint
 from scaling.identity import digest
 from scaling.resolve import Run
+from scaling.step_options import StepOptions
 from sweeps.launches import LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
@@ -131,8 +132,12 @@ def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float
 
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
+    options = StepOptions.of(run.science, execution)
     return {
         "model": run.science["model"],
+        # Numbers of the optimizer take no time; whether there is a z-loss does.
+        "optimizer": run.science["optimizer"]["name"],
+        "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
         "batch": math.ceil(run.config.batch / execution.processes),
         "micro_batch": execution.micro_batch,
         "engine": execution.engine,

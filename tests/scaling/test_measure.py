@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
 from scaling.architecture import Architecture, Shape
 from scaling.engine import EagerEngine
 from scaling.measure import measure
+from scaling.optimizer_settings import MuonSettings
+from scaling.step_options import StepOptions
 
 REQUEST = {
     "model": Architecture(Shape(1, 16, 2, 64, 16, 8)).science(), "batch": 8, "micro_batch": None,
-    "engine": "eager", "device": "cpu", "threads": 1, "packs": [],
+    "engine": "eager", "device": "cpu", "threads": 1, "packs": [], "optimizer": "adamw",
+    "options": asdict(StepOptions()),
 }  # fmt: skip
 
 
@@ -29,6 +34,21 @@ def test_where_memory_lacks_the_micro_batch_is_halved(monkeypatch) -> None:
     found = measure(REQUEST)
     assert tried[:3] == [8, 4, 2] and set(tried[2:]) == {2}
     assert found["step"] > 0 and found["token"] > 0
+
+
+def test_what_is_timed_is_the_runs_own_step(monkeypatch) -> None:
+    """Its optimizer and its options, by what the engine is made of."""
+    made = []
+
+    def build(architecture, members, **named):
+        made.append((members[0].optimizer, named["options"]))
+        return EagerEngine(architecture, members, **named)
+
+    monkeypatch.setattr("scaling.measure.ENGINES", {"eager": build})
+    options = StepOptions(precision="bf16", loss_chunk=8)
+    measure(REQUEST | {"optimizer": "muon", "options": asdict(options)})
+    ((settings, given),) = made
+    assert isinstance(settings, MuonSettings) and given == options
 
 
 def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:
