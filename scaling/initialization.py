@@ -26,7 +26,7 @@ from scaling.model import Transformer
 from scaling.parametrization import TensorRule, tensor_rules
 
 Weights = dict[str, Tensor]
-# Noise and identity of mimetic products, as the paper's vision models have them.
+# Noise and identity of mimetic products, as the paper starts vision models.
 QUERY_KEY, VALUE_OUT = (0.7, 0.7), (0.4, -0.4)
 LSUV_TOKENS = 2_048
 

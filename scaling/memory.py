@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from scaling import machine
-from scaling.architecture import GATED, Architecture
+from scaling.architecture import Architecture
 from scaling.config import ConfigError, RunConfig
 from scaling.counts import parameter_counts
 from scaling.step_options import StepOptions
@@ -18,14 +18,14 @@ MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
     "sgd": (1, 1), "lion": (1, 1), "normalized": (1, 1), "adafactor": (0, 0),
     "muon": (1, 2), "soap": (9, 2),
 }  # fmt: skip
-# Floats kept for the backward pass: a token and unit of width in a block (norms, q, k, v before and
-# after their norm and rotation, attention, residuals: about 18), a token and unit of the MLP's
-# width (before, within and after the activation, and the gate's), and a token and symbol at the
-# head (logits, log-softmax and their gradient).
-BLOCK_FLOATS = 18
-MLP_FLOATS = 3
-GATED_FLOATS = 4
+# Floats kept for the backward pass, a token. A unit of width in a block: queries, keys, values,
+# attention and the two branches; and what normalises them. A unit of the MLP's width: before and
+# after the activation, and of the gate. A symbol at the head: logits, log-softmax, its gradient.
+BLOCK_FLOATS = 6
+NORM_FLOATS: Mapping[str, int] = {"rmsnorm": 2, "layernorm": 1, "none": 0}
+MLP_FLOATS: Mapping[str, int] = {"relu": 1, "relu2": 2, "gelu": 2, "swiglu": 4, "geglu": 4}
 HEAD_FLOATS = 3
+IN_PASSING = 1.25  # gradients of what is kept, while they live
 
 
 def training_bytes(
@@ -45,12 +45,23 @@ def training_bytes(
     state = 2 * counts["n_total"] + moments  # weight, gradient
     shape = architecture.shape
     tokens = batch * shape.context
-    mlp = GATED_FLOATS if architecture.activation in GATED else MLP_FLOATS
-    block = BLOCK_FLOATS * shape.width + mlp * shape.mlp_width
+    block = IN_PASSING * _block_floats(architecture)
     # Of what is computed again the inputs are kept, and one block at a time is there.
     blocks = shape.depth * shape.width + block if options.recompute else shape.depth * block
     head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
     return int(4 * members * (state + tokens * blocks + head))
+
+
+def _block_floats(architecture: Architecture) -> int:
+    """Kept of a token by one block."""
+    norm = NORM_FLOATS[architecture.norm]
+    attention, mlp = architecture.norms(architecture.shape.depth - 1)
+    outside = sum((n.input + n.output + n.sum) for n in (attention, mlp)) + attention.inner
+    heads = 2 * NORM_FLOATS["rmsnorm"] * architecture.qk_norm
+    heads += NORM_FLOATS["rmsnorm"] * architecture.value_norm + architecture.head_gains
+    width = BLOCK_FLOATS + heads + norm * outside
+    hidden = MLP_FLOATS[architecture.activation] + norm * mlp.inner
+    return width * architecture.shape.width + hidden * architecture.shape.mlp_width
 
 
 def check_memory(architecture: Architecture, config: RunConfig) -> None:

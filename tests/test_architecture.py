@@ -19,7 +19,7 @@ ONLY_IN = {
     "hydra": {"scaling/compose.py"},
     "omegaconf": {"scaling/compose.py"},
     "torch": {
-        "scaling/model.py", "scaling/initialization.py", "scaling/singular_values.py",
+        "scaling/model.py", "scaling/initialization.py",
         "scaling/optimizers/", "scaling/stacked.py", "scaling/loss.py", "scaling/coordcheck.py",
         "scaling/measurements.py", "scaling/captured.py",
         "scaling/engine.py", "scaling/checkpoint.py",
@@ -37,9 +37,9 @@ ONLY_IN = {
     "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
-IMPURE = {"cli", "verbs", "compose", "model", "initialization", "singular_values", "optimizers",
-          "stacked", "loss", "measurements", "engine", "captured", "coordcheck", "checkpoint",
-          "member", "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
+IMPURE = {"cli", "verbs", "compose", "model", "initialization", "optimizers", "stacked", "loss",
+          "measurements", "engine", "captured", "coordcheck", "checkpoint", "member", "training",
+          "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scaling.compose import compose
-from scaling.config import ConfigError, RunConfig, from_dict
+from scaling.config import ConfigError, ModelConfig, RunConfig, from_dict
+from scaling.counts import parameter_counts
+from scaling.dial import architecture_of
 
 
 def test_the_shipped_configuration_is_a_complete_run() -> None:
@@ -14,6 +16,17 @@ def test_the_shipped_configuration_is_a_complete_run() -> None:
                                    if k in RunConfig.__dataclass_fields__})
     assert config.data.source == "stdlib"
     assert config.schedule.kind == "wsd"
+
+
+@pytest.mark.parametrize("model", ["transformer", "llama", "gpt2", "gemma2", "nanochat"])
+@pytest.mark.parametrize("parametrization", ["sp", "mup", "completep"])
+def test_every_model_and_parametrization_is_an_architecture(model, parametrization) -> None:
+    composed = compose([f"model={model}", f"parametrization={parametrization}",
+                        "model.base_width=64", "model.base_depth=2"])
+    architecture = architecture_of(from_dict(ModelConfig, composed["model"], "model"), vocab=256)
+    assert architecture.parametrization == parametrization
+    shape = architecture.shape
+    assert parameter_counts(architecture)["n_block"] == 12 * shape.depth * shape.width**2
 
 
 def test_every_hyper_parameter_names_its_rule() -> None:

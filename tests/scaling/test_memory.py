@@ -17,15 +17,27 @@ from scaling.optimizers.registry import OPTIMIZERS, build_optimizer
 from scaling.parametrization import tensor_rules
 from scaling.step_options import StepOptions
 
+WIDE = Shape(2, 96, 4, 256, 128, 256)
+
 
 @pytest.mark.parametrize(
-    "shape",
-    [Shape(2, 64, 4, 256, 128, 256), Shape(4, 32, 2, 128, 64, 16), Shape(1, 128, 8, 512, 64, 2048)],
-    ids=str,
+    "architecture",
+    [
+        Architecture(Shape(2, 64, 4, 256, 128, 256)),
+        Architecture(Shape(4, 32, 2, 128, 64, 16)),
+        Architecture(Shape(1, 128, 8, 512, 64, 2048)),
+        Architecture(WIDE, activation="swiglu", qk_norm=False),  # llama
+        Architecture(WIDE, activation="gelu", norm="layernorm", qk_norm=False, bias=True),  # gpt2
+        Architecture(WIDE, norm="none"),
+        *(Architecture(WIDE, placement=name) for name in ("post", "peri", "normformer", "hybrid")),
+    ],
+    ids=repr,
 )
-def test_activations_kept_for_the_backward_pass_are_within_a_third(shape: Shape) -> None:
-    batch, kept = 8, {}
-    model = Transformer(Architecture(shape))
+def test_activations_kept_for_the_backward_pass_are_within_a_third(
+    architecture: Architecture,
+) -> None:
+    batch, kept, shape = 8, {}, architecture.shape
+    model = Transformer(architecture)
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -41,7 +53,7 @@ def test_activations_kept_for_the_backward_pass_are_within_a_third(shape: Shape)
     state = 16 * sum(p.numel() for p in model.parameters())
     # Logits and the gradient of the log-softmax are not saved but alive at the peak.
     alive = sum(kept.values()) + 2 * logits.numel() * 4
-    assert training_bytes(Architecture(shape), batch) - state == pytest.approx(alive, rel=1 / 3)
+    assert training_bytes(architecture, batch) - state == pytest.approx(alive, rel=1 / 3)
     assert loss.requires_grad
 
 
