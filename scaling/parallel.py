@@ -22,10 +22,11 @@ from torch import Tensor
 from scaling.config import ExecutionConfig
 from scaling.engine import ENGINES, Backward, ChunkResult, Engine, State
 from scaling.member import MemberRun
+from scaling.pack_engine import engine_values
 from scaling.rank import LentClaim
 from scaling.ranks import Work
 from scaling.trainer import fit_rank
-from scaling.training import Chunk, Training, engine_values
+from scaling.training import Chunk, Training
 
 # Waiting is no failure: rank 0 may write a large checkpoint. A rank that dies is noticed outside.
 PATIENCE = timedelta(days=1)

@@ -22,19 +22,17 @@ from typing import Any
 import numpy as np
 
 from scaling import machine
-from scaling.architecture import Architecture
 from scaling.checkpoint import Checkpoint, save_checkpoint
 from scaling.claim import Claim
 from scaling.config import ExecutionConfig
-from scaling.engine import ENGINES, ChunkResult, Engine, Member
+from scaling.engine import ChunkResult, Engine
 from scaling.finish import finish
 from scaling.identity import prefix_id
 from scaling.member import MemberRun, pack_facts
 from scaling.micro_batch import micro_batch
-from scaling.optimizer_settings import member_settings
+from scaling.pack_engine import build_engine
 from scaling.prefixes import checkpoint_path
 from scaling.provenance import provenance
-from scaling.step_options import StepOptions
 from scaling.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0
@@ -46,34 +44,6 @@ class Chunk:
 
     tokens: np.ndarray
     lr: np.ndarray
-
-
-def engine_values(
-    members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
-) -> dict[str, Any]:
-    """What distinguishes an engine for these runs from any other, as plain or frozen values."""
-    settings = [
-        Member(
-            seed=m.science["seed"],
-            optimizer=member_settings(m.science["optimizer"]),
-        )
-        for m in members
-    ]
-    return {
-        "architecture": Architecture.from_science(members[0].science["model"]),
-        "members": settings,
-        "micro_batch": micro_batch,
-        "options": StepOptions.of(members[0].science, execution),
-    }
-
-
-def build_engine(
-    members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
-) -> Engine:
-    """The engine of a process that trains these runs alone."""
-    return ENGINES[execution.engine](
-        **engine_values(members, execution, micro_batch), device=execution.device
-    )
 
 
 class Training:

@@ -82,7 +82,7 @@ def with_costs(
 def packs(plan: Plan) -> list[list[PlannedRun]]:
     """The work left as packs, in the order in which it is best begun."""
     left = [p for p in plan.runs if p.new_steps]
-    return form(left, lambda p: place(p, plan), lambda p: p.pack)
+    return form(left, place, lambda p: p.pack)
 
 
 def _sized(

@@ -59,6 +59,8 @@ class PlannedRun:
     seconds : float
         Predicted time of the work left, of a member its share of the pack's; NaN before
         ``sweeps.cost`` has measured.
+    kind : str or None
+        What it has in common with those that may train with it (``sweeps.packs``).
     pack : int
         Members of a pack of its kind, as ``sweeps.cost`` finds best.
     seconds_alone : float
@@ -74,6 +76,7 @@ class PlannedRun:
     start: int
     state: str
     seconds: float = float("nan")
+    kind: str | None = None
     pack: int = 1
     seconds_alone: float = float("nan")
 
@@ -131,7 +134,8 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
         known = merged.get(run.run_id)
         if known is None:
             merged[run.run_id] = PlannedRun(
-                run, store, (one.block,), (one.role,), None, (), 0, "planned"
+                run, store, (one.block,), (one.role,), None, (), 0, "planned",
+                kind=pack_kind(run.science, execution),
             )
         else:
             merged[run.run_id] = replace(
@@ -316,7 +320,7 @@ def save_plan(plan: Plan) -> None:
                 "given": {name: asdict(given) for name, given in p.run.given.items()},
                 "pins": list(p.pins),
                 "start": p.start,
-                "kind": pack_kind(p.run.science, plan.execution),
+                "kind": p.kind,
                 "pack": p.pack,
                 "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
             }

@@ -67,7 +67,7 @@ def _styled(cell: str) -> Text:
 
 
 # Left out of a narrow terminal, the first named first.
-PLAN_OPTIONAL = ("width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule", "seed",
+PLAN_OPTIONAL = ("pack", "width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule", "seed",
                  "LR", "state")
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed",
                    "LR")
@@ -86,6 +86,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
     """The plan as people read it: one row a run, longest first; what rules gave has a column."""
     names = {name for p in plan.runs for name in p.run.given}
     by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
+    packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
     return pd.DataFrame(
         {
             "run": p.run.run_id,
@@ -102,6 +103,7 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
             "starts from": _start(p.needs, p.start, p.new_steps),
+            **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
             "seconds": _blank(p.seconds if p.new_steps else float("nan"), ".1f"),
         }
         for p in plan.runs

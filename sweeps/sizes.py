@@ -17,7 +17,7 @@ import numpy as np
 from scaling import machine
 from scaling.memory import training_bytes
 from sweeps.launches import PACKS_OFF, LaunchConfig
-from sweeps.packs import pack_kind, why_alone
+from sweeps.packs import why_alone
 from sweeps.plan import Plan, PlannedRun
 from sweeps.pool import slots
 
@@ -29,17 +29,18 @@ GAIN = {"cpu": 1.5, "cuda": 1.1}
 GAIN_OF_MORE = 1.1  # and for a larger pack to be worth it
 
 
-def place(planned: PlannedRun, plan: Plan) -> Hashable | None:
+def place(planned: PlannedRun) -> Hashable | None:
     """What members of a pack have in common as it starts; None: no work is left, or it is alone."""
-    kind = pack_kind(planned.run.science, plan.execution) if planned.new_steps else None
-    return None if kind is None else (kind, planned.start)
+    if planned.kind is None or not planned.new_steps:
+        return None
+    return planned.kind, planned.start
 
 
 def groups(plan: Plan) -> list[list[PlannedRun]]:
     """The runs that could share packs, two or more together."""
     found: dict[Hashable, list[PlannedRun]] = {}
     for planned in plan.runs:
-        at = place(planned, plan)
+        at = place(planned)
         if at is not None:
             found.setdefault(at, []).append(planned)
     return [group for group in found.values() if len(group) > 1]

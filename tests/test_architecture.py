@@ -38,8 +38,8 @@ ONLY_IN = {
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
 IMPURE = {"cli", "verbs", "compose", "model", "initialization", "optimizers", "stacked", "loss",
-          "measurements", "engine", "captured", "coordcheck", "checkpoint", "member", "training",
-          "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
+          "measurements", "engine", "captured", "coordcheck", "checkpoint", "member", "pack_engine",
+          "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}

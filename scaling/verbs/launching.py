@@ -28,7 +28,7 @@ class AddOptions:
 
 
 def plan_verb(arguments: Sequence[str]) -> int:
-    """Show every run of a study with N, D, C, LR, what it shares and its predicted seconds.
+    """Show every run of a study with N, D, C, LR, what it shares, its pack and predicted seconds.
 
     Checks the whole study and its design first; trains nothing. The step time of each new shape
     is measured for about a second, with launch.measure=target in a short job on the cluster.
