@@ -67,8 +67,8 @@ def _styled(cell: str) -> Text:
 
 
 # Left out of a narrow terminal, the first named first.
-PLAN_OPTIONAL = ("pack", "width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule", "seed",
-                 "LR", "state")
+PLAN_OPTIONAL = ("pack", "width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule",
+                 "seed", "LR", "state")
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed",
                    "LR")
 
