@@ -178,7 +178,7 @@ def progress_text(found: Progress) -> str:
     if not math.isnan(found.against_plan):
         parts.append(f"finished runs took {found.against_plan:.2f} of what was predicted")
     if found.packs:
-        parts.append(f"{found.packs} packs train")
+        parts.append("one pack trains" if found.packs == 1 else f"{found.packs} packs train")
     if found.queue is None:
         parts.append("SLURM does not answer")
     elif found.queue:
