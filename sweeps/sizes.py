@@ -16,6 +16,7 @@ import numpy as np
 
 from scaling import machine
 from scaling.memory import training_bytes
+from scaling.step_options import StepOptions
 from sweeps.launches import PACKS_OFF, LaunchConfig
 from sweeps.packs import why_alone
 from sweeps.plan import Plan, PlannedRun
@@ -91,10 +92,10 @@ def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> lis
 
 def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
     """Members whose state and activations fit into what memory a worker is known to have."""
-    config_of_run = planned.run.config
-    batch = config_of_run.batch
-    each = training_bytes(planned.run.architecture, min(batch, plan.execution.micro_batch or batch),
-                          optimizer=config_of_run.optimizer.name)
+    run = planned.run
+    at_once = min(run.config.batch, plan.execution.micro_batch or run.config.batch)
+    each = training_bytes(run.architecture, at_once, optimizer=run.config.optimizer.name,
+                          options=StepOptions.of(run.science, plan.execution))
     there = MEMORY_SHARE * _memory_bytes(plan, config)
     return int(min(MOST, max(1.0, there // each)))
 
