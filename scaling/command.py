@@ -168,6 +168,7 @@ class Program:
             "tokens_per_step": run["tokens_per_step"],
             "seed": science["seed"],
             "precision": science["precision"],
+            "z_loss": science.get("z_loss", 0.0),
             "device": self.execution.device,
             "processes": self.execution.processes,
             "threads": self.execution.threads,

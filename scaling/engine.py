@@ -9,10 +9,7 @@ injects the backward pass (Lightning's ``manual_backward`` under its strategies)
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import os
-import shutil
+import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +30,6 @@ from scaling.parametrization import tensor_rules
 from scaling.stacked import StackedParameters, split
 from scaling.step_options import StepOptions
 
-log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
 # Members lie apart in one buffer, so the strides of stacked gradients differ from torch's own
@@ -248,51 +244,17 @@ def check_device(device: str) -> None:
                          "allowed is cpu")
 
 
+def _made_of(module: str, name: str) -> Callable[..., Engine]:
+    """An engine that stands in a file of its own, which takes its parts from here."""
 
-class CompiledEngine(EagerEngine):
-    """Eager steps whose passes ``torch.compile`` has fused: equal to rounding, evaluation the same.
+    def build(*arguments: Any, **named: Any) -> Engine:
+        return getattr(importlib.import_module(module), name)(*arguments, **named)
 
-    Where nothing can be compiled it steps eagerly, and one line of the log says why.
-    """
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        if reason := no_compiler(self.module.weights.device.type):
-            self._give_up(reason)
-            return
-        torch.compiler.reset()  # what engines before this one compiled would count against limits
-        self._compiled = torch.compile(super()._losses, dynamic=False)
-
-    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
-        from torch._dynamo.exc import TorchDynamoException  # a second of every start if above
-
-        try:
-            return self._compiled(tokens_kBT)
-        except TorchDynamoException as error:
-            self._give_up(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
-            return self._compiled(tokens_kBT)
-
-    def _give_up(self, reason: str) -> None:
-        log.warning("execution.engine = 'compiled' steps eagerly: %s", reason)
-        self._compiled = super()._losses
-
-
-def no_compiler(device: str) -> str | None:
-    """Why ``torch.compile`` cannot make code for a kind of device; None if it can."""
-    if device == "cuda":
-        return None if importlib.util.find_spec("triton") else "there is no triton"
-    names = filter(None, (os.environ.get("CXX"), "g++", "clang++"))
-    return None if any(map(shutil.which, names)) else "there is no C++ compiler"
-
-
-def _captured(*arguments: Any, **named: Any) -> Engine:
-    from scaling.captured import CapturedEngine  # which is made of what stands here
-
-    return CapturedEngine(*arguments, **named)
+    return build
 
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
     "eager": EagerEngine,
-    "compiled": CompiledEngine,
-    "captured": _captured,
+    "compiled": _made_of("scaling.compiled", "CompiledEngine"),
+    "captured": _made_of("scaling.captured", "CapturedEngine"),
 }

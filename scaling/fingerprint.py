@@ -29,6 +29,7 @@ FILES = (
     *(f"optimizers/{path.name}" for path in sorted((HERE / "optimizers").glob("*.py"))),
     "engine.py",
     "captured.py",
+    "compiled.py",
     "schedule/pieces.py",
     "data/order.py",
     "data/store.py",

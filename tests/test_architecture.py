@@ -21,7 +21,7 @@ ONLY_IN = {
     "torch": {
         "scaling/model.py", "scaling/initialization.py",
         "scaling/optimizers/", "scaling/stacked.py", "scaling/loss.py", "scaling/coordcheck.py",
-        "scaling/measurements.py", "scaling/captured.py",
+        "scaling/measurements.py", "scaling/captured.py", "scaling/compiled.py",
         "scaling/engine.py", "scaling/checkpoint.py",
         "scaling/trainer.py", "scaling/measure.py", "scaling/parallel.py",
     },
@@ -38,8 +38,9 @@ ONLY_IN = {
 }
 # Files of scaling/ that a machine without torch, Lightning or Hydra can use.
 IMPURE = {"cli", "verbs", "compose", "model", "initialization", "optimizers", "stacked", "loss",
-          "measurements", "engine", "captured", "coordcheck", "checkpoint", "member", "pack_engine",
-          "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel", "rank"}
+          "measurements", "engine", "captured", "compiled", "coordcheck", "checkpoint", "member",
+          "pack_engine", "training", "trainer", "measure", "dashboard", "wandb_runs", "parallel",
+          "rank"}
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"compose"}}

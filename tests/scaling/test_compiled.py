@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from scaling.architecture import Architecture, Shape
-from scaling.engine import CompiledEngine, EagerEngine, Member
+from scaling.compiled import CompiledEngine
+from scaling.engine import EagerEngine, Member
 from scaling.optimizer_settings import AdamWSettings
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))

@@ -181,3 +181,24 @@ def test_what_is_computed_again_is_computed_alone(change):
 
 def test_anything_else_can_be_packed():
     assert packable(ExecutionConfig()) is None
+
+
+# ---------------------------------------------------------------------- as runs
+
+
+def test_a_run_that_computes_again_has_the_curve_of_one_that_keeps(
+    make_run, train_run, elsewhere, curve_of
+):
+    folder = make_run({"execution.recompute": True})
+    assert train_run(folder) == "done"
+    assert curve_of(folder) == curve_of(elsewhere())
+
+
+def test_a_run_in_half_precision_goes_on_to_the_same_bits(
+    make_run, train_run, elsewhere, curve_of
+):
+    half = {"precision": "bf16", "z_loss": 1e-4, "execution.loss_chunk": 24}
+    folder, asked = make_run(half), iter((False, True))
+    assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
+    assert train_run(folder) == "done"
+    assert curve_of(folder) == curve_of(elsewhere(half)) != curve_of(elsewhere())
