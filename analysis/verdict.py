@@ -6,6 +6,8 @@ a table and nothing else, so that runs from elsewhere, or made up, can be judged
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -75,16 +77,55 @@ def give_verdict(outputs: str | Path, study: str) -> Verdict:
     """
     plan = study_plan(outputs, study)
     answer = plan["study"]["answer"]
-    kind = answer.get("kind", "law")
-    if kind not in KINDS:
-        raise ValueError(f"study.answer.kind = {kind!r} is not one of: law, {', '.join(KINDS)}")
+    kind, options = answer.get("kind", "law"), answer.get("options", {})
+    check_kind(kind, options)
+    if kind == "law":
+        raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = study_runs(outputs, study)
     if runs.empty:
         raise ValueError(f"study {study!r} has no finished run; scaling launch study={study}")
     curves = {"curves": load_curves(outputs, study=study)} if kind in CURVES else {}
-    judge = import_module(f"analysis.studies.{kind}").judge
-    return Verdict(study, plan["study"]["question"], Path(outputs),
-                   judge(runs, **curves, **answer.get("options", {})))
+    finding = _judge(kind)(runs, **curves, **options)
+    finding.warnings.extend(_caveats(runs, len(plan["runs"])))
+    return Verdict(study, plan["study"]["question"], Path(outputs), finding)
+
+
+def check_kind(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse a kind of study that there is not, or options that its judge does not take.
+
+    Raises
+    ------
+    ValueError
+        Naming the key and what is allowed.
+    """
+    if kind == "law" and not options:
+        return
+    if kind not in KINDS:
+        allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
+        raise ValueError(f"study.answer.kind = {kind!r} is not {allowed}")
+    takes = [name for name, parameter in inspect.signature(_judge(kind)).parameters.items()
+             if parameter.kind is parameter.KEYWORD_ONLY and name != "curves"]
+    for name in options:
+        if name not in takes:
+            raise ValueError(f"unknown key 'study.answer.options.{name}'. Allowed for the kind "
+                             f"{kind!r}: {', '.join(takes)}")
+
+
+def _judge(kind: str) -> Callable[..., Finding]:
+    return import_module(f"analysis.studies.{kind}").judge
+
+
+def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
+    """What any verdict must say of its runs."""
+    said = []
+    if planned > len(runs):
+        said.append(f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
+                    "that of the others")
+    codes = runs["fingerprint"].nunique()
+    if codes > 1:
+        said.append(f"the runs were trained by {codes} versions of the code that makes their "
+                    "numbers: differences may be the code's")
+    return said
 
 
 def study_runs(outputs: str | Path, study: str) -> pd.DataFrame:

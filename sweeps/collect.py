@@ -26,7 +26,8 @@ from scaling.atomic import save_atomic
 from scaling.flops import flops_per_token
 from scaling.record import COLUMNS
 from scaling.run_folder import RunFolder
-from sweeps.plan import flatten, study_folder
+from sweeps.caveats import flatten
+from sweeps.plan import study_folder
 from sweeps.state import StoredRun, read_plan
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}

@@ -165,6 +165,7 @@ def add_verb(arguments: Sequence[str]) -> int:
 
 def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) -> Any:
     import analysis
+    from analysis.verdict import check_kind
     from scaling.config import one_of
     from sweeps.cost import with_costs
     from sweeps.launch import target_of
@@ -179,6 +180,7 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     check_places(config, plan.execution)
     for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
+    check_kind(plan.study.answer.kind, plan.study.answer.options)
     return with_costs(plan, target_of(config, plan.outputs), config)
 
 

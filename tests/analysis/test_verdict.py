@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.verdict import KINDS, facts_of_verdict, give_verdict, study_runs, write_verdict
+from analysis.verdict import (
+    KINDS,
+    check_kind,
+    facts_of_verdict,
+    give_verdict,
+    study_runs,
+    write_verdict,
+)
 from scaling.atomic import read_json, write_json
 from scaling.cli import main
 from scaling.compose import compose
@@ -56,6 +63,26 @@ def test_an_unknown_kind_is_named(finished, judged) -> None:
     judged("magic")
     with pytest.raises(ValueError, match="kind = 'magic' is not one of: law, tune, lr_transfer"):
         give_verdict(finished, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [("law", {"x": 1}, "study.answer.kind = 'law' is not one with options"),
+     ("tune", {"y": "lr"}, "unknown key 'study.answer.options.y'. Allowed for the kind 'tune': x"),
+     ("schedules", {"curves": 1}, "Allowed for the kind 'schedules': fitted, law")],
+)
+def test_options_that_a_judge_does_not_take_are_named(kind, options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_kind(kind, options)
+
+
+def test_unfinished_runs_and_mixed_code_are_told(finished, judged) -> None:
+    judged("conventions", resamples=0)
+    path = finished / "studies" / "tiny" / "plan.json"
+    plan = read_json(path)
+    write_json(path, plan | {"runs": [*plan["runs"], plan["runs"][0] | {"run_id": "unfinished"}]})
+    warnings = give_verdict(finished, "tiny").finding.warnings
+    assert any(f"1 of {len(plan['runs']) + 1} runs are not finished" in w for w in warnings)
 
 
 @pytest.mark.parametrize("kind", KINDS)
