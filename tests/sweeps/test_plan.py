@@ -97,7 +97,7 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     plan = make_plan(study())
     save_plan(plan)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    monkeypatch.setattr("sweeps.plan.code_fingerprint", lambda: "0123456789")
+    monkeypatch.setattr("sweeps.caveats.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
 
 
