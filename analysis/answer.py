@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from analysis.runs import load, load_curves, study_plan
 
 if TYPE_CHECKING:
     from analysis.allocation import Allocation
+    from analysis.outlook import Outlook
     from analysis.result import Result
 
 # The analysis here counts C as 6 N D with N = n_matmul: the "matmul" convention, in which the
@@ -50,6 +52,8 @@ class Answer:
         State -> number of runs of the plan that left no record.
     machines : DataFrame
         Where the runs happened, with versions.
+    outlook : Outlook or None
+        Forecasts of what has not ended, how forecasts did, and the comparison of arms.
     """
 
     study: str
@@ -64,6 +68,7 @@ class Answer:
     curve_check: pd.DataFrame
     unfinished: dict[str, int]
     machines: pd.DataFrame
+    outlook: Outlook | None = None
 
     def text(self) -> str:
         """The answer in words and numbers."""
@@ -74,7 +79,8 @@ class Answer:
         """What was found, one sentence or two a finding."""
         said = [self._points(), self._exponents(), self._extrapolation(), self._split(),
                 self._schedules()]
-        return [sentence for sentence in said if sentence]
+        ahead = [] if self.outlook is None else self.outlook.sentences()
+        return [sentence for sentence in (*said, *ahead) if sentence]
 
     def _points(self) -> str:
         fitted = _with_role(self.runs, "fit")
@@ -144,8 +150,12 @@ def answer_study(
     resamples: int = 1000,
     seed: int = 0,
     mix_fingerprints: bool = False,
+    arm: str | None = None,
+    between: Sequence[str] = (),
 ) -> Answer:
     """Answer a study from its records.
+
+    `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
 
     Raises
     ------
@@ -154,6 +164,7 @@ def answer_study(
     """
     from analysis.allocation import allocate
     from analysis.fitter import fit
+    from analysis.outlook import look_ahead
 
     plan = study_plan(outputs, study)
     wanted = plan["study"]["answer"]
@@ -179,6 +190,7 @@ def answer_study(
         curve_check=curve_check,
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
+        outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed),
     )
 
 

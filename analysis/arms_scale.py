@@ -118,22 +118,23 @@ class _Ratio:
 def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array, Array]:
     """Loss of B over loss of A: resamples, shape (resamples, n), and the best, shape (n,).
 
-    Beyond the measured range the resamples wander off as far as refits without the outermost runs
-    depart from the whole fit in this very ratio.
+    Beyond the measured range the resamples wander off; see `wandering`.
     """
     columns = {"N": np.asarray(N, float), "D": np.asarray(D, float)}
-    law = _Ratio(result, arms)
+    ratios = _Ratio(result, arms).predict(_params(result), columns)
+    return ratios[1:] * wandering(result, arms, columns), ratios[0]
+
+
+def wandering(result: Result, arms: Arms, columns: Columns) -> Array:
+    """Factors of the ratio, (resamples, n), as far as refits without the outermost runs depart from
+    the whole fit in this very ratio; 1 inside the measured range."""
+    draws = len(_params(result)) - 1
+    n = len(columns["N"])
+    if not draws or not len(result.origins):
+        return np.ones((draws, n))
     best = np.array([list(result.params.values())])
-    middle = law.predict(best, columns)[0]
-    draws = result.draws.dropna().to_numpy()
-    if not len(draws):
-        return np.empty((0, len(middle))), middle
-    ratios = law.predict(draws, columns)
-    doubt = np.zeros(len(middle))
-    if len(result.origins):
-        doubt = result.origins.wander(law, best, columns, result.scale)
-    steps = wanderings(len(ratios), result.settings["seed"])
-    return ratios * np.exp(np.outer(steps, doubt)), middle
+    doubt = result.origins.wander(_Ratio(result, arms), best, columns, result.scale)
+    return np.exp(np.outer(wanderings(draws, result.settings["seed"]), doubt))
 
 
 def _speed_up(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
@@ -156,8 +157,9 @@ def _needed(
     result: Result, arms: Arms, grid: Array, along: tuple[Array, Array], here: tuple[Array, Array]
 ) -> Array:
     """Where on a grid, of some N and D, A comes to the loss that B has here: (1 + resamples,)."""
-    params = _params(result)
-    wanted = _losses(result, arms[1], params, dict(zip("ND", here, strict=True)))[:, 0]
+    params, place = _params(result), dict(zip("ND", here, strict=True))
+    wanted = _losses(result, arms[1], params, place)[:, 0].copy()
+    wanted[1:] *= wandering(result, arms, place)[:, 0]
     losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
     losses = np.minimum.accumulate(losses, axis=1)
     return np.array([
@@ -175,7 +177,9 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
     """
     grid = np.geomspace(ladder.low / 10, ladder.top * 1e3, _GRID)
     size, tokens = ladder.at(grid)
-    gap = np.log(_Ratio(result, arms).predict(_params(result), {"N": size, "D": tokens}))
+    columns = {"N": size, "D": tokens}
+    gap = np.log(_Ratio(result, arms).predict(_params(result), columns))
+    gap[1:] += np.log(wandering(result, arms, columns))
     places = np.array([_first_zero(line, np.log(grid)) for line in gap])
     found = np.exp(places[1:][np.isfinite(places[1:])])
     tail = (1 - level) / 2

@@ -113,6 +113,42 @@ def curves(answer: Answer) -> Figure | None:
     return figure
 
 
+def arms(answer: Answer) -> Figure | None:
+    """Loss of arm B over that of A against C: pairs, and the laws; None without arms."""
+    found = None if answer.outlook is None else answer.outlook.arms
+    if found is None or not len(found.pairs.table):
+        return None
+    figure, (ax,) = _figure(1)
+    pairs = found.pairs.table
+    ax.axhline(0, color="0.5", lw=0.8)
+    ax.scatter(6 * pairs["N"] * pairs["D"], 100 * (pairs["ratio"] - 1), s=22, zorder=3,
+               label="pairs of runs")
+    if found.result is not None:
+        _band_of_arms(ax, answer)
+    ax.set_xscale("log")
+    ax.set_xlabel("training FLOPs, 6 N D")
+    ax.set_ylabel(f"loss of {found.arms[1]} over {found.arms[0]} − 1, %")
+    ax.legend(fontsize=8)
+    ax.grid(alpha=0.2)
+    return figure
+
+
+def _band_of_arms(ax: Axes, answer: Answer) -> None:
+    from analysis.arms_scale import Ladder, along_ladder
+
+    found = answer.outlook.arms
+    pairs = found.pairs.table
+    both = pd.concat([pairs.assign(_arm=arm) for arm in found.arms])
+    ladder = Ladder.of(both)
+    grid = np.geomspace(ladder.low, 10 * ladder.top, 24)
+    table = along_ladder(found.result, found.arms, ladder, grid.tolist(), answer.outlook.level)
+    ax.plot(table["C"], 100 * (table["ratio"] - 1), color="black", lw=1.2, label="laws")
+    if table["ratio_lower"].notna().all():
+        ax.fill_between(table["C"], 100 * (table["ratio_lower"] - 1),
+                        100 * (table["ratio_upper"] - 1), color="C0", alpha=0.2, lw=0)
+    ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0)
+
+
 def _figure(columns: int) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(5.6 * columns if columns > 1 else 7.4, 4.2), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]

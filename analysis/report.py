@@ -32,7 +32,7 @@ def report_html(answer: Answer) -> str:
     sections = [
         page.answer(answer.sentences()), page.warnings(_warnings(answer)), _figures(answer),
         _parameters(answer), _held_out(answer), _allocation(answer), _curves(answer),
-        _runs(answer), _machines(answer),
+        _outlook(answer), _runs(answer), _machines(answer),
     ]
     return page.page(answer.study, answer.question, sections, answer.outputs)
 
@@ -41,6 +41,8 @@ def _warnings(answer: Answer) -> list[str]:
     warnings = list(answer.law.warnings)
     if answer.allocation is not None:
         warnings += answer.allocation.warnings
+    if answer.outlook is not None and answer.outlook.arms is not None:
+        warnings += [f"arms: {warning}" for warning in answer.outlook.arms.warnings]
     if answer.curve_law is not None:
         warnings += [f"curve law: {warning}" for warning in answer.curve_law.warnings]
     return warnings
@@ -57,6 +59,9 @@ def _figures(answer: Answer) -> str:
         ("Residuals.", figures.residuals(answer)),
         ("Validation curves under several schedules: dots measured, lines the curve law.",
          figures.curves(answer)),
+        ("Two arms: loss of B over that of A along the ladder; dots are pairs of runs that differ"
+         " in the arm alone (of other D/N they lie off the line), the band is the interval of the"
+         " laws, grey is outside what was measured.", figures.arms(answer)),
     ])
 
 
@@ -86,6 +91,15 @@ def _curves(answer: Answer) -> str:
         return ""
     return (f"<h2>The curve law: {html.escape(answer.curve_law.law.name)}</h2>"
             f"{page.table(answer.curve_check)}<pre>{html.escape(answer.curve_law.report())}</pre>")
+
+
+def _outlook(answer: Answer) -> str:
+    from analysis.report_outlook import heading, tables
+
+    if answer.outlook is None:
+        return ""
+    return "".join(heading(title, text) + page.table(table)
+                   for title, text, table in tables(answer.outlook))
 
 
 def _runs(answer: Answer) -> str:

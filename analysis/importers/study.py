@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis.exclusion import unfinished
 from analysis.importers.reading import Imported
+from analysis.importers.units import N_COUNTS
 from scaling.atomic import read_json, save_atomic, write_json
 from scaling.run_folder import file_hash
 
@@ -119,7 +120,8 @@ def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
     runs = pd.read_parquet(manifest.parent / "imported" / "runs.parquet")
     if n_count in runs and runs[n_count].notna().all():
         runs = runs.assign(N=runs[n_count], n_count=n_count)
-    return runs
+    counts = [c for c in (*N_COUNTS, "N", "D") if c in runs and runs[c].notna().all()]
+    return runs.astype({c: int for c in counts if (runs[c] % 1 == 0).all()})
 
 
 def stored_curves(manifest: Path) -> pd.DataFrame:

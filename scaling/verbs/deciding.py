@@ -42,6 +42,8 @@ class ReportOptions:
     to: str | None = None
     resamples: int = 1000
     mix_fingerprints: bool = False
+    arm: str | None = None  # a setting whose values are compared: optimizer.name
+    between: list[str] = field(default_factory=list)  # baseline and the other, where there are more
     json: bool = False  # print one JSON object
 
 
@@ -109,7 +111,9 @@ def report_verb(arguments: Sequence[str]) -> int:
     """Answer a study's question in words and as one self-contained HTML file.
 
     A study whose answer.kind is not "law" gets the verdict of its kind: numbers, sentence, figure.
-    json=true, or --json, prints one JSON object in place of the words.
+    Of others, runs that have not ended are forecast and earlier forecasts judged;
+    arm=optimizer.name adds the comparison of two recipes. json=true, or --json, prints one JSON
+    object in place of the words.
     """
     import analysis
     from analysis.facts import facts_of_answer
@@ -120,7 +124,8 @@ def report_verb(arguments: Sequence[str]) -> int:
     if asked.get("kind", "law") != "law":
         return _verdict(options)
     answer = analysis.answer_study(options.outputs, options.study, resamples=options.resamples,
-                             mix_fingerprints=options.mix_fingerprints)
+                             mix_fingerprints=options.mix_fingerprints, arm=options.arm,
+                             between=options.between)
     path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
     analysis.write_report(answer, path)
     if options.json:
@@ -150,5 +155,6 @@ VERBS = {
                 "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb,
                 FitOptions),
     "report": Verb("answer a study's question; write the HTML report",
-                   "scaling report study=NAME [to=report.html]", report_verb, ReportOptions),
+                   "scaling report study=NAME [to=report.html] [arm=optimizer.name]", report_verb,
+                   ReportOptions),
 }
