@@ -212,8 +212,8 @@ def test_members_of_a_pack_are_runs_of_their_own(make_run, train_run, elsewhere)
         assert folder.record()["throughput"]["members"] == 3
         assert folder.record()["science"] == alone.record()["science"]
         columns = ["loss", "grad_norm", "validation_loss"]
-        pd.testing.assert_frame_equal(pd.read_csv(folder.curve_file())[columns],
-                                      pd.read_csv(alone.curve_file())[columns], rtol=1e-4)  # fmt: skip
+        packed, solo = (pd.read_csv(f.curve_file())[columns] for f in (folder, alone))
+        pd.testing.assert_frame_equal(packed, solo, rtol=1e-4)
 
 
 def test_a_run_begun_in_a_pack_goes_on_alone(make_run, train_run, elsewhere):

@@ -11,18 +11,7 @@ from scaling.config import ConfigError
 from sweeps.cancel import cancel_runs, cancel_study
 from sweeps.launch import launch
 from sweeps.launches import LaunchConfig
-from sweeps.plan import make_plan, save_plan
 from sweeps.state import read_plan, states
-
-LONG = ["study.blocks.ladder.grid.tokens=[25600]", "study.blocks.ladder.grid.model.width=[8,16]",
-        "~study.blocks.curves", "data.max_epochs=10", "execution.checkpoint_seconds=1000"]
-
-
-@pytest.fixture
-def plan(study):
-    plan = make_plan(study(*LONG))
-    save_plan(plan)
-    return plan
 
 
 def test_a_running_run_saves_and_leaves_and_the_others_go_on(plan) -> None:

@@ -5,23 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-import pytest
-
 from sweeps.launch import launch
 from sweeps.launches import LaunchConfig
-from sweeps.plan import make_plan, save_plan
 from sweeps.state import read_plan, states
 from sweeps.stopping import stop_run
-
-LONG = ["study.blocks.ladder.grid.tokens=[25600]", "study.blocks.ladder.grid.model.width=[8,16]",
-        "~study.blocks.curves", "data.max_epochs=10", "execution.checkpoint_seconds=1000"]
-
-
-@pytest.fixture
-def plan(study):
-    plan = make_plan(study(*LONG))
-    save_plan(plan)
-    return plan
 
 
 def test_a_stopped_run_leaves_and_stays_out_until_it_is_taken_up(plan) -> None:
