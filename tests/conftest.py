@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from scaling.config import DataConfig, RunConfig, from_dict
@@ -30,6 +31,11 @@ TINY = {
     "batch": 4,
     "execution": {"checkpoint_seconds": 1000.0},
 }
+
+
+# A busy machine is slow: no example has a time limit.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
