@@ -140,7 +140,10 @@ def _rule(architecture: Architecture, optimizer: str, name: str, size: Size) -> 
     return TensorRule(
         role, std,
         lr=width * depth_lr,
-        weight_decay=decayed and _decay(architecture, role, width),
+        # The paper's table has the width alone; under SGD depth would multiply what a step shrinks.
+        weight_decay=decayed and _decay(
+            architecture, role, width * depth_lr if family == "sgd" else width
+        ),
         epsilon=epsilon * depth_epsilon,
     )
 
@@ -155,9 +158,9 @@ def _depth(architecture: Architecture, family: str) -> tuple[float, float]:
     return ratio ** (2 * alpha - 1 if family == "sgd" else alpha - 1), ratio**-alpha
 
 
-def _decay(architecture: Architecture, role: str, width_lr: float) -> float:
+def _decay(architecture: Architecture, role: str, lr: float) -> float:
     if architecture.decay_rule == "product":
-        return 1 / width_lr
+        return 1 / lr
     if architecture.decay_rule == "sqrt" and role == "hidden":
         return math.sqrt(architecture.width_ratio)
     return 1.0

@@ -130,3 +130,27 @@ def test_under_lsuv_every_linear_map_gives_unit_variance(placement):
     query = model.blocks[0].attention.query.weight.detach()
     gram = query @ query.T
     torch.testing.assert_close(gram / gram[0, 0], torch.eye(128), atol=1e-4, rtol=0)
+
+
+def kernel(depth: int, width: int) -> torch.Tensor:
+    """Products of the last hidden states of eight tokens under depth-mup, over seeds."""
+    shape = Shape(depth=depth, width=width, heads=width // 16, mlp_width=4 * width, context=8,
+                  vocab=8)
+    architecture = Architecture(shape, parametrization="completep", base_width=64, base_depth=4,
+                                depth_exponent=0.5)
+    model, total = Transformer(architecture), torch.zeros(8, 8)
+    for seed in range(3):
+        model.load_state_dict(initial_weights(architecture, seed))
+        with torch.no_grad():
+            hidden = model.hidden(torch.arange(8)[None])[0]
+        total += hidden @ hidden.T / width / 3
+    return total
+
+
+def test_with_branches_over_the_root_of_depth_both_limits_exist_and_commute():
+    """arXiv 2302.00453: wider, then deeper, or the other way round, the features agree."""
+    start, wide, deep, both = (kernel(*size) for size in ((8, 64), (8, 256), (32, 64), (32, 256)))
+    lengths = [float(k.diagonal().mean()) for k in (start, wide, deep, both)]
+    assert lengths == pytest.approx([2.0] * 4, rel=0.05)  # the embedding's 1 and the branches'
+    assert float((both - wide).norm() / both.norm()) < 0.15
+    assert float((both - deep).norm() / both.norm()) < 0.4  # at width 64 with more noise

@@ -106,6 +106,12 @@ def test_depth_mup_under_sgd_has_one_rate_at_all_depths():
     assert multipliers(half, "lr", "sgd") == dict.fromkeys(EXAMPLES, 1)
 
 
+def test_under_sgd_deeper_models_do_not_shrink_faster():
+    """Its rate grows as m_L at alpha = 1; decay, which is part of the step, must not."""
+    found = rules(scaled("completep", DEEP), "sgd")["hidden"]
+    assert (found.lr, found.weight_decay) == (8, 1 / 8)
+
+
 @pytest.mark.parametrize(("name", "lr"), [("adamw", 1 / 2), ("sgd", 1 / 4)])
 def test_ntk_is_unit_variance_times_fan_in_to_the_minus_half(name, lr):
     """w ~ N(0, 1) forward as w / sqrt(n): the gradient carries n^-1/2, and so does the step of
