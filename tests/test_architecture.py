@@ -141,3 +141,12 @@ def test_training_loads_no_dashboard() -> None:
 def test_no_drawers() -> None:
     drawers = {"utils", "helpers", "common", "misc"}
     assert not drawers & {part for f in python_files() for part in Path(f).with_suffix("").parts}
+
+
+def test_the_wheel_has_every_package() -> None:
+    import tomllib
+
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {p.parent.relative_to(ROOT).as_posix().replace("/", ".")
+             for d in PACKAGES for p in (ROOT / d).rglob("__init__.py")}
+    assert there <= set(named)
