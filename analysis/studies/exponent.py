@@ -16,7 +16,8 @@ def exponent(
     ----------
     x, y : sequences, above 0
     errors : sequence
-        Standard errors of log y; where all are 0 or unknown, the scatter about the line counts.
+        Standard errors of log y; where all are 0 or unknown, the scatter about the line counts, as
+        it does where it is larger than they allow.
 
     Raises
     ------
@@ -32,11 +33,12 @@ def exponent(
     middle = np.average(u, weights=weight)
     spread = (weight * (u - middle) ** 2).sum()
     slope = float((weight * (u - middle) * v).sum() / spread)
-    if known:
-        return slope, float(spread**-0.5)
     left = v - np.average(v, weights=weight) - slope * (u - middle)
     spare = len(u) - 2
-    return slope, float(np.sqrt((left**2).sum() / spare / spread)) if spare else float("nan")
+    scatter = float(np.sqrt((weight * left**2).sum() / spare)) if spare else np.nan
+    if known:  # the line misses by `scatter` of the errors: no more sure than that
+        scatter = max(1.0, scatter) if spare else 1.0
+    return slope, scatter * float(spread**-0.5)
 
 
 def said(slope: float, error: float) -> str:
