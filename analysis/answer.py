@@ -17,6 +17,8 @@ from analysis.runs import load, load_curves, study_plan
 
 if TYPE_CHECKING:
     from analysis.allocation import Allocation
+    from analysis.approaches import Approaches
+    from analysis.multiverse import Multiverse
     from analysis.outlook import Outlook
     from analysis.result import Result
 
@@ -54,6 +56,10 @@ class Answer:
         Where the runs happened, with versions.
     outlook : Outlook or None
         Forecasts of what has not ended, how forecasts did, and the comparison of arms.
+    approaches : Approaches or None
+        The split in other ways; None where the runs give none but the surface's.
+    multiverse : Multiverse or None
+        N* for the largest budget under every choice, if asked for.
     """
 
     study: str
@@ -69,6 +75,8 @@ class Answer:
     unfinished: dict[str, int]
     machines: pd.DataFrame
     outlook: Outlook | None = None
+    approaches: Approaches | None = None
+    multiverse: Multiverse | None = None
 
     def text(self) -> str:
         """The answer in words and numbers."""
@@ -78,7 +86,7 @@ class Answer:
     def sentences(self) -> list[str]:
         """What was found, one sentence or two a finding."""
         said = [self._points(), self._exponents(), self._extrapolation(), self._split(),
-                self._schedules()]
+                self.multiverse.sentence() if self.multiverse else "", self._schedules()]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*said, *ahead) if sentence]
 
@@ -152,8 +160,9 @@ def answer_study(
     mix_fingerprints: bool = False,
     arm: str | None = None,
     between: Sequence[str] = (),
+    multiverse: bool = False,
 ) -> Answer:
-    """Answer a study from its records.
+    """Answer a study from its records; with `multiverse` under every choice, some fifty fits more.
 
     `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
 
@@ -163,7 +172,9 @@ def answer_study(
         If the study does not exist or has too few finished runs to fit its law.
     """
     from analysis.allocation import allocate
+    from analysis.approaches import other_approaches
     from analysis.fitter import fit
+    from analysis.multiverse import of_answer
     from analysis.outlook import look_ahead
 
     plan = study_plan(outputs, study)
@@ -191,6 +202,8 @@ def answer_study(
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
         outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed),
+        approaches=other_approaches(law, fitted, wanted["budgets"]),
+        multiverse=of_answer(outputs, study, wanted, mix_fingerprints) if multiverse else None,
     )
 
 

@@ -72,6 +72,7 @@ def compare_approaches(
     cost: Cost = SIX_ND,
     budget: str | None = None,
     curves: pd.DataFrame | None = None,
+    surface: Result | None = None,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -92,6 +93,8 @@ def compare_approaches(
         is about the same.
     curves : DataFrame, optional
         ``N, D, loss`` along training curves, for the envelope. Default: `points`.
+    surface : Result, optional
+        A fit of the points, where there is one already.
     **options
         Of the surface's fit; see `analysis.fit`.
 
@@ -102,7 +105,8 @@ def compare_approaches(
     """
     from analysis.fitter import fit
 
-    surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)
+    if surface is None:
+        surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)
     budgets = np.atleast_1d(np.asarray(budgets, float))
     third = allocate(surface, budgets, cost=cost, level=level)
     N, D = (points[name].to_numpy(float) for name in ("N", "D"))
@@ -129,6 +133,19 @@ def compare_approaches(
         pd.DataFrame(rows), pd.DataFrame(exponents), refused, minima, found, surface,
         cost_in_words(cost), tuple(warnings),
     )  # fmt: skip
+
+
+def other_approaches(
+    law: Result, runs: pd.DataFrame, budgets: list[float]
+) -> Approaches | None:
+    """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
+    if not budgets:
+        return None
+    done = runs[(runs["status"] == "done") & runs["loss"].notna()]
+    found = compare_approaches(
+        done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
+    )
+    return found if len(found.exponents) > 1 else None
 
 
 def _to_one_cost(

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from analysis.allocation import Allocation
     from analysis.answer import Answer
     from analysis.approaches import Approaches
+    from analysis.multiverse import Multiverse
+    from analysis.next_runs import NextRuns
     from analysis.result import Result
 
 
@@ -65,6 +67,28 @@ def facts_of_approaches(found: Approaches) -> dict[str, Any]:
     }
 
 
+def facts_of_next(found: NextRuns) -> dict[str, Any]:
+    """The chosen runs, and how well the target is known now and expected to be then."""
+    return {
+        "runs": found.table.rename_axis("run_id").reset_index(),
+        "now": found.now,
+        "then": found.then,
+        "enough": found.enough,
+    }
+
+
+def facts_of_multiverse(found: Multiverse) -> dict[str, Any]:
+    """Every way to fit with its answer, and which choice the answer hangs on."""
+    low, high = found.range
+    return {
+        "of": found.of,
+        "smallest": low,
+        "largest": high,
+        "shares": found.shares,
+        "ways": found.table,
+    }
+
+
 def growth_in_words(exponents: pd.DataFrame) -> str:
     """How N* and D* grow with the budget, in a sentence."""
     said = []
@@ -78,6 +102,7 @@ def growth_in_words(exponents: pd.DataFrame) -> str:
 def facts_of_answer(answer: Answer) -> dict[str, Any]:
     """Everything `Answer.text` says, in numbers."""
     allocation, curve_law = answer.allocation, answer.curve_law
+    approaches, multiverse = answer.approaches, answer.multiverse
     return {
         "study": answer.study,
         "question": answer.question,
@@ -85,6 +110,8 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "fit": facts_of_fit(answer.law),
         "held_out": answer.held_out,
         "allocation": None if allocation is None else facts_of_allocation(allocation),
+        "approaches": None if approaches is None else facts_of_approaches(approaches),
+        "multiverse": None if multiverse is None else facts_of_multiverse(multiverse),
         "curve_fit": None if curve_law is None else facts_of_fit(curve_law),
         "curves_held_out": answer.curve_check,
         "unfinished": answer.unfinished,

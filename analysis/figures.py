@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.answer import Answer
+    from analysis.multiverse import Multiverse
 
 HELD_OUT = "#c8102e"
 COLOURS = "viridis"
@@ -147,6 +148,30 @@ def _band_of_arms(ax: Axes, answer: Answer) -> None:
         ax.fill_between(table["C"], 100 * (table["ratio_lower"] - 1),
                         100 * (table["ratio_upper"] - 1), color="C0", alpha=0.2, lw=0)
     ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0)
+
+
+def multiverse(found: Multiverse) -> Figure | None:
+    """Every answer, sorted and coloured by the choice that matters most, and the choices' parts."""
+    if found.shares.empty:
+        return None
+    figure, (left, right) = _figure(2)
+    most = found.shares["choice"][0]
+    known = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    for k, (name, own) in enumerate(known.groupby(most, sort=False)):
+        left.scatter(own.index + 1, own["answer"], s=20, color=f"C{k}", label=str(name))
+    left.set_yscale("log")
+    left.set_xlabel("way to fit, by its answer")
+    left.set_ylabel(found.of)
+    left.legend(fontsize=8, title=most, title_fontsize=8)
+    rows = found.shares.iloc[::-1]
+    right.barh(rows["choice"], 100 * rows["whole"], color="0.8", label="with all it acts through")
+    right.barh(rows["choice"], 100 * rows["own"], color="C0", height=0.4, label="its own")
+    right.set_xlabel("share of the variance of the log answer, %")
+    right.set_xlim(0, 105)
+    right.legend(fontsize=8, loc="lower right")
+    for ax in (left, right):
+        ax.grid(alpha=0.2)
+    return figure
 
 
 def _figure(columns: int) -> tuple[Figure, list[Axes]]:

@@ -31,8 +31,8 @@ def report_html(answer: Answer) -> str:
     """The report as a text."""
     sections = [
         page.answer(answer.sentences()), page.warnings(_warnings(answer)), _figures(answer),
-        _parameters(answer), _held_out(answer), _allocation(answer), _curves(answer),
-        _outlook(answer), _runs(answer), _machines(answer),
+        _parameters(answer), _held_out(answer), _allocation(answer), _multiverse(answer),
+        _curves(answer), _outlook(answer), _runs(answer), _machines(answer),
     ]
     return page.page(answer.study, answer.question, sections, answer.outputs)
 
@@ -83,7 +83,35 @@ def _allocation(answer: Answer) -> str:
     if answer.allocation is None:
         return ""
     return (f"<h2>How to split a budget (C = 6 N D, N = n_matmul)</h2>"
-            f"{page.table(with_intervals(answer.allocation.table))}")
+            f"{page.table(with_intervals(answer.allocation.table))}{_approaches(answer)}")
+
+
+def _approaches(answer: Answer) -> str:
+    found = answer.approaches
+    if found is None:
+        return ""
+    refused = "".join(
+        f"<p>{html.escape(why)}: {len(own)} IsoFLOP budgets</p>"
+        for why, own in found.refused[found.refused["C"].notna()].groupby("why")
+    )
+    return ("<p>Three approaches side by side: N* grows as C^a, D* as C^b.</p>"
+            f"{page.table(with_intervals(found.exponents))}{page.table(with_intervals(found.table))}"
+            + (f"<details><summary>Refused</summary>{refused}</details>" if refused else ""))
+
+
+def _multiverse(answer: Answer) -> str:
+    from analysis import figures
+
+    found = answer.multiverse
+    if found is None:
+        return ""
+    figure = figures.multiverse(found)
+    drawn = "" if figure is None else (
+        f"<figure>{page.svg(figure)}<figcaption>Every way to fit with its answer, and what part of their"
+        " spread each choice makes.</figcaption></figure>"
+    )
+    return (f"<h2>What the answer hangs on</h2><p>{html.escape(found.sentence())}</p>"
+            f"{page.table(with_intervals(found.shares))}{drawn}")
 
 
 def _curves(answer: Answer) -> str:

@@ -19,7 +19,7 @@ from analysis.laws.law import Columns, Law
 
 Array = np.ndarray
 
-_STRETCHES = 150
+_STRETCHES = 120
 _WARMUP_STRETCHES = 40
 _LEAST_LR = 1e-12  # of the peak, for its logarithm
 _KNOTS = 24

@@ -27,6 +27,7 @@ Array = np.ndarray
 _NONE: Mapping = {}
 _WSD = 0.2  # share of the run that is the cooldown of the usual WSD
 _CERTAIN = 0.975  # share of the resamples that agree on the sign of a gain
+_ITERATIONS = 120
 _STEEPEST = 30.0  # a fall by exp of this much between two knots is a fall to the floor
 
 
@@ -47,7 +48,7 @@ class BestSchedule:
         schedule's) with its interval, ``share`` (of the resamples with a gain), ``refits_agree``
         (share of the refits with a gain; NaN without refits) and ``certain``.
     seconds : float
-        That the search took.
+        Of the processor, that the search took.
     warnings : tuple of str
     """
 
@@ -107,14 +108,14 @@ def best_schedule(
     """
     import time
 
-    began = time.perf_counter()
+    began = time.process_time()
     if not (np.isfinite(peak) and peak > 0):
         raise ValueError(f"peak = {peak!r} must be a positive learning rate")
     if not 0 <= final_ratio < 1:
         raise ValueError(f"final_ratio = {final_ratio!r}: allowed is 0 to below 1")
     course, given = Course.of(steps, warmup), {} if N is None else {"N": N}
     values = _search(result, course, peak, final_ratio, monotone, given)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     usual = usual_shapes(course, peak, final_ratio)
     judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
     last = _last_losses(result, drawn_params(result), judged, N)
@@ -172,7 +173,7 @@ def _search(
     for start in usual:
         answer = minimize(
             _objective(result.law, params, course, given, of.outward), of.inward(start), jac=True,
-            method="L-BFGS-B", bounds=of.bounds(knots), options={"maxiter": 300},
+            method="L-BFGS-B", bounds=of.bounds(knots), options={"maxiter": _ITERATIONS},
         )  # fmt: skip
         found.append(of.outward(answer.x[:, None])[:, 0])
     judged = {str(k): course.rates(values) for k, values in enumerate(found)}

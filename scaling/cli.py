@@ -19,10 +19,12 @@ from scaling.verbs import (
     comparing,
     dashboards,
     deciding,
+    doubting,
     forecasting,
     housekeeping,
     importing,
     launching,
+    planning_next,
     scheduling,
     training,
     tuning,
@@ -32,8 +34,8 @@ from scaling.verbs.verb import INTERRUPTED, Verb
 
 VERBS: dict[str, Verb] = {
     **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **tuning.VERBS, **scheduling.VERBS, **comparing.VERBS, **forecasting.VERBS, **checking.VERBS,
-    **importing.VERBS,
+    **planning_next.VERBS, **tuning.VERBS, **scheduling.VERBS, **doubting.VERBS,
+    **comparing.VERBS, **forecasting.VERBS, **checking.VERBS, **importing.VERBS,
     **housekeeping.VERBS, **dashboards.VERBS,
 }
 

@@ -44,6 +44,7 @@ class ReportOptions:
     mix_fingerprints: bool = False
     arm: str | None = None  # a setting whose values are compared: optimizer.name
     between: list[str] = field(default_factory=list)  # baseline and the other, where there are more
+    multiverse: bool = True  # refit under every choice, some fifty times
     json: bool = False  # print one JSON object
 
 
@@ -112,8 +113,9 @@ def report_verb(arguments: Sequence[str]) -> int:
 
     A study whose answer.kind is not "law" gets the verdict of its kind: numbers, sentence, figure.
     Of others, runs that have not ended are forecast and earlier forecasts judged;
-    arm=optimizer.name adds the comparison of two recipes. json=true, or --json, prints one JSON
-    object in place of the words.
+    arm=optimizer.name adds the comparison of two recipes. The largest budget is also answered under
+    every choice of counts, law, objective and exclusion, some fifty fits more; multiverse=false
+    leaves that out. json=true, or --json, prints one JSON object in place of the words.
     """
     import analysis
     from analysis.facts import facts_of_answer
@@ -123,9 +125,11 @@ def report_verb(arguments: Sequence[str]) -> int:
     asked = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     if asked.get("kind", "law") != "law":
         return _verdict(options)
-    answer = analysis.answer_study(options.outputs, options.study, resamples=options.resamples,
-                             mix_fingerprints=options.mix_fingerprints, arm=options.arm,
-                             between=options.between)
+    answer = analysis.answer_study(
+        options.outputs, options.study, resamples=options.resamples,
+        mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
+        multiverse=options.multiverse,
+    )  # fmt: skip
     path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
     analysis.write_report(answer, path)
     if options.json:

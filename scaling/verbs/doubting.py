@@ -1,0 +1,93 @@
+"""The verb that answers under every defensible choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaling.config import ConfigError
+from scaling.verbs.as_json import print_json
+from scaling.verbs.deciding import FitOptions, points_asked
+from scaling.verbs.verb import Verb, open_console, say
+
+
+@dataclass(frozen=True)
+class MultiverseOptions(FitOptions):
+    """Options of ``scaling multiverse``: those of a fit, and what is asked."""
+
+    target: str = "N at C=1e20"
+    n_columns: list[str] = field(default_factory=list)  # of a file: how N may be counted
+    to: str | None = None  # the figure, an .svg
+    save: None = None  # many fits
+
+
+def multiverse_verb(arguments: Sequence[str]) -> int:
+    """Answer under every choice: scaling multiverse study=NAME target='N at C=1e13'.
+
+    Refits with N counted in each way (a study's three; n_columns=[...] of a file), by two laws and
+    three objectives, with all runs and without the smallest size or the fewest tokens, and says
+    which choice the variance of the answers comes from. target is as for scaling next. to=FILE.svg
+    draws it. json=true, or --json, prints one JSON object.
+    """
+    import analysis
+    from analysis.facts import facts_of_multiverse
+    from scaling.options import read_options
+
+    options = read_options(MultiverseOptions, arguments)
+    target = analysis.read_target(options.target)
+    if options.to is not None and Path(options.to).suffix != ".svg":
+        raise ConfigError(f"to = {options.to!r}: the figure is an .svg")
+    found = _found(options, target)
+    if options.to is not None:
+        _draw(found, options.to)
+    if options.json:
+        print_json(facts_of_multiverse(found) | {"written": options.to})
+        return 0
+    _show(found)
+    return 0
+
+
+def _found(options: MultiverseOptions, target: Any) -> Any:
+    from analysis import multiverse
+
+    asked = {"mix_fingerprints": options.mix_fingerprints}
+    points, law = points_asked(options)
+    if options.study is not None:
+        return multiverse.of_study(options.outputs, options.study, target, law=law, **asked)
+    points = points.rename(columns={source: name for name, source in options.columns.items()})
+    for column in (*options.n_columns, "D", "loss", *([] if options.n_columns else ["N"])):
+        if column not in points:
+            raise ConfigError(f"the table has no column {column!r}; it has {', '.join(points)}")
+    counted = {name: points.assign(N=points[name]) for name in options.n_columns}
+    return multiverse.of_tables(counted or {"as given": points}, target, law=law, **asked)
+
+
+def _draw(found: Any, to: str) -> None:
+    from analysis.figures import multiverse
+    from analysis.page import svg
+    from scaling.atomic import write_atomic
+
+    figure = multiverse(found)
+    if figure is None:
+        raise ConfigError("there is nothing to draw: no choice has two options with an answer")
+    write_atomic(Path(to).absolute(), svg(figure))
+
+
+def _show(found: Any) -> None:
+    from analysis.answer import with_intervals
+    from sweeps.show import table
+
+    console = open_console()
+    say(console, found.sentence())
+    console.print(table(with_intervals(found.shares), console.width))
+    for why, own in found.table[found.table["why"] != ""].groupby("why"):
+        say(console, f"! {len(own)} ways give no answer: {why}", style="yellow")
+
+
+VERBS = {
+    "multiverse": Verb("refit under every defensible choice; which one the answer hangs on",
+                       "scaling multiverse study=NAME | data=FILE target='N at C=1e13' [to=x.svg]",
+                       multiverse_verb, MultiverseOptions),
+}

@@ -1,0 +1,40 @@
+"""``scaling multiverse`` as a person uses it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def points(tmp_path) -> str:
+    N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e7, 1e9, 4), np.geomspace(1e9, 1e11, 4)))
+    loss = 1.7 + 400 / N**0.34 + 1800 / D**0.37
+    table = pd.DataFrame({"block": N, "total": N + 2e7, "tokens": D, "loss": loss})
+    table.to_csv(tmp_path / "points.csv", index=False)
+    return f"data={tmp_path}/points.csv"
+
+
+def test_the_answer_and_its_picture(run, points, tmp_path) -> None:
+    asked = ("multiverse", points, "columns.D=tokens", "n_columns=[block,total]",
+             "target=N at C=1e20", f"to={tmp_path}/doubt.svg")
+    code, out, error = run(*asked, "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["smallest"] <= answer["largest"], error
+    assert answer["shares"][0]["choice"] == "convention"
+    assert {way["convention"] for way in answer["ways"]} == {"block", "total"}
+    assert (tmp_path / "doubt.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["n_columns=[blokc]"], "the table has no column 'blokc'"),
+    ([], "the table has no column 'D'"),
+    (["columns.D=tokens", "n_columns=[block]", "target=N"], "names no point"),
+    (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is an .svg"),
+])  # fmt: skip
+def test_a_mistake_is_one_sentence(run, points, arguments, message) -> None:
+    code, out, error = run("multiverse", points, *arguments)
+    assert code == 2 and out == "" and message in error and error.count("\n") == 1

@@ -1,0 +1,61 @@
+"""``scaling next`` and ``scaling reach`` as a person uses them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+LAW = "law=overtrained"  # ten runs leave it some freedom
+TARGET = "target=loss at N=2000 D=8000 within 0.0001%"
+GRID = ("grid.model.width=[8,16,24]", "grid.model.depth=1", "grid.tokens=[2560,10240]")
+
+
+@pytest.fixture
+def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished study to train on."""
+    folder = tmp_path / "own"
+    shutil.copytree(finished.parent, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
+    asked = ("next", "study=tiny", TARGET, "runs=2", "resamples=100", LAW, *GRID)
+    code, out, error = run(*asked, "to=conf/study/more.yaml", "--json")
+    assert code == 0, error
+    answer = json.loads(out)
+    assert len(answer["runs"]) == 2 and answer["then"] < answer["now"]
+    code, out, error = run("plan", "study=more", f"outputs={own}/outputs")
+    assert code == 0 and "1 diverged" in out and "2 planned" in out, error
+    code, out, _ = run(*asked)
+    assert code == 0 and "expected after these 2 runs" in out
+
+
+def test_reach_trains_until_the_hours_are_spent_and_goes_on(run, own) -> None:
+    asked = ("reach", "study=tiny", TARGET, "runs=1", "resamples=100", LAW,
+             "launch=inline", *GRID)
+    code, out, error = run(*asked, "hours=0.003", "--json")
+    assert code == 1, error
+    answer = json.loads(out)
+    assert not answer["reached"] and answer["why"] == "the budget is spent"
+    runs = [row["runs"] for row in answer["history"]]
+    assert len(runs) > 1 and runs == list(range(runs[0], runs[0] + len(runs)))
+    code, out, _ = run(*(a for a in asked if a != TARGET), "target=E within 1000000%")
+    assert code == 0 and f"{runs[-1]} runs, 0 device-hours" in out and "reached" in out
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
+    (["next", "study=nope", TARGET], "nope"),
+    (["next", "study=tiny", TARGET, "hours=-1"], "hours = -1.0: allowed is above 0"),
+    (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
+    (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
+    (["reach", "study=tiny", "target=E"], "end it with 'within 0.5%'"),
+    (["next", "study=tiny"], "missing key 'target'"),
+])  # fmt: skip
+def test_a_mistake_is_one_sentence(run, arguments, message) -> None:
+    code, out, error = run(*arguments)
+    assert code == 2 and message in error and error.count("\n") == 1
