@@ -105,10 +105,10 @@ def _multiverse(answer: Answer) -> str:
     found = answer.multiverse
     if found is None:
         return ""
+    caption = "Every way to fit with its answer, and what part of their spread each choice makes."
     figure = figures.multiverse(found)
     drawn = "" if figure is None else (
-        f"<figure>{page.svg(figure)}<figcaption>Every way to fit with its answer, and what part of their"
-        " spread each choice makes.</figcaption></figure>"
+        f"<figure>{page.svg(figure)}<figcaption>{caption}</figcaption></figure>"
     )
     return (f"<h2>What the answer hangs on</h2><p>{html.escape(found.sentence())}</p>"
             f"{page.table(with_intervals(found.shares))}{drawn}")

@@ -34,17 +34,17 @@ def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
     assert code == 0 and "expected after these 2 runs" in out
 
 
-def test_reach_trains_until_the_hours_are_spent_and_goes_on(run, own) -> None:
-    asked = ("reach", "study=tiny", TARGET, "runs=1", "resamples=100", LAW,
-             "launch=inline", *GRID)
-    code, out, error = run(*asked, "hours=0.003", "--json")
+def test_reach_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
+    asked = ("reach", "study=tiny", TARGET, "resamples=100", LAW, "launch=inline",
+             "grid.model.width=24", "grid.model.depth=1", "grid.tokens=2560")
+    code, out, error = run(*asked, "--json")
     assert code == 1, error
     answer = json.loads(out)
-    assert not answer["reached"] and answer["why"] == "the budget is spent"
-    runs = [row["runs"] for row in answer["history"]]
-    assert len(runs) > 1 and runs == list(range(runs[0], runs[0] + len(runs)))
-    code, out, _ = run(*(a for a in asked if a != TARGET), "target=E within 1000000%")
-    assert code == 0 and f"{runs[-1]} runs, 0 device-hours" in out and "reached" in out
+    assert not answer["reached"] and answer["why"] == "no candidate is left"
+    first, then = answer["history"]
+    assert then["runs"] == first["runs"] + 1 and then["spent"] > first["spent"] == 0
+    code, _, error = run(*asked)
+    assert code == 2 and "every candidate is trained already" in error
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
