@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
-from scaling.verbs.verb import Verb, open_console, say
+from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,6 +230,8 @@ def _train(options: ReachOptions, overrides: list[str], rows: pd.DataFrame) -> p
     for name, block in _blocks(rows, tuple(read_added(outputs, options.study))).items():
         add_block(outputs, options.study, name, BlockConfig(block["role"], block["grid"]))
     code = _launch(overrides, quiet=options.json)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     if code:
         raise ConfigError(f"scaling launch study={options.study} ended with code {code}: mend what "
                           "it says, and give scaling reach again")

@@ -41,7 +41,7 @@ def test_numbers_are_plain_and_finite_or_null(capsys) -> None:
     ["fit", "study=tiny", "resamples=0"],
     ["fit", "study=tiny", "law=lr_annealing", "resamples=0"],
     ["allocate", "study=tiny", "resamples=20"],
-    ["report", "study=tiny", "resamples=20", "to=report.html"],
+    ["report", "study=tiny", "resamples=20", "multiverse=false", "to=report.html"],
 ])  # fmt: skip
 @pytest.mark.parametrize("flag", ["--json", "json=true"])
 def test_a_verb_prints_one_object_and_nothing_else(run, tmp_path, arguments, flag) -> None:
@@ -58,6 +58,8 @@ def test_the_object_has_what_the_words_say(run, tmp_path) -> None:
     page = ("report", "study=tiny", "resamples=20", f"to={tmp_path}/r.html")
     answer = strict(run(*page, "--json")[1])
     assert [row["C"] for row in answer["allocation"]["budgets"]] == [1e9, 1e10]
+    assert answer["multiverse"]["of"] == "N at C=1e+10" and answer["multiverse"]["ways"]
+    assert "What the answer hangs on" in Path(answer["report"]).read_text()
     assert answer["report"] == f"{tmp_path}/r.html" and Path(answer["report"]).exists()
 
 

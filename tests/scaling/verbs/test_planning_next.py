@@ -47,6 +47,15 @@ def test_reach_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
     assert code == 2 and "every candidate is trained already" in error
 
 
+def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:
+    from scaling.verbs import planning_next
+
+    monkeypatch.setattr(planning_next, "_launch", lambda overrides, quiet: 130)
+    code, _, error = run("reach", "study=tiny", TARGET, "resamples=100", LAW,
+                         "grid.model.width=24", "grid.model.depth=1", "grid.tokens=2560")
+    assert code == 130 and error == ""
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
     (["next", "study=nope", TARGET], "nope"),
