@@ -56,6 +56,8 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     budgets = _budgets(options)
     cost = _cost(options)
     result = fit_asked(options)
+    if options.save:
+        result.save(options.save)
     asked = {"cost": cost, "level": options.level}
     found = analysis.allocate(result, budgets, **asked)
     answer = facts_of_allocation(found)

@@ -20,7 +20,6 @@ class MultiverseOptions(FitOptions):
     target: str = "N at C=1e20"
     n_columns: list[str] = field(default_factory=list)  # of a file: how N may be counted
     to: str | None = None  # the figure, an .svg
-    save: None = None  # many fits
 
 
 def multiverse_verb(arguments: Sequence[str]) -> int:
@@ -37,6 +36,8 @@ def multiverse_verb(arguments: Sequence[str]) -> int:
 
     options = read_options(MultiverseOptions, arguments)
     target = analysis.read_target(options.target)
+    if options.save is not None:
+        raise ConfigError(f"save = {options.save!r}: here are many fits; scaling fit saves one")
     if options.to is not None and Path(options.to).suffix != ".svg":
         raise ConfigError(f"to = {options.to!r}: the figure is an .svg")
     found = _found(options, target)

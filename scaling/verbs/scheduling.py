@@ -49,6 +49,8 @@ def schedule_verb(arguments: Sequence[str]) -> int:
     options = replace(options, law=options.law or _own_law(options))
     curves, law = points_asked(options)
     result = fit_asked(options)
+    if options.save:
+        result.save(options.save)
     refits = _refits(options, curves, law) if options.refits else []
     peak = float(curves["lr"].max()) if options.peak is None else options.peak
     best = analysis.best_schedule(

@@ -22,7 +22,6 @@ class TuneOptions(FitOptions):
     N: list[float] = field(default_factory=list)
     D: list[float] = field(default_factory=list)  # one for each N
     within: float = 0.0025  # runs this near the best of their (N, D) are fitted
-    save: None = None  # two fits; save them in Python
 
 
 def tune_verb(arguments: Sequence[str]) -> int:
@@ -39,6 +38,8 @@ def tune_verb(arguments: Sequence[str]) -> int:
     from scaling.options import read_options
 
     options = read_options(TuneOptions, arguments)
+    if options.save is not None:
+        raise ConfigError(f"save = {options.save!r}: here are two fits; save them in Python")
     if not options.N or len(options.N) != len(options.D):
         raise ConfigError(f"N = {options.N} and D = {options.D}: give one D for each N, as in "
                           "N=[1e9] D=[1e11]")

@@ -32,6 +32,7 @@ def test_a_planned_run_gets_a_pair_with_its_spread(run, sweep) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
+    (["N=[1e9]", "D=[1e10]", "save=x.json"], "here are two fits"),
     (["N=[1e9]"], "give one D for each N"),
     (["N=[1e9]", "D=[1e10]"], "lr_batch needs column 'batch'"),
     (["N=[1e9]", "D=[1e10]", "wihtin=1"], "did you mean 'within'"),
