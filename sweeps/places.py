@@ -21,7 +21,15 @@ def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
         for name in (DEFAULT_CLASS, *config.classes):
             where = "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
             _check_nodes(where, resources(config, name), execution)
-    elif execution.device != "cpu" and (found := len(machine.gpus())) < execution.processes:
+    elif execution.device != "cpu":
+        _check_here(execution, len(machine.gpus()))
+
+
+def _check_here(execution: ExecutionConfig, found: int) -> None:
+    if not found:
+        raise ConfigError(f"execution.device = {execution.device!r}: this machine shows no CUDA "
+                          "device; allowed is cpu")
+    if found < execution.processes:
         raise ConfigError(
             f"execution.device = {execution.device} and execution.processes = "
             f"{execution.processes}: a run takes one GPU a process; this machine shows {found}"
