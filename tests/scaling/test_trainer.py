@@ -35,7 +35,8 @@ train([claim], {}, ExecutionConfig(checkpoint_seconds=1e-6))
 def bare_curve(run, store):
     """The curve of a run from engine, order, schedule and events alone."""
     optimizer = {k: v for k, v in run.science["optimizer"].items() if k != "name"}
-    engine = EagerEngine(run.architecture, [Member(run.science["seed"], AdamWSettings(**optimizer))])
+    member = Member(run.science["seed"], AdamWSettings(**optimizer))
+    engine = EagerEngine(run.architecture, [member])
     lr, batch, context = lr_array(run.pieces), run.config.batch, run.shape.context
     windows = window_count(store.manifest.train_tokens, context)
     order = DataOrder(windows, run.science["data"]["seed"], run.unique_tokens // context)
