@@ -28,7 +28,7 @@ class Diagnosis:
     alone : int
         How many of them went the whole way alone, without scouts (see `analysis.search`).
     searched : int
-        On how many rows; the different places found were then minimised on all.
+        On how many rows; the best of the places found were then minimised on all.
     agree : float
         Share of these that ended in the best basin (objective within 1e-6, relative).
     basins : tuple of (float, float)

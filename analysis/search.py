@@ -14,6 +14,7 @@ Array = np.ndarray
 SAME_BASIN = 1e-6  # relative difference of the objective
 _SCOUTED_ROWS = 48
 _SEARCHED_ROWS = 20_000
+_CLEARLY_WORSE = 1.01
 _ALONE = 16
 
 
@@ -31,7 +32,7 @@ class Search:
         Where some of the starts ended that went without scouts, each alone: scouts lead all to
         where least squares on a few rows leads, so that they agree says little.
     rows : int
-        On how many rows; where they came to was then minimised on all.
+        On how many rows; the best of the places that they came to were then minimised on all.
     """
 
     solution: Solution
@@ -63,7 +64,7 @@ def search(misfit: Misfit, starts: Array) -> Search:
     Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
     whose scouts meet go on as one, on all rows with the real objective; up to 16 starts
     go the whole way alone as well. Where there are very many rows, all this happens on 20,000 of
-    them, and only the different places that it led to are minimised on all.
+    them, and the different places that it led to are then looked at on all.
     """
     limits, strides = misfit.space.limits, misfit.space.strides
     u = misfit.space.compress(starts)
@@ -75,7 +76,7 @@ def search(misfit: Misfit, starts: Array) -> Search:
     both = minimise(searched, np.concatenate([met, some]), *limits, stride=strides)
     if searched is not misfit:
         first, end = _different(both.coordinates)
-        both = minimise(misfit, both.coordinates[first], *limits, stride=strides)[end]
+        both = _on_all_rows(misfit, both.coordinates[first])[end]
     return Search(both[: len(met)], place, both[len(met) :], len(searched.target))
 
 
@@ -84,6 +85,15 @@ def _different(coordinates: Array) -> tuple[Array, Array]:
     near = np.round(coordinates, 2)
     _, first, place = np.unique(near, axis=0, return_index=True, return_inverse=True)
     return first, place.ravel()
+
+
+def _on_all_rows(misfit: Misfit, places: Array) -> Solution:
+    """Places found on some rows, minimised on all unless they are clearly worse than the best."""
+    limits, strides = misfit.space.limits, misfit.space.strides
+    there = minimise(misfit, places, *limits, steps=0)
+    near = np.flatnonzero(there.value <= _CLEARLY_WORSE * there.value.min())
+    there[near] = minimise(misfit, places[near], *limits, stride=strides)
+    return there
 
 
 def _scouting(misfit: Misfit) -> Misfit:
