@@ -67,13 +67,13 @@ def unseen(result: analysis.Result, curves: pd.DataFrame, seen: pd.Series) -> pd
 
 
 def growth() -> None:
-    """Time and memory of a fit of 10 to 10,000 thinned curves, 200 losses each."""
+    """Processor time and memory of a fit of 10 to 10,000 thinned curves, 200 losses each."""
     for count in COUNTS:
-        started = time.perf_counter()
+        started = time.process_time()
         curves = synthetic(count)
-        made = time.perf_counter()
+        made = time.process_time()
         result = analysis.fit("lr_annealing", curves, resamples=0)
-        seconds = time.perf_counter() - made
+        seconds = time.process_time() - made
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
             f"{count:6,} curves, {result.points:9,} losses: thinned in {made - started:6.1f} s,"
