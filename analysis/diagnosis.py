@@ -81,7 +81,7 @@ def diagnose(
         degrees=degrees,
         correlations=_correlations(misfit.space.free, jacobian, draws),
         at_bound=tuple(np.array(misfit.space.free)[bound].tolist()),
-        unidentified=_unidentified(misfit, best, draws),
+        unidentified=_unidentified(misfit, found, best, draws),
     )
 
 
@@ -119,11 +119,13 @@ def _correlations(
     return pd.DataFrame(matrix, index=free, columns=free).to_dict()
 
 
-def _unidentified(misfit: Misfit, best: Solution, draws: Array) -> dict[str, str]:
+def _unidentified(
+    misfit: Misfit, found: Search, best: Solution, draws: Array
+) -> dict[str, str]:
     """Parameters whose value the points do not settle, and how that shows."""
     space, reasons = misfit.space, {}
     low, high = space.limits
-    allowed = _bound_allowed(misfit, best)
+    allowed = _bound_allowed(misfit, found, best)
     for j, name in enumerate(space.free):
         if best.coordinates[0, j] <= low[j] or best.coordinates[0, j] >= high[j]:
             reasons[name] = "its best value is on its bound"
@@ -145,10 +147,12 @@ def _loose(misfit: Misfit, j: int, draws: Array) -> str:
     return "its interval is wider than its value" if upper - lower > abs(middle) else ""
 
 
-def _bound_allowed(misfit: Misfit, best: Solution) -> dict[str, float]:
+def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, float]:
     """Parameters that may as well be at their lower bound, by a likelihood ratio: name -> bound.
 
-    Each is held at the bound while the others adjust; all of them in one batch.
+    Each is held at the bound while the others adjust; all of them in one batch. They begin at that
+    of the best places which is nearest to the bound: along a valley without a floor the way from
+    any other may be too long.
     """
     low, high = misfit.space.limits
     held = [
@@ -159,13 +163,14 @@ def _bound_allowed(misfit: Misfit, best: Solution) -> dict[str, float]:
     ]
     if not held or len(misfit.space.free) == 1:
         return {}
-    start = np.repeat(best.coordinates, len(held), axis=0)
+    places = np.concatenate([best.coordinates, found.tied()])
+    start = places[places[:, held].argmin(axis=0)]
     frozen = np.zeros(start.shape, bool)
     start[np.arange(len(held)), held] = low[held]
     frozen[np.arange(len(held)), held] = True
     bounded = minimise(
         misfit, start, low, high, stride=misfit.space.strides, frozen=frozen,
-        damping=1e-4, tolerance=1e-4, patience=3,
+        damping=1e-4, tolerance=1e-5, patience=3,
     )  # fmt: skip
     residual = misfit.residual(best.coordinates)[0] * misfit.sharpness
     information = misfit.objective.information(residual, len(misfit.space.free))
