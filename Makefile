@@ -11,8 +11,8 @@ study: environment  ## plan, train, fit and report the quickstart study (resumes
 	$(BIN)/scaling launch study=$(STUDY) outputs=$(OUTPUTS)
 	$(BIN)/scaling report study=$(STUDY) outputs=$(OUTPUTS) to=report.html
 
-test: environment  ## the default tests
-	$(BIN)/python -m pytest
+test: environment  ## the default tests, on two cores
+	$(BIN)/python -m pytest --numprocesses 2
 
 environment: $(VENV)/.installed
 
