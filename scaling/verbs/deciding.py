@@ -130,27 +130,30 @@ def report_verb(arguments: Sequence[str]) -> int:
         mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
         multiverse=options.multiverse,
     )  # fmt: skip
-    path = Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
+    path = _page(options)
     analysis.write_report(answer, path)
-    if options.json:
-        print_json(facts_of_answer(answer) | {"report": path})
-        return 0
-    print(answer.text())
-    print(f"\nreport: {path}")
-    return 0
+    return _told(options, answer.text(), facts_of_answer(answer), path)
 
 
 def _verdict(options: ReportOptions) -> int:
     from analysis.verdict import facts_of_verdict, give_verdict, write_verdict
 
     verdict = give_verdict(options.outputs, options.study)
-    path = write_verdict(
-        verdict, options.to or f"{options.outputs}/studies/{options.study}/report.html")
+    path = write_verdict(verdict, _page(options))
+    return _told(options, verdict.text(), facts_of_verdict(verdict), path)
+
+
+def _page(options: ReportOptions) -> Path:
+    return Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
+
+
+def _told(options: ReportOptions, text: str, facts: dict[str, Any], path: Path) -> int:
+    """Say an answer in words, or as one JSON object, and where its page lies."""
     if options.json:
-        print_json(facts_of_verdict(verdict) | {"report": path})
-        return 0
-    print(verdict.text())
-    print(f"\nreport: {path}")
+        print_json(facts | {"report": path})
+    else:
+        print(text)
+        print(f"\nreport: {path}")
     return 0
 
 
