@@ -128,6 +128,7 @@ def _approaches(options: AllocateOptions, budgets: list[float], asked: dict[str,
 
 
 def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
+    warnings = list(answer["warnings"])
     say(console, f"C = {answer['cost']}")
     _table(console, answer["budgets"])
     say(console, grown)
@@ -139,7 +140,8 @@ def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
         _table(console, answer["splits"])
     if "approaches" in answer:
         _show_approaches(console, answer["approaches"])
-    for warning in answer["warnings"]:
+        warnings += answer["approaches"]["warnings"]  # the surface's among them, again
+    for warning in dict.fromkeys(warnings):
         say(console, f"! {warning}", style="yellow")
 
 
@@ -151,8 +153,6 @@ def _show_approaches(console: Console, found: dict[str, Any]) -> None:
     for row in found["refused"].to_dict("records"):
         at = "" if row["C"] != row["C"] else f", C = {row['C']:.3g}"
         say(console, f"refused: approach {row['approach']}{at}: {row['why']}", style="dim")
-    for warning in found["warnings"]:
-        say(console, f"! {warning}", style="yellow")
 
 
 def _table(console: Console, frame: pd.DataFrame) -> None:

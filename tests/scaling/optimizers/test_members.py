@@ -114,6 +114,11 @@ def test_epsilon_is_multiplied_tensor_by_tensor(lab, name):
     assert not torch.allclose(trained.tensor("head", 0), untrained.tensor("head", 0))
 
 
+def test_only_what_changes_its_kernels_cannot_be_captured():
+    refused = {name for name, kind in OPTIMIZERS.items() if not kind.capturable}
+    assert refused == {"adafactor", "schedule_free", "soap"}
+
+
 @pytest.mark.parametrize("name", [n for n, kind in OPTIMIZERS.items() if kind.capturable])
 def test_a_count_that_lies_on_the_device_is_the_same_count(lab, name):
     """What a CUDA graph needs."""

@@ -41,6 +41,8 @@ def test_the_same_in_words(run, sweep) -> None:
     for words in ("C = 6 N D (FLOPs)", "N* grows as C^0.5", "the cheapest way to a loss",
                   "what other splits leave on the table", "2 IsoFLOP"):
         assert words in out
+    code, out, _ = run("allocate", sweep, "budgets=[1e25]", "resamples=0", "approaches=true")
+    assert code == 0 and out.count("outside the measured range") == 2  # of N and D, once each
 
 
 def test_costs_come_from_the_runs(run, sweep, tmp_path) -> None:
