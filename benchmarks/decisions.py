@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 import analysis
-from analysis.approaches import NAMES
-from analysis.cost_functions import shape_by_aspect, with_attention
+from analysis.decisions.approaches import NAMES
+from analysis.decisions.cost_functions import shape_by_aspect, with_attention
 
 PORIAN = ["hparams", "warmup", "decay", "param_count", "val"]
 

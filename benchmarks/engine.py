@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.architecture import Architecture, Shape
-from scaling.engine import ENGINES, Member
-from scaling.initialization import initial_weights
-from scaling.model import Transformer
+from scaling.engine.eager import ENGINES, Member
+from scaling.model.architecture import Architecture, Shape
+from scaling.model.initialization import initial_weights
+from scaling.model.transformer import Transformer
 from scaling.optimizer_settings import AdamWSettings
 
 ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)

@@ -19,15 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.atomic import write_json
-from scaling.claim import Claim
 from scaling.compose import compose
-from scaling.events import validation_steps
-from scaling.fingerprint import code_fingerprint
-from scaling.identity import science_pieces
-from scaling.record import Curve, build_record, curve_text, write_curve
-from scaling.run_folder import RunFolder
+from scaling.records.atomic import write_json
+from scaling.records.claim import Claim
+from scaling.records.fingerprint import code_fingerprint
+from scaling.records.identity import science_pieces
+from scaling.records.record import Curve, build_record, curve_text, write_curve
+from scaling.records.run_folder import RunFolder
 from scaling.schedule.pieces import lr_array
+from scaling.training.events import validation_steps
 from sweeps.collect import collect
 from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from scaling.architecture import Architecture, Shape
-from scaling.engine import ENGINES, Engine, Member
+from scaling.engine.eager import ENGINES, Engine, Member
+from scaling.model.architecture import Architecture, Shape
 from scaling.optimizer_settings import AdamWSettings
 
 SIZES = (1, 2, 4, 16)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import analysis
-from analysis.result import Result
+from analysis.fitting.result import Result
 
 LEVEL = 0.95
 

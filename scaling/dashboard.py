@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 import wandb
 
-from scaling.atomic import read_json, write_json
 from scaling.config import one_of
-from scaling.flops import flops_per_token
-from scaling.run_folder import RunFolder
+from scaling.model.flops import flops_per_token
+from scaling.records.atomic import read_json, write_json
+from scaling.records.run_folder import RunFolder
 
 MODES = ("offline", "online")
 CURVE_POINTS = 400  # of a run, measured validation besides

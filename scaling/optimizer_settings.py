@@ -174,7 +174,7 @@ def optimizer_name(settings: Sequence[Settings]) -> str:
 
 
 def rule_name(settings: Sequence[Settings]) -> str:
-    """The optimizer whose rules of ``scaling.parametrization`` hold.
+    """The optimizer whose rules of ``scaling.model.parametrization`` hold.
 
     Muon's, with updates of the rms of AdamW's (`adjust_lr` match_rms_adamw), are others.
     """

@@ -11,16 +11,16 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scaling.architecture import Architecture, Shape
-from scaling.command_line import check_command
 from scaling.config import ConfigError, RunConfig, one_of
-from scaling.counts import parameter_counts
 from scaling.data.store import Manifest, window_count
-from scaling.dial import architecture_of
-from scaling.flops import flop_parts, flops_per_token
-from scaling.identity import IDENTITY_VERSION, family_id, run_id
+from scaling.model.architecture import Architecture, Shape
+from scaling.model.counts import parameter_counts
+from scaling.model.dial import architecture_of
+from scaling.model.flops import flop_parts, flops_per_token
+from scaling.model.parametrization import check_optimizer
 from scaling.optimizer_settings import optimizer_science, program_science
-from scaling.parametrization import check_optimizer
+from scaling.programs.command_line import check_command
+from scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scaling.rules import Given, determine
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, plain, top_rate
@@ -29,9 +29,9 @@ PRECISIONS = ("fp32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
-# The keys of scaling.measurements.MEASUREMENTS, which needs torch as the engines do.
+# The keys of scaling.training.measurements.MEASUREMENTS, which needs torch as the engines do.
 MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
-ENGINE_NAMES = ("eager", "compiled", "captured")  # the keys of scaling.engine.ENGINES
+ENGINE_NAMES = ("eager", "compiled", "captured")  # the keys of scaling.engine.eager.ENGINES
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError
+from scaling.records.atomic import read_json, write_json
 from sweeps.generators.expand import BlockConfig
 
 

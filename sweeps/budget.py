@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.config import ConfigError
-from scaling.run_folder import RunFolder
+from scaling.records.run_folder import RunFolder
 from sweeps.cost import packs
 from sweeps.launches import Budget
 from sweeps.plan import Plan, PlannedRun

@@ -8,9 +8,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from scaling import machine
-from scaling.atomic import read_json, write_atomic
-from scaling.claim import Claim
+from scaling.records import machine
+from scaling.records.atomic import read_json, write_atomic
+from scaling.records.claim import Claim
 from sweeps.launches import Launch, read_launches
 from sweeps.select import select
 from sweeps.state import StoredRun, read_plan

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.run_folder import Attempt, RunFolder
+from scaling.records.run_folder import Attempt, RunFolder
 from sweeps.state import read_plan
 
 TAIL_LINES = 30

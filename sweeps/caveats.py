@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scaling.atomic import read_json
-from scaling.describe import is_command
-from scaling.fingerprint import code_fingerprint
+from scaling.records.atomic import read_json
+from scaling.records.describe import is_command
+from scaling.records.fingerprint import code_fingerprint
+from scaling.records.run_folder import RunFolder
 from scaling.rules import MAX_ROUNDING
-from scaling.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from sweeps.plan import PlannedRun

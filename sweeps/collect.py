@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from scaling import machine
-from scaling.atomic import save_atomic
-from scaling.flops import flops_per_token
-from scaling.record import COLUMNS
-from scaling.run_folder import RunFolder
+from scaling.model.flops import flops_per_token
+from scaling.records import machine
+from scaling.records.atomic import save_atomic
+from scaling.records.record import COLUMNS
+from scaling.records.run_folder import RunFolder
 from sweeps.caveats import flatten
 from sweeps.plan import study_folder
 from sweeps.state import StoredRun, read_plan

@@ -1,8 +1,8 @@
 """How long the runs of a plan take where they will run, and when the last one ends.
 
-Each shape of the plan is timed for a few steps in a process of its own (``scaling.measure``), here
-or in a job on the target; the figures are kept in ``<outputs>/measurements.json``, so a shape is
-measured once a kind of machine.
+Each shape of the plan is timed for a few steps in a process of its own
+(``scaling.training.measure``), here or in a job on the target; the figures are kept in
+``<outputs>/measurements.json``, so a shape is measured once a kind of machine.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scaling import machine
-from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig
-from scaling.describe import is_command
-from scaling.events import validation_steps
-from scaling.fingerprint import code_fingerprint
-from scaling.identity import digest
+from scaling.engine.step_options import StepOptions
+from scaling.records import machine
+from scaling.records.atomic import read_json, write_json
+from scaling.records.describe import is_command
+from scaling.records.fingerprint import code_fingerprint
+from scaling.records.identity import digest
 from scaling.resolve import Run
-from scaling.step_options import StepOptions
+from scaling.training.events import validation_steps
 from sweeps.launches import LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
@@ -154,7 +154,7 @@ def _key(request: dict[str, Any], where: str) -> str:
 def _timings(
     plan: Plan, target: Target, config: LaunchConfig, most: dict[str, int]
 ) -> dict[str, dict[str, Any]]:
-    """run_id -> what ``scaling.measure`` finds of its shape, alone and in packs up to `most`."""
+    """run_id -> what ``scaling.training.measure`` finds of its shape, in packs up to `most`."""
     path = plan.outputs / "measurements.json"
     known = read_json(path) if path.exists() else {}
     requests = {
@@ -183,7 +183,7 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         With its last words, if it fails.
     """
     process = subprocess.run(
-        [sys.executable, "-m", "scaling.measure"],
+        [sys.executable, "-m", "scaling.training.measure"],
         input=json.dumps(requests),
         capture_output=True,
         text=True,

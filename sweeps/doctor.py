@@ -10,8 +10,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling import machine
-from scaling.atomic import create_exclusive, server_time
+from scaling.records import machine
+from scaling.records.atomic import create_exclusive, server_time
 from sweeps import scheduler
 
 LEAST_FREE_GB = 5.0

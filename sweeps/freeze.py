@@ -12,7 +12,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from scaling import machine
+from scaling.records import machine
 
 PACKAGES = ("scaling", "sweeps")  # all that a worker imports
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.atomic import read_json, server_time
 from scaling.config import one_of
-from scaling.identity import prefix_id, science_pieces
-from scaling.run_folder import RunFolder
+from scaling.records.atomic import read_json, server_time
+from scaling.records.identity import prefix_id, science_pieces
+from scaling.records.run_folder import RunFolder
 from scaling.schedule.pieces import branch_points
 
 KEEP = ("weights", "branch", "needed")

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaling import machine
-from scaling.atomic import read_json, server_time, write_json
 from scaling.config import ConfigError, from_dict, one_of, unknown_key
+from scaling.records import machine
+from scaling.records.atomic import read_json, server_time, write_json
 from sweeps.plan import study_folder
 from sweeps.select import facts, matches, parse
 from sweeps.state import StoredPlan, StoredRun, read_plan

@@ -11,11 +11,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scaling.config import ExecutionConfig
-from scaling.describe import is_command
-from scaling.identity import digest
-from scaling.prefixes import candidates
-from scaling.run_folder import RunFolder
-from scaling.step_options import packable
+from scaling.engine.step_options import packable
+from scaling.records.describe import is_command
+from scaling.records.identity import digest
+from scaling.records.prefixes import candidates
+from scaling.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from sweeps.state import StoredRun

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scaling import machine
 from scaling.config import ConfigError, ExecutionConfig
+from scaling.records import machine
 from sweeps.launches import DEFAULT_CLASS, LaunchConfig, SlurmConfig, resources
 
 OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")  # of launch.slurm.extra

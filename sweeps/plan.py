@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scaling.atomic import read_json, write_json
 from scaling.config import ConfigError, ExecutionConfig, RunConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
-from scaling.describe import describe, is_command
-from scaling.memory import check_memory
-from scaling.prefixes import candidates
+from scaling.engine.memory import check_memory
+from scaling.records.atomic import read_json, write_json
+from scaling.records.describe import describe, is_command
+from scaling.records.prefixes import candidates
+from scaling.records.run_folder import RunFolder
 from scaling.resolve import Run, resolve
-from scaling.run_folder import RunFolder
 from scaling.schedule.pieces import shared_steps
 from sweeps.added import with_added
 from sweeps.caveats import changed_default, other_code, rounded

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from scaling import machine
+from scaling.records import machine
 from sweeps.launches import DEFAULT_CLASS, Launch, LaunchConfig, pack_size
 from sweeps.packs import form
 from sweeps.state import StoredPlan

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scaling.atomic import server_time
-from scaling.failures import OUT_OF_MEMORY
-from scaling.run_folder import Attempt, RunFolder
+from scaling.records.atomic import server_time
+from scaling.records.run_folder import Attempt, RunFolder
+from scaling.training.failures import OUT_OF_MEMORY
 from sweeps.state import StoredRun
 
 # Attempts that ended so, in one launch, before a run is left to a person.

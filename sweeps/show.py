@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scaling.run_folder import STATES
+from scaling.records.run_folder import STATES
 from sweeps.state import status
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 On a GPU a small model's step is bound by its launches, and many members cost little more than one.
 On a CPU only toys gain: arithmetic is what takes the time there. So nothing is assumed: a pack is
-chosen where a short measurement (``scaling.measure``) finds it faster.
+chosen where a short measurement (``scaling.training.measure``) finds it faster.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from scaling import machine
-from scaling.memory import training_bytes
-from scaling.step_options import StepOptions
+from scaling.engine.memory import training_bytes
+from scaling.engine.step_options import StepOptions
+from scaling.records import machine
 from sweeps.launches import PACKS_OFF, LaunchConfig
 from sweeps.packs import why_alone
 from sweeps.plan import Plan, PlannedRun
@@ -131,7 +131,7 @@ def best_size(timing: Mapping[str, Any], runs: int, most: int, device: str) -> i
     Parameters
     ----------
     timing : dict
-        Of ``scaling.measure``.
+        Of ``scaling.training.measure``.
     """
     best, gain = 1, GAIN[device]
     for size in sorted(map(int, timing["packed"])):

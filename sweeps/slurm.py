@@ -20,8 +20,8 @@ from typing import Any
 import submitit
 from submitit.core import utils as _utils
 
-from scaling.atomic import read_json, server_time, write_json
 from scaling.config import ConfigError
+from scaling.records.atomic import read_json, server_time, write_json
 from sweeps import scheduler, worker
 from sweeps.cost import Target, measure_here
 from sweeps.freeze import freeze

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.atomic import read_json
 from scaling.config import ConfigError, ExecutionConfig, from_dict
-from scaling.prefixes import candidates
-from scaling.run_folder import RunFolder
+from scaling.records.atomic import read_json
+from scaling.records.prefixes import candidates
+from scaling.records.run_folder import RunFolder
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")

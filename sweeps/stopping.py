@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scaling.atomic import write_atomic
-from scaling.run_folder import RunFolder
+from scaling.records.atomic import write_atomic
+from scaling.records.run_folder import RunFolder
 
 
 def stop_run(outputs: Path, run_id: str, why: dict[str, Any]) -> None:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling import machine
-from scaling.claim import Claim
-from scaling.describe import trainer_of
+from scaling.records import machine
+from scaling.records.claim import Claim
+from scaling.records.describe import trainer_of
 from sweeps import scheduler
 from sweeps.launches import Launch, pack_size, read_launch
 from sweeps.packs import companions, pack_of, vanished_pack

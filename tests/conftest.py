@@ -13,9 +13,9 @@ import pytest
 from scaling.config import DataConfig, RunConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
-from scaling.describe import describe
+from scaling.records.describe import describe
+from scaling.records.run_folder import RunFolder
 from scaling.resolve import Run, resolve
-from scaling.run_folder import RunFolder
 
 # One step is 4 sequences of 16 tokens: 64 tokens. The pool holds 312 steps.
 TINY = {

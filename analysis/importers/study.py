@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.exclusion import unfinished
 from analysis.importers.reading import Imported
 from analysis.importers.units import N_COUNTS
-from scaling.atomic import read_json, save_atomic, write_json
-from scaling.run_folder import file_hash
+from analysis.tables.exclusion import unfinished
+from scaling.records.atomic import read_json, save_atomic, write_json
+from scaling.records.run_folder import file_hash
 
 IMPORT_VERSION = 1
 MANIFEST = "imported.json"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitter import fit
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
 from analysis.laws.law import Array
-from analysis.result import Result
 
 _LAW = "power_plus_constant"
 _QUADRATIC = 100  # standard errors: limits have errors of their own, for weighted least squares

@@ -16,9 +16,9 @@ from itertools import product
 
 import numpy as np
 
+from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
-from analysis.nnls import nonnegative_coefficients
 
 _EXPONENTS, _SLACKS = (0.2, 0.45), (0.02, 0.5, 5.0, 50.0)
 _TRIED = np.array(list(product(_EXPONENTS, _EXPONENTS, _SLACKS, _SLACKS))).T

@@ -15,9 +15,9 @@ from itertools import product
 
 import numpy as np
 
+from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
-from analysis.nnls import nonnegative_coefficients
 
 _UNIT = 1e9
 _STRAIGHT = 1e-4  # below this a series stands for the stretched power

@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
-from analysis.nnls import nonnegative_coefficients
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
 _N_AND_D = {"N": "model size in parameters", "D": "training tokens seen"}

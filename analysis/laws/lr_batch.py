@@ -20,7 +20,7 @@ from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
 
 if TYPE_CHECKING:
-    from analysis.result import Result
+    from analysis.fitting.result import Result
 
 _NONE: Mapping = {}
 _STEP_LAW = "Li et al. 2025 (Step Law), arXiv:2503.04715"
@@ -172,7 +172,7 @@ def lr_batch(
     ValueError
         If a column is missing or `within` is negative; else as `analysis.fit`.
     """
-    from analysis.fitter import fit
+    from analysis.fitting.fitter import fit
 
     if within < 0:
         raise ValueError(f"within={within!r} must not be negative")

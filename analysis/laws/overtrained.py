@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
-from analysis.nnls import nonnegative_coefficients
 
 _SOURCE = "Gadre et al. 2024, arXiv:2403.08540"
 _RATES = np.geomspace(0.1, 10, 16)

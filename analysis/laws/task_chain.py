@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
 from analysis.laws.registry import register
-from analysis.nnls import nonnegative_coefficients
 
 if TYPE_CHECKING:
-    from analysis.result import Result
+    from analysis.fitting.result import Result
 
 _SOURCE = "Bhagia et al. 2024, arXiv:2412.04403"
 _PLACES, _WIDTHS = (0.0, 0.2, 0.5, 0.8), (0.05, 0.15, 0.4, 1.0)  # in units of the range of losses
@@ -203,7 +203,7 @@ def task_chain(
     >>> round(chain.predict(pd.DataFrame({"N": [7e9], "D": [4e12]})).accuracy[0], 3)
     0.855
     """
-    from analysis.fitter import fit
+    from analysis.fitting.fitter import fit
 
     options = {"delta": _DELTA, **options}
     first = {**options, **loss_options, "columns": {**columns, "loss": task_loss}}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.result import Result
-from analysis.runs import N_COUNTS
+from analysis.fitting.result import Result
+from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
-from analysis.verdict import Finding
+from analysis.tables.runs import N_COUNTS
 
 _SIZES = 400
 _BUDGETS = 9
@@ -38,7 +38,7 @@ def judge(
     law : str
         A law in N and D.
     """
-    from analysis.fitter import fit
+    from analysis.fitting.fitter import fit
 
     runs = _fitted(runs)
     counts = counts or [c for c in N_COUNTS if c in runs]

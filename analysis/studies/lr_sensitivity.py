@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
-from analysis.verdict import Finding
 
 _DRAWS = 1000
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.parabola import Optimum, optimum, repeats
+from analysis.decisions.parabola import Optimum, optimum, repeats
+from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
 from analysis.studies.exponent import exponent, said
-from analysis.verdict import Finding
 
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 

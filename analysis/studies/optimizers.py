@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
-from analysis.verdict import Finding
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _LAW = "power_plus_constant"
@@ -38,7 +38,7 @@ def judge(
     ValueError
         If the baseline is missing or has fewer than four budgets at a size.
     """
-    from analysis.fitter import fit
+    from analysis.fitting.fitter import fit
 
     warnings = []
     unfinished = runs["final_ratio"] > FINISHED

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.parabola import optimum
+from analysis.decisions.parabola import optimum
+from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
-from analysis.verdict import Finding
 
 SWEPT = "optimizer."
 

@@ -15,7 +15,7 @@ from scaling.config import DataConfig, from_dict, one_of
 from scaling.data.markov import MarkovSource
 from scaling.data.stdlib import StdlibSource
 from scaling.data.store import TokenStore, write_store
-from scaling.identity import digest
+from scaling.records.identity import digest
 
 SOURCES: dict[str, type] = {"stdlib": StdlibSource, "markov": MarkovSource}
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from scaling.atomic import read_json, save_atomic, write_json
 from scaling.data.order import DataOrder, permute
+from scaling.records.atomic import read_json, save_atomic, write_json
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scaling.engine.stacked import split
 from scaling.optimizers.optimizer import Optimizer
-from scaling.stacked import split
 
 
 class Adafactor(Optimizer):

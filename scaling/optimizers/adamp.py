@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scaling.engine.stacked import split
 from scaling.optimizers.adamw import AdamW
-from scaling.stacked import split
 
 
 class AdamP(AdamW):

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from scaling.engine.stacked import split
+from scaling.model.parametrization import TensorRule
 from scaling.optimizer_settings import AdamWSettings
 from scaling.optimizers.adamw import AdamW
 from scaling.optimizers.optimizer import Moments, Optimizer
-from scaling.parametrization import TensorRule
-from scaling.stacked import split
 
 
 class MatrixOptimizer(Optimizer):

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scaling.model.parametrization import TensorRule
 from scaling.optimizer_settings import Settings
-from scaling.parametrization import TensorRule
 
 Moments = dict[str, Tensor | dict[str, Tensor]]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from scaling.model.parametrization import TensorRule
 from scaling.optimizer_settings import Settings, optimizer_name
 from scaling.optimizers.adafactor import Adafactor
 from scaling.optimizers.adamp import AdamP
@@ -18,7 +19,6 @@ from scaling.optimizers.optimizer import Optimizer
 from scaling.optimizers.schedule_free import ScheduleFree
 from scaling.optimizers.sgd import SGD
 from scaling.optimizers.soap import SOAP
-from scaling.parametrization import TensorRule
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "adamw": AdamW,

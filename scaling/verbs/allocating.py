@@ -46,8 +46,8 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     import pandas as pd
 
     import analysis
-    from analysis.facts import facts_of_allocation, facts_of_approaches, growth_in_words
-    from scaling.options import read_options
+    from analysis.reporting.facts import facts_of_allocation, facts_of_approaches, growth_in_words
+    from scaling.verbs.options import read_options
 
     options = read_options(AllocateOptions, arguments)
     one_of("cost", options.cost, COSTS)
@@ -90,7 +90,7 @@ def _budgets(options: AllocateOptions) -> list[float]:
 
 
 def _cost(options: AllocateOptions) -> Any:
-    from analysis import cost_functions as costs
+    from analysis.decisions import cost_functions as costs
 
     cost = costs.SIX_ND
     if options.cost == "hours":
@@ -103,7 +103,7 @@ def _cost(options: AllocateOptions) -> Any:
 
 def _with_attention(options: AllocateOptions) -> Any:
     """From the shapes of the study's runs; from context and aspect for a file without shapes."""
-    from analysis import cost_functions as costs
+    from analysis.decisions import cost_functions as costs
 
     points, context = points_asked(options)[0], options.context
     if context is None and "context" in points:
@@ -156,7 +156,7 @@ def _show_approaches(console: Console, found: dict[str, Any]) -> None:
 
 
 def _table(console: Console, frame: pd.DataFrame) -> None:
-    from analysis.answer import with_intervals
+    from analysis.reporting.answer import with_intervals
     from sweeps.show import table
 
     console.print(table(with_intervals(frame), console.width, _OPTIONAL))

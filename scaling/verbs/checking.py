@@ -34,10 +34,10 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
     """
     import pandas as pd
 
-    from analysis.coordinate_check import draw_coordinate_check, growth
+    from analysis.reporting.coordinate_check import draw_coordinate_check, growth
     from scaling.config import ModelConfig, OptimizerConfig, from_dict
-    from scaling.coordcheck import CoordinateCheck, coordinate_check
-    from scaling.options import read_options
+    from scaling.model.coordcheck import CoordinateCheck, coordinate_check
+    from scaling.verbs.options import read_options
     from sweeps.show import table
 
     options = read_options(CoordcheckOptions, arguments)

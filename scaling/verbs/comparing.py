@@ -42,7 +42,7 @@ def compare_verb(arguments: Sequence[str]) -> int:
     json=true, or --json, prints one JSON object.
     """
     import analysis
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
 
     options = read_options(CompareOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -56,7 +56,7 @@ def compare_verb(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     curves = _curves(options, outputs, runs, found.arms)
     if options.json:
-        from analysis.arms_text import facts
+        from analysis.arms.text import facts
 
         print_json(facts(found) | {"curves": curves})
         return 0
@@ -65,7 +65,7 @@ def compare_verb(arguments: Sequence[str]) -> int:
     if isinstance(curves, str):
         say(console, f"curves: {curves}")
     elif curves is not None:
-        from analysis.arms_text import of_curves
+        from analysis.arms.text import of_curves
 
         print(of_curves(curves))
     return 0

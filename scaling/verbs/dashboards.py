@@ -35,7 +35,7 @@ def sync_verb(arguments: Sequence[str]) -> int:
     mode=offline writes folders and says how to upload them; mode=online uploads those first.
     watch=true stays and pushes the progress of running runs. May be stopped and given again.
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.state import read_plan
 
     options = read_options(SyncOptions, arguments)

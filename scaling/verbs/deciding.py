@@ -54,8 +54,8 @@ def fit_verb(arguments: Sequence[str]) -> int:
     A study is fitted by its own law to its runs with the role "fit"; law=... chooses another.
     json=true, or --json, prints one JSON object.
     """
-    from analysis.facts import facts_of_fit
-    from scaling.options import read_options
+    from analysis.reporting.facts import facts_of_fit
+    from scaling.verbs.options import read_options
 
     options = read_options(FitOptions, arguments)
     result = fit_asked(options)
@@ -118,8 +118,8 @@ def report_verb(arguments: Sequence[str]) -> int:
     leaves that out. json=true, or --json, prints one JSON object in place of the words.
     """
     import analysis
-    from analysis.facts import facts_of_answer
-    from scaling.options import read_options
+    from analysis.reporting.facts import facts_of_answer
+    from scaling.verbs.options import read_options
 
     options = read_options(ReportOptions, arguments)
     asked = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
@@ -136,7 +136,7 @@ def report_verb(arguments: Sequence[str]) -> int:
 
 
 def _verdict(options: ReportOptions) -> int:
-    from analysis.verdict import facts_of_verdict, give_verdict, write_verdict
+    from analysis.reporting.verdict import facts_of_verdict, give_verdict, write_verdict
 
     verdict = give_verdict(options.outputs, options.study)
     path = write_verdict(verdict, _page(options))

@@ -31,8 +31,8 @@ def multiverse_verb(arguments: Sequence[str]) -> int:
     draws it. json=true, or --json, prints one JSON object.
     """
     import analysis
-    from analysis.facts import facts_of_multiverse
-    from scaling.options import read_options
+    from analysis.reporting.facts import facts_of_multiverse
+    from scaling.verbs.options import read_options
 
     options = read_options(MultiverseOptions, arguments)
     target = analysis.read_target(options.target)
@@ -51,7 +51,7 @@ def multiverse_verb(arguments: Sequence[str]) -> int:
 
 
 def _found(options: MultiverseOptions, target: Any) -> Any:
-    from analysis import multiverse
+    from analysis.judgement import multiverse
 
     asked = {"mix_fingerprints": options.mix_fingerprints}
     points, law = points_asked(options)
@@ -66,9 +66,9 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
 
 
 def _draw(found: Any, to: str) -> None:
-    from analysis.figures import multiverse
-    from analysis.page import svg
-    from scaling.atomic import write_atomic
+    from analysis.reporting.figures import multiverse
+    from analysis.reporting.page import svg
+    from scaling.records.atomic import write_atomic
 
     figure = multiverse(found)
     if figure is None:
@@ -77,7 +77,7 @@ def _draw(found: Any, to: str) -> None:
 
 
 def _show(found: Any) -> None:
-    from analysis.answer import with_intervals
+    from analysis.reporting.answer import with_intervals
     from sweeps.show import table
 
     console = open_console()

@@ -52,8 +52,8 @@ def forecast_verb(arguments: Sequence[str]) -> int:
     take_up=SELECTION takes that back. json=true, or --json, prints one JSON object.
     """
     import analysis
-    from analysis.track import inflation_of, remember, track_record
-    from scaling.options import read_options
+    from analysis.forecasts.track import inflation_of, remember, track_record
+    from scaling.verbs.options import read_options
 
     options = read_options(ForecastOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -123,8 +123,8 @@ def _shown(found: pd.DataFrame) -> pd.DataFrame:
 def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[str]:
     """End the runs that meet the rule; a sentence each."""
     import analysis
-    from analysis.forecasting import cannot_matter
-    from scaling.atomic import server_time
+    from analysis.forecasts.forecasting import cannot_matter
+    from scaling.records.atomic import server_time
     from sweeps.stopping import stop_run
 
     runs = analysis.load(outputs, study=options.study)
@@ -163,8 +163,8 @@ def track_verb(arguments: Sequence[str]) -> int:
     With enough of them tested, their misses widen the intervals of later forecasts. json=true, or
     --json, prints one JSON object.
     """
-    from analysis.track import inflation_of, sentence, track_record
-    from scaling.options import read_options
+    from analysis.forecasts.track import inflation_of, sentence, track_record
+    from scaling.verbs.options import read_options
 
     options = read_options(TrackOptions, arguments)
     outputs = Path(options.outputs).absolute()

@@ -32,7 +32,7 @@ def collect_verb(arguments: Sequence[str]) -> int:
 
     One row a run and one row a step, diverged runs included. Only what is new is read.
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.collect import collect
 
     options = read_options(CollectOptions, arguments)
@@ -48,7 +48,7 @@ def gc_verb(arguments: Sequence[str]) -> int:
     only, keep=needed nothing but what unfinished runs need. What unfinished runs may start from
     and whatever a running run's family has always stays; no record is ever touched.
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.gc import remove, size, summary, survey
     from sweeps.show import table
 
@@ -81,7 +81,7 @@ def doctor_verb(arguments: Sequence[str]) -> int:
     """Look at what a study depends on here: packages, devices, the file system, SLURM."""
     import pandas as pd
 
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.doctor import examine
     from sweeps.show import table
 

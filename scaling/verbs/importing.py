@@ -43,7 +43,7 @@ def import_verb(arguments: Sequence[str]) -> int:
     refused with its row. Without to=NAME nothing is stored. docs/importing.md says more. json=true,
     or --json, prints one JSON object.
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
 
     bare = [a for a in arguments if "=" not in a and not a.startswith("--")]
     options = read_options(ImportOptions, [a for a in arguments if a not in bare])

@@ -137,7 +137,7 @@ def add_verb(arguments: Sequence[str]) -> int:
     Overrides with which the study was launched are given again: it is planned first.
     """
     from scaling.compose import compose
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.added import add_block, with_added
     from sweeps.generators.expand import BlockConfig
 
@@ -165,7 +165,7 @@ def add_verb(arguments: Sequence[str]) -> int:
 
 def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) -> Any:
     import analysis
-    from analysis.verdict import check_kind
+    from analysis.reporting.verdict import check_kind
     from scaling.config import one_of
     from sweeps.cost import with_costs
     from sweeps.launch import target_of
@@ -215,7 +215,7 @@ def _show_plan(plan: Any, config: Any) -> None:
 
 def _show_expected(plan: Any) -> None:
     """How well the planned points will determine the study's law, where that can be told."""
-    from analysis.expected import expect_of_plan
+    from analysis.intervals.expected import expect_of_plan
     from sweeps.show import points_frame
 
     expected = expect_of_plan(asdict(plan.study.answer), points_frame(plan))
@@ -225,7 +225,7 @@ def _show_expected(plan: Any) -> None:
 
 def _show_schedules(plan: Any) -> None:
     """Each schedule of a plan once, with its areas; the picture lies beside the plan."""
-    from analysis.schedules import DECAY, draw_schedules, schedule_table
+    from analysis.reporting.schedules import DECAY, draw_schedules, schedule_table
     from scaling.schedule.pieces import lr_array
     from sweeps.show import distinct_schedules, table
 

@@ -52,7 +52,7 @@ def next_verb(arguments: Sequence[str]) -> int:
     bounds what may be spent. to=conf/study/more.yaml writes a study that scaling launch
     accepts: the old one with the new runs. json=true, or --json, prints one JSON object.
     """
-    from analysis.facts import facts_of_next
+    from analysis.reporting.facts import facts_of_next
 
     options, overrides = _read(NextOptions, arguments)
     if options.to is not None:
@@ -106,7 +106,7 @@ def reach_verb(arguments: Sequence[str]) -> int:
 
 def _read(cls: type, arguments: Sequence[str]) -> tuple[Any, list[str]]:
     """The verb's own options, and the overrides of the study."""
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
 
     own = tuple(cls.__dataclass_fields__)
     mine = [a for a in arguments
@@ -124,7 +124,7 @@ def _hours(options: NextOptions) -> float:
 
 def _known(options: NextOptions) -> tuple[pd.DataFrame, str]:
     import analysis
-    from analysis.answer import FLOPS
+    from analysis.reporting.answer import FLOPS
 
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)
@@ -209,7 +209,7 @@ def _write_study(path: Path, study: str, table: pd.DataFrame) -> None:
     """The old study with the new runs, as YAML (which JSON is)."""
     import json
 
-    from scaling.atomic import write_atomic
+    from scaling.records.atomic import write_atomic
 
     path.parent.mkdir(parents=True, exist_ok=True)
     blocks = json.dumps(_blocks(table), indent=2).replace("\n", "\n  ")
@@ -250,7 +250,7 @@ def _launch(overrides: list[str], quiet: bool) -> int:
 
 
 def _show(found: Any, options: NextOptions) -> None:
-    from analysis.answer import with_intervals
+    from analysis.reporting.answer import with_intervals
     from sweeps.show import table
 
     console = open_console()

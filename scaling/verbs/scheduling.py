@@ -39,7 +39,7 @@ def schedule_verb(arguments: Sequence[str]) -> int:
     one JSON object.
     """
     import analysis
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
 
     options = read_options(ScheduleOptions, arguments)
     if options.steps is None:
@@ -84,7 +84,7 @@ def _refits(options: ScheduleOptions, curves: Any, law: str) -> list[Any]:
 
 
 def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
-    from analysis.answer import with_intervals
+    from analysis.reporting.answer import with_intervals
     from sweeps.show import table
 
     console = open_console()

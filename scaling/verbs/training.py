@@ -21,10 +21,10 @@ def train_verb(arguments: Sequence[str]) -> int:
     from scaling.compose import compose
     from scaling.config import RunConfig, from_dict
     from scaling.data.sources import open_store
-    from scaling.describe import describe
-    from scaling.memory import check_memory
+    from scaling.engine.memory import check_memory
+    from scaling.records.describe import describe
+    from scaling.records.run_folder import RunFolder
     from scaling.resolve import resolve
-    from scaling.run_folder import RunFolder
 
     composed = compose(arguments)
     if composed.get("study"):
@@ -44,13 +44,13 @@ def train_verb(arguments: Sequence[str]) -> int:
 
 
 def _train(folder: Any, execution: Any) -> str:
-    from scaling.claim import Claim
-    from scaling.describe import is_command, trainer_of
+    from scaling.records.claim import Claim
+    from scaling.records.describe import is_command, trainer_of
     from sweeps.stop import StopFlag
 
     science = folder.description()["science"]
     if not is_command(science):
-        from scaling.engine import check_device
+        from scaling.engine.eager import check_device
 
         check_device(execution.device)
     claim = Claim.acquire(folder, execution.lease_seconds)

@@ -35,7 +35,7 @@ def tune_verb(arguments: Sequence[str]) -> int:
     import pandas as pd
 
     import analysis
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
 
     options = read_options(TuneOptions, arguments)
     if options.save is not None:
@@ -81,7 +81,7 @@ def _regret(laws: Any) -> dict[str, Any]:
 
 
 def _show(answer: dict[str, Any]) -> None:
-    from analysis.answer import with_intervals
+    from analysis.reporting.answer import with_intervals
     from sweeps.show import table
 
     console, told = open_console(), answer["regret"]

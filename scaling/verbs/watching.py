@@ -56,7 +56,7 @@ def status_verb(arguments: Sequence[str]) -> int:
     failures by cause, with the last traceback of each. --forecast adds what the runs that have not
     ended will come to (scaling forecast says more).
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
 
     options = read_options(StatusOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -134,7 +134,7 @@ def logs_verb(arguments: Sequence[str]) -> int:
 
     Without runs=... those that failed. --follow goes on showing the log of the first.
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.causes import history, log_file
     from sweeps.select import select
     from sweeps.state import read_plan
@@ -159,7 +159,7 @@ def cancel_verb(arguments: Sequence[str]) -> int:
 
     The next launch goes on with what was cancelled.
     """
-    from scaling.options import read_options
+    from scaling.verbs.options import read_options
     from sweeps.cancel import cancel_runs, cancel_study
 
     options = read_options(CancelOptions, arguments)

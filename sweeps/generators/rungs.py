@@ -9,9 +9,9 @@ from itertools import count, islice
 import numpy as np
 
 from scaling.config import ConfigError, ModelConfig, one_of
-from scaling.counts import parameter_counts
-from scaling.dial import architecture_of, comes_out_whole
-from scaling.flops import flop_parts, flops_per_token
+from scaling.model.counts import parameter_counts
+from scaling.model.dial import architecture_of, comes_out_whole
+from scaling.model.flops import flop_parts, flops_per_token
 
 GROWTHS = ("width", "both")
 _MOST = 512  # candidates

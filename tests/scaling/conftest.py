@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from scaling.claim import Claim
 from scaling.cli import main
 from scaling.config import ExecutionConfig, from_dict
-from scaling.run_folder import RunFolder
-from scaling.trainer import train
+from scaling.records.claim import Claim
+from scaling.records.run_folder import RunFolder
+from scaling.training.trainer import train
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,7 +28,7 @@ def one_thread() -> None:
 def processes() -> BaseContext:
     """Real processes, forked off a clean one that has imported the trainer once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["scaling.trainer"])
+    context.set_forkserver_preload(["scaling.training.trainer"])
     return context
 
 

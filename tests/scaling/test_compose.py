@@ -6,8 +6,8 @@ import pytest
 
 from scaling.compose import compose
 from scaling.config import ConfigError, ModelConfig, RunConfig, from_dict
-from scaling.counts import parameter_counts
-from scaling.dial import architecture_of
+from scaling.model.counts import parameter_counts
+from scaling.model.dial import architecture_of
 
 
 def test_the_shipped_configuration_is_a_complete_run() -> None:

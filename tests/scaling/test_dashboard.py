@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scaling.claim import Claim
 from scaling.config import ConfigError
 from scaling.dashboard import Dashboard, DashboardError
-from scaling.run_folder import RunFolder
+from scaling.records.claim import Claim
+from scaling.records.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import yaml
 
 import conf
 from scaling.config import ConfigError, OptimizerConfig, from_dict
-from scaling.identity import run_id
 from scaling.optimizer_settings import SETTINGS, member_settings, optimizer_science
+from scaling.records.identity import run_id
 
 GROUPS = Path(conf.__file__).parent / "optimizer"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scaling.config import ConfigError
-from scaling.engine import ENGINES
+from scaling.engine.eager import ENGINES
 from scaling.resolve import ENGINE_NAMES, resolve
 
 RULE = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.run_folder import RunFolder
+from scaling.records.run_folder import RunFolder
 
 HERE = Path(__file__).parent
 

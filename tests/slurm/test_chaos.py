@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.run_folder import RunFolder
+from scaling.records.run_folder import RunFolder
 from sweeps.launch import launch
 from sweeps.launches import LaunchConfig
 from sweeps.plan import make_plan, save_plan

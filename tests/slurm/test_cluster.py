@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.run_folder import RunFolder
+from scaling.records.run_folder import RunFolder
 from sweeps.launches import read_launches
 from sweeps.state import read_plan, states
 

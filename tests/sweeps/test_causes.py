@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scaling.claim import Claim
+from scaling.records.claim import Claim
 from sweeps.causes import causes, history
 from sweeps.plan import make_plan, save_plan
 from sweeps.state import read_plan

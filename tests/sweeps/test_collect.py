@@ -10,7 +10,7 @@ import pytest
 
 import analysis
 from scaling.config import ConfigError
-from scaling.run_folder import RunFolder
+from scaling.records.run_folder import RunFolder
 from sweeps import collect as module
 from sweeps.collect import collect
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scaling.atomic import read_json
-from scaling.claim import Claim
 from scaling.cli import main
 from scaling.compose import compose
 from scaling.config import ConfigError
-from scaling.run_folder import RunFolder
-from scaling.trainer import train
+from scaling.records.atomic import read_json
+from scaling.records.claim import Claim
+from scaling.records.run_folder import RunFolder
+from scaling.training.trainer import train
 from sweeps import gc
 from sweeps.gc import remove, size, summary, survey
 from sweeps.launch import LaunchConfig, launch

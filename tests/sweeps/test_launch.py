@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scaling.claim import Claim
 from scaling.config import ConfigError
-from scaling.run_folder import RunFolder
-from scaling.trainer import train
+from scaling.records.claim import Claim
+from scaling.records.run_folder import RunFolder
+from scaling.training.trainer import train
 from sweeps import worker
 from sweeps.cancel import cancel_study
 from sweeps.launch import launch, why_stopped

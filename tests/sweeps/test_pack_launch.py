@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from scaling.cli import main
-from scaling.engine import EagerEngine
-from scaling.trainer import train
+from scaling.engine.eager import EagerEngine
+from scaling.training.trainer import train
 from sweeps import worker
 from sweeps.launch import launch, why_stopped
 from sweeps.launches import LaunchConfig

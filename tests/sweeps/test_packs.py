@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from scaling.claim import Claim
 from scaling.config import ExecutionConfig
-from scaling.prefixes import checkpoint_path
+from scaling.records.claim import Claim
+from scaling.records.prefixes import checkpoint_path
 from sweeps.packs import companions, form, pack_kind, vanished_pack, why_alone
 from sweeps.state import StoredRun
 from sweeps.worker import _claim, _without_survivors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scaling import machine
 from scaling.config import ConfigError, ExecutionConfig
+from scaling.records import machine
 from sweeps.launches import LaunchConfig, SlurmConfig
 from sweeps.places import check_places
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scaling.atomic import read_json
 from scaling.config import ConfigError
-from scaling.run_folder import RunFolder
+from scaling.records.atomic import read_json
+from scaling.records.run_folder import RunFolder
 from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.show import plan_frame

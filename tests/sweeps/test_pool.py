@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scaling import machine
+from scaling.records import machine
 from sweeps.launches import LaunchConfig
 from sweeps.pool import clean_environment, slots
 

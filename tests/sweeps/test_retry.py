@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from scaling.claim import Claim
-from scaling.failures import classify, signature
+from scaling.records.claim import Claim
+from scaling.training.failures import classify, signature
 from sweeps.plan import make_plan, save_plan
 from sweeps.retry import bad_nodes, tripped, verdict
 from sweeps.state import read_plan
@@ -122,7 +122,7 @@ def test_a_node_on_which_attempts_vanish_is_named(runs, monkeypatch) -> None:
         claim = Claim.acquire(run.folder, 1e-3)
         claim._stop.set()  # killed: no word of how it ended
         claim._thread.join()
-    monkeypatch.setattr("scaling.machine.process_start", lambda pid: None)
+    monkeypatch.setattr("scaling.records.machine.process_start", lambda pid: None)
     assert bad_nodes(runs, 0.0) == ["gpu-11"]
     attempt(runs[3].folder, reason="interrupted", step=2)  # it can train: it merely preempts
     assert bad_nodes(runs, 0.0) == []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scaling.claim import Claim
 from scaling.config import ConfigError
+from scaling.records.claim import Claim
 from sweeps.plan import make_plan, save_plan
 from sweeps.select import select
 from sweeps.state import read_plan

@@ -60,7 +60,7 @@ def test_no_worker_is_idle_that_could_take_a_pack(counts, sizes, alone, workers,
 def test_a_pack_is_as_large_as_its_memory(sweep, monkeypatch) -> None:
     config = LaunchConfig("inline")
     assert set(largest_packs(sweep, config).values()) == {6}
-    from scaling.memory import training_bytes
+    from scaling.engine.memory import training_bytes
 
     first = sweep.runs[0].run
     each = training_bytes(first.architecture, first.config.batch)

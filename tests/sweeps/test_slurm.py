@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scaling.claim import Claim
 from scaling.config import ConfigError
+from scaling.records.claim import Claim
 from sweeps import scheduler, slurm
 from sweeps.launches import LaunchConfig, SlurmConfig, new_launch, store_launch
 from sweeps.plan import make_plan, save_plan

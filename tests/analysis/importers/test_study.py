@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.report import report_html
+from analysis.reporting.report import report_html
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from analysis.studies import conventions, optimizers, schedules
 from analysis.studies.exponent import exponent, said
 from scaling.config import ScheduleConfig
-from scaling.counts import parameter_counts
+from scaling.model.counts import parameter_counts
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import lr_array
 
@@ -130,8 +130,8 @@ def test_schedules_to_fit_and_to_predict_must_be_there(fitted, message) -> None:
 
 def ladder() -> pd.DataFrame:
     """A law in n_matmul without noise: under C = 6 N D with that N, a = beta / (alpha + beta)."""
-    from scaling.architecture import Architecture, Shape
-    from scaling.flops import CONVENTIONS, flop_parts
+    from scaling.model.architecture import Architecture, Shape
+    from scaling.model.flops import CONVENTIONS, flop_parts
 
     rows = []
     for width in (64, 96, 128, 192, 256, 384):

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from scaling.engine.stacked import split
+from scaling.model.parametrization import TensorRule
 from scaling.optimizer_settings import SETTINGS
 from scaling.optimizers.registry import build_optimizer
-from scaling.parametrization import TensorRule
-from scaling.stacked import split
 
 SIZES = {name: torch.Size(size) for name, size in {
     "embedding": (7, 6), "wide": (6, 24), "gain": (6,), "tall": (24, 6), "other": (6, 24),

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from scaling.engine.stacked import split
 from scaling.optimizer_settings import SETTINGS
 from scaling.optimizers.registry import OPTIMIZERS, build_optimizer
-from scaling.stacked import split
 
 every = pytest.mark.parametrize("name", OPTIMIZERS)
 GENTLE = {"soap": 2e-3}  # its bases amplify rounding where a direction has no strength

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from scaling.engine.stacked import split
 from scaling.optimizers.muon import orthogonalised
-from scaling.stacked import split
 
 members = pytest.mark.parametrize("member", range(3))
 

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import torch
 
-from scaling.architecture import Architecture
-from scaling.checkpoint import load_checkpoint
 from scaling.data.sources import open_planned
-from scaling.model import Transformer
+from scaling.model.architecture import Architecture
+from scaling.model.transformer import Transformer
 from scaling.optimizers.registry import OPTIMIZERS
-from scaling.prefixes import candidates
+from scaling.records.checkpoint import load_checkpoint
+from scaling.records.prefixes import candidates
 
 LR = {"sgd": 0.1, "lion": 1e-3, "normalized": 0.1, "adafactor": 0.02, "muon": 0.02}
 COLUMNS = ["loss", "grad_norm", "validation_loss"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.identity import canonical_json
+from scaling.records.identity import canonical_json
 from scaling.schedule.pieces import (
     CURVES,
     SHAPES,

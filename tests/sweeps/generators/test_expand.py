@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from analysis.expected import expect_of_plan
+from analysis.intervals.expected import expect_of_plan
 from scaling.compose import compose
 from scaling.config import ConfigError, RunConfig, from_dict
 from sweeps.design import check_design

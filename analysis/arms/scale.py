@@ -1,0 +1,204 @@
+"""Ratio, speed-up, equivalent data and crossover of two arms, along a ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.result import Result
+from analysis.intervals.rolling import wanderings
+from analysis.laws.arms import ArmLaw
+from analysis.laws.law import Array, Columns
+
+Arms = tuple[str, str]  # the baseline A, and B
+
+_REACH = 1e4  # how far up and down the compute or the tokens of the other arm are looked for
+_GRID = 400
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """How N and D grow together: straight lines in logarithms through the runs of both arms.
+
+    Attributes
+    ----------
+    low, top : float
+        Range of C = 6 N D that was measured in both arms.
+    share : float
+        N grows as C^share, D as C^(1 - share).
+    middle_n, middle_c : float
+        A point on the line of N.
+    """
+
+    low: float
+    top: float
+    share: float
+    middle_n: float
+    middle_c: float
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame) -> Ladder:
+        """The ladder of a table with ``N, D`` and ``_arm``."""
+        cost = 6 * runs["N"] * runs["D"]
+        arms = cost.groupby(runs["_arm"])
+        log_c, log_n = np.log(cost.to_numpy(float)), np.log(runs["N"].to_numpy(float))
+        share = float(np.polyfit(log_c, log_n, 1)[0]) if np.ptp(log_c) > 0 else 0.5
+        return cls(float(arms.min().max()), float(arms.max().min()), min(max(share, 0.0), 1.0),
+                   float(np.exp(log_n.mean())), float(np.exp(log_c.mean())))  # fmt: skip
+
+    def at(self, cost: Array) -> tuple[Array, Array]:
+        """N and D at some C."""
+        size = self.middle_n * (np.asarray(cost, float) / self.middle_c) ** self.share
+        return size, cost / (6 * size)
+
+
+def along_ladder(
+    result: Result, arms: Arms, ladder: Ladder, budgets: Sequence[float], level: float
+) -> pd.DataFrame:
+    """One row a budget: ratio of the losses, who is better, speed-up, equivalent data."""
+    rows = []
+    for cost in budgets:
+        if not cost > 0:
+            raise ValueError(f"budgets: {cost!r} is no number of FLOPs")
+        size, tokens = (float(x) for x in ladder.at(np.array(cost)))
+        inside = bool(ladder.low * (1 - 1e-9) <= cost <= ladder.top * (1 + 1e-9))
+        row = {"C": cost, "N": size, "D": tokens, "inside": inside}
+        ratios, best = ratio_beyond(result, arms, np.array([size]), np.array([tokens]))
+        tries = ratios[:, 0]
+        row |= _with_ends("ratio", best[0], tries, level)
+        told = len(tries) and np.isfinite(tries).all()
+        row["better"] = float(np.mean(tries < 1)) if told else np.nan
+        for name, found in (
+            ("speed_up", _speed_up(result, arms, ladder, cost)),
+            ("equivalent_data", equivalent_tokens(result, arms, size, tokens)),
+        ):
+            row |= _with_ends(name, found[0], found[1:], level)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _with_ends(name: str, best: float, tries: Array, level: float) -> dict[str, float]:
+    tail = (1 - level) / 2
+    ends = (np.nan, np.nan)
+    if len(tries) and not np.isnan(tries).any():
+        ends = np.quantile(tries, [tail, 1 - tail], method="nearest")  # some may be infinite
+    return {name: float(best), f"{name}_lower": float(ends[0]), f"{name}_upper": float(ends[1])}
+
+
+def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
+    """The law of one arm."""
+    law = result.law
+    assert isinstance(law, ArmLaw)
+    return law.plain.predict(params[:, law.place(law.arms.index(arm))], columns)
+
+
+def _params(result: Result) -> Array:
+    """The best parameters, then those of the resamples."""
+    best = np.array([list(result.params.values())])
+    draws = result.draws.dropna()  # of a fit that withholds its intervals none is left
+    return np.vstack([best, draws.to_numpy()]) if len(draws) else best
+
+
+@dataclass(frozen=True)
+class _Ratio:
+    """Loss of B over loss of A as a law, for what rolling-origin refits say of it."""
+
+    result: Result
+    arms: Arms
+
+    def predict(self, params: Array, columns: Columns) -> Array:
+        a, b = (_losses(self.result, arm, np.atleast_2d(params), columns) for arm in self.arms)
+        return b / a
+
+
+def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array, Array]:
+    """Loss of B over loss of A: resamples, shape (resamples, n), and the best, shape (n,).
+
+    Beyond the measured range the resamples wander off; see `wandering`.
+    """
+    columns = {"N": np.asarray(N, float), "D": np.asarray(D, float)}
+    ratios = _Ratio(result, arms).predict(_params(result), columns)
+    return ratios[1:] * wandering(result, arms, columns), ratios[0]
+
+
+def wandering(result: Result, arms: Arms, columns: Columns) -> Array:
+    """Factors of the ratio, (resamples, n), as far as refits without the outermost runs depart from
+    the whole fit in this very ratio; 1 inside the measured range."""
+    draws = len(_params(result)) - 1
+    n = len(columns["N"])
+    if not draws or not len(result.origins):
+        return np.ones((draws, n))
+    best = np.array([list(result.params.values())])
+    doubt = result.origins.wander(_Ratio(result, arms), best, columns, result.scale)
+    return np.exp(np.outer(wanderings(draws, result.settings["seed"]), doubt))
+
+
+def _speed_up(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
+    """C that A needs for B's loss at a C, over it; the best fit's, then each resample's."""
+    grid = cost * np.geomspace(1 / _REACH, _REACH, _GRID)
+    return _needed(result, arms, grid, ladder.at(grid), ladder.at(np.array([cost]))) / cost
+
+
+def equivalent_tokens(result: Result, arms: Arms, N: float, D: float) -> Array:
+    """Tokens that A needs at N for B's loss at (N, D), over D: the best fit's, then resamples'.
+
+    Infinite where A cannot reach it with any number of tokens.
+    """
+    grid = D * np.geomspace(1 / _REACH, _REACH, _GRID)
+    size = np.full(_GRID, float(N))
+    return _needed(result, arms, grid, (size, grid), (np.array([N]), np.array([D]))) / D
+
+
+def _needed(
+    result: Result, arms: Arms, grid: Array, along: tuple[Array, Array], here: tuple[Array, Array]
+) -> Array:
+    """Where on a grid, of some N and D, A comes to the loss that B has here: (1 + resamples,)."""
+    params, place = _params(result), dict(zip("ND", here, strict=True))
+    wanted = _losses(result, arms[1], params, place)[:, 0].copy()
+    wanted[1:] *= wandering(result, arms, place)[:, 0]
+    losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
+    losses = np.minimum.accumulate(losses, axis=1)
+    return np.array([
+        np.nan if np.isnan(line).any()
+        else np.inf if loss < line[-1]
+        else np.exp(np.interp(-loss, -line, np.log(grid)))
+        for loss, line in zip(wanted, losses, strict=True)
+    ])  # fmt: skip
+
+
+def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[str, Any]:
+    """Where along the ladder the laws of the two arms meet.
+
+    Looked for from a tenth of the smallest to a thousand times the largest compute of both.
+    """
+    grid = np.geomspace(ladder.low / 10, ladder.top * 1e3, _GRID)
+    size, tokens = ladder.at(grid)
+    columns = {"N": size, "D": tokens}
+    gap = np.log(_Ratio(result, arms).predict(_params(result), columns))
+    gap[1:] += np.log(wandering(result, arms, columns))
+    places = np.array([_first_zero(line, np.log(grid)) for line in gap])
+    found = np.exp(places[1:][np.isfinite(places[1:])])
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
+    best = float(np.exp(places[0]))
+    return {
+        "C": best,
+        "lower": float(lower),
+        "upper": float(upper),
+        "share": float(len(found) / len(places[1:])) if len(places) > 1 else np.nan,
+        "inside": bool(ladder.low <= best <= ladder.top),
+        "towards": "B" if gap[0, -1] < 0 else "A",
+    }
+
+
+def _first_zero(line: Array, at: Array) -> float:
+    """Where a line first changes its sign; NaN if it does not."""
+    change = np.flatnonzero(np.sign(line[:-1]) * np.sign(line[1:]) < 0)
+    if not len(change):
+        return np.nan
+    k = change[0]
+    return float(at[k] - line[k] * (at[k + 1] - at[k]) / (line[k + 1] - line[k]))

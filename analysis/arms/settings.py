@@ -1,0 +1,128 @@
+"""The arms of a study's own records: which run is which, and what else differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.tables.runs import load
+from scaling.records.run_folder import RunFolder
+
+FLOPS = "matmul"
+
+
+def runs_by_arm(
+    outputs: str | Path, studies: Sequence[str], arm: str | None, *, n_count: str = "n_matmul"
+) -> pd.DataFrame:
+    """Runs of one study by the value of a setting, or of two studies, with the column ``arm``.
+
+    Parameters
+    ----------
+    outputs : path
+    studies : list of str
+        One, with `arm`; or two, each an arm.
+    arm : str, optional
+        A key of the configuration (``optimizer.name``), or a column of an imported study.
+    n_count : str
+        As in `analysis.load`.
+
+    Raises
+    ------
+    ValueError
+        If a study is not there, or no run has the key.
+    """
+    if (arm is None) != (len(studies) == 2):
+        raise ValueError("arms are one study with arm=KEY, or two studies without")
+    tables = [load(outputs, study=name, n_count=n_count, flops=FLOPS) for name in studies]
+    if arm is None:
+        tables = [t.assign(arm=name) for t, name in zip(tables, studies, strict=True)]
+        return pd.concat(tables, ignore_index=True)
+    table = tables[0]
+    values = table[arm] if arm in table else [_value(outputs, i, arm) for i in table["run_id"]]
+    table = table.assign(arm=values)
+    if table["arm"].isna().all():
+        raise ValueError(f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting")
+    return table[table["arm"].notna()].reset_index(drop=True)
+
+
+def _value(outputs: str | Path, run_id: str, key: str) -> Any:
+    """A setting of a run by its dotted key; None if it has none."""
+    folder = RunFolder(Path(outputs) / "runs" / run_id)
+    if not (folder.path / "run.json").exists():
+        return None
+    described = folder.description()
+    for node in (described["config"], described["science"]):
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is not None and not isinstance(node, dict | list):
+            return str(node)
+    return None
+
+
+def arm_settings(
+    outputs: str | Path, runs: pd.DataFrame, arms: Sequence[str], intended: str | None
+) -> pd.DataFrame:
+    """Settings in which the arms' runs of one N, D and seed differ.
+
+    Parameters
+    ----------
+    outputs : path
+    runs : DataFrame
+        With ``run_id, N, D, seed, arm``.
+    arms : (str, str)
+    intended : str or None
+        The key that is meant to differ; others of its group belong to it (``optimizer.beta2`` to
+        ``optimizer.name``).
+
+    Returns
+    -------
+    DataFrame
+        ``key, a, b, intended``: each key with the values of the first pair in which they differ.
+    """
+    sides = [runs[runs["arm"].astype(str) == name] for name in arms]
+    keys = ["N", "D", *(["seed"] if set(sides[0]["seed"]) & set(sides[1]["seed"]) else [])]
+    sides = [side.drop_duplicates(keys) for side in sides]
+    both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
+    found: dict[str, tuple[Any, Any]] = {}
+    for pair in both.to_dict("records"):
+        one, other = (_settings(outputs, pair[f"run_id_{s}"]) for s in "ab")
+        for key in sorted(one | other):
+            if one.get(key) != other.get(key):
+                found.setdefault(key, (one.get(key), other.get(key)))
+    rows = [(key, a, b, _belongs(key, intended)) for key, (a, b) in found.items()]
+    return pd.DataFrame(rows, columns=["key", "a", "b", "intended"])
+
+
+def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
+    folder = RunFolder(Path(outputs) / "runs" / run_id)
+    if not (folder.path / "run.json").exists():
+        return {}
+    science = folder.description()["science"]
+    pieces = " ".join(
+        f"{p['shape']} {p['steps']} steps {p['start']:.4g} to {p['end']:.4g},"
+        for p in science["schedule"]
+    )
+    return _flat({**science, "schedule": pieces.rstrip(",")})
+
+
+def _flat(node: dict[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        name = f"{path}.{key}" if path else key
+        flat |= _flat(value, name) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _belongs(key: str, intended: str | None) -> bool:
+    """Whether a difference is the one that is meant."""
+    if intended is None:
+        return False
+    group = intended.rpartition(".")[0]
+    chooses = intended.rpartition(".")[2] in ("name", "kind")
+    of_group = chooses and group and key.startswith(f"{group}.")
+    belonging = {("seed", "data.seed"), ("optimizer.lr", "schedule")}
+    return key == intended or of_group or (intended, key) in belonging or (
+        intended.startswith("schedule") and key == "schedule")  # fmt: skip

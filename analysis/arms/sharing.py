@@ -1,0 +1,76 @@
+"""Which parameters two arms have in common: likelihood ratios, and the largest scale held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.solve import Options, solve
+from analysis.judgement.extrapolation import top_rows
+from analysis.laws.law import Array, Law
+
+_STARTS = 16
+_FLOORS = ("E", "L_inf", "L0")
+_EXPONENTS = ("alpha", "beta", "alpha_N", "alpha_D", "eta", "g", "a", "b")
+
+
+def sharing_tests(
+    law: Law, runs: pd.DataFrame, how: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Test one hypothesis after another: the arms share their floor, their exponents, everything.
+
+    The robust cost is no likelihood, so its rise is scaled by the spread of the residuals, as in
+    `analysis.profile_likelihood`; rows are taken to be independent. The error held out is the
+    mean absolute one of the largest size, predicted by the same fit without it.
+
+    Returns
+    -------
+    DataFrame
+        ``shared`` (words), ``parameters``, ``ratio`` (chi-squared if the hypothesis holds),
+        ``degrees``, ``p`` and ``held_out``; the first row shares nothing.
+    """
+    from scipy.special import chdtrc
+
+    own = {"starts": _STARTS} | {k: v for k, v in how.items() if k != "shared"}
+    free = solve(law, runs, Options(**own, shared=[]))
+    rows = []
+    for words, names in _hypotheses(law):
+        row: dict[str, Any] = {"shared": words, "parameters": names}
+        tied = free if not names else solve(law, runs, Options(**own, shared=list(names)))
+        rise = float(tied.best.value[0] - free.best.value[0])
+        degrees = len(free.misfit.space.free) - len(tied.misfit.space.free)
+        ratio = max(2 * free.information * rise, 0.0)
+        row |= {"ratio": ratio, "degrees": degrees,
+                "p": float(chdtrc(degrees, ratio)) if degrees else np.nan}  # fmt: skip
+        row["held_out"] = _held_out(law, runs, Options(**own, shared=list(names)))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _held_out(law: Law, runs: pd.DataFrame, options: Options) -> float:
+    """Mean absolute error of the largest size; NaN where the rest does not suffice for a fit."""
+    top: Array = top_rows(runs["N"].to_numpy(float))
+    try:
+        fitted = solve(law, runs[~top], options)
+    except ValueError:
+        return np.nan
+    space = fitted.misfit.space
+    known = space.law.read(runs[top].rename(columns={options.arm or "": "arm"}))
+    predicted = space.law.predict(space.expand(fitted.best.coordinates), known)[0]
+    return float(np.mean(np.abs(predicted / runs.loc[top, "loss"].to_numpy(float) - 1)))
+
+
+def _hypotheses(law: Law) -> list[tuple[str, tuple[str, ...]]]:
+    floor = tuple(n for n in law.names if n in _FLOORS)
+    exponents = tuple(n for n in law.names if n in _EXPONENTS)
+    found: list[tuple[str, tuple[str, ...]]] = [("nothing", ())]
+    if floor:
+        found.append((" and ".join(floor), floor))
+    if exponents:
+        found.append(("the exponents", exponents))
+    if floor and exponents:
+        found.append((f"{' and '.join(floor)} and the exponents", (*floor, *exponents)))
+    return [*found, ("everything: one recipe", tuple(law.names))]

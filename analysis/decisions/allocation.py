@@ -1,0 +1,149 @@
+"""How to split a training budget between model size and tokens under a fitted surface.
+
+This is approach 3 of arXiv:2203.15556; `analysis.decisions.approaches` has all three side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
+from analysis.decisions.optimum import best_split, loss_at
+from analysis.fitting.result import Result
+from analysis.intervals.spread import drawn_params, growth, spread
+
+Array = np.ndarray
+
+_AROUND = np.exp([-0.1, 0.1])  # one budget: growth is told from these times it
+_MAY_FAIL = 0.05  # share of the resamples
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The best size and number of tokens for each budget.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a budget: ``C, N, D, tokens_per_parameter, loss``, each but C with ``_lower`` and
+        ``_upper`` if the fit has resamples, and ``inside``: within the measured range.
+    exponents : DataFrame
+        Index N and D: ``exponent`` (with ``_lower``, ``_upper``) of N* ~ C^a and D* ~ C^b over the
+        budgets.
+    cost : str
+        What C is, and its unit.
+    warnings : tuple of str
+    """
+
+    table: pd.DataFrame
+    exponents: pd.DataFrame
+    cost: str
+    warnings: tuple[str, ...]
+
+
+def allocate(
+    result: Result,
+    budgets: float | Iterable[float],
+    *,
+    cost: Cost = SIX_ND,
+    level: float = 0.95,
+) -> Allocation:
+    """N and D of least loss for each budget C.
+
+    Intervals come from the fit's resamples: they carry the doubt about the parameters, not about
+    the law.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law with columns N and D.
+    budgets : float or list of float
+        In the unit of `cost`: FLOPs by default.
+    cost : callable
+        ``cost(N, D)``, rising in both and linear in D; see `analysis.decisions.cost_functions`.
+    level : float
+        Of the intervals.
+
+    Raises
+    ------
+    ValueError
+        If the law has no N and D, a budget is not positive, or a budget has no best split.
+    """
+    need_surface(result)
+    budgets = np.atleast_1d(np.asarray(budgets, float))
+    if not len(budgets) or not (np.isfinite(budgets) & (budgets > 0)).all():
+        raise ValueError(f"budgets must be positive, not {budgets.tolist()}")
+    params = drawn_params(result)
+    splits = [_split(result, params, budget, cost) for budget in budgets]
+    resampled = len(result.draws) > 0
+    rows = [
+        _row(result, params, budget, *split, level)
+        for budget, split in zip(budgets, splits, strict=True)
+    ]
+    grown = budgets if len(set(budgets)) > 1 else budgets[0] * _AROUND
+    along = splits if grown is budgets else [_split(result, params, b, cost) for b in grown]
+    exponents = {
+        name: spread({"exponent": growth(grown, np.array(drawn))}, level, resampled=resampled)
+        for name, drawn in zip(("N", "D"), zip(*along, strict=True), strict=True)
+    }
+    table = pd.DataFrame(rows)
+    return Allocation(
+        table,
+        pd.DataFrame.from_dict(exponents, orient="index"),
+        cost_in_words(cost),
+        tuple(_warnings(result, table, splits)),
+    )
+
+
+def need_surface(result: Result) -> None:
+    """Raise ValueError unless the law is one of N and D alone."""
+    missing = {"N", "D"} - set(result.law.columns)
+    if missing or len(result.law.columns) > 2:
+        raise ValueError(
+            f"allocation needs a law in N and D; {result.law.name} has"
+            f" {', '.join(result.law.columns)}"
+        )
+
+
+def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Array, Array]:
+    N, D = best_split(result.law, params, budget, cost)
+    if not np.isfinite(N[0]):
+        raise ValueError(
+            f"budget {budget:.3g} has no best split: the loss falls to the end of the sizes tried"
+        )
+    return N, D
+
+
+def _row(
+    result: Result, params: Array, budget: float, N: Array, D: Array, level: float
+) -> dict:
+    loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
+    values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
+    row = {"C": budget, **spread(values, level, resampled=len(result.draws) > 0)}
+    row["inside"] = all(low <= row[c] <= high for c, (low, high) in result.ranges.items())
+    return row
+
+
+def _warnings(result: Result, table: pd.DataFrame, splits: list) -> list[str]:
+    sentences = []
+    for row in table[~table["inside"]].to_dict("records"):
+        for name, (low, high) in result.ranges.items():
+            times = max(row[name] / high, low / row[name])
+            if times > 1:
+                sentences.append(
+                    f"C = {row['C']:.3g}: {name} = {row[name]:.3g} is {times:.2g}x outside the"
+                    f" measured range {low:.3g} .. {high:.3g}"
+                )
+    lost = sorted(set(result.diagnosis.unidentified) - {"E"})
+    if lost:
+        sentences.append(f"the split rests on {', '.join(lost)}, which the points do not identify")
+    failed = max(float(np.mean(~np.isfinite(N))) for N, _ in splits)
+    if failed > _MAY_FAIL:
+        sentences.append(
+            f"{failed:.0%} of the resamples have no best split: the intervals leave them out"
+        )
+    return sentences

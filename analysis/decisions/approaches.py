@@ -1,0 +1,259 @@
+"""The three approaches of arXiv:2203.15556 to the best N and D for a budget, side by side.
+
+1. the envelope of training curves (`analysis.decisions.training_envelope`),
+2. the minima of IsoFLOP curves (`analysis.decisions.isoflop`),
+3. the surface (`analysis.decisions.allocation`).
+
+The first two end in a power law N* = G C^a; D* is what the budget then pays for. Where they
+disagree, the design or the law is to blame: no interval of one approach shows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.decisions.allocation import allocate
+from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
+from analysis.decisions.isoflop import Minima, isoflop_minima
+from analysis.decisions.optimum import best_split, tokens_at
+from analysis.decisions.training_envelope import Envelope, envelope
+from analysis.fitting.result import Result
+from analysis.intervals.spread import growth, spread
+
+Array = np.ndarray
+
+NAMES = {1: "1 envelope", 2: "2 IsoFLOP", 3: "3 surface"}
+_SAME_COST = 1.02  # ratio of costs within a budget up to which points count as of one cost
+_FAR_APART = 2.0  # and from which on no surface should bring them together
+_BIASED = 0.1  # of N*, that a parabola alone may be wrong by without a word
+
+
+@dataclass(frozen=True)
+class Approaches:
+    """What each approach says.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row an approach and a budget: ``approach, C``, and ``N, D, tokens_per_parameter`` with
+        intervals.
+    exponents : DataFrame
+        One row an approach: ``approach, a, b`` of N* ~ C^a and D* ~ C^b with intervals, and
+        ``seen``: from how many sizes (1), budgets (2) or points (3).
+    refused : DataFrame
+        ``approach, C, why``: approaches and IsoFLOP budgets that give nothing, and why.
+    minima : Minima
+    envelope : Envelope
+    surface : Result
+    cost : str
+    warnings : tuple of str
+    """
+
+    table: pd.DataFrame
+    exponents: pd.DataFrame
+    refused: pd.DataFrame
+    minima: Minima
+    envelope: Envelope
+    surface: Result
+    cost: str
+    warnings: tuple[str, ...]
+
+
+def compare_approaches(
+    points: pd.DataFrame,
+    budgets: float | Iterable[float],
+    *,
+    law: str = "chinchilla",
+    cost: Cost = SIX_ND,
+    budget: str | None = None,
+    curves: pd.DataFrame | None = None,
+    surface: Result | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    **options: Any,
+) -> Approaches:
+    """Allocate budgets in three ways.
+
+    Parameters
+    ----------
+    points : DataFrame
+        ``N, D, loss``: one row a finished run.
+    budgets : list of float
+        In the unit of `cost`.
+    law : str
+        Of the surface.
+    budget : str, optional
+        The column that says which points are of one IsoFLOP budget. Default: points whose cost
+        is about the same.
+    curves : DataFrame, optional
+        ``N, D, loss`` along training curves, for the envelope. Default: `points`.
+    surface : Result, optional
+        A fit of the points, where there is one already.
+    **options
+        Of the surface's fit; see `analysis.fit`.
+
+    Raises
+    ------
+    ValueError
+        As `analysis.fit` and `analysis.allocate`.
+    """
+    from analysis.fitting.fitter import fit
+
+    if surface is None:
+        surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)
+    budgets = np.atleast_1d(np.asarray(budgets, float))
+    third = allocate(surface, budgets, cost=cost, level=level)
+    N, D = (points[name].to_numpy(float) for name in ("N", "D"))
+    known = points.assign(C=cost(N, D))
+    asked: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    level_points, moved = _to_one_cost(known, surface, cost, budget)
+    minima = isoflop_minima(level_points, budget=budget, level=level, **asked)
+    found = envelope(points if curves is None else curves, cost=cost, **asked)
+    lines = {1: found.power, 2: _power(minima)}
+    rows, exponents, refused = [], [], _refused(minima, found)
+    seen = {1: found.sizes, 2: len(minima.found)}
+    for approach, power in lines.items():
+        if np.isfinite(power[0]).all():
+            drawn = _drawn(power, budgets, cost)
+            rows += _rows(NAMES[approach], budgets, drawn, level, resamples > 0)
+            exponents.append(
+                {"approach": NAMES[approach], **_exponents(power, budgets, cost, level, resamples),
+                 "seen": seen[approach]}
+            )  # fmt: skip
+    rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
+    exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
+    warnings = [*third.warnings, *moved, *_bias(surface, level_points, minima, cost, budget)]
+    return Approaches(
+        pd.DataFrame(rows), pd.DataFrame(exponents), refused, minima, found, surface,
+        cost_in_words(cost), tuple(warnings),
+    )  # fmt: skip
+
+
+def other_approaches(
+    law: Result, runs: pd.DataFrame, budgets: list[float]
+) -> Approaches | None:
+    """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
+    if not budgets:
+        return None
+    done = runs[(runs["status"] == "done") & runs["loss"].notna()]
+    found = compare_approaches(
+        done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
+    )
+    return found if len(found.exponents) > 1 else None
+
+
+def _to_one_cost(
+    points: pd.DataFrame, surface: Result, cost: Cost, budget: str | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Points of a named budget brought to its mean cost along the surface, at their own N.
+
+    Sweeps are of one cost as their authors count it; under another the points lie apart.
+    """
+    if budget is None or budget not in points:
+        return points, []
+    log_C = np.log(points["C"]).groupby(points[budget])
+    apart = float(np.exp((log_C.max() - log_C.min()).max()))
+    if not _SAME_COST < apart <= _FAR_APART:
+        return points, []
+    C = np.exp(log_C.transform("mean")).to_numpy(float)
+    there = points.assign(D=tokens_at(cost, points["N"].to_numpy(float), C))
+    response = surface.law.response
+    moved = surface.predict(there)[response] / surface.predict(points)[response]
+    return points.assign(C=C, loss=points["loss"] * moved), [
+        f"approach 2: the points of one budget differ up to {apart:.2g}-fold in this cost; their"
+        " losses were brought to one cost along the surface"
+    ]
+
+
+def _power(minima: Minima) -> Array:
+    """Intercept and slope of log N* in log C, shape (1 + resamples, 2); NaN from one budget."""
+    C = minima.found["C"].to_numpy(float)
+    if len(C) < 2:
+        return np.full((len(minima.drawn), 2), np.nan)
+    slope = growth(C, np.exp(minima.drawn.T))
+    known = np.isfinite(minima.drawn)
+    middle = (known * np.log(C)).sum(1) / np.maximum(known.sum(1), 1)
+    height = np.where(known, minima.drawn, 0).sum(1) / np.maximum(known.sum(1), 1)
+    return np.stack([height - slope * middle, slope], axis=1)
+
+
+def _drawn(power: Array, budgets: Array, cost: Cost) -> tuple[Array, Array]:
+    """N* and D* of each budget and draw, shape (budgets, draws)."""
+    N = np.exp(power[:, 0] + np.log(budgets)[:, None] * power[:, 1])
+    return N, np.stack([tokens_at(cost, n, c) for n, c in zip(N, budgets, strict=True)])
+
+
+def _rows(
+    name: str, budgets: Array, drawn: tuple[Array, Array], level: float, resampled: bool
+) -> list[dict]:
+    rows = []
+    for C, N, D in zip(budgets, *drawn, strict=True):
+        values = {"N": N, "D": D, "tokens_per_parameter": D / N}
+        rows.append({"approach": name, "C": C, **spread(values, level, resampled=resampled)})
+    return rows
+
+
+def _exponents(
+    power: Array, budgets: Array, cost: Cost, level: float, resamples: int
+) -> dict[str, float]:
+    around = budgets.mean() * np.exp([-0.1, 0.1])
+    D = _drawn(power, around, cost)[1]
+    values = {"a": power[:, 1], "b": growth(around, D)}
+    return spread(values, level, resampled=resamples > 0)
+
+
+def _of_surface(exponents: pd.DataFrame) -> Mapping[str, float]:
+    return {
+        column.replace("exponent", short): value
+        for short, name in (("a", "N"), ("b", "D"))
+        for column, value in exponents.loc[name].items()
+    }
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    kept = ("N", "D", "tokens_per_parameter")
+    ends = [c for c in table if any(c in (k, f"{k}_lower", f"{k}_upper") for k in kept)]
+    return ["approach", "C", *ends]
+
+
+def _refused(minima: Minima, found: Envelope) -> pd.DataFrame:
+    rows = [
+        {"approach": NAMES[2], "C": row["C"], "why": row["refused"]}
+        for row in minima.table[minima.table["refused"] != ""].to_dict("records")
+    ]
+    if len(minima.found) < 2:
+        why = f"{len(minima.found)} budgets with a minimum: a power law needs two"
+        rows.append({"approach": NAMES[2], "C": np.nan, "why": why})
+    if found.refused:
+        rows.insert(0, {"approach": NAMES[1], "C": np.nan, "why": found.refused})
+    return pd.DataFrame(rows, columns=["approach", "C", "why"])
+
+
+def _bias(
+    surface: Result, points: pd.DataFrame, minima: Minima, cost: Cost, budget: str | None
+) -> list[str]:
+    """What the parabola alone gets wrong, had the surface made these points without noise."""
+    made = points.assign(loss=surface.predict(points)[surface.law.response])
+    without = isoflop_minima(made, budget=budget, resamples=0).table
+    both = (minima.table["refused"] == "").to_numpy() & (without["refused"] == "").to_numpy()
+    if both.sum() < 2:
+        return []
+    C = without["C"].to_numpy(float)[both]
+    best = np.array([list(surface.params.values())])
+    true = np.concatenate([best_split(surface.law, best, c, cost)[0] for c in C])
+    by_parabola = without["N"].to_numpy(float)[both]
+    off = np.log(by_parabola / true)
+    if not np.isfinite(off).all() or np.abs(off).max() < np.log1p(_BIASED):
+        return []
+    slopes = [float(growth(C, n[:, None])[0]) for n in (by_parabola, true)]
+    return [
+        f"approach 2: at these sizes a parabola through the surface's own losses misses N* by"
+        f" {np.expm1(off.min()):+.0%} to {np.expm1(off.max()):+.0%} and a by"
+        f" {slopes[0] - slopes[1]:+.3f}: its interval does not show that"
+    ]

@@ -1,0 +1,180 @@
+"""What a training costs: functions of N and D under which a budget is split.
+
+Every cost is linear in the tokens: so many units a token, and perhaps something for the model
+itself (what it costs to serve). That is all that the optimiser needs to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+Array = np.ndarray
+Cost = Callable[[Array, Array], Array]
+
+_TOKENS = 1e9  # at which a cost per token is read off
+_FORWARD = 1 / 3  # of the work of a trained token: 2 N of 6 N FLOPs
+
+
+@dataclass(frozen=True)
+class CostFunction:
+    """A cost with a name.
+
+    Attributes
+    ----------
+    name : str
+        As a formula.
+    unit : str
+    of : callable
+        ``of(N, D)``, rising in both and linear in D.
+    """
+
+    name: str
+    unit: str
+    of: Cost
+
+    def __call__(self, N: Array, D: Array) -> Array:
+        """The cost of training N parameters on D tokens, in `unit`."""
+        return self.of(N, D)
+
+
+SIX_ND = CostFunction("6 N D", "FLOPs", lambda N, D: 6 * N * D)
+"""Training FLOPs as 6 N D (arXiv:2001.08361)."""
+
+
+def with_attention(context: int, depth_width: Callable[[Array], Array]) -> CostFunction:
+    """FLOPs with causal attention, 6 (N + L d T) a token, as ``scaling.model.flops`` counts them.
+
+    Parameters
+    ----------
+    context : int
+        T, tokens in a sequence.
+    depth_width : callable
+        L d for each N: `shape_by_aspect` or `shape_of_runs`.
+    """
+    return CostFunction(
+        f"6 (N + L d T) D, T = {context}", "FLOPs",
+        lambda N, D: 6 * (N + depth_width(N) * context) * D,
+    )  # fmt: skip
+
+
+def shape_by_aspect(aspect: float, vocab: int = 0) -> Callable[[Array], Array]:
+    """L d of blocks of 12 d² parameters, d = aspect L, and V d for the unembedding.
+
+    The one positive root of 12 aspect² L³ + V aspect L = N, by the hyperbolic form of Cardano's.
+    """
+    p = max(vocab, 1e-9) / (12 * aspect)  # L³ + p L = q
+
+    def depth_width(N: Array) -> Array:
+        q = N / (12 * aspect**2)
+        L = 2 * np.sqrt(p / 3) * np.sinh(np.arcsinh(1.5 * q / p * np.sqrt(3 / p)) / 3)
+        return aspect * L**2
+
+    return depth_width
+
+
+def shape_of_runs(runs: pd.DataFrame) -> Callable[[Array], Array]:
+    """L d between and beyond the shapes of some runs: a power of N from each size to the next.
+
+    Raises
+    ------
+    ValueError
+        If the runs have no N, depth and width, or fewer than two sizes.
+    """
+    _need(runs, ("N", "depth", "width"))
+    sizes = runs.assign(at=runs["depth"] * runs["width"]).groupby("N")["at"].mean()
+    if len(sizes) < 2:
+        raise ValueError(f"the shape of other sizes needs two sizes, the runs have {len(sizes)}")
+    log_N, log_at = np.log(sizes.index.to_numpy(float)), np.log(sizes.to_numpy(float))
+
+    def depth_width(N: Array) -> Array:
+        wanted = np.log(N)
+        piece = np.clip(np.searchsorted(log_N, wanted) - 1, 0, len(log_N) - 2)
+        slope = np.diff(log_at)[piece] / np.diff(log_N)[piece]
+        return np.exp(log_at[piece] + slope * (wanted - log_N[piece]))
+
+    return depth_width
+
+
+def measured_hours(runs: pd.DataFrame) -> CostFunction:
+    """Device-hours from the throughput of some runs: (a + b N) D, a and b not negative.
+
+    a is what a token costs however small the model, b the rest; fitted to the relative error of the
+    seconds per token. It knows the devices and shapes of the runs, no others.
+
+    Raises
+    ------
+    ValueError
+        If the runs have no N and tokens_per_second.
+    """
+    from scipy.optimize import nnls
+
+    _need(runs, ("N", "tokens_per_second"))
+    known = runs[runs["tokens_per_second"] > 0]
+    if known["N"].nunique() < 2:
+        raise ValueError(
+            "measured hours need tokens_per_second of two sizes; the runs have"
+            f" {known['N'].nunique()}"
+        )
+    N = known["N"].to_numpy(float)
+    seconds = 1 / known["tokens_per_second"].to_numpy(float)
+    unit = N.max()
+    basis = np.stack([np.ones_like(N), N / unit], axis=1) / seconds[:, None]
+    (a, b), _ = nnls(basis, np.ones_like(N))
+    b = b / unit
+    return CostFunction(
+        f"({a:.3g} + {b:.3g} N) D seconds, as measured", "device-hours",
+        lambda N, D: (a + b * N) * D / 3600,
+    )
+
+
+def with_inference(cost: Cost, tokens: float) -> CostFunction:
+    """A cost with that of `tokens` that the model will read or write in its life.
+
+    A token of inference is one forward pass, a third of a trained token: 2 N of 6 N FLOPs
+    (arXiv:2401.00448, equation 2). The best model is then smaller and trained for longer.
+
+    Raises
+    ------
+    ValueError
+        If `tokens` is negative.
+    """
+    if not tokens >= 0:
+        raise ValueError(f"inference tokens = {tokens!r} must not be negative")
+    name = f"{getattr(cost, 'name', 'cost')} and {tokens:.3g} tokens of inference"
+    return CostFunction(
+        name, getattr(cost, "unit", ""), lambda N, D: cost(N, D) + _FORWARD * cost(N, tokens)
+    )
+
+
+def per_token(cost: Cost, N: Array) -> tuple[Array, Array]:
+    """What the model costs without a token, and what each token costs, for each N.
+
+    Raises
+    ------
+    ValueError
+        If the cost is not linear in D or does not rise with it.
+    """
+    none, some, twice = (cost(N, d * np.ones_like(N)) for d in (0.0, _TOKENS, 2 * _TOKENS))
+    each = (some - none) / _TOKENS
+    if not np.allclose(twice - some, some - none, rtol=1e-6, equal_nan=True):
+        raise ValueError("cost(N, D) must be linear in D: so many units a token")
+    if (each <= 0).any():
+        raise ValueError("cost(N, D) must rise with D")
+    return none, each
+
+
+def cost_in_words(cost: Cost) -> str:
+    """What a cost is, and its unit."""
+    if not isinstance(cost, CostFunction):
+        return "a cost of your own"
+    return f"{cost.name} ({cost.unit})" if cost.unit else cost.name
+
+
+def _need(runs: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    for column in columns:
+        if column not in runs:
+            raise ValueError(f"this cost needs the column {column!r} of the runs")

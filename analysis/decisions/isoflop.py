@@ -1,0 +1,185 @@
+"""Approach 2: the least loss along each IsoFLOP curve, by a parabola in log N.
+
+A parabola is not the shape of such a curve: its true minimum and the parabola's part where the
+sizes are not centred on it or reach far (arXiv:2603.22339). `analysis.decisions.approaches` asks a
+fitted surface by how much, for the very sizes measured. A budget whose points show no minimum
+inside their sizes is refused: nothing but the parabola would say where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.intervals.spread import quantiles
+
+Array = np.ndarray
+
+_LEAST_POINTS = 4  # one more than a parabola has parameters
+REACH = 8.0  # sizes this many times smaller or larger than the best still count
+_SAME_BUDGET = 0.1  # gap in log C between two budgets
+_SAME_COST = 1.25  # largest ratio of the costs of one curve
+_CERTAIN = 0.9  # share of the resamples with a minimum inside the sizes
+
+
+@dataclass(frozen=True)
+class Minima:
+    """The minima of the IsoFLOP curves.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a budget: ``C, points, N`` of least loss with ``N_lower`` and ``N_upper``,
+        ``loss`` there, and ``refused``: why it has none, empty where it has one.
+    drawn : array, shape (1 + resamples, budgets with a minimum)
+        log N of the minima: the best, then those that could have been.
+    residual : float
+        Root mean square error of the parabolas, relative to the loss.
+    """
+
+    table: pd.DataFrame
+    drawn: Array
+    residual: float
+
+    @property
+    def found(self) -> pd.DataFrame:
+        """The budgets with a minimum."""
+        return self.table[self.table["refused"] == ""]
+
+
+def isoflop_minima(
+    points: pd.DataFrame,
+    *,
+    budget: str | None = None,
+    reach: float = REACH,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Minima:
+    """Fit a parabola in log N to log loss at each budget.
+
+    Resamples add to each parabola errors drawn from those of all parabolas, as widened as the fits
+    narrowed them; so what the parabola cannot follow counts as noise.
+
+    Parameters
+    ----------
+    points : DataFrame
+        ``N, C, loss``, one row a run.
+    budget : str, optional
+        The column that says which points are of one budget. Default: C, points closer than a tenth
+        counting as one.
+    reach : float
+        Sizes more than this factor away from the best one measured are left out: there the curve is
+        farthest from a parabola.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    for column in ("N", "C", "loss", *([budget] if budget else ())):
+        if column not in points:
+            raise ValueError(f"IsoFLOP minima need the column {column!r}")
+    if not reach > 1:
+        raise ValueError(f"reach = {reach!r} must be a factor above 1")
+    curves = [_Curve(own, reach) for _, own in points.groupby(_budgets(points, budget))]
+    errors = _errors(curves)
+    rng = np.random.default_rng(seed)
+    rows, drawn = [], []
+    for curve in curves:
+        tops, refused = np.empty(0), curve.refused
+        if not refused:
+            noise = rng.choice(errors, size=(resamples, len(curve.x)))
+            bent, tops = curve.vertices(np.vstack([curve.y, curve.fitted + noise]))
+            inside = bent & (tops > curve.x.min()) & (tops < curve.x.max())
+            tops = np.where(inside, tops, np.nan)
+            refused = curve.uncertain(inside)
+        if not refused:
+            drawn.append(tops)
+        rows.append(_row(curve, tops, refused, level))
+    drawn = np.array(drawn).T if drawn else np.empty((1 + resamples, 0))
+    return Minima(pd.DataFrame(rows), drawn, float(np.sqrt(np.mean(errors**2))))
+
+
+class _Curve:
+    """The points of one budget, and the parabola through them: y = log loss, x = log N."""
+
+    def __init__(self, points: pd.DataFrame, reach: float) -> None:
+        self.budget = float(np.exp(np.log(points["C"]).mean()))
+        points = points.sort_values("N")
+        x, y = (np.log(points[name].to_numpy(float)) for name in ("N", "loss"))
+        near = np.abs(x - x[np.argmin(y)]) <= np.log(reach)
+        self.x, self.y = x[near], y[near]
+        self.apart = float(np.exp(np.ptp(np.log(points["C"].to_numpy(float)[near]))))
+        self.sizes = len(np.unique(self.x))
+        if self.sizes < _LEAST_POINTS:
+            return
+        centred = self.x - self.x.mean()
+        basis = np.stack([np.ones_like(centred), centred, centred**2])
+        self._solve = np.linalg.pinv(basis.T)
+        self.fitted = basis.T @ (self._solve @ self.y)
+
+    def vertices(self, y: Array) -> tuple[Array, Array]:
+        """Whether each row's parabola has a minimum, and log N there."""
+        _, slope, bend = self._solve @ y.T
+        bent = bend > 0
+        return bent, self.x.mean() - slope / (2 * np.where(bent, bend, np.nan))
+
+    @property
+    def refused(self) -> str:
+        """Why the points themselves have no minimum inside their sizes."""
+        if self.sizes < _LEAST_POINTS:
+            return f"{self.sizes} sizes near its least loss: a parabola needs {_LEAST_POINTS}"
+        if self.apart > _SAME_COST:
+            return f"its points' costs differ {self.apart:.2g}-fold: they are no curve of one cost"
+        least = self.x[np.argmin(self.y)]
+        for end, name, low in ((self.x.min(), "smallest", True), (self.x.max(), "largest", False)):
+            if least == end:
+                return f"the loss still falls towards the {name} size"
+        bent, top = self.vertices(self.y[None])
+        if not bent[0]:
+            return "the parabola has no minimum"
+        if not self.x.min() < top[0] < self.x.max():
+            return "the parabola's minimum lies outside the sizes"
+        return ""
+
+    def uncertain(self, inside: Array) -> str:
+        """Why the resamples do not show that there is one."""
+        if len(inside) > 1 and inside[1:].mean() < _CERTAIN:
+            return f"only {inside[1:].mean():.0%} of the resamples have a minimum inside the sizes"
+        return ""
+
+
+def _errors(curves: list[_Curve]) -> Array:
+    """Errors of all parabolas, each as widened as its fit narrowed it, both ways."""
+    parts = [
+        (c.y - c.fitted) * np.sqrt(len(c.x) / max(len(c.x) - 3, 1))
+        for c in curves
+        if c.sizes >= _LEAST_POINTS
+    ]
+    together = np.concatenate([*parts, [0.0]]) if parts else np.zeros(1)
+    return np.concatenate([together, -together])
+
+
+def _budgets(points: pd.DataFrame, budget: str | None) -> Array:
+    """Which budget each row is of, shape (n,)."""
+    if budget is not None:
+        return pd.factorize(points[budget], sort=True)[0]
+    order = np.argsort(points["C"].to_numpy(float))
+    log_C = np.log(points["C"].to_numpy(float)[order])
+    group = np.empty(len(points), int)
+    group[order] = np.concatenate([[0], np.cumsum(np.diff(log_C) > _SAME_BUDGET)])
+    return group
+
+
+def _row(curve: _Curve, tops: Array, refused: str, level: float) -> dict:
+    row = {"C": curve.budget, "points": len(curve.x), "N": np.nan, "loss": np.nan}
+    row |= {"N_lower": np.nan, "N_upper": np.nan, "refused": refused}
+    if refused:
+        return row
+    low, high = quantiles(tops[1:], level)
+    row |= {"N": float(np.exp(tops[0])), "N_lower": float(np.exp(low))}
+    nearest = np.interp(tops[0], curve.x, curve.fitted)
+    return row | {"N_upper": float(np.exp(high)), "loss": float(np.exp(nearest))}

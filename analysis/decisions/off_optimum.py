@@ -1,0 +1,152 @@
+"""What is lost off the optimum, and what a target loss takes.
+
+The split of a budget is flat near its best: these say how much a split that suits the hardware or
+the inference bill costs, in loss and in compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from analysis.decisions.allocation import need_surface
+from analysis.decisions.cost_functions import SIX_ND, Cost
+from analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for
+from analysis.fitting.result import Result
+from analysis.intervals.spread import drawn_params, spread
+
+
+def loss_left(
+    result: Result, splits: pd.DataFrame, *, cost: Cost = SIX_ND, level: float = 0.95
+) -> pd.DataFrame:
+    """What splits of other sizes and tokens leave on the table.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law with columns N and D.
+    splits : DataFrame
+        With N and D, one row each.
+    cost : callable
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        ``N, D, C``; ``loss``, the least loss for that C ``best_loss``, their difference ``left``
+        and ``wasted``: the share of C without which the best split would do as well. Each with its
+        interval, if the fit has resamples.
+    """
+    need_surface(result)
+    params, rows = drawn_params(result), []
+    for N, D in zip(splits["N"].to_numpy(float), splits["D"].to_numpy(float), strict=True):
+        if not (np.isfinite([N, D]).all() and N > 0 and D > 0):
+            raise ValueError(f"a split must be positive numbers, not N = {N:g}, D = {D:g}")
+        C = float(cost(np.array([N]), np.array([D]))[0])
+        best_N, best_D = best_split(result.law, params, C, cost)
+        loss = loss_at(result.law, params, np.array([[N]]), np.array([[D]]))[:, 0]
+        best = loss_at(result.law, params, best_N[:, None], best_D[:, None])[:, 0]
+        enough = least_budget(result.law, params, loss, cost)
+        values = {"loss": loss, "best_loss": best, "left": loss - best, "wasted": 1 - enough / C}
+        row = spread(values, level, resampled=len(result.draws) > 0)
+        rows.append({"N": N, "D": D, "C": C, **row})
+    return pd.DataFrame(rows)
+
+
+def cheapest(
+    result: Result,
+    losses: float | Iterable[float],
+    *,
+    cost: Cost = SIX_ND,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """The least budget, with its N and D, that reaches each loss.
+
+    Returns
+    -------
+    DataFrame
+        ``target``; ``C, N, D, tokens_per_parameter``, each with its interval; ``reached``: the
+        share of the resamples in which some budget reaches it (the others lie above their E).
+
+    Raises
+    ------
+    ValueError
+        If no budget reaches a loss under the fitted law.
+    """
+    need_surface(result)
+    params, rows = drawn_params(result), []
+    for target in np.atleast_1d(np.asarray(losses, float)):
+        C = least_budget(result.law, params, target, cost)
+        if not np.isfinite(C[0]):
+            raise ValueError(f"no budget reaches a loss of {target:g}: the law does not go so low")
+        N, D = best_split(result.law, params, C, cost)
+        values = {"C": C, "N": N, "D": D, "tokens_per_parameter": D / N}
+        row = spread(values, level, resampled=len(result.draws) > 0)
+        rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
+    return pd.DataFrame(rows)
+
+
+def tokens_to_loss(
+    result: Result,
+    N: float | Iterable[float],
+    loss: float,
+    *,
+    batch: float | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Tokens on which models of given sizes reach a loss, and steps at a batch of `batch` tokens.
+
+    Returns
+    -------
+    DataFrame
+        ``N``; ``D`` (inf where no number of tokens is enough) and ``steps`` with their intervals;
+        ``reached``: the share of the resamples in which some number is.
+    """
+    need_surface(result)
+    if batch is not None and not batch > 0:
+        raise ValueError(f"batch = {batch!r} must be positive: tokens a step")
+    params, rows = drawn_params(result), []
+    for size in np.atleast_1d(np.asarray(N, float)):
+        D = tokens_for(result.law, params, size, loss)
+        values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
+        row = spread(values, level, resampled=len(result.draws) > 0)
+        rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
+    return pd.DataFrame(rows)
+
+
+def critical_batch(
+    result: Result, losses: float | Iterable[float], *, level: float = 0.95
+) -> pd.DataFrame:
+    """The batch beyond which more of it buys hardly fewer steps, at each loss.
+
+    B_crit(L) = B_star / L^(1 / alpha_B) of arXiv:2001.08361, equation 1.4. At it, a loss takes
+    twice the fewest steps and twice the fewest tokens (arXiv:1812.06162).
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law with B_star and alpha_B: critical_batch_at_loss, kaplan_steps.
+
+    Returns
+    -------
+    DataFrame
+        ``loss``, ``critical_batch`` with its interval, in the unit of the fitted batches.
+    """
+    missing = {"B_star", "alpha_B"} - set(result.params)
+    if missing:
+        raise ValueError(
+            f"a critical batch needs a law with B_star and alpha_B (critical_batch_at_loss,"
+            f" kaplan_steps); {result.law.name} has {', '.join(result.params)}"
+        )
+    params = drawn_params(result)
+    names = result.law.names
+    B_star, alpha_B = (params[:, names.index(name)] for name in ("B_star", "alpha_B"))
+    rows = []
+    for loss in np.atleast_1d(np.asarray(losses, float)):
+        if not loss > 0:
+            raise ValueError(f"a loss must be positive, not {loss:g}")
+        values = {"critical_batch": np.exp(np.log(B_star) - np.log(loss) / alpha_B)}
+        rows.append({"loss": loss, **spread(values, level, resampled=len(result.draws) > 0)})
+    return pd.DataFrame(rows)

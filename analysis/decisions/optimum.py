@@ -1,0 +1,132 @@
+"""The best N and D for a budget, and the least budget for a loss, for many laws at once.
+
+For the Chinchilla surface under 6 N D in closed form (arXiv:2203.15556, section 3.3). For any other
+law in N and D, or any other cost, along the curve cost(N, D) = C: on a grid of sizes, then closer
+around its least loss.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.decisions.cost_functions import SIX_ND, Cost, per_token
+from analysis.laws.law import Law
+
+Array = np.ndarray
+
+_RATIOS = (1e-3, 1e7)  # tokens per parameter that are looked at
+_GRID = 48
+_CLOSER = np.linspace(-1, 1, 7)  # in units of the spacing before
+_SIZES = (1.0, 1e18)  # parameters, within which the ends of the grid are looked for
+_TOKENS = (1.0, 1e25)
+
+
+def loss_at(law: Law, params: Array, N: Array, D: Array) -> Array:
+    """The law for parameters (b, p) at N and D of shape (b, k)."""
+    return law.predict(params, {"N": N, "D": D})
+
+
+def best_split(law: Law, params: Array, budget: Array, cost: Cost = SIX_ND) -> tuple[Array, Array]:
+    """N and D of least loss for each parameter vector at its budget, shapes (b,).
+
+    NaN where the loss falls to the end of the sizes tried.
+    """
+    budget = np.broadcast_to(np.asarray(budget, float), len(params))
+    if law.name == "chinchilla" and cost is SIX_ND:
+        return _closed_form(law, params, budget)
+    N, D, interior = _searched(law, params, budget, cost)
+    return np.where(interior, N, np.nan), np.where(interior, D, np.nan)
+
+
+def least_budget(law: Law, params: Array, loss: float | Array, cost: Cost = SIX_ND) -> Array:
+    """The least budget that reaches a loss, for each parameter vector; NaN where none does."""
+    ends = np.log(cost(np.array([10.0, 1e16]), np.array([1.0, 1e18])))
+    low, high = (np.full(len(params), end) for end in ends)
+    reached = _least_loss(law, params, np.exp(high), cost) <= loss
+    for _ in range(30):
+        middle = (low + high) / 2
+        enough = _least_loss(law, params, np.exp(middle), cost) <= loss
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(reached, np.exp(high), np.nan)
+
+
+def tokens_for(law: Law, params: Array, N: float, loss: float) -> Array:
+    """Tokens on which N parameters reach a loss, shape (b,); inf where none suffice."""
+    low, high = (np.full(len(params), np.log(end)) for end in _TOKENS)
+    sizes = np.full((len(params), 1), N)
+    reached = loss_at(law, params, sizes, np.exp(high)[:, None])[:, 0] <= loss
+    for _ in range(60):
+        middle = (low + high) / 2
+        enough = loss_at(law, params, sizes, np.exp(middle)[:, None])[:, 0] <= loss
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(reached, np.exp(high), np.inf)
+
+
+def tokens_at(cost: Cost, N: Array, budget: Array) -> Array:
+    """D with cost(N, D) = budget; NaN where the model alone costs more."""
+    alone, each = per_token(cost, N)
+    return np.where(budget > alone, (budget - alone) / each, np.nan)
+
+
+def _closed_form(law: Law, params: Array, budget: Array) -> tuple[Array, Array]:
+    """N* = G (C/6)^(beta/(alpha+beta)), G = (alpha A / (beta B))^(1/(alpha+beta)); D* = C / 6N*."""
+    p = dict(zip(law.names, params.T, strict=True))
+    with np.errstate(all="ignore"):  # a resample without one of its terms has no best split
+        both = p["alpha"] + p["beta"]
+        log_G = np.log(p["alpha"] * p["A"] / (p["beta"] * p["B"])) / both
+        N = np.exp(log_G + p["beta"] / both * np.log(budget / 6))
+    N = np.where(np.isfinite(N) & (N > 0), N, np.nan)
+    return N, budget / (6 * N)
+
+
+def _least_loss(law: Law, params: Array, budget: Array, cost: Cost) -> Array:
+    if law.name == "chinchilla" and cost is SIX_ND:
+        N, D = _closed_form(law, params, budget)
+    else:
+        N, D, _ = _searched(law, params, budget, cost)
+    with np.errstate(all="ignore"):
+        return loss_at(law, params, N[:, None], D[:, None])[:, 0]
+
+
+def _searched(
+    law: Law, params: Array, budget: Array, cost: Cost
+) -> tuple[Array, Array, Array]:
+    """N, D and whether they lie inside the sizes tried, each (b,)."""
+    low, high = (_size_at(cost, ratio, budget)[:, None] for ratio in reversed(_RATIOS))
+    log_N = low + np.linspace(0, 1, _GRID) * (high - low)
+    spacing, rows = (high - low) / (_GRID - 1), np.arange(len(params))
+    least = np.argmin(_along(law, params, log_N, budget, cost), axis=1)
+    interior = (least > 0) & (least < _GRID - 1)
+    for _ in range(3):
+        log_N = log_N[rows, least][:, None] + spacing * _CLOSER
+        spacing = spacing * (_CLOSER[1] - _CLOSER[0])
+        loss = _along(law, params, log_N, budget, cost)
+        least = np.clip(np.argmin(loss, axis=1), 1, len(_CLOSER) - 2)
+    before, at, after = (loss[rows, least + k] for k in (-1, 0, 1))
+    with np.errstate(all="ignore"):
+        bend = before - 2 * at + after
+        shift = np.where(bend > 0, 0.5 * (before - after) / np.where(bend > 0, bend, 1), 0)
+    N = np.exp(log_N[rows, least] + np.clip(shift, -1, 1) * spacing[:, 0])
+    D = tokens_at(cost, N, budget)
+    return N, D, interior & np.isfinite(D)
+
+
+def _along(law: Law, params: Array, log_N: Array, budget: Array, cost: Cost) -> Array:
+    """Losses on the curve of one cost; inf where no token is affordable."""
+    N = np.exp(log_N)
+    D = tokens_at(cost, N, budget[:, None])
+    with np.errstate(all="ignore"):
+        loss = loss_at(law, params, N, np.where(D > 0, D, 1.0))
+    return np.where((D > 0) & np.isfinite(loss), loss, np.inf)
+
+
+def _size_at(cost: Cost, ratio: float, budget: Array) -> Array:
+    """log N of the model that the budget trains on `ratio` tokens a parameter."""
+    different, which = np.unique(budget, return_inverse=True)
+    low, high = (np.full(len(different), np.log(end)) for end in _SIZES)
+    for _ in range(50):
+        middle = (low + high) / 2
+        N = np.exp(middle)
+        over = cost(N, ratio * N) > different
+        low, high = np.where(over, low, middle), np.where(over, middle, high)
+    return ((low + high) / 2)[which]

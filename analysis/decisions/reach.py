@@ -1,0 +1,127 @@
+"""Make runs until a target is known well enough: choose some, measure them, fit again.
+
+How a run is measured is the caller's: the command line trains it, a test looks it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.decisions.cost_functions import SIX_ND, Cost
+from analysis.decisions.next_runs import choose_next
+from analysis.decisions.target import Target
+from analysis.fitting.result import Result
+
+Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How a target was approached.
+
+    Attributes
+    ----------
+    history : DataFrame
+        One row a fit: ``runs, spent, value, lower, upper, half_width``.
+    result : Result
+        The last fit.
+    why : str
+        "reached", or why it ended before.
+    """
+
+    history: pd.DataFrame
+    result: Result
+    why: str
+
+    @property
+    def reached(self) -> bool:
+        return self.why == "reached"
+
+
+def reach_target(
+    known: pd.DataFrame,
+    candidates: pd.DataFrame,
+    measure: Callable[[pd.DataFrame], pd.DataFrame],
+    target: Target,
+    *,
+    law: str = "chinchilla",
+    budget: float = np.inf,
+    each: int = 4,
+    choose: Choose | None = None,
+    cost: Cost = SIX_ND,
+    level: float = 0.95,
+    tell: Callable[[dict[str, Any]], None] = lambda row: None,
+    **options: Any,
+) -> Reached:
+    """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
+
+    Parameters
+    ----------
+    known : DataFrame
+        ``N, D, loss`` of the runs that there are.
+    candidates : DataFrame
+        ``N, D, cost`` of those that could be made.
+    measure : callable
+        Makes the runs of some candidates' rows: all runs then known, `known` included.
+    target : Target
+        With ``within``.
+    law, options
+        Of the fit; see `analysis.fit`.
+    budget : float
+        In the unit of the column ``cost``.
+    each : int
+        Runs a round.
+    choose : callable, optional
+        ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
+    tell : callable
+        Told each row of the history as it comes.
+
+    Raises
+    ------
+    ValueError
+        If the target says not how well it is to be known; else as `analysis.fit` and
+        `analysis.choose_next`.
+    """
+    from analysis.fitting.fitter import fit
+
+    if target.within is None:
+        raise ValueError("the target says not how well: end it with 'within 0.5%'")
+    choose = choose or _by_worth(target, each, cost, level)
+    history: list[dict[str, Any]] = []
+    spent, left = 0.0, candidates
+    while True:
+        result = fit(law, known, level=level, **options)
+        history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
+        tell(history[-1])
+        why = "reached" if history[-1]["half_width"] <= target.within else ""
+        if not why:
+            chosen = choose(result, left, budget - spent)
+            chosen = chosen[chosen["cost"].cumsum() <= budget - spent]
+            why = "" if len(chosen) else _why_not(left, budget - spent)
+        if why:
+            return Reached(pd.DataFrame(history), result, why)
+        known = measure(chosen)
+        spent, left = spent + float(chosen["cost"].sum()), left.drop(index=chosen.index)
+
+
+def _by_worth(target: Target, each: int, cost: Cost, level: float) -> Choose:
+    def choose(result: Result, left: pd.DataFrame, budget: float) -> pd.DataFrame:
+        if not len(left):
+            return left
+        return choose_next(result, target, left, budget=budget, most=each, cost=cost,
+                         level=level).table  # fmt: skip
+
+    return choose
+
+
+def _why_not(left: pd.DataFrame, budget: float) -> str:
+    if not len(left):
+        return "no candidate is left"
+    if (left["cost"] > budget).all():
+        return "the budget is spent"
+    return "no affordable candidate tells more about the target"

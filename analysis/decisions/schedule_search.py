@@ -1,0 +1,271 @@
+"""The best learning-rate schedule for a length under a fitted law of curves.
+
+The schedule is straight lines between two dozen knots; L-BFGS-B moves these with exact derivatives,
+from several shapes, within the constraints. What it gains over the usual shapes is then predicted
+from all steps, for each of the fit's resamples, and by refits without one curve each: a schedule
+that was chosen to please a law finds that law's mistakes, so a gain that refits do not share is not
+certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.result import Result
+from analysis.intervals.spread import drawn_params, spread
+from analysis.laws.law import Law
+from analysis.laws.schedule_columns import Course
+
+Array = np.ndarray
+
+_NONE: Mapping = {}
+_WSD = 0.2  # share of the run that is the cooldown of the usual WSD
+_CERTAIN = 0.975  # share of the resamples that agree on the sign of a gain
+_ITERATIONS = 120
+_STEEPEST = 30.0  # a fall by exp of this much between two knots is a fall to the floor
+
+
+@dataclass(frozen=True)
+class BestSchedule:
+    """A schedule and what it is predicted to gain.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Its corners: ``step, lr``, straight lines between.
+    rates : array, shape (steps,)
+        Learning rate of every step.
+    loss : dict of str to float
+        Predicted last loss, with ``loss_lower`` and ``loss_upper``.
+    gains : DataFrame
+        One row a usual shape: ``over``, its predicted ``loss``, the ``gain`` (that minus the best
+        schedule's) with its interval, ``share`` (of the resamples with a gain), ``refits_agree``
+        (share of the refits with a gain; NaN without refits) and ``certain``.
+    seconds : float
+        Of the processor, that the search took.
+    warnings : tuple of str
+    """
+
+    table: pd.DataFrame
+    rates: Array
+    loss: dict[str, float]
+    gains: pd.DataFrame
+    seconds: float
+    warnings: tuple[str, ...]
+
+    def write(self, path: str | Path) -> Path:
+        """Write the corners as CSV, which ``schedule=file schedule.path=...`` trains."""
+        path = Path(path)
+        self.table.to_csv(path, index=False)
+        return path
+
+
+def best_schedule(
+    result: Result,
+    steps: int,
+    *,
+    peak: float,
+    warmup: int = 0,
+    final_ratio: float = 0.0,
+    monotone: bool = True,
+    N: float | None = None,
+    refits: Sequence[Result] = (),
+    level: float = 0.95,
+) -> BestSchedule:
+    """The schedule of least predicted last loss.
+
+    Parameters
+    ----------
+    result : Result
+        A fit of a law of whole curves.
+    steps : int
+        Of the run.
+    peak : float
+        The learning rate that no step exceeds.
+    warmup : int
+        Steps of a linear rise from zero.
+    final_ratio : float
+        No step after the warm-up goes below this times the peak.
+    monotone : bool
+        Whether the learning rate may only fall after the warm-up.
+    N : float, optional
+        The size, for laws that read it.
+    refits : sequence of Result
+        Fits of the same law to parts of the curves, as `refit_without_each` makes them.
+    level : float
+        Of the intervals.
+
+    Raises
+    ------
+    ValueError
+        If the law is not one of curves, or a constraint makes no sense.
+    """
+    import time
+
+    began = time.process_time()
+    if not (np.isfinite(peak) and peak > 0):
+        raise ValueError(f"peak = {peak!r} must be a positive learning rate")
+    if not 0 <= final_ratio < 1:
+        raise ValueError(f"final_ratio = {final_ratio!r}: allowed is 0 to below 1")
+    course, given = Course.of(steps, warmup), {} if N is None else {"N": N}
+    values = _search(result, course, peak, final_ratio, monotone, given)
+    seconds = time.process_time() - began
+    usual = usual_shapes(course, peak, final_ratio)
+    judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
+    last = _last_losses(result, drawn_params(result), judged, N)
+    others = [_last_losses(r, np.array([list(r.params.values())]), judged, N) for r in refits]
+    resampled = len(result.draws) > 0
+    gains = pd.DataFrame([_gain(name, last, others, level, resampled) for name in usual])
+    return BestSchedule(
+        course.table(values), judged["best"], spread({"loss": last["best"]}, level,
+        resampled=resampled), gains, seconds, tuple(_warnings(result, gains, judged["best"])),
+    )  # fmt: skip
+
+
+def usual_shapes(course: Course, peak: float, final_ratio: float) -> dict[str, Array]:
+    """Cosine, linear and WSD with the same warm-up, peak and end, at the knots of a course."""
+    at = (course.knots - course.knots[0]) / (course.knots[-1] - course.knots[0])
+    falls = {
+        "cosine": (1 + np.cos(np.pi * at)) / 2,
+        "linear": 1 - at,
+        f"wsd ({_WSD:.0%} linear)": np.clip((1 - at) / _WSD, 0, 1),
+    }
+    return {name: peak * (final_ratio + (1 - final_ratio) * fall) for name, fall in falls.items()}
+
+
+def refit_without_each(
+    law: str | Law, curves: pd.DataFrame, **options: Any
+) -> list[Result]:
+    """The law fitted without one run at a time; empty where that leaves fewer than two.
+
+    Parameters
+    ----------
+    law, curves
+        As for `analysis.fit`.
+    **options
+        As for `analysis.fit`; no resamples by default.
+    """
+    from analysis.fitting.fitter import fit
+
+    runs = curves["run"].unique()
+    if len(runs) < 3:
+        return []
+    options = {"resamples": 0, **options}
+    return [fit(law, curves[curves["run"] != run], **options) for run in runs]
+
+
+def _search(
+    result: Result, course: Course, peak: float, final_ratio: float, monotone: bool, given: Mapping
+) -> Array:
+    from scipy.optimize import minimize
+
+    params = np.array([list(result.params.values())])
+    floor, knots = final_ratio * peak, len(course.knots)
+    of = _falling(peak, floor) if monotone else _free(peak, floor)
+    usual = list(usual_shapes(course, peak, final_ratio).values())
+    found = list(usual)
+    for start in usual:
+        answer = minimize(
+            _objective(result.law, params, course, given, of.outward), of.inward(start), jac=True,
+            method="L-BFGS-B", bounds=of.bounds(knots), options={"maxiter": _ITERATIONS},
+        )  # fmt: skip
+        found.append(of.outward(answer.x[:, None])[:, 0])
+    judged = {str(k): course.rates(values) for k, values in enumerate(found)}
+    last = _last_losses(result, params, judged, given.get("N"))
+    return found[int(min(last, key=lambda k: last[k][0]))]
+
+
+def _objective(
+    law: Law, params: Array, course: Course, given: Mapping, outward: Callable[[Array], Array]
+) -> Callable[[Array], tuple[float, Array]]:
+    """Last loss and its derivatives, by a complex step in all coordinates at once."""
+
+    def value(x: Array) -> tuple[float, Array]:
+        step = 1e-30
+        moved = x[:, None] + 1j * step * np.eye(len(x))
+        with np.errstate(all="ignore"):
+            loss = law.predict(params, course.columns(law, outward(moved), given))[0]
+        return float(loss[0].real), loss.imag / step
+
+    return value
+
+
+@dataclass(frozen=True)
+class _Coordinates:
+    """Between knots and what the search moves."""
+
+    inward: Callable[[Array], Array]
+    outward: Callable[[Array], Array]
+    bounds: Callable[[int], list[tuple[float, float]]]
+
+
+def _free(peak: float, floor: float) -> _Coordinates:
+    """Each knot by itself, as its share of the way from floor to peak."""
+    return _Coordinates(
+        lambda values: (values - floor) / (peak - floor),
+        lambda x: floor + (peak - floor) * x,
+        lambda knots: [(1e-6, 1.0)] * knots,
+    )
+
+
+def _falling(peak: float, floor: float) -> _Coordinates:
+    """The first knot's share, then by how much the logarithm falls from knot to knot."""
+
+    def inward(values: Array) -> Array:
+        share = np.maximum((values - floor) / (peak - floor), 1e-6)
+        return np.concatenate([share[:1], -np.diff(np.log(share))])
+
+    def outward(x: Array) -> Array:
+        fallen = np.concatenate([0 * x[:1], np.cumsum(x[1:], axis=0)])
+        return floor + (peak - floor) * x[:1] * np.exp(-fallen)
+
+    return _Coordinates(
+        inward, outward, lambda knots: [(1e-3, 1.0), *[(0.0, _STEEPEST)] * (knots - 1)]
+    )
+
+
+def _last_losses(
+    result: Result, params: Array, rates: Mapping[str, Array], N: float | None
+) -> dict[str, Array]:
+    """Predicted last loss of whole schedules, from all their steps; shape (params,) each."""
+    found = {}
+    for name, lr in rates.items():
+        frame = pd.DataFrame({"run": name, "step": np.arange(len(lr)), "lr": lr})
+        frame = frame if N is None else frame.assign(N=N)
+        wanted = np.zeros(len(frame), bool)
+        wanted[-1] = True
+        found[name] = result.law.predict(params, result.law.read(frame, wanted))[:, 0]
+    return found
+
+
+def _gain(
+    name: str, last: Mapping[str, Array], others: Sequence[Mapping[str, Array]], level: float,
+    resampled: bool,
+) -> dict[str, Any]:  # fmt: skip
+    gain = last[name] - last["best"]
+    row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
+    row |= spread({"gain": gain}, level, resampled=resampled)
+    share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
+    agree = np.mean([o[name][0] > o["best"][0] for o in others]) if others else np.nan
+    certain = share >= _CERTAIN and (not others or agree == 1)
+    return row | {"share": share, "refits_agree": float(agree), "certain": bool(certain)}
+
+
+def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
+    sentences = []
+    unsure = gains.loc[~gains["certain"], "over"].tolist()
+    if unsure:
+        sentences.append(f"it is not certain that this schedule gains over {', '.join(unsure)}")
+    if "S1" in result.ranges and (area := float(rates.sum())) > 1.01 * result.ranges["S1"][1]:
+        most = result.ranges["S1"][1]
+        sentences.append(f"its area {area:.3g} is {area / most:.2g}x that of any fitted curve")
+    lost = sorted(set(result.diagnosis.unidentified) - {"L0"})
+    if lost:
+        sentences.append(f"the law rests on {', '.join(lost)}, which the curves do not identify")
+    return sentences

@@ -1,0 +1,148 @@
+"""A target in words, "loss at C=1e22 within 0.5%", and what a fit knows about it.
+
+>>> read_target("loss at C=1e22 within 0.5%")
+Target(of='loss', at={'C': 1e+22}, within=0.005)
+>>> read_target("N at C=1e21").at
+{'C': 1e+21}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.decisions.allocation import need_surface
+from analysis.decisions.cost_functions import SIX_ND, Cost
+from analysis.decisions.optimum import best_split, loss_at
+from analysis.fitting.result import Result
+from analysis.intervals.rolling import wanderings
+from analysis.intervals.spread import drawn_params, quantiles
+
+Array = np.ndarray
+
+_WORDS = re.compile(r"(\w+)(?:\s+at\s+(.+?))?(?:\s+within\s+([0-9.eE+-]+)\s*(%?))?\s*")
+_PAIR = re.compile(r"(\w+)\s*=\s*([0-9.eE+-]+)")
+_PAIRS = re.compile(rf"({_PAIR.pattern}[,\s]*)+")
+_FORM = "say it as 'loss at C=1e22 within 0.5%', 'loss at N=1e9 D=2e10', 'N at C=1e22' or 'alpha'"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be known, and how well.
+
+    Attributes
+    ----------
+    of : str
+        "loss", "N" or "D" (of the best split), or a parameter of the law.
+    at : dict of str to float
+        {"C"}: at the best split of a budget; {"N", "D"}: at a point; empty for a parameter.
+    within : float or None
+        Half of the interval's width over the value that is good enough.
+    """
+
+    of: str
+    at: Mapping[str, float]
+    within: float | None = None
+
+    @property
+    def in_words(self) -> str:
+        """Without how well it is to be known: "loss at C=1e+22"."""
+        at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
+        return f"{self.of} at {at}" if at else self.of
+
+    def drawn(self, result: Result, cost: Cost = SIX_ND) -> Array:
+        """Its value under the best parameters and under each resample's, shape (1 + draws,).
+
+        Raises
+        ------
+        ValueError
+            If the law has no such parameter, or is none of N and D.
+        """
+        params = drawn_params(result)
+        if not self.at:
+            if self.of not in result.params:
+                raise ValueError(f"{result.law.name} has no parameter {self.of!r}, only"
+                                 f" {', '.join(result.params)}")
+            return params[:, result.law.names.index(self.of)]
+        need_surface(result)
+        if "C" in self.at:
+            N, D = best_split(result.law, params, self.at["C"], cost)
+        else:
+            N, D = (np.full(len(params), self.at[name]) for name in ("N", "D"))
+        if self.of in ("N", "D"):
+            return {"N": N, "D": D}[self.of]
+        return loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
+
+    def known(self, result: Result, level: float = 0.95, cost: Cost = SIX_ND) -> dict[str, float]:
+        """``value, lower, upper`` and ``half_width``, relative to the value.
+
+        Beyond the measured range a loss is doubted for the law's sake, too, as `Result.predict`
+        does.
+        """
+        drawn = self.drawn(result, cost)
+        wandered = np.exp(self.wandered(result, cost)[1:])
+        low, high = quantiles(wandered, level)
+        half = (high - low) / 2 / abs(float(drawn[0]))
+        return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
+
+
+    def wandered(self, result: Result, cost: Cost = SIX_ND) -> Array:
+        """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""
+        log = np.log(np.abs(self.drawn(result, cost)))
+        if self.of != "loss":
+            return log
+        best = np.array([list(result.params.values())])
+        if "C" in self.at:
+            N, D = best_split(result.law, best, self.at["C"], cost)
+        else:
+            N, D = (np.array([self.at[name]]) for name in ("N", "D"))
+        return log + wandering(result, N, D, len(log))[:, 0]
+
+
+def wandering(result: Result, N: Array, D: Array, count: int) -> Array:
+    """How far each law that could be wanders from its formula at some points, in log loss.
+
+    Shape (count, points): zero inside the measured range and for the first, the best fit; else as
+    rolling-origin refits depart (`analysis.intervals.rolling`), the same way at all points.
+    """
+    point = {"N": N, "D": D}
+    best = np.array([list(result.params.values())])
+    doubt = result.origins.wander(result.law, best, point, result.scale)
+    doubt = np.where(result.origins.beyond(point) > 1, doubt, 0)
+    ways = np.concatenate([[0.0], wanderings(count - 1, result.settings["seed"])])
+    return np.outer(ways, doubt)
+
+
+def read_target(text: str) -> Target:
+    """The target that a sentence names.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    found = _WORDS.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"target = {text!r} cannot be read; {_FORM}")
+    of, where, within, percent = found.groups()
+    at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
+    whole = where is None or _PAIRS.fullmatch(where)
+    if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):
+        raise ValueError(f"target = {text!r}: what follows 'at' is C=... or N=... D=...; {_FORM}")
+    if (of in ("loss", "N", "D")) != bool(at) or (of != "loss" and "D" in at):
+        raise ValueError(f"target = {text!r} names no point; {_FORM}")
+    good = None if within is None else _number(text, within) / (100 if percent else 1)
+    return Target(of, at, good)
+
+
+def _number(text: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = np.nan
+    if not (np.isfinite(number) and number > 0):
+        raise ValueError(f"target = {text!r}: {value!r} is no positive number")
+    return number

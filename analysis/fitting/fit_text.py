@@ -1,0 +1,133 @@
+"""A fit as text."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from analysis.fitting.result import Result
+
+_CORRELATED = 0.9
+
+
+def render(result: Result) -> str:
+    """The whole report of a fit, one section after another."""
+    sections = [
+        (f"{result.law.name}: {result.law.formula}", [f"({result.law.source})"]),
+        ("Fit", _statistics(result)),
+        ("Parameters", _parameters(result)),
+        ("Correlations", _correlations(result)),
+        ("Held out", _held_out(result)),
+        ("Warnings", [f"! {sentence}" for sentence in result.warnings]),
+    ]
+    blocks = [
+        "\n".join([f"[[{title}]]", *(f"    {line}" for line in lines)])
+        for title, lines in sections
+        if lines
+    ]
+    return "\n".join(blocks)
+
+
+def _statistics(result: Result) -> list[str]:
+    settings, diagnosis = result.settings, result.diagnosis
+    size = float(np.sqrt(np.mean(result.residuals**2)))
+    rows = [
+        ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
+        ("columns", ", ".join(_renamed(result))),
+        ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
+        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
+        ("residuals", _size(result, size) + " (root mean square)"),
+        ("starts", _starts(result)),
+        ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
+        ("intervals", _intervals(result)),
+    ]
+    rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
+    if result.noise is not None:
+        rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
+    return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _of_rows(result: Result) -> str:
+    return f" of {result.points + sum(result.excluded.values())} rows" if result.excluded else ""
+
+
+def _size(result: Result, size: float) -> str:
+    share = " of the " if result.scale.name == "relative" else " in the "
+    return result.scale.say(size) + share + result.law.response
+
+
+def _grouped(result: Result) -> str:
+    return f" in {result.clusters} clusters" if result.clusters < result.points else ""
+
+
+def _renamed(result: Result) -> list[str]:
+    counted = {name: f" ({how})" for name, how in result.settings["counted"].items()}
+    return [
+        (name if name == source else f"{name} = {source}") + counted.get(name, "")
+        for name, source in result.columns.items()
+    ]
+
+
+def _delta(settings: dict) -> str:
+    return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
+
+
+def _starts(result: Result) -> str:
+    diagnosis = result.diagnosis
+    some = f" on {diagnosis.searched:,} rows" if diagnosis.searched < result.points else ""
+    agree = f"{diagnosis.agree:.0%} of {diagnosis.alone} sent alone in the best"
+    line = f"{diagnosis.starts}{some}; {agree}"
+    others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
+    return f"{line}; others: {', '.join(others)}" if others else line
+
+
+def _intervals(result: Result) -> str:
+    if not len(result.draws):
+        return "none (resamples=0)"
+    settings = result.settings
+    if settings["withheld"]:
+        return "none: see the warnings"
+    grouped = result.clusters < result.points
+    how = {
+        "weights": "by weights of " + ("clusters" if grouped else "points"),
+        "rows": "of rows",
+        "clusters": "of clusters",
+        "residual": "of residuals",
+        "given": "given with the points",
+    }[settings["resample"]]
+    return f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed {settings['seed']}"
+
+
+def _parameters(result: Result) -> list[str]:
+    lines = []
+    for name, row in result.summary.iterrows():
+        line = f"{name:<8} {row['value']:>12.6g}"
+        if name in result.settings["fixed"]:
+            line += "  (fixed)"
+        elif name in result.settings["tied"]:
+            line += f"  (= {result.settings['tied'][name]})"
+        elif np.isfinite(row["lower"]):
+            line += f"  [{row['lower']:.5g} .. {row['upper']:.5g}]"
+        if name in result.diagnosis.at_bound:
+            line += "  at its bound"
+        if not row["identified"]:
+            line += "  UNIDENTIFIED"
+        lines.append(line)
+    return lines
+
+
+def _correlations(result: Result) -> list[str]:
+    matrix = result.diagnosis.correlations
+    pairs = [(matrix[a][b], a, b) for a, b in combinations(matrix, 2)]
+    strong = sorted((p for p in pairs if abs(p[0]) >= _CORRELATED), key=lambda p: -abs(p[0]))
+    return [f"C({a}, {b}) = {value:+.3f}" for value, a, b in strong]
+
+
+def _held_out(result: Result) -> list[str]:
+    held = result.held_out
+    if held is None:
+        return []
+    return [account["sentence"] for account in (held, held.get("budget")) if account is not None]

@@ -1,0 +1,193 @@
+"""How badly a law misses the points: value, gradient and curvature for many parameters at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.fitting.objective import Objective
+from analysis.fitting.space import Space
+from analysis.intervals.error_scale import ErrorScale
+from analysis.laws.law import Columns
+
+Array = np.ndarray
+
+_BLOCK = 1 << 17  # numbers in a block's Jacobian: one that stays in the processor's cache
+_KEPT = 1 << 21  # numbers: the most that the C library learns from, 32 MB in its own terms
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what a block frees, for the next block.
+
+    glibc gives freed memory back to the system above a limit that it learns from the largest array
+    that it has seen freed: this one, which is never touched. Below it, every block's arrays were
+    faulted in anew, page by page: a third to a half of the time of a fit.
+    """
+    np.empty(_KEPT)
+
+
+_keep_freed_memory()
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Resamples of the points: a weight of each group of rows, new targets, or both.
+
+    Attributes
+    ----------
+    counts : array, shape (draws, groups), optional
+    group : array of int, shape (n,), optional
+        Which column of `counts` a row follows.
+    targets : array, shape (draws, n), optional
+    centres : array, shape (draws, free), optional
+        Where the priors pull: they are data too, and vary as data do.
+    """
+
+    counts: Array | None = None
+    group: Array | None = None
+    targets: Array | None = None
+    centres: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.counts if self.targets is None else self.targets)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of the free coordinates beforehand.
+
+    Attributes
+    ----------
+    centre, width : array, shape (free,)
+        Normal; the width is inf where nothing is known.
+    information : float
+        Exchange rate between log-likelihood and the misfit: see `Objective.information`.
+    """
+
+    centre: Array
+    width: Array
+    information: float
+
+    @property
+    def strength(self) -> Array:
+        return 1 / (self.width**2 * self.information)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        """Centres as another study might have found them, shape (count, free)."""
+        width = np.where(np.isfinite(self.width), self.width, 0)
+        return self.centre + width * rng.standard_normal((count, len(width)))
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The objective of a fit as a function of free coordinates, ready for `solver.minimise`.
+
+    Attributes
+    ----------
+    space : Space
+    objective : Objective
+    columns : dict of array, shape (..., n)
+    target : array, shape (n,)
+        The measured response, on the scale of the objective.
+    weight : array, shape (n,)
+        Multiplies a row's cost.
+    sharpness : array, shape (n,)
+        Divides a row's residual by its noise, relative to the typical noise.
+    draws : Draws, optional
+        Problem p of the batch sees resample p.
+    prior : Prior, optional
+    """
+
+    space: Space
+    objective: Objective
+    columns: Columns
+    target: Array
+    weight: Array
+    sharpness: Array
+    draws: Draws | None = None
+    prior: Prior | None = None
+    _select: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_select", self.space.select)
+
+    def __call__(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
+        """Value (b,), gradient (b, free) and curvature (b, free, free) at coordinates (b, free)."""
+        free = u.shape[1]
+        value = np.empty(len(u))
+        gradient = np.empty((len(u), free))
+        curvature = np.empty((len(u), free, free))
+        length = max(1, _BLOCK // (len(self.target) * len(self.space.law.names)))
+        with np.errstate(all="ignore"):  # a wild trial overflows; the solver sees inf and refuses
+            for at in range(0, len(u), length):
+                part = slice(at, at + length)
+                value[part], gradient[part], curvature[part] = self._block(
+                    u[part], problem[part], caution[part, None]
+                )
+        return value, gradient, curvature
+
+    def residual(self, u: Array) -> Array:
+        """Predicted - measured on the objective's scale, shape (b, n), before sharpness."""
+        params = self.space.expand(u)
+        return self.scale.of(self.space.law.predict(params, self.columns)) - self.target
+
+    @property
+    def scale(self) -> ErrorScale:
+        """The scale of target and residuals."""
+        return self.objective.scale
+
+    def residual_jacobian(self, u: Array) -> Array:
+        """d residual / d coordinate at one point (1, free), weighted, shape (free, n)."""
+        params = self.space.expand(u)
+        predicted, jacobian = self.space.law.jacobian(params, self.columns)
+        chain = self.space.slopes(params)[0][:, None] * self._select
+        slope = self.scale.slope(predicted[0]) * np.sqrt(self.weight) * self.sharpness
+        return chain.T @ jacobian[0] * slope
+
+    def _block(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
+        params = self.space.expand(u)
+        predicted, jacobian = self.space.law.jacobian(params, self.columns)
+        target, weight = self._points(problem)
+        residual = (self.scale.of(predicted) - target) * self.sharpness
+        cost, slope = self.objective.cost(residual)
+        bend = self.objective.curvature(residual, caution) * weight
+        jacobian *= (self.sharpness * self.scale.slope(predicted))[:, None, :]
+        gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
+        curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
+        value = (cost * weight).sum(-1)
+        slopes = self.space.slopes(params)
+        gradient *= slopes
+        curvature *= slopes[:, :, None] * slopes[:, None, :]
+        if self.space.fixed or self.space.tied:
+            gradient = gradient @ self._select
+            curvature = self._select.T @ curvature @ self._select
+        return self._with_prior(u, problem, value, gradient, curvature)
+
+    def objective_value(self, u: Array) -> float:
+        """The objective at one point, shape (1, free), in its published scale, without priors."""
+        cost = self.objective.cost(self.residual(u)[0] * self.sharpness)[0]
+        return float((cost * self.weight).sum()) * self.objective.unit
+
+    def _points(self, problem: Array) -> tuple[Array, Array]:
+        """Targets and weights that each problem sees, broadcasting to (b, n)."""
+        if self.draws is None:
+            return self.target, self.weight
+        target, weight = self.target, self.weight
+        if self.draws.targets is not None:
+            target = self.draws.targets[problem]
+        if self.draws.counts is not None:
+            weight = self.draws.counts[problem][:, self.draws.group] * self.weight
+        return target, weight
+
+    def _with_prior(
+        self, u: Array, problem: Array, value: Array, gradient: Array, curvature: Array
+    ) -> tuple[Array, Array, Array]:
+        if self.prior is None:
+            return value, gradient, curvature
+        centre, strength = self.prior.centre, self.prior.strength
+        if self.draws is not None and self.draws.centres is not None:
+            centre = self.draws.centres[problem]
+        away = u - centre
+        value = value + 0.5 * (strength * away**2).sum(-1)
+        return value, gradient + strength * away, curvature + np.diag(strength)

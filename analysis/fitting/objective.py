@@ -1,0 +1,123 @@
+"""What a residual costs: robust, quadratic or one-sided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.intervals.error_scale import ERROR_SCALES, Errors, ErrorScale
+
+Array = np.ndarray
+
+_ROUNDING = 1e-10  # residuals of a perfect fit
+_OF_ITS_NAME: dict[str, Errors] = {"huber_log": "relative", "huber": "absolute"}
+OBJECTIVES = ("huber_log", "huber", "least_squares", "asymmetric")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Cost of residuals r = predicted - measured, on the scale of the errors.
+
+    * ``huber_log``: of logarithms, the sum of r²/2 where |r| <= delta and delta (|r| - delta/2)
+      beyond, as in Hoffmann et al. (arXiv:2203.15556). A sum and not a mean, and minimised in units
+      of delta²: a mean is ~1e-6 and stops optimizers early (Besiroglu et al., arXiv:2404.10102).
+    * ``huber``: the same sum of the responses themselves, delta in their unit: for accuracies and
+      task errors, which may be 0.
+    * ``least_squares``: the sum of r²/2.
+    * ``asymmetric``: the sum of Huber's cost with predictions above the measurement costing
+      `asymmetry` times as much, which fits the lower edge of noise that only ever adds loss.
+
+    Attributes
+    ----------
+    name : str
+        One of `OBJECTIVES`.
+    delta, asymmetry : float
+    errors : {"relative", "absolute"}
+        Whether least_squares and asymmetric see logarithms or the responses themselves.
+
+    Raises
+    ------
+    ValueError
+        If the name is not one of `OBJECTIVES`, or delta is not positive.
+    """
+
+    name: str = "huber_log"
+    delta: float = 1e-3
+    asymmetry: float = 10.0
+    errors: Errors = "relative"
+
+    def __post_init__(self) -> None:
+        if self.name not in OBJECTIVES:
+            raise ValueError(f"objective={self.name!r} is not one of {', '.join(OBJECTIVES)}")
+        if not self.delta > 0:
+            raise ValueError(f"delta={self.delta!r} must be positive")
+
+    @classmethod
+    def of(cls, name: str | None, delta: float, asymmetry: float, errors: Errors) -> Objective:
+        """The objective of that name for a law with such errors; None is Huber's."""
+        if name is None:
+            name = next(n for n, own in _OF_ITS_NAME.items() if own == errors)
+        return cls(name, delta, asymmetry, errors)
+
+    @property
+    def scale(self) -> ErrorScale:
+        """The scale of the residuals."""
+        return ERROR_SCALES[_OF_ITS_NAME.get(self.name, self.errors)]
+
+    @property
+    def squares(self) -> Objective:
+        """Least squares on the same scale."""
+        return Objective("least_squares", errors=self.scale.name)
+
+    @property
+    def unit(self) -> float:
+        """Minimised values times this are the objective in its published scale."""
+        return 1.0 if self.name == "least_squares" else self.delta**2
+
+    def cost(self, residual: Array) -> tuple[Array, Array]:
+        """Cost and its first derivative at each residual, in units of `unit`."""
+        if self.name == "least_squares":
+            return 0.5 * residual**2, residual
+        size = np.abs(residual)
+        inner = np.minimum(size, self.delta)
+        cost = inner * (size - 0.5 * inner) / self.unit
+        slope = np.copysign(inner, residual) / self.unit
+        if self.name == "asymmetric":
+            side = np.where(residual > 0, self.asymmetry, 1.0)
+            return cost * side, slope * side
+        return cost, slope
+
+    def curvature(self, residual: Array, caution: Array | float) -> Array:
+        """Second derivative at each residual, plus `caution` times that of a quadratic bound.
+
+        The Huber cost has no curvature beyond delta, where Newton's step is far too long. The
+        quadratic that touches it from above there (iteratively reweighted least squares) makes
+        steps that always descend, but slowly. `caution` in 0..1, shape (batch, 1), mixes the two.
+        """
+        if self.name == "least_squares":
+            return np.ones_like(residual)
+        size = np.abs(residual)
+        bound = np.minimum(1, self.delta / np.maximum(size, self.delta))
+        curvature = ((size <= self.delta) + caution * bound) / self.unit
+        if self.name == "asymmetric":
+            return curvature * np.where(residual > 0, self.asymmetry, 1.0)
+        return curvature
+
+    def information(self, residual: Array, free: int) -> float:
+        """Minimised values times this behave like a negative log-likelihood.
+
+        Huber's cost at delta 1e-3 is nearly the absolute value and no likelihood; twice its rise,
+        times E[psi'] / E[psi²], is chi-squared for one parameter held (the robust ratio test:
+        Ronchetti 1982). Below the typical residual, E[psi'] is read off the share of residuals
+        inside a band of that size: too few lie inside delta itself.
+        """
+        n = len(residual)
+        wide = residual * np.sqrt(n / max(n - free, 1))
+        _, slope = self.cost(wide)
+        band = max(self.delta, float(np.median(np.abs(wide))))
+        inside = float(np.mean(np.abs(wide) <= band)) * self.delta / band
+        bend = (1.0 if self.name == "least_squares" else inside) / self.unit
+        if self.name == "asymmetric":
+            bend *= float(np.mean(np.where(wide > 0, self.asymmetry, 1.0)))
+        return bend / max(float(np.mean(slope**2)), (_ROUNDING / self.unit) ** 2)

@@ -1,0 +1,117 @@
+"""From many starts to the places they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.fitting.misfit import Misfit
+from analysis.fitting.solver import Solution, minimise
+
+Array = np.ndarray
+
+SAME_BASIN = 1e-6  # relative difference of the objective
+_SCOUTED_ROWS = 48
+_SEARCHED_ROWS = 20_000
+_CLEARLY_WORSE = 1.01
+_ALONE = 16
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a set of starts led.
+
+    Attributes
+    ----------
+    solution : Solution
+        One row for each distinct place.
+    place : array of int, shape (starts,)
+        Which row each start ended in.
+    alone : Solution
+        Where some of the starts ended that went without scouts, each alone: scouts lead all to
+        where least squares on a few rows leads, so that they agree says little.
+    rows : int
+        On how many rows; the best of the places that they came to were then minimised on all.
+    """
+
+    solution: Solution
+    place: Array
+    alone: Solution
+    rows: int
+
+    @property
+    def best(self) -> Array:
+        """The lowest coordinates met, shape (1, free)."""
+        coordinates, value = self.everything
+        return coordinates[[np.argmin(value)]]
+
+    @property
+    def everything(self) -> tuple[Array, Array]:
+        """All coordinates met, shape (m, free), and their values."""
+        met = (self.solution, self.alone)
+        return np.concatenate([s.coordinates for s in met]), np.concatenate([s.value for s in met])
+
+    def tied(self) -> Array:
+        """Coordinates that are as good as the best: one point, or a valley without a floor."""
+        coordinates, value = self.everything
+        return coordinates[value <= value.min() + SAME_BASIN * abs(value.min()) + 1e-12]
+
+
+def search(misfit: Misfit, starts: Array) -> Search:
+    """Minimise from every start, shape (starts, parameters).
+
+    Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
+    whose scouts meet go on as one, on all rows with the real objective; up to 16 starts
+    go the whole way alone as well. Where there are very many rows, all this happens on 20,000 of
+    them, and the different places that it led to are then looked at on all.
+    """
+    limits, strides = misfit.space.limits, misfit.space.strides
+    u = misfit.space.compress(starts)
+    scouts = minimise(_scouting(misfit), u, *limits, stride=strides, damping=0.1, tolerance=1e-4)
+    first, place = _different(scouts.coordinates)
+    met = scouts.coordinates[first]
+    some = u[np.unique(np.linspace(0, len(u) - 1, _ALONE).round().astype(int))]
+    searched = _on_some_rows(misfit, _SEARCHED_ROWS)
+    both = minimise(searched, np.concatenate([met, some]), *limits, stride=strides)
+    if searched is not misfit:
+        first, end = _different(both.coordinates)
+        both = _on_all_rows(misfit, both.coordinates[first])[end]
+    return Search(both[: len(met)], place, both[len(met) :], len(searched.target))
+
+
+def _different(coordinates: Array) -> tuple[Array, Array]:
+    """Which rows are the first at their place, and which of these places each row is at."""
+    near = np.round(coordinates, 2)
+    _, first, place = np.unique(near, axis=0, return_index=True, return_inverse=True)
+    return first, place.ravel()
+
+
+def _on_all_rows(misfit: Misfit, places: Array) -> Solution:
+    """Places found on some rows, minimised on all unless they are clearly worse than the best."""
+    limits, strides = misfit.space.limits, misfit.space.strides
+    there = minimise(misfit, places, *limits, steps=0)
+    near = np.flatnonzero(there.value <= _CLEARLY_WORSE * there.value.min())
+    there[near] = minimise(misfit, places[near], *limits, stride=strides)
+    return there
+
+
+def _scouting(misfit: Misfit) -> Misfit:
+    rows = max(_SCOUTED_ROWS, 8 * len(misfit.space.law.names))
+    scouted = _on_some_rows(misfit, rows)
+    return replace(scouted, objective=misfit.objective.squares, prior=None)
+
+
+def _on_some_rows(misfit: Misfit, rows: int) -> Misfit:
+    """The same on so many rows, drawn at random, that weigh as much as all."""
+    count = len(misfit.target)
+    if rows >= count:
+        return misfit
+    chosen = np.sort(np.random.default_rng(0).permutation(count)[:rows])
+    return replace(
+        misfit,
+        columns={name: column[..., chosen] for name, column in misfit.columns.items()},
+        target=misfit.target[chosen],
+        weight=misfit.weight[chosen] * (count / rows),
+        sharpness=misfit.sharpness[chosen],
+    )

@@ -1,0 +1,120 @@
+"""Fits as JSON files."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.intervals.rolling import Origins
+from analysis.judgement.diagnosis import Diagnosis
+from analysis.laws import find
+from analysis.laws.arms import by_arm
+
+if TYPE_CHECKING:
+    from analysis.fitting.result import Result
+
+_VERSION = 2
+_PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
+_OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
+
+
+def to_dict(result: Result) -> dict:
+    """A fit as plain values."""
+    plain = {name: getattr(result, name) for name in _PLAIN}
+    return {
+        "version": _VERSION,
+        "law": result.law.name,
+        "formula": result.law.formula,
+        "source": result.law.source,
+        **plain,
+        "diagnosis": asdict(result.diagnosis),
+        "ranges": {name: list(pair) for name, pair in result.ranges.items()},
+        "runs": list(result.runs),
+        "held_out": result.held_out,
+        "origins": _origins(result.origins),
+        "warnings": list(result.warnings),
+        "residuals": result.residuals.tolist(),
+        "draws": {name: result.draws[name].tolist() for name in result.draws},
+    }
+
+
+def from_dict(stored: dict) -> Result:
+    """The fit behind `to_dict`.
+
+    Raises
+    ------
+    ValueError
+        If the version is unknown, or the law is not registered.
+    """
+    from analysis.fitting.result import Result
+
+    if stored.get("version") != _VERSION:
+        raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
+    found = stored["diagnosis"]
+    earlier = {"alone": found["starts"], "degrees": float("inf"), "searched": stored["points"]}
+    diagnosis = earlier | found | {
+        "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
+        "at_bound": tuple(stored["diagnosis"]["at_bound"]),
+    }
+    law, settings = find(stored["law"]), stored["settings"]
+    settings.setdefault("errors", "relative")  # fits stored when no law had any other
+    settings.setdefault("counted", {})
+    settings.setdefault("withheld", "")
+    if settings["arms"]:
+        law = by_arm(law, settings["arms"], settings["shared"])
+    return Result(
+        law=law,
+        **{name: stored[name] for name in _PLAIN},
+        diagnosis=Diagnosis(**diagnosis),
+        ranges={name: (pair[0], pair[1]) for name, pair in stored["ranges"].items()},
+        runs=tuple(stored["runs"]),
+        held_out=stored["held_out"],
+        origins=_read_origins(stored["origins"], len(law.names)),
+        warnings=tuple(stored["warnings"]),
+        residuals=np.array(stored["residuals"]),
+        draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
+    )
+
+
+def _origins(origins: Origins) -> dict:
+    arrays = {name: getattr(origins, name).tolist() for name in (*_OF_REFITS, "params")}
+    return {"axis": [list(axis) for axis in origins.axis], **arrays}
+
+
+def _read_origins(stored: dict, parameters: int) -> Origins:
+    unknown = np.zeros(len(stored["axis"]))  # fits stored before refits told what they missed
+    return Origins(
+        axis=tuple(tuple(axis) for axis in stored["axis"]),
+        **{name: np.array(stored.get(name, unknown), float) for name in _OF_REFITS},
+        params=np.array(stored["params"], float).reshape(-1, parameters),
+    )
+
+
+def write_fit(result: Result, path: str | Path) -> None:
+    """Write a fit as JSON; the file is whole or not there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(to_dict(result), indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def read_fit(path: str | Path) -> Result:
+    """Read a fit that `Result.save` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a fit, or its law is not registered.
+    """
+    try:
+        stored = json.loads(Path(path).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not a fit: {error}") from None
+    return from_dict(stored)

@@ -1,0 +1,313 @@
+"""What a run's final loss will be, from its part of a curve, its schedule and the curves of others.
+
+A law of curves, fitted to runs that have ended, gives the loss at the end of the schedule: what
+the learning rate is still going to do is known in advance. Two things it cannot know are learnt by
+forecasting each of those runs in the same way, from the others and from its own curve up to the
+same share of its steps:
+
+- how much of a run's distance from the law it keeps until its end. A seed that is lucky stays so,
+  noise does not. The forecast is moved by that share of the distance.
+- by how much such forecasts miss. The law's own prediction interval knows nothing of schedules
+  unlike the fitted ones; its variance counts as that of four misses, and the interval is Student's
+  t of the two together, never narrower than the law's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
+from analysis.laws import find
+from analysis.laws.law import Array, Law
+from analysis.tables.thinning import thin_curves
+
+ONE_SIZE, SIZES = "lr_annealing", "joint_annealing"  # laws that are taken unless one is named
+_HINDCASTS = 12  # at most: each is a fit
+_LOSSES = 40  # at most, of a curve
+_LATE = 0.25  # of the measured steps, over which the distance from the law is taken
+_STARTS = 16
+_OF_LAW = 4  # misses that the variance of the law's own interval counts as
+_NONE_KEPT = 3  # runs that are taken to have kept nothing of their distance, beside the hindcasts
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The final loss of a run that has not ended.
+
+    Attributes
+    ----------
+    loss, lower, upper : float
+        Forecast, and the interval in which the measured loss falls with probability `level`.
+    level : float
+    share : float
+        How much of the run's steps its curve covers: 0 for a run that has not begun.
+    law : Result
+        Fitted to the curves of others.
+    kept : float
+        The share of its distance from the law that a run keeps.
+    hindcast : DataFrame
+        One row a run that was forecast likewise: ``run, forecast, measured, error`` (of the
+        logarithm).
+    inflation : float
+        What the interval was widened by, from the record of earlier forecasts.
+    beyond : float
+        How many times beyond the fitted curves the end of the run lies; 1 inside.
+    """
+
+    loss: float
+    lower: float
+    upper: float
+    level: float
+    share: float
+    law: Result
+    kept: float
+    hindcast: pd.DataFrame
+    inflation: float = 1.0
+    beyond: float = 1.0
+
+    @property
+    def inside(self) -> bool:
+        """Whether the law was asked for nothing beyond the curves that it was fitted to."""
+        return self.beyond <= 1 + 1e-9
+
+    def report(self) -> str:
+        """The forecast in two sentences."""
+        missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
+        checked = (
+            f"{len(self.hindcast)} ended runs, forecast likewise, came out {missed:.2%} off"
+            if len(self.hindcast) else "too few ended runs to try the forecast on"
+        )  # fmt: skip
+        where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
+        return (
+            f"final loss {self.loss:.4f} ({self.lower:.4f} to {self.upper:.4f}, {self.level:.0%})"
+            f" from {self.share:.0%} of the curve by {self.law.law.name}{where}; {checked}"
+        )
+
+
+def forecast_run(
+    curves: pd.DataFrame,
+    target: pd.DataFrame,
+    *,
+    law: str | Law | None = None,
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 0,
+    inflation: float = 1.0,
+) -> Forecast:
+    """Forecast the final loss of a run.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Runs that have ended: ``run, step, lr`` at every step (or thinned), ``loss`` where it was
+        measured, and ``N`` where sizes differ.
+    target : DataFrame
+        The run, its whole planned schedule: the same columns, ``loss`` only where it has been
+        measured so far (nowhere, for a planned run).
+    law : str or Law, optional
+        A law of curves. Default: ``lr_annealing`` fitted to the runs of the target's size, where
+        there are at least two, else ``joint_annealing`` fitted to all sizes, of at least three.
+    level : float
+        Of the interval.
+    resamples, seed : int
+        Of the fit.
+    inflation : float
+        Widens the interval; see `analysis.forecasts.track`.
+
+    Returns
+    -------
+    Forecast
+
+    Raises
+    ------
+    ValueError
+        If the curves are too few, the target has no schedule, or its final loss is measured.
+    """
+    target = _whole(target)
+    basis = lay_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
+    return basis.forecast(target, inflation)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What forecasts of runs of one size share.
+
+    Attributes
+    ----------
+    law : Result
+    level : float
+    left_out : tuple of DataFrame
+        Curves that have ended, each with ``predicted`` by the law fitted to the others.
+    """
+
+    law: Result
+    level: float
+    left_out: tuple[pd.DataFrame, ...]
+
+    def forecast(self, target: pd.DataFrame, inflation: float = 1.0) -> Forecast:
+        """Forecast one run; see `forecast_run`."""
+        target = _whole(target)
+        share = _share(target)
+        predicted = self.law.predict(target, level=self.level if len(self.law.draws) else None)
+        end = predicted.iloc[-1]
+        hindcasts = _hindcasts(self.left_out, share)
+        kept = _kept(hindcasts)
+        missed = _missed(hindcasts, kept)
+        middle = np.log(end["loss"]) + kept * _distance(target, predicted["loss"])
+        half = _half_width(end, missed, self.level) * inflation
+        if not np.isfinite(middle + half):
+            raise ValueError("too few curves for an interval: two ended runs, and resamples")
+        table = hindcasts.assign(forecast=np.exp(missed) * hindcasts["measured"], error=missed)
+        return Forecast(
+            loss=float(np.exp(middle)), lower=float(np.exp(middle - half)),
+            upper=float(np.exp(middle + half)), level=self.level, share=share, law=self.law,
+            kept=kept, hindcast=table[["run", "forecast", "measured", "error"]],
+            inflation=inflation, beyond=float(end["beyond"]),
+        )  # fmt: skip
+
+
+def lay_basis(
+    curves: pd.DataFrame, target: pd.DataFrame, *, law: str | Law | None = None,
+    level: float = 0.95, resamples: int = 200, seed: int = 0,
+) -> Basis:  # fmt: skip
+    """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must lie between 0 and 1")
+    curves = curves[curves["run"] != target["run"].iloc[0]]
+    chosen, curves = _law_and_curves(law, curves, target)
+    curves = _few_losses(curves if "thinned" in curves else thin_curves(curves))
+    result = fit(chosen, curves, resamples=resamples, seed=seed, level=level, starts=_STARTS,
+                 mix_fingerprints=True)  # fmt: skip
+    return Basis(result, level, tuple(_left_out(result, curves)))
+
+
+def _whole(target: pd.DataFrame) -> pd.DataFrame:
+    for name in ("run", "step", "lr"):
+        if name not in target:
+            raise ValueError(f"target: the run to forecast needs the column {name!r}")
+    if target.empty or target["run"].nunique() != 1:
+        raise ValueError(f"target: one run is forecast at a time, not {target['run'].nunique()}")
+    target = target.sort_values("step", kind="stable").reset_index(drop=True)
+    loss = target["loss"] if "loss" in target else np.nan
+    target = target.assign(loss=loss)
+    if pd.notna(target["loss"].iloc[-1]):
+        raise ValueError(f"run {target['run'].iloc[0]!r} has its final loss already")
+    return target
+
+
+def _law_and_curves(
+    law: str | Law | None, curves: pd.DataFrame, target: pd.DataFrame
+) -> tuple[Law, pd.DataFrame]:
+    """The law, and the curves that it is fitted to: of the target's size, if those do."""
+    has_size = "N" in curves and "N" in target
+    same = curves[curves["N"] == target["N"].iloc[0]] if has_size else curves
+    if law is not None:
+        law = find(law)
+        if not law.curve:
+            raise ValueError(f"law = {law.name!r} is no law of curves: it knows no schedule")
+        if "N" in law.inputs:
+            same = curves
+    else:
+        sizes = curves["N"].nunique() if has_size else 1
+        alone = same["run"].nunique() >= 2 or sizes < 3
+        law, same = (find(ONE_SIZE), same) if alone else (find(SIZES), curves)
+    if same["run"].nunique() < 2:
+        raise ValueError(
+            f"{same['run'].nunique()} ended runs have the size of run {target['run'].iloc[0]!r}: a"
+            " forecast needs two curves of its size, or curves of three other sizes"
+        )
+    return law, same
+
+
+def _few_losses(curves: pd.DataFrame) -> pd.DataFrame:
+    """At most so many losses a curve: neighbours miss a law together, and each is fitted often.
+
+    Without clusters: branches of one trunk differ in what is asked for, their ends.
+    """
+    measured = curves["loss"].notna()
+    rank = curves[measured].sort_values("step").groupby("run").cumcount(ascending=False)
+    count = curves[measured].groupby("run")["loss"].transform("size")
+    every = np.ceil(count / _LOSSES)
+    kept = (rank.reindex(count.index) % every == 0).reindex(curves.index, fill_value=False)
+    return curves.assign(loss=curves["loss"].where(kept)).drop(columns="cluster", errors="ignore")
+
+
+def _share(target: pd.DataFrame) -> float:
+    measured = target.loc[target["loss"].notna(), "step"]
+    return float(measured.max() / target["step"].max()) if len(measured) else 0.0
+
+
+def _distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
+    """How far a curve lies above the law lately, in logarithms; 0 if it has no loss yet."""
+    away = np.log(curve["loss"] / predicted)
+    known = away.notna()
+    if not known.any():
+        return 0.0
+    last = curve.loc[known, "step"].max()
+    late = known & (curve["step"] >= (1 - _LATE) * last)
+    return float(away[late].mean())
+
+
+def _left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Curves that have ended, some of them where there are many, each predicted by the others."""
+    runs = curves["run"].unique()
+    if len(runs) < 3:
+        return
+    start = pd.DataFrame([result.params])
+    for run in runs[np.unique(np.linspace(0, len(runs) - 1, _HINDCASTS).round().astype(int))]:
+        own = curves[curves["run"] == run].sort_values("step").reset_index(drop=True)
+        others = curves[curves["run"] != run]
+        try:
+            law = fit(result.law, others, resamples=0, starts=start, mix_fingerprints=True)
+        except ValueError:  # without this run a column has no spread
+            continue
+        yield own.assign(predicted=law.predict(own)["loss"])
+
+
+def _hindcasts(left_out: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
+    """Each curve's end as the law had it, and how far the curve lay from the law at a share."""
+    rows = []
+    for own in left_out:
+        last = own["loss"].last_valid_index()
+        if last is not None and np.isfinite(own["predicted"][last]):
+            seen = own["step"] <= share * own["step"].max()
+            away = _distance(own.assign(loss=own["loss"].where(seen)), own["predicted"])
+            rows.append((own["run"][0], np.log(own["predicted"][last]), own["loss"][last], away))
+    return pd.DataFrame(rows, columns=["run", "log_forecast", "measured", "distance"])
+
+
+def _kept(hindcasts: pd.DataFrame) -> float:
+    """The share of their distance from the law that runs kept, by least squares."""
+    squares = float((hindcasts["distance"] ** 2).sum())
+    if squares <= 0:
+        return 0.0
+    squares *= 1 + _NONE_KEPT / len(hindcasts)
+    return float(np.clip(-(_missed(hindcasts, 0.0) * hindcasts["distance"]).sum() / squares, 0, 1))
+
+
+def _missed(hindcasts: pd.DataFrame, kept: float) -> Array:
+    """By how much the hindcasts were too high, in logarithms."""
+    forecast = hindcasts["log_forecast"] + kept * hindcasts["distance"]
+    return (forecast - np.log(hindcasts["measured"].astype(float))).to_numpy(float)
+
+
+def _half_width(end: pd.Series, missed: Array, level: float) -> float:
+    """Half-width of the interval, in logarithms."""
+    from scipy.special import ndtri, stdtrit
+
+    by_law = float(np.log(end["upper"] / end["lower"]) / 2) if "lower" in end else np.nan
+    if not np.isfinite(by_law):
+        by_law, weight = 0.0, 0
+    else:
+        weight = _OF_LAW
+    degrees = weight + len(missed) - 1
+    if degrees < 1:
+        return np.nan
+    one = by_law / ndtri((1 + level) / 2)
+    size = np.sqrt((weight * one**2 + np.sum(missed**2)) / degrees)
+    return max(by_law, float(stdtrit(degrees, (1 + level) / 2) * size))

@@ -1,0 +1,175 @@
+"""The track record: predictions kept before the runs that test them, and how they came out.
+
+    <outputs>/track/<run_id>/<hash>.json    one prediction: when it was made, of what, its interval
+
+A file is created once and holds the hash of its content, so that nobody improves a prediction when
+its run has ended. The ratio of each miss to the half-width of its interval is the nonconformity
+score of split conformal prediction with a scale (Papadopoulos et al. 2008; Lei et al. 2018,
+arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th smallest of n ratios
+contain a new measurement with at least that probability, if it is like those before. One prediction
+a run counts, the first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling.records.atomic import create_exclusive, read_json
+from scaling.records.identity import digest
+from scaling.records.run_folder import RunFolder
+
+VERSION = 1
+_KEPT = ("run_id", "N", "D", "step", "steps", "loss", "lower", "upper", "beyond", "law")
+COLUMNS = ("run_id", "study", "made", "share", "law", "loss", "lower", "upper", "level", "measured",
+           "error", "ratio", "contained", "counts", "outcome")  # fmt: skip
+
+
+def remember(
+    outputs: str | Path, study: str, forecasts: pd.DataFrame, level: float, inflation: float = 1.0
+) -> int:
+    """Keep predictions of runs that have not ended; what is known already is not kept twice.
+
+    Parameters
+    ----------
+    outputs, study
+        Where the runs lie.
+    forecasts : DataFrame
+        From `analysis.forecast_study`.
+    level, inflation : float
+        Of their intervals.
+
+    Returns
+    -------
+    int
+        How many were new.
+    """
+    new = 0
+    for row in forecasts[forecasts["loss"].notna()].to_dict("records"):
+        said = {name: _plain(row[name]) for name in _KEPT}
+        said |= {"version": VERSION, "study": study, "level": level, "inflation": inflation}
+        folder = Path(outputs) / "track" / str(row["run_id"])
+        path = folder / f"{digest(said)}.json"
+        if RunFolder(Path(outputs) / "runs" / str(row["run_id"])).done() or path.exists():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        said["made"] = datetime.now(UTC).isoformat(timespec="seconds")
+        said["hash"] = digest(said, 20)
+        new += create_exclusive(path, json.dumps(said, indent=1) + "\n")
+    return new
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
+    """All predictions with what became of their runs.
+
+    Returns
+    -------
+    DataFrame
+        One row a prediction, in the order in which they were made: ``run_id, study, made, share``
+        (of the curve that was known), ``law, loss, lower, upper, level``; of runs that have ended
+        ``measured``, ``error`` (predicted over measured, minus one), ``ratio`` (the miss over the
+        half-width before inflation) and ``contained``; ``counts`` (the first of its run, made
+        before its end, unchanged) and ``outcome``, in words.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
+    outputs = Path(outputs)
+    if not outputs.is_dir():
+        raise ValueError(f"there is no folder {outputs}")
+    said = [read_json(path) for path in sorted(outputs.glob("track/*/*.json"))]
+    said = [one for one in said if study is None or one["study"] == study]
+    rows, seen = [], set()
+    for one in sorted(said, key=lambda s: (s["made"], s["step"], s["run_id"])):
+        row = _judged(outputs, one)
+        row["counts"] = row["counts"] and one["run_id"] not in seen
+        seen |= {one["run_id"]}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """A prediction and its outcome."""
+    row = {name: said.get(name) for name in COLUMNS if name in said}
+    row |= {"share": said["step"] / said["steps"], "measured": np.nan, "error": np.nan,
+            "ratio": np.nan, "contained": None, "counts": False}  # fmt: skip
+    content = {k: v for k, v in said.items() if k != "hash"}
+    if digest(content, 20) != said["hash"]:
+        return row | {"outcome": "changed after it was made: does not count"}
+    folder = RunFolder(outputs / "runs" / said["run_id"])
+    done = folder.done()
+    if done is None:
+        stopped = folder.state() == "stopped"
+        return row | {"outcome": "stopped: never tested" if stopped else "open"}
+    if done["status"] != "done":
+        return row | {"outcome": f"{done['status']}: never tested"}
+    if not _before_the_end(folder, done, said):
+        return row | {"outcome": "made after the run had ended: does not count"}
+    measured = folder.record()["final"]["validation_loss"]
+    half = np.log(said["upper"] / said["lower"]) / 2 / said["inflation"]
+    return row | {
+        "measured": measured,
+        "error": said["loss"] / measured - 1,
+        "ratio": abs(np.log(said["loss"] / measured)) / half,
+        "contained": bool(said["lower"] <= measured <= said["upper"]),
+        "counts": True,
+        "outcome": "contained" if said["lower"] <= measured <= said["upper"] else "missed",
+    }
+
+
+def _before_the_end(folder: RunFolder, done: dict[str, Any], said: dict[str, Any]) -> bool:
+    end = folder.attempt(done["attempt"]).end
+    ended = end["ended"] if end is not None else folder.done_file.stat().st_mtime
+    return datetime.fromisoformat(said["made"]).timestamp() <= ended + 1
+
+
+def needed(level: float) -> int:
+    """How many tested predictions an inflation takes: fewer cannot show so rare a miss."""
+    return math.ceil(level / (1 - level) - 1e-9)
+
+
+def inflation_of(record: pd.DataFrame, level: float) -> float | None:
+    """By what intervals are to be widened, at least 1; None while too few predictions are tested.
+
+    Parameters
+    ----------
+    record : DataFrame
+        From `track_record`.
+    level : float
+        Of the intervals; predictions of another level do not count.
+    """
+    ratios = np.sort(record.loc[record["counts"] & (record["level"] == level), "ratio"])
+    rank = math.ceil((len(ratios) + 1) * level - 1e-9)
+    return max(1.0, float(ratios[rank - 1])) if 0 < rank <= len(ratios) else None
+
+
+def sentence(record: pd.DataFrame, level: float) -> str:
+    """What the record says, in a sentence."""
+    counted = record[record["counts"] & (record["level"] == level)]
+    if counted.empty:
+        return "No prediction has been tested yet."
+    contained = counted["contained"].astype(bool)
+    text = (
+        f"{len(counted)} predictions were made before their runs ended: {contained.mean():.0%} of"
+        f" the {level:.0%} intervals contained the measurement, mean error"
+        f" {counted['error'].abs().mean():.2%} ({counted['error'].mean():+.2%})."
+    )
+    wider = inflation_of(record, level)
+    if wider is None:
+        return text + f" From {needed(level)} on, intervals are widened by what they missed."
+    if wider == 1:
+        return text + " They need no widening."
+    return text + f" Intervals of forecasts are {wider:.2g} times as wide for it."

@@ -1,0 +1,97 @@
+"""Runs of a study that have not ended: their whole schedule, and what is known of their curve.
+
+The losses that a run has are what its latest attempt last said of itself, and those of other runs
+up to the step where they part: up to there they are the same training (docs/design.md, Prefixes).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.tables.runs import study_plan
+from scaling.records.identity import family_id, science_pieces
+from scaling.records.run_folder import RunFolder
+from scaling.schedule.pieces import lr_array, shared_steps
+
+
+def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+    """One row for every step of every run of a plan that has not ended.
+
+    Returns
+    -------
+    DataFrame
+        ``run, step, tokens, lr`` at every step, ``loss`` (validation, nats per token) where it is
+        known already, and ``N, D, schedule, seed, state, role`` of the run. Empty where all ended.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study.
+    """
+    outputs = Path(outputs)
+    plan = study_plan(outputs, study)
+    folders = {run["run_id"]: RunFolder(outputs / "runs" / run["run_id"]) for run in plan["runs"]}
+    roles = {run["run_id"]: ",".join(run["roles"]) for run in plan["runs"]}
+    described = {i: f.description() for i, f in folders.items()}
+    losses = {i: _losses(f) for i, f in folders.items()}
+    tables = []
+    for run_id, folder in folders.items():
+        if folder.done() is None:
+            known = _with_shared(run_id, described, losses)
+            table = _schedule(described[run_id], known)
+            tables.append(table.assign(state=folder.state(), role=roles[run_id]))
+    if not tables:
+        return pd.DataFrame(columns=["run", "step", "tokens", "lr", "loss", "N", "D", "state"])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _losses(folder: RunFolder) -> dict[int, float]:
+    """Step -> validation loss, as far as a run has come."""
+    if folder.done() is not None:
+        curve = pd.read_csv(folder.curve_file()).dropna(subset=["validation_loss"])
+        return dict(zip(curve["step"], curve["validation_loss"], strict=True))
+    known: dict[int, float] = {}
+    for number in folder.attempt_numbers():  # a later attempt may have begun where an earlier ended
+        said = folder.progress(number).get("validation", {})
+        known |= {int(step): loss for step, loss in said.items()}
+    return known
+
+
+def _with_shared(
+    run_id: str, described: dict[str, dict[str, Any]], losses: dict[str, dict[int, float]]
+) -> dict[int, float]:
+    """A run's losses, and those of others that were the same training."""
+    science = described[run_id]["science"]
+    family, pieces = family_id(science), science_pieces(science)
+    known: dict[int, float] = {}
+    for other, curve in losses.items():
+        theirs = described[other]["science"]
+        if other != run_id and curve and family_id(theirs) == family:
+            common = shared_steps(pieces, science_pieces(theirs))
+            known |= {step: loss for step, loss in curve.items() if step <= common}
+    return known | losses[run_id]
+
+
+def _schedule(run: dict[str, Any], known: dict[int, float]) -> pd.DataFrame:
+    science = run["science"]
+    lr = lr_array(science_pieces(science))[: science["steps"]]
+    step = np.arange(1, len(lr) + 1)
+    last = len(lr)
+    loss = pd.Series({s: v for s, v in known.items() if s < last and np.isfinite(v)}, dtype=float)
+    return pd.DataFrame({
+        "run": run["run_id"],
+        "step": step,
+        "tokens": step * run["tokens_per_step"],
+        "lr": lr,
+        "loss": loss.reindex(step).to_numpy(),
+        "N": run["counts"]["n_matmul"],
+        "D": last * run["tokens_per_step"],
+        "schedule": run["config"]["schedule"]["kind"],
+        "seed": science["seed"],
+    })  # fmt: skip
+
+

@@ -1,0 +1,172 @@
+"""How well a design of points will determine a law, before any of them is bought.
+
+The curvature of the fit at a reference law says how wide its intervals will be (the Fisher
+information of the points); nothing is trained and nothing is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from analysis.intervals.error_scale import ERROR_SCALES
+from analysis.laws import find
+from analysis.laws.law import Array, Law
+
+# Where the curvature has no size along some direction, the points leave it open.
+_SINGULAR = 1e-10
+_VAGUE = 0.5  # a standard error beyond this share of a parameter says nothing about it
+
+# The law of published runs, for whoever names no other: Besiroglu et al., arXiv 2404.10102.
+PUBLISHED = {"chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43,
+                            "beta": 0.3658}}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a fit to planned points will tell.
+
+    Attributes
+    ----------
+    law : Law
+    params : dict
+        The reference, at which all of this holds.
+    errors : dict
+        Expected standard error of each parameter; infinite where the points leave it open.
+    target : dict
+        The point that is asked about.
+    loss, width : float
+        The law there, and the half-width of the interval of the *law* as a share of it (in the
+        response's unit where errors are absolute).
+    noise, level : float
+    """
+
+    law: Law
+    params: dict[str, float]
+    errors: dict[str, float]
+    target: dict[str, float]
+    loss: float
+    width: float
+    noise: float
+    level: float
+
+    @property
+    def unidentified(self) -> list[str]:
+        """Parameters whose standard error is as large as half of them, or more."""
+        return [name for name, error in self.errors.items()
+                if not error < _VAGUE * abs(self.params[name])]
+
+    def sentence(self) -> str:
+        """What is to be expected, in words."""
+        at = ", ".join(f"{name} = {value:.3g}" for name, value in self.target.items())
+        reference = ", ".join(f"{name} {value:.3g}" for name, value in self.params.items())
+        if not np.isfinite(self.width):
+            found = f"the loss at {at} will not be determined"
+        else:
+            width = ERROR_SCALES[self.law.errors].say(self.width)
+            found = f"the loss at {at} to +-{width} ({self.level:.0%})"
+        vague = f"; left open: {', '.join(self.unidentified)}" if self.unidentified else ""
+        return (
+            f"expected of the fit of {self.law.name!r}: {found}{vague}. This holds if the law is "
+            f"right, near {reference}, and losses scatter by {self.noise:.2%} independently"
+        )
+
+
+def expect(
+    law: str | Law,
+    points: pd.DataFrame,
+    target: Mapping[str, float],
+    *,
+    noise: float,
+    params: Mapping[str, float] | None = None,
+    level: float = 0.95,
+) -> Expectation:
+    """The width of the intervals that a fit to some points will have.
+
+    Parameters
+    ----------
+    law : str or Law
+        Without schedules: a law of final losses.
+    points : DataFrame
+        The law's columns, one row a planned run; repeats count as often as they stand.
+    target : mapping
+        The point to predict.
+    noise : float
+        Standard deviation of a measured loss, relative (absolute for laws of accuracies).
+    params : mapping, optional
+        The reference law; default for "chinchilla": the published one.
+    level : float
+
+    Raises
+    ------
+    ValueError
+        If the law is one of curves, or `params` or `target` do not name what it has.
+    """
+    law = find(law)
+    reference = dict(params or PUBLISHED.get(law.name, {}))
+    if law.curve:
+        raise ValueError(f"{law.name!r} is a law of curves: what is expected of it is not computed")
+    if set(reference) != set(law.names):
+        raise ValueError(f"the reference names {sorted(reference)}; {law.name!r} has the "
+                         f"parameters {', '.join(law.names)}")
+    missing = set(law.columns) - set(target)
+    if missing:
+        raise ValueError(f"the target has no {', '.join(sorted(missing))}; {law.name!r} needs "
+                         f"{', '.join(law.columns)}")
+    at = np.array([[float(reference[name]) for name in law.names]])
+    covariance = _covariance(_slopes(law, at, points), noise)
+    there = pd.DataFrame([{name: float(target[name]) for name in law.columns}])
+    slope = _slopes(law, at, there)[0]
+    finite = np.isfinite(covariance).all()
+    spread = float(np.sqrt(slope @ covariance @ slope)) if finite else np.inf
+    errors = np.sqrt(np.diag(covariance)) if finite else np.full(len(law.names), np.inf)
+    loss = float(law.predict(at, law.read(there))[0, 0])
+    return Expectation(law, reference, dict(zip(law.names, map(float, errors), strict=True)),
+                       dict(target), loss, float(norm.ppf((1 + level) / 2)) * spread, noise, level)
+
+
+def _slopes(law: Law, at: Array, points: pd.DataFrame) -> Array:
+    """Derivatives of the response on the scale of its errors, shape (points, parameters)."""
+    value, jacobian = law.jacobian(at, law.read(points))
+    return (jacobian[0] * ERROR_SCALES[law.errors].slope(value[0])).T
+
+
+def _covariance(slopes: Array, noise: float) -> Array:
+    """noise^2 (J^T J)^-1, all infinite where the points leave a direction open."""
+    size = np.linalg.norm(slopes, axis=0)
+    if (size == 0).any():
+        return np.full((slopes.shape[1],) * 2, np.inf)
+    values, directions = np.linalg.eigh((slopes / size).T @ (slopes / size))
+    if values[0] <= _SINGULAR * values[-1]:
+        return np.full((slopes.shape[1],) * 2, np.inf)
+    return noise**2 * (directions / values) @ directions.T / np.outer(size, size)
+
+
+def expect_of_plan(answer: Mapping[str, Any], points: pd.DataFrame) -> Expectation | None:
+    """What to expect of a study's fit; None if it names no target and holds nothing out.
+
+    Parameters
+    ----------
+    answer : mapping
+        The study's: ``law, target, noise, reference``.
+    points : DataFrame
+        Planned runs: ``N, D, C`` and ``role`` (joined by commas).
+    """
+    roles = points["role"].str.split(",")
+    fitted = points[["fit" in names for names in roles]]
+    held_out = points[["held_out" in names for names in roles]]
+    law = find(answer["law"])
+    known = answer["reference"] or PUBLISHED.get(law.name)
+    if law.curve or known is None or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
+        return None
+    target = answer["target"]
+    if not target:
+        if held_out.empty:
+            return None
+        target = held_out.loc[held_out["C"].idxmax(), list(law.columns)].to_dict()
+    return expect(law, fitted, target, noise=answer["noise"], params=known)

@@ -1,0 +1,280 @@
+"""Which law? The one that predicts what it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
+from analysis.judgement.holdout import first_column
+from analysis.laws import find
+from analysis.laws.law import Array, Law
+
+Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
+
+_TENTH = 0.1  # of the rows: an origin's step where sizes hardly repeat
+_RUNGS = 30  # more different sizes than this, and they are no ladder
+_RIVAL = 0.05  # a law that wins so often by the luck of the points is not told apart
+_BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about its doubt
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Laws, judged by what they predict without having seen it.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a law, best first. ``free``: its free parameters; ``in_sample``: mean absolute
+        relative error of the points it was fitted to; ``held_out``: the same of the points one step
+        beyond, mean over the origins; ``last``: of the outermost step alone; ``bias``: mean signed
+        error held out (predicted / measured - 1); ``one_sided``: share of the held-out errors on
+        the larger side; ``wins``: how often the law would be the best for other draws of the same
+        points.
+    predictions : DataFrame
+        One row a held-out point and law: ``law, origin, row`` (of the data), ``measured``,
+        ``predicted``, ``error``.
+    results : dict of str to Result
+        Each law fitted to all points.
+    by : str
+        The column along which points were held out.
+    skipped : tuple of str
+        Origins that a law could not be fitted at, which were left out for all.
+    """
+
+    table: pd.DataFrame
+    predictions: pd.DataFrame
+    results: dict[str, Result]
+    by: str
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def winner(self) -> str:
+        """The law of least held-out error."""
+        return str(self.table.index[0])
+
+    @property
+    def best(self) -> Result:
+        """The winner, fitted to all points."""
+        return self.results[self.winner]
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Laws that the held-out points do not tell apart from the winner."""
+        others = self.table.iloc[1:]
+        return tuple(others.index[others["wins"] >= _RIVAL])
+
+    @property
+    def honest(self) -> tuple[str, float]:
+        """The law that all origins but the last would have chosen, and its error at the last.
+
+        The winner's own error flatters it: it was chosen for being small. With one origin there is
+        nothing to choose by but that.
+        """
+        origins = self.predictions["origin"]
+        before = self.predictions[origins < origins.max()]
+        if before.empty:
+            return self.winner, float(self.table.loc[self.winner, "last"])
+        chosen = str(_held_out(before).idxmin())
+        return chosen, float(self.table.loc[chosen, "last"])
+
+    def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
+        """The winner at other points; beyond the range its intervals carry the other laws too.
+
+        Of the others, those whose held-out error is at most twice the winner's.
+        """
+        error = self.table["held_out"]
+        near = error.index[error <= _BEYOND_BELIEF * error.iloc[0]][1:]
+        return self.best.predict(data, level, beside=[self.results[name] for name in near])
+
+    def report(self) -> str:
+        """The comparison as text."""
+        from analysis.judgement.compare_text import render
+
+        return render(self)
+
+
+def compare_laws(
+    laws: Sequence[Candidate],
+    data: pd.DataFrame,
+    *,
+    by: str | None = None,
+    origins: int = 3,
+    **options: Any,
+) -> Comparison:
+    """Choose among laws by held-out extrapolation.
+
+    The points are taken in the order of a column. From each of the last few origins on, every law
+    is fitted to what lies before it and predicts the step that follows: a rung where sizes repeat,
+    else a tenth of the points; or, where the column holds labels, each label in turn. An error in
+    sample says little (a surface can reach an R² of .998 and miss the next decade of compute): it
+    stands beside, and does not decide.
+
+    Parameters
+    ----------
+    laws : list of str, Law or (law, options)
+        Options of `analysis.fit` for one law: ``("power_plus_constant", {"x": "C"})``.
+    data : DataFrame
+        With the columns of every law. Curve laws take whole schedules.
+    by : str, optional
+        Column of the table: a size, tokens, FLOPs, or the names of runs. Default: the first
+        law's first column.
+    origins : int
+        How many steps to predict.
+    **options
+        As in `analysis.fit`, for all laws.
+
+    Raises
+    ------
+    ValueError
+        As `analysis.fit`; if fewer than two laws are given, two go by the same name, the column is
+        missing or has too few values, or no origin leaves every law enough points.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, analysis
+    >>> runs = pd.DataFrame({"C": np.geomspace(1e17, 1e21, 12)})
+    >>> runs["loss"] = 1.7 + (1e18 / runs.C) ** 0.15
+    >>> laws = [("power", {"x": "C"}), ("power_plus_constant", {"x": "C"})]
+    >>> analysis.compare_laws(laws, runs, by="C", resamples=50).winner
+    'power_plus_constant'
+    """
+    candidates = _candidates(laws, options)
+    first, chosen = next(iter(candidates.values()))
+    by = by or first_column(first, chosen)
+    if by not in data.columns:
+        raise ValueError(f"by: the table has no column {by!r}")
+    if origins < 1:
+        raise ValueError(f"origins={origins!r} must be at least 1")
+    results = {name: fit(law, data, **given) for name, (law, given) in candidates.items()}
+    data = data.reset_index(drop=True)
+    parts, skipped = [], []
+    for origin, (label, seen, ahead) in enumerate(_origins(data[by], origins)):
+        try:
+            part = [
+                _ahead(name, law, data, seen, ahead, given)
+                for name, (law, given) in candidates.items()
+            ]
+        except ValueError as error:
+            skipped.append(f"{label}: {error}")
+            continue
+        parts.append(pd.concat(part).assign(origin=origin))
+    if not parts:
+        raise ValueError(f"no origin leaves every law enough points ({skipped[-1]})")
+    predictions = pd.concat(parts, ignore_index=True)
+    return Comparison(_table(results, predictions), predictions, results, by, tuple(skipped))
+
+
+def _candidates(
+    laws: Sequence[Candidate], options: Mapping[str, Any]
+) -> dict[str, tuple[Law, dict[str, Any]]]:
+    found: dict[str, tuple[Law, dict[str, Any]]] = {}
+    for candidate in laws:
+        law, own = candidate if isinstance(candidate, tuple) else (candidate, {})
+        law = find(law)
+        name = law.name
+        if name in found:
+            name += f"({', '.join(f'{k}={v}' for k, v in own.items())})"
+        if name in found:
+            raise ValueError(f"laws: {name} is given twice")
+        found[name] = (law, {**options, **own})
+    if len(found) < 2:
+        raise ValueError("laws: give at least two to choose among")
+    return found
+
+
+def _origins(column: pd.Series, count: int) -> Iterator[tuple[str, Array, Array]]:
+    """(what is ahead, rows seen, rows ahead) of each origin, the outermost last."""
+    if not pd.api.types.is_numeric_dtype(column):
+        labels = sorted(column.astype(str).unique())
+        for label in labels[-count:]:
+            ahead = (column.astype(str) == label).to_numpy()
+            yield label, ~ahead, ahead
+        return
+    edges = _edges(column.to_numpy(float), count)
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        ahead = ((column > low) & (column <= high)).to_numpy()
+        yield f"{column.name} > {low:.3g}", (column <= low).to_numpy(), ahead
+
+
+def _edges(values: Array, count: int) -> Array:
+    """The largest value seen at each origin, and the largest of all."""
+    sizes = np.unique(values)
+    if len(sizes) > _RUNGS:
+        shares = 1 - _TENTH * np.arange(count, -1, -1)
+        sizes = np.unique(np.quantile(values, shares[shares > 0], method="lower"))
+    if len(sizes) < 2:
+        raise ValueError("by: the column has one value; nothing lies ahead of anything")
+    return sizes[-count - 1 :]
+
+
+def _ahead(
+    name: str, law: Law, data: pd.DataFrame, seen: Array, ahead: Array, options: dict[str, Any]
+) -> pd.DataFrame:
+    """Predictions of the rows ahead by a law fitted to the rows seen."""
+    options = options | {"resamples": 0}
+    response = (options.get("columns") or {}).get(law.response, law.response)
+    if law.curve:  # the schedule is known in advance, its losses are not
+        result = fit(law, data.assign(**{response: data[response].where(seen)}), **options)
+        predicted = result.predict(data)[law.response][ahead]
+    else:
+        result = fit(law, data[seen], **options)
+        predicted = result.predict(data[ahead])[law.response]
+    measured, scale = data.loc[ahead, response], result.scale
+    table = pd.DataFrame(
+        {
+            "law": name,
+            "row": measured.index,
+            "measured": measured,
+            "predicted": predicted,
+            "error": scale.error(scale.of(predicted) - scale.of(measured)),
+        }
+    )
+    return table[np.isfinite(table["error"])]
+
+
+def _held_out(predictions: pd.DataFrame) -> pd.Series:
+    """Mean absolute error of each law, every origin counting the same."""
+    size = predictions["error"].abs()
+    each = size.groupby([predictions["law"], predictions["origin"]], sort=False).mean()
+    return each.groupby("law", sort=False).mean()
+
+
+def _table(results: dict[str, Result], predictions: pd.DataFrame) -> pd.DataFrame:
+    last = predictions[predictions["origin"] == predictions["origin"].max()]
+    errors = predictions.groupby("law", sort=False)["error"]
+    above = errors.apply(lambda error: float(np.mean(error > 0)))
+    table = pd.DataFrame(
+        {
+            "free": {name: len(result.free) for name, result in results.items()},
+            "in_sample": {
+                name: float(np.mean(np.abs(result.scale.error(-result.residuals))))
+                for name, result in results.items()
+            },
+            "held_out": _held_out(predictions),
+            "last": last["error"].abs().groupby(last["law"], sort=False).mean(),
+            "bias": errors.mean(),
+            "one_sided": np.maximum(above, 1 - above),
+            "wins": _wins(predictions),
+        }
+    )
+    return table.loc[list(results)].rename_axis("law").sort_values("held_out", kind="stable")
+
+
+def _wins(predictions: pd.DataFrame, draws: int = 1000) -> pd.Series:
+    """Share of the resamples of held-out points (weights, origins kept) that each law wins."""
+    size = predictions.assign(size=predictions["error"].abs())
+    errors = size.pivot(index=["origin", "row"], columns="law", values="size").dropna()
+    weight = np.random.default_rng(0).exponential(size=(draws, len(errors)))
+    total = np.zeros((draws, errors.shape[1]))
+    origin = errors.index.get_level_values("origin")
+    for k in origin.unique():
+        part = weight[:, origin == k]
+        total += part @ errors.to_numpy()[origin == k] / part.sum(axis=1, keepdims=True)
+    won = np.bincount(total.argmin(axis=1), minlength=errors.shape[1]) / draws
+    return pd.Series(won, index=errors.columns)

@@ -1,0 +1,164 @@
+"""Warnings about the points themselves: what no fit could make of them, in plain words."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.laws.law import Law
+from analysis.tables.exclusion import mid_schedule, unfinished
+from analysis.tables.points import Points, copied
+
+_SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
+_TOGETHER = 0.98  # correlation of the logarithms of two columns
+_SAME_SIZE = 0.01  # relative difference
+_FEW_SIZES = 3  # as many as a power law above a constant has parameters
+_EVERY_ROW = 1e-6  # relative difference of numbers that are the same but for rounding
+
+# Columns that say how something was counted or measured: one table should have one of each.
+_MEASURES = {
+    "vocab": "losses per token of different vocabularies do not compare",
+    "tokenizer": "losses per token of different tokenizers do not compare",
+    "context": "losses at different context lengths do not compare",
+    "dataset": "losses on different data do not compare",
+    "loss_unit": "losses in different units do not compare",
+    "n_count": "N is counted in different ways",
+    "flops_convention": "C is counted in different ways",
+}
+_SIZES = ("n_block", "n_matmul", "n_total")
+
+
+def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
+    """What a reader must know about the points of a fit.
+
+    Parameters
+    ----------
+    law : Law
+    points : Points
+    data : DataFrame
+        The table that the points were read from, all its rows and columns; only rows that were
+        fitted are judged.
+    arm : str, optional
+        The column that tells arms apart: they may differ in what they measure.
+    """
+    data = data.iloc[points.rows]
+    if law.curve:
+        return _unfinished(data)
+    return [
+        *_copied(points, data),
+        *_confounded(points),
+        *_few_sizes(points),
+        *_unfinished(data),
+        *_inside_a_schedule(points, data),
+        *_some_annealed(data, arm),
+        *_mixed_measures(data, arm),
+        *_mixed_counts(points, data),
+    ]
+
+
+def _scales(points: Points) -> dict[str, np.ndarray]:
+    return {name: np.log(points.columns[name]) for name in _SCALES if name in points.columns}
+
+
+def _copied(points: Points, data: pd.DataFrame) -> list[str]:
+    copies = len(points) - len(np.unique(copied(points.columns, data)))
+    if not copies:
+        return []
+    return [f"{copies} rows repeat others to the last digit: they are counted as one measurement"]
+
+
+def _confounded(points: Points) -> list[str]:
+    sentences = []
+    for (a, x), (b, y) in combinations(_scales(points).items(), 2):
+        together = float(np.corrcoef(x, y)[0, 1])
+        if abs(together) > _TOGETHER:
+            how = "rise together" if together > 0 else "rise against each other"
+            sentences.append(
+                f"{a} and {b} {how} (correlation {together:.3f} in logarithms): the points hardly"
+                " tell their effects apart; add some that break the pattern"
+            )
+    return sentences
+
+
+def _few_sizes(points: Points) -> list[str]:
+    sentences = []
+    for name, column in _scales(points).items():
+        steps = np.diff(np.sort(column))
+        sizes = 1 + int((steps > _SAME_SIZE).sum())
+        if sizes <= _FEW_SIZES:
+            sentences.append(
+                f"{name} has only {sizes} different sizes: a power law above a constant fits any"
+                " three; take four or more"
+            )
+    return sentences
+
+
+def _unfinished(data: pd.DataFrame) -> list[str]:
+    """Runs that say themselves that they had not come to their end."""
+    count = int(unfinished(data).sum())
+    if not count:
+        return []
+    return [
+        f"{count} of {len(data)} rows come from unfinished runs: before the learning rate has come"
+        " down, a loss is too high for its tokens (exclude=['unfinished'] leaves them out)"
+    ]
+
+
+def _inside_a_schedule(points: Points, data: pd.DataFrame) -> list[str]:
+    """Several lengths of one run under a learning rate that falls with its own length."""
+    rows = mid_schedule(data, points.renamed.get("D", points.renamed.get("x")))
+    if not rows.any():
+        return []
+    run = "run_id" if "run_id" in data else "run"
+    return [
+        f"{data.loc[rows, run].nunique()} runs have points at several lengths of one schedule: all"
+        " but the last are measured before the learning rate has come down, too high for their"
+        " tokens (exclude=['mid_schedule'] leaves them out)"
+    ]
+
+
+def _some_annealed(data: pd.DataFrame, arm: str | None) -> list[str]:
+    """Points at a learning rate that never came down, among others where it did."""
+    if "schedule" not in data or arm == "schedule":
+        return []
+    flat = int((data["schedule"].astype(str).str.lower() == "constant").sum())
+    if not 0 < flat < len(data):
+        return []
+    return [
+        f"{flat} of {len(data)} points end at a constant learning rate, the others after it has"
+        " come down: their losses do not compare"
+    ]
+
+
+def _mixed_measures(data: pd.DataFrame, arm: str | None) -> list[str]:
+    sentences = []
+    for column, why in _MEASURES.items():
+        if column not in data or column == arm:
+            continue
+        seen = sorted(data[column].dropna().astype(str).unique())
+        if len(seen) > 1:
+            few = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
+            sentences.append(f"column {column!r} has {len(seen)} values ({few}): {why}")
+    return sentences
+
+
+def _mixed_counts(points: Points, data: pd.DataFrame) -> list[str]:
+    """Sizes or FLOPs that follow one convention in some rows and another in the rest."""
+    sentences, read = [], set(points.renamed.values())
+    if "N" in read and set(_SIZES) & set(data):
+        counts = [c for c in _SIZES if c in data]
+        same = {c: np.isclose(data["N"], data[c], rtol=_EVERY_ROW, atol=0) for c in counts}
+        if not any(rows.all() for rows in same.values()):
+            used = [c for c, rows in same.items() if rows.any()]
+            if len(used) > 1:
+                sentences.append(f"N is {' in some rows, '.join(used)} in others: count one way")
+    if "C" in read and {"N", "D", "C"} <= set(data):
+        exact = np.isclose(data["C"], 6 * data["N"] * data["D"], rtol=_EVERY_ROW, atol=0)
+        if 0 < exact.sum() < len(data):
+            sentences.append(
+                f"C is 6 N D in {int(exact.sum())} of {len(data)} rows and something else in the"
+                " others: count FLOPs one way"
+            )
+    return sentences

@@ -1,0 +1,182 @@
+"""What a fit is worth: do the starts agree, is it converged, and what do the data identify?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.misfit import Misfit
+from analysis.fitting.search import SAME_BASIN, Search
+from analysis.fitting.solver import Solution, minimise
+
+Array = np.ndarray
+
+_CHI2_95 = 3.841  # one degree of freedom
+_LOOSE_FACTOR = 1e3  # a log-scale parameter known to no better than this is not known
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What to look at before a number is believed.
+
+    Attributes
+    ----------
+    starts : int
+        How many starts were tried.
+    alone : int
+        How many of them went the whole way alone, without scouts (see `analysis.fitting.search`).
+    searched : int
+        On how many rows; the best of the places found were then minimised on all.
+    agree : float
+        Share of these that ended in the best basin (objective within 1e-6, relative).
+    basins : tuple of (float, float)
+        Objective of each basin and the share of these that ended in it, best first.
+    gradient : float
+        Largest cosine between the residuals and what one parameter can do; 0 at a minimum.
+    condition : float
+        Condition number of the scaled Jacobian.
+    correlations : dict of str to dict
+        Between free parameters, on their own scales: of the resamples, or else of the curvature.
+    degrees : float
+        Of freedom, of the standard error that is known worst (`analysis.intervals.freedom`).
+    at_bound : tuple of str
+        Parameters that ended on a bound.
+    unidentified : dict of str to str
+        Parameter -> why its value should not be believed.
+    """
+
+    starts: int
+    alone: int
+    searched: int
+    agree: float
+    basins: tuple[tuple[float, float], ...]
+    gradient: float
+    condition: float
+    degrees: float
+    correlations: dict[str, dict[str, float]]
+    at_bound: tuple[str, ...]
+    unidentified: dict[str, str]
+
+
+def diagnose(
+    misfit: Misfit, found: Search, best: Solution, draws: Array, degrees: float
+) -> Diagnosis:
+    """Diagnose a fit from its search, best solution (one row), resampled coordinates and least
+    degrees of freedom."""
+    jacobian = misfit.residual_jacobian(best.coordinates)
+    low, high = misfit.space.limits
+    u = best.coordinates[0]
+    bound = (u <= low) | (u >= high)
+    basins = _basins(found, float(best.value[0]), misfit.objective.unit)
+    return Diagnosis(
+        starts=len(found.place),
+        alone=len(found.alone.value),
+        searched=found.rows,
+        agree=basins[0][1],
+        basins=basins,
+        gradient=_gradient(best),
+        condition=_condition(jacobian),
+        degrees=degrees,
+        correlations=_correlations(misfit.space.free, jacobian, draws),
+        at_bound=tuple(np.array(misfit.space.free)[bound].tolist()),
+        unidentified=_unidentified(misfit, found, best, draws),
+    )
+
+
+def _basins(found: Search, best: float, unit: float) -> tuple[tuple[float, float], ...]:
+    basins: list[list[float]] = [[best, 0.0]]
+    for value in np.sort(found.alone.value).tolist():
+        if not value - basins[-1][0] <= SAME_BASIN * abs(basins[-1][0]) + 1e-12:
+            basins.append([value, 0.0])
+        basins[-1][1] += 1 / len(found.alone.value)
+    return tuple((value * unit, round(part, 6)) for value, part in basins)
+
+
+def _gradient(best: Solution) -> float:
+    size = np.sqrt(2 * max(float(best.value[0]), 1e-12))
+    return float(np.max(np.abs(best.gradient[0])) / size)
+
+
+def _condition(jacobian: Array) -> float:
+    length = np.linalg.norm(jacobian, axis=1, keepdims=True)
+    if not (length > 0).all():
+        return np.inf
+    singular = np.linalg.svd(jacobian / length, compute_uv=False)
+    return float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
+
+
+def _correlations(
+    free: tuple[str, ...], jacobian: Array, draws: Array
+) -> dict[str, dict[str, float]]:
+    spread = np.cov(draws.T) if len(draws) >= 30 else np.linalg.pinv(jacobian @ jacobian.T)
+    spread = np.atleast_2d(spread)
+    # Rounding can leave a variance below zero where a parameter hardly matters: no correlation.
+    size = np.sqrt(np.maximum(np.diag(spread), 0.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        matrix = np.nan_to_num(spread / np.outer(size, size))
+    return pd.DataFrame(matrix, index=free, columns=free).to_dict()
+
+
+def _unidentified(
+    misfit: Misfit, found: Search, best: Solution, draws: Array
+) -> dict[str, str]:
+    """Parameters whose value the points do not settle, and how that shows."""
+    space, reasons = misfit.space, {}
+    low, high = space.limits
+    allowed = _bound_allowed(misfit, found, best)
+    for j, name in enumerate(space.free):
+        if best.coordinates[0, j] <= low[j] or best.coordinates[0, j] >= high[j]:
+            reasons[name] = "its best value is on its bound"
+        elif len(draws) and np.mean((draws[:, j] <= low[j]) | (draws[:, j] >= high[j])) > 0.025:
+            reasons[name] = "its interval reaches its bound"
+        elif name in allowed:
+            reasons[name] = f"the points allow {name} = {allowed[name]:g} as well"
+        elif len(draws) and (loose := _loose(misfit, j, draws)):
+            reasons[name] = loose
+    return reasons
+
+
+def _loose(misfit: Misfit, j: int, draws: Array) -> str:
+    k = misfit.space.law.names.index(misfit.space.free[j])
+    values = misfit.space.expand(draws)[:, k]
+    lower, middle, upper = np.quantile(values, (0.025, 0.5, 0.975))
+    if misfit.space.law.parameters[k].scale == "log":
+        return "its interval spans a factor above 1000" if upper > _LOOSE_FACTOR * lower else ""
+    return "its interval is wider than its value" if upper - lower > abs(middle) else ""
+
+
+def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, float]:
+    """Parameters that may as well be at their lower bound, by a likelihood ratio: name -> bound.
+
+    Each is held at the bound while the others adjust; all of them in one batch. They begin at that
+    of the best places which is nearest to the bound: along a valley without a floor the way from
+    any other may be too long.
+    """
+    low, high = misfit.space.limits
+    held = [
+        j
+        for j, name in enumerate(misfit.space.free)
+        if misfit.space.law.parameters[misfit.space.law.names.index(name)].scale == "linear"
+        and np.isfinite(low[j])
+    ]
+    if not held or len(misfit.space.free) == 1:
+        return {}
+    places = np.concatenate([best.coordinates, found.tied()])
+    start = places[places[:, held].argmin(axis=0)]
+    frozen = np.zeros(start.shape, bool)
+    start[np.arange(len(held)), held] = low[held]
+    frozen[np.arange(len(held)), held] = True
+    bounded = minimise(
+        misfit, start, low, high, stride=misfit.space.strides, frozen=frozen,
+        damping=1e-4, tolerance=1e-5, patience=3,
+    )  # fmt: skip
+    residual = misfit.residual(best.coordinates)[0] * misfit.sharpness
+    information = misfit.objective.information(residual, len(misfit.space.free))
+    ratio = 2 * information * (bounded.value - best.value)
+    return {
+        misfit.space.free[j]: float(low[j])
+        for j, statistic in zip(held, ratio, strict=True)
+        if statistic < _CHI2_95
+    }

@@ -1,0 +1,172 @@
+"""Would the same fit, without its largest scale, have predicted that scale?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from analysis.fitting.misfit import Misfit
+from analysis.fitting.solver import minimise
+from analysis.intervals.error_scale import ErrorScale
+from analysis.intervals.freedom import freedom
+from analysis.laws.law import Columns
+
+Array = np.ndarray
+
+_RARE = 2e-4  # where the tails of a standard error that is poorly known are compared
+_TOP_SHARE = 0.1  # of the rows, where there are no rungs to hold out
+
+
+def top_rows(column: Array) -> Array:
+    """Rows of the largest rung, or of the top tenth where sizes hardly repeat."""
+    sizes = np.unique(column)
+    if len(sizes) <= max(len(column) / 2, 8):
+        return column >= sizes[-1]
+    return column >= np.quantile(column, 1 - _TOP_SHARE)
+
+
+def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
+    """Refit without the largest scale and predict it; None where too little would be left.
+
+    Parameters
+    ----------
+    misfit : Misfit
+    best : array, shape (1, free)
+        Where the whole fit ended; the refits begin there.
+    group : array of int, shape (n,)
+        The independent group of each row.
+
+    Returns
+    -------
+    dict
+        ``column`` and ``value``: what was held out, and from where on; ``beyond``: how many times
+        above the rest it lies; ``points``; ``error``: mean of predicted / measured - 1, or of
+        predicted - measured where errors are absolute;
+        ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
+        larger side; ``sentence``; ``budget``: the same of the largest products of all columns (N
+        and D together are the budget), or None.
+    """
+    columns = {name: column for name, column in misfit.columns.items() if column.ndim == 1}
+    if not columns:
+        return None
+    name, column = next(iter(columns.items()))
+    found = _refit_and_judge(misfit, name, column, best, group)
+    if found is None:
+        return None
+    positive = {n: c for n, c in columns.items() if (c > 0).all()}
+    budget = None
+    if len(positive) > 1:
+        product = np.exp(np.sum([np.log(c) for c in positive.values()], axis=0))
+        budget = _refit_and_judge(misfit, " ".join(positive), product, best, group)
+    return found | {"budget": budget}
+
+
+def _refit_and_judge(
+    misfit: Misfit, name: str, along: Array, best: Array, group: Array
+) -> dict | None:
+    """How well a refit without the top of `along` predicts it; None if too little is left."""
+    top = top_rows(along)
+    rest = _subset(misfit, ~top)
+    if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
+        return None
+    refitted = minimise(
+        rest, best, *misfit.space.limits, stride=misfit.space.strides, damping=1e-4
+    )
+    return _judged(misfit, name, along, top, refitted.coordinates, group)
+
+
+def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array, group: Array) -> dict:
+    """How well a refit without the top rows, at `best`, predicts them."""
+    rest, above = _subset(misfit, ~top), _subset(misfit, top)
+    error = misfit.scale.error(above.residual(best)[0])
+    account = _account(name, along, top, error, misfit.scale)
+    return account | {"expected": _expected_error(rest, above, best, group[~top], group[top])}
+
+
+def _expected_error(
+    rest: Misfit, above: Misfit, best: Array, group: Array, group_above: Array
+) -> float:
+    """Standard error of the mean error above: that of the fit carried up, and of the points there.
+
+    By linear propagation, with the noise read off the middle of the residuals and the variance of
+    a fit that is nearly one of least absolute deviations, pi / 2 times that of least squares. Rows
+    of a group share a part of their errors, and few groups tell that part poorly: then the error
+    is as much larger as Student's t has wider tails.
+    """
+    n, residual = len(rest.target), rest.residual(best)[0]
+    spare = n - len(rest.space.free)
+    middle = np.median(np.abs(residual)) / 0.6745
+    seen, carried = rest.residual_jacobian(best), above.residual_jacobian(best).mean(axis=1)
+    basis, singular, _ = np.linalg.svd(seen.T, full_matrices=False)
+    basis = basis[:, singular > 1e-9 * singular[0]]
+    pull = np.linalg.pinv(seen) @ carried  # what the error of each row does to the mean above
+    if len(np.unique(group)) == n:
+        variance = middle**2 * n / spare
+        return float(np.sqrt(variance * (np.pi / 2 * pull @ pull + 1 / len(above.target))))
+    from scipy.special import ndtri, stdtrit
+
+    alone, shared = _parts(residual, basis, group)
+    mean_above = np.bincount(group_above) / len(above.target)
+    variance = alone * (np.pi / 2 * pull @ pull + 1 / len(above.target))
+    variance += shared * (np.pi / 2 * _squares(pull, group) + mean_above @ mean_above)
+    few = stdtrit(freedom(seen, np.unique(group, return_inverse=True)[1]).degrees.min(), _RARE)
+    return float(np.sqrt(variance) * few / ndtri(_RARE))
+
+
+def _parts(residual: Array, basis: Array, group: Array) -> tuple[float, float]:
+    """Variance that each row has alone, and that the rows of a group share.
+
+    By two moments of the residuals, their sum of squares and that of their sums over groups; the
+    fit, whose Jacobian has the orthonormal `basis`, took its part of both.
+    """
+    size = np.bincount(group).astype(float)
+    sums = np.stack([np.bincount(group, column) for column in basis.T], axis=1)
+    squared = sums.T @ sums
+    per_row = len(residual) - basis.shape[1]
+    per_group = float(size.sum() - np.trace(squared))
+    both = float(size @ size - 2 * size @ (sums**2).sum(axis=1) + np.sum(squared**2))
+    seen = np.array([residual @ residual, _squares(residual, group)])
+    moments = np.array([[per_row, per_group], [per_group, both]])
+    alone, shared = np.linalg.lstsq(moments, seen, rcond=None)[0]
+    if shared <= 0:
+        return float(seen[0] / per_row), 0.0
+    return max(float(alone), 0.0), float(shared)
+
+
+def _squares(values: Array, group: Array) -> float:
+    """Sum of the squares of the sums over groups."""
+    return float(np.sum(np.bincount(group, values) ** 2))
+
+
+def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorScale) -> dict:
+    beyond = float(column[top].max() / column[~top].max())
+    mean, above = float(np.mean(error)), float(np.mean(error > 0))
+    one_sided = max(above, 1 - above)
+    sides = "all" if one_sided == 1 and len(error) > 1 else f"{one_sided:.0%}"
+    return {
+        "column": name,
+        "value": float(column[top].min()),
+        "beyond": beyond,
+        "points": int(top.sum()),
+        "error": mean,
+        "one_sided": one_sided,
+        "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
+        f" rest), the law predicts those {int(top.sum())} points"
+        f" {scale.say(mean, sign='+')} off"
+        f" ({sides} on one side)",
+    }
+
+
+def _subset(misfit: Misfit, rows: Array) -> Misfit:
+    return replace(
+        misfit,
+        columns={name: column[..., rows] for name, column in misfit.columns.items()},
+        target=misfit.target[rows],
+        weight=misfit.weight[rows],
+        sharpness=misfit.sharpness[rows],
+    )
+
+
+def _spread(columns: Columns) -> bool:
+    return all(len(np.unique(column)) > 1 for column in columns.values() if column.ndim == 1)

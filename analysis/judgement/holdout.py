@@ -1,0 +1,120 @@
+"""Hold part of the points out, fit the rest, and score the prediction of what was held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
+from analysis.judgement.accuracy import scores
+from analysis.judgement.extrapolation import top_rows
+from analysis.laws import find
+from analysis.laws.law import Law
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A prediction of points that the fit did not see.
+
+    Attributes
+    ----------
+    result : Result
+        The fit without them.
+    table : DataFrame
+        The held-out rows with ``measured``, ``predicted``, ``lower``, ``upper``, ``contained``,
+        ``relative_error`` (predicted / measured - 1), ``inside`` and ``beyond``.
+    by : str
+        The column that separates them.
+    """
+
+    result: Result
+    table: pd.DataFrame
+    by: str
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """`analysis.scores`, with ``coverage`` of the intervals and ``beyond``, the farthest."""
+        return scores(self.table["measured"], self.table["predicted"]) | {
+            "coverage": float(self.table["contained"].mean()),
+            "beyond": float(self.table["beyond"].max()),
+        }
+
+    def report(self) -> str:
+        """The outcome in one sentence."""
+        s = self.scores
+        where = "inside" if s["beyond"] <= 1 else f"{s['beyond']:.2g}x beyond"
+        return (
+            f"{self.result.law.name} predicts {s['points']} held-out points ({where} the measured"
+            f" range) {s['relative_error']:+.2%} off; {s['one_sided']:.0%} of the errors on one"
+            f" side, {s['coverage']:.0%} inside the {self.result.settings['level']:.0%} interval"
+        )
+
+
+def hold_out(
+    law: str | Law,
+    data: pd.DataFrame,
+    *,
+    by: str | None = None,
+    value: Any = None,
+    **options: Any,
+) -> HeldOut:
+    """Fit without some rows and predict them.
+
+    Parameters
+    ----------
+    law, data, **options
+        As in `analysis.fit`.
+    by : str, optional
+        Column of the table that separates: default the law's first column (the size).
+    value : number, label or list of labels, optional
+        Rows with at least this number, or with one of these labels, are held out. Default: the
+        largest rung, or the top tenth where sizes hardly repeat.
+
+    Raises
+    ------
+    ValueError
+        If the column is missing, or nothing or everything would be held out.
+    """
+    law = find(law)
+    by = by or first_column(law, options)
+    if by not in data.columns:
+        raise ValueError(f"by: the table has no column {by!r}")
+    held = _held(data[by], value)
+    if held.all() or not held.any():
+        count = f"{int(held.sum())} of {len(data)} rows"
+        raise ValueError(f"by={by!r}, value={value!r} holds out {count}")
+    result = fit(law, data[~held], **options)
+    response = result.columns[law.response]
+    predicted = result.predict(data[held], level=result.settings["level"])
+    table = data[held].assign(
+        measured=data.loc[held, response],
+        predicted=predicted[law.response],
+        **{name: predicted[name] for name in ("lower", "upper", "inside", "beyond")},
+    )
+    table["relative_error"] = table["predicted"] / table["measured"] - 1
+    table["contained"] = table["measured"].between(table["lower"], table["upper"])
+    return HeldOut(result, table[table["measured"].notna() & table["predicted"].notna()], by)
+
+
+def first_column(law: Law, options: Mapping[str, Any]) -> str:
+    """Column of the table that a law reads first."""
+    name = next(iter(law.inputs))
+    if name == "x" and options.get("x"):
+        return options["x"]
+    return (options.get("columns") or {}).get(name, name)
+
+
+def _held(column: pd.Series, value: Any) -> np.ndarray:
+    if not pd.api.types.is_numeric_dtype(column):
+        if value is None:
+            raise ValueError(f"by: column {column.name!r} holds labels; say which with value=")
+        labels = [value] if isinstance(value, str) else list(value)
+        return column.isin(labels).to_numpy()
+    if value is None:
+        return top_rows(column.to_numpy(float))
+    return (column >= value).to_numpy()

@@ -1,0 +1,236 @@
+"""An answer under every defensible choice, and which choice it hangs on.
+
+How FLOPs and parameters are counted, which law is fitted under which objective, which runs are left
+out: each is chosen with good reasons, and published exponents differ by what was chosen
+(arXiv:2406.19146). Here all combinations are fitted. The variance of the answers is then shared out
+among the choices: a choice's own part is the variance of the means over its options, its whole part
+what is left on average once all the others are known (the first and the total Sobol' index of a
+full factorial; Saltelli et al. 2008). What is in no choice's own part is their acting together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.decisions.target import Target
+from analysis.fitting.result import Result
+from analysis.tables.runs import N_COUNTS, load
+
+Array = np.ndarray
+
+CHOICES = ("convention", "law", "objective", "exclusion")
+_FEW_STARTS = 16  # of each fit for a report: there are dozens
+_LEAST_VALUES = 4  # sizes, or token budgets, of which one can be spared
+_ENDS = {"smallest size": "N_over_smallest < 1.01", "fewest tokens": "D_over_fewest < 1.01"}
+EXCLUSIONS: Mapping[str, tuple[str, ...]] = {"all runs": ()}
+OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
+    "Huber 1e-3": {"delta": 1e-3},
+    "Huber 1e-2": {"delta": 1e-2},
+    "least squares": {"objective": "least_squares"},
+}
+
+
+@dataclass(frozen=True)
+class Multiverse:
+    """One answer a combination of choices.
+
+    Attributes
+    ----------
+    table : DataFrame
+        ``convention, law, objective, exclusion`` and the ``answer``; NaN where there is none, and
+        then ``why``.
+    shares : DataFrame
+        One row a choice with more than one option: ``choice``, ``options``, ``own`` and ``whole``
+        share of the variance of log answer, and ``factor``: the largest over the smallest mean
+        answer of its options.
+    of : str
+        What is asked.
+    """
+
+    table: pd.DataFrame
+    shares: pd.DataFrame
+    of: str
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest answer."""
+        known = self.table["answer"].dropna()
+        return float(known.min()), float(known.max())
+
+    def sentence(self) -> str:
+        """The range, and what it hangs on."""
+        low, high = self.range
+        known = self.table["answer"].notna()
+        ways = f"{int(known.sum())} of {len(known)} ways to fit"
+        said = f"{self.of} over {ways}: {low:.4g} to {high:.4g}"
+        if self.shares.empty or high == low:
+            return said + "."
+        most = self.shares.iloc[0]
+        return (
+            f"{said}; most of the spread comes from the {most['choice']} ({most['whole']:.0%} of"
+            f" the variance, a factor of {most['factor']:.3g} between its options)."
+        )
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The options of each choice, by name.
+
+    Attributes
+    ----------
+    conventions : mapping of str to DataFrame
+        How N and C are counted -> the points counted so.
+    laws : sequence of str
+    objectives : mapping of str to dict
+        -> options of `analysis.fit`.
+    exclusions : mapping of str to sequence of str
+        -> what ``exclude=`` of `analysis.fit` takes.
+    """
+
+    conventions: Mapping[str, pd.DataFrame]
+    laws: Sequence[str] = ("chinchilla",)
+    objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(OBJECTIVES))
+    exclusions: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(EXCLUSIONS))
+
+
+def fit_multiverse(
+    choices: Choices, answer: Callable[[Result], float], of: str, **options: Any
+) -> Multiverse:
+    """Fit every combination and share out the variance of the answers.
+
+    Parameters
+    ----------
+    choices : Choices
+    answer : callable
+        ``answer(result)``: one positive number, as ``lambda r: read_target("N at C=1e20")
+        .drawn(r)[0]``; ValueError where a fit gives none.
+    of : str
+        What it answers, in words.
+    **options
+        Of all fits; see `analysis.fit`. No resamples by default.
+
+    Raises
+    ------
+    ValueError
+        If no combination gives an answer.
+    """
+    from analysis.fitting.fitter import fit
+
+    rows = []
+    for row in itertools.product(
+        choices.conventions, choices.laws, choices.objectives, choices.exclusions
+    ):
+        convention, law, objective, exclusion = row
+        asked = {"resamples": 0, **options, **choices.objectives[objective]}
+        try:
+            result = fit(law, choices.conventions[convention],
+                         exclude=list(choices.exclusions[exclusion]), **asked)  # fmt: skip
+            value, why = float(answer(result)), ""
+            if not (np.isfinite(value) and value > 0):
+                value, why = np.nan, "no answer"
+        except ValueError as error:
+            value, why = np.nan, str(error)
+        rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": why})
+    table = pd.DataFrame(rows)
+    if table["answer"].isna().all():
+        raise ValueError(f"no way to fit gives {of}: {table['why'].iloc[0]}")
+    return Multiverse(table, shares(table), of)
+
+
+def of_study(
+    outputs: str | Path, study: str, target: Target, *, law: str = "chinchilla",
+    n_counts: Sequence[str] = N_COUNTS, **options: Any,
+) -> Multiverse:  # fmt: skip
+    """The multiverse of a study: counts of N, two laws, three objectives, ends left out.
+
+    Raises
+    ------
+    ValueError
+        If the study has no finished run to fit; else as `fit_multiverse`.
+    """
+    conventions = {
+        count: load(outputs, study=study, role="fit", n_count=count, flops="matmul")
+        for count in n_counts
+    }
+    if next(iter(conventions.values())).empty:
+        raise ValueError(
+            f"study {study!r} has no finished run to fit; scaling launch study={study}"
+        )
+    return of_tables(conventions, target, law=law, **options)
+
+
+def of_answer(
+    outputs: str | Path, study: str, wanted: Mapping[str, Any], mix_fingerprints: bool
+) -> Multiverse | None:
+    """N* for a study's largest budget; None where it has none or no way to fit gives one."""
+    if not wanted["budgets"]:
+        return None
+    target = Target("N", {"C": float(max(wanted["budgets"]))})
+    try:
+        return of_study(outputs, study, target, law=wanted["law"], starts=_FEW_STARTS,
+                        mix_fingerprints=mix_fingerprints)  # fmt: skip
+    except ValueError:
+        return None
+
+
+def of_tables(
+    conventions: Mapping[str, pd.DataFrame], target: Target, *, law: str = "chinchilla",
+    **options: Any,
+) -> Multiverse:  # fmt: skip
+    """The multiverse of one set of runs counted in several ways: `law` and its rival, three
+    objectives, and the smallest size or the fewest tokens left out."""
+    rival = "skaling" if law == "chinchilla" else "chinchilla"
+    first = next(iter(conventions.values()))
+    exclusions = dict(EXCLUSIONS)
+    for name, words in {"N": "smallest size", "D": "fewest tokens"}.items():
+        if first[name].nunique() > _LEAST_VALUES:
+            exclusions[f"without the {words}"] = (words,)
+    tables = {k: _with_ends(table) for k, table in conventions.items()}
+    choices = Choices(tables, (law, rival), exclusions={
+        name: [_ENDS[w] for w in rules] for name, rules in exclusions.items()
+    })  # fmt: skip
+    return fit_multiverse(
+        choices, lambda result: float(target.drawn(result)[0]), target.in_words, **options
+    )
+
+
+def _with_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """With columns by which conditions can leave the ends out, whatever the units."""
+    return table.assign(
+        N_over_smallest=table["N"] / table["N"].min(), D_over_fewest=table["D"] / table["D"].min()
+    )
+
+
+def shares(table: pd.DataFrame) -> pd.DataFrame:
+    """How the variance of log answer is shared out among the choices, largest first.
+
+    Combinations without an answer are left out, so shares are of those that have one.
+    """
+    known = table[table["answer"].notna()]
+    log = np.log(known["answer"])
+    variance = float(log.var(ddof=0))
+    rows = []
+    for choice in CHOICES:
+        if known[choice].nunique() < 2:
+            continue
+        means = log.groupby(known[choice]).mean()
+        own = log.groupby(known[choice]).transform("mean").var(ddof=0)
+        others = [known[c] for c in CHOICES if c != choice]
+        within = (log - log.groupby(others).transform("mean")).var(ddof=0)
+        rows.append({
+            "choice": choice,
+            "options": known[choice].nunique(),
+            "own": float(own) / variance if variance > 0 else 0.0,
+            "whole": float(within) / variance if variance > 0 else 0.0,
+            "factor": float(np.exp(means.max() - means.min())),
+        })  # fmt: skip
+    columns = ["choice", "options", "own", "whole", "factor"]
+    found = pd.DataFrame(rows, columns=columns)
+    return found.sort_values("whole", ascending=False, ignore_index=True)

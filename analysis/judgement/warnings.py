@@ -1,0 +1,94 @@
+"""Warnings about a fit, in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from analysis.fitting.result import Result
+
+_SURPRISING = 3.5  # standard errors
+_FEW_DEGREES = 2.0  # of freedom: below, see `analysis.intervals.freedom.withhold`
+_NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
+
+
+def warn(result: Result) -> tuple[str, ...]:
+    """What a reader of the fit must know before they use its numbers."""
+    checks = (_unidentified, _lonely_best, _not_converged, _withheld, _few_degrees, _one_sided_top)
+    return tuple(sentence for check in checks for sentence in check(result))
+
+
+def _unidentified(result: Result) -> list[str]:
+    return [
+        f"{name} is unidentified: {_at_bound(result, name) or reason}; do not read its value"
+        for name, reason in result.diagnosis.unidentified.items()
+    ]
+
+
+def _at_bound(result: Result, name: str) -> str:
+    """What it means that a parameter ended on its bound; empty if it did not."""
+    if name not in result.diagnosis.at_bound:
+        return ""
+    parameter, value = result.law.parameters[result.law.names.index(name)], result.params[name]
+    if name in result.settings["bounds"]:
+        meaning = "and the points ask for more than the bounds given allow"
+    elif "exponent" not in parameter.meaning:
+        meaning = "and the points show no sign of it"
+    elif np.isclose(value, parameter.low):
+        meaning = "and the points show no power law there"
+    else:
+        meaning = "and the points show a step there, not a power law"
+    return f"it ended on its bound {value:.3g}, {meaning}"
+
+
+def _lonely_best(result: Result) -> list[str]:
+    agree, alone = result.diagnosis.agree, result.diagnosis.alone
+    if alone < 4 or agree >= 2.5 / alone:
+        return []
+    return [
+        f"only {agree:.1%} of {alone} starts found the best minimum alone: there may be another"
+    ]
+
+
+def _not_converged(result: Result) -> list[str]:
+    if result.diagnosis.gradient < 1e-3 or not np.isfinite(result.diagnosis.gradient):
+        return []
+    return [f"the fit may not be converged: the scaled gradient is {result.diagnosis.gradient:.1e}"]
+
+
+def _withheld(result: Result) -> list[str]:
+    return [result.settings["withheld"]] if result.settings["withheld"] else []
+
+
+def _few_degrees(result: Result) -> list[str]:
+    degrees = result.diagnosis.degrees
+    if result.settings["withheld"] or degrees >= _FEW_DEGREES:
+        return []
+    kind = "groups of points" if result.clusters < result.points else "points"
+    return [
+        f"{result.clusters} independent {kind} for {len(result.free)} free parameters leave"
+        f" {degrees:.1f} degrees of freedom: the intervals rest on very little"
+    ]
+
+
+def _one_sided_top(result: Result) -> list[str]:
+    """All errors at the largest scale on one side, and larger than noise would make them."""
+    held = result.held_out
+    if held is None:
+        return []
+    return [*_one_sided(result, held), *_one_sided(result, held.get("budget"))]
+
+
+def _one_sided(result: Result, held: dict | None) -> list[str]:
+    if held is None or held["one_sided"] < 1 or held["points"] < 3:
+        return []
+    if abs(held["error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
+        return []
+    side, size = "above" if held["error"] > 0 else "below", abs(held["error"])
+    return [
+        f"fitted without the largest {held['column']}, the law predicts all {held['points']} of"
+        f" its points {side} what was measured, by {result.scale.say(size, digits=1)}:"
+        " do not trust it beyond the measured range"
+    ]

@@ -1,0 +1,1 @@
+"""A study's answer, its verdict, its figures and its page."""

@@ -1,0 +1,61 @@
+"""What a coordinate check says: growth along width and depth, as a table and a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def growth(movement: pd.DataFrame) -> pd.DataFrame:
+    """One row a parametrization and axis: movement at its sizes, and the last over the first.
+
+    Parameters
+    ----------
+    movement : DataFrame
+        Rows of ``scaling.model.coordcheck.coordinate_check``.
+
+    Returns
+    -------
+    DataFrame
+        ``parametrization, axis, sizes, hidden, logits`` (texts) and ``growth`` of `hidden`.
+    """
+    rows = []
+    for (name, axis), part in movement.groupby(["parametrization", "axis"], sort=False):
+        part = part.sort_values(axis)
+        rows.append({
+            "parametrization": name,
+            "axis": axis,
+            "sizes": _joined(part[axis], "{:d}"),
+            "hidden": _joined(part["hidden"], "{:.3g}"),
+            "logits": _joined(part["logits"], "{:.3g}"),
+            "growth": part["hidden"].iloc[-1] / part["hidden"].iloc[0],
+        })
+    return pd.DataFrame(rows)
+
+
+def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
+    """The movement of the last hidden state against each axis, a line a parametrization."""
+    from matplotlib.figure import Figure
+
+    axes = list(dict.fromkeys(movement["axis"]))
+    figure = Figure(figsize=(4.2 * len(axes), 3.4), layout="constrained")
+    for ax, axis in zip(figure.subplots(1, len(axes), squeeze=False)[0], axes, strict=True):
+        part = movement[movement["axis"] == axis]
+        for name, line in part.groupby("parametrization", sort=False):
+            ax.plot(line[axis], line["hidden"], marker="o", ms=4, label=name)
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log")
+        ax.set_xticks(sorted(set(part[axis])), [str(v) for v in sorted(set(part[axis]))])
+        ax.set_xlabel(axis)
+        ax.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("mean change of a coordinate\nof the last hidden state")
+    figure.axes[0].legend(fontsize=8)
+    return figure
+
+
+def _joined(values: pd.Series, form: str) -> str:
+    return "  ".join(form.format(v) for v in values)

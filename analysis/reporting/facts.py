@@ -1,0 +1,118 @@
+"""What a fit and a study's answer say, as plain dictionaries: for programs that read on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.decisions.allocation import Allocation
+    from analysis.decisions.approaches import Approaches
+    from analysis.decisions.next_runs import NextRuns
+    from analysis.fitting.result import Result
+    from analysis.judgement.multiverse import Multiverse
+    from analysis.reporting.answer import Answer
+
+
+def facts_of_fit(result: Result) -> dict[str, Any]:
+    """The law, its parameters with intervals, how it was fitted, and what to doubt.
+
+    Returns
+    -------
+    dict
+        ``parameters`` has one entry a parameter: ``value, lower, upper, standard_error,
+        identified, unit, meaning``. What is not known is NaN or None.
+    """
+    return {
+        "law": result.law.name,
+        "formula": result.law.formula,
+        "parameters": result.summary.to_dict("index"),
+        "objective": result.objective,
+        "points": result.points,
+        "clusters": result.clusters,
+        "noise": result.noise,
+        "settings": result.settings,
+        "columns": result.columns,
+        "ranges": result.ranges,
+        "excluded": result.excluded,
+        "held_out": result.held_out,
+        "unidentified": result.diagnosis.unidentified,
+        "at_bound": result.diagnosis.at_bound,
+        "starts_that_agree": result.diagnosis.agree,
+        "warnings": result.warnings,
+    }
+
+
+def facts_of_allocation(found: Allocation) -> dict[str, Any]:
+    """One entry a budget, how N* and D* grow, and what to doubt."""
+    return {
+        "cost": found.cost,
+        "budgets": found.table,
+        "exponents": found.exponents.to_dict("index"),
+        "warnings": found.warnings,
+    }
+
+
+def facts_of_approaches(found: Approaches) -> dict[str, Any]:
+    """One entry an approach and a budget, the exponents, and what was refused."""
+    return {
+        "cost": found.cost,
+        "budgets": found.table,
+        "exponents": found.exponents,
+        "refused": found.refused,
+        "isoflop_minima": found.minima.table,
+        "warnings": found.warnings,
+    }
+
+
+def facts_of_next(found: NextRuns) -> dict[str, Any]:
+    """The chosen runs, and how well the target is known now and expected to be then."""
+    return {
+        "runs": found.table.rename_axis("run_id").reset_index(),
+        "now": found.now,
+        "then": found.then,
+        "enough": found.enough,
+    }
+
+
+def facts_of_multiverse(found: Multiverse) -> dict[str, Any]:
+    """Every way to fit with its answer, and which choice the answer hangs on."""
+    low, high = found.range
+    return {
+        "of": found.of,
+        "smallest": low,
+        "largest": high,
+        "shares": found.shares,
+        "ways": found.table,
+    }
+
+
+def growth_in_words(exponents: pd.DataFrame) -> str:
+    """How N* and D* grow with the budget, in a sentence."""
+    said = []
+    for name, row in exponents.iterrows():
+        low, high = row.get("exponent_lower", math.nan), row.get("exponent_upper", math.nan)
+        between = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
+        said.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")
+    return ", ".join(said).replace("D* grows", "D*")
+
+
+def facts_of_answer(answer: Answer) -> dict[str, Any]:
+    """Everything `Answer.text` says, in numbers."""
+    allocation, curve_law = answer.allocation, answer.curve_law
+    approaches, multiverse = answer.approaches, answer.multiverse
+    return {
+        "study": answer.study,
+        "question": answer.question,
+        "sentences": answer.sentences(),
+        "fit": facts_of_fit(answer.law),
+        "held_out": answer.held_out,
+        "allocation": None if allocation is None else facts_of_allocation(allocation),
+        "approaches": None if approaches is None else facts_of_approaches(approaches),
+        "multiverse": None if multiverse is None else facts_of_multiverse(multiverse),
+        "curve_fit": None if curve_law is None else facts_of_fit(curve_law),
+        "curves_held_out": answer.curve_check,
+        "unfinished": answer.unfinished,
+    }

@@ -1,0 +1,241 @@
+"""Figures of an answer, each remade from records alone.
+
+Every function takes an `Answer` and returns a matplotlib figure; nothing is drawn on import.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analysis.judgement.multiverse import Multiverse
+    from analysis.reporting.answer import Answer
+
+HELD_OUT = "#c8102e"
+COLOURS = "viridis"
+
+
+def loss_against_compute(answer: Answer) -> Figure:
+    """Loss against C = 6 N D: the runs, the law at each size, and its frontier."""
+    figure, (ax,) = _figure(1)
+    fitted, held_out = _parts(answer)
+    low, high = answer.runs["C"].min() / 1.5, answer.runs["C"].max() * 1.5
+    for n, colour in _sizes(answer.runs):
+        compute = np.geomspace(low, high, 60)
+        tokens = compute / (6 * n)
+        near = (tokens > answer.runs["D"].min() / 2) & (tokens < answer.runs["D"].max() * 2)
+        ax.plot(compute[near], _law(answer, n, tokens[near]), color=colour, lw=0.8, alpha=0.7)
+    _scatter(ax, fitted, held_out, "C")
+    _frontier(ax, answer, low, high)
+    _logarithmic(ax, "training FLOPs, 6 N D", "validation loss, nats/token")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def loss_against_size_and_tokens(answer: Answer) -> Figure:
+    """Loss against N at each D, and against D at each N, with the law."""
+    figure, (left, right) = _figure(2)
+    fitted, held_out = _parts(answer)
+    span_n = np.geomspace(answer.runs["N"].min() / 1.3, answer.runs["N"].max() * 1.3, 80)
+    span_d = np.geomspace(answer.runs["D"].min() / 1.3, answer.runs["D"].max() * 1.3, 80)
+    for d in sorted(answer.runs["D"].unique()):
+        left.plot(span_n, _law(answer, span_n, d), color="0.6", lw=0.8)
+        left.annotate(_short(d), (span_n[-1], _law(answer, span_n[-1:], d)[0]), fontsize=7,
+                      color="0.4")
+    for n, colour in _sizes(answer.runs):
+        right.plot(span_d, _law(answer, n, span_d), color=colour, lw=0.8)
+        right.annotate(_short(n), (span_d[-1], _law(answer, n, span_d[-1:])[0]), fontsize=7,
+                       color="0.4")
+    _scatter(left, fitted, held_out, "N")
+    _scatter(right, fitted, held_out, "D")
+    _logarithmic(left, "N (n_matmul), lines: D", "validation loss, nats/token")
+    _logarithmic(right, "D, lines: N", "")
+    return figure
+
+
+def residuals(answer: Answer) -> Figure:
+    """Measured over predicted loss, minus one, against C; held-out runs with their intervals."""
+    figure, (ax,) = _figure(1)
+    fitted, held_out = _parts(answer)
+    ax.axhline(0, color="0.5", lw=0.8)
+    predicted = np.asarray(answer.law.predict(fitted)["loss"])
+    sizes = dict(_sizes(answer.runs))
+    ax.scatter(fitted["C"], 100 * (fitted["loss"] / predicted - 1),
+               c=[sizes[n] for n in fitted["N"]], s=22)
+    if not held_out.empty:
+        table = answer.held_out
+        middle = 100 * (table["loss"] / table["predicted"] - 1)
+        # The interval of the prediction, seen from the prediction.
+        below = 100 * (1 - table["lower"] / table["predicted"])
+        above = 100 * (table["upper"] / table["predicted"] - 1)
+        ax.errorbar(table["C"], np.zeros(len(table)), yerr=[below, above], fmt="none",
+                    ecolor=HELD_OUT, alpha=0.35, lw=5)
+        ax.scatter(table["C"], middle, marker="*", s=110, color=HELD_OUT, zorder=3,
+                   label="held out, bar: interval of the prediction")
+        ax.legend(fontsize=8, loc="lower left")
+    ax.set_xscale("log")
+    ax.set_xlabel("training FLOPs, 6 N D")
+    ax.set_ylabel("measured over predicted loss − 1, %")
+    ax.grid(alpha=0.2)
+    return figure
+
+
+def curves(answer: Answer) -> Figure | None:
+    """Validation curves under several schedules, with the curve law; None without one."""
+    if answer.curve_law is None:
+        return None
+    figure, (left, right) = _figure(2)
+    held_out = set(answer.curve_check["run"])
+    for i, (run, curve) in enumerate(answer.curves.groupby("run")):
+        colour = HELD_OUT if run in held_out else f"C{i}"
+        name = curve["schedule"].iloc[0] + (" (predicted)" if run in held_out else " (fitted)")
+        measured = curve[curve["loss"].notna()]
+        right.plot(curve["step"], curve["lr"], color=colour, label=curve["schedule"].iloc[0])
+        left.plot(measured["step"], measured["loss"], "o", ms=3.5, color=colour)
+        left.plot(curve["step"], answer.curve_law.predict(curve)["loss"], color=colour, lw=1,
+                  label=name)
+    measured = answer.curves["loss"].dropna()
+    left.set_ylim(measured.min() * 0.97, np.quantile(measured, 0.75) * 1.2)
+    left.set_xscale("log")
+    left.set_xlabel("step")
+    left.set_ylabel("validation loss, nats/token (dots), law (lines)")
+    left.legend(fontsize=8)
+    right.set_xlabel("step")
+    right.set_ylabel("learning rate")
+    right.legend(fontsize=8)
+    for ax in (left, right):
+        ax.grid(alpha=0.2)
+    return figure
+
+
+def arms(answer: Answer) -> Figure | None:
+    """Loss of arm B over that of A against C: pairs, and the laws; None without arms."""
+    found = None if answer.outlook is None else answer.outlook.arms
+    if found is None or not len(found.pairs.table):
+        return None
+    figure, (ax,) = _figure(1)
+    pairs = found.pairs.table
+    ax.axhline(0, color="0.5", lw=0.8)
+    ax.scatter(6 * pairs["N"] * pairs["D"], 100 * (pairs["ratio"] - 1), s=22, zorder=3,
+               label="pairs of runs")
+    if found.result is not None:
+        _band_of_arms(ax, answer)
+    ax.set_xscale("log")
+    ax.set_xlabel("training FLOPs, 6 N D")
+    ax.set_ylabel(f"loss of {found.arms[1]} over {found.arms[0]} − 1, %")
+    ax.legend(fontsize=8)
+    ax.grid(alpha=0.2)
+    return figure
+
+
+def _band_of_arms(ax: Axes, answer: Answer) -> None:
+    from analysis.arms.scale import Ladder, along_ladder
+
+    found = answer.outlook.arms
+    pairs = found.pairs.table
+    both = pd.concat([pairs.assign(_arm=arm) for arm in found.arms])
+    ladder = Ladder.of(both)
+    grid = np.geomspace(ladder.low, 10 * ladder.top, 24)
+    table = along_ladder(found.result, found.arms, ladder, grid.tolist(), answer.outlook.level)
+    ax.plot(table["C"], 100 * (table["ratio"] - 1), color="black", lw=1.2, label="laws")
+    if table["ratio_lower"].notna().all():
+        ax.fill_between(table["C"], 100 * (table["ratio_lower"] - 1),
+                        100 * (table["ratio_upper"] - 1), color="C0", alpha=0.2, lw=0)
+    ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0)
+
+
+def multiverse(found: Multiverse) -> Figure | None:
+    """Every answer, sorted and coloured by the choice that matters most, and the choices' parts."""
+    if found.shares.empty:
+        return None
+    figure, (left, right) = _figure(2)
+    most = found.shares["choice"][0]
+    known = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
+    for k, (name, own) in enumerate(known.groupby(most, sort=False)):
+        left.scatter(own.index + 1, own["answer"], s=20, color=f"C{k}", label=str(name))
+    left.set_yscale("log")
+    left.set_xlabel("way to fit, by its answer")
+    left.set_ylabel(found.of)
+    left.legend(fontsize=8, title=most, title_fontsize=8)
+    rows = found.shares.iloc[::-1]
+    right.barh(rows["choice"], 100 * rows["whole"], color="0.8", label="with all it acts through")
+    right.barh(rows["choice"], 100 * rows["own"], color="C0", height=0.4, label="its own")
+    right.set_xlabel("share of the variance of the log answer, %")
+    right.set_xlim(0, 105)
+    right.legend(fontsize=8, loc="lower right")
+    for ax in (left, right):
+        ax.grid(alpha=0.2)
+    return figure
+
+
+def _figure(columns: int) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(5.6 * columns if columns > 1 else 7.4, 4.2), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes)
+
+
+def _parts(answer: Answer) -> tuple[pd.DataFrame, pd.DataFrame]:
+    runs = answer.runs[answer.runs["status"] == "done"]
+    roles = runs["role"].str.split(",")
+    return (runs[[("fit" in names) for names in roles]],
+            runs[[("held_out" in names) for names in roles]])
+
+
+def _sizes(runs: pd.DataFrame) -> list[tuple[int, tuple[float, ...]]]:
+    """Sizes with a colour each, small to large."""
+    from matplotlib import colormaps
+
+    sizes = sorted(runs["N"].unique())
+    places = np.linspace(0.05, 0.85, len(sizes))
+    return [(n, colormaps[COLOURS](p)) for n, p in zip(sizes, places, strict=True)]
+
+
+def _law(answer: Answer, n: float | np.ndarray, d: float | np.ndarray) -> np.ndarray:
+    n, d = np.broadcast_arrays(np.atleast_1d(n).astype(float), np.atleast_1d(d).astype(float))
+    frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d})
+    return np.asarray(answer.law.predict(frame)["loss"])
+
+
+def _frontier(ax: Axes, answer: Answer, low: float, high: float) -> None:
+    """The lowest loss that the law gives at each C, over all N."""
+    compute = np.geomspace(low, high, 60)
+    sizes = np.geomspace(answer.runs["N"].min() / 4, answer.runs["N"].max() * 4, 300)
+    losses = np.stack([_law(answer, sizes, c / (6 * sizes)) for c in compute])
+    ax.plot(compute, losses.min(axis=1), color="black", lw=1.4, label="frontier of the law")
+
+
+def _scatter(ax: Axes, fitted: pd.DataFrame, held_out: pd.DataFrame, x: str) -> None:
+    sizes = dict(_sizes(pd.concat([fitted, held_out])))
+    ax.scatter(fitted[x], fitted["loss"], c=[sizes[n] for n in fitted["N"]], s=22, zorder=3,
+               label="fitted runs")
+    if not held_out.empty:
+        ax.scatter(held_out[x], held_out["loss"], marker="*", s=110, color=HELD_OUT, zorder=4,
+                   label="held out")
+
+
+def _logarithmic(ax: Axes, x: str, y: str) -> None:
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(MaxNLocator(7))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter("{x:.2f}")
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.grid(alpha=0.2)
+
+
+def _short(value: float) -> str:
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"

@@ -1,0 +1,101 @@
+"""What a study's answer says beyond its law: what is still to come, how forecasts did, two arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from analysis.arms.comparison import ArmComparison
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Forecasts of a study, their record, and the comparison of its arms.
+
+    Attributes
+    ----------
+    forecasts : DataFrame
+        From `analysis.forecast_study`; empty if every run has ended.
+    inflation : float
+        By what the record widened their intervals.
+    track : DataFrame
+        From `analysis.forecasts.track.track_record`, of this study.
+    record : DataFrame
+        The same of all studies in the folder: the inflation rests on it.
+    arms : ArmComparison or None
+    level : float
+    """
+
+    forecasts: pd.DataFrame
+    inflation: float
+    track: pd.DataFrame
+    record: pd.DataFrame
+    arms: ArmComparison | None
+    level: float
+
+    def sentences(self) -> list[str]:
+        """What to say of each, a paragraph each."""
+        from analysis.arms.text import at_scale, crossover, paired
+        from analysis.forecasts.track import sentence
+
+        said = []
+        known = self.forecasts[self.forecasts["loss"].notna()]
+        if len(known):
+            rows = [
+                f"- N {r['N']:,}, D {r['D']:,} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
+                f" of its curve known): {r['loss']:.4f} ({r['lower']:.4f} to {r['upper']:.4f})"
+                for r in known.head(8).to_dict("records")
+            ]
+            more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []
+            said.append("\n".join(["Forecast of runs that have not ended:", *rows, *more]))
+        if len(self.track):
+            said.append(sentence(self.record, self.level))
+        if self.arms is not None:
+            a, b = self.arms.arms
+            lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
+            if self.arms.result is not None:
+                lines += [f"- {at_scale(r, b)}" for r in self.arms.scales.to_dict("records")]
+                lines.append(f"- {crossover(self.arms)}")
+            said.append("\n".join(lines))
+        return said
+
+
+def look_ahead(
+    outputs: str | Path, study: str, *, arm: str | None = None, between: Sequence[str] = (),
+    resamples: int = 200, seed: int = 0, level: float = 0.95,
+) -> Outlook:  # fmt: skip
+    """Forecast what has not ended, look up the record, and compare arms if one is named.
+
+    Raises
+    ------
+    ValueError
+        If the study does not exist, or its arms cannot be compared.
+    """
+    from analysis.forecasts.forecasting import forecast_study
+    from analysis.forecasts.track import inflation_of, track_record
+
+    record = track_record(outputs)
+    inflation = inflation_of(record, level) or 1.0
+    found = forecast_study(outputs, study, level=level, resamples=resamples, seed=seed,
+                           inflation=inflation)  # fmt: skip
+    arms = None if arm is None else _arms(outputs, study, arm, between, resamples, seed, level)
+    return Outlook(found, inflation, record[record["study"] == study], record, arms, level)
+
+
+def _arms(
+    outputs: str | Path, study: str, arm: str, between: Sequence[str], resamples: int, seed: int,
+    level: float,
+) -> ArmComparison:  # fmt: skip
+    from analysis.arms.comparison import compare_arms
+    from analysis.arms.settings import arm_settings, runs_by_arm
+
+    runs = runs_by_arm(outputs, [study], arm)
+    names = list(between) or sorted(runs["arm"].astype(str).unique())
+    settings = arm_settings(outputs, runs, names, arm) if len(names) == 2 else None
+    return compare_arms(runs, between=between or None, resamples=resamples, seed=seed, level=level,
+                        differences=settings)  # fmt: skip

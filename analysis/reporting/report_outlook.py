@@ -1,0 +1,77 @@
+"""The report's pages on what is to come: forecasts, their record, two arms."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.reporting.answer import with_intervals
+
+if TYPE_CHECKING:
+    from analysis.reporting.outlook import Outlook
+
+
+def tables(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
+    """(heading, a sentence below it, table) of each part that has something to show."""
+    return [*_forecasts(outlook), *_track(outlook), *_arms(outlook)]
+
+
+def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
+    found = outlook.forecasts
+    if found.empty:
+        return []
+    known = found.assign(known=[f"{share:.0%}" for share in found["share"]])
+    named = known.rename(columns={"loss": "final", "lower": "final_lower", "upper": "final_upper"})
+    shown = ["run_id", "role", "state", "N", "D", "schedule", "seed", "known", "final",
+             "final_lower", "final_upper", "beyond", "law", "note"]  # fmt: skip
+    wider = f" They are {outlook.inflation:.2g} times as wide as the laws say, by the record of" \
+            " earlier forecasts." if outlook.inflation > 1 else ""  # fmt: skip
+    text = f"Intervals are {outlook.level:.0%}.{wider}"
+    return [("Forecast: runs that have not ended", text, with_intervals(named[shown]))]
+
+
+def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
+    from analysis.forecasts.track import sentence
+
+    if outlook.track.empty:
+        return []
+    table = outlook.track
+    shown = pd.DataFrame({
+        "made": [made[:16].replace("T", " ") for made in table["made"]],
+        "run": table["run_id"],
+        "known": [f"{share:.0%}" for share in table["share"]],
+        "law": table["law"],
+        "predicted": [f"{r['loss']:.4f} ({r['lower']:.4f} to {r['upper']:.4f})"
+                      for r in table.to_dict("records")],
+        "measured": table["measured"],
+        "error": ["" if pd.isna(e) else f"{e:+.2%}" for e in table["error"]],
+        "outcome": table["outcome"],
+    })  # fmt: skip
+    text = sentence(outlook.record, outlook.level)
+    return [("Track record: said before, measured after", text, shown)]
+
+
+def _arms(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
+    found = outlook.arms
+    if found is None:
+        return []
+    from analysis.arms.text import crossover, paired
+
+    a, b = found.arms
+    parts = [(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", found.pairs.table)]
+    if len(found.differences):
+        parts.append(("What differs between the arms", "", found.differences))
+    if found.result is not None:
+        parts.append(("Do the arms share parameters?", "p: of the likelihood ratio; held_out: error"
+                      " of the largest size", found.sharing.drop(columns="parameters")))
+        parts.append((f"{b} against {a} along the ladder", f"{crossover(found)}.",
+                      with_intervals(found.scales)))  # fmt: skip
+    return parts
+
+
+def heading(title: str, text: str) -> str:
+    """A heading with a sentence below it."""
+    below = f"<p>{html.escape(text)}</p>" if text else ""
+    return f"<h2>{html.escape(title)}</h2>{below}"

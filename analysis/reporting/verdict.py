@@ -1,0 +1,174 @@
+"""The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
+
+``study.answer.kind`` names a file of ``analysis/studies``. Its function ``judge`` sees the runs as
+a table and nothing else, so that runs from elsewhere, or made up, can be judged as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.reporting import page
+from analysis.tables.runs import load, load_curves, study_plan
+from scaling.model.flops import CONVENTIONS
+from scaling.records.atomic import write_atomic
+from scaling.records.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = ("tune", "lr_transfer", "lr_sensitivity", "batch_lr", "optimizers", "schedules",
+         "norm_depth", "conventions")
+CURVES = ("schedules",)  # these read whole curves
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a judge found.
+
+    Attributes
+    ----------
+    sentences : list of str
+        The verdict first.
+    tables : dict of str to DataFrame
+        Title -> numbers.
+    figures : list of (caption, Figure)
+    warnings : list of str
+    """
+
+    sentences: list[str]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: list[tuple[str, Figure]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A finding about a study."""
+
+    study: str
+    question: str
+    outputs: Path
+    finding: Finding
+
+    def text(self) -> str:
+        """The verdict in words and numbers."""
+        found = self.finding
+        tables = [f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
+                  for title, table in found.tables.items()]
+        return "\n\n".join([self.question, *found.sentences, *tables,
+                            *(f"! {warning}" for warning in found.warnings)])
+
+
+def give_verdict(outputs: str | Path, study: str) -> Verdict:
+    """Judge a study from its records, by its kind.
+
+    Raises
+    ------
+    ValueError
+        If the study does not exist, its kind is unknown, or its runs do not suffice.
+    """
+    plan = study_plan(outputs, study)
+    answer = plan["study"]["answer"]
+    kind, options = answer.get("kind", "law"), answer.get("options", {})
+    check_kind(kind, options)
+    if kind == "law":
+        raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
+    runs = study_runs(outputs, study)
+    if runs.empty:
+        raise ValueError(f"study {study!r} has no finished run; scaling launch study={study}")
+    curves = {"curves": load_curves(outputs, study=study)} if kind in CURVES else {}
+    finding = _judge(kind)(runs, **curves, **options)
+    finding.warnings.extend(_caveats(runs, len(plan["runs"])))
+    return Verdict(study, plan["study"]["question"], Path(outputs), finding)
+
+
+def check_kind(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse a kind of study that there is not, or options that its judge does not take.
+
+    Raises
+    ------
+    ValueError
+        Naming the key and what is allowed.
+    """
+    if kind == "law" and not options:
+        return
+    if kind not in KINDS:
+        allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
+        raise ValueError(f"study.answer.kind = {kind!r} is not {allowed}")
+    takes = [name for name, parameter in inspect.signature(_judge(kind)).parameters.items()
+             if parameter.kind is parameter.KEYWORD_ONLY and name != "curves"]
+    for name in options:
+        if name not in takes:
+            raise ValueError(f"unknown key 'study.answer.options.{name}'. Allowed for the kind "
+                             f"{kind!r}: {', '.join(takes)}")
+
+
+def _judge(kind: str) -> Callable[..., Finding]:
+    return import_module(f"analysis.studies.{kind}").judge
+
+
+def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
+    """What any verdict must say of its runs."""
+    said = []
+    if planned > len(runs):
+        said.append(f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
+                    "that of the others")
+    codes = runs["fingerprint"].nunique()
+    if codes > 1:
+        said.append(f"the runs were trained by {codes} versions of the code that makes their "
+                    "numbers: differences may be the code's")
+    return said
+
+
+def study_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+    """The finished runs of a study with all that makes them differ.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `analysis.load`, the science as dotted columns (``optimizer.name``,
+        ``model.width``), ``block`` (of the study, joined by commas), ``final_ratio`` (the last LR
+        over the peak) and ``flops_<convention>`` of a token. Diverged runs have an infinite loss.
+    """
+    blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
+    runs = load(outputs, study=study)
+    more = []
+    for run_id in runs["run_id"]:
+        record = RunFolder(Path(outputs) / "runs" / run_id).record()
+        science = {k: v for k, v in record["science"].items() if k != "schedule"}
+        last = record["science"]["schedule"][-1]["end"]
+        more.append({"block": blocks[run_id], "final_ratio": last / record["lr_peak"],
+                     **{f"flops_{c}": count(record["flops"]) for c, count in CONVENTIONS.items()},
+                     **pd.json_normalize(science).iloc[0].to_dict()})
+    table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
+    table = table.loc[:, ~table.columns.duplicated()]
+    return table.assign(loss=table["loss"].where(table["status"] == "done", float("inf")))
+
+
+def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain values, for programs."""
+    found = verdict.finding
+    return {
+        "study": verdict.study, "question": verdict.question, "sentences": found.sentences,
+        "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
+        "warnings": found.warnings,
+    }
+
+
+def write_verdict(verdict: Verdict, path: str | Path) -> Path:
+    """Write a verdict as one HTML page; replaces the file whole."""
+    found, path = verdict.finding, Path(path)
+    tables = [f"<h2>{title}</h2>{page.table(table)}" for title, table in found.tables.items()]
+    sections = [page.answer(found.sentences), page.warnings(found.warnings),
+                page.figures(found.figures) if found.figures else "", *tables]
+    write_atomic(path.absolute(),
+                 page.page(verdict.study, verdict.question, sections, verdict.outputs))
+    return path

@@ -1,0 +1,316 @@
+"""From a table to the points of a fit: checked, and with an account of what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from analysis.intervals.error_scale import ERROR_SCALES, ErrorScale
+from analysis.laws.law import Array, Columns, Law
+from analysis.tables.exclusion import CENSORED, exclude_rows
+from analysis.tables.noise import rounding_noise, seed_noise
+
+_CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
+_STRETCHES = 10  # into which a curve is cut for resampling
+
+
+@dataclass(frozen=True)
+class Points:
+    """What a fit sees.
+
+    Attributes
+    ----------
+    columns : dict of array, shape (..., n)
+    response : array, shape (n,)
+        Measured values of the law's response.
+    weight, sharpness : array, shape (n,)
+        See `Misfit`.
+    noise : float or None
+        Known noise of the response on the scale of the fit, typical of the rows.
+    cluster : array of int, shape (n,), or None
+        Rows of one cluster are not independent.
+    runs : tuple of str
+        Which runs the points come from.
+    excluded : dict of str to int
+        Why rows were left out -> how many.
+    rows : array of int, shape (n,)
+        Where the points stand in the table.
+    renamed : dict of str to str
+        Column of the law -> column of the table.
+    counted : dict of str to str
+        Column of the law -> the convention by which the table says it was counted.
+    """
+
+    columns: Columns
+    response: Array
+    weight: Array
+    sharpness: Array
+    noise: float | None
+    cluster: Array | None
+    runs: tuple[str, ...]
+    excluded: dict[str, int]
+    rows: Array
+    renamed: dict[str, str] = field(default_factory=dict)
+    counted: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.response)
+
+    @property
+    def different(self) -> int:
+        """Points that differ in their columns, of a few thousand at most."""
+        few = [column[..., :: 1 + len(self) // 4000] for column in self.columns.values()]
+        return np.unique(np.vstack(few), axis=1).shape[1]
+
+    @property
+    def group(self) -> Array:
+        """Index of the independent group of each row."""
+        return np.arange(len(self)) if self.cluster is None else self.cluster
+
+
+def read_points(
+    law: Law,
+    data: pd.DataFrame,
+    *,
+    columns: Mapping[str, str] | None = None,
+    weights: str | Array | None = None,
+    noise: str | float | None = None,
+    cluster: str | Array | None = None,
+    exclude: Sequence[str] = (),
+    mix_fingerprints: bool = False,
+    scale: ErrorScale = ERROR_SCALES["relative"],
+) -> Points:
+    """Check a table and take from it what the law needs.
+
+    Raises
+    ------
+    ValueError
+        For an empty table, a missing column, a value that is not a positive number, mixed code
+        fingerprints, a column without spread or a rule that makes no sense: one sentence that names
+        the column and the value.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise ValueError(f"data must be a pandas DataFrame, not {type(data).__name__}")
+    if data.empty:
+        raise ValueError("data is an empty table")
+    frame = data.reset_index(drop=True).assign(
+        _weight=_per_row(data, "weights", weights, 1.0),
+        _noise=_per_row(data, "noise", noise, np.nan),
+    )
+    renamed = rename_columns(law, frame, columns)
+    frame, excluded = _without_excluded(law, frame, exclude, renamed)
+    _refuse_mixed_code(frame, mix_fingerprints)
+    frame = rename(frame, renamed)
+    _check_numbers(law, frame, scale)
+    measured = frame[law.response].notna().to_numpy()
+    prepared = law.read(frame, measured)
+    used = _described(law, prepared, int(measured.sum()), excluded)
+    frame = frame[measured][used]
+    if not used.all():
+        prepared = {name: column[..., used] for name, column in prepared.items()}
+    _check_spread(law, prepared, frame[law.response].to_numpy(float))
+    typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
+    if typical is None and "seed" in frame.columns and not law.curve:
+        typical = seed_noise(frame, response=law.response, errors=scale.name)
+    if "resolution" in frame.columns and frame["resolution"].notna().all():
+        rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
+        typical = max(rounding, typical or 0.0)
+    return Points(
+        columns=prepared,
+        response=frame[law.response].to_numpy(float),
+        weight=frame["_weight"].to_numpy(float),
+        sharpness=sharpness,
+        noise=typical,
+        cluster=_clusters(frame, cluster, law, prepared),
+        runs=_runs(frame),
+        excluded=excluded,
+        rows=frame.index.to_numpy(),
+        renamed=renamed,
+        counted=_counted(frame, renamed),
+    )
+
+
+def rename_columns(
+    law: Law, frame: pd.DataFrame, columns: Mapping[str, str] | None, *, response: bool = True
+) -> dict[str, str]:
+    """Column of the law -> column of the table, for every column the law reads.
+
+    Raises
+    ------
+    ValueError
+        If `columns` names something the law does not read, or a column is missing.
+    """
+    wanted = dict(law.inputs)
+    if response:
+        wanted[law.response] = "the measured response"
+    given = dict(columns or {})
+    if not response:
+        given.pop(law.response, None)
+    for name in given:
+        if name not in wanted:
+            raise ValueError(f"columns: {law.name} reads no {name!r}, only {', '.join(wanted)}")
+    renamed = {name: given.get(name, name) for name in wanted}
+    for name, source in renamed.items():
+        if source not in frame.columns:
+            have = ", ".join(str(c) for c in frame.columns if not str(c).startswith("_"))
+            raise ValueError(
+                f"{law.name} needs column {source!r} ({name}: {wanted[name]}); the table has {have}"
+                f" (say columns={{{name!r}: ...}} if it goes by another name)"
+            )
+    return renamed
+
+
+def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
+    """The table with the law's own column names."""
+    swapped = {source: name for name, source in renamed.items() if source != name}
+    hidden = [name for name in swapped.values() if name in frame.columns]
+    return frame.drop(columns=hidden).rename(columns=swapped)
+
+
+def _per_row(data: pd.DataFrame, option: str, given: str | float | Array | None, default: float):
+    if given is None:
+        return np.full(len(data), default)
+    if isinstance(given, str):
+        if given not in data.columns:
+            raise ValueError(f"{option}: the table has no column {given!r}")
+        given = data[given]
+    values = np.broadcast_to(np.asarray(given, float), len(data))
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError(f"{option} must be positive numbers, one for each row")
+    return values
+
+
+def _without_excluded(
+    law: Law, frame: pd.DataFrame, exclude: Sequence[str], renamed: Mapping[str, str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows that no rule leaves out.
+
+    Runs of a curve law stay whole, for their learning rates: points of theirs that are left out
+    lose their response. Diverged runs go altogether.
+    """
+    response = renamed[law.response]
+    length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
+    left_out, counts = exclude_rows(
+        frame, exclude, response=response, length=length, sparse=law.curve
+    )
+    if not law.curve:
+        return frame[~left_out], counts
+    kept = frame.assign(**{response: frame[response].mask(left_out)})
+    if "status" in frame:
+        kept = kept[~frame["status"].astype(str).isin(CENSORED)]
+    return kept, counts
+
+
+def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
+    if allowed or "fingerprint" not in frame.columns:
+        return
+    seen = sorted(frame["fingerprint"].dropna().astype(str).unique())
+    if len(seen) > 1:
+        raise ValueError(
+            f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"
+            " trained by different code; pass mix_fingerprints=True to fit them together"
+        )
+
+
+def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
+    for name in (*law.positive, law.response):
+        low, high = (0.0, np.inf) if name in law.positive else law.span
+        may_be_low = name == law.response and scale.name == "absolute"
+        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
+        unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
+        good = np.isfinite(values) & (values <= high) & (values >= low)
+        bad = ~(good if may_be_low else good & (values > 0)) & ~np.asarray(unmeasured)
+        if bad.any():
+            at = int(np.flatnonzero(bad)[0])
+            kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
+            missing = name == law.response and np.isnan(values[bad]).all() and frame[name].isna()
+            hint = " (exclude=['unmeasured'] leaves them out)" if np.any(missing) else ""
+            raise ValueError(
+                f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
+                f" not, the first is {frame[name].iloc[at]} in row {frame.index[at]}{hint}"
+            )
+
+
+def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int]) -> Array:
+    described = np.ones(rows, bool)
+    for column in prepared.values():
+        described &= np.isfinite(column).reshape(-1, rows).all(axis=0)
+    if not described.all():
+        excluded[f"not described by {law.name}"] = int((~described).sum())
+    if not described.any():
+        raise ValueError(f"no row has a measured {law.response!r} that {law.name} describes")
+    return described
+
+
+def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
+    for name, column in (*prepared.items(), (law.response, response)):
+        if column.ndim == 1 and np.ptp(column) <= 1e-9 * np.abs(column).max():
+            raise ValueError(
+                f"column {name!r} has the one value {column[0]:g} in every point: "
+                f"{law.name} needs at least two, better four or more"
+            )
+
+
+def _sharpness(noise: Array) -> tuple[float | None, Array]:
+    """Typical noise, and what divides each row's noise by it."""
+    if np.isnan(noise).all():
+        return None, np.ones(len(noise))
+    typical = float(np.exp(np.mean(np.log(noise))))
+    return typical, typical / noise
+
+
+def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name, source in renamed.items():
+        column = _CONVENTIONS.get(source)
+        if column in frame.columns:
+            found[name] = " and ".join(sorted(frame[column].dropna().astype(str).unique()))
+    return found
+
+
+def _runs(frame: pd.DataFrame) -> tuple[str, ...]:
+    column = next((c for c in ("run_id", "run") if c in frame.columns), None)
+    return () if column is None else tuple(sorted(frame[column].astype(str).unique()))
+
+
+def _clusters(
+    frame: pd.DataFrame, cluster: str | Array | None, law: Law, prepared: Columns
+) -> Array | None:
+    if cluster is None and "cluster" in frame.columns:
+        cluster = "cluster"
+    if isinstance(cluster, str):
+        if cluster not in frame.columns:
+            raise ValueError(f"cluster: the table has no column {cluster!r}")
+        labels = frame[cluster]
+    elif cluster is not None:
+        labels = pd.Series(np.asarray(cluster))[frame.index]
+    elif law.curve:
+        return _stretches(frame)
+    else:
+        copy = copied(prepared, frame)
+        return copy if copy.max() + 1 < len(frame) else None
+    if labels.isna().any():
+        raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
+    return pd.factorize(labels)[0]
+
+
+def copied(columns: Columns, table: pd.DataFrame) -> Array:
+    """Which measurement each row is, shape (n,): rows that are the same to the last digit are one.
+
+    All numbers of the table count: what a law does not read may tell rows apart, as the size does
+    where the best batch is taken to depend on D alone.
+    """
+    numbers = table.select_dtypes("number").to_numpy(float)
+    rows = pd.DataFrame(np.column_stack([numbers, *(np.atleast_2d(c).T for c in columns.values())]))
+    return rows.groupby(list(rows), dropna=False, sort=False).ngroup().to_numpy()
+
+
+def _stretches(frame: pd.DataFrame) -> Array:
+    """Stretches of each curve: neighbouring measurements miss the law together."""
+    rank = frame.groupby("run").cumcount()
+    length = frame.groupby("run")["run"].transform("size")
+    stretch = (_STRETCHES * rank // length).astype(str)
+    return pd.factorize(frame["run"].astype(str) + "/" + stretch)[0]

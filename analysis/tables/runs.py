@@ -1,0 +1,240 @@
+"""Records as tables: one row a run, or one row a step.
+
+Reads what runs left under an outputs folder; nothing is parsed from logs, and nothing but pure
+files is needed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.importers.study import MANIFEST, manifests, stored_curves, stored_runs
+from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scaling.records.atomic import read_json
+from scaling.records.record import RECORD_VERSION
+from scaling.records.run_folder import RunFolder
+
+N_COUNTS = ("n_block", "n_matmul", "n_total")
+RUN_COLUMNS = (
+    "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "n_count", "flops_convention",
+    "loss", "bpb", "train_loss", "irreducible_loss", "lr", "schedule", "batch", "steps", "width",
+    "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
+    "fingerprint", "tokens_per_second", "seconds",
+)
+
+
+def load(
+    outputs: str | Path,
+    *,
+    study: str | None = None,
+    role: str | None = None,
+    n_count: str = "n_matmul",
+    flops: str = DEFAULT_CONVENTION,
+) -> pd.DataFrame:
+    """One row for every finished run; those that diverged or that a rule stopped are among them.
+
+    Parameters
+    ----------
+    outputs : path
+        The folder given to ``scaling launch`` as ``outputs``.
+    study, role : str, optional
+        Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
+    n_count : str
+        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total".
+    flops : str
+        The convention of the column C (``scaling.model.flops.CONVENTIONS``).
+
+    Returns
+    -------
+    DataFrame
+        ``run_id``; ``study`` and ``role`` (joined by commas where there are several); ``N, D, C``
+        and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
+        ``loss`` (final validation, nats per token) and ``bpb``; ``lr`` (peak), ``seed``;
+        ``cluster`` (runs with the same initial weights and data order are not independent);
+        ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code, and more.
+
+    Raises
+    ------
+    ValueError
+        If the folder, the study, the count or the convention does not exist.
+    """
+    if n_count not in N_COUNTS:
+        raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
+    rows = []
+    ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
+    for folder, roles in ended:
+        record = folder.record() if folder.done() else _record_so_far(folder)
+        if record["record_version"] != RECORD_VERSION:
+            raise ValueError(
+                f"the record of run {folder.run_id} has version {record['record_version']}; this "
+                f"code reads {RECORD_VERSION}"
+            )
+        row = _row(record, roles, study)
+        row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
+        row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
+    if brought:
+        table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
+        table = table.reindex(columns=[*RUN_COLUMNS, *(c for c in table if c not in RUN_COLUMNS)])
+    if role is not None:
+        table = table[[role in r.split(",") for r in table["role"]]]
+    return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
+
+
+def load_curves(
+    outputs: str | Path,
+    *,
+    study: str | None = None,
+    role: str | None = None,
+    run_ids: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """One row for every step of every finished run, or of those with a role, or of some.
+
+    Returns
+    -------
+    DataFrame
+        ``run, step, tokens, lr, loss, grad_norm`` at every step (`loss` is the training loss
+        before the update), ``validation_loss`` and ``validation_bpb`` where they were measured
+        (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status`` of the run.
+    """
+    wanted = None if run_ids is None else set(run_ids)
+    curves = []
+    for manifest in manifests(outputs, study):
+        curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
+        if wanted is not None and len(curves[-1]):
+            curves[-1] = curves[-1][curves[-1]["run"].isin(wanted)]
+    for folder, roles in _ended_runs(outputs, study, "DONE"):
+        if wanted is not None and folder.run_id not in wanted:
+            continue
+        if role is not None and not any(role in names for names in roles.values()):
+            continue
+        record = folder.record()
+        curve = pd.read_csv(folder.curve_file())
+        curve.insert(0, "run", folder.run_id)
+        constants = {
+            "N": record["counts"]["n_matmul"],
+            "schedule": record["config"]["schedule"]["kind"],
+            "seed": record["science"]["seed"],
+            "cluster": record["cluster"],
+            "fingerprint": record["code"]["fingerprint"],
+            "status": record["status"],
+        }
+        curves.append(curve.assign(**constants))
+    curves = [curve for curve in curves if len(curve)]
+    if not curves:
+        return pd.DataFrame(columns=["run", "step", "tokens", "lr", "loss", "validation_loss"])
+    return pd.concat(curves, ignore_index=True)
+
+
+def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
+    """The stored plan of a study: its question, what it asks for, its runs and their roles.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study.
+    """
+    folder = Path(outputs) / "studies" / study
+    path = folder / ("plan.json" if (folder / "plan.json").exists() else MANIFEST)
+    if not path.exists():
+        known = sorted({p.parent.name for name in ("plan.json", MANIFEST)
+                        for p in Path(outputs).glob(f"studies/*/{name}")})
+        raise ValueError(
+            f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}"
+        )
+    return read_json(path)
+
+
+def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
+    """The curves of the runs with a role, their clusters beside them."""
+    if curves.empty:
+        return curves
+    if role is not None:
+        runs = runs[[role in names.split(",") for names in runs["role"]]]
+    if "cluster" in runs:
+        curves = curves.assign(cluster=curves["run"].map(runs.set_index("run_id")["cluster"]))
+    return curves[curves["run"].isin(runs["run_id"])]
+
+
+def _ended_runs(
+    outputs: str | Path, study: str | None, mark: str
+) -> Iterable[tuple[RunFolder, dict[str, list[str]]]]:
+    """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles."""
+    outputs = Path(outputs)
+    if not outputs.is_dir():
+        raise ValueError(f"there is no folder {outputs}")
+    if study is not None:
+        study_plan(outputs, study)
+    roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for plan in sorted(outputs.glob("studies/*/plan.json")):
+        for run in read_json(plan)["runs"]:
+            roles[run["run_id"]][plan.parent.name] = run["roles"]
+    for path in sorted(outputs.glob(f"runs/*/{mark}")):
+        folder = RunFolder(path.parent)
+        if mark == "STOPPED" and folder.state() != "stopped":
+            continue
+        if study is None or study in roles[folder.run_id]:
+            yield folder, roles[folder.run_id]
+
+
+def _record_so_far(folder: RunFolder) -> dict[str, Any]:
+    """What a record would say of a run that was stopped: no final loss, and the tokens it saw."""
+    run = folder.description()
+    steps = int((folder.stopped() or {}).get("step", 0))
+    tokens = steps * run["tokens_per_step"]
+    return {
+        **run,
+        "record_version": RECORD_VERSION,
+        "status": "stopped",
+        "steps": steps,
+        "tokens": tokens,
+        "epochs": tokens / run["unique_tokens"],
+        "cluster": run["family_id"],
+        "final": dict.fromkeys(
+            ("train_loss", "validation_loss", "validation_bpb"), None
+        ) | {"irreducible_loss": run["irreducible_loss"]},
+        "code": {"fingerprint": None},
+        "throughput": {"tokens_per_second": None, "seconds": np.nan},
+    }
+
+
+def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:
+    shape, science, final = record["shape"], record["science"], record["final"]
+    here = roles if study is None else {study: roles[study]}
+    return {
+        "run_id": record["run_id"],
+        "study": ",".join(here),
+        "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
+        "status": record["status"],
+        **{count: record["counts"][count] for count in N_COUNTS},
+        "D": record["tokens"],
+        "flops": record["flops"],
+        "loss": _number(final["validation_loss"]),
+        "bpb": _number(final["validation_bpb"]),
+        "train_loss": _number(final["train_loss"]),
+        "irreducible_loss": _number(final["irreducible_loss"]),
+        "lr": record["lr_peak"],
+        "schedule": record["config"]["schedule"]["kind"],
+        "batch": science["batch"],
+        "steps": record["steps"],
+        **{k: shape[k] for k in ("width", "depth", "heads", "context", "vocab")},
+        "seed": science["seed"],
+        "unique_tokens": record["unique_tokens"],
+        "epochs": record["epochs"],
+        "cluster": record["cluster"],
+        "fingerprint": record["code"]["fingerprint"],
+        "tokens_per_second": _number(record["throughput"]["tokens_per_second"]),
+        "seconds": record["throughput"]["seconds"],
+    }
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -1,0 +1,95 @@
+"""The whole step as one CUDA graph: captured once, replayed for every step of a chunk.
+
+Small models are bound by the launches of their many kernels; a replay is one launch. Forward and
+backward pass, clipping and optimizer read the step's tokens, LR and number from buffers that lie
+still. Not yet run on a GPU: its tests carry the mark ``gpu``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scaling.engine.eager import Backward, ChunkResult, EagerEngine, alone
+
+log = logging.getLogger(__name__)
+WARM_UP = 3  # steps before a capture: libraries allocate their work space in them
+
+
+class CapturedEngine(EagerEngine):
+    """Steps of an ``EagerEngine``, replayed; equal to rounding.
+
+    The backward pass is torch's own, not the injected one: this is for one process and one device.
+    Where a step cannot be captured it is eager, and one line of the log says why.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._said: str | None = None
+
+    def _reason(self) -> str | None:
+        """Why its steps cannot be captured; None if they can."""
+        if self.reduce is not alone:
+            return "its gradients are averaged over processes"
+        if self.module.weights.device.type != "cuda":
+            return "there are graphs on CUDA devices only"
+        if not self._optimizer.capturable:
+            kind = type(self._optimizer).__name__
+            return f"what {kind} does depends on the number of the step"
+        return None
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """See ``Engine.train``."""
+        if reason := self._reason():
+            if reason != self._said:
+                log.warning("execution.engine = 'captured' steps eagerly: %s", reason)
+            self._said = reason
+            return super().train(tokens_SkBT, lr_Sk, backward)
+        device = self.module.weights.device
+        tokens = torch.from_numpy(tokens_SkBT).to(device)
+        lr = torch.from_numpy(lr_Sk).to(device)
+        if self._graph is None or self._tokens.shape != tokens.shape[1:]:
+            self._capture(tokens[0], lr[0])
+        results = torch.empty(2, len(tokens), self.members, device=device)
+        for s in range(len(tokens)):
+            if s == len(tokens) - 1:
+                self._before = self.module.weights.clone() if self.watched else None
+            self.steps_done += 1
+            self._tokens.copy_(tokens[s])
+            self._lr.copy_(lr[s])
+            self._count.fill_(self.steps_done)
+            self._graph.replay()
+            results[:, s] = self._result
+        loss, grad_norm = results.cpu().numpy()
+        return ChunkResult(loss, grad_norm)
+
+    def _capture(self, tokens_kBT: Tensor, lr_k: Tensor) -> None:
+        """Record one step, and leave weights and moments as they were."""
+        self._tokens, self._lr = tokens_kBT.clone(), lr_k.clone()
+        self._count = torch.ones((), dtype=torch.float64, device=lr_k.device)
+        held = [tensor for _, tensor in self._parts()]
+        before = [tensor.clone() for tensor in held]
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                self._one()
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._result = self._one()
+        for tensor, value in zip(held, before, strict=True):
+            tensor.copy_(value)
+
+    def _one(self) -> Tensor:
+        """One step on what lies in the buffers; losses and gradient norms, (2, k)."""
+        self.module.clear_gradient()
+        losses_k = self._accumulate(self._tokens, Tensor.backward)
+        weights, gradient = self.module.weights, self.module.gradient
+        norms_k = self._optimizer.step(weights, gradient, self._lr, self._count)
+        return torch.stack([losses_k, norms_k])

@@ -1,0 +1,260 @@
+"""The engine: k models of one shape trained as one stacked model, a chunk of steps at a time.
+
+A chunk is as many steps as fit before the next event (validation, checkpoint, end). Losses and
+gradient norms of a chunk stay on the device and come back in one copy. Whoever drives the engine
+injects the backward pass (Lightning's ``manual_backward`` under its strategies).
+
+``ENGINES`` names the implementations; all read each other's checkpoints.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from scaling.engine.loss import ModelLoss
+from scaling.engine.stacked import StackedParameters, split
+from scaling.engine.step_options import StepOptions
+from scaling.model.architecture import Architecture
+from scaling.model.initialization import initial_weights
+from scaling.model.parametrization import tensor_rules
+from scaling.optimizer_settings import Settings, rule_name
+from scaling.optimizers.registry import build_optimizer
+from scaling.training.measurements import Subject, measure
+
+State = dict[str, Tensor]
+Backward = Callable[[Tensor], None]
+# Members lie apart in one buffer, so the strides of stacked gradients differ from torch's own
+# choice; accumulating into them is right all the same.
+warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout")
+# Without a batching rule vmap calls the CPU's attention kernel once a member, as it should.
+warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
+EVALUATION_TOKENS = 4_096  # tokens of one forward pass of validation, all members together
+
+
+@dataclass(frozen=True)
+class Member:
+    """What distinguishes one member of a pack: numbers only."""
+
+    seed: int
+    optimizer: Settings
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """Losses and gradient norms of the steps of a chunk, float32 (steps, members)."""
+
+    loss: np.ndarray
+    grad_norm: np.ndarray
+
+
+class Engine(Protocol):
+    """What a trainer may ask of an engine."""
+
+    module: nn.Module
+    steps_done: int
+    reduce: Callable[[Tensor], None]  # in place, on a step's gradient (k, P) before its use
+    watched: bool  # whether to keep the weights before the last update of the next chunk
+
+    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        """One update of all members; losses before it and gradient norms, both (k,)."""
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """A chunk of S updates; sequences carry their targets (T = context + 1)."""
+
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
+        """Mean loss of each member on fixed windows, float64 (k,)."""
+
+    def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
+        """``scaling.training.measurements`` of each member by column, on the batch that is next."""
+
+    def state(self, member: int) -> State:
+        """A member's parameters and moments by name, on the CPU."""
+
+    def load(self, member: int, state: State, steps_done: int) -> None:
+        """Take a member's state; all members must be loaded at the same step."""
+
+
+class EagerEngine:
+    """Plain eager steps, on the CPU or one device.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        The network that all members share.
+    members : sequence of Member
+        One or more; each starts from its own initial weights.
+    device : str
+        Where to compute.
+    micro_batch : int, optional
+        Sequences of each member in one forward and backward pass; gradients add up to those of the
+        whole batch, equal to rounding. Default: the whole batch.
+    options : StepOptions
+        Precision, z-loss, and what trades time for memory.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        members: Sequence[Member],
+        device: str = "cpu",
+        micro_batch: int | None = None,
+        options: StepOptions = StepOptions(),
+    ) -> None:
+        check_device(device)
+        if len(members) > 1 and options.alone:
+            raise ValueError(options.alone)
+        self.members = len(members)
+        self.micro_batch = micro_batch
+        self.reduce = alone
+        self.watched, self._before = False, None
+        self.steps_done = 0
+        self._loss = ModelLoss(architecture, options).to(device).requires_grad_(False)
+        self._names = {n: p.shape for n, p in self._loss.model.named_parameters()}
+        self.module = StackedParameters(self._names, self.members, device)
+        if self.members == 1:
+            self.module.lend(self._loss.model)
+        settings = [m.optimizer for m in members]
+        rules = tensor_rules(architecture, rule_name(settings))
+        self._optimizer = build_optimizer(settings, self._names, rules, device)
+        for i, member in enumerate(members):
+            for name, weight in initial_weights(architecture, member.seed).items():
+                self.module.views[name][i].copy_(weight)
+
+    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        """See ``Engine.step``."""
+        self.module.clear_gradient()
+        losses_k = self._accumulate(tokens_kBT, backward)
+        self.reduce(self.module.gradient)
+        self.steps_done += 1
+        norms_k = self._optimizer.step(
+            self.module.weights, self.module.gradient, lr_k, self.steps_done
+        )
+        return losses_k, norms_k
+
+    def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
+        """Add up the gradients of a batch's parts; the mean losses of the whole, (k,)."""
+        batch = tokens_kBT.shape[1]
+        total_k = torch.zeros(self.members, device=tokens_kBT.device)
+        for part in tokens_kBT.split(self.micro_batch or batch, dim=1):
+            share = part.shape[1] / batch  # the last part may be smaller
+            losses_k, penalties_k = self._losses(part)
+            # The sum's gradient is, for each member, that of its own loss: members never mix.
+            backward(((losses_k + penalties_k) * share).sum())
+            total_k += losses_k.detach() * share
+        return total_k
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """See ``Engine.train``."""
+        device = self.module.weights.device
+        tokens = torch.from_numpy(tokens_SkBT).to(device)
+        lr = torch.from_numpy(lr_Sk).to(device)
+        results = torch.empty(2, len(tokens), self.members, device=device)
+        for s in range(len(tokens)):
+            if s == len(tokens) - 1:
+                self._before = self.module.weights.clone() if self.watched else None
+            results[0, s], results[1, s] = self.step(tokens[s], lr[s], backward)
+        loss, grad_norm = results.cpu().numpy()
+        return ChunkResult(loss, grad_norm)
+
+    @torch.no_grad()
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
+        """See ``Engine.evaluate``."""
+        weights = self._optimizer.evaluation_weights(self.module.weights)
+        parameters = self.module.by_name(weights, self._names)
+        total_k = np.zeros(self.members)
+        size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
+        for start in range(0, len(windows_WT), size):
+            part = torch.from_numpy(windows_WT[start : start + size]).to(self.module.weights.device)
+            losses_k, _ = self._with(parameters, part.expand(self.members, *part.shape))
+            total_k += losses_k.double().cpu().numpy() * len(part)
+        return total_k / len(windows_WT)
+
+    def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
+        """See ``Engine.measure``."""
+        return measure(names, Subject(
+            model=self._loss.model,
+            weights=self.module.views,
+            before=None if self._before is None else split(self._before, self._names),
+            tokens_kBT=torch.from_numpy(tokens_kBT).to(self.module.weights.device),
+            part=self.micro_batch or tokens_kBT.shape[1],
+            gradients=self._gradients,
+        ))  # fmt: skip
+
+    def _gradients(self, tokens_kBT: Tensor) -> Tensor:
+        """Gradients of the members' objectives as they are, (k, P)."""
+        self.module.clear_gradient()
+        losses_k, penalties_k = self._losses(tokens_kBT)
+        (losses_k + penalties_k).sum().backward()
+        return self.module.gradient
+
+    def state(self, member: int) -> State:
+        """See ``Engine.state``."""
+        return {key: view[member].detach().cpu().clone() for key, view in self._parts()}
+
+    def load(self, member: int, state: State, steps_done: int) -> None:
+        """See ``Engine.load``."""
+        for key, view in self._parts():
+            view[member].copy_(state[key])
+        self.steps_done = steps_done
+
+    def _parts(self) -> Iterator[tuple[str, Tensor]]:
+        """All that a checkpoint holds by ``part/name``, the members in front."""
+        for part, held in {"weight": self.module.weights, **self._optimizer.moments}.items():
+            tensors = split(held, self._names) if isinstance(held, Tensor) else held
+            for name, view in tensors.items():
+                yield f"{part}/{name}", view
+
+    def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss of each member on its own tokens and what its objective adds, both (k,)."""
+        if self.members == 1:  # the same operations without vmap, a tenth faster on a CPU
+            loss, penalty = self._loss(tokens_kBT[0])
+            return loss[None], penalty[None]
+        return self._with(self.module.named(), tokens_kBT)
+
+    def _with(self, named: Mapping[str, Tensor], tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with other parameters than those that are trained."""
+        parameters = {f"model.{name}": p for name, p in named.items()}
+        if self.members == 1:
+            loss, penalty = functional_call(self._loss, parameters, (tokens_kBT[0],))
+            return loss[None], penalty[None]
+
+        def of_member(own: State, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
+            return functional_call(self._loss, own, (tokens_BT,))
+
+        return vmap(of_member)(parameters, tokens_kBT)
+
+
+def alone(gradient: Tensor) -> None:
+    """What a process does that shares a run with no other."""
+
+
+def check_device(device: str) -> None:
+    """Raise `ValueError` if this machine has no such device."""
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ValueError(f"execution.device = {device!r}: torch finds no CUDA device here; "
+                         "allowed is cpu")
+
+
+def _made_of(module: str, name: str) -> Callable[..., Engine]:
+    """An engine that stands in a file of its own, which takes its parts from here."""
+
+    def build(*arguments: Any, **named: Any) -> Engine:
+        return getattr(importlib.import_module(module), name)(*arguments, **named)
+
+    return build
+
+
+ENGINES: Mapping[str, Callable[..., Engine]] = {
+    "eager": EagerEngine,
+    "compiled": _made_of("scaling.engine.compiled", "CompiledEngine"),
+    "captured": _made_of("scaling.engine.captured", "CapturedEngine"),
+}

@@ -1,0 +1,36 @@
+"""How many sequences go through the model at once: as asked, halved after each lack of memory.
+
+Gradients add up over the parts of a batch, so this changes no result and is no science. An attempt
+that ran out of its device's memory says in its end file how many it tried; the next one starts
+with half of that. Where it was a pack that ran out, its halves come first (``sweeps.packs``): they
+change no member's arithmetic and lose little speed, while a smaller micro-batch slows every step.
+"""
+
+from __future__ import annotations
+
+from scaling.records.atomic import read_json
+from scaling.records.claim import Claim
+
+
+def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
+    """Sequences of one forward and backward pass of this attempt.
+
+    Parameters
+    ----------
+    claim : Claim
+        The attempt; those before it count.
+    asked : int or None
+        ``execution.micro_batch``; None means all at once.
+    sequences : int
+        Sequences of a step in one process.
+    """
+    size = min(asked or sequences, sequences)
+    for number in range(1, claim.number):
+        try:
+            end = read_json(claim.folder.attempt_file(number, "end"))
+        except FileNotFoundError:  # killed, or still ending
+            continue
+        alone = end.get("members", 1) == 1
+        if end.get("class") == "gpu_oom" and "micro_batch" in end and alone:
+            size = min(size, max(1, end["micro_batch"] // 2))
+    return size

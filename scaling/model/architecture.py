@@ -1,0 +1,221 @@
+"""The network: everything that fixes its function and its initial weights beyond the seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+ACTIVATIONS = ("relu2", "relu", "gelu", "swiglu", "geglu")
+GATED = ("swiglu", "geglu")  # with a third matrix
+NORMS = ("rmsnorm", "layernorm", "none")
+EMBEDDING_SCALES = ("one", "sqrt_width", "norm")
+NORM_SCALES = ("one", "inverse_sqrt_layer")
+INITS = ("normal", "small", "mimetic", "lsuv")
+PARAMETRIZATIONS = ("sp", "ntk", "mup", "completep")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Everything that fixes the sizes of a model's tensors.
+
+    Attributes
+    ----------
+    depth : int
+        Number of blocks, L.
+    width : int
+        Residual width, d = heads * head_dim.
+    heads : int
+        Attention heads, h.
+    mlp_width : int
+        Hidden width of the MLP, 4 d by default.
+    context : int
+        Tokens in one sequence, T.
+    vocab : int
+        Size of the token alphabet, V.
+    """
+
+    depth: int
+    width: int
+    heads: int
+    mlp_width: int
+    context: int
+    vocab: int
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head, d_h = d / h."""
+        return self.width // self.heads
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Where a sublayer F normalises: sum(x + output(F(input(x)))), inner before F's last matrix."""
+
+    input: bool = False
+    inner: bool = False
+    output: bool = False
+    sum: bool = False
+
+
+PRE, POST = Norms(input=True), Norms(sum=True)
+# The norms of attention and MLP in a block; `mix` takes those of `post` in the first blocks.
+PLACEMENTS: Mapping[str, tuple[Norms, Norms]] = {
+    "pre": (PRE, PRE),
+    "post": (POST, POST),  # arXiv 2002.04745
+    "mix": (PRE, PRE),  # arXiv 2412.13795
+    "peri": (Norms(input=True, output=True),) * 2,  # arXiv 2502.02732
+    "deepnorm": (POST, POST),  # arXiv 2203.00555, which scales the stream, too
+    # arXiv 2110.09456, with a gain a head
+    "normformer": (Norms(input=True, output=True), Norms(input=True, inner=True)),
+    "sub_ln": (Norms(input=True, inner=True),) * 2,  # arXiv 2210.06423
+    # arXiv 2503.04598: the MLP adds to the normalised stream; values are normalised, too
+    "hybrid": (POST, Norms()),
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A shape with the options of the network, and how it is scaled from a base shape.
+
+    docs/models.md says of each option where it is from and with which others it clashes.
+
+    Attributes
+    ----------
+    shape : Shape
+        Sizes of the tensors.
+    rope_base : float
+        Base of the rotary positions.
+    activation : str
+        Of the MLP: ``ACTIVATIONS``.
+    norm, placement : str
+        Which norm, and where in a block: ``NORMS``, ``PLACEMENTS``.
+    post_fraction : float or None
+        Share of the blocks, from the first, that ``mix`` gives post-norm.
+    norm_scale : str
+        Of what a block's norms give: ``inverse_sqrt_layer`` divides by the root of the layer's
+        number, from 1 (arXiv 2502.05795).
+    qk_norm : bool
+        Whether queries and keys are normalised, head by head.
+    embedding_scale : str
+        ``sqrt_width`` times sqrt(d), ``norm`` normalised (arXiv 2312.16903).
+    init : str
+        ``INITS``; see ``scaling.model.initialization``.
+    logit_softcap : float or None
+        c of c tanh(logits / c).
+    tied_head : bool
+        Whether the embedding is the head's matrix, too.
+    bias : bool
+        Whether the matrices of the blocks have biases.
+    parametrization : str
+        How init, rates and multipliers follow the shape: ``scaling.model.parametrization``.
+    base_width, base_depth, base_head_dim : int or None
+        The shape at which hyper-parameters were tuned: there all parametrizations are ``sp``. None
+        where the parametrization does not ask (``base_head_dim``: the model's own).
+    depth_exponent : float
+        Alpha of ``completep``: residual branches are scaled by (depth / base_depth)^-alpha.
+    decay_rule : str
+        How weight decay follows the width: ``scaling.model.parametrization.DECAY_RULES``.
+    """
+
+    shape: Shape
+    rope_base: float = 10_000.0
+    activation: str = "relu2"
+    norm: str = "rmsnorm"
+    placement: str = "pre"
+    post_fraction: float | None = None
+    norm_scale: str = "one"
+    qk_norm: bool = True
+    embedding_scale: str = "one"
+    init: str = "normal"
+    logit_softcap: float | None = None
+    tied_head: bool = False
+    bias: bool = False
+    parametrization: str = "sp"
+    base_width: int | None = None
+    base_depth: int | None = None
+    base_head_dim: int | None = None
+    depth_exponent: float = 1.0
+    decay_rule: str = "product"
+
+    @classmethod
+    def from_science(cls, model: Mapping[str, Any]) -> Architecture:
+        """From a run's ``science["model"]``, which may be older than some option."""
+        shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
+        return cls(shape, **{f.name: model[f.name] for f in fields(cls) if f.name in model})
+
+    def science(self) -> dict[str, Any]:
+        """Plain values, the shape's among the options: what is part of a run's identity."""
+        values = asdict(self)
+        return {"name": "transformer", **values.pop("shape"), **values}
+
+    # ------------------------------------------------------------------ norms
+
+    def norms(self, layer: int) -> tuple[Norms, Norms]:
+        """Where attention and MLP of a block normalise."""
+        if self.norm == "none":
+            return Norms(), Norms()
+        post = 0 if self.post_fraction is None else round(self.post_fraction * self.shape.depth)
+        return PLACEMENTS["post" if layer < post else self.placement]
+
+    @property
+    def final_norm(self) -> bool:
+        """Whether there is a norm before the head: not where the last sum is normalised."""
+        return self.norm != "none" and not self.norms(self.shape.depth - 1)[1].sum
+
+    @property
+    def value_norm(self) -> bool:
+        """Whether values are normalised as queries and keys are."""
+        return self.placement == "hybrid"
+
+    @property
+    def head_gains(self) -> bool:
+        """Whether each head's output has a learned gain."""
+        return self.placement == "normformer"
+
+    def norm_multiplier(self, layer: int) -> float:
+        """Of what the input norms of a block give."""
+        return 1 / math.sqrt(layer + 1) if self.norm_scale == "inverse_sqrt_layer" else 1.0
+
+    # ------------------------------------------------------------------ multipliers
+
+    @property
+    def width_ratio(self) -> float:
+        """m_N = width / base width."""
+        return self.shape.width / (self.base_width or self.shape.width)
+
+    @property
+    def depth_ratio(self) -> float:
+        """m_L = depth / base depth."""
+        return self.shape.depth / (self.base_depth or self.shape.depth)
+
+    @property
+    def embedding_multiplier(self) -> float:
+        """Of the embeddings."""
+        return math.sqrt(self.shape.width) if self.embedding_scale == "sqrt_width" else 1.0
+
+    @property
+    def stream_multiplier(self) -> float:
+        """Of the stream before a branch is added: DeepNet's (2 L)^(1/4) of a decoder, else 1."""
+        return (2 * self.shape.depth) ** 0.25 if self.placement == "deepnorm" else 1.0
+
+    @property
+    def residual_multiplier(self) -> float:
+        """Of a residual branch before it is added: m_L^-alpha (arXiv 2505.01618, table 1)."""
+        return self.depth_ratio**-self.depth_exponent
+
+    @property
+    def attention_multiplier(self) -> float:
+        """Of the products of queries and keys: 1 / sqrt(head_dim).
+
+        Under mup it goes as 1 / head_dim, as trained queries and keys are aligned (arXiv
+        2203.03466, definition 4.1), and is that of ``sp`` at the base.
+        """
+        base = self.base_head_dim or self.shape.head_dim
+        return math.sqrt(base) / self.shape.head_dim
+
+    @property
+    def head_multiplier(self) -> float:
+        """Of the logits: 1 / m_N under mup (arXiv 2203.03466, table 8), else 1."""
+        return 1 / self.width_ratio if self.parametrization in ("mup", "completep") else 1.0

@@ -1,0 +1,206 @@
+"""From the model's keys to its architecture: depth gives the width, width the heads, and so on.
+
+What does not go together is refused here, before anything is spent; what a choice does not use (a
+base shape under ``sp``) is left out of the architecture, so that it makes no other run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scaling.config import ConfigError, ModelConfig, one_of
+from scaling.model.architecture import (
+    ACTIVATIONS,
+    EMBEDDING_SCALES,
+    GATED,
+    INITS,
+    NORM_SCALES,
+    NORMS,
+    PARAMETRIZATIONS,
+    PLACEMENTS,
+    Architecture,
+    Shape,
+)
+from scaling.model.parametrization import DECAY_RULES
+
+ALLOWED = {
+    "activation": ACTIVATIONS,
+    "norm": NORMS,
+    "placement": tuple(PLACEMENTS),
+    "norm_scale": NORM_SCALES,
+    "embedding_scale": EMBEDDING_SCALES,
+    "init": INITS,
+    "parametrization": PARAMETRIZATIONS,
+    "decay_rule": DECAY_RULES,
+}
+
+
+def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
+    """Determine the network, or say what is wrong with it.
+
+    Raises
+    ------
+    ConfigError
+        On a value that is not allowed, sizes that do not divide, or options that clash.
+    """
+    for key, allowed in ALLOWED.items():
+        one_of(f"model.{key}", getattr(model, key), allowed)
+    shape = model_shape(model, vocab)
+    _check_norms(model)
+    _check_post_fraction(model)
+    _check_parametrization(model)
+    return Architecture(
+        shape,
+        post_fraction=model.post_fraction if model.placement == "mix" else None,
+        **{key: getattr(model, key) for key in (
+            "rope_base", "activation", "norm", "placement", "norm_scale", "qk_norm",
+            "embedding_scale", "init", "logit_softcap", "tied_head", "bias",
+        )},
+        **_scaling(model),
+    )
+
+
+def model_shape(model: ModelConfig, vocab: int) -> Shape:
+    """Turn the dial: depth gives the width, width gives the heads and the MLP.
+
+    Raises
+    ------
+    ConfigError
+        If width is not divisible by the heads, a head has an odd width, or the width of the MLP is
+        not whole.
+    """
+    width = model.width if model.width is not None else model.aspect * model.depth
+    return Shape(
+        depth=model.depth,
+        width=width,
+        heads=_heads(model, width),
+        mlp_width=_mlp_width(model, width),
+        context=model.context,
+        vocab=vocab,
+    )
+
+
+def _heads(model: ModelConfig, width: int) -> int:
+    if model.heads is None and width % model.head_dim:
+        raise ConfigError(
+            f"model.width = {width} is not divisible by model.head_dim = {model.head_dim}; "
+            f"allowed are multiples of {model.head_dim}, or set model.heads"
+        )
+    heads = model.heads if model.heads is not None else width // model.head_dim
+    if heads < 1 or width % heads:
+        divisors = [h for h in range(1, width + 1) if width % h == 0 and width // h % 2 == 0]
+        raise ConfigError(
+            f"model.width = {width} is not divisible by model.heads = {heads}; "
+            f"allowed heads for this width: {', '.join(map(str, divisors))}"
+        )
+    if width // heads % 2:
+        raise ConfigError(
+            f"model.width = {width} with model.heads = {heads} gives heads of width "
+            f"{width // heads}; rotary positions need an even one"
+        )
+    return heads
+
+
+def _mlp_width(model: ModelConfig, width: int) -> int:
+    """mlp_ratio * width, and two thirds of it with a third matrix: as many parameters, exactly."""
+    if model.mlp_width is not None:
+        return model.mlp_width
+    if model.activation not in GATED:
+        return model.mlp_ratio * width
+    if not _whole_mlp(model, width):
+        raise ConfigError(
+            f"model.activation = {model.activation!r} with model.mlp_ratio = {model.mlp_ratio} "
+            f"gives an MLP of 2/3 * {model.mlp_ratio} * {width} = "
+            f"{2 * model.mlp_ratio * width / 3:.2f}; allowed are widths or ratios that are "
+            "multiples of 3, or set model.mlp_width"
+        )
+    return 2 * model.mlp_ratio * width // 3
+
+
+def comes_out_whole(model: ModelConfig) -> bool:
+    """Whether heads, MLP and blocks of a width and depth are whole: a ladder takes only those."""
+    width = model.width if model.width is not None else model.aspect * model.depth
+    return width % model.head_dim == 0 and _whole_mlp(model, width) and _whole_blocks(model)
+
+
+def _whole_mlp(model: ModelConfig, width: int) -> bool:
+    gated = model.activation in GATED and model.mlp_width is None
+    return not gated or 2 * model.mlp_ratio * width % 3 == 0
+
+
+def _whole_blocks(model: ModelConfig) -> bool:
+    if model.placement != "mix":
+        return True
+    blocks = model.post_fraction * model.depth
+    return abs(blocks - round(blocks)) < 1e-6 and 0 < round(blocks) < model.depth
+
+
+# ---------------------------------------------------------------------- clashes
+
+
+def _check_norms(model: ModelConfig) -> None:
+    if model.norm == "none":
+        _refuse(model, "norm", {
+            "placement": ("pre",), "norm_scale": ("one",), "embedding_scale": ("one", "sqrt_width"),
+        }, "there is no norm to place or to scale")
+    if model.norm_scale != "one":
+        _refuse(model, "norm_scale", {"placement": ("pre",)}, "it scales the norms before a branch")
+    if model.placement == "hybrid" and not model.qk_norm:
+        raise ConfigError("model.placement = 'hybrid' with model.qk_norm = False: it normalises "
+                          "queries, keys and values in place of attention's input; allowed is true")
+    if model.tied_head:
+        _refuse(model, "tied_head", {
+            "init": ("normal", "small", "mimetic"), "parametrization": ("sp", "mup", "completep"),
+        }, "embedding and head would need two scales")
+
+
+def _check_post_fraction(model: ModelConfig) -> None:
+    blocks = model.post_fraction * model.depth
+    if not _whole_blocks(model):
+        raise ConfigError(
+            f"model.post_fraction = {model.post_fraction:g} of model.depth = {model.depth} is "
+            f"{blocks:g} blocks; allowed are fractions that give a whole number of 1 to "
+            f"{model.depth - 1}"
+        )
+
+
+def _check_parametrization(model: ModelConfig) -> None:
+    name = model.parametrization
+    if name == "sp":
+        if model.decay_rule != "product":
+            raise ConfigError(f"model.decay_rule = {model.decay_rule!r} with model.parametrization "
+                              "= 'sp': there is no base width; allowed is 'product'")
+        return
+    if model.base_width is None:
+        raise ConfigError(f"model.parametrization = {name!r} needs model.base_width, the width at "
+                          "which its learning rate is tuned")
+    _refuse(model, "parametrization", {"init": ("normal", "small")},
+            "the others set the scales that it sets")
+    if name == "completep":
+        if model.base_depth is None:
+            raise ConfigError("model.parametrization = 'completep' needs model.base_depth, the "
+                              "depth at which its learning rate is tuned")
+        _refuse(model, "parametrization", {
+            "placement": ("pre", "peri", "normformer"), "norm_scale": ("one",),
+        }, "it scales residual branches by depth itself, and a norm of the sum would undo it")
+
+
+def _refuse(model: ModelConfig, key: str, allowed: dict[str, Iterable[str]], why: str) -> None:
+    """Refuse other values of some keys than those allowed beside `key`."""
+    for other, values in allowed.items():
+        if getattr(model, other) not in values:
+            raise ConfigError(
+                f"model.{other} = {getattr(model, other)!r} clashes with model.{key} = "
+                f"{getattr(model, key)!r}: {why}; allowed beside it: {', '.join(values)}"
+            )
+
+
+def _scaling(model: ModelConfig) -> dict[str, object]:
+    """What the parametrization uses of its keys."""
+    used = {
+        "sp": (),
+        "ntk": ("base_width", "decay_rule"),
+        "mup": ("base_width", "base_head_dim", "decay_rule"),
+        "completep": ("base_width", "base_head_dim", "decay_rule", "base_depth", "depth_exponent"),
+    }[model.parametrization]
+    return {key: getattr(model, key) for key in ("parametrization", *used)}

@@ -1,0 +1,201 @@
+"""How init, learning rate, weight decay and epsilon of each tensor follow the shape.
+
+One table by role. With m_N = width / base width, m_L = depth / base depth and alpha the depth
+exponent, each entry is an exponent of m_N, or of m_L for what stands in the blocks:
+
+- ``sp``: the standard one. Nothing but the init (variance 1 / fan-in) follows the shape.
+- ``ntk``: weights of unit variance times fan-in^-1/2 under one learning rate (arXiv 1806.07572);
+  written here as weights of variance 1 / fan-in whose rate is scaled: the same training
+  (arXiv 2011.14522, the symmetry of abc-parametrizations).
+- ``mup``: maximal update (arXiv 2203.03466, table 8; Lion and other updates whose size does not
+  depend on the gradient's are as Adam's, arXiv 2308.01814).
+- ``completep``: mup, and residual branches times m_L^-alpha (arXiv 2505.01618, table 1; alpha = 1/2
+  is depth-mup, arXiv 2310.02244). The exponent 2 alpha - 1 of SGD follows from gradient and branch
+  both carrying m_L^-alpha, and is depth-mup's 0 at alpha = 1/2.
+
+Muon's orthogonal updates scaled by sqrt(max(1, rows / columns)) have the spectral norm that mup
+asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width; scaled to the rms
+of AdamW's, which is sqrt(width) times that, it needs m_N^-1/2, and so does Adafactor's, whose
+updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward multipliers are the
+architecture's. At the base shape every one is ``sp``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaling.config import ConfigError
+from scaling.model.architecture import Architecture
+from scaling.model.counts import Size, tensor_sizes
+
+# Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
+# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden
+# matrices keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
+DECAY_RULES = ("product", "sqrt", "constant")
+VECTORS = ("gain", "bias")
+# Matrices of a block whose scale deepnorm and sub_ln set.
+SCALED = ("value.weight", "out.weight", "up.weight", "gate.weight", "down.weight")
+# Optimizers by what the size of their updates depends on.
+FAMILIES: Mapping[str, str] = {
+    "adamw": "adaptive", "nadamw": "adaptive", "adamp": "adaptive", "schedule_free": "adaptive",
+    "lion": "adaptive", "sgd": "sgd", "adafactor": "relative", "muon": "muon",
+    "muon_match_rms": "muon_match_rms",
+}
+
+# Exponents of m_N of the learning rate, by parametrization, family and role; 0 where left out.
+_INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
+WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "ntk": {"adaptive": {"hidden": -0.5, "head": -0.5}, "sgd": {"hidden": -1.0, "head": -1.0}},
+    "mup": {
+        "adaptive": {"hidden": -1.0},
+        "relative": {"hidden": -0.5},  # the rms of the weights has the other half
+        "sgd": _INPUT_SGD,
+        "muon": {},
+        "muon_match_rms": {"hidden": -0.5},
+    },
+}
+# Exponents of m_N of epsilon, the gradient's: under mup every one passes the head's 1 / m_N.
+WIDTH_EPSILON: Mapping[str, Mapping[str, float]] = {
+    "ntk": {"hidden": 0.5, "head": 0.5},  # the symmetry again: epsilon meets the gradient of w
+    "mup": dict.fromkeys(("embedding", "hidden", "head", *VECTORS), -1.0),
+}
+
+
+@dataclass(frozen=True)
+class TensorRule:
+    """How one tensor starts and is updated.
+
+    Attributes
+    ----------
+    role : str
+        ``embedding``, ``hidden`` (a matrix of a block), ``head``, ``gain`` or ``bias``.
+    init_std : float
+        Standard deviation of the initial weights; 0 for gains, all one, and biases, all zero.
+    lr, weight_decay, epsilon : float
+        Multipliers of the optimizer's values; ``weight_decay`` 0: not decayed.
+    """
+
+    role: str
+    init_std: float
+    lr: float = 1.0
+    weight_decay: float = 1.0
+    epsilon: float = 1.0
+
+
+def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, TensorRule]:
+    """The rule of every parameter by name, in the order of ``Transformer.named_parameters``.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        With a base shape unless its parametrization is ``sp``.
+    optimizer : str
+        Name of the optimizer; ``sp`` takes any.
+
+    Raises
+    ------
+    ConfigError
+        If the parametrization has no rule for the optimizer.
+    """
+    check_optimizer(architecture.parametrization, optimizer)
+    return {name: _rule(architecture, optimizer, name, size)
+            for name, size in tensor_sizes(architecture).items()}
+
+
+def check_optimizer(parametrization: str, optimizer: str) -> None:
+    """Raise `ConfigError` if a parametrization has no rule for an optimizer."""
+    if parametrization == "sp":
+        return
+    table = WIDTH_LR[_width_part(parametrization)]
+    known = [name for name, family in FAMILIES.items() if family in table]
+    if optimizer not in known:
+        raise ConfigError(
+            f"model.parametrization = {parametrization!r} has no rule for optimizer.name = "
+            f"{optimizer!r}; allowed are {', '.join(known)}, or model.parametrization = 'sp'"
+        )
+
+
+def role_of(name: str, size: Size) -> str:
+    """What a parameter does in the network, by its name and size."""
+    if len(size) == 1:
+        return "gain" if name.endswith("gain") else "bias"
+    return name.partition(".")[0] if name.startswith(("embedding", "head")) else "hidden"
+
+
+def _rule(architecture: Architecture, optimizer: str, name: str, size: Size) -> TensorRule:
+    role = role_of(name, size)
+    std = _init_std(architecture, role, name, size)
+    decayed = float(role in ("hidden", "head"))
+    if architecture.parametrization == "sp":
+        return TensorRule(role, std, weight_decay=decayed)
+    family = FAMILIES[optimizer]
+    if family.startswith("muon") and role != "hidden":
+        family = "adaptive"  # Muon leaves them to AdamW
+    part = _width_part(architecture.parametrization)
+    width = architecture.width_ratio ** WIDTH_LR[part][family].get(role, 0.0)
+    epsilon = architecture.width_ratio ** WIDTH_EPSILON[part].get(role, 0.0)
+    depth_lr, depth_epsilon = _depth(architecture, family) if name.startswith("blocks") else (1, 1)
+    return TensorRule(
+        role, std,
+        lr=width * depth_lr,
+        # The paper's table has the width alone; under SGD depth would multiply what a step shrinks.
+        weight_decay=decayed and _decay(
+            architecture, role, width * depth_lr if family == "sgd" else width
+        ),
+        epsilon=epsilon * depth_epsilon,
+    )
+
+
+def _width_part(parametrization: str) -> str:
+    return "mup" if parametrization == "completep" else parametrization
+
+
+def _depth(architecture: Architecture, family: str) -> tuple[float, float]:
+    """Multipliers of learning rate and epsilon of what stands in the blocks."""
+    alpha, ratio = architecture.depth_exponent, architecture.depth_ratio
+    return ratio ** (2 * alpha - 1 if family == "sgd" else alpha - 1), ratio**-alpha
+
+
+def _decay(architecture: Architecture, role: str, lr: float) -> float:
+    if architecture.decay_rule == "product":
+        return 1 / lr
+    if architecture.decay_rule == "sqrt" and role == "hidden":
+        return math.sqrt(architecture.width_ratio)
+    return 1.0
+
+
+def _init_std(architecture: Architecture, role: str, name: str, size: Size) -> float:
+    """Variance 1 / fan-in; embeddings have unit variance, which pre-norm makes the natural unit.
+
+    A tied embedding has the head's. `small` is Xavier's deviation of the MLP for all matrices
+    (arXiv 1910.05895). Under mup embedding and head keep the variance that they have at the base.
+    """
+    if role in VECTORS:
+        return 0.0
+    width = architecture.shape.width
+    if role != "hidden" and architecture.parametrization in ("mup", "completep"):
+        width = architecture.base_width or width
+    if architecture.init == "small":
+        std = math.sqrt(2 / (5 * width))
+    elif role == "embedding" and not architecture.tied_head:
+        std = 1.0
+    else:
+        std = 1 / math.sqrt(size[-1] if role == "hidden" else width)
+    return std if role != "hidden" else _on_branch(architecture, name, std)
+
+
+def _on_branch(architecture: Architecture, name: str, std: float) -> float:
+    """The deviation of a block's matrix as depth asks.
+
+    Those that write to the residual stream are divided by sqrt(2 L), so that its variance does not
+    grow with depth (GPT-2). DeepNet has (8 L)^(-1/4) instead (arXiv 2203.00555), sub-LN
+    sqrt(log 2 L) (arXiv 2210.06423), both on values and the MLP, too.
+    """
+    depth = architecture.base_depth or architecture.shape.depth
+    if architecture.placement == "deepnorm":
+        return std * (8 * depth) ** -0.25 if name.endswith(SCALED) else std
+    if architecture.placement == "sub_ln":
+        return std * math.sqrt(math.log(2 * depth)) if name.endswith(SCALED) else std
+    return std / math.sqrt(2 * depth) if name.endswith(("out.weight", "down.weight")) else std

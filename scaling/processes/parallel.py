@@ -1,0 +1,245 @@
+"""The ranks of one run: rank 0 leads an ordinary training, the others do as it says.
+
+What rank 0 decides (the engine, where to start, the length of a chunk, when to validate, the end)
+goes out as commands, so the ranks cannot come apart. Its ``Training`` knows nothing of them: it
+talks to an engine that hands out slices of batches and of validation windows. A follower has no
+run folder, no claim and no data of its own. Gradients are averaged by one all-reduce a step of the
+engine's one buffer, each rank weighted by its number of sequences.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from scaling.config import ExecutionConfig
+from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, State
+from scaling.engine.pack_engine import engine_values
+from scaling.processes.rank import LentClaim
+from scaling.processes.ranks import Work
+from scaling.training.loop import Chunk, Training
+from scaling.training.member import MemberRun
+from scaling.training.trainer import fit_rank
+
+# Waiting is no failure: rank 0 may write a large checkpoint. A rank that dies is noticed outside.
+PATIENCE = timedelta(days=1)
+
+
+def train_rank(
+    rank: int,
+    claims: Sequence[LentClaim],
+    work: Work,
+    should_stop: Callable[[], bool],
+    facts: dict[str, int],
+) -> str:
+    """Do a rank's part of the work; the outcome of ``scaling.training.trainer.train``.
+
+    Parameters
+    ----------
+    facts : dict
+        Filled with what is worth knowing should this end with an error.
+    """
+    torch.set_num_threads(work.execution.threads)
+    group = Group(rank, work.execution)
+    if rank == 0:
+        training = Leader(claims, work, should_stop, group, facts)
+    else:
+        training = Follower(work.execution, group, facts)
+    fit_rank(training, work.nodes)
+    outcome = training.close()
+    group.leave()
+    return outcome
+
+
+class Group:
+    """The ranks as one: commands travel between hosts, gradients between devices."""
+
+    def __init__(self, rank: int, execution: ExecutionConfig) -> None:
+        self.rank, self.size = rank, execution.processes
+        if execution.device == "cuda":
+            local = int(os.environ.get("LOCAL_RANK") or os.environ["SLURM_LOCALID"])
+            if local >= torch.cuda.device_count():
+                raise ValueError(
+                    f"execution.processes = {self.size}: rank {rank} is number {local + 1} of its "
+                    f"node, which shows {torch.cuda.device_count()} CUDA devices"
+                )
+            torch.cuda.set_device(local)
+        backend = "nccl" if execution.device == "cuda" else "gloo"
+        dist.init_process_group(backend, rank=rank, world_size=self.size, timeout=PATIENCE)
+        self._hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
+
+    def scatter(self, commands: list[tuple[str, Any]]) -> Any:
+        """Give every rank its command; the value of one's own."""
+        received: list[Any] = [None]
+        dist.scatter_object_list(received, commands, src=0, group=self._hosts)
+        return received[0][1]
+
+    def receive(self) -> tuple[str, Any]:
+        """The next command of rank 0."""
+        received: list[Any] = [None]
+        dist.scatter_object_list(received, None, src=0, group=self._hosts)
+        return received[0]
+
+    def broadcast(self, tensor: Tensor) -> None:
+        """Replace a tensor on the host by rank 0's."""
+        dist.broadcast(tensor, src=0, group=self._hosts)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Sum over ranks in float64."""
+        total = torch.from_numpy(values.astype(np.float64))
+        dist.all_reduce(total, group=self._hosts)
+        return total.numpy()
+
+    def leave(self) -> None:
+        """End the group, in order."""
+        dist.destroy_process_group()
+
+
+class SharedEngine:
+    """An engine that trains this rank's slice and averages over the ranks."""
+
+    def __init__(self, engine: Engine, group: Group) -> None:
+        self.engine, self.group = engine, group
+        self.module = engine.module
+        self.sequences = 0  # of a whole batch
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """A chunk of this rank's slice: the losses of the whole batch, and its gradient norms."""
+        share = tokens_SkBT.shape[2] / self.sequences
+
+        def average(gradient: Tensor) -> None:
+            gradient.mul_(share)
+            dist.all_reduce(gradient)
+
+        self.engine.reduce = average
+        result = self.engine.train(tokens_SkBT, lr_Sk, backward)
+        loss = self.group.sum(result.loss * share)
+        return ChunkResult(loss.astype(np.float32), result.grad_norm)
+
+    def evaluate(self, windows_WT: np.ndarray, members: int) -> np.ndarray:
+        """Sums of losses over the windows of all ranks, from this rank's part; float64 (k,)."""
+        total = np.zeros(members)
+        if len(windows_WT):
+            total += self.engine.evaluate(windows_WT) * len(windows_WT)
+        return self.group.sum(total)
+
+    def load(self, member: int, state: State, steps_done: int) -> None:
+        """Take a member's state from rank 0; on others `state` gives names and sizes only."""
+        for name in sorted(state):
+            state[name] = state[name].contiguous()
+            self.group.broadcast(state[name])
+        self.engine.load(member, state, steps_done)
+
+
+class LeadingEngine(SharedEngine):
+    """Rank 0's engine: the interface of ``Engine``, with the other ranks behind it."""
+
+    def __init__(self, name: str, values: dict[str, Any], device: str, group: Group) -> None:
+        group.scatter([("build", (name, values))] * group.size)
+        super().__init__(ENGINES[name](**values, device=device), group)
+        self.members = len(values["members"])
+
+    @property
+    def steps_done(self) -> int:
+        """Updates so far."""
+        return self.engine.steps_done
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """See ``Engine.train``; the tokens are those of the whole batch."""
+        self.sequences = tokens_SkBT.shape[2]
+        slices = np.array_split(tokens_SkBT, self.group.size, axis=2)
+        own, lr, _ = self.group.scatter(
+            [("train", (part, lr_Sk, self.sequences)) for part in slices]
+        )
+        return super().train(own, lr, backward)
+
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        """See ``Engine.evaluate``."""
+        parts = np.array_split(windows_WT, self.group.size)
+        own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
+        return super().evaluate(own, members) / len(windows_WT)
+
+    def load(self, member: int, state: State, steps_done: int) -> None:
+        """See ``Engine.load``."""
+        self.group.scatter([("load", (member, steps_done))] * self.group.size)
+        super().load(member, state, steps_done)
+
+    def state(self, member: int) -> State:
+        """See ``Engine.state``; all ranks have the same."""
+        return self.engine.state(member)
+
+
+class Leader(Training):
+    """Rank 0's training: tells the others after each chunk whether there is another."""
+
+    def __init__(
+        self,
+        claims: Sequence[LentClaim],
+        work: Work,
+        should_stop: Callable[[], bool],
+        group: Group,
+        facts: dict[str, int],
+    ) -> None:
+        def build(
+            members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
+        ) -> LeadingEngine:
+            facts["micro_batch"] = micro_batch
+            values = engine_values(members, execution, micro_batch)
+            return LeadingEngine(execution.engine, values, execution.device, group)
+
+        self.group = group
+        super().__init__(claims, work.pins, work.execution, should_stop, build)
+        self._announce()
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """See ``Training.absorb``."""
+        super().absorb(result, seconds)
+        self._announce()
+
+    def _announce(self) -> None:
+        self.group.scatter([("over", self.over)] * self.group.size)
+
+
+class Follower:
+    """The training of any other rank: an engine, and rank 0's commands."""
+
+    def __init__(self, execution: ExecutionConfig, group: Group, facts: dict[str, int]) -> None:
+        self.execution, self.group = execution, group
+        self.over = False
+        _, (name, values) = group.receive()
+        facts["micro_batch"] = values["micro_batch"]
+        self.members = len(values["members"])
+        self.engine = SharedEngine(ENGINES[name](**values, device=execution.device), group)
+        self._follow()
+
+    def next_chunk(self) -> Chunk:
+        """This rank's slice of the next steps."""
+        _, (tokens, lr, self.engine.sequences) = self.group.receive()
+        return Chunk(tokens, lr)
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """Do what rank 0 does between chunks."""
+        self._follow()
+
+    def close(self) -> str:
+        """Nothing: rank 0 records."""
+        return "followed"
+
+    def _follow(self) -> None:
+        while True:
+            kind, value = self.group.receive()
+            if kind == "over":
+                self.over = value
+                return
+            if kind == "evaluate":
+                self.engine.evaluate(*value)
+            else:
+                member, steps_done = value
+                self.engine.load(member, self.engine.engine.state(member), steps_done)

@@ -1,0 +1,1 @@
+"""Runs that a program of somebody else trains."""

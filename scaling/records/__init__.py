@@ -1,0 +1,1 @@
+"""What is on disk of a run: its identity, who may write it, what it leaves."""

@@ -1,0 +1,171 @@
+"""One process's right to train a run: an attempt number that no other process has.
+
+A claim is a file ``attempts/<n>.json`` created by a hard link: of any number of processes that
+try for number n one wins. The number is a fencing token. A holder that was paused beyond its
+lease may wake up beside its successor; it finds the higher number and stops, and if both reach
+the end, only one can create DONE, which names the attempt whose files count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+from scaling.records import machine
+from scaling.records.atomic import create_exclusive, server_time, write_json
+from scaling.records.run_folder import RunFolder, file_hash
+from scaling.training.failures import classify, signature
+
+BEATS_A_LEASE = 6
+HUNG = 1  # exit code of a process that does not get on: a pool replaces it, SLURM's task has failed
+
+
+class ClaimLost(Exception):
+    """Another attempt has taken the run over."""
+
+
+class Claim:
+    """A held attempt; beats until it is finished or released.
+
+    Use ``Claim.acquire``; do not construct.
+    """
+
+    def __init__(self, folder: RunFolder, number: int, lease_seconds: float) -> None:
+        self.folder = folder
+        self.number = number
+        self._progress: dict[str, Any] = {}
+        self._reported = time.monotonic()
+        self._patience = float("inf")
+        self._stop = threading.Event()
+        self._beat()
+        self._thread = threading.Thread(
+            target=self._beat_until_stopped, args=(lease_seconds / BEATS_A_LEASE,), daemon=True
+        )
+        self._thread.start()
+
+    @classmethod
+    def acquire(cls, folder: RunFolder, lease_seconds: float) -> Claim | None:
+        """Claim a run, or None if it is done, held, or somebody else was faster."""
+        if folder.done() is not None:
+            return None
+        latest = folder.latest_attempt()
+        if latest is not None and folder.is_alive(latest):
+            return None
+        number = 1 if latest is None else latest.number + 1
+        owner = {
+            "host": machine.host(),
+            "boot": machine.boot(),
+            "process_space": machine.process_space(),
+            "pid": os.getpid(),
+            "process_start": machine.process_start(os.getpid()),
+            "node": machine.node(),
+            "job": machine.slurm_job(),
+            "log": os.environ.get("SCALING_LOG"),
+            "started": server_time(folder.outputs),
+            "lease_seconds": lease_seconds,
+        }
+        if not create_exclusive(folder.attempt_file(number, "json"), json.dumps(owner)):
+            return None
+        claim = cls(folder, number, lease_seconds)
+        if folder.done() is not None:  # the previous holder finished while we looked
+            claim.release("lost")
+            return None
+        return claim
+
+    def is_current(self) -> bool:
+        """Whether no higher attempt exists."""
+        return not self.folder.attempt_file(self.number + 1, "json").exists()
+
+    def check(self) -> None:
+        """Raise `ClaimLost` if another attempt has taken over."""
+        if not self.is_current():
+            raise ClaimLost(f"run {self.folder.run_id}: attempt {self.number} was superseded")
+
+    def is_cancelled(self) -> bool:
+        """Whether a person has asked this attempt to save and end."""
+        return self.folder.attempt_file(self.number, "cancel").exists()
+
+    def expect_reports(self, every: float) -> None:
+        """From now on a process that reports nothing for so many seconds is taken to hang.
+
+        A collective that waits for a lost rank, or a file server that never answers, would hold the
+        run for ever while this thread beats. The process says where it stands and ends; the run is
+        tried again from its last checkpoint.
+        """
+        self._reported, self._patience = time.monotonic(), every
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Show progress to whoever watches the folder."""
+        self._reported = time.monotonic()
+        self._progress = progress
+        self._try_to_beat()
+
+    def finish(self, status: str, steps: int, files: dict[str, str]) -> bool:
+        """Write DONE, naming this attempt's files; False if another attempt was first.
+
+        Parameters
+        ----------
+        status : str
+            "done" or "diverged".
+        steps : int
+            Steps in the record.
+        files : dict
+            ``record`` and ``curve``: names of files in the run folder.
+        """
+        self.check()
+        hashes = {name: file_hash(self.folder.path / name) for name in files.values()}
+        content = {"attempt": self.number, "status": status, "steps": steps, **files,
+                   "sha256": hashes}
+        first = create_exclusive(self.folder.done_file, json.dumps(content, indent=1) + "\n")
+        self.release(status if first else "lost")
+        return first
+
+    def release(self, reason: str, error: BaseException | None = None, **facts: Any) -> None:
+        """Stop beating and say how the attempt ended; `facts` are what the next one should know."""
+        self._stop.set()
+        self._thread.join()
+        self._write_end(reason, error, facts)
+
+    def _write_end(self, reason: str, error: BaseException | None, facts: dict[str, Any]) -> None:
+        end: dict[str, Any] = {"reason": reason, "ended": server_time(self.folder.outputs), **facts}
+        if error is not None:
+            end["error"] = f"{type(error).__name__}: {error}"
+            end["traceback"] = "".join(traceback.format_exception(error))
+            end["class"], end["signature"] = classify(error), signature(error)
+        write_json(self.folder.attempt_file(self.number, "end"), end)
+
+    def _beat(self) -> None:
+        # For display, and its time: replaced without flushing, so that a beat is cheap.
+        beat = self.folder.attempt_file(self.number, "beat")
+        aside = beat.with_name(f".{beat.name}.{threading.get_ident()}")
+        aside.write_text(json.dumps(self._progress))
+        os.replace(aside, beat)
+
+    def _beat_until_stopped(self, interval: float) -> None:
+        while not self._stop.wait(interval):
+            if not self.is_current():
+                return
+            if time.monotonic() - self._reported > self._patience:
+                self._give_up()
+            self._try_to_beat()
+
+    def _give_up(self) -> None:
+        """End this process, whose training hangs, and leave word of where."""
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        stacks = [f"thread {names.get(i, i)}:\n" + "".join(traceback.format_stack(frame))
+                  for i, frame in sys._current_frames().items() if i != threading.get_ident()]
+        hung = TimeoutError(f"no progress for {self._patience:g} s")
+        hung.add_note("\n".join(stacks))
+        self._write_end("failed", hung, {})
+        os._exit(HUNG)
+
+    def _try_to_beat(self) -> None:
+        # A full disk or a slow file server may pass; what lasts ends the lease.
+        with contextlib.suppress(OSError):
+            self._beat()

@@ -1,0 +1,220 @@
+"""What a run was made with: recorded per attempt, never part of an identity."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "lightning", "numpy", "hydra-core", "omegaconf")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a run depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+@cache
+def host() -> str:
+    """This host's name."""
+    return platform.node()
+
+
+@cache
+def processor() -> str:
+    """Name of the processor, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def cores() -> int:
+    """Processor cores that this process may use: what it may run on, within its quota."""
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:
+        allowed = os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Cores' worth of time that control groups leave to this process; None where none limits it.
+
+    A container or a scheduler may show all cores of a machine and give the time of a few. A limit
+    of any group above ours holds too.
+
+    Parameters
+    ----------
+    root : Path
+        Below which ``proc`` and ``sys`` lie.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        folder = top / group.lstrip("/")
+        for place in (folder, *folder.parents):
+            if place.is_relative_to(top):
+                quotas.append(_group_quota(place, second=not controllers))
+    return min((q for q in quotas if q is not None), default=None)
+
+
+def _group_quota(folder: Path, second: bool) -> float | None:
+    """The quota of one control group, of the second version or the first."""
+    names = ["cpu.max"] if second else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+    try:
+        quota, period = " ".join((folder / name).read_text() for name in names).split()
+    except (OSError, ValueError):
+        return None
+    return None if quota in ("max", "-1") else int(quota) / int(period)
+
+
+def gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU")]
+
+
+@cache
+def device_name(device: str) -> str | None:
+    """Name of what computes, as its maker has it: of the processor, or of the first GPU of ours."""
+    if device == "cpu":
+        return processor()
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", "-i", *gpus()[:1]]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=30
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@cache
+def gpu_memory_bytes() -> float:
+    """Memory of the smallest GPU of this host; infinite if nobody says."""
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, check=True, timeout=30,
+        ).stdout
+        return min(float(line) for line in listed.splitlines()) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):  # none, or it is not told: "[N/A]"
+        return float("inf")
+
+
+@cache
+def memory_bytes() -> int:
+    """Physical memory of this host."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@cache
+def code_commit() -> str | None:
+    """The commit of the checkout this package runs from, "+" appended if it was edited."""
+    here = Path(__file__).parent.parent
+    frozen = here.parent / "COMMIT"  # left by sweeps.freeze
+    if frozen.exists():
+        return frozen.read_text().strip() or None
+    try:
+        command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
+@cache
+def boot() -> str:
+    """Distinguishes boots of one host: no process outlives one."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+@cache
+def process_space() -> str:
+    """Distinguishes containers of one host: process numbers mean nothing across them."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def slurm_job() -> tuple[str, int] | None:
+    """The SLURM job of this process and how often it was requeued; None outside SLURM.
+
+    An array's task is named ``<array>_<task>``: the bare number would mean its siblings as well.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    name = f"{array}_{task}" if array and task else job
+    return name, int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
+def node() -> str:
+    """The node, as the scheduler names it where there is one."""
+    return os.environ.get("SLURMD_NODENAME") or host()
+
+
+def process_start(pid: int) -> str | None:
+    """When a process of this host started; None if there is no such process.
+
+    A process number alone may have been given to another process since.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "unknown" if _exists(pid) else None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _exists(pid: int) -> bool:
+    if Path("/proc/self/stat").exists():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,32 @@
+"""Where checkpoints lie: they are addressed by the prefix of a training that they hold.
+
+    <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.pt            pinned: a branch point or end
+    <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.<run_id>.pt   a run's latest, replaced
+
+Any run may start from any checkpoint whose prefix is its own: resuming after a kill, branching a
+cooldown off a trunk and extending a finished run are the same look-up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scaling.records.identity import family_id, prefix_id
+
+
+def checkpoint_path(outputs: Path, science: dict[str, Any], step: int, owner: str = "") -> Path:
+    """Where the checkpoint of a science at a step belongs; pinned unless it has an owner."""
+    name = f"{step:08d}-{prefix_id(science, step)}"
+    name += f".{owner}.pt" if owner else ".pt"
+    return outputs / "checkpoints" / family_id(science) / name
+
+
+def candidates(outputs: Path, science: dict[str, Any]) -> list[tuple[int, Path]]:
+    """Checkpoints on the way of a run, the furthest first: (step, path)."""
+    found = []
+    for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*.pt"):
+        step, _, prefix = path.name.split(".")[0].partition("-")
+        if int(step) <= science["steps"] and prefix_id(science, int(step)) == prefix:
+            found.append((int(step), path))
+    return sorted(found, reverse=True)

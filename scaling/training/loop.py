@@ -1,0 +1,288 @@
+"""One pack of claimed runs from its start to its end: chunks in, records out.
+
+This file knows runs, checkpoints, events and records; the engine knows tensors; Lightning
+(``scaling.training.trainer``) drives. A pack of one is an ordinary run.
+
+    training = Training(claims, pins, execution)
+    while not training.over:
+        chunk = training.next_chunk()                # up to the next event
+        training.absorb(engine.train(chunk...), s)   # curve, validation, checkpoint, progress
+    training.close()                                 # records and DONE, or the reason why not
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling.config import ExecutionConfig
+from scaling.engine.eager import ChunkResult, Engine
+from scaling.engine.micro_batch import micro_batch
+from scaling.engine.pack_engine import build_engine
+from scaling.records import machine
+from scaling.records.checkpoint import Checkpoint, save_checkpoint
+from scaling.records.claim import Claim
+from scaling.records.identity import prefix_id
+from scaling.records.prefixes import checkpoint_path
+from scaling.records.provenance import provenance
+from scaling.training.finish import finish
+from scaling.training.member import MemberRun, pack_facts
+from scaling.training.throughput import Clock, throughput
+
+CHUNK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens (steps, members, batch, context + 1) and rates (steps, members) of some updates."""
+
+    tokens: np.ndarray
+    lr: np.ndarray
+
+
+class Training:
+    """Trains the runs of `claims`, which share shape, batch, length and start.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        Held claims.
+    pins : dict
+        run_id -> steps whose checkpoints other runs wait for.
+    execution : ExecutionConfig
+        Device, threads, how often to save.
+    should_stop : callable
+        Asked between chunks; True saves and ends the attempt as interrupted.
+    build : callable
+        Makes the engine, from what ``build_engine`` takes.
+    """
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        pins: dict[str, Sequence[int]],
+        execution: ExecutionConfig,
+        should_stop: Callable[[], bool] = lambda: False,
+        build: Callable[..., Engine] = build_engine,
+    ) -> None:
+        self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
+        self.pack = pack_facts(claims)
+        self.execution = execution
+        self.should_stop = should_stop
+        self.stopped = self.lost = self.cancelled = False
+        self.store = self.members[0].open_store()
+        self.micro_batch = self._micro_batch()
+        self.engine = build(self.members, execution, self.micro_batch)
+        self.steps = self.members[0].steps
+        self.start = self.saved = self._resume()
+        self._orders = [m.order(self.store) for m in self.members]
+        self._windows = self.store.validation_batch(
+            self.members[0].science["data"]["validation_tokens"], self.context
+        )
+        self._chunk_steps = 1
+        self._last_save = time.monotonic()
+        self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
+        self._clock = Clock()
+        self._validate()  # the checkpoint of another run may lack what is due at its step
+        self._report()
+
+    @property
+    def context(self) -> int:
+        return self.members[0].science["model"]["context"]
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.engine.steps_done
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.step >= self.steps or self.stopped
+
+    def next_chunk(self) -> Chunk:
+        """The next steps, up to the next event or for about a second."""
+        steps = min(self._next_event() - self.step, self._chunk_steps)
+        tokens = self._tokens(steps)
+        if "updates" in self.execution.measure:
+            end = self.step + steps
+            self.engine.watched = any(end in m.validation for m in self._running())
+        lr = [m.lr_of(self.step, self.step + steps) for m in self.members]
+        return Chunk(tokens, np.stack(lr, 1))
+
+    def _tokens(self, steps: int) -> np.ndarray:
+        """Those of the next steps, (steps, members, batch, context + 1)."""
+        batch = self.members[0].science["batch"]
+        shape = (steps, batch, self.context + 1)
+        tokens = (
+            self.store.training_batch(order, self.step * batch, steps * batch, self.context)
+            for order in self._orders
+        )
+        return np.stack([t.reshape(shape) for t in tokens], 1)
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""
+        for i, member in enumerate(self.members):
+            if not member.finished:
+                member.extend(result.loss[:, i], result.grad_norm[:, i])
+        self._seconds["steps"] += seconds
+        self._clock.add(len(result.loss), seconds)
+        per_step = max(seconds / len(result.loss), 1e-6)
+        self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
+        self._validate()
+        for member in self._running():
+            if not member.claim.is_current():  # somebody else has taken this one over
+                member.claim.release("lost")
+                member.finished = self.lost = True
+            elif member.curve.diverged_at() is not None:
+                self._finish(member)
+            elif member.claim.is_cancelled() and self.step < self.steps:
+                self._cancel(member)
+        self._save_if_due()
+        self._report()
+        self.stopped = self.should_stop() or not self._running()
+
+    def close(self) -> str:
+        """Finish or release every held run: "done", "interrupted", "cancelled" or "lost"."""
+        if self._running() and self.step < self.steps:
+            self._save_latest()
+            for member in self._running():
+                member.claim.release("interrupted")
+            return "interrupted"
+        for member in self._running():
+            self._finish(member)
+        if self.cancelled:
+            return "cancelled"
+        return "lost" if self.lost else "done"
+
+    def abandon(self, reason: str, error: BaseException | None) -> None:
+        """Release every run that is still held, saying why."""
+        for member in self._running():
+            member.claim.release(reason, error, micro_batch=self.micro_batch, **self.pack)
+
+    def _micro_batch(self) -> int:
+        """Sequences at once in each process, as the most careful member needs it."""
+        share = math.ceil(self.members[0].science["batch"] / self.execution.processes)
+        return min(micro_batch(m.claim, self.execution.micro_batch, share) for m in self.members)
+
+    # ------------------------------------------------------------------ parts of a chunk
+
+    def _running(self) -> list[MemberRun]:
+        return [m for m in self.members if not m.finished]
+
+    def _next_event(self) -> int:
+        events = {s for m in self._running() for s in (*m.validation, *m.pins) if s > self.step}
+        return min(events)
+
+    def _validate(self) -> None:
+        due = [(i, m) for i, m in enumerate(self.members)
+               if not m.finished and self.step in m.validation
+               and self.step not in m.curve.validation]
+        if due:
+            start = time.perf_counter()
+            losses = self.engine.evaluate(self._windows)
+            self._seconds["validation"] += time.perf_counter() - start
+            for i, member in due:
+                member.curve.validation[self.step] = float(losses[i])
+            if self.execution.measure and self.step > self.start:
+                found = self.engine.measure(self.execution.measure, self._tokens(1)[0])
+                for i, member in due:
+                    member.curve.measured[self.step] = found[i]
+
+    def _cancel(self, member: MemberRun) -> None:
+        """Save and release one run that a person wants no longer."""
+        path = self._save(self.members.index(member), member, owner=member.run["run_id"])
+        member.remove_latest(keep=path)
+        self._report()
+        member.claim.release("cancelled")
+        member.finished = self.cancelled = True
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _resume(self) -> int:
+        found = [m.furthest(self.steps) for m in self.members]
+        starts = {0 if c is None else c.step for c in found}
+        while len(starts) > 1:  # members of a pack start together: step back to what all have
+            found = [m.furthest(min(starts)) for m in self.members]
+            starts = {0 if c is None else c.step for c in found}
+        for i, (member, checkpoint) in enumerate(zip(self.members, found, strict=True)):
+            if checkpoint is not None:
+                self.engine.load(i, checkpoint.state, checkpoint.step)
+                member.curve = checkpoint.curve
+        return starts.pop()
+
+    def _save_if_due(self) -> None:
+        for i, member in enumerate(self.members):
+            if not member.finished and self.step in member.pins:
+                self._save(i, member, owner="")
+        if time.monotonic() - self._last_save >= self.execution.checkpoint_seconds:
+            self._save_latest()
+
+    def _save_latest(self) -> None:
+        """Save all and only then remove what was: a kill in between leaves a step common to all."""
+        if self.step > self.start:
+            latest = {
+                member: self._save(i, member, owner=member.run["run_id"])
+                for i, member in enumerate(self.members) if not member.finished
+            }
+            self.saved = self.step
+            self._report()
+            for member, path in latest.items():
+                member.remove_latest(keep=path)
+        self._last_save = time.monotonic()
+
+    def _save(self, i: int, member: MemberRun, owner: str) -> Path:
+        # Also where a file exists: this run would have started from it, had it been readable.
+        path = checkpoint_path(member.outputs, member.science, self.step, owner)
+        prefix = prefix_id(member.science, self.step)
+        save_checkpoint(path, Checkpoint(self.step, prefix, self.engine.state(i), member.curve))
+        return path
+
+    # ------------------------------------------------------------------ the end
+
+    def _finish(self, member: MemberRun) -> None:
+        """Write curve, record and DONE of one member."""
+        first = finish(member.claim, member.run, member.curve, member.lr, self._facts(member))
+        member.finished = True  # not before: a claim that could not be finished is released
+        if first:
+            member.remove_latest(keep=None)
+
+    def _facts(self, member: MemberRun) -> dict[str, Any]:
+        """What the attempts add to a record: nothing that the curve depends on."""
+        steps_per_second = self._clock.steps_per_second
+        tokens = member.run["tokens_per_step"] * len(self.members)
+        rate = None if steps_per_second is None else tokens * steps_per_second  # of all members
+        device = machine.device_name(self.execution.device)
+        return {
+            "started_at_step": self.start,
+            "throughput": {
+                "seconds": member.earlier_seconds + self._seconds_a_member(),
+                "steps": self.step - self.start,
+                "members": len(self.members),
+                **throughput(rate, member.run["flops"], device, self.execution.processes),
+            },
+            **provenance(self.execution, self.micro_batch),
+        }
+
+    def _seconds_a_member(self) -> float:
+        """A member's share of this attempt's time in steps and validation."""
+        return sum(self._seconds.values()) / len(self.members)
+
+    def _report(self) -> None:
+        """Say how far each member is; ``saved`` is the step at which all were last saved."""
+        said = {"start": self.start, "steps": self.steps, "saved": self.saved, **self.pack}
+        trained = self.step - self.start
+        if trained:
+            tokens = trained * self.members[0].run["tokens_per_step"]
+            said |= {"step": self.step, "tokens_per_second": tokens / self._seconds["steps"],
+                     "seconds": self._seconds_a_member()}
+        for member in self._running():
+            own = {"validation": member.curve.validation}
+            loss = {"loss": float(member.curve.loss[-1])} if trained else {}
+            member.claim.report(said | own | loss)

@@ -1,0 +1,181 @@
+"""Two recipes: what their runs say of each other, and what they refuse to say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.arms.scale import Ladder
+from analysis.arms.sharing import sharing_tests
+
+A, B = (400.0, 1800.0), (300.0, 2300.0)  # coefficients of N and D
+
+
+def loss(N, D, arm: tuple[float, float]):
+    return 1.7 + arm[0] / N**0.34 + arm[1] / D**0.37
+
+
+def runs(
+    b: tuple[float, float] = B, own: float = 0.0005, common: float = 0.003, seed: int = 0
+) -> pd.DataFrame:
+    """Two arms on a grid, with two seeds whose luck both arms share."""
+    rng = np.random.default_rng(seed)
+    N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 4)))
+    tables = []
+    for s in (0, 1):
+        luck = common * rng.standard_normal(len(N))
+        for name, arm in (("adamw", A), ("muon", b)):
+            noise = np.exp(luck + own * rng.standard_normal(len(N)))
+            tables.append(pd.DataFrame(
+                {"arm": name, "N": N, "D": D, "seed": s, "loss": loss(N, D, arm) * noise}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_speed_up_and_equivalent_data_are_those_of_the_laws_that_made_the_runs() -> None:
+    found = analysis.compare_arms(runs(), resamples=100)
+    row = found.scales.iloc[0]
+    assert row.inside and row.better > 0.99
+    assert row.ratio == pytest.approx(loss(row.N, row.D, B) / loss(row.N, row.D, A), abs=2e-3)
+    # A with D' tokens has B's loss at D: 1800 / D'^.37 = what is left of it at N.
+    left = loss(row.N, row.D, B) - 1.7 - A[0] / row.N**0.34
+    worth = (A[1] / left) ** (1 / 0.37) / row.D
+    assert row.equivalent_data_lower < worth < row.equivalent_data_upper
+    assert row.equivalent_data == pytest.approx(worth, rel=0.1)
+    assert row.speed_up > 1.3 and not found.scales.iloc[2].inside
+    wider = found.scales["ratio_upper"] - found.scales["ratio_lower"]
+    assert wider.is_monotonic_increasing
+
+
+def test_the_baseline_is_the_one_that_is_named_first() -> None:
+    one = analysis.compare_arms(runs(), resamples=0, budgets=[1e20])
+    other = analysis.compare_arms(runs(), between=["muon", "adamw"], resamples=0, budgets=[1e20])
+    assert one.arms == ("adamw", "muon") and other.arms == ("muon", "adamw")
+    assert one.scales.ratio[0] * other.scales.ratio[0] == pytest.approx(1)
+    assert one.scales.speed_up[0] * other.scales.speed_up[0] == pytest.approx(1, rel=0.05)
+    assert one.pairs.ratio * other.pairs.ratio == pytest.approx(1)
+
+
+def test_what_both_arms_share_is_not_their_difference() -> None:
+    table = runs(own=0.0002, common=0.01)
+    found = analysis.compare_arms(table, resamples=100, budgets=[1e20])
+    swapped = table.assign(seed=np.where(table.arm == "muon", 1 - table.seed, table.seed))
+    apart = analysis.compare_arms(swapped, resamples=100, budgets=[1e20])
+
+    def width(c):
+        return float((c.scales.ratio_upper - c.scales.ratio_lower).iloc[0])
+
+    assert width(found) < 0.5 * width(apart)
+    assert len(found.pairs.table) == 40
+
+
+def test_hypotheses_that_hold_are_kept_and_others_rejected() -> None:
+    table = analysis.compare_arms(runs(), resamples=0).sharing.set_index("shared")
+    assert table.loc["everything: one recipe", "p"] < 1e-6
+    assert table.loc["E and the exponents", "p"] > 0.01
+    assert table.loc["everything: one recipe", "held_out"] > 2 * table.loc["E", "held_out"]
+    one_recipe = [
+        sharing_tests(analysis.LAWS["chinchilla"], runs(A, 0.003, 0.0, seed), {"arm": "arm"})
+        for seed in range(5)
+    ]
+    assert sum(table["p"].iloc[-1] > 0.05 for table in one_recipe) >= 4  # under two names
+
+
+def test_the_crossover_is_found_with_its_interval() -> None:
+    b = (350.0, 2300.0)  # worse with few parameters and tokens, better with many
+    found = analysis.compare_arms(runs(b), resamples=200, budgets=[1e17, 6e20])
+    ladder = Ladder.of(runs(b).assign(_arm=lambda f: f.arm))
+    cost = np.geomspace(1e15, 1e25, 20001)
+    N, D = ladder.at(cost)
+    sign = np.sign(loss(N, D, b) - loss(N, D, A))
+    crossed = np.flatnonzero(np.diff(sign))
+    truth = cost[crossed[0]]
+    assert found.crossover["lower"] < truth < found.crossover["upper"]
+    assert found.crossover["inside"] and ladder.low < truth < ladder.top
+    assert found.crossover["towards"] == "B" and found.crossover["share"] > 0.9
+    assert found.scales.better.iloc[0] < 0.2 and found.scales.better.iloc[1] > 0.8
+
+
+def test_an_arm_with_too_few_runs_gets_no_law_but_its_pairs() -> None:
+    table = runs()
+    few = table[(table.arm == "adamw") | (table.N < 2e7)]
+    found = analysis.compare_arms(few, resamples=0)
+    assert found.result is None and len(found.pairs.table) == 8
+    assert "no law is fitted" in found.report()
+    tied = analysis.compare_arms(few, resamples=0, shared=["E", "alpha", "beta"])
+    assert tied.result is not None
+
+
+def test_laws_that_do_not_cross_are_said_not_to() -> None:
+    found = analysis.compare_arms(runs((300.0, 1500.0)), resamples=50)
+    assert np.isnan(found.crossover["C"]) and found.crossover["towards"] == "B"
+    assert "do not cross" in found.report() and "muon is better" in found.report()
+
+
+def test_points_on_the_way_down_are_refused_and_lost_runs_counted() -> None:
+    table = runs()
+    early = table.assign(status=["running"] + ["done"] * (len(table) - 1))
+    with pytest.raises(ValueError, match="1 of 80 points were taken before their run had come to"):
+        analysis.compare_arms(early, resamples=0)
+    middle = table.assign(run="x", schedule="wsd")
+    with pytest.raises(ValueError, match="with the learning rate on its way down"):
+        analysis.compare_arms(middle, resamples=0)
+    lost = table.assign(status=np.where(table.index == 79, "diverged", "done"))
+    found = analysis.compare_arms(lost, resamples=0)
+    assert found.censored == {"adamw": 0, "muon": 1} and "1 of muon" in found.report()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"arm": "recipe"}, "arm = 'recipe': the table has no such column"),
+        ({"between": ["adamw", "lion"]}, "arm 'lion' has no run"),
+        ({"between": ["adamw"]}, "say between=[BASELINE,OTHER]"),
+        ({"law": "lr_annealing"}, "arms are compared by a law of N and D"),
+        ({"shared": ["gamma"]}, "chinchilla has no parameter 'gamma'"),
+        ({"budgets": [-1.0]}, "is no number of FLOPs"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(options, said) -> None:
+    with pytest.raises(ValueError) as refused:
+        analysis.compare_arms(runs(), **({"resamples": 0} | options))
+    assert said in str(refused.value)
+
+
+def test_settings_that_differ_unasked_are_warned_of(finished) -> None:
+    """The tiny study's learning rates: 1e30 is one run's own."""
+    table = analysis.runs_by_arm(finished, ["tiny"], "schedule.kind")
+    assert set(table["arm"]) == {"constant", "cosine", "wsd"}
+    settings = analysis.arm_settings(finished, table, ["constant", "cosine"], "schedule.kind")
+    assert settings.key.tolist() == ["schedule"] and settings.intended.all()
+    other = analysis.arm_settings(finished, table, ["constant", "cosine"], "optimizer.name")
+    assert not other.intended.any()
+    found = analysis.compare_arms(runs(), resamples=0, differences=other)
+    assert "differ in more than the one setting: schedule" in found.warnings[-1]
+    with pytest.raises(ValueError, match="no run of study 'tiny' has such a setting"):
+        analysis.runs_by_arm(finished, ["tiny"], "optimizer.nmae")
+    with pytest.raises(ValueError, match="two studies without"):
+        analysis.runs_by_arm(finished, ["tiny"], None)
+
+
+def curve(arm: str, faster: float, shape: str = "wsd", seed: int = 0) -> pd.DataFrame:
+    step = np.arange(0, 1001)
+    cooled = np.clip((1001 - step) / 200, 0, 1) if shape == "wsd" else 1 - 0.9 * step / 1000
+    fallen = 0.3 * (1 - cooled)
+    made = 2 + 3 / np.maximum(step * faster, 1) ** 0.4 - fallen
+    return pd.DataFrame({"run": f"{arm}{seed}", "arm": arm, "step": step, "seed": seed,
+                         "lr": 1e-3 * (1 if arm == "a" else 3) * cooled,
+                         "loss": np.where(step % 50 == 0, made, np.nan)})
+
+
+def test_whole_curves_compare_at_one_schedule_and_speed_before_the_cooldown() -> None:
+    table = pd.concat([curve("a", 1.0), curve("b", 1.5)])
+    found = analysis.compare_arm_curves(table, between=["a", "b"])
+    assert len(found) == 21 and (found.ratio[1:] < 1).all()
+    speeds = found.speed_up.dropna()
+    assert len(speeds) >= 5 and np.allclose(speeds, 1.5, rtol=0.05)
+    assert found.lr_share[found.speed_up.notna()].min() > 0.98
+    with pytest.raises(ValueError, match="only equal schedules compare"):
+        analysis.compare_arm_curves(
+            pd.concat([curve("a", 1.0), curve("b", 1.5, "linear")]), between=["a", "b"])

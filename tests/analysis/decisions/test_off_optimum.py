@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.decisions.cost_functions import SIX_ND, CostFunction
+
+NUMERICAL = CostFunction("6 N D", "FLOPs", lambda N, D: 6 * N * D)  # not the closed form
+
+
+@pytest.fixture(scope="module")
+def fitted(made_by):
+    return analysis.fit("chinchilla", made_by("chinchilla", noise=0.003)[0], resamples=100)
+
+
+@pytest.mark.parametrize("cost", [SIX_ND, NUMERICAL])
+def test_the_cheapest_way_to_a_loss_is_the_best_split_of_its_budget(fitted, cost):
+    best = analysis.allocate(fitted, 1e20).table.iloc[0]
+    row = analysis.cheapest(fitted, best.loss, cost=cost).iloc[0]
+    assert row.C == pytest.approx(1e20, rel=1e-4)
+    assert row.N == pytest.approx(best.N, rel=1e-3) and row.reached == 1
+    assert row.C_lower < row.C < row.C_upper
+
+
+def test_the_best_split_leaves_nothing_and_others_leave_what_the_law_says(fitted):
+    best = analysis.allocate(fitted, 1e20).table.iloc[0]
+    splits = pd.DataFrame({"N": [best.N, 4 * best.N], "D": [best.D, best.D / 4]})
+    left = analysis.loss_left(fitted, splits)
+    assert left.left[0] == pytest.approx(0, abs=1e-9)
+    assert left.wasted[0] == pytest.approx(0, abs=1e-6)
+    loss = fitted.predict(splits)["loss"]
+    assert left.left[1] == pytest.approx(loss[1] - best.loss)
+    enough = analysis.allocate(fitted, 1e20 * (1 - left.wasted[1])).table.loss[0]
+    assert enough == pytest.approx(loss[1])
+    assert left.left_lower[1] > 0
+
+
+def test_tokens_to_a_loss_invert_the_law(fitted):
+    table = analysis.tokens_to_loss(fitted, [1e8, 1e9], 2.6, batch=1e6)
+    at = fitted.predict(table[["N", "D"]])["loss"]
+    np.testing.assert_allclose(at, 2.6)
+    np.testing.assert_allclose(table.steps, table.D / 1e6)
+    never = analysis.tokens_to_loss(fitted, 1e7, 1.8).iloc[0]
+    assert np.isinf(never.D) and never.reached == 0
+
+
+def test_the_critical_batch_is_that_of_the_law(made_by):
+    fitted = analysis.fit("critical_batch_at_loss", made_by("critical_batch_at_loss", 0.01)[0],
+                          resamples=50)
+    table = analysis.critical_batch(fitted, [2.5, 3.0])
+    predicted = fitted.predict(table[["loss"]])["critical_batch"]
+    np.testing.assert_allclose(table.critical_batch, predicted)
+    assert (table.critical_batch_lower < table.critical_batch).all()
+
+
+def test_what_no_budget_reaches_is_refused(fitted, made_by):
+    with pytest.raises(ValueError, match="no budget reaches a loss of 1.2"):
+        analysis.cheapest(fitted, 1.2)
+    with pytest.raises(ValueError, match="B_star and alpha_B"):
+        analysis.critical_batch(fitted, 2.0)
+    with pytest.raises(ValueError, match="positive numbers"):
+        analysis.loss_left(fitted, pd.DataFrame({"N": [0.0], "D": [1.0]}))
+    with pytest.raises(ValueError, match="law in N and D"):
+        analysis.cheapest(analysis.fit("power", made_by("power")[0], resamples=0), 2.0)

@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.decisions.target import wandering
+
+
+@pytest.fixture(scope="module")
+def fitted(made_by):
+    return analysis.fit("chinchilla", made_by("chinchilla", noise=0.003)[0], resamples=100)
+
+
+@pytest.mark.parametrize(("text", "of", "at", "within"), [
+    ("loss at C=1e22 within 0.5%", "loss", {"C": 1e22}, 0.005),
+    ("loss at N=1e9 D=2e10", "loss", {"N": 1e9, "D": 2e10}, None),
+    ("loss at N = 1e9, D = 2e10 within 0.02", "loss", {"N": 1e9, "D": 2e10}, 0.02),
+    ("N at C=1e22 within 20 %", "N", {"C": 1e22}, 0.2),
+    ("alpha within 5%", "alpha", {}, 0.05),
+    ("E", "E", {}, None),
+])  # fmt: skip
+def test_a_target_is_a_sentence(text, of, at, within):
+    assert analysis.read_target(text) == analysis.Target(of, at, within)
+
+
+@pytest.mark.parametrize("text", [
+    "", "loss", "loss at", "loss at 1e22", "loss at C=much", "loss at C=-1", "loss at N=1e9",
+    "N at N=1e9 D=1e9", "alpha at C=1e22", "loss at C=1e22 within", "loss at C=1e22 within 0%",
+])  # fmt: skip
+def test_what_cannot_be_read_says_how_it_is_said(text):
+    with pytest.raises(ValueError, match="loss at C=1e22 within 0.5%|is no positive number"):
+        analysis.read_target(text)
+
+
+def test_values_are_those_of_the_fit(fitted):
+    best = analysis.allocate(fitted, 1e20).table.iloc[0]
+    assert analysis.read_target("loss at C=1e20").known(fitted)["value"] == pytest.approx(best.loss)
+    known = analysis.read_target("N at C=1e20").known(fitted)
+    assert (known["value"], known["lower"], known["upper"]) == pytest.approx(
+        (best.N, best.N_lower, best.N_upper)
+    )
+    assert analysis.read_target("alpha").known(fitted)["lower"] == pytest.approx(
+        fitted.interval("alpha")[0]
+    )
+    with pytest.raises(ValueError, match="no parameter 'gamma'"):
+        analysis.read_target("gamma").known(fitted)
+
+
+def test_beyond_the_range_the_law_is_doubted_too(fitted):
+    near, far = (analysis.read_target(f"loss at C={C}") for C in (1e19, 1e25))
+    np.testing.assert_allclose(np.exp(near.wandered(fitted)), near.drawn(fitted))
+    assert np.std(far.wandered(fitted)) > np.std(np.log(far.drawn(fitted)))
+    ways = wandering(fitted, np.array([1e8, 1e12]), np.array([1e10, 1e13]), 101)
+    assert (ways[:, 0] == 0).all() and (ways[1:, 1] != 0).all() and (ways[0] == 0).all()
+    doubted = fitted.predict(pd.DataFrame({"N": [1e12], "D": [1e13]}), level=0.95)
+    assert np.log(doubted.upper / doubted.lower)[0] > 2 * ways[:, 1].std()

@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.judgement.multiverse import of_tables, shares
+from analysis.reporting.figures import multiverse as draw
+
+
+def runs(count: int = 5) -> pd.DataFrame:
+    sizes, tokens = np.geomspace(1e7, 1e9, count), np.geomspace(1e9, 1e11, count)
+    N, D = (g.ravel() for g in np.meshgrid(sizes, tokens))
+    noise = np.exp(0.003 * np.random.default_rng(0).standard_normal(len(N)))
+    return pd.DataFrame({"N": N, "D": D, "loss": (1.7 + 400 / N**0.34 + 1800 / D**0.37) * noise})
+
+
+def factorial(answer) -> pd.DataFrame:
+    """A table of 2 x 3 x 2 x 2 combinations with a made answer."""
+    rows = [
+        {"convention": c, "law": w, "objective": o, "exclusion": e, "answer": answer(c, w, o, e)}
+        for c in (0, 1) for w in (0, 1, 2) for o in (0, 1) for e in (0, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_sum_of_effects_is_shared_out_exactly():
+    found = shares(factorial(lambda c, w, o, e: np.exp(2 * c + w + 0 * o + 0.5 * e)))
+    variances = {"convention": 1.0, "law": 2 / 3, "exclusion": 0.0625, "objective": 0.0}
+    total = sum(variances.values())
+    assert found.choice.tolist() == list(variances)
+    for row in found.itertuples():
+        assert row.own == pytest.approx(variances[row.choice] / total)
+        assert row.whole == pytest.approx(row.own)
+    assert found.factor[0] == pytest.approx(np.exp(2)) and found.options[1] == 3
+
+
+def test_choices_that_act_only_together_have_no_part_of_their_own():
+    found = shares(factorial(lambda c, w, o, e: np.exp(1.0 if c == o else -1.0)))
+    together = found.set_index("choice")
+    assert together.loc[["convention", "objective"], "whole"].tolist() == pytest.approx([1, 1])
+    assert together["own"].tolist() == pytest.approx([0] * 4)
+    assert together.loc["law", "whole"] == pytest.approx(0)
+
+
+def test_each_way_is_that_fit():
+    table = runs()
+    found = of_tables({"a": table}, analysis.read_target("N at C=1e20"), starts=8)
+    assert len(found.table) == 2 * 3 * 3 and found.table.answer.notna().all()
+    low, high = found.range
+    assert low < high and f"{low:.4g} to {high:.4g}" in found.sentence()
+    single = found.table.set_index(["law", "objective", "exclusion"]).answer
+    alone = analysis.fit("chinchilla", table, resamples=0, starts=8)
+    assert single["chinchilla", "Huber 1e-3", "all runs"] == pytest.approx(
+        analysis.allocate(alone, 1e20).table.N[0], rel=1e-4
+    )
+    few = analysis.fit("chinchilla", table[table.N > table.N.min() * 1.01], resamples=0, starts=8)
+    assert single["chinchilla", "Huber 1e-3", "without the smallest size"] == pytest.approx(
+        analysis.allocate(few, 1e20).table.N[0], rel=1e-3
+    )
+    figure = draw(found)
+    assert len(figure.axes) == 2 and figure.axes[0].get_ylabel() == "N at C=1e+20"
+
+
+def test_a_way_without_an_answer_says_why_and_the_others_stand():
+    choices = analysis.Choices({"good": runs(), "bad": runs().drop(columns="loss")})
+    found = analysis.fit_multiverse(choices, lambda r: r.params["alpha"], "alpha", starts=8)
+    assert found.table.groupby("convention").answer.count().to_dict() == {"good": 3, "bad": 0}
+    assert found.table.why[found.table.convention == "bad"].str.contains("loss").all()
+    with pytest.raises(ValueError, match="no way to fit gives alpha: .*loss"):
+        analysis.fit_multiverse(analysis.Choices({"bad": runs().drop(columns="loss")}),
+                                lambda r: r.params["alpha"], "alpha")

@@ -1,0 +1,96 @@
+"""A study's answer and its report."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import analysis
+from analysis.reporting import figures
+from analysis.reporting.page import svg
+from analysis.reporting.report import report_html
+
+
+@pytest.fixture(scope="module")
+def answer(finished):
+    return analysis.answer_study(finished, "tiny", resamples=100)
+
+
+def test_the_held_out_size_is_predicted_and_never_fitted(answer) -> None:
+    (row,) = answer.held_out.to_dict("records")
+    assert row["N"] > answer.law.ranges["N"][1]
+    assert row["predicted"] == pytest.approx(row["loss"] * (1 + row["error"]))
+    assert np.isnan(row["lower"]) and np.isnan(row["upper"])  # too few trunks for an interval
+    assert answer.law.points == 10
+
+
+def test_the_third_schedule_is_predicted_from_the_other_two(answer) -> None:
+    (row,) = answer.curve_check.to_dict("records")
+    assert row["schedule"] == "cosine"
+    measured = answer.runs.set_index("run_id").loc[row["run"], "loss"]
+    assert row["final"] == measured
+    assert row["points"] > 8 and np.isfinite(row["r2"])
+
+
+def test_words_say_what_was_found(answer) -> None:
+    text = answer.text()
+    assert text.startswith("Does it <run>?")
+    assert "1 runs diverged and are censored" in text
+    assert "Held out, never fitted:\n- N " in text
+    assert "outside what was measured" in text
+    for name in answer.law.diagnosis.unidentified:
+        if name in ("alpha", "beta", "E"):
+            assert f"{name} is not identified by these runs" in text
+
+
+def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
+    path = analysis.write_report(answer, tmp_path / "report.html")
+    page = path.read_text()
+    assert page.count("<svg") == 4
+    assert not re.search(r"<script|<link|src=|href=['\"]http", page.replace("xlink:href", ""))
+    assert "Does it &lt;run&gt;?" in page
+    for run in answer.runs["run_id"]:
+        assert run in page
+    for version in ("torch", "lightning", "fingerprint", "processor"):
+        assert version in page
+
+
+def test_figures_are_the_same_each_time(answer) -> None:
+    assert svg(figures.residuals(answer)) == svg(figures.residuals(answer))
+    assert "<svg" in report_html(answer)
+
+
+def test_an_unfinished_study_is_answered_from_what_there_is(finished, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs)
+    held_out = analysis.load(outputs, role="held_out")["run_id"].iloc[0]
+    (outputs / "runs" / held_out / "DONE").unlink()
+    answer = analysis.answer_study(outputs, "tiny", resamples=20)
+    assert answer.held_out.empty
+    assert sum(answer.unfinished.values()) == 1
+    assert "Not finished: 1 " in answer.text()
+    assert report_html(answer)
+
+
+def test_a_study_with_nothing_finished_says_so(finished, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished / "studies", outputs / "studies")
+    with pytest.raises(ValueError, match="study 'tiny' has no finished run to fit"):
+        analysis.answer_study(outputs, "tiny")
+
+
+def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs)
+    path = outputs / "studies" / "tiny" / "plan.json"
+    plan = json.loads(path.read_text())
+    plan["study"]["answer"] |= {"budgets": [], "curve_held_out": None}
+    path.write_text(json.dumps(plan))
+    answer = analysis.answer_study(outputs, "tiny", resamples=20)
+    assert answer.allocation is None and answer.curve_law is None
+    page = report_html(answer)
+    assert "How to split" not in page and page.count("<svg") == 3

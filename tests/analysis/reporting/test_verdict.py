@@ -1,0 +1,91 @@
+"""A study that asks for no law gets its verdict: in words, as a page, from its records alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.reporting.verdict import (
+    KINDS,
+    check_kind,
+    facts_of_verdict,
+    give_verdict,
+    study_runs,
+    write_verdict,
+)
+from scaling.cli import main
+from scaling.compose import compose
+from scaling.records.atomic import read_json, write_json
+from sweeps.plan import make_plan
+
+
+@pytest.fixture
+def judged(finished):
+    """The finished study as another kind; its plan is put back."""
+    path = finished / "studies" / "tiny" / "plan.json"
+    plan = read_json(path)
+
+    def kind(name: str, **options) -> None:
+        asked = plan["study"]["answer"] | {"kind": name, "options": options}
+        write_json(path, plan | {"study": plan["study"] | {"answer": asked}})
+
+    yield kind
+    write_json(path, plan)
+
+
+def test_runs_have_what_makes_them_differ(finished) -> None:
+    runs = study_runs(finished, "tiny")
+    assert {"optimizer.name", "optimizer.weight_decay", "block", "final_ratio", "flops_causal",
+            "flops_kaplan", "n_block"} <= set(runs)
+    assert set(runs.loc[runs["schedule"] == "wsd", "final_ratio"]) == {0.0}
+    assert np.isinf(runs.loc[runs["status"] == "diverged", "loss"]).all()
+    assert runs.columns.is_unique
+
+
+def test_a_verdict_is_given_from_records(finished, judged, tmp_path) -> None:
+    judged("conventions", resamples=10)
+    verdict = give_verdict(finished, "tiny")
+    assert "N* ~ C^a" in verdict.text() and "Exponents" in verdict.text()
+    page = write_verdict(verdict, tmp_path / "report.html").read_text()
+    assert "Does it &lt;run&gt;?" in page and "<svg" in page and "<h2>Exponents</h2>" in page
+    assert facts_of_verdict(verdict)["tables"]["Exponents"][0]["N"] == "n_block"
+
+
+def test_the_report_of_a_study_dispatches_by_its_kind(finished, judged, capsys) -> None:
+    judged("schedules", fitted=["curvs"])
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", "study=tiny", f"outputs={finished}"])
+    assert stopped.value.code == 2
+    assert "no finished curve of curvs" in capsys.readouterr().err
+
+
+def test_an_unknown_kind_is_named(finished, judged) -> None:
+    judged("magic")
+    with pytest.raises(ValueError, match="kind = 'magic' is not one of: law, tune, lr_transfer"):
+        give_verdict(finished, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [("law", {"x": 1}, "study.answer.kind = 'law' is not one with options"),
+     ("tune", {"y": "lr"}, "unknown key 'study.answer.options.y'. Allowed for the kind 'tune': x"),
+     ("schedules", {"curves": 1}, "Allowed for the kind 'schedules': fitted, law")],
+)
+def test_options_that_a_judge_does_not_take_are_named(kind, options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_kind(kind, options)
+
+
+def test_unfinished_runs_and_mixed_code_are_told(finished, judged) -> None:
+    judged("conventions", resamples=0)
+    path = finished / "studies" / "tiny" / "plan.json"
+    plan = read_json(path)
+    write_json(path, plan | {"runs": [*plan["runs"], plan["runs"][0] | {"run_id": "unfinished"}]})
+    warnings = give_verdict(finished, "tiny").finding.warnings
+    assert any(f"1 of {len(plan['runs']) + 1} runs are not finished" in w for w in warnings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_shipped_study_that_can_be_planned(kind, finished) -> None:
+    plan = make_plan(compose([f"study={kind}", f"outputs={finished}"]))
+    assert plan.study.answer.kind == kind and len(plan.runs) > 5

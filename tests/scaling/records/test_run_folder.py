@@ -1,0 +1,146 @@
+"""State is derived from the folder and never stored."""
+
+import json
+import os
+
+import pytest
+
+from scaling.records.claim import Claim
+from scaling.records.run_folder import STATES
+
+
+@pytest.fixture
+def folder(make_run):
+    folder = make_run()
+    yield folder
+    assert folder.state() in STATES
+
+
+def finish(claim, status):
+    for name in ("record", "curve"):
+        (claim.folder.path / name).write_text("{}")
+    assert claim.finish(status, 3, {"record": "record", "curve": "curve"})
+
+
+def age(folder, number, seconds):
+    """Let an attempt's last heartbeat lie `seconds` back."""
+    beat = folder.attempt_file(number, "beat")
+    past = beat.stat().st_mtime - seconds
+    os.utime(beat, (past, past))
+
+
+def test_a_described_run_is_planned(folder):
+    assert folder.state() == "planned"
+    assert folder.latest_attempt() is None and folder.done() is None
+
+
+def test_a_claimed_run_is_running(folder):
+    claim = Claim.acquire(folder, 60)
+    assert folder.state() == "running"
+    claim.release("interrupted")
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "failed"])
+def test_an_attempt_that_said_how_it_ended_gives_the_state(folder, reason):
+    Claim.acquire(folder, 60).release(reason)
+    assert folder.state() == reason
+
+
+@pytest.mark.parametrize("status", ["done", "diverged"])
+def test_done_says_how(folder, status):
+    finish(Claim.acquire(folder, 60), status)
+    assert folder.state() == status
+
+
+def test_a_run_that_failed_and_is_tried_again_is_running(folder):
+    Claim.acquire(folder, 60).release("failed")
+    claim = Claim.acquire(folder, 60)
+    assert folder.state() == "running"
+    claim.release("failed")
+
+
+def test_an_attempt_without_a_heartbeat_within_its_lease_is_interrupted(folder):
+    claim = Claim.acquire(folder, 60)
+    age(folder, 1, 59)
+    assert folder.state() == "running"
+    age(folder, 1, 2)
+    assert folder.state() == "interrupted"
+    claim.release("lost")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "running"),
+        ({"pid": 2**22 + 1}, "interrupted"),  # no such process
+        ({"process_start": "12"}, "interrupted"),  # the number went to another process
+        ({"boot": "another"}, "interrupted"),  # the host has been restarted since
+        # Of another host only the heartbeat is known.
+        ({"host": "elsewhere", "boot": "x", "pid": 2**22 + 1, "process_start": "1"}, "running"),
+    ],
+    ids=["alive", "gone", "reused", "rebooted", "elsewhere"],
+)
+def test_the_process_of_an_attempt_decides_where_it_can_be_seen(folder, changes, state):
+    claim = Claim.acquire(folder, 60)
+    file = folder.attempt_file(1, "json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    assert folder.state() == state
+    claim.release("lost")
+
+
+def test_an_attempt_killed_before_its_first_heartbeat_lives_for_its_lease(folder):
+    claim = Claim.acquire(folder, 60)
+    claim.release("interrupted")
+    folder.attempt_file(1, "beat").unlink()
+    folder.attempt_file(1, "end").unlink()
+    assert folder.state() == "running"
+    file = folder.attempt_file(1, "json")
+    owner = json.loads(file.read_text())
+    file.write_text(json.dumps(owner | {"started": owner["started"] - 61}))
+    assert folder.state() == "interrupted"
+
+
+def test_the_latest_attempt_counts_numerically(folder):
+    for _ in range(11):
+        Claim.acquire(folder, 60).release("interrupted")
+    assert folder.latest_attempt().number == 11
+
+
+def test_a_run_is_described_once(folder):
+    first = folder.description()
+    folder.describe({"run_id": "another"})
+    assert folder.description() == first
+    assert first["run_id"] == folder.run_id == folder.path.name
+
+
+def test_the_description_is_what_a_worker_needs(folder, tiny_run, outputs):
+    run, described = tiny_run(), folder.description()
+    assert described["science"] == run.science
+    assert (described["steps"], described["tokens"]) == (run.steps, run.tokens)
+    assert described["counts"] == run.counts and described["flops"] == run.flops
+    assert 0 < described["irreducible_loss"] < 2.1
+    assert folder.outputs == outputs
+
+
+def test_progress_is_for_display_and_never_an_error(folder):
+    assert folder.progress(1) == {}
+    claim = Claim.acquire(folder, 60)
+    claim.report({"step": 3})
+    assert folder.progress(1) == {"step": 3}
+    folder.attempt_file(1, "beat").write_text('{"st')
+    assert folder.progress(1) == {}
+    claim.release("interrupted")
+
+
+def test_a_run_that_is_not_done_has_no_record(folder):
+    with pytest.raises(FileNotFoundError):
+        folder.record()
+
+
+def test_a_record_that_was_changed_afterwards_is_not_believed(make_run, train_run):
+    folder = make_run()
+    train_run(folder)
+    path = folder.path / folder.done()["record"]
+    path.write_text(path.read_text().replace("wsd", "cosine"))
+    with pytest.raises(ValueError, match="was changed after the run had recorded it"):
+        folder.record()

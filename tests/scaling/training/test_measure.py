@@ -1,0 +1,83 @@
+"""The step time of a shape is measured as a run would make the step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from scaling.engine.eager import EagerEngine
+from scaling.engine.step_options import StepOptions
+from scaling.model.architecture import Architecture, Shape
+from scaling.optimizer_settings import MuonSettings
+from scaling.training.measure import measure
+
+REQUEST = {
+    "model": Architecture(Shape(1, 16, 2, 64, 16, 8)).science(), "batch": 8, "micro_batch": None,
+    "engine": "eager", "device": "cpu", "threads": 1, "packs": [], "optimizer": "adamw",
+    "options": asdict(StepOptions()),
+}  # fmt: skip
+
+
+def test_where_memory_lacks_the_micro_batch_is_halved(monkeypatch) -> None:
+    tried, losses = [], EagerEngine._losses
+
+    def limited(self, tokens_kBT):
+        if torch.is_grad_enabled():
+            tried.append(tokens_kBT.shape[1])
+            if tokens_kBT.shape[1] > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(self, tokens_kBT)
+
+    monkeypatch.setattr(EagerEngine, "_losses", limited)
+    found = measure(REQUEST)
+    assert tried[:3] == [8, 4, 2] and set(tried[2:]) == {2}
+    assert found["step"] > 0 and found["token"] > 0
+
+
+def test_what_is_timed_is_the_runs_own_step(monkeypatch) -> None:
+    """Its optimizer and its options, by what the engine is made of."""
+    made = []
+
+    def build(architecture, members, **named):
+        made.append((members[0].optimizer, named["options"]))
+        return EagerEngine(architecture, members, **named)
+
+    monkeypatch.setattr("scaling.training.measure.ENGINES", {"eager": build})
+    options = StepOptions(precision="bf16", loss_chunk=8)
+    measure(REQUEST | {"optimizer": "muon", "options": asdict(options)})
+    ((settings, given),) = made
+    assert isinstance(settings, MuonSettings) and given == options
+
+
+def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:
+    def full(self, tokens_kBT):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(EagerEngine, "_losses", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        measure(REQUEST | {"micro_batch": 2})
+
+
+def test_packs_are_timed_up_to_the_first_that_does_not_fit(monkeypatch) -> None:
+    losses = EagerEngine._losses
+
+    def limited(self, tokens_kBT):
+        if self.members > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(self, tokens_kBT)
+
+    monkeypatch.setattr(EagerEngine, "_losses", limited)
+    found = measure(REQUEST | {"packs": [4, 8, 16]})["packed"]
+    assert set(found) == {"4"} and found["4"]["step"] > 0 and found["4"]["token"] > 0
+
+
+def test_packs_are_timed_as_long_as_they_are_faster(monkeypatch) -> None:
+    times = {1: 1.0, 2: 1.5, 4: 3.5, 8: 4.0}
+    monkeypatch.setattr("scaling.training.measure.LONG_STEP", 2.0)
+    monkeypatch.setattr("scaling.training.measure._measure", lambda request, size, members=1: {
+        "step": times[members], "token": 0.0})
+    assert set(measure(REQUEST | {"packs": [2, 4, 8]})["packed"]) == {"2", "4"}
+    monkeypatch.setattr("scaling.training.measure.LONG_STEP", 0.5)  # arithmetic, which none shares
+    assert measure(REQUEST | {"packs": [2, 4, 8]})["packed"] == {}
