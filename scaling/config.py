@@ -187,6 +187,7 @@ class ExecutionConfig:
     device: str = "cpu"
     threads: int = 1
     processes: int = 1  # that share each batch of a run
+    shard: bool = False  # weights, gradients and moments in parts, one a process (FSDP2)
     micro_batch: int | None = None  # sequences at once in a process; None: its whole batch
     loss_chunk: int | None = None  # tokens whose logits exist at once; None: all
     recompute: bool = False  # keep only the blocks' inputs for the backward pass

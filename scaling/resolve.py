@@ -19,6 +19,7 @@ from scaling.model.dial import architecture_of
 from scaling.model.flops import flop_parts, flops_per_token
 from scaling.model.parametrization import check_optimizer
 from scaling.optimizer_settings import optimizer_science, program_science
+from scaling.processes.check import check_processes
 from scaling.programs.command_line import check_command
 from scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scaling.rules import Given, determine
@@ -169,13 +170,11 @@ def _check_trainer(config: RunConfig) -> None:
         check_optimizer(config.model.parametrization, config.optimizer.name)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)
-        if execution.measure and execution.processes > 1:
-            raise ConfigError(f"execution.measure = {execution.measure}: measured is what one "
-                              f"process trains; execution.processes = {execution.processes}")
-        if execution.processes > config.batch:
-            raise ConfigError(f"execution.processes = {execution.processes}: they share a step's "
-                              f"batch = {config.batch} sequences; allowed is 1 to {config.batch}")
+        check_processes(config)
         return
+    if execution.shard:
+        raise ConfigError("execution.shard = True is for trainer.kind = 'engine': how its processes "
+                          "share a model is the program's to say (trainer.options)")
     if not trainer.program:
         raise ConfigError("trainer.kind = 'command' needs trainer.program, the name of the program "
                           "whose numbers these are")

@@ -13,6 +13,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +49,13 @@ class Member:
     optimizer: Settings
 
 
+class Held(Protocol):
+    """A state, or whatever else gives a tensor for ``part/name``."""
+
+    def __getitem__(self, key: str, /) -> Tensor:
+        """The whole tensor."""
+
+
 @dataclass(frozen=True)
 class ChunkResult:
     """Losses and gradient norms of the steps of a chunk, float32 (steps, members)."""
@@ -62,6 +70,7 @@ class Engine(Protocol):
     module: nn.Module
     steps_done: int
     reduce: Callable[[Tensor], None]  # in place, on a step's gradient (k, P) before its use
+    averages: bool  # whether its backward pass has averaged over the ranks: no use for `reduce`
     watched: bool  # whether to keep the weights before the last update of the next chunk
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
@@ -79,7 +88,7 @@ class Engine(Protocol):
     def state(self, member: int) -> State:
         """A member's parameters and moments by name, on the CPU."""
 
-    def load(self, member: int, state: State, steps_done: int) -> None:
+    def load(self, member: int, state: Held, steps_done: int) -> None:
         """Take a member's state; all members must be loaded at the same step."""
 
 
@@ -101,6 +110,8 @@ class EagerEngine:
         Precision, z-loss, and what trades time for memory.
     """
 
+    averages = False
+
     def __init__(
         self,
         architecture: Architecture,
@@ -117,17 +128,28 @@ class EagerEngine:
         self.reduce = alone
         self.watched, self._before = False, None
         self.steps_done = 0
-        self._loss = ModelLoss(architecture, options).to(device).requires_grad_(False)
-        self._names = {n: p.shape for n, p in self._loss.model.named_parameters()}
-        self.module = StackedParameters(self._names, self.members, device)
-        if self.members == 1:
-            self.module.lend(self._loss.model)
+        self._loss = ModelLoss(architecture, options)
+        self.module = self._parameters(device)
+        self._names = self.module.names
         settings = [m.optimizer for m in members]
         rules = tensor_rules(architecture, rule_name(settings))
         self._optimizer = build_optimizer(settings, self._names, rules, device)
         for i, member in enumerate(members):
             for name, weight in initial_weights(architecture, member.seed).items():
-                self.module.views[name][i].copy_(weight)
+                self.module.views[name][i].copy_(self._own(name, weight))
+
+    def _parameters(self, device: str) -> StackedParameters:
+        """The parameters of all members, in place of those of the one model."""
+        model = self._loss.to(device).requires_grad_(False).model
+        names = {n: p.shape for n, p in model.named_parameters()}
+        parameters = StackedParameters(names, self.members, device)
+        if self.members == 1:
+            parameters.lend(model)
+        return parameters
+
+    def _own(self, name: str, whole: Tensor) -> Tensor:
+        """What of a whole tensor lies in this process: all of it."""
+        return whole
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """See ``Engine.step``."""
@@ -168,13 +190,12 @@ class EagerEngine:
     @torch.no_grad()
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """See ``Engine.evaluate``."""
-        weights = self._optimizer.evaluation_weights(self.module.weights)
-        parameters = self.module.by_name(weights, self._names)
+        losses_at = self._at(self._optimizer.evaluation_weights(self.module.weights))
         total_k = np.zeros(self.members)
         size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
         for start in range(0, len(windows_WT), size):
             part = torch.from_numpy(windows_WT[start : start + size]).to(self.module.weights.device)
-            losses_k, _ = self._with(parameters, part.expand(self.members, *part.shape))
+            losses_k, _ = losses_at(part.expand(self.members, *part.shape))
             total_k += losses_k.double().cpu().numpy() * len(part)
         return total_k / len(windows_WT)
 
@@ -200,10 +221,10 @@ class EagerEngine:
         """See ``Engine.state``."""
         return {key: view[member].detach().cpu().clone() for key, view in self._parts()}
 
-    def load(self, member: int, state: State, steps_done: int) -> None:
+    def load(self, member: int, state: Held, steps_done: int) -> None:
         """See ``Engine.load``."""
         for key, view in self._parts():
-            view[member].copy_(state[key])
+            view[member].copy_(self._own(key.partition("/")[2], state[key]))
         self.steps_done = steps_done
 
     def _parts(self) -> Iterator[tuple[str, Tensor]]:
@@ -220,8 +241,12 @@ class EagerEngine:
             return loss[None], penalty[None]
         return self._with(self.module.named(), tokens_kBT)
 
+    def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """The same as a function, at other weights (k, P) than those that are trained."""
+        return partial(self._with, self.module.by_name(weights, self._names))
+
     def _with(self, named: Mapping[str, Tensor], tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
-        """The same with other parameters than those that are trained."""
+        """The same with parameters by name."""
         parameters = {f"model.{name}": p for name, p in named.items()}
         if self.members == 1:
             loss, penalty = functional_call(self._loss, parameters, (tokens_kBT[0],))
@@ -257,4 +282,5 @@ ENGINES: Mapping[str, Callable[..., Engine]] = {
     "eager": EagerEngine,
     "compiled": _made_of("scaling.engine.compiled", "CompiledEngine"),
     "captured": _made_of("scaling.engine.captured", "CapturedEngine"),
+    "sharded": _made_of("scaling.engine.sharded", "ShardedEngine"),
 }

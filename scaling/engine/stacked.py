@@ -18,6 +18,7 @@ class StackedParameters(nn.Module):
 
     def __init__(self, names: Mapping[str, torch.Size], members: int, device: str) -> None:
         super().__init__()
+        self.names = names
         size = sum(n.numel() for n in names.values())
         self.weights = torch.zeros(members, size, device=device)
         self.gradient = torch.zeros(members, size, device=device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from scaling.optimizers.optimizer import Optimizer
@@ -23,5 +22,5 @@ class Normalized(Optimizer):
         """See ``Optimizer.update``."""
         self.decay(weights, lr)
         self.first.lerp_(gradient, (1 - self.momentum).float())
-        length = torch.linalg.vector_norm(self.first, dim=1, keepdim=True).clamp(min=1e-12)
+        length = self.norm(self.first).clamp(min=1e-12)
         self.move(weights, self.first / length, lr)

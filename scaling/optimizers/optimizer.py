@@ -7,7 +7,7 @@ differ in each of them. One member's numbers never touch another's: no operation
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,9 @@ class Optimizer(ABC):
     ----------
     moments : dict
         What a checkpoint must hold beside the weights: buffers (k, P), or tensors (k, ...) by name.
+    norm : callable
+        Norms of a buffer (k, P) over each member's weights, (k, 1); where a member's weights lie in
+        several processes, over those of all.
     """
 
     moments: Moments
@@ -52,6 +55,7 @@ class Optimizer(ABC):
     ) -> None:
         self.settings, self.sizes, self.rules, self.device = settings, sizes, rules, device
         self.moments = {}
+        self.norm: Callable[[Tensor], Tensor] = norms_here
         self.weight_decay = self.column("weight_decay")
         self.clip = self.column("clip").float()
         self._lr_P = self.multipliers({n: rules[n].lr for n in sizes})
@@ -79,7 +83,7 @@ class Optimizer(ABC):
         Tensor
             (k,) gradient norms.
         """
-        norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        norms = self.norm(gradient)
         gradient.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))
         self.update(weights, gradient, lr[:, None], count)
         return norms[:, 0]
@@ -132,6 +136,11 @@ class Optimizer(ABC):
     def move(self, weights: Tensor, direction: Tensor, size: Tensor) -> None:
         """Subtract `direction` times `size` (k, 1), each tensor at its own rate."""
         weights.addcmul_(scaled(direction, self._lr_P), -size.float())
+
+
+def norms_here(values: Tensor) -> Tensor:
+    """Norm of each row of a buffer (k, P), (k, 1)."""
+    return torch.linalg.vector_norm(values, dim=1, keepdim=True)
 
 
 def scaled(values: Tensor, factors: Tensor | None) -> Tensor:

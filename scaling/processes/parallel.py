@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from scaling.config import ExecutionConfig
-from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, State
+from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, Held, State
 from scaling.engine.pack_engine import engine_values
 from scaling.processes.rank import LentClaim
 from scaling.processes.ranks import Work
+from scaling.records.checkpoint import Checkpoint, save_checkpoint, save_part
+from scaling.records.parts import new_parts, write_manifest
 from scaling.training.loop import Chunk, Training
 from scaling.training.member import MemberRun
 from scaling.training.trainer import fit_rank
@@ -87,9 +90,18 @@ class Group:
         dist.scatter_object_list(received, None, src=0, group=self._hosts)
         return received[0]
 
-    def broadcast(self, tensor: Tensor) -> None:
-        """Replace a tensor on the host by rank 0's."""
-        dist.broadcast(tensor, src=0, group=self._hosts)
+    def share(self, tensor: Tensor | None) -> Tensor:
+        """Rank 0's tensor, on every host; others have none."""
+        described = [None if tensor is None else (tensor.shape, tensor.dtype)]
+        dist.broadcast_object_list(described, src=0, group=self._hosts)
+        size, dtype = described[0]
+        shared = torch.empty(size, dtype=dtype) if tensor is None else tensor.contiguous()
+        dist.broadcast(shared, src=0, group=self._hosts)
+        return shared
+
+    def wait(self) -> None:
+        """Go on when all have come so far."""
+        dist.barrier(group=self._hosts)
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum over ranks in float64."""
@@ -102,12 +114,23 @@ class Group:
         dist.destroy_process_group()
 
 
+class SharedState:
+    """A state that rank 0 has: each tensor comes when it is asked for, by all in one order."""
+
+    def __init__(self, group: Group, held: Held | None) -> None:
+        self.group, self.held = group, held
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.group.share(None if self.held is None else self.held[key])
+
+
 class SharedEngine:
     """An engine that trains this rank's slice and averages over the ranks."""
 
-    def __init__(self, engine: Engine, group: Group) -> None:
-        self.engine, self.group = engine, group
-        self.module = engine.module
+    def __init__(self, name: str, values: dict[str, Any], device: str, group: Group) -> None:
+        self.engine: Engine = ENGINES[name](**values, device=device)
+        self.module = self.engine.module
+        self.group = group
         self.sequences = 0  # of a whole batch
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
@@ -118,7 +141,8 @@ class SharedEngine:
             gradient.mul_(share)
             dist.all_reduce(gradient)
 
-        self.engine.reduce = average
+        if not self.engine.averages:
+            self.engine.reduce = average
         result = self.engine.train(tokens_SkBT, lr_Sk, backward)
         loss = self.group.sum(result.loss * share)
         return ChunkResult(loss.astype(np.float32), result.grad_norm)
@@ -130,12 +154,14 @@ class SharedEngine:
             total += self.engine.evaluate(windows_WT) * len(windows_WT)
         return self.group.sum(total)
 
-    def load(self, member: int, state: State, steps_done: int) -> None:
-        """Take a member's state from rank 0; on others `state` gives names and sizes only."""
-        for name in sorted(state):
-            state[name] = state[name].contiguous()
-            self.group.broadcast(state[name])
-        self.engine.load(member, state, steps_done)
+    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+        """Take a member's state from rank 0; others have none."""
+        self.engine.load(member, SharedState(self.group, state), steps_done)
+
+    def save_part(self, member: int, path: Path) -> None:
+        """Write this rank's part of a member's checkpoint."""
+        save_part(path, self.engine.state(member))
+        self.group.wait()
 
 
 class LeadingEngine(SharedEngine):
@@ -143,7 +169,7 @@ class LeadingEngine(SharedEngine):
 
     def __init__(self, name: str, values: dict[str, Any], device: str, group: Group) -> None:
         group.scatter([("build", (name, values))] * group.size)
-        super().__init__(ENGINES[name](**values, device=device), group)
+        super().__init__(name, values, device, group)
         self.members = len(values["members"])
 
     @property
@@ -162,18 +188,33 @@ class LeadingEngine(SharedEngine):
 
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:  # type: ignore[override]
         """See ``Engine.evaluate``."""
-        parts = np.array_split(windows_WT, self.group.size)
-        own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
-        return super().evaluate(own, members) / len(windows_WT)
+        even = len(windows_WT) - len(windows_WT) % self.group.size
+        total = self._total(np.split(windows_WT[:even], self.group.size))
+        # What does not divide all measure: ranks that hold parts of a model only run in step.
+        total += self._total([windows_WT[even:]] * self.group.size) / self.group.size
+        return total / len(windows_WT)
 
-    def load(self, member: int, state: State, steps_done: int) -> None:
+    def _total(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Sums of losses over all parts, one a rank."""
+        own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
+        return super().evaluate(own, members)
+
+    def load(self, member: int, state: Held | None, steps_done: int) -> None:
         """See ``Engine.load``."""
         self.group.scatter([("load", (member, steps_done))] * self.group.size)
         super().load(member, state, steps_done)
 
     def state(self, member: int) -> State:
-        """See ``Engine.state``; all ranks have the same."""
+        """See ``Engine.state``: all ranks have the same, or each its rows."""
         return self.engine.state(member)
+
+    def save(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
+        """Save a checkpoint, whose state is this rank's part, together with the others'."""
+        parts = new_parts(path, self.group.size)
+        self.group.scatter([("save", (member, part)) for part in parts])
+        save_checkpoint(parts[0], checkpoint)
+        self.group.wait()
+        return write_manifest(path, parts)
 
 
 class Leader(Training):
@@ -192,7 +233,8 @@ class Leader(Training):
         ) -> LeadingEngine:
             facts["micro_batch"] = micro_batch
             values = engine_values(members, execution, micro_batch)
-            return LeadingEngine(execution.engine, values, execution.device, group)
+            name = "sharded" if execution.shard else execution.engine
+            return LeadingEngine(name, values, execution.device, group)
 
         self.group = group
         super().__init__(claims, work.pins, work.execution, should_stop, build)
@@ -202,6 +244,12 @@ class Leader(Training):
         """See ``Training.absorb``."""
         super().absorb(result, seconds)
         self._announce()
+
+    def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
+        """See ``Training.write``."""
+        if self.execution.shard:
+            return self.engine.save(path, member, checkpoint)
+        return super().write(path, member, checkpoint)
 
     def _announce(self) -> None:
         self.group.scatter([("over", self.over)] * self.group.size)
@@ -216,7 +264,7 @@ class Follower:
         _, (name, values) = group.receive()
         facts["micro_batch"] = values["micro_batch"]
         self.members = len(values["members"])
-        self.engine = SharedEngine(ENGINES[name](**values, device=execution.device), group)
+        self.engine = SharedEngine(name, values, execution.device, group)
         self._follow()
 
     def next_chunk(self) -> Chunk:
@@ -240,6 +288,8 @@ class Follower:
                 return
             if kind == "evaluate":
                 self.engine.evaluate(*value)
+            elif kind == "save":
+                self.engine.save_part(*value)
             else:
                 member, steps_done = value
-                self.engine.load(member, self.engine.engine.state(member), steps_done)
+                self.engine.load(member, None, steps_done)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from scaling.records.atomic import save_atomic
+from scaling.records.parts import parts_of
 from scaling.records.prefixes import candidates
 from scaling.records.record import Curve
 
@@ -29,7 +31,7 @@ class Checkpoint:
 
     step: int
     prefix_id: str
-    state: dict[str, Tensor]
+    state: Mapping[str, Tensor]
     curve: Curve
 
 
@@ -48,16 +50,50 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     save_atomic(path, lambda aside: torch.save(content, aside))
 
 
+def save_part(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write what a rank other than 0 holds of a checkpoint; rank 0's part is one by itself."""
+    save_atomic(path, lambda aside: torch.save({"format": FORMAT, "state": state}, aside))
+
+
+class Parts(Mapping[str, Tensor]):
+    """A state whose parts each have some rows of its tensors; put together when asked for."""
+
+    def __init__(self, parts: list[dict[str, Tensor]]) -> None:
+        self._parts = parts
+
+    def __getitem__(self, key: str) -> Tensor:
+        return torch.cat([part[key] for part in self._parts if key in part])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts[0])  # the others lack what is no parameter's
+
+    def __len__(self) -> int:
+        return len(self._parts[0])
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; no code in it is run."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    """Read a checkpoint; no code in it is run. One in parts stays on the disk until it is used."""
+    if parts := parts_of(path):
+        first, *others = (_read(part, mmap=True) for part in parts)
+        state: Mapping[str, Tensor] = Parts([c["state"] for c in (first, *others)])
+        return _checkpoint(first, state)
+    content = _read(path)
+    return _checkpoint(content, content["state"])
+
+
+def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     if content["format"] != FORMAT:
         raise ValueError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
+    return content
+
+
+def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpoint:
     curve = Curve(
         content["loss"].numpy(), content["grad_norm"].numpy(), dict(content["validation"]),
         dict(content.get("measured", {})),
     )  # fmt: skip
-    return Checkpoint(content["step"], content["prefix_id"], content["state"], curve)
+    return Checkpoint(content["step"], content["prefix_id"], state, curve)
 
 
 def furthest_checkpoint(

@@ -3,6 +3,8 @@
     <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.pt            pinned: a branch point or end
     <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.<run_id>.pt   a run's latest, replaced
 
+One in parts has the suffix .json (``scaling.records.parts``).
+
 Any run may start from any checkpoint whose prefix is its own: resuming after a kill, branching a
 cooldown off a trunk and extending a finished run are the same look-up.
 """
@@ -14,6 +16,8 @@ from typing import Any
 
 from scaling.records.identity import family_id, prefix_id
 
+SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
+
 
 def checkpoint_path(outputs: Path, science: dict[str, Any], step: int, owner: str = "") -> Path:
     """Where the checkpoint of a science at a step belongs; pinned unless it has an owner."""
@@ -22,10 +26,17 @@ def checkpoint_path(outputs: Path, science: dict[str, Any], step: int, owner: st
     return outputs / "checkpoints" / family_id(science) / name
 
 
+def owner_of(checkpoint: Path) -> str:
+    """The run whose latest a checkpoint is; empty if it is pinned."""
+    return checkpoint.stem.partition(".")[2]
+
+
 def candidates(outputs: Path, science: dict[str, Any]) -> list[tuple[int, Path]]:
     """Checkpoints on the way of a run, the furthest first: (step, path)."""
     found = []
-    for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*.pt"):
+    for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*"):
+        if path.suffix not in SUFFIXES:
+            continue
         step, _, prefix = path.name.split(".")[0].partition("-")
         if int(step) <= science["steps"] and prefix_id(science, int(step)) == prefix:
             found.append((int(step), path))

@@ -27,6 +27,7 @@ def provenance(execution: ExecutionConfig, micro_batch: int) -> dict[str, Any]:
             "threads": execution.threads,
             "engine": execution.engine,
             "processes": execution.processes,
+            "shard": execution.shard,
             "micro_batch": micro_batch,
             "peak_memory_bytes": machine.peak_memory_bytes(),
         },

@@ -241,7 +241,12 @@ class Training:
         # Also where a file exists: this run would have started from it, had it been readable.
         path = checkpoint_path(member.outputs, member.science, self.step, owner)
         prefix = prefix_id(member.science, self.step)
-        save_checkpoint(path, Checkpoint(self.step, prefix, self.engine.state(i), member.curve))
+        checkpoint = Checkpoint(self.step, prefix, self.engine.state(i), member.curve)
+        return self.write(path, i, checkpoint)
+
+    def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
+        """Write a member's checkpoint where it belongs; what is to be kept."""
+        save_checkpoint(path, checkpoint)
         return path
 
     # ------------------------------------------------------------------ the end

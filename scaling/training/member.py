@@ -15,7 +15,8 @@ from scaling.data.store import TokenStore, window_count
 from scaling.records.checkpoint import Checkpoint, furthest_checkpoint
 from scaling.records.claim import Claim
 from scaling.records.identity import science_pieces
-from scaling.records.prefixes import candidates
+from scaling.records.parts import remove_checkpoint
+from scaling.records.prefixes import candidates, owner_of
 from scaling.records.record import Curve
 from scaling.schedule.pieces import branch_points, lr_array
 from scaling.training.events import validation_steps
@@ -87,5 +88,5 @@ class MemberRun:
     def remove_latest(self, keep: Path | None) -> None:
         """Remove its own replaced checkpoints; pinned ones have no owner and stay."""
         for _, path in candidates(self.outputs, self.science):
-            if path != keep and path.name.endswith(f".{self.run['run_id']}.pt"):
-                path.unlink(missing_ok=True)
+            if path != keep and owner_of(path) == self.run["run_id"]:
+                remove_checkpoint(path)

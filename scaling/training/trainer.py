@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import lightning
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from scaling.config import ExecutionConfig
 from scaling.engine.eager import ChunkResult, Engine
@@ -72,6 +72,9 @@ class ChunkModule(lightning.LightningModule):
         result = self.training_run.engine.train(chunk.tokens, chunk.lr, self.manual_backward)
         return {"result": result, "seconds": time.perf_counter() - start}
 
+    def configure_model(self) -> None:
+        """Where Lightning wants models sharded: the engine has done so (``scaling.engine.sharded``)."""
+
     def configure_optimizers(self) -> None:
         """The engine has its own."""
         return None
@@ -86,6 +89,13 @@ class RanksStrategy(DDPStrategy):
 
     def configure_ddp(self) -> None:
         """Leave the module as it is."""
+
+
+class ShardsStrategy(ModelParallelStrategy):
+    """Lightning's strategy for models that are in parts (FSDP2)."""
+
+    def __init__(self, processes: int) -> None:
+        super().__init__(data_parallel_size=processes, tensor_parallel_size=1)
 
 
 class Absorb(lightning.Callback):
@@ -170,8 +180,10 @@ def fit_rank(training: Trained, nodes: int) -> None:
         Nodes of the SLURM step whose tasks the ranks are; 1: children on one host.
     """
     environment = SLURMEnvironment(auto_requeue=False) if nodes > 1 else LightningEnvironment()
-    _fit(training, devices=training.execution.processes // nodes, num_nodes=nodes,
-         strategy=RanksStrategy(), plugins=[environment])
+    processes = training.execution.processes
+    strategy = ShardsStrategy(processes) if training.execution.shard else RanksStrategy()
+    _fit(training, devices=processes // nodes, num_nodes=nodes, strategy=strategy,
+         plugins=[environment])
 
 
 def _fit(training: Trained, **where: Any) -> None:

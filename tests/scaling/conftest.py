@@ -14,6 +14,7 @@ import torch
 
 from scaling.cli import main
 from scaling.config import ExecutionConfig, from_dict
+from scaling.processes import ranks
 from scaling.records.claim import Claim
 from scaling.records.run_folder import RunFolder
 from scaling.training.trainer import train
@@ -42,6 +43,18 @@ def train_run() -> Callable[..., str]:
         claims = [Claim.acquire(folder, execution.lease_seconds) for folder in folders]
         assert None not in claims
         return train(claims, {f.run_id: pins for f in folders}, execution, should_stop)
+
+    return run
+
+
+@pytest.fixture
+def run_with_ranks() -> Callable[..., str]:
+    """Claim and train runs by two local processes."""
+
+    def run(*folders: RunFolder, should_stop=lambda: False, **execution) -> str:
+        settings = {"processes": 2, "checkpoint_seconds": 1000.0} | execution
+        claims = [Claim.acquire(folder, 60.0) for folder in folders]
+        return ranks.train(claims, {}, ExecutionConfig(**settings), should_stop)
 
     return run
 

@@ -25,18 +25,6 @@ COLUMNS = ["loss", "grad_norm", "validation_loss"]
 LONG = {"tokens": 64 * 800, "data.max_epochs": 20.0, "optimizer.lr": 1e-3}
 
 
-@pytest.fixture
-def run_with_ranks() -> Callable[..., str]:
-    """Claim and train runs by two local processes."""
-
-    def run(*folders: RunFolder, should_stop=lambda: False, **execution) -> str:
-        settings = {"processes": 2, "checkpoint_seconds": 1000.0} | execution
-        claims = [Claim.acquire(folder, 60.0) for folder in folders]
-        return ranks.train(claims, {}, ExecutionConfig(**settings), should_stop)
-
-    return run
-
-
 def same_curve(one: RunFolder, other: RunFolder) -> None:
     pd.testing.assert_frame_equal(
         pd.read_csv(one.curve_file())[COLUMNS], pd.read_csv(other.curve_file())[COLUMNS], rtol=1e-3
