@@ -173,8 +173,8 @@ def _check_trainer(config: RunConfig) -> None:
         check_processes(config)
         return
     if execution.shard:
-        raise ConfigError("execution.shard = True is for trainer.kind = 'engine': how its processes "
-                          "share a model is the program's to say (trainer.options)")
+        raise ConfigError("execution.shard = True is for trainer.kind = 'engine': how a program's "
+                          "processes share a model is its own to say (trainer.options)")
     if not trainer.program:
         raise ConfigError("trainer.kind = 'command' needs trainer.program, the name of the program "
                           "whose numbers these are")

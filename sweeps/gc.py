@@ -2,8 +2,9 @@
 
 Nothing refers to a checkpoint by its path: a run looks for what lies on its way and trains what is
 missing. So removing one never loses a result; it can cost the steps that it held. Removing is one
-unlink a file, may be killed at any moment and run beside workers: whatever an unfinished run may
-start from stays, and families of which a run is being trained are left alone.
+unlink a file (of a checkpoint in parts, first of what makes them whole), may be killed at any
+moment and run beside workers: whatever an unfinished run may start from stays, and families of
+which a run is being trained are left alone.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import pandas as pd
 from scaling.config import one_of
 from scaling.records.atomic import read_json, server_time
 from scaling.records.identity import prefix_id, science_pieces
+from scaling.records.parts import parts_of, remove_checkpoint
+from scaling.records.prefixes import SUFFIXES
 from scaling.records.run_folder import RunFolder
 from scaling.schedule.pieces import branch_points
 
 KEEP = ("weights", "branch", "needed")
 TEMPORARY_SECONDS = 3600.0
-_CHECKPOINT = re.compile(r"(\d+)-(\w+?)(?:\.(\w+))?\.pt")
+_CHECKPOINT = re.compile(r"(\d+)-(\w+?)(?:\.(\w+))?\.(?:pt|json)")
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.\d+\.beat\.\d+")
 
 # Kind of file -> why it is there, and the rules under which it stays.
@@ -86,27 +89,22 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
     for path, kind in (*_checkpoints(outputs), *_temporary(outputs)):
         with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
             goes = keep not in KINDS[kind][1]
-            rows.append({"path": path, "kind": kind, "bytes": path.stat().st_size, "goes": goes})
+            held = sum(p.stat().st_size for p in (path, *parts_of(path)))
+            rows.append({"path": path, "kind": kind, "bytes": held, "goes": goes})
     found = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
     return found.astype({"bytes": int, "goes": bool})
 
 
 def remove(found: pd.DataFrame) -> int:
-    """Remove what `survey` said may go; how many files went."""
-    gone = 0
-    for path in found.loc[found["goes"], "path"]:
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            continue  # its owner was faster
-        gone += 1
-    return gone
+    """Remove what `survey` said may go; how many went before their owners removed them."""
+    return sum([remove_checkpoint(path) for path in found.loc[found["goes"], "path"]])
 
 
 def _checkpoints(outputs: Path) -> Iterator[tuple[Path, str]]:
     files = defaultdict(list)
-    for path in outputs.glob("checkpoints/*/*.pt"):
-        files[path.parent.name].append(path)
+    for path in outputs.glob("checkpoints/*/*"):
+        if path.suffix in SUFFIXES:
+            files[path.parent.name].append(path)
     families = _families(outputs, files)
     for family, paths in files.items():
         yield from _of_family(paths, families[family])
@@ -166,6 +164,19 @@ def _temporary(outputs: Path) -> Iterator[tuple[Path, str]]:
             if _TEMPORARY.fullmatch(path.name) and path.is_file():
                 if now - path.stat().st_mtime > TEMPORARY_SECONDS:
                     yield path, "temporary"
+    for path in _nobodys_parts(outputs):
+        with contextlib.suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > TEMPORARY_SECONDS:
+                yield path, "temporary"
+
+
+def _nobodys_parts(outputs: Path) -> set[Path]:
+    """Parts that no checkpoint names: of a saving that is not over, or was never."""
+    parts = set(outputs.glob("checkpoints/*/*.part"))  # first: what is named later is not here
+    for path in outputs.glob("checkpoints/*/*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            parts -= set(parts_of(path))
+    return parts
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:

@@ -282,5 +282,4 @@ ENGINES: Mapping[str, Callable[..., Engine]] = {
     "eager": EagerEngine,
     "compiled": _made_of("scaling.engine.compiled", "CompiledEngine"),
     "captured": _made_of("scaling.engine.captured", "CapturedEngine"),
-    "sharded": _made_of("scaling.engine.sharded", "ShardedEngine"),
 }

@@ -1,8 +1,9 @@
 """One run whose weights, gradients and moments lie in parts, one a rank: FSDP2.
 
 Torch's ``fully_shard`` gathers the weights of a block when they are needed, and of the gradients,
-averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: our
-optimizers update each weight by itself, so each rank updates its rows; only norms need them all.
+averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: the
+optimizers that fit update each weight by itself, so each rank updates its rows; only norms need
+all ranks.
 """
 
 from __future__ import annotations

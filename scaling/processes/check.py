@@ -36,8 +36,8 @@ def _check_shard(config: RunConfig) -> None:
                           "eagerly; allowed is eager")
     if not SETTINGS[name].elementwise:
         fit = ", ".join(n for n, kind in SETTINGS.items() if kind.elementwise)
-        raise ConfigError(f"optimizer.name = {name!r} needs whole tensors, of which "
-                          f"execution.shard = True leaves each process some rows; allowed are {fit}")
+        raise ConfigError(f"optimizer.name = {name!r} needs whole tensors; execution.shard = True "
+                          f"leaves each process some rows of them; allowed are {fit}")
     if config.batch % execution.processes:
         raise ConfigError(f"batch = {config.batch}: with execution.shard = True all processes take "
                           f"equal shares; allowed are multiples of {execution.processes} "

@@ -4,7 +4,8 @@ What rank 0 decides (the engine, where to start, the length of a chunk, when to 
 goes out as commands, so the ranks cannot come apart. Its ``Training`` knows nothing of them: it
 talks to an engine that hands out slices of batches and of validation windows. A follower has no
 run folder, no claim and no data of its own. Gradients are averaged by one all-reduce a step of the
-engine's one buffer, each rank weighted by its number of sequences.
+engine's one buffer, each rank weighted by its number of sequences; or, where the model itself lies
+in parts (``execution.shard``), as ``scaling.engine.sharded`` says.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 from scaling.config import ExecutionConfig
 from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, Held, State
 from scaling.engine.pack_engine import engine_values
+from scaling.engine.sharded import ShardedEngine
 from scaling.processes.rank import LentClaim
 from scaling.processes.ranks import Work
 from scaling.records.checkpoint import Checkpoint, save_checkpoint, save_part
@@ -127,8 +129,9 @@ class SharedState:
 class SharedEngine:
     """An engine that trains this rank's slice and averages over the ranks."""
 
-    def __init__(self, name: str, values: dict[str, Any], device: str, group: Group) -> None:
-        self.engine: Engine = ENGINES[name](**values, device=device)
+    def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
+        kind = ShardedEngine if execution.shard else ENGINES[execution.engine]
+        self.engine: Engine = kind(**values, device=execution.device)
         self.module = self.engine.module
         self.group = group
         self.sequences = 0  # of a whole batch
@@ -167,9 +170,9 @@ class SharedEngine:
 class LeadingEngine(SharedEngine):
     """Rank 0's engine: the interface of ``Engine``, with the other ranks behind it."""
 
-    def __init__(self, name: str, values: dict[str, Any], device: str, group: Group) -> None:
-        group.scatter([("build", (name, values))] * group.size)
-        super().__init__(name, values, device, group)
+    def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
+        group.scatter([("build", values)] * group.size)
+        super().__init__(values, execution, group)
         self.members = len(values["members"])
 
     @property
@@ -232,9 +235,7 @@ class Leader(Training):
             members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
         ) -> LeadingEngine:
             facts["micro_batch"] = micro_batch
-            values = engine_values(members, execution, micro_batch)
-            name = "sharded" if execution.shard else execution.engine
-            return LeadingEngine(name, values, execution.device, group)
+            return LeadingEngine(engine_values(members, execution, micro_batch), execution, group)
 
         self.group = group
         super().__init__(claims, work.pins, work.execution, should_stop, build)
@@ -261,10 +262,10 @@ class Follower:
     def __init__(self, execution: ExecutionConfig, group: Group, facts: dict[str, int]) -> None:
         self.execution, self.group = execution, group
         self.over = False
-        _, (name, values) = group.receive()
+        _, values = group.receive()
         facts["micro_batch"] = values["micro_batch"]
         self.members = len(values["members"])
-        self.engine = SharedEngine(name, values, execution.device, group)
+        self.engine = SharedEngine(values, execution, group)
         self._follow()
 
     def next_chunk(self) -> Chunk:

@@ -73,12 +73,13 @@ class Parts(Mapping[str, Tensor]):
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; no code in it is run. One in parts stays on the disk until it is used."""
-    if parts := parts_of(path):
-        first, *others = (_read(part, mmap=True) for part in parts)
-        state: Mapping[str, Tensor] = Parts([c["state"] for c in (first, *others)])
-        return _checkpoint(first, state)
-    content = _read(path)
-    return _checkpoint(content, content["state"])
+    if path.suffix == ".pt":
+        content = _read(path)
+        return _checkpoint(content, content["state"])
+    parts = [_read(part, mmap=True) for part in parts_of(path)]
+    if not parts:
+        raise ValueError(f"{path} names no parts")
+    return _checkpoint(parts[0], Parts([part["state"] for part in parts]))
 
 
 def _read(path: Path, mmap: bool = False) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def write_manifest(checkpoint: Path, parts: list[Path]) -> Path:
 
 
 def parts_of(checkpoint: Path) -> list[Path]:
-    """The parts that a checkpoint names; none if it is one file.
+    """The parts that a checkpoint names; none if it is one file, or damaged.
 
     Raises
     ------
@@ -38,7 +38,10 @@ def parts_of(checkpoint: Path) -> list[Path]:
     """
     if checkpoint.suffix != ".json":
         return []
-    return [checkpoint.with_name(name) for name in read_json(checkpoint)["parts"]]
+    try:
+        return [checkpoint.with_name(name) for name in read_json(checkpoint)["parts"]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def remove_checkpoint(checkpoint: Path) -> bool:

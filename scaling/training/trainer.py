@@ -73,7 +73,7 @@ class ChunkModule(lightning.LightningModule):
         return {"result": result, "seconds": time.perf_counter() - start}
 
     def configure_model(self) -> None:
-        """Where Lightning wants models sharded: the engine has done so (``scaling.engine.sharded``)."""
+        """Where Lightning wants models sharded; ``scaling.engine.sharded`` has done so."""
 
     def configure_optimizers(self) -> None:
         """The engine has its own."""

@@ -19,6 +19,7 @@ RULE = {
 }
 
 
+SHARD = {"execution.shard": True, "execution.processes": 2}
 PROGRAM = {"trainer.kind": "command", "trainer.program": "titan"}
 
 # ---------------------------------------------------------------------- what is derived
@@ -146,6 +147,11 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"execution.measure": ["logits"], "execution.processes": 2}, r"measured is what one proc"),
         ({"z_loss": -1.0}, r"z_loss = -1\.0: allowed is 0 \(none\) or more"),
         ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
+        ({"execution.shard": True}, r"execution\.processes = 1 has nobody to share with; allowed"),
+        (SHARD | {"execution.engine": "captured"}, r"engine = 'captured': .* allowed is eager"),
+        (SHARD | {"optimizer.name": "muon"}, r"'muon' needs whole tensors; .* allowed are adamw"),
+        (SHARD | {"batch": 5}, r"batch = 5: .* equal shares; allowed are multiples of 2 \(execut"),
+        (PROGRAM | SHARD, r"execution\.shard = True is for trainer\.kind = 'engine'"),
         ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),
         ({"trainer.options": {"x": 1}}, r"trainer\.options = .* is for trainer\.kind = 'command'"),
         ({"trainer.kind": "magic"}, r"trainer\.kind = 'magic' is not one of: engine, command"),

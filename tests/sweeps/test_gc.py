@@ -15,6 +15,7 @@ from scaling.compose import compose
 from scaling.config import ConfigError
 from scaling.records.atomic import read_json
 from scaling.records.claim import Claim
+from scaling.records.parts import new_parts, write_manifest
 from scaling.records.run_folder import RunFolder
 from scaling.training.trainer import train
 from sweeps import gc
@@ -144,6 +145,26 @@ def test_leftovers_and_temporary_files(outputs) -> None:
     shown = summary(found.reset_index()).set_index("kind")
     assert shown.loc["left over", "size"] == "1.5 kB" and shown.loc["left over", ""] == "goes"
     assert size(999) == "999 B" and size(2_500_000_000) == "2.5 GB"
+
+
+def test_a_checkpoint_in_parts_is_one(outputs) -> None:
+    """It is as large as its parts, which go with it; what nobody names goes after an hour."""
+    path = survey(outputs)["path"][0]
+    parts, lost, young = (new_parts(path, 2) for _ in range(3))
+    for part in (*parts, *lost, *young):
+        part.write_bytes(b"x" * 1000)
+    for part in (*parts, *lost):
+        os.utime(part, (time.time() - 4000, time.time() - 4000))
+    kind = survey(outputs).set_index("path").loc[path, "kind"]
+    manifest = write_manifest(path, parts)
+    path.unlink()
+    found = survey(outputs, "needed").set_index("path")
+    assert found.loc[manifest, "kind"] == kind and found.loc[manifest, "goes"]
+    assert found.loc[manifest, "bytes"] == 2000 + manifest.stat().st_size
+    assert set(found[found["kind"] == "temporary"].index) == set(lost)
+    clean(outputs, "needed")
+    assert list(outputs.glob("checkpoints/*/*.json")) == []
+    assert set(outputs.glob("checkpoints/*/*.part")) == set(young)
 
 
 def test_the_verb_removes_only_when_told_to(outputs, capsys) -> None:

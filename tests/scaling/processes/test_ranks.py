@@ -16,9 +16,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scaling.config import ConfigError, ExecutionConfig
+from scaling.config import ConfigError
 from scaling.processes import ranks
-from scaling.records.claim import Claim
 from scaling.records.run_folder import RunFolder
 
 COLUMNS = ["loss", "grad_norm", "validation_loss"]

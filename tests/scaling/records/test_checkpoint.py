@@ -1,6 +1,8 @@
 """A checkpoint holds a training whole: state, step and the curve so far, by name."""
 
 import logging
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from scaling.records.checkpoint import (
     furthest_checkpoint,
     load_checkpoint,
     save_checkpoint,
+    save_part,
 )
 from scaling.records.identity import prefix_id
-from scaling.records.prefixes import checkpoint_path
+from scaling.records.parts import new_parts, remove_checkpoint, write_manifest
+from scaling.records.prefixes import candidates, checkpoint_path
 from scaling.records.record import Curve
 
 
@@ -53,6 +57,69 @@ def test_another_format_is_refused(tmp_path):
     torch.save({"format": 99}, tmp_path / "a.pt")
     with pytest.raises(ValueError, match="has the format 99; this code reads 1"):
         load_checkpoint(tmp_path / "a.pt")
+
+
+# ---------------------------------------------------------------------- in parts
+
+
+def save_parts(outputs, run, step, sizes=(2, 1, 0), owner=""):
+    """A checkpoint of three ranks, which have so many rows; what is no parameter's has rank 0."""
+    whole = make(run, step)
+    split = {key: value.split(sizes) for key, value in whole.state.items()}
+    state = [{key: rows[rank] for key, rows in split.items()} for rank in range(len(sizes))]
+    parts = new_parts(checkpoint_path(outputs, run.science, step, owner), len(sizes))
+    for part, own in zip(parts[1:], state[1:], strict=True):
+        save_part(part, own)
+    state[0]["momentum/product"] = torch.ones(1, dtype=torch.float64)
+    save_checkpoint(parts[0], replace(whole, state=state[0]))
+    return whole, parts
+
+
+def test_parts_are_a_checkpoint_once_there_is_a_manifest(tmp_path, tiny_run):
+    run = tiny_run()
+    save(tmp_path, run, 10)
+    whole, parts = save_parts(tmp_path, run, 20)
+    assert furthest_checkpoint(tmp_path, run.science, []).step == 10
+    write_manifest(checkpoint_path(tmp_path, run.science, 20), parts)
+    found = furthest_checkpoint(tmp_path, run.science, [])
+    assert found.step == 20 and np.array_equal(found.curve.loss, whole.curve.loss)
+    assert set(found.state) == {*whole.state, "momentum/product"} and len(found.state) == 3
+    assert all(torch.equal(found.state[k], value) for k, value in whole.state.items())
+    assert found.state["momentum/product"].item() == 1
+
+
+def test_a_saving_that_was_killed_leaves_what_was_there(tmp_path, tiny_run):
+    """At the same step, too: it writes over no part."""
+    run = tiny_run()
+    whole, parts = save_parts(tmp_path, run, 20, owner=run.run_id)
+    path = write_manifest(checkpoint_path(tmp_path, run.science, 20, run.run_id), parts)
+    _, begun = save_parts(tmp_path, run, 20, owner=run.run_id)
+    assert not {p.name for p in begun} & {p.name for p in parts}
+    begun[0].write_bytes(b"half")
+    assert torch.equal(load_checkpoint(path).state["weight/a.b"], whole.state["weight/a.b"])
+
+
+def test_a_checkpoint_without_one_of_its_parts_is_passed_over(tmp_path, tiny_run, caplog):
+    run = tiny_run()
+    save(tmp_path, run, 10)
+    _, parts = save_parts(tmp_path, run, 20)
+    path = write_manifest(checkpoint_path(tmp_path, run.science, 20), parts)
+    parts[1].unlink()
+    assert furthest_checkpoint(tmp_path, run.science, []).step == 10
+    path.write_text("{")
+    with caplog.at_level(logging.WARNING):
+        assert furthest_checkpoint(tmp_path, run.science, []).step == 10
+    assert path.name in caplog.text
+
+
+def test_a_checkpoint_goes_with_its_parts_and_before_them(tmp_path, tiny_run, monkeypatch):
+    run, order, unlink = tiny_run(), [], Path.unlink
+    _, parts = save_parts(tmp_path, run, 20)
+    path = write_manifest(checkpoint_path(tmp_path, run.science, 20), parts)
+    monkeypatch.setattr(Path, "unlink", lambda p, **k: (order.append(p), unlink(p, **k)))
+    assert remove_checkpoint(path) and order == [path, *parts]
+    assert not remove_checkpoint(path)
+    assert candidates(tmp_path, run.science) == []
 
 
 # ---------------------------------------------------------------------- where a run starts

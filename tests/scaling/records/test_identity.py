@@ -142,6 +142,7 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.lease_seconds": 5.0},
         {"execution.hang_seconds": 5.0},
         {"execution.processes": 2},
+        {"execution.shard": True, "execution.processes": 2},
         {"execution.micro_batch": 2},
         {"execution.loss_chunk": 2},
         {"execution.recompute": True},
@@ -160,7 +161,7 @@ def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
         "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
         "micro_batch", "loss_chunk", "recompute", "measure", "command", "keep_slurm",
-        "hang_seconds",
+        "hang_seconds", "shard",
     }  # fmt: skip
 
 

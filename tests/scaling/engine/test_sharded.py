@@ -1,0 +1,137 @@
+"""Processes that each hold some rows of a model train it as one process does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from multiprocessing.context import BaseContext
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+
+from scaling.engine.eager import EagerEngine, Member
+from scaling.engine.sharded import ShardedEngine
+from scaling.engine.step_options import StepOptions
+from scaling.model.architecture import Architecture, Shape
+from scaling.optimizer_settings import SETTINGS, AdamWSettings
+from scaling.optimizers.registry import OPTIMIZERS
+
+# Eleven symbols do not divide among two or three, nor do the gains of two heads among three.
+SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11)
+STEPS, BATCH = 50, 6
+TOKENS = np.random.default_rng(0).integers(SHAPE.vocab, size=(STEPS, 1, BATCH, SHAPE.context + 1))
+LR = np.random.default_rng(1).random((STEPS, 1)) * 0.01
+WINDOWS = np.random.default_rng(2).integers(SHAPE.vocab, size=(6, SHAPE.context + 1))
+# Clipping at .5 acts at every step: a norm over one rank's rows alone would show at once.
+COMMON = {"weight_decay": 0.1, "clip": 0.5}
+ADAM = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8} | COMMON
+KEYS = {"lion": {"beta1": 0.9, "beta2": 0.99}, "sgd": {"nesterov": True}, "normalized": {}}
+ELEMENTWISE = [name for name, kind in SETTINGS.items() if kind.elementwise]
+CASES = {
+    name: {"settings": SETTINGS[name](**(KEYS.get(name, ADAM) | COMMON))} for name in ELEMENTWISE
+} | {
+    "micro_batches": {"settings": AdamWSettings(**ADAM), "micro_batch": 1},
+    "options": {"settings": AdamWSettings(**ADAM),
+                "options": StepOptions(z_loss=1e-2, loss_chunk=7, recompute=True)},
+    "unusual": {"settings": AdamWSettings(**ADAM), "architecture": {
+        "tied_head": True, "bias": True, "norm": "layernorm", "embedding_scale": "norm"}},
+}  # fmt: skip
+
+
+def build(kind, settings, architecture=None, **named):
+    return kind(Architecture(SHAPE, **architecture or {}), [Member(3, settings)], **named)
+
+
+def outcome(name, engine, tokens, windows):
+    """Some steps, fifty of AdamW, with validation after the third and the last."""
+    steps = STEPS if name == "adamw" else 8
+    parts = [engine.train(tokens[:3], LR[:3], torch.Tensor.backward)]
+    before = engine.evaluate(windows)
+    parts.append(engine.train(tokens[3:steps], LR[3:steps], torch.Tensor.backward))
+    return {
+        "loss": np.concatenate([p.loss for p in parts]),
+        "grad_norm": np.concatenate([p.grad_norm for p in parts]),
+        "validation": np.stack([before, engine.evaluate(windows)]),
+        "state": {key: value.numpy() for key, value in engine.state(0).items()},
+    }
+
+
+def rank_of(rank: int, size: int, meeting: str, results) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
+    tokens, windows = np.split(TOKENS, size, 2)[rank], np.split(WINDOWS, size)[rank]
+    for name, case in CASES.items():
+        engine = build(ShardedEngine, **case)
+        results.put((rank, name, outcome(name, engine, tokens, windows)))
+    engine.load(0, build(EagerEngine, **CASES["unusual"]).state(0), 0)  # whole tensors
+    results.put((rank, "loaded", {"state": {k: v.numpy() for k, v in engine.state(0).items()}}))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
+def by_ranks(request, processes: BaseContext, tmp_path_factory) -> Iterator[dict[str, list]]:
+    """What each rank has of each case."""
+    size, results = request.param, processes.Queue()
+    meeting = str(tmp_path_factory.mktemp("ranks") / "meeting")
+    ranks = [processes.Process(target=rank_of, args=(rank, size, meeting, results))
+             for rank in range(size)]
+    for process in ranks:
+        process.start()
+    found: dict[str, list] = {name: [None] * size for name in (*CASES, "loaded")}
+    try:
+        while any(None in of_case for of_case in found.values()):
+            rank, name, result = results.get(timeout=300)
+            found[name][rank] = result
+        yield found
+    finally:
+        for process in ranks:
+            process.kill()
+            process.join()
+
+
+def whole(by_rank: list[dict]) -> dict[str, np.ndarray]:
+    """The rows of all ranks, one after the other."""
+    states = [r["state"] for r in by_rank]
+    return {key: np.concatenate([s[key] for s in states if key in s]) for key in states[0]}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_steps_of_ranks_are_those_of_one_process(by_ranks, name):
+    expected = outcome(name, build(EagerEngine, **CASES[name]), TOKENS, WINDOWS)
+    found = by_ranks[name]
+    for key in ("loss", "validation"):  # each of its own slice
+        np.testing.assert_allclose(np.mean([r[key] for r in found], 0), expected[key], rtol=1e-5)
+    for result in found:  # the same, of the whole gradient
+        np.testing.assert_allclose(result["grad_norm"], expected["grad_norm"], rtol=1e-4)
+        assert np.array_equal(result["grad_norm"], found[0]["grad_norm"])
+    assert (expected["grad_norm"] > COMMON["clip"]).any()
+    together = whole(found)
+    assert together.keys() == expected["state"].keys()
+    for key, value in expected["state"].items():
+        np.testing.assert_allclose(together[key], value, rtol=1e-3, atol=1e-5, err_msg=key)
+
+
+def test_each_rank_holds_its_rows_only(by_ranks):
+    found = by_ranks["adamw"]
+    total = sum(value.size for value in whole(found).values())
+    for result in found:
+        assert sum(v.size for v in result["state"].values()) < 1.1 * total / len(found)
+
+
+def test_a_rank_takes_its_rows_of_whole_tensors(by_ranks):
+    fresh = build(EagerEngine, **CASES["unusual"]).state(0)
+    loaded = whole(by_ranks["loaded"])
+    assert all(np.array_equal(loaded[key], value.numpy()) for key, value in fresh.items())
+
+
+def test_a_pack_is_not_shared():
+    members = [Member(0, AdamWSettings(**ADAM)), Member(1, AdamWSettings(**ADAM))]
+    with pytest.raises(ValueError, match="shares one run among processes, not a pack"):
+        ShardedEngine(Architecture(SHAPE), members)
+
+
+def test_optimizers_that_need_whole_tensors_say_so():
+    """Each of them looks at the shapes of tensors, which the others never do."""
+    assert set(OPTIMIZERS) - set(ELEMENTWISE) == {"muon", "soap", "adafactor", "adamp"}
