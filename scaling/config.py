@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+_SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+
+
 class ConfigError(ValueError):
     """A mistake in a configuration: names the key, the value and what is allowed."""
 
@@ -237,23 +240,39 @@ def from_dict(cls: type, values: Any, path: str = "") -> Any:
     if not isinstance(values, dict):
         raise ConfigError(f"{path or cls.__name__} = {values!r}: expected a group of keys")
     values = cls.older(values) if hasattr(cls, "older") else values
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key in values:
-        if key not in fields:
-            raise ConfigError(unknown_key(_join(path, key), fields))
     hints = _hints(cls)
+    for key in values:
+        if key not in hints:
+            raise ConfigError(unknown_key(_join(path, key), hints))
     arguments = {}
-    for name, f in fields.items():
+    for name, (hint, optional) in hints.items():
         if name in values:
-            arguments[name] = _convert(hints[name], values[name], _join(path, name))
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            value = values[name]
+            unset = optional and value is None
+            arguments[name] = None if unset else _convert(hint, value, _join(path, name))
+        elif name in _required(cls):
             raise ConfigError(f"missing key '{_join(path, name)}'")
     return cls(**arguments)
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _hints(cls: type) -> dict[str, tuple[Any, bool]]:
+    """The type of each field but for None, and whether it may be None."""
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+    return {
+        name: (typing.get_args(hint)[0], True) if isinstance(hint, types.UnionType)
+        else (hint, False)
+        for name, hint in fields.items()
+    }
+
+
+@functools.cache
+def _required(cls: type) -> set[str]:
+    """The fields that have no default."""
+    missing = dataclasses.MISSING
+    return {f.name for f in dataclasses.fields(cls)
+            if f.default is missing and f.default_factory is missing}
 
 
 def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
@@ -277,34 +296,30 @@ def _join(path: str, key: str) -> str:
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:
-    if isinstance(hint, types.UnionType):
-        inner = [a for a in typing.get_args(hint) if a is not types.NoneType]
-        return None if value is None else _convert(inner[0], value, path)
+    if hint in _SCALARS:
+        return _scalar(hint, value, path)
+    if hint is Any:
+        return value
     if dataclasses.is_dataclass(hint):
         return from_dict(hint, value, path)
     if typing.get_origin(hint) is dict:
         if not isinstance(value, dict):
             raise ConfigError(f"{path} = {value!r}: expected a group of keys")
         return dict(value)
-    if typing.get_origin(hint) is list:
-        if not isinstance(value, list):
-            raise ConfigError(f"{path} = {value!r}: expected a list")
-        inner = typing.get_args(hint)[0]
-        return [_convert(inner, v, f"{path}[{i}]") for i, v in enumerate(value)]
-    return _scalar(hint, value, path)
+    if not isinstance(value, list):
+        raise ConfigError(f"{path} = {value!r}: expected a list")
+    inner = typing.get_args(hint)[0]
+    return [_convert(inner, v, f"{path}[{i}]") for i, v in enumerate(value)]
 
 
 def _scalar(hint: Any, value: Any, path: str) -> Any:
-    if hint is Any:
-        return value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is int and number and math.isfinite(value) and float(value).is_integer():
         return int(value)
     if hint is float and number and math.isfinite(value):
         return float(value)
     if hint in (bool, str) and isinstance(value, hint):
         return value
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
     if number and not math.isfinite(value):
         raise ConfigError(f"{path} = {value!r}: expected a finite number")
-    raise ConfigError(f"{path} = {value!r}: expected {names[hint]}")
+    raise ConfigError(f"{path} = {value!r}: expected {_SCALARS[hint]}")

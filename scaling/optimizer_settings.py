@@ -7,7 +7,7 @@ science holds the keys that its optimizer uses and no others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from scaling.config import ConfigError, OptimizerConfig, one_of
@@ -147,19 +147,20 @@ def optimizer_science(config: OptimizerConfig) -> dict[str, Any]:
     one_of("optimizer.name", config.name, SETTINGS)
     kind = SETTINGS[config.name]
     used = {f.name for f in fields(kind)}
-    given = {k: v for k, v in asdict(config).items() if k not in ("name", "lr")}
+    given = {k: v for k, v in vars(config).items() if k not in ("name", "lr")}
+    unset = vars(OptimizerConfig())
     for key, value in given.items():
-        if key not in used and value != getattr(OptimizerConfig(), key):
+        if key not in used and value != unset[key]:
             raise ConfigError(f"optimizer.{key} = {value}: {config.name} does not use it; it uses "
                               f"{', '.join(sorted(used))}")
-    settings = asdict(kind(**{k: v for k, v in given.items() if k in used and v is not None}))
+    settings = vars(kind(**{k: v for k, v in given.items() if k in used and v is not None}))
     _check(config.name, settings)
     return {"name": config.name, **settings}
 
 
 def program_science(config: OptimizerConfig) -> dict[str, Any]:
     """The same for a program that is not ours: what its keys mean is the program's to say."""
-    return {k: v for k, v in asdict(config).items() if k != "lr" and v is not None}
+    return {k: v for k, v in vars(config).items() if k != "lr" and v is not None}
 
 
 def member_settings(science: Mapping[str, Any]) -> Settings:

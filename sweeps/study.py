@@ -6,7 +6,6 @@ points are chosen.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,13 +161,14 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
     ConfigError
         If a key is unknown.
     """
-    config = copy.deepcopy(dict(base))
+    config = dict(base)
     for dotted, value in point.items():
         *groups, key = dotted.split(".")
         node, so_far = config, path
         for group in groups:
             if not isinstance(node.get(group), dict):
                 raise ConfigError(unknown_key(f"{so_far}.{group}", node))
+            node[group] = dict(node[group])  # the base keeps its own
             node, so_far = node[group], f"{so_far}.{group}"
         if key not in node:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 ACTIVATIONS = ("relu2", "relu", "gelu", "swiglu", "geglu")
@@ -147,8 +147,8 @@ class Architecture:
 
     def science(self) -> dict[str, Any]:
         """Plain values, the shape's among the options: what is part of a run's identity."""
-        values = asdict(self)
-        return {"name": "transformer", **values.pop("shape"), **values}
+        options = {k: v for k, v in vars(self).items() if k != "shape"}
+        return {"name": "transformer", **vars(self.shape), **options}
 
     # ------------------------------------------------------------------ norms
 

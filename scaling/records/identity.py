@@ -11,6 +11,7 @@ the list of the pieces over the whole history.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import math
@@ -60,7 +61,7 @@ def canonical_json(value: Any) -> str:
 
 
 def _check_plain(value: Any, path: str) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"key {key!r} under '{path}' is not a string")
@@ -70,7 +71,7 @@ def _check_plain(value: Any, path: str) -> None:
             _check_plain(item, f"{path}[{i}]")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"'{path}' = {value}: only finite numbers can be part of an identity")
-    elif not (value is None or isinstance(value, bool | int | float | str)):
+    elif not (value is None or isinstance(value, (str, int, float))):
         raise TypeError(f"'{path}' has the type {type(value).__name__}: only plain values can be "
                         "part of an identity")
 
@@ -115,18 +116,15 @@ def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
 
 
 def _without_historic(science: dict[str, Any], historic: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without the keys that have the value that older runs had without saying so."""
+    rest = _copied(science)
     for path, value in historic.items():
         *groups, key = path.split(".")
-        science = _drop(science, groups, key, value)
-    return science
+        node = functools.reduce(lambda node, group: node.get(group, {}), groups, rest)
+        if key in node and node[key] == value and type(node[key]) is type(value):
+            del node[key]
+    return rest
 
 
-def _drop(node: dict[str, Any], groups: list[str], key: str, value: Any) -> dict[str, Any]:
-    """A copy of `node` without groups.key where it has `value`."""
-    if groups:
-        inner = node.get(groups[0])
-        if not isinstance(inner, dict):
-            return node
-        return node | {groups[0]: _drop(inner, groups[1:], key, value)}
-    same = key in node and node[key] == value and type(node[key]) is type(value)
-    return {k: v for k, v in node.items() if k != key} if same else node
+def _copied(node: dict[str, Any]) -> dict[str, Any]:
+    return {k: _copied(v) if isinstance(v, dict) else v for k, v in node.items()}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def settled(rate: float) -> float:
 
 def plain(piece: Piece) -> dict[str, Any]:
     """A piece as plain values; what only other shapes have is left out."""
-    values = asdict(piece) | {"rates": list(piece.rates)}
+    values = vars(piece) | {"rates": list(piece.rates)}
     return {k: v for k, v in values.items() if v or k in ("shape", "steps", "start", "end")}
 
 
@@ -136,16 +136,15 @@ def _described(piece: Piece, taken: int) -> dict[str, Any]:
 
 def shared_steps(one: Sequence[Piece], other: Sequence[Piece]) -> int:
     """How many first updates two schedules have in common (same pieces so far)."""
-    ends = {0}
-    for pieces in (one, other):
-        step = 0
-        for piece in pieces:
-            step += piece.steps
-            ends.add(step)
-    limit = min(sum(p.steps for p in one), sum(p.steps for p in other))
-    # Two schedules part at the end of a piece of one of them.
-    return next(s for s in sorted(ends, reverse=True)
-                if s <= limit and prefix(one, s) == prefix(other, s))
+    shared = 0
+    whole = (prefix(pieces, sum(p.steps for p in pieces)) for pieces in (one, other))
+    for a, b in zip(*whole, strict=False):
+        # Two stretches of no fixed length may differ in how long they last, and only there.
+        if a | {"steps": 0} == b | {"steps": 0}:
+            shared += min(part.get("taken") or part["steps"] for part in (a, b))
+        if a != b:
+            break
+    return shared
 
 
 def branch_points(pieces: Sequence[Piece]) -> list[int]:
