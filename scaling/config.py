@@ -16,7 +16,6 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
-
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 

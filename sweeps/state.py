@@ -156,7 +156,8 @@ def status(
     new = {r.folder.run_id: _row(r, current[r.folder.run_id])
            for r in plan.runs if r.folder.run_id in current}
     rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
-    return pd.DataFrame([(rows | new)[r.folder.run_id] for r in plan.runs])
+    every = rows | new
+    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs])
 
 
 def _row(run: StoredRun, state: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    return json.loads(path.read_text())
+    return json.loads(path.read_bytes())
 
 
 def _aside(path: Path) -> Path:
