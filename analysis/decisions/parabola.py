@@ -38,6 +38,8 @@ class Optimum:
         Different values of x, and runs without a finite loss.
     scatter : float
         Relative standard deviation of a loss about the parabola; NaN if unknown.
+    span : (float, float)
+        First and last value that the parabola goes through; NaN at an edge.
     """
 
     x: float
@@ -50,9 +52,13 @@ class Optimum:
     values: int
     dropped: int
     scatter: float
+    span: tuple[float, float] = (np.nan, np.nan)
 
     def excess(self, x: float | Array) -> float | Array:
-        """Relative excess loss at other values, by the parabola: the regret of using them."""
+        """Relative excess loss at other values, by the parabola: the regret of using them.
+
+        Beyond `span` it goes on as no loss was seen to.
+        """
         return self.curvature * np.log(np.asarray(x, float) / self.x) ** 2
 
     def sentence(self, name: str) -> str:
@@ -106,7 +112,7 @@ def optimum(
     if edge:
         return Optimum(float(np.exp(values[best])), np.nan, np.nan, float(np.exp(means[best])),
                        np.nan, np.nan, edge, len(values), int((~finite).sum()), np.nan)
-    near = slice(max(0, best - _NEIGHBOURS), best + _NEIGHBOURS + 1)
+    near = _around(best)
     inside = np.isin(u, values[near])
     middle = values[best]
     design = np.stack([np.ones(inside.sum()), u[inside] - middle, (u[inside] - middle) ** 2], 1)
@@ -119,7 +125,21 @@ def optimum(
         upper=float(np.exp(middle + upper)), loss=float(np.exp(height)), noise=noise,
         curvature=float(max(coefficients[2], 0.0)), edge="", values=len(values),
         dropped=int((~finite).sum()), scatter=known,
+        span=(float(np.exp(values[near][0])), float(np.exp(values[near][-1]))),
     )
+
+
+def nearest(sweep: pd.DataFrame, x: str = "lr") -> pd.DataFrame:
+    """The runs of one sweep that its parabola goes through: those around the best value of `x`."""
+    finite = sweep[np.isfinite(sweep["loss"])]
+    means = np.log(finite["loss"]).groupby(finite[x]).mean()
+    if means.empty:
+        return finite
+    return finite[finite[x].isin(means.index[_around(int(means.to_numpy().argmin()))])]
+
+
+def _around(best: int) -> slice:
+    return slice(max(0, best - _NEIGHBOURS), best + _NEIGHBOURS + 1)
 
 
 def _edge(x: Array, values: Array, best: int) -> str:

@@ -1,7 +1,8 @@
 """Does the best learning rate of the smallest width serve a larger one, and at what price?
 
 For each parametrization: the optimum at every width by a parabola, the power of the width that it
-follows, and the regret of the base's optimum, in loss and in units of the noise between seeds.
+follows, and the regret of the base's optimum, in loss and in units of the noise between seeds. Both
+stand near the optima: far above them seeds scatter more, and a parabola says what nobody saw.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.parabola import Optimum, optimum, repeats
+from analysis.decisions.parabola import Optimum, nearest, optimum, repeats
 from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
 from analysis.studies.exponent import exponent, said
@@ -31,22 +32,30 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
     if arm not in runs:
         runs = runs.assign(**{arm: "sp"})
     runs = runs.assign(**{arm: runs[arm].fillna("sp")})
-    noise = repeats(runs, [arm, "width", "lr"])
+    noise = _noise(runs, arm)
     rows, sentences, panes, warnings = [], [], [], []
     for name, own in runs.groupby(arm):
-        found = {width: optimum(sweep["lr"], sweep["loss"], scatter=noise)
-                 for width, sweep in own.groupby("width")}
-        edges = [str(width) for width, best in found.items() if best.edge]
-        if edges:
-            warnings.append(f"{name}: the best LR is at the edge of the grid at width "
-                            f"{', '.join(edges)}; its regret is not known there")
-        rows += [_row(str(name), width, best, found, noise) for width, best in found.items()]
-        sentences.append(_sentence(str(name), found, noise))
+        sweeps = dict(iter(own.groupby("width")))
+        found = {width: optimum(sweep["lr"], sweep["loss"], scatter=noise[width])
+                 for width, sweep in sweeps.items()}
+        table = pd.DataFrame([_row(str(name), width, found, sweep, noise[width])
+                              for width, sweep in sweeps.items()])
+        rows.append(table)
+        warnings += _warnings(str(name), found, sweeps)
+        sentences.append(_sentence(table, found, noise[max(found)]))
         panes.append((str(name), [
-            (f"width {width}", *_mean(sweep)) for width, sweep in own.groupby("width")]))
+            (f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()]))
     figure = panels(panes, "peak LR", "validation loss, nats/token")
-    return Finding(sentences, {"Optima": pd.DataFrame(rows)},
+    return Finding(sentences, {"Optima": pd.concat(rows, ignore_index=True)},
                    [("Loss against LR, mean over seeds, at each width.", figure)], warnings)
+
+
+def _noise(runs: pd.DataFrame, arm: str) -> dict[int, float | None]:
+    """Between seeds near the optima of each width; of all widths where one repeats no seed."""
+    near = pd.concat([nearest(sweep) for _, sweep in runs.groupby([arm, "width"])])
+    cell = [arm, "width", "lr"]
+    return {width: repeats(near[near["width"] == width], cell) or repeats(near, cell)
+            for width in runs["width"].unique()}
 
 
 def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
@@ -54,30 +63,63 @@ def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
     return means.index, means
 
 
-def _row(name: str, width: int, best: Optimum, found: dict[int, Optimum],
+def _warnings(name: str, found: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
+    edges = [str(width) for width, best in found.items() if best.edge]
+    said = [] if not edges else [
+        f"{name}: the best LR is at the edge of the grid at width {', '.join(edges)}; its regret "
+        "is not known there"]
+    base, top = found[min(found)].x, sweeps[max(found)]["lr"]
+    if not top.min() <= base <= top.max():
+        said.append(f"{name}: the base's best LR {base:.3g} was not tried at width {max(found)}: "
+                    "its regret there is that of the grid's end")
+    return said
+
+
+def _row(name: str, width: int, found: dict[int, Optimum], sweep: pd.DataFrame,
          noise: float | None) -> dict:
-    regret = best.excess(found[min(found)].x)
+    best, base = found[width], found[min(found)]
+    drift = np.log(base.x / best.x)
+    # How far the base's optimum lies from this one, and from where to where it may.
+    ends = drift + np.array([0, -1, 1]) * (0 if best is base else 1.96 * np.hypot(
+        _error(base), _error(best)))
+    regret, *reach = (_regret(best, sweep, best.x * np.exp(end)) for end in ends)
+    straddles = ends[1] <= 0 <= ends[2]
     return {
         "arm": name, "width": width, "best lr": best.x, "lower": best.lower, "upper": best.upper,
-        "loss": best.loss, "regret": regret,
-        "regret / noise": regret / noise if noise else np.nan,
+        "loss": best.loss, "regret": regret, "least regret": 0.0 if straddles else min(reach),
+        "largest regret": max(reach), "regret / noise": regret / noise if noise else np.nan,
     }
 
 
-def _sentence(name: str, found: dict[int, Optimum], noise: float | None) -> str:
+def _error(best: Optimum) -> float:
+    """Standard error of the log of an optimum."""
+    return np.log(best.upper / best.lower) / _SIDES
+
+
+def _regret(best: Optimum, sweep: pd.DataFrame, lr: float) -> float:
+    """Relative excess loss at another LR: by the parabola, and beyond it from loss to loss."""
+    if best.span[0] <= lr <= best.span[1]:
+        return float(best.excess(lr))
+    rates, losses = _mean(sweep)
+    return float(np.interp(np.log(lr), np.log(rates), losses) / best.loss - 1)
+
+
+def _sentence(table: pd.DataFrame, found: dict[int, Optimum], noise: float | None) -> str:
+    name, base, top = table["arm"].iloc[0], min(found), max(found)
     inner = {width: best for width, best in found.items() if not best.edge}
-    base, top = min(found), max(found)
     if len(inner) < 2 or base not in inner or top not in inner:
         return f"{name}: the optimum lies inside the grid at too few widths for a verdict."
-    errors = [np.log(b.upper / b.lower) / _SIDES for b in inner.values()]
-    slope, error = exponent(list(inner), [b.x for b in inner.values()], errors)
-    regret = float(found[top].excess(found[base].x))
+    slope, error = exponent(list(inner), [b.x for b in inner.values()],
+                            [_error(b) for b in inner.values()])
+    row = table.set_index("width").loc[top]
+    regret = row["regret"]
     against = "" if not noise else (
         f", {regret / noise:.1f} times the noise between seeds ({noise:.2%})")
-    flat = abs(slope) < 2 * error
-    verdict = "transfers" if flat or (noise and regret < noise) else "does not transfer"
+    between = "" if np.isnan(row["largest regret"]) else (
+        f" ({row['least regret']:.2%} to {row['largest regret']:.2%})")
+    transfers = regret < noise if noise else abs(slope) < 2 * error
     return (
-        f"{name}: the best LR {verdict}: it goes as width^{said(slope, error)}, and using that of "
-        f"width {base} ({found[base].x:.3g}) at width {top} (best {found[top].x:.3g}) costs "
-        f"{regret:.2%} of loss{against}."
+        f"{name}: the best LR {'transfers' if transfers else 'does not transfer'}: it goes as "
+        f"width^{said(slope, error)}, and using that of width {base} ({found[base].x:.3g}) at "
+        f"width {top} (best {found[top].x:.3g}) costs {regret:.2%} of loss{between}{against}."
     )
