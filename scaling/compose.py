@@ -86,6 +86,10 @@ def _refuse_shadowed(own: Path) -> None:
 def _explain(error: HydraException) -> str:
     """One sentence or two from Hydra's many."""
     if isinstance(error, OverrideParseException):
+        key, equals, value = error.override.partition("=")
+        if equals:
+            return (f"cannot read the value of the override {error.override!r}; if it is one text, "
+                    f"quote it inside the shell's quotes: \"{key}='{value}'\"")
         return f"cannot read the override {error.override!r}: expected key=value"
     if isinstance(error, MissingConfigException):
         message = str(error).partition("Config search path")[0].partition("Could not find ")[2]

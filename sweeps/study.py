@@ -14,7 +14,8 @@ from typing import Any
 
 from scaling.config import ConfigError, DataConfig, RunConfig, from_dict, one_of, unknown_key
 from scaling.data.sources import open_store
-from sweeps.generators.expand import DESIGNED, BlockConfig, axes, expand
+from sweeps.generators.expand import DESIGNED, DESIGNS, BlockConfig, axes, expand
+from sweeps.generators.tune import SPACES
 
 ROLES = ("fit", "held_out", "curve", "sweep")
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
@@ -116,27 +117,38 @@ def _vocab_of_store(composed: Mapping[str, Any]) -> Callable[[DataConfig], int]:
 
 
 def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse an override of what every block's grid sets: it would change nothing.
+    """Refuse an override of what every block sets for its runs: it would change nothing.
 
     Raises
     ------
     ConfigError
         Naming the key and where to set it instead.
     """
-    blocks = {name: _set_by(block) for name, block in composed["study"]["blocks"].items()}
+    blocks = composed["study"]["blocks"]
+    keys = {name: _set_by(block, composed) for name, block in blocks.items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
-        if blocks and all(key in keys for keys in blocks.values()):
-            raise ConfigError(
-                f"{override} changes nothing: every block's grid sets {key}; say, for example, "
-                f"study.blocks.{next(iter(blocks))}.grid.{key}=[...]"
-            )
+        if not blocks or not all(key in own for own in keys.values()):
+            continue
+        name = next(iter(blocks))
+        part, place = ("grid", f"grid.{key}=[...]") if key in axes(blocks[name].get("grid", {})) \
+            else ("generator", "options")
+        raise ConfigError(
+            f"{override} changes nothing: every block's {part} sets {key}; say, for example, "
+            f"study.blocks.{name}.{place}"
+        )
 
 
-def _set_by(block: Mapping[str, Any]) -> set[str]:
-    """The keys that a block sets for each of its runs."""
-    generated = set(DESIGNED) if block.get("generator", "grid") != "grid" else set()
-    return set(axes(block.get("grid", {}))) | generated
+def _set_by(block: Mapping[str, Any], composed: Mapping[str, Any]) -> set[str]:
+    """The keys that a block sets for each of its runs: of its grid, design or search."""
+    own = set(axes(block.get("grid", {})))
+    if block.get("generator") in DESIGNS:
+        return own | set(DESIGNED)
+    if block.get("generator") == "tune":
+        optimizer = block.get("base", {}).get("optimizer", composed["optimizer"])["name"]
+        return own | set(axes(block.get("options", {}).get("space", {})) or
+                         SPACES.get(optimizer, {}))
+    return own
 
 
 def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:

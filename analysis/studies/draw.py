@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,8 @@ Line = tuple[str, object, object]  # label, x, y
 
 
 def panels(
-    drawn: Iterable[tuple[str, Iterable[Line]]], x: str, y: str, *, log_y: bool = False
+    drawn: Iterable[tuple[str, Iterable[Line]]], x: str, y: str, *, log_y: bool = False,
+    marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """One panel each of (title, lines): points joined by lines.
 
@@ -25,6 +26,8 @@ def panels(
     x, y : str
         What the axes show; x is logarithmic.
     log_y : bool
+    marks : mapping of str to float, optional
+        Title of a panel -> an x that is marked there.
     """
     from matplotlib.figure import Figure
 
@@ -38,6 +41,8 @@ def panels(
             shown = np.isfinite(across) & np.isfinite(up)
             ax.plot(across[shown], up[shown], "o-", ms=4, lw=1, label=label)
         ax.set_xscale("log")
+        if title in (marks or {}):
+            ax.axvline(marks[title], color="0.5", lw=1, ls="--")
         if log_y:
             ax.set_yscale("log")
         ax.set_title(title, fontsize=10)

@@ -33,7 +33,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         runs = runs.assign(**{arm: "sp"})
     runs = runs.assign(**{arm: runs[arm].fillna("sp")})
     noise = _noise(runs, arm)
-    rows, sentences, panes, warnings = [], [], [], []
+    rows, sentences, panes, warnings, marks = [], [], [], [], {}
     for name, own in runs.groupby(arm):
         sweeps = dict(iter(own.groupby("width")))
         found = {width: optimum(sweep["lr"], sweep["loss"], scatter=noise[width])
@@ -43,11 +43,13 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         rows.append(table)
         warnings += _warnings(str(name), found, sweeps)
         sentences.append(_sentence(table, found, noise[max(found)]))
+        marks[str(name)] = found[min(found)].x
         panes.append((str(name), [
             (f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()]))
-    figure = panels(panes, "peak LR", "validation loss, nats/token")
+    figure = panels(panes, "peak LR", "validation loss, nats/token", marks=marks)
+    caption = "Loss against LR, mean over seeds, at each width; dashed: the best of the smallest."
     return Finding(sentences, {"Optima": pd.concat(rows, ignore_index=True)},
-                   [("Loss against LR, mean over seeds, at each width.", figure)], warnings)
+                   [(caption, figure)], warnings)
 
 
 def _noise(runs: pd.DataFrame, arm: str) -> dict[int, float | None]:

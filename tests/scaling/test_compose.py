@@ -62,6 +62,7 @@ def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
         ("schedule=cosin", "Available options in 'schedule': constant cosine cyclic file"),
         ("study=quickstrat", "could not find 'study/quickstrat'"),
         ("model.width", "cannot read the override 'model.width': expected key=value"),
+        ("launch.runs=seed > 1", "quote it inside the shell's quotes: \"launch.runs='seed > 1'\""),
         ("seed=${nowhere}", "nowhere"),
         ("optimizer.lr=${oc.env:LR}", "calls the resolver 'oc.env'"),
         ("data.seed=${now:%S}", "calls the resolver 'now'"),

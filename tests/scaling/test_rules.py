@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -97,6 +98,25 @@ def test_deepseeks_seven_billion():
     """arXiv 2401.02954, table 2: 2304 sequences of 4096 and LR 4.2e-4 for 7B on 2T tokens."""
     assert value("lr/deepseek", 6.9e9, 2e12) == pytest.approx(4.2e-4, rel=0.1)
     assert value("batch/deepseek", 6.9e9, 2e12) == pytest.approx(2304 * 4096, rel=0.1)
+
+
+def test_the_critical_batch_is_near_where_its_authors_needed_a_fifth_more_tokens():
+    """Steps to one loss at batches of 256 and more, from the notebook of arXiv 2410.21676."""
+    steps = {  # tokens in all -> batch in sequences of 512 -> steps
+        1.74e9: {256: 13_282, 512: 7_000, 1024: 3_840, 2048: 2_500},
+        3.07e9: {256: 24_000, 512: 11_951, 1024: 7_128, 2048: 4_200},
+        6.14e9: {256: 46_000, 512: 23_400, 1024: 13_300, 2048: 7_224},
+        1.229e10: {256: 81_000, 512: 37_440, 1024: 21_320, 2048: 11_400, 4096: 7_199},
+        2.458e10: {256: 176_000, 1024: 46_500, 2048: 25_000, 4096: 15_360},
+    }
+    ratios = []
+    for tokens, seen in steps.items():
+        batches = np.array(list(seen))
+        more = batches * list(seen.values()) / (256 * seen[256])
+        measured = 2 ** np.interp(1.2, more, np.log2(batches))
+        ratios.append(value("batch/critical", 1e9, tokens) / 512 / measured)
+    assert 1 / 1.5 < min(ratios) and max(ratios) < 1.5
+    assert np.exp(np.mean(np.log(ratios))) == pytest.approx(1, rel=0.15)
 
 
 def test_the_timescale_of_weight_decay_is_constant():

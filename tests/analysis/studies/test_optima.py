@@ -55,6 +55,37 @@ def test_runs_that_name_no_parametrization_are_standard() -> None:
     assert lr_transfer.judge(runs).sentences[0].startswith("sp: the best LR transfers")
 
 
+def test_the_regret_has_the_doubt_of_both_optima() -> None:
+    table = lr_transfer.judge(widths({"mup": 0.0, "sp": -0.8}, noise=0.005)).tables["Optima"]
+    top = table[table["width"] == 128].set_index("arm")
+    assert top.loc["mup", "least regret"] == 0 < top.loc["mup", "largest regret"]
+    truth = 0.02 * np.log(8**0.8) ** 2
+    assert 0 < top.loc["sp", "least regret"] < truth < top.loc["sp", "largest regret"]
+
+
+def test_seeds_that_scatter_far_from_the_optima_are_no_excuse() -> None:
+    runs = widths({"mup": 0.0})
+    wild = runs["lr"] > 0.1
+    scatter = 1 + 0.2 * np.random.default_rng(1).standard_normal(len(runs)).clip(0)
+    noisy = runs.assign(loss=np.where(wild, runs["loss"] * scatter, runs["loss"]))
+    calm, wild = (lr_transfer.judge(r).tables["Optima"] for r in (runs, noisy))
+    pd.testing.assert_frame_equal(calm, wild)
+
+
+def test_far_from_the_optimum_the_regret_is_that_of_the_losses() -> None:
+    """A loss that levels off above the optimum: the parabola would go on rising."""
+    runs = widths({"sp": -1.0}, noise=1e-4)
+    runs["loss"] = runs["loss"].clip(upper=2.08)
+    table = lr_transfer.judge(runs).tables["Optima"].set_index("width")
+    assert table.loc[128, "regret"] == pytest.approx(2.08 / 2.0 - 1, abs=1e-3)
+
+
+def test_a_base_rate_that_the_top_never_tried_is_said() -> None:
+    runs = widths({"sp": -0.8})
+    found = lr_transfer.judge(runs[(runs["width"] < 128) | (runs["lr"] < 0.006)])
+    assert "was not tried at width 128" in found.warnings[0]
+
+
 # ---------------------------------------------------------------------- batch_lr
 
 

@@ -11,6 +11,7 @@ from scaling.config import ConfigError
 from sweeps.generators.tune import SPACES, TuneOptions, search_space, settings
 from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan
+from sweeps.study import check_overrides
 
 SPACE = {"lr": [0.01 * 2**k for k in range(7)], "decay": [0.0, 0.1, 0.3]}
 
@@ -146,3 +147,10 @@ def test_the_shipped_study_gives_every_optimizer_the_same_budget(tmp_path) -> No
     assert {len(runs) for runs in firsts.values()} == {6}
     for block, runs in firsts.items():
         assert {p.run.science["optimizer"]["name"] for p in runs} == {block}
+
+
+def test_what_a_search_does_not_set_may_be_overridden() -> None:
+    composed = compose(["study=tune"])
+    check_overrides(composed, ["tokens=1024", "model.width=16"])
+    with pytest.raises(ConfigError, match="generator sets optimizer.lr; say.*adamw.options"):
+        check_overrides(composed, ["optimizer.lr=0.01"])
