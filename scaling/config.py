@@ -193,6 +193,7 @@ class ExecutionConfig:
     micro_batch: int | None = None  # sequences at once in a process; None: its whole batch
     loss_chunk: int | None = None  # tokens whose logits exist at once; None: all
     recompute: bool = False  # keep only the blocks' inputs for the backward pass
+    deterministic: bool = False  # the same bits each time, on a GPU too
     measure: list[str] = field(default_factory=list)  # at validations: docs/measurements.md
     command: list[str] = field(default_factory=list)  # the line that starts trainer.program
     keep_slurm: bool = False  # show that command the variables of our own SLURM step

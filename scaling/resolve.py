@@ -170,11 +170,15 @@ def _check_trainer(config: RunConfig) -> None:
         check_optimizer(config.model.parametrization, config.optimizer.name)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)
+        if execution.deterministic and execution.engine == "compiled":
+            raise ConfigError("execution.engine = 'compiled' times kernels to choose them; allowed "
+                              "with execution.deterministic = True are eager, captured")
         check_processes(config)
         return
-    if execution.shard:
-        raise ConfigError("execution.shard = True is for trainer.kind = 'engine': how a program's "
-                          "processes share a model is its own to say (trainer.options)")
+    for key in ("shard", "deterministic"):
+        if getattr(execution, key):
+            raise ConfigError(f"execution.{key} = True is for trainer.kind = 'engine': how a "
+                              "program computes is its own to say (trainer.options)")
     if not trainer.program:
         raise ConfigError("trainer.kind = 'command' needs trainer.program, the name of the program "
                           "whose numbers these are")

@@ -30,6 +30,7 @@ class CapturedEngine(EagerEngine):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._failed: str | None = None  # what the only try at a capture said
         self._said: str | None = None
 
     def _reason(self) -> str | None:
@@ -41,20 +42,21 @@ class CapturedEngine(EagerEngine):
         if not self._optimizer.capturable:
             kind = type(self._optimizer).__name__
             return f"what {kind} does depends on the number of the step"
-        return None
+        return self._failed
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """See ``Engine.train``."""
+        device = self.module.weights.device
+        tokens = torch.from_numpy(tokens_SkBT).to(device)
+        lr = torch.from_numpy(lr_Sk).to(device)
+        new = self._graph is None or self._tokens.shape != tokens.shape[1:]
+        if new and self._reason() is None:
+            self._capture(tokens[0], lr[0])
         if reason := self._reason():
             if reason != self._said:
                 log.warning("execution.engine = 'captured' steps eagerly: %s", reason)
             self._said = reason
             return super().train(tokens_SkBT, lr_Sk, backward)
-        device = self.module.weights.device
-        tokens = torch.from_numpy(tokens_SkBT).to(device)
-        lr = torch.from_numpy(lr_Sk).to(device)
-        if self._graph is None or self._tokens.shape != tokens.shape[1:]:
-            self._capture(tokens[0], lr[0])
         results = torch.empty(2, len(tokens), self.members, device=device)
         for s in range(len(tokens)):
             if s == len(tokens) - 1:
@@ -74,17 +76,28 @@ class CapturedEngine(EagerEngine):
         self._count = torch.ones((), dtype=torch.float64, device=lr_k.device)
         held = [tensor for _, tensor in self._parts()]
         before = [tensor.clone() for tensor in held]
+        try:
+            self._graph, self._result = self._recorded()
+        except torch.OutOfMemoryError:  # a smaller micro-batch may do
+            raise
+        except RuntimeError as error:
+            self._failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        for tensor, value in zip(held, before, strict=True):
+            tensor.copy_(value)
+
+    def _recorded(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        """A graph of one step, and what it writes its result to."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
                 self._one()
         torch.cuda.current_stream().wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._result = self._one()
-        for tensor, value in zip(held, before, strict=True):
-            tensor.copy_(value)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads of a worker may call CUDA: only the calls of this one count.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            result = self._one()
+        return graph, result
 
     def _one(self) -> Tensor:
         """One step on what lies in the buffers; losses and gradient norms, (2, k)."""

@@ -50,9 +50,7 @@ class SOAP(MatrixOptimizer):
         state["right"].lerp_(gradient.mT @ gradient, fresh)
         if count == 1:
             for side in ("left", "right"):
-                # One member's broken gradient must not end its pack: it stays in the averages.
-                vectors = torch.linalg.eigh(torch.nan_to_num(state[side]))[1]
-                state[f"{side}_basis"].copy_(vectors.flip(-1))
+                state[f"{side}_basis"].copy_(eigenvectors(state[side]))
             return torch.zeros_like(gradient)
         left, right = state["left_basis"], state["right_basis"]
         state["first"].lerp_(gradient, column(1 - self.beta1))
@@ -64,6 +62,22 @@ class SOAP(MatrixOptimizer):
         if (count - 1) % self.refresh_steps == 0:
             _refresh(state)
         return direction
+
+
+def eigenvectors(matrices: Tensor) -> Tensor:
+    """Those of symmetric matrices (..., A, A) as columns, the strongest first.
+
+    One member's broken gradient must not end its pack. What is not finite in it stays in the
+    averages and reaches its weights; where LAPACK finds no vectors they are not numbers, and the
+    member diverges with its next update.
+    """
+    matrices = torch.nan_to_num(matrices)
+    try:
+        return torch.linalg.eigh(matrices)[1].flip(-1)
+    except torch.linalg.LinAlgError:
+        if matrices.dim() == 2:
+            return torch.full_like(matrices, torch.nan)
+        return torch.stack([eigenvectors(part) for part in matrices])
 
 
 def _refresh(state: dict[str, Tensor]) -> None:

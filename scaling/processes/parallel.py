@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from scaling.config import ExecutionConfig
+from scaling.engine.determinism import determinism
 from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, Held, State
 from scaling.engine.pack_engine import engine_values
 from scaling.engine.sharded import ShardedEngine
@@ -53,12 +54,13 @@ def train_rank(
     """
     torch.set_num_threads(work.execution.threads)
     group = Group(rank, work.execution)
-    if rank == 0:
-        training = Leader(claims, work, should_stop, group, facts)
-    else:
-        training = Follower(work.execution, group, facts)
-    fit_rank(training, work.nodes)
-    outcome = training.close()
+    with determinism(work.execution.deterministic):
+        if rank == 0:
+            training = Leader(claims, work, should_stop, group, facts)
+        else:
+            training = Follower(work.execution, group, facts)
+        fit_rank(training, work.nodes)
+        outcome = training.close()
     group.leave()
     return outcome
 

@@ -28,6 +28,7 @@ def provenance(execution: ExecutionConfig, micro_batch: int) -> dict[str, Any]:
             "engine": execution.engine,
             "processes": execution.processes,
             "shard": execution.shard,
+            "deterministic": execution.deterministic,
             "micro_batch": micro_batch,
             "peak_memory_bytes": machine.peak_memory_bytes(),
         },

@@ -24,6 +24,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEn
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from scaling.config import ExecutionConfig
+from scaling.engine.determinism import determinism
 from scaling.engine.eager import ChunkResult, Engine
 from scaling.records.claim import Claim
 from scaling.training.endings import outcome, reason
@@ -147,9 +148,10 @@ def train(
         claim.expect_reports(execution.hang_seconds)
     training = None
     try:
-        training = Training(claims, pins, execution, should_stop)
-        fit(training)
-        return training.close()
+        with determinism(execution.deterministic):
+            training = Training(claims, pins, execution, should_stop)
+            fit(training)
+            return training.close()
     except BaseException as error:
         if training is not None:
             training.abandon(reason(error), error)

@@ -152,6 +152,11 @@ def test_science_is_plain_and_complete(tiny_run):
         (SHARD | {"optimizer.name": "muon"}, r"'muon' needs whole tensors; .* allowed are adamw"),
         (SHARD | {"batch": 5}, r"batch = 5: .* equal shares; allowed are multiples of 2 \(execut"),
         (PROGRAM | SHARD, r"execution\.shard = True is for trainer\.kind = 'engine'"),
+        (PROGRAM | {"execution.deterministic": True}, r"deterministic = True is for trainer\.kind"),
+        (
+            {"execution.deterministic": True, "execution.engine": "compiled"},
+            r"execution\.engine = 'compiled' times kernels .* are eager, captured",
+        ),
         ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),
         ({"trainer.options": {"x": 1}}, r"trainer\.options = .* is for trainer\.kind = 'command'"),
         ({"trainer.kind": "magic"}, r"trainer\.kind = 'magic' is not one of: engine, command"),

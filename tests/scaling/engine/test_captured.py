@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import types
 
 import numpy as np
 import pytest
@@ -12,7 +14,14 @@ from scaling.engine.captured import CapturedEngine
 from scaling.engine.eager import EagerEngine, Member
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture, Shape
-from scaling.optimizer_settings import AdamWSettings, LionSettings, MuonSettings, SOAPSettings
+from scaling.optimizer_settings import (
+    SETTINGS,
+    AdamWSettings,
+    LionSettings,
+    MuonSettings,
+    SOAPSettings,
+)
+from scaling.optimizers.registry import OPTIMIZERS
 
 SMALL = Architecture(Shape(depth=2, width=32, heads=2, mlp_width=128, context=32, vocab=64))
 COMMON = {"weight_decay": 0.1, "clip": 1.0}
@@ -22,11 +31,11 @@ TOKENS = np.random.default_rng(0).integers(64, size=(STEPS, 3, 8, 33))
 LR = np.random.default_rng(1).random((STEPS, 3)) * 0.01
 
 
-def trained(kind, k=1, settings=AdamWSettings(**ADAM), device="cuda", cuts=(STEPS,), **named):
+def trained(kind, k=1, settings=AdamWSettings(**ADAM), device="cuda", cuts=(), last=STEPS, **named):
     engine = kind(SMALL, [Member(seed, settings) for seed in range(k)], device, **named)
-    parts = np.split(np.arange(STEPS), cuts)
+    parts = np.split(np.arange(last), cuts)
     results = [engine.train(TOKENS[s, :k], LR[s, :k], torch.Tensor.backward)
-               for s in parts if len(s)]
+               for s in parts]
     return engine, np.concatenate([r.loss for r in results])
 
 
@@ -78,6 +87,79 @@ def test_an_optimizer_whose_steps_differ_is_eager_on_a_device_too(caplog):
         engine, found = trained(CapturedEngine, 1, settings)
     assert engine._graph is None and "SOAP" in caplog.text
     np.testing.assert_array_equal(found, trained(EagerEngine, 1, settings)[1])
+
+
+# ---------------------------------------------------------------------- on any machine
+
+
+class Recorder:
+    """Stands for CUDA's streams and graphs: a replay runs a step again and says its result."""
+
+    captures = 0
+
+    def __init__(self) -> None:
+        type(self).captures += 1
+
+    def replay(self) -> None:
+        self.engine._result.copy_(self.engine._one())
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """A captured engine whose steps are recorded here."""
+    monkeypatch.setattr(Recorder, "captures", 0)
+    stream = types.SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda given: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recorder)
+
+    class Recorded(CapturedEngine):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            Recorder.engine = self
+
+        def _reason(self):
+            return self._failed
+
+    return Recorded
+
+
+@pytest.mark.parametrize("name", [n for n, kind in OPTIMIZERS.items() if kind.capturable])
+def test_a_replay_finds_all_that_changes_in_buffers(recorded, name):
+    """Tokens, LR and number of a step; what a capture does to weights and moments is undone."""
+    settings = SETTINGS[name](**{
+        key: value for key, value in ADAM.items() if key in SETTINGS[name].__dataclass_fields__})
+    whole, expected = trained(EagerEngine, 3, settings, "cpu", last=9)
+    engine, found = trained(recorded, 3, settings, "cpu", cuts=(1, 4), last=9)
+    assert Recorder.captures == 1 and engine.steps_done == 9
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    for key, value in whole.state(1).items():
+        torch.testing.assert_close(engine.state(1)[key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(recorded, monkeypatch, caplog):
+    def fails(*_, **__):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr(torch.cuda, "graph", fails)
+    with caplog.at_level(logging.WARNING):
+        _, found = trained(recorded, 3, device="cpu", cuts=(4,), last=9)
+    assert [r.getMessage() for r in caplog.records] == [
+        "execution.engine = 'captured' steps eagerly: RuntimeError: CUDA error: operation not "
+        "permitted when stream is capturing"
+    ]
+    np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu", last=9)[1])
+
+
+def test_a_lack_of_memory_is_no_reason_to_step_eagerly(recorded, monkeypatch):
+    def fails(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "graph", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        trained(recorded, device="cpu")
 
 
 def test_without_a_device_steps_are_eager_and_one_line_says_so(caplog):

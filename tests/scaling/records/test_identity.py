@@ -143,6 +143,7 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.hang_seconds": 5.0},
         {"execution.processes": 2},
         {"execution.shard": True, "execution.processes": 2},
+        {"execution.deterministic": True},
         {"execution.micro_batch": 2},
         {"execution.loss_chunk": 2},
         {"execution.recompute": True},
@@ -161,7 +162,7 @@ def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
         "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
         "micro_batch", "loss_chunk", "recompute", "measure", "command", "keep_slurm",
-        "hang_seconds", "shard",
+        "hang_seconds", "shard", "deterministic",
     }  # fmt: skip
 
 
