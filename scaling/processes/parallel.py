@@ -248,6 +248,12 @@ class Leader(Training):
         super().absorb(result, seconds)
         self._announce()
 
+    def close(self) -> str:
+        """See ``Training.close``: others listen until it is over, as it may save."""
+        outcome = super().close()
+        self._announce()
+        return outcome
+
     def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
         """See ``Training.write``."""
         if self.execution.shard:
@@ -280,7 +286,8 @@ class Follower:
         self._follow()
 
     def close(self) -> str:
-        """Nothing: rank 0 records."""
+        """Do what rank 0 does at the end; it records."""
+        self._follow()
         return "followed"
 
     def _follow(self) -> None:
