@@ -65,7 +65,7 @@ def many_starts(fitted: Fitted) -> None:
 
 def many_resamples(fitted: Fitted, count: int = 4000) -> None:
     draws = draw(fitted.sample, "rows", count, seed=0)
-    seconds, coordinates = timed(lambda: refit(fitted, draws))
+    seconds, coordinates = timed(lambda: refit(fitted, draws)[0])
     show(f"{count} resamples", f"{seconds:.2f} s")
     audited = np.random.default_rng(1).permutation(count)[:AUDITED]
     law, points = fitted.misfit.space.law, fitted.points

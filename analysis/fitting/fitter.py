@@ -13,7 +13,7 @@ from analysis.fitting.result import Result
 from analysis.fitting.solve import Fitted, Options, refit, solve
 from analysis.intervals.freedom import withhold
 from analysis.intervals.resample import check_method, draw
-from analysis.intervals.rolling import NO_ORIGINS, roll
+from analysis.intervals.rolling import NO_ORIGINS, Origins, origins, roll, without
 from analysis.judgement.design import warn_of_points
 from analysis.judgement.diagnosis import diagnose
 from analysis.judgement.extrapolation import check_top
@@ -144,12 +144,12 @@ def fit(
     sample = fitted.sample
     if isinstance(resample, str):
         check_method(sample, resample)
-    draws, withheld = np.empty((0, sample.free)), ""
+    drawn, withheld = None, ""
     if not isinstance(resample, str):
-        draws = refit(fitted, _given(resample, data, fitted))
-        resample, resamples = "given", len(draws)
+        drawn = _given(resample, data, fitted)
+        resample, resamples = "given", len(drawn)
     elif resamples and not (withheld := withhold(fitted.freedom)):
-        draws = refit(fitted, draw(sample, resample, resamples, seed, fitted.misfit.prior))
+        drawn = draw(sample, resample, resamples, seed, fitted.misfit.prior)
     settings = {
         "objective": fitted.misfit.objective.name,
         "errors": fitted.misfit.scale.name,
@@ -168,7 +168,7 @@ def fit(
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
-    result = _result(fitted, draws, settings)
+    result = _result(fitted, drawn, settings)
     of_points = warn_of_points(fitted.misfit.space.law, fitted.points, data, arm)
     return replace(result, warnings=(*warn(result), *of_points))
 
@@ -187,7 +187,18 @@ def _given(responses: Array, data: pd.DataFrame, fitted: Fitted) -> Draws:
     return Draws(targets=targets)
 
 
-def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
+def _refits(
+    fitted: Fitted, drawn: Draws | None, ranges: Mapping[str, tuple[float, float]]
+) -> tuple[Array, Origins]:
+    """Coordinates of the resamples, and what refits with less in view say of the law."""
+    if drawn is None or not len(drawn):
+        return np.empty((0, len(fitted.misfit.space.free))), NO_ORIGINS
+    cut = origins(fitted, ranges)
+    draws, *rolled = refit(fitted, drawn, *([without(cut)] if cut else []))
+    return draws, roll(fitted, cut, *rolled) if cut else NO_ORIGINS
+
+
+def _result(fitted: Fitted, drawn: Draws | None, settings: dict) -> Result:
     misfit, points, best = fitted.misfit, fitted.points, fitted.best
     law, params = misfit.space.law, misfit.space.expand(best.coordinates)[0]
     ranges = {
@@ -195,6 +206,7 @@ def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
         for name, column in points.columns.items()
         if column.ndim == 1 and name != ARM
     }
+    draws, rolled = _refits(fitted, drawn, ranges)
     return Result(
         law=law,
         params=dict(zip(law.names, params.tolist(), strict=True)),
@@ -211,7 +223,7 @@ def _result(fitted: Fitted, draws: Array, settings: dict) -> Result:
         runs=points.runs,
         excluded=points.excluded,
         held_out=check_top(misfit, best.coordinates, points.group),
-        origins=roll(fitted, ranges) if len(draws) else NO_ORIGINS,
+        origins=rolled,
     )
 
 

@@ -52,6 +52,16 @@ class Draws:
     def __len__(self) -> int:
         return len(self.counts if self.targets is None else self.targets)
 
+    def seen(
+        self, draw: Array, target: Array, weight: Array, centre: Array
+    ) -> tuple[Array, Array, Array]:
+        """Targets, weights and centres of some draws, from those of the points themselves."""
+        return (
+            target if self.targets is None else self.targets[draw],
+            weight if self.counts is None else self.counts[draw][:, self.group] * weight,
+            centre if self.centres is None else self.centres[draw],
+        )
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -94,8 +104,8 @@ class Misfit:
         Multiplies a row's cost.
     sharpness : array, shape (n,)
         Divides a row's residual by its noise, relative to the typical noise.
-    draws : Draws, optional
-        Problem p of the batch sees resample p.
+    draws : tuple of Draws
+        Problem p of the batch sees resample p of all of these, one after another.
     prior : Prior, optional
     """
 
@@ -105,7 +115,7 @@ class Misfit:
     target: Array
     weight: Array
     sharpness: Array
-    draws: Draws | None = None
+    draws: tuple[Draws, ...] = ()
     prior: Prior | None = None
     _select: Array = field(init=False, repr=False)
 
@@ -114,17 +124,13 @@ class Misfit:
 
     def __call__(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
         """Value (b,), gradient (b, free) and curvature (b, free, free) at coordinates (b, free)."""
-        free = u.shape[1]
-        value = np.empty(len(u))
-        gradient = np.empty((len(u), free))
-        curvature = np.empty((len(u), free, free))
         length = max(1, _BLOCK // (len(self.target) * len(self.space.law.names)))
+        parts = [slice(at, at + length) for at in range(0, len(u), length)]
         with np.errstate(all="ignore"):  # a wild trial overflows; the solver sees inf and refuses
-            for at in range(0, len(u), length):
-                part = slice(at, at + length)
-                value[part], gradient[part], curvature[part] = self._block(
-                    u[part], problem[part], caution[part, None]
-                )
+            blocks = [self._block(u[p], problem[p], caution[p, None]) for p in parts]
+        if len(blocks) == 1:
+            return blocks[0]
+        value, gradient, curvature = (np.concatenate(of) for of in zip(*blocks, strict=True))
         return value, gradient, curvature
 
     def residual(self, u: Array) -> Array:
@@ -148,7 +154,7 @@ class Misfit:
     def _block(self, u: Array, problem: Array, caution: Array) -> tuple[Array, Array, Array]:
         params = self.space.expand(u)
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
-        target, weight = self._points(problem)
+        target, weight, centre = self._points(problem)
         residual = (self.scale.of(predicted) - target) * self.sharpness
         cost, slope = self.objective.cost(residual)
         bend = self.objective.curvature(residual, caution) * weight
@@ -162,32 +168,39 @@ class Misfit:
         if self.space.fixed or self.space.tied:
             gradient = gradient @ self._select
             curvature = self._select.T @ curvature @ self._select
-        return self._with_prior(u, problem, value, gradient, curvature)
+        return self._with_prior(u, centre, value, gradient, curvature)
 
     def objective_value(self, u: Array) -> float:
         """The objective at one point, shape (1, free), in its published scale, without priors."""
         cost = self.objective.cost(self.residual(u)[0] * self.sharpness)[0]
         return float((cost * self.weight).sum()) * self.objective.unit
 
-    def _points(self, problem: Array) -> tuple[Array, Array]:
-        """Targets and weights that each problem sees, broadcasting to (b, n)."""
-        if self.draws is None:
-            return self.target, self.weight
-        target, weight = self.target, self.weight
-        if self.draws.targets is not None:
-            target = self.draws.targets[problem]
-        if self.draws.counts is not None:
-            weight = self.draws.counts[problem][:, self.draws.group] * self.weight
-        return target, weight
+    def _points(self, problem: Array) -> tuple[Array, Array, Array]:
+        """Targets, weights and centres of the prior that each problem sees: (b, ...), or of all."""
+        centre = np.zeros(0) if self.prior is None else self.prior.centre
+        whole = (self.target, self.weight, centre)
+        if not self.draws:
+            return whole
+        first = np.cumsum([0, *map(len, self.draws)])
+        own = np.split(problem, np.searchsorted(problem, first[1:-1]))  # problems are in order
+        met = [(d, p - f) for d, p, f in zip(self.draws, own, first[:-1], strict=True) if len(p)]
+        seen = [draws.seen(draw, *whole) for draws, draw in met]
+        if len(seen) == 1:
+            return seen[0]
+        target, weight, centre = (
+            np.concatenate([
+                np.broadcast_to(own, (len(draw), own.shape[-1]))
+                for own, (_, draw) in zip(of, met, strict=True)
+            ])
+            for of in zip(*seen, strict=True)
+        )
+        return target, weight, centre
 
     def _with_prior(
-        self, u: Array, problem: Array, value: Array, gradient: Array, curvature: Array
+        self, u: Array, centre: Array, value: Array, gradient: Array, curvature: Array
     ) -> tuple[Array, Array, Array]:
         if self.prior is None:
             return value, gradient, curvature
-        centre, strength = self.prior.centre, self.prior.strength
-        if self.draws is not None and self.draws.centres is not None:
-            centre = self.draws.centres[problem]
-        away = u - centre
+        away, strength = u - centre, self.prior.strength
         value = value + 0.5 * (strength * away**2).sum(-1)
         return value, gradient + strength * away, curvature + np.diag(strength)

@@ -149,23 +149,26 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
     return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
 
 
-def refit(fitted: Fitted, draws: Draws) -> Array:
-    """Coordinates of the best fit of each resample, shape (draws, free).
+def refit(fitted: Fitted, *draws: Draws) -> list[Array]:
+    """Coordinates of the best fit of each resample, shape (draws, free); of some sets of them.
 
     They begin at the best fit, or in turn at all that are as good: where the points leave a
-    parameter open, resamples must not all stay where the search happened to end.
+    parameter open, resamples must not all stay where the search happened to end. All are one batch:
+    the last steps of a few problems cost nearly what those of many do.
     """
     space = fitted.misfit.space
     tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
-    return minimise(
+    counts = [len(some) for some in draws]
+    found = minimise(
         replace(fitted.misfit, draws=draws),
-        np.resize(tied, (len(draws), tied.shape[1])),
+        np.concatenate([np.resize(tied, (count, tied.shape[1])) for count in counts]),
         *space.limits,
         stride=space.strides,
         damping=1e-4,
         tolerance=1e-7,
         patience=1,
     ).coordinates
+    return np.split(found, np.cumsum(counts)[:-1])
 
 
 def _best(misfit: Misfit, points: Points, starts: Array) -> Fitted:

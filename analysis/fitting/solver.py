@@ -102,8 +102,8 @@ def minimise(
         batch.idle = np.where(still, batch.idle + 1, 0)
         done = (batch.idle >= patience) | (batch.damping >= _MOST_DAMPING)
         if done.any():
-            ended[batch.rows[done]] = batch.some(done).solution()
-            batch = batch.some(~done)
+            ended[batch.rows[done]] = batch.some(np.flatnonzero(done)).solution()
+            batch = batch.some(np.flatnonzero(~done))
         if not len(batch.rows):
             break
     ended[batch.rows] = batch.solution()
@@ -163,11 +163,12 @@ class _Batch:
         promised = -((self.gradient + 0.5 * bend) * move).sum(-1)
         value, gradient, curvature = self.assess(trial, self.rows, self.caution)
         with np.errstate(invalid="ignore"):
-            sound = np.isfinite(value + curvature.sum(axis=(1, 2)))
+            sound = np.isfinite(value + np.einsum("bij->b", curvature))
             brought = np.where(sound, self.value - value, -np.inf)
-        better = brought > 0
+        back = np.flatnonzero(~(brought > 0))
         for name, new in zip(_PLACE, (trial, value, gradient, curvature), strict=True):
-            new[~better] = getattr(self, name)[~better]
+            if len(back):
+                new[back] = getattr(self, name)[back]
             setattr(self, name, new)
         self._trust(brought, promised)
         return np.where(cut, np.inf, promised), np.maximum(brought, 0)

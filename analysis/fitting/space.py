@@ -112,7 +112,8 @@ class Space:
         log, complement = self._scales
         params = coordinates[:, self._followed]
         params[:, log] = np.exp(params[:, log])
-        params[:, complement] = 1 - np.exp(params[:, complement])
+        if len(complement):
+            params[:, complement] = 1 - np.exp(params[:, complement])
         for name, value in self.fixed.items():
             params[:, self.law.names.index(name)] = value
         return params
@@ -129,7 +130,8 @@ class Space:
         slopes = np.ones(params.shape)
         log, complement = self._scales
         slopes[:, log] = params[:, log]
-        slopes[:, complement] = params[:, complement] - 1
+        if len(complement):
+            slopes[:, complement] = params[:, complement] - 1
         return slopes
 
     def prior(self, name: str, value: float, deviation: float) -> tuple[int, float, float]:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting.misfit import Draws
-from analysis.fitting.solve import Fitted, refit
+from analysis.fitting.solve import Fitted
 from analysis.intervals.error_scale import ErrorScale
 from analysis.laws.law import Array, Columns, Law
 
@@ -117,32 +117,47 @@ def wanderings(count: int, seed: int) -> Array:
 NO_ORIGINS = Origins((), *(np.empty(0) for _ in range(5)), np.empty((0, 0)))
 
 
-def roll(fitted: Fitted, names: Mapping[str, tuple[float, float]]) -> Origins:
-    """Refit without the outermost points along each column of `names` and along their product.
+@dataclass(frozen=True)
+class Origin:
+    """A refit that is to be made: along which axis, on which side, and with which rows."""
 
-    All refits are one batch that starts at the whole fit, so they cost about as much as as many
-    resamples.
-    """
-    space, columns = fitted.misfit.space, fitted.points.columns
-    kept, axes, signs, cuts, edges, reaches = [], [], [], [], [], []
-    for axis in _axes(tuple(names)):
-        for sign in (1.0, -1.0):
-            along = sign * _along(axis, columns)
-            for keep in _shrinking(along):
-                if keep.sum() < 2 * len(space.free) or not _sizes(columns, names, keep):
-                    continue
-                kept.append(keep)
-                axes.append(axis)
-                signs.append(sign)
-                cuts.append(along[keep].max())
-                edges.append(along.max())
-                reaches.append(along[~keep].mean() - cuts[-1])
-    if not kept:
-        return NO_ORIGINS
-    refits = refit(fitted, Draws(counts=np.array(kept, np.float32), group=np.arange(len(kept[0]))))
-    missed = [_excess(fitted, u, keep) for u, keep in zip(refits, kept, strict=True)]
-    known = (np.array(figure) for figure in (signs, cuts, edges, missed, reaches))
-    return Origins(tuple(axes), *known, space.expand(refits))
+    axis: tuple[str, ...]
+    sign: float
+    keep: Array
+
+
+def origins(fitted: Fitted, ranges: Mapping[str, tuple[float, float]]) -> list[Origin]:
+    """The refits without the outermost points along each column of `ranges` and their product."""
+    columns, least = fitted.points.columns, 2 * len(fitted.misfit.space.free)
+    return [
+        Origin(axis, sign, keep)
+        for axis in _axes(tuple(ranges))
+        for sign in (1.0, -1.0)
+        for keep in _shrinking(sign * _along(axis, columns))
+        if keep.sum() >= least and _sizes(columns, ranges, keep)
+    ]
+
+
+def without(cut: list[Origin]) -> Draws:
+    """What the refits see, as resamples."""
+    kept = np.array([origin.keep for origin in cut], np.float32)
+    return Draws(counts=kept, group=np.arange(kept.shape[1]))
+
+
+def roll(fitted: Fitted, cut: list[Origin], refits: Array) -> Origins:
+    """What the refits at these coordinates, shape (refits, free), say of the law."""
+    along = [o.sign * _along(o.axis, fitted.points.columns) for o in cut]
+    cuts = np.array([a[o.keep].max() for a, o in zip(along, cut, strict=True)])
+    out = np.array([a[~o.keep].mean() for a, o in zip(along, cut, strict=True)])
+    return Origins(
+        axis=tuple(origin.axis for origin in cut),
+        sign=np.array([origin.sign for origin in cut]),
+        cut=cuts,
+        edge=np.array([a.max() for a in along]),
+        missed=np.array([_excess(fitted, u, o.keep) for u, o in zip(refits, cut, strict=True)]),
+        reach=out - cuts,
+        params=fitted.misfit.space.expand(refits),
+    )
 
 
 def _excess(fitted: Fitted, refitted: Array, keep: Array) -> float:

@@ -37,7 +37,7 @@ def test_resamples_reach_what_a_full_search_reaches(chinchilla_points):
 
     fitted = solve("chinchilla", chinchilla_points, Options())
     draws = draw(fitted.sample, "rows", 100, seed=1)
-    found = refit(fitted, draws)
+    [found] = refit(fitted, draws)
     starts = fitted.misfit.space.law.starts(fitted.points.columns, fitted.points.response, 64)
     for d in range(0, 100, 5):
         misfit = replace(fitted.misfit, weight=draws.counts[d].astype(float))
@@ -51,6 +51,22 @@ def test_same_data_and_seed_same_result(made_by):
     first, again, other = fits
     pd.testing.assert_frame_equal(first.draws, again.draws)
     assert not first.draws.equals(other.draws)
+
+
+def test_sets_of_resamples_in_one_batch_are_as_if_alone(made_by):
+    from analysis.fitting.misfit import Draws
+    from analysis.fitting.solve import Options, refit, solve
+    from analysis.intervals.resample import draw
+
+    runs, _ = made_by("chinchilla", noise=0.005)
+    fitted = solve("chinchilla", runs, Options(priors={"alpha": (0.3, 0.05)}))
+    weighted = draw(fitted.sample, "weights", 20, 0, fitted.misfit.prior)
+    moved = Draws(targets=draw(fitted.sample, "residual", 10, 1).targets)
+    together = refit(fitted, weighted, moved)
+    apart = [refit(fitted, draws)[0] for draws in (weighted, moved)]
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(together[0][:10], together[1])
 
 
 def test_fixed_and_tied_parameters_are_obeyed(made_by):
