@@ -18,6 +18,7 @@ Array = np.ndarray
 
 _DRAWS = 4000
 _NEIGHBOURS = 2  # values on each side of the best that the parabola goes through
+_FAR = 0.2  # in log loss above the best: there a loss blows up and is no parabola
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,15 @@ def optimum(
     if edge:
         return Optimum(float(np.exp(values[best])), np.nan, np.nan, float(np.exp(means[best])),
                        np.nan, np.nan, edge, len(values), int((~finite).sum()), np.nan)
-    near = _around(best)
+    near = _near(means)
     inside = np.isin(u, values[near])
     middle = values[best]
     design = np.stack([np.ones(inside.sum()), u[inside] - middle, (u[inside] - middle) ** 2], 1)
     coefficients, *_ = np.linalg.lstsq(design, y[inside], rcond=None)
-    known = _scatter(u, y, design, coefficients, inside) if scatter is None else scatter
+    known, spare = _scatter(u, y, design, coefficients, inside) if scatter is None else (scatter, 0)
     place, height = _lowest(coefficients, values[near] - middle)
-    lower, upper, noise = _doubt(coefficients, design, known, values[near] - middle, level, seed)
+    lower, upper, noise = _doubt(coefficients, design, known, spare, values[near] - middle, level,
+                                 seed)
     return Optimum(
         x=float(np.exp(middle + place)), lower=float(np.exp(middle + lower)),
         upper=float(np.exp(middle + upper)), loss=float(np.exp(height)), noise=noise,
@@ -135,11 +137,16 @@ def nearest(sweep: pd.DataFrame, x: str = "lr") -> pd.DataFrame:
     means = np.log(finite["loss"]).groupby(finite[x]).mean()
     if means.empty:
         return finite
-    return finite[finite[x].isin(means.index[_around(int(means.to_numpy().argmin()))])]
+    return finite[finite[x].isin(means.index[_near(means.to_numpy())])]
 
 
-def _around(best: int) -> slice:
-    return slice(max(0, best - _NEIGHBOURS), best + _NEIGHBOURS + 1)
+def _near(means: Array) -> Array:
+    """Which values the parabola goes through: beside the best, not far above it, at least three."""
+    best = int(means.argmin())
+    beside = np.abs(np.arange(len(means)) - best) <= _NEIGHBOURS
+    above = means - means[best]
+    third = np.sort(above[beside])[:3][-1]
+    return beside & (above <= max(_FAR, third))
 
 
 def _edge(x: Array, values: Array, best: int) -> str:
@@ -160,26 +167,38 @@ def _lowest(coefficients: Array, span: Array) -> tuple[Array, Array]:
     return place, a + b * place + c * place**2
 
 
-def _scatter(u: Array, y: Array, design: Array, coefficients: Array, inside: Array) -> float:
-    """Of repeats, pooled; without any, of the parabola's residuals; NaN if it goes through all."""
+def _scatter(
+    u: Array, y: Array, design: Array, coefficients: Array, inside: Array
+) -> tuple[float, int]:
+    """Of repeats, pooled; without any, of the parabola's residuals; NaN if it goes through all.
+
+    And from how many spare losses it is known.
+    """
     groups = pd.Series(y).groupby(u)
     spare = int((groups.size() - 1).sum())
     if spare:
-        return float(np.sqrt(((y - groups.transform("mean")) ** 2).sum() / spare))
+        return float(np.sqrt(((y - groups.transform("mean")) ** 2).sum() / spare)), spare
     left = len(design) - design.shape[1]
     missed = y[inside] - design @ coefficients
-    return float(np.sqrt((missed**2).sum() / left)) if left else np.nan
+    return (float(np.sqrt((missed**2).sum() / left)), left) if left else (np.nan, 0)
 
 
 def _doubt(
-    coefficients: Array, design: Array, scatter: float, span: Array, level: float, seed: int
+    coefficients: Array, design: Array, scatter: float, spare: int, span: Array, level: float,
+    seed: int,
 ) -> tuple[float, float, float]:
-    """Interval of the place and standard error of the height, by draws of the parabola."""
+    """Interval of the place and standard error of the height, by draws of the parabola.
+
+    Of Student's distribution where the scatter comes from few `spare` losses; 0: it is known.
+    """
     if not np.isfinite(scatter):
         return np.nan, np.nan, np.nan
     covariance = scatter**2 * np.linalg.inv(design.T @ design)
-    draws = np.random.default_rng(seed).multivariate_normal(coefficients, covariance, _DRAWS,
-                                                            method="eigh")
+    rng = np.random.default_rng(seed)
+    draws = rng.multivariate_normal(coefficients, covariance, _DRAWS, method="eigh")
+    if spare:
+        widen = np.sqrt(spare / rng.chisquare(spare, (_DRAWS, 1)))
+        draws = coefficients + (draws - coefficients) * widen
     places, heights = _lowest(draws, span)
     tail = (1 - level) / 2
     low, high = np.quantile(places, [tail, 1 - tail])

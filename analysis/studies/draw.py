@@ -15,9 +15,9 @@ Line = tuple[str, object, object]  # label, x, y
 
 def panels(
     drawn: Iterable[tuple[str, Iterable[Line]]], x: str, y: str, *, log_y: bool = False,
-    marks: Mapping[str, float] | None = None,
+    marks: Mapping[str, float] | None = None, cut: bool = False,
 ) -> Figure:
-    """One panel each of (title, lines): points joined by lines.
+    """One panel each of (title, lines), two in a row, on common axes: points joined by lines.
 
     Parameters
     ----------
@@ -28,14 +28,19 @@ def panels(
     log_y : bool
     marks : mapping of str to float, optional
         Title of a panel -> an x that is marked there.
+    cut : bool
+        What lies far above the rest leaves the frame: losses of runs that went wrong.
     """
     from matplotlib.figure import Figure
 
     drawn = [(title, list(lines)) for title, lines in drawn]
-    figure = Figure(figsize=(5.2 * len(drawn) if len(drawn) > 1 else 7.4, 4.2),
-                    layout="constrained")
-    for ax, (title, lines) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn,
-                                  strict=True):
+    rows, columns = -(-len(drawn) // 2), min(len(drawn), 2)
+    figure = Figure(figsize=(7.4 if columns == 1 else 10.4, 4.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for spare in axes[len(drawn):]:
+        spare.set_visible(False)
+    frame = _frame(drawn) if cut else None
+    for ax, (title, lines) in zip(axes[: len(drawn)], drawn, strict=True):
         for label, across, up in lines:
             across, up = np.asarray(across, float), np.asarray(up, float)
             shown = np.isfinite(across) & np.isfinite(up)
@@ -51,4 +56,16 @@ def panels(
         ax.grid(alpha=0.2)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(fontsize=8)
+        ax.tick_params(labelbottom=True, labelleft=True)
+    figure.axes[0].set_ylim(frame)  # the others go along
     return figure
+
+
+def _frame(drawn: list[tuple[str, list[Line]]]) -> tuple[float, float] | None:
+    """From the lowest value to three times as far above it as half of them are; None: holds all."""
+    values = np.concatenate([np.asarray(up, float) for _, lines in drawn for _, _, up in lines])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    low, height = values.min(), 3 * (np.median(values) - values.min())
+    return (low - 0.05 * height, low + height) if values.max() > low + height else None

@@ -91,10 +91,19 @@ def _sentences(table: pd.DataFrame) -> list[str]:
         said.append(f"{name}: LR sensitivity {values} (nats/token).")
     means = table.groupby("arm")["sensitivity"].mean().sort_values()
     if len(means) > 1:
+        near = [repr(name) for name in means.index[1:-1] if _overlap(table, means.index[0], name)]
         said.insert(0, f"The loss depends least on the LR with {means.index[0]!r} (mean "
                        f"{means.iloc[0]:.3f}) and most with {means.index[-1]!r} "
-                       f"({means.iloc[-1]:.3f}).")
+                       f"({means.iloc[-1]:.3f})."
+                       + (f" Not told from the least: {', '.join(near)}." if near else ""))
     return said
+
+
+def _overlap(table: pd.DataFrame, first: str, second: str) -> bool:
+    """Whether the intervals of two arms meet at any of the sizes that both have."""
+    both = [table[table["arm"] == name].set_index("N") for name in (first, second)]
+    one, other = (own.loc[both[0].index.intersection(both[1].index)] for own in both)
+    return bool(((one["lower"] <= other["upper"]) & (other["lower"] <= one["upper"])).any())
 
 
 def _ranges(runs: pd.DataFrame, arm: str) -> list[str]:

@@ -46,7 +46,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         marks[str(name)] = found[min(found)].x
         panes.append((str(name), [
             (f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()]))
-    figure = panels(panes, "peak LR", "validation loss, nats/token", marks=marks)
+    figure = panels(panes, "peak LR", "validation loss, nats/token", marks=marks, cut=True)
     caption = "Loss against LR, mean over seeds, at each width; dashed: the best of the smallest."
     return Finding(sentences, {"Optima": pd.concat(rows, ignore_index=True)},
                    [(caption, figure)], warnings)

@@ -27,7 +27,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     arm : str
         What tells the arms apart.
     """
-    noise = repeats(runs, [arm, "depth", "lr"])
+    noise = _noise(runs, [arm, "depth"])
     table = pd.DataFrame([
         {"arm": name, "depth": depth, **_best(own, noise)}
         for (name, depth), own in runs.groupby([arm, "depth"])
@@ -40,6 +40,13 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
         warnings.append("no seed is repeated: differences have no error")
     return Finding([_deepest(table), *_gains(table)], {"Depths": table},
                    [("Loss against depth.", figure)], warnings)
+
+
+def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
+    """Between seeds at the best LRs, which are what is compared: far above them it is larger."""
+    best = [own[own["lr"] == own.groupby("lr")["loss"].mean().idxmin()]
+            for _, own in runs.groupby(cell)]
+    return repeats(pd.concat(best), cell)
 
 
 def _best(runs: pd.DataFrame, noise: float | None) -> dict:

@@ -23,16 +23,16 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
         The column that the parabola goes through.
     """
     longest = runs[runs["D"] == runs["D"].max()]  # halving: only whole runs compare
+    arms = dict(iter(longest.groupby("block")))
+    scatter = _scatter([_line(arm, x) for arm in arms.values()], x)
     rows, sentences, lines, warnings = [], [], [], []
-    for block, arm in longest.groupby("block"):
-        others = [c for c in arm if c.startswith(SWEPT) and arm[c].nunique(dropna=False) > 1]
-        best = arm.loc[arm["loss"].idxmin()]
-        line = arm[np.logical_and.reduce([arm[c] == best[c] for c in others])] if others else arm
-        chosen = ", ".join(f"{c.removeprefix(SWEPT)} {best[c]:g}" for c in others)
-        row = {"block": block, "runs": len(runs[runs["block"] == block]), "best loss": best["loss"],
-               x: best[x], "others": chosen}
+    for block, arm in arms.items():
+        best, line = arm.loc[arm["loss"].idxmin()], _line(arm, x)
+        chosen = ", ".join(f"{c.removeprefix(SWEPT)} {best[c]:g}" for c in _others(arm, x))
+        row = {"block": block, "runs": int((runs["block"] == block).sum()),
+               "best loss": best["loss"], x: best[x], "others": chosen}
         try:
-            found = optimum(line[x], line["loss"])
+            found = optimum(line[x], line["loss"], scatter=scatter)
         except ValueError as error:
             sentences.append(f"{block}: best of {len(arm)} runs is {best['loss']:.4f} at {x} "
                              f"{best[x]:.3g}; no parabola: {error}")
@@ -42,13 +42,53 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
             sentences.append(f"{block}: {found.sentence(x)}" + (f", at {chosen}" if chosen else ""))
             if found.edge:
                 warnings.append(f"{block}: the best {x} is at the edge of its grid")
+        warnings += _edges(str(block), arm, best, x)
         rows.append(row)
         ordered = line.sort_values(x)
         lines.append((str(block), ordered[x], ordered["loss"]))
     table = pd.DataFrame(rows).sort_values("best loss", ignore_index=True)
     if table["runs"].nunique() > 1:
-        warnings.append("the arms had different budgets: " + ", ".join(
-            f"{r.block} {r.runs} runs" for r in table.itertuples()))
+        warnings.append("the arms differ in runs, as a search ends where a round changes nothing: "
+                        + ", ".join(f"{r.block} {r.runs}" for r in table.itertuples()))
+    figure = panels([("", lines)], x, "validation loss, nats/token", cut=True)
     return Finding(sentences, {"Settings": table},
-                   [("Loss against the LR at the best of all else.",
-                     panels([("", lines)], x, "validation loss, nats/token"))], warnings)
+                   [("Loss against the LR at the best of all else.", figure)], warnings)
+
+
+def _others(arm: pd.DataFrame, x: str) -> list[str]:
+    """The settings beside `x` that were varied."""
+    return [c for c in arm if c.startswith(SWEPT) and c != SWEPT + x
+            and arm[c].nunique(dropna=False) > 1]
+
+
+def _line(arm: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The runs that have the best run's value of all other settings."""
+    others = _others(arm, x)
+    best = arm.loc[arm["loss"].idxmin()]
+    return arm[np.logical_and.reduce([arm[c] == best[c] for c in others])] if others else arm
+
+
+def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:
+    """What the parabolas of all arms miss, pooled: one of them may miss little by luck.
+
+    None for a single arm, and where none is known: each then has its own.
+    """
+    found = []
+    for line in lines:
+        try:
+            found.append(optimum(line[x], line["loss"]).scatter)
+        except ValueError:
+            continue
+    known = [s for s in found if np.isfinite(s)]
+    return float(np.sqrt(np.mean(np.square(known)))) if len(known) > 1 else None
+
+
+def _edges(block: str, arm: pd.DataFrame, best: pd.Series, x: str) -> list[str]:
+    """Other settings whose best value is the end of three or more."""
+    said = []
+    for column in _others(arm, x):
+        tried = arm[column].dropna()
+        if tried.nunique() > 2 and best[column] in (tried.min(), tried.max()):
+            end = "lowest" if best[column] == tried.min() else "highest"
+            said.append(f"{block}: the best {column.removeprefix(SWEPT)} is the {end} tried")
+    return said

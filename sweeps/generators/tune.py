@@ -19,7 +19,8 @@ METHODS = ("grid", "coordinate", "halving")
 Setting = dict[str, Any]
 Loss = Callable[[Setting], float | None]  # None: not finished; infinite: diverged
 
-# Factors of two in the LR (of three in the decay) around what each paper used, at laptop scale.
+# Factors of two in the LR (of three in the decay) around what each paper used, at laptop scale;
+# Lion's and SGD's moved to where 128 steps had their best.
 SPACES: Mapping[str, Mapping[str, list[float]]] = {
     "adamw": {"optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
               "optimizer.weight_decay": [0.03, 0.1, 0.3]},
@@ -27,10 +28,10 @@ SPACES: Mapping[str, Mapping[str, list[float]]] = {
     "muon": {"optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
              "optimizer.weight_decay": [0.03, 0.1, 0.3]},
     # LR 3 to 10 times below AdamW's and decay as much above (arXiv 2302.06675).
-    "lion": {"optimizer.lr": [0.0003, 0.0006, 0.00125, 0.0025, 0.005, 0.01],
+    "lion": {"optimizer.lr": [0.0006, 0.00125, 0.0025, 0.005, 0.01, 0.02],
              "optimizer.weight_decay": [0.3, 1.0, 3.0]},
     "sgd": {"optimizer.lr": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
-            "optimizer.momentum": [0.9, 0.95, 0.98]},
+            "optimizer.momentum": [0.8, 0.9, 0.95]},
 }
 
 

@@ -63,6 +63,28 @@ def test_a_value_below_those_that_diverged_is_no_edge() -> None:
     assert "2 runs diverged" in found.sentence("LR")
 
 
+def test_a_loss_that_blows_up_bends_no_parabola() -> None:
+    """SGD beyond its stable rates ended at 10 and 121 nats; below them it was a parabola."""
+    wild = np.where(GRID > 0.03, 20.0, losses(GRID, 0.012))
+    found = optimum(GRID, wild)
+    assert found.x == pytest.approx(0.012) and found.loss == pytest.approx(2.0)
+    assert found.span[1] == pytest.approx(0.02)
+
+
+def test_the_lowest_stable_value_is_the_best_where_the_next_blows_up() -> None:
+    found = optimum(GRID, np.where(GRID > 0.01, 20.0, losses(GRID, 0.1)))
+    assert found.x == pytest.approx(0.01) and found.edge == ""
+
+
+def test_few_losses_beyond_the_parabolas_three_widen_the_interval() -> None:
+    """Five losses leave two: Student's distribution, whose 95 % are 2.2 times as wide."""
+    covered = []
+    for seed in range(200):
+        found = optimum(GRID[1:6], losses(GRID[1:6], 0.0112, 0.002, seed))
+        covered.append(found.lower <= 0.0112 <= found.upper)
+    assert np.mean(covered) > 0.9
+
+
 def test_three_points_give_no_interval_without_a_known_scatter() -> None:
     three = GRID[2:5]
     assert np.isnan(optimum(three, losses(three, 0.01)).lower)

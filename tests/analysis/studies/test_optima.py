@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.studies import batch_lr, lr_sensitivity, lr_transfer, norm_depth, tune
+from analysis.studies.draw import panels
 
 GRID = 0.01 * 2.0 ** np.arange(-5, 6)
 
@@ -154,6 +155,16 @@ def test_the_calmer_arm_is_named_with_intervals_over_seeds() -> None:
     assert found.warnings == []
 
 
+def test_arms_whose_intervals_meet_are_not_told_apart() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for arm, bend in (("plain", 0.03), ("one", 0.005), ("two", 0.005)):
+        rows += [{"block": arm, "N": 1, "lr": x, "loss": y, "seed": seed, "vocab": 256}
+                 for seed in range(3)
+                 for x, y in zip(GRID, sweep(0.01, 0.01, rng, bend=bend), strict=True)]
+    first = lr_sensitivity.judge(pd.DataFrame(rows)).sentences[0]
+    assert "most with 'plain'" in first and "Not told from the least: '" in first
+
+
 def test_other_ranges_of_the_lr_do_not_compare() -> None:
     rows = [{"block": b, "N": 1, "lr": x, "loss": 2.0, "seed": 0, "vocab": 8}
             for b, grid in (("a", (0.1, 0.2)), ("b", (0.1, 0.4))) for x in grid]
@@ -178,10 +189,40 @@ def test_every_arm_has_its_optimum_at_the_best_of_all_else() -> None:
     assert set(table["others"]) == {"weight_decay 0.3"} and found.warnings == []
 
 
+def test_the_end_of_another_setting_is_said() -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"block": "adamw", "optimizer.weight_decay": decay, "lr": x, "D": 1, "loss": y}
+            for decay in (0.03, 0.1, 0.3)
+            for x, y in zip(GRID, sweep(0.01, 0.0, rng, 2 - decay), strict=True)]
+    assert tune.judge(pd.DataFrame(rows)).warnings == [
+        "adamw: the best weight_decay is the highest tried"]
+
+
+def test_what_one_arm_misses_by_luck_the_others_tell() -> None:
+    """A parabola that meets all of its losses is no surer than its neighbours are."""
+    rng, rows = np.random.default_rng(0), []
+    for block, noise in (("lucky", 0.0), ("other", 0.01)):
+        rows += [{"block": block, "lr": x, "D": 1, "loss": y}
+                 for x, y in zip(GRID, sweep(0.01, noise, rng), strict=True)]
+    together = tune.judge(pd.DataFrame(rows)).tables["Settings"].set_index("block")
+    alone = tune.judge(pd.DataFrame(rows[: len(GRID)])).tables["Settings"].set_index("block")
+    width = [t.loc["lucky", "upper"] / t.loc["lucky", "lower"] for t in (together, alone)]
+    assert width[0] > 1.05 and width[1] == pytest.approx(1)
+
+
+def test_losses_of_runs_that_went_wrong_leave_the_frame() -> None:
+    runs = pd.DataFrame({"block": "sgd", "lr": [0.1, 0.3, 1.0, 3.0], "D": 1,
+                         "loss": [2.7, 2.4, 2.6, 120.0]})
+    (ax,) = tune.judge(runs).figures[0][1].axes
+    low, high = ax.get_ylim()
+    assert 2.3 < low < 2.4 and 2.6 < high < 4
+
+
 def test_unequal_budgets_are_told() -> None:
     runs = pd.DataFrame({"block": ["a"] * 4 + ["b"] * 3, "lr": [1, 2, 4, 8, 1, 2, 4], "D": 1,
                          "loss": [2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0]})
-    assert tune.judge(runs).warnings == ["the arms had different budgets: a 4 runs, b 3 runs"]
+    assert tune.judge(runs).warnings == [
+        "the arms differ in runs, as a search ends where a round changes nothing: a 4, b 3"]
 
 
 # ---------------------------------------------------------------------- norm_depth
@@ -207,6 +248,21 @@ def test_the_better_placement_is_named_with_what_depth_gains() -> None:
     assert table.loc[("pre", 4), "loss"] == pytest.approx(1.9, abs=0.005)
     assert table.loc[("pre", 4), "lr"] == 0.01 and table.loc[("pre", 4), "diverged"] == 3
     assert "pre: the loss falls by +0.0" in found.sentences[2]
+
+
+def test_rates_that_scatter_far_above_the_best_hide_no_difference() -> None:
+    runs = depths(0.03)
+    wild = (runs["lr"] == 0.02) & (runs["model.placement"] == "peri")
+    runs.loc[wild, "loss"] *= 1 + 0.3 * np.random.default_rng(2).random(wild.sum())
+    assert "beyond the noise between seeds" in norm_depth.judge(runs).sentences[0]
+
+
+def test_panels_stand_two_in_a_row_on_common_axes() -> None:
+    lines = [("a", [1, 2], [1, 2])]
+    axes = panels([(str(k), [("a", [1, 2], [1, 2 + k])]) for k in range(3)], "x", "y").axes
+    assert [ax.get_visible() for ax in axes] == [True, True, True, False]
+    assert len({ax.get_ylim() for ax in axes}) == 1
+    assert len(panels([("", lines)], "x", "y").axes) == 1
 
 
 def test_a_difference_within_the_noise_is_called_so() -> None:
