@@ -59,7 +59,7 @@ _HOME = {
     "load": "analysis.tables.runs",
     "load_curves": "analysis.tables.runs",
     "study_plan": "analysis.tables.runs",
-    "answer_study": "analysis.reporting.answer",
+    "answer_study": "analysis.reporting.answering",
     "Answer": "analysis.reporting.answer",
     "with_intervals": "analysis.reporting.answer",
     "write_report": "analysis.reporting.report",

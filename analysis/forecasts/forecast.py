@@ -14,7 +14,6 @@ same share of its steps:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,17 +21,15 @@ import pandas as pd
 
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
+from analysis.forecasts.hindcasts import distance, hindcasts, left_out, misses, share_kept
 from analysis.laws import find
 from analysis.laws.law import Array, Law
 from analysis.tables.thinning import thin_curves
 
 ONE_SIZE, SIZES = "lr_annealing", "joint_annealing"  # laws that are taken unless one is named
-_HINDCASTS = 12  # at most: each is a fit
 _LOSSES = 40  # at most, of a curve
-_LATE = 0.25  # of the measured steps, over which the distance from the law is taken
 _STARTS = 16
 _OF_LAW = 4  # misses that the variance of the law's own interval counts as
-_NONE_KEPT = 3  # runs that are taken to have kept nothing of their distance, beside the hindcasts
 
 
 @dataclass(frozen=True)
@@ -155,14 +152,14 @@ class Basis:
         share = _share(target)
         predicted = self.law.predict(target, level=self.level if len(self.law.draws) else None)
         end = predicted.iloc[-1]
-        hindcasts = _hindcasts(self.left_out, share)
-        kept = _kept(hindcasts)
-        missed = _missed(hindcasts, kept)
-        middle = np.log(end["loss"]) + kept * _distance(target, predicted["loss"])
+        past = hindcasts(self.left_out, share)
+        kept = share_kept(past)
+        missed = misses(past, kept)
+        middle = np.log(end["loss"]) + kept * distance(target, predicted["loss"])
         half = _half_width(end, missed, self.level) * inflation
         if not np.isfinite(middle + half):
             raise ValueError("too few curves for an interval: two ended runs, and resamples")
-        table = hindcasts.assign(forecast=np.exp(missed) * hindcasts["measured"], error=missed)
+        table = past.assign(forecast=np.exp(missed) * past["measured"], error=missed)
         return Forecast(
             loss=float(np.exp(middle)), lower=float(np.exp(middle - half)),
             upper=float(np.exp(middle + half)), level=self.level, share=share, law=self.law,
@@ -183,7 +180,7 @@ def lay_basis(
     curves = _few_losses(curves if "thinned" in curves else thin_curves(curves))
     result = fit(chosen, curves, resamples=resamples, seed=seed, level=level, starts=_STARTS,
                  mix_fingerprints=True)  # fmt: skip
-    return Basis(result, level, tuple(_left_out(result, curves)))
+    return Basis(result, level, tuple(left_out(result, curves)))
 
 
 def _whole(target: pd.DataFrame) -> pd.DataFrame:
@@ -240,60 +237,6 @@ def _few_losses(curves: pd.DataFrame) -> pd.DataFrame:
 def _share(target: pd.DataFrame) -> float:
     measured = target.loc[target["loss"].notna(), "step"]
     return float(measured.max() / target["step"].max()) if len(measured) else 0.0
-
-
-def _distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
-    """How far a curve lies above the law lately, in logarithms; 0 if it has no loss yet."""
-    away = np.log(curve["loss"] / predicted)
-    known = away.notna()
-    if not known.any():
-        return 0.0
-    last = curve.loc[known, "step"].max()
-    late = known & (curve["step"] >= (1 - _LATE) * last)
-    return float(away[late].mean())
-
-
-def _left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Curves that have ended, some of them where there are many, each predicted by the others."""
-    runs = curves["run"].unique()
-    if len(runs) < 3:
-        return
-    start = pd.DataFrame([result.params])
-    for run in runs[np.unique(np.linspace(0, len(runs) - 1, _HINDCASTS).round().astype(int))]:
-        own = curves[curves["run"] == run].sort_values("step").reset_index(drop=True)
-        others = curves[curves["run"] != run]
-        try:
-            law = fit(result.law, others, resamples=0, starts=start, mix_fingerprints=True)
-        except ValueError:  # without this run a column has no spread
-            continue
-        yield own.assign(predicted=law.predict(own)["loss"])
-
-
-def _hindcasts(left_out: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
-    """Each curve's end as the law had it, and how far the curve lay from the law at a share."""
-    rows = []
-    for own in left_out:
-        last = own["loss"].last_valid_index()
-        if last is not None and np.isfinite(own["predicted"][last]):
-            seen = own["step"] <= share * own["step"].max()
-            away = _distance(own.assign(loss=own["loss"].where(seen)), own["predicted"])
-            rows.append((own["run"][0], np.log(own["predicted"][last]), own["loss"][last], away))
-    return pd.DataFrame(rows, columns=["run", "log_forecast", "measured", "distance"])
-
-
-def _kept(hindcasts: pd.DataFrame) -> float:
-    """The share of their distance from the law that runs kept, by least squares."""
-    squares = float((hindcasts["distance"] ** 2).sum())
-    if squares <= 0:
-        return 0.0
-    squares *= 1 + _NONE_KEPT / len(hindcasts)
-    return float(np.clip(-(_missed(hindcasts, 0.0) * hindcasts["distance"]).sum() / squares, 0, 1))
-
-
-def _missed(hindcasts: pd.DataFrame, kept: float) -> Array:
-    """By how much the hindcasts were too high, in logarithms."""
-    forecast = hindcasts["log_forecast"] + kept * hindcasts["distance"]
-    return (forecast - np.log(hindcasts["measured"].astype(float))).to_numpy(float)
 
 
 def _half_width(end: pd.Series, missed: Array, level: float) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.laws.law import Law
+from analysis.tables.clusters import copied
 from analysis.tables.exclusion import mid_schedule, unfinished
-from analysis.tables.points import Points, copied
+from analysis.tables.points import Points
 
 _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
 _TOGETHER = 0.98  # correlation of the logarithms of two columns

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.fitting.result import Result
 from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
-from analysis.tables.runs import N_COUNTS
+from analysis.tables.runs import N_COUNTS, with_role
 
 _SIZES = 400
 _BUDGETS = 9
@@ -65,7 +65,7 @@ def _is_flops(column: str) -> bool:
 def _fitted(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs[np.isfinite(runs["loss"])]
     if "role" in runs:
-        runs = runs[["fit" in names for names in runs["role"].str.split(",")]]
+        runs = with_role(runs, "fit")
     if runs.empty:
         raise ValueError("no finished run has the role 'fit'")
     return runs

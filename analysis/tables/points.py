@@ -10,11 +10,11 @@ import pandas as pd
 
 from analysis.intervals.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Array, Columns, Law
+from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.noise import rounding_noise, seed_noise
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
-_STRETCHES = 10  # into which a curve is cut for resampling
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def read_points(
         weight=frame["_weight"].to_numpy(float),
         sharpness=sharpness,
         noise=typical,
-        cluster=_clusters(frame, cluster, law, prepared),
+        cluster=clusters(frame, cluster, law, prepared),
         runs=_runs(frame),
         excluded=excluded,
         rows=frame.index.to_numpy(),
@@ -274,43 +274,3 @@ def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
 def _runs(frame: pd.DataFrame) -> tuple[str, ...]:
     column = next((c for c in ("run_id", "run") if c in frame.columns), None)
     return () if column is None else tuple(sorted(frame[column].astype(str).unique()))
-
-
-def _clusters(
-    frame: pd.DataFrame, cluster: str | Array | None, law: Law, prepared: Columns
-) -> Array | None:
-    if cluster is None and "cluster" in frame.columns:
-        cluster = "cluster"
-    if isinstance(cluster, str):
-        if cluster not in frame.columns:
-            raise ValueError(f"cluster: the table has no column {cluster!r}")
-        labels = frame[cluster]
-    elif cluster is not None:
-        labels = pd.Series(np.asarray(cluster))[frame.index]
-    elif law.curve:
-        return _stretches(frame)
-    else:
-        copy = copied(prepared, frame)
-        return copy if copy.max() + 1 < len(frame) else None
-    if labels.isna().any():
-        raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
-    return pd.factorize(labels)[0]
-
-
-def copied(columns: Columns, table: pd.DataFrame) -> Array:
-    """Which measurement each row is, shape (n,): rows that are the same to the last digit are one.
-
-    All numbers of the table count: what a law does not read may tell rows apart, as the size does
-    where the best batch is taken to depend on D alone.
-    """
-    numbers = table.select_dtypes("number").to_numpy(float)
-    rows = pd.DataFrame(np.column_stack([numbers, *(np.atleast_2d(c).T for c in columns.values())]))
-    return rows.groupby(list(rows), dropna=False, sort=False).ngroup().to_numpy()
-
-
-def _stretches(frame: pd.DataFrame) -> Array:
-    """Stretches of each curve: neighbouring measurements miss the law together."""
-    rank = frame.groupby("run").cumcount()
-    length = frame.groupby("run")["run"].transform("size")
-    stretch = (_STRETCHES * rank // length).astype(str)
-    return pd.factorize(frame["run"].astype(str) + "/" + stretch)[0]

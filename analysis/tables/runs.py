@@ -238,3 +238,8 @@ def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None)
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
+
+
+def with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
+    """The runs that have a role, maybe among others."""
+    return runs[[role in names.split(",") for names in runs["role"]]]

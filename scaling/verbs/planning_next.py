@@ -124,7 +124,7 @@ def _hours(options: NextOptions) -> float:
 
 def _known(options: NextOptions) -> tuple[pd.DataFrame, str]:
     import analysis
-    from analysis.reporting.answer import FLOPS
+    from analysis.reporting.answering import FLOPS
 
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)

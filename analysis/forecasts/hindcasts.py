@@ -1,0 +1,73 @@
+"""Runs that have ended, forecast as if they had not, and what their forecasts tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
+from analysis.laws.law import Array
+
+_HINDCASTS = 12  # at most: each is a fit
+_LATE = 0.25  # of the measured steps, over which the distance from the law is taken
+_NONE_KEPT = 3  # runs that are taken to have kept nothing of their distance, beside the hindcasts
+
+
+def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
+    """How far a curve lies above the law lately, in logarithms; 0 if it has no loss yet."""
+    away = np.log(curve["loss"] / predicted)
+    known = away.notna()
+    if not known.any():
+        return 0.0
+    last = curve.loc[known, "step"].max()
+    late = known & (curve["step"] >= (1 - _LATE) * last)
+    return float(away[late].mean())
+
+
+def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Curves that have ended, some of them where there are many, each predicted by the others."""
+    runs = curves["run"].unique()
+    if len(runs) < 3:
+        return
+    start = pd.DataFrame([result.params])
+    for run in runs[np.unique(np.linspace(0, len(runs) - 1, _HINDCASTS).round().astype(int))]:
+        own = curves[curves["run"] == run].sort_values("step").reset_index(drop=True)
+        others = curves[curves["run"] != run]
+        try:
+            law = fit(result.law, others, resamples=0, starts=start, mix_fingerprints=True)
+        except ValueError:  # without this run a column has no spread
+            continue
+        yield own.assign(predicted=law.predict(own)["loss"])
+
+
+def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
+    """Each curve's end as the law had it, and how far the curve lay from the law at a share.
+
+    Of `left_out`'s curves: ``run, log_forecast, measured, distance``, one row each.
+    """
+    rows = []
+    for own in curves:
+        last = own["loss"].last_valid_index()
+        if last is not None and np.isfinite(own["predicted"][last]):
+            seen = own["step"] <= share * own["step"].max()
+            away = distance(own.assign(loss=own["loss"].where(seen)), own["predicted"])
+            rows.append((own["run"][0], np.log(own["predicted"][last]), own["loss"][last], away))
+    return pd.DataFrame(rows, columns=["run", "log_forecast", "measured", "distance"])
+
+
+def share_kept(past: pd.DataFrame) -> float:
+    """The share of their distance from the law that runs kept, by least squares."""
+    squares = float((past["distance"] ** 2).sum())
+    if squares <= 0:
+        return 0.0
+    squares *= 1 + _NONE_KEPT / len(past)
+    return float(np.clip(-(misses(past, 0.0) * past["distance"]).sum() / squares, 0, 1))
+
+
+def misses(past: pd.DataFrame, kept: float) -> Array:
+    """By how much the hindcasts were too high, in logarithms."""
+    forecast = past["log_forecast"] + kept * past["distance"]
+    return (forecast - np.log(past["measured"].astype(float))).to_numpy(float)

@@ -1,0 +1,158 @@
+"""From the records of a study to its answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.judgement.accuracy import scores
+from analysis.reporting.answer import Answer
+from analysis.tables.runs import load, load_curves, study_plan, with_role
+
+if TYPE_CHECKING:
+    from analysis.fitting.result import Result
+
+# The analysis here counts C as 6 N D with N = n_matmul: the "matmul" convention, in which the
+# allocation has a closed form and budgets mean the same for measured and planned models.
+FLOPS = "matmul"
+
+
+def answer_study(
+    outputs: str | Path,
+    study: str,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    mix_fingerprints: bool = False,
+    arm: str | None = None,
+    between: Sequence[str] = (),
+    multiverse: bool = False,
+) -> Answer:
+    """Answer a study from its records; with `multiverse` under every choice, some fifty fits more.
+
+    `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
+
+    Raises
+    ------
+    ValueError
+        If the study does not exist or has too few finished runs to fit its law.
+    """
+    from analysis.decisions.allocation import allocate
+    from analysis.decisions.approaches import other_approaches
+    from analysis.fitting.fitter import fit
+    from analysis.judgement.multiverse import of_answer
+    from analysis.reporting.outlook import look_ahead
+
+    plan = study_plan(outputs, study)
+    wanted = plan["study"]["answer"]
+    runs = load(outputs, study=study, flops=FLOPS)
+    fitted = with_role(runs, "fit")
+    if fitted.empty:
+        raise ValueError(
+            f"study {study!r} has no finished run to fit; scaling launch study={study}"
+        )
+    law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
+              mix_fingerprints=mix_fingerprints)
+    curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints)
+    return Answer(
+        study=study,
+        question=plan["study"]["question"],
+        outputs=Path(outputs),
+        runs=runs,
+        law=law,
+        held_out=_held_out(law, with_role(runs, "held_out")),
+        allocation=allocate(law, wanted["budgets"]) if wanted["budgets"] else None,
+        curves=curves,
+        curve_law=curve_law,
+        curve_check=curve_check,
+        unfinished=_unfinished(Path(outputs), plan, runs),
+        machines=_machines(Path(outputs), runs),
+        outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed),
+        approaches=other_approaches(law, fitted, wanted["budgets"]),
+        multiverse=of_answer(outputs, study, wanted, mix_fingerprints) if multiverse else None,
+    )
+
+
+def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
+    runs = runs[runs["status"] == "done"]
+    if runs.empty:
+        return pd.DataFrame()
+    predicted = law.predict(runs, level=float(law.settings["level"]))
+    table = runs[["run_id", "N", "D", "C", "loss"]].assign(
+        predicted=np.asarray(predicted["loss"]),
+        lower=np.asarray(predicted["lower"]),
+        upper=np.asarray(predicted["upper"]),
+    )
+    table["error"] = table["predicted"] / table["loss"] - 1
+    table["covered"] = table["loss"].between(table["lower"], table["upper"])
+    return table
+
+
+def _curves(
+    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], mix_fingerprints: bool
+) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
+    """Fit the curve law to all schedules but the held-out one, and predict that one."""
+    from analysis.fitting.fitter import fit
+
+    ids = with_role(runs[runs["status"] == "done"], "curve")["run_id"]
+    curves = load_curves(outputs, run_ids=ids)
+    held_out = curves["schedule"] == wanted["curve_held_out"] if len(ids) else pd.Series(dtype=bool)
+    if not len(ids) or held_out.all() or not held_out.any():
+        return curves, None, pd.DataFrame()
+    # All have the same initial weights and data: what varies is within the curves.
+    curves = curves.drop(columns="cluster")
+    curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
+    law = fit(wanted["curve_law"], curves[~held_out], mix_fingerprints=mix_fingerprints)
+    checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
+    return curves, law, pd.DataFrame(checks)
+
+
+def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
+    predicted = law.predict(curve)["loss"]
+    found = scores(curve["loss"], predicted)
+    last = curve["loss"].last_valid_index()
+    return {
+        "run": curve["run"].iloc[0],
+        "schedule": curve["schedule"].iloc[0],
+        **{k: found[k] for k in ("points", "r2", "mae")},
+        "final": curve["loss"][last],
+        "predicted": predicted[last],
+        "error": predicted[last] / curve["loss"][last] - 1,
+    }
+
+
+def _unfinished(outputs: Path, plan: dict[str, Any], runs: pd.DataFrame) -> dict[str, int]:
+    from scaling.records.run_folder import RunFolder
+
+    left = {r["run_id"] for r in plan["runs"]} - set(runs["run_id"])
+    return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
+
+
+def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
+    """Distinct machines and versions with the number of runs made there."""
+    from scaling.records.run_folder import RunFolder
+
+    rows = []
+    for run_id in runs["run_id"]:
+        folder = RunFolder(outputs / "runs" / run_id)
+        if folder.done() is None:  # imported
+            continue
+        record = folder.record()
+        place = record["machine"]
+        rows.append({
+            "processor": place["processor"],
+            "device": place["device"],
+            "engine": place["engine"],
+            **record["versions"],
+            "code": record["code"]["commit"] or "unknown",
+            "fingerprint": record["code"]["fingerprint"],
+        })
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return frame
+    return frame.groupby(list(frame), dropna=False).size().rename("runs").reset_index()

@@ -1,0 +1,68 @@
+"""Rows that are not independent of one another, and are resampled together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.laws.law import Array, Columns, Law
+
+_STRETCHES = 10  # into which a curve is cut for resampling
+
+
+def clusters(
+    frame: pd.DataFrame, cluster: str | Array | None, law: Law, prepared: Columns
+) -> Array | None:
+    """The cluster of each row, shape (n,); None where every row is one by itself.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows of a fit; its index counts the rows of the table it was taken from.
+    cluster : str, array or None
+        A column, or a label for each row of that table. Default: the column ``cluster``; else
+        stretches of curves, or rows that are copies of one another.
+    law : Law
+    prepared : dict of array
+        What the law reads of the rows.
+
+    Raises
+    ------
+    ValueError
+        If the column is not there, or a row has no label.
+    """
+    if cluster is None and "cluster" in frame.columns:
+        cluster = "cluster"
+    if isinstance(cluster, str):
+        if cluster not in frame.columns:
+            raise ValueError(f"cluster: the table has no column {cluster!r}")
+        labels = frame[cluster]
+    elif cluster is not None:
+        labels = pd.Series(np.asarray(cluster))[frame.index]
+    elif law.curve:
+        return _stretches(frame)
+    else:
+        copy = copied(prepared, frame)
+        return copy if copy.max() + 1 < len(frame) else None
+    if labels.isna().any():
+        raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
+    return pd.factorize(labels)[0]
+
+
+def copied(columns: Columns, table: pd.DataFrame) -> Array:
+    """Which measurement each row is, shape (n,): rows that are the same to the last digit are one.
+
+    All numbers of the table count: what a law does not read may tell rows apart, as the size does
+    where the best batch is taken to depend on D alone.
+    """
+    numbers = table.select_dtypes("number").to_numpy(float)
+    rows = pd.DataFrame(np.column_stack([numbers, *(np.atleast_2d(c).T for c in columns.values())]))
+    return rows.groupby(list(rows), dropna=False, sort=False).ngroup().to_numpy()
+
+
+def _stretches(frame: pd.DataFrame) -> Array:
+    """Stretches of each curve: neighbouring measurements miss the law together."""
+    rank = frame.groupby("run").cumcount()
+    length = frame.groupby("run")["run"].transform("size")
+    stretch = (_STRETCHES * rank // length).astype(str)
+    return pd.factorize(frame["run"].astype(str) + "/" + stretch)[0]
