@@ -181,18 +181,17 @@ class Misfit:
         whole = (self.target, self.weight, centre)
         if not self.draws:
             return whole
-        first = np.cumsum([0, *map(len, self.draws)])
-        own = np.split(problem, np.searchsorted(problem, first[1:-1]))  # problems are in order
-        met = [(d, p - f) for d, p, f in zip(self.draws, own, first[:-1], strict=True) if len(p)]
-        seen = [draws.seen(draw, *whole) for draws, draw in met]
+        seen, before, row = [], 0, 0
+        for draws in self.draws:
+            end = int(problem.searchsorted(before + len(draws)))  # problems are in order
+            if end > row:
+                seen.append((end - row, draws.seen(problem[row:end] - before, *whole)))
+            before, row = before + len(draws), end
         if len(seen) == 1:
-            return seen[0]
+            return seen[0][1]
         target, weight, centre = (
-            np.concatenate([
-                np.broadcast_to(own, (len(draw), own.shape[-1]))
-                for own, (_, draw) in zip(of, met, strict=True)
-            ])
-            for of in zip(*seen, strict=True)
+            np.concatenate([np.broadcast_to(v[k], (rows, v[k].shape[-1])) for rows, v in seen])
+            for k in range(3)
         )
         return target, weight, centre
 
