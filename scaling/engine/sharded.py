@@ -8,6 +8,7 @@ all ranks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,9 +20,12 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
+from scaling.engine.compiled import no_compiler
 from scaling.engine.eager import Backward, EagerEngine, Held, State
 from scaling.engine.loss import ModelLoss
 from scaling.engine.stacked import split
+
+log = logging.getLogger(__name__)
 
 
 class ShardedParameters(nn.Module):
@@ -67,12 +71,14 @@ class ShardedEngine(EagerEngine):
 
     All ranks must step, evaluate and load together: each gathers what the others hold. ``state``
     gives this rank's rows, ``load`` takes whole tensors. Needs an optimizer that is elementwise
-    (``scaling.optimizer_settings``) and slices of equal size.
+    (``scaling.optimizer_settings``) and slices of equal size. If `compiled`, blocks are by
+    ``torch.compile``, where there is a compiler.
     """
 
     averages = True
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, compiled: bool = False, **named: Any) -> None:
+        self._compiled = compiled
         super().__init__(*arguments, **named)
         self._optimizer.norm = norms_of_all
         self.module.hand_over(self.module.weights)
@@ -80,8 +86,18 @@ class ShardedEngine(EagerEngine):
     def _parameters(self, device: str) -> ShardedParameters:  # type: ignore[override]
         if self.members > 1:
             raise ValueError("execution.shard = True shares one run among processes, not a pack")
-        mesh = init_device_mesh(torch.device(device).type, (dist.get_world_size(),))
-        return ShardedParameters(self._loss, mesh)
+        kind = torch.device(device).type
+        if self._compiled:
+            self._compile(kind)
+        return ShardedParameters(self._loss, init_device_mesh(kind, (dist.get_world_size(),)))
+
+    def _compile(self, device: str) -> None:
+        """Each block by itself: between them weights come and go."""
+        if reason := no_compiler(device):
+            log.warning("execution.engine = 'compiled' steps eagerly: %s", reason)
+            return
+        for block in self._loss.model.blocks:
+            block.compile(dynamic=False)
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
         """This rank's rows of a parameter or its moment; all of what is no parameter's."""

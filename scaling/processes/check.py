@@ -31,9 +31,9 @@ def _check_shard(config: RunConfig) -> None:
     if execution.processes == 1:
         raise ConfigError("execution.shard = True: execution.processes = 1 has nobody to share "
                           "with; allowed is 2 or more")
-    if execution.engine != "eager":
-        raise ConfigError(f"execution.engine = {execution.engine!r}: execution.shard = True steps "
-                          "eagerly; allowed is eager")
+    if execution.engine == "captured":
+        raise ConfigError("execution.engine = 'captured': a graph of a step holds no gathering of "
+                          "weights; allowed with execution.shard = True are eager, compiled")
     if not SETTINGS[name].elementwise:
         fit = ", ".join(n for n, kind in SETTINGS.items() if kind.elementwise)
         raise ConfigError(f"optimizer.name = {name!r} needs whole tensors; execution.shard = True "

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,9 @@ class SharedEngine:
     """An engine that trains this rank's slice and averages over the ranks."""
 
     def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
-        kind = ShardedEngine if execution.shard else ENGINES[execution.engine]
+        kind = ENGINES[execution.engine]
+        if execution.shard:
+            kind = partial(ShardedEngine, compiled=execution.engine == "compiled")
         self.engine: Engine = kind(**values, device=execution.device)
         self.module = self.engine.module
         self.group = group

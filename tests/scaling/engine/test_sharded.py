@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from multiprocessing.context import BaseContext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,12 +34,15 @@ CASES = {
     "micro_batches": {"settings": AdamWSettings(**ADAM), "micro_batch": 1},
     "options": {"settings": AdamWSettings(**ADAM),
                 "options": StepOptions(z_loss=1e-2, loss_chunk=7, recompute=True)},
+    "compiled": {"settings": AdamWSettings(**ADAM), "compiled": True},
     "unusual": {"settings": AdamWSettings(**ADAM), "architecture": {
         "tied_head": True, "bias": True, "norm": "layernorm", "embedding_scale": "norm"}},
 }  # fmt: skip
 
 
 def build(kind, settings, architecture=None, **named):
+    if kind is EagerEngine:
+        named.pop("compiled", None)
     return kind(Architecture(SHAPE, **architecture or {}), [Member(3, settings)], **named)
 
 
@@ -57,50 +60,68 @@ def outcome(name, engine, tokens, windows):
     }
 
 
-def rank_of(rank: int, size: int, meeting: str, results) -> None:
+def rank_of(rank: int, size: int, meeting: str, names: list[str], results) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     tokens, windows = np.split(TOKENS, size, 2)[rank], np.split(WINDOWS, size)[rank]
-    for name, case in CASES.items():
-        engine = build(ShardedEngine, **case)
-        results.put((rank, name, outcome(name, engine, tokens, windows)))
-    engine.load(0, build(EagerEngine, **CASES["unusual"]).state(0), 0)  # whole tensors
-    results.put((rank, "loaded", {"state": {k: v.numpy() for k, v in engine.state(0).items()}}))
+    for name in names:
+        engine = build(ShardedEngine, **CASES[name])
+        found = outcome(name, engine, tokens, windows)
+        engine.load(0, build(EagerEngine, **CASES[name]).state(0), 0)  # whole tensors
+        found["loaded"] = {key: value.numpy() for key, value in engine.state(0).items()}
+        results.put((rank, name, found))
     dist.barrier()
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
-def by_ranks(request, processes: BaseContext, tmp_path_factory) -> Iterator[dict[str, list]]:
+def trained_by_ranks(
+    processes: BaseContext, folder: Path, size: int, names: list[str]
+) -> dict[str, list]:
     """What each rank has of each case."""
-    size, results = request.param, processes.Queue()
-    meeting = str(tmp_path_factory.mktemp("ranks") / "meeting")
-    ranks = [processes.Process(target=rank_of, args=(rank, size, meeting, results))
-             for rank in range(size)]
+    results = processes.Queue()
+    ranks = [processes.Process(target=rank_of, args=(r, size, str(folder / "meet"), names, results))
+             for r in range(size)]
     for process in ranks:
         process.start()
-    found: dict[str, list] = {name: [None] * size for name in (*CASES, "loaded")}
+    found: dict[str, list] = {name: [None] * size for name in names}
     try:
         while any(None in of_case for of_case in found.values()):
-            rank, name, result = results.get(timeout=300)
+            rank, name, result = results.get(timeout=900)
             found[name][rank] = result
-        yield found
+        return found
     finally:
         for process in ranks:
             process.kill()
             process.join()
 
 
-def whole(by_rank: list[dict]) -> dict[str, np.ndarray]:
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
+def by_ranks(request, processes: BaseContext, tmp_path_factory) -> dict[str, list]:
+    """The same, of all cases that take seconds."""
+    names = [name for name in CASES if name != "compiled"]
+    return trained_by_ranks(processes, tmp_path_factory.mktemp("ranks"), request.param, names)
+
+
+def whole(by_rank: list[dict], when: str = "state") -> dict[str, np.ndarray]:
     """The rows of all ranks, one after the other."""
-    states = [r["state"] for r in by_rank]
+    states = [r[when] for r in by_rank]
     return {key: np.concatenate([s[key] for s in states if key in s]) for key in states[0]}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "compiled"])
 def test_the_steps_of_ranks_are_those_of_one_process(by_ranks, name):
+    assert_as_one_process(name, by_ranks[name])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what the compiler imports
+def test_compiled_blocks_are_eager_ones_to_rounding(processes, tmp_path):
+    found = trained_by_ranks(processes, tmp_path, 2, ["compiled"])
+    assert_as_one_process("compiled", found["compiled"])
+
+
+def assert_as_one_process(name: str, found: list[dict]) -> None:
     expected = outcome(name, build(EagerEngine, **CASES[name]), TOKENS, WINDOWS)
-    found = by_ranks[name]
     for key in ("loss", "validation"):  # each of its own slice
         np.testing.assert_allclose(np.mean([r[key] for r in found], 0), expected[key], rtol=1e-5)
     for result in found:  # the same, of the whole gradient
@@ -122,7 +143,7 @@ def test_each_rank_holds_its_rows_only(by_ranks):
 
 def test_a_rank_takes_its_rows_of_whole_tensors(by_ranks):
     fresh = build(EagerEngine, **CASES["unusual"]).state(0)
-    loaded = whole(by_ranks["loaded"])
+    loaded = whole(by_ranks["unusual"], "loaded")
     assert all(np.array_equal(loaded[key], value.numpy()) for key, value in fresh.items())
 
 
