@@ -14,6 +14,7 @@ from analysis.studies.draw import panels
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _LAW = "power_plus_constant"
+_MISSED = 1.05  # the baseline's own speed-up by its law, from which that is said
 
 
 def judge(
@@ -57,6 +58,7 @@ def judge(
             raise ValueError(f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
                              "its law in D needs at least 4")
         law = fit(_LAW, base, x="D", resamples=resamples, seed=0)
+        warnings += [*_edges(size, points, arm), *_misfit(law, base, baseline, n)]
         for row in points[points[arm] != baseline].to_dict("records"):
             rows.append({"arm": row[arm], "N": n, "D": row["D"], "loss": row["loss"],
                          **_speed(law, row["loss"], row["D"], base["D"])})
@@ -77,6 +79,30 @@ def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
     means = runs.groupby(keys, dropna=False)["loss"].mean().reset_index()
     means = means[np.isfinite(means["loss"])]
     return means.loc[means.groupby([arm, "D"])["loss"].idxmin()].reset_index(drop=True)
+
+
+def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
+    """Arms whose best LR is the end of three or more: another might do better, and its law too."""
+    said = []
+    for name, own in points.groupby(arm):
+        ends = []
+        for point in own.itertuples():
+            tried = runs.loc[(runs[arm] == name) & (runs["D"] == point.D), "lr"]
+            if tried.nunique() > 2 and point.lr in (tried.min(), tried.max()):
+                ends.append(f"{point.D:,}")
+        if ends:
+            said.append(f"{name}, N {runs['N'].iloc[0]:,}: the best LR is the end of its grid at D "
+                        f"{', '.join(ends)}; it may do better than is said")
+    return said
+
+
+def _misfit(law, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
+    """What the baseline's law makes of the baseline itself, whose speed-up is one."""
+    own = [_needed(law.params, p.loss) / p.D for p in base.itertuples()]
+    if max(abs(np.log(own))) < np.log(_MISSED):
+        return []
+    return [f"N {n:,}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
+            f"{max(own):.2f}; differences of that size are the law's"]
 
 
 def _speed(law, loss: float, tokens: float, measured: pd.Series) -> dict:

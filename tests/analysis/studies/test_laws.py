@@ -59,6 +59,25 @@ def test_no_difference_is_not_called_one() -> None:
     assert "is not told apart" in optimizers.judge(races(1.0, 2e-3)).sentences[0]
 
 
+def test_a_best_rate_at_the_end_of_its_grid_is_said() -> None:
+    runs = races(1.4)
+    lower = runs[runs["lr"] == 0.01].assign(lr=0.005)
+    better = np.where(runs["optimizer.name"] == "muon", 0.9, 1.1)  # Muon's higher rate is its best
+    runs["loss"] = np.where(runs["lr"] == 0.02, runs["loss"] / 1.05 * better, runs["loss"])
+    lower["loss"] *= 1.2
+    warnings = optimizers.judge(pd.concat([runs, lower])).warnings
+    assert warnings[0].startswith("muon, N 50,000: the best LR is the end of its grid at D 1,000,0")
+    assert not any(warning.startswith("adamw") for warning in warnings)
+
+
+def test_a_law_that_misses_its_own_points_says_by_how_much() -> None:
+    """A loss that falls ever faster in log D, as the first half million tokens do, is no law."""
+    runs = races(1.4)
+    runs["loss"] = 2.4 - 0.1 * np.log(runs["D"] / 1e6) ** 1.5 / 2
+    (warning,) = optimizers.judge(runs).warnings
+    assert warning.startswith("N 50,000: the law of adamw gives its own points speed-ups of 0.")
+
+
 def test_only_finished_schedules_compare() -> None:
     runs = races(1.4)
     half = runs[runs["optimizer.name"] == "muon"].assign(final_ratio=0.5, loss=0.5)
