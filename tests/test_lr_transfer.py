@@ -12,7 +12,7 @@ from sweeps.plan import make_plan, save_plan
 
 @pytest.mark.slow
 def test_the_best_rate_transfers_under_mup_and_not_under_sp(tmp_path) -> None:
-    """Some fifteen core-minutes: the study `lr_transfer`, its fixed seeds."""
+    """Fifteen to twenty core-minutes: the study `lr_transfer`, its fixed seeds."""
     plan = make_plan(compose(["study=lr_transfer", f"outputs={tmp_path}"]))
     save_plan(plan)
     assert launch(plan.outputs, "lr_transfer", LaunchConfig("local"))

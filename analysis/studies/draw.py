@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_TICKS = 5  # different x, up to which each has its own tick
 Line = tuple[str, object, object]  # label, x, y
 
 
@@ -57,7 +58,11 @@ def panels(
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(fontsize=8)
         ax.tick_params(labelbottom=True, labelleft=True)
-    figure.axes[0].set_ylim(frame)  # the others go along
+    axes[0].set_ylim(frame)  # the others go along
+    places = np.unique([v for _, lines in drawn for _, across, _ in lines for v in across])
+    if 0 < len(places) <= _TICKS:
+        axes[0].set_xticks(places, [f"{v:,.6g}" for v in places])
+        axes[0].set_xticks([], minor=True)
     return figure
 
 

@@ -43,10 +43,21 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
 
 
 def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
-    """Between seeds at the best LRs, which are what is compared: far above them it is larger."""
-    best = [own[own["lr"] == own.groupby("lr")["loss"].mean().idxmin()]
-            for _, own in runs.groupby(cell)]
-    return repeats(pd.concat(best), cell)
+    """Of differences between cells at their best LRs, relative; far above those it is larger.
+
+    Runs of one seed see the same data in the same order: what a seed does to all cells alike is no
+    error of a difference, and is left out where every cell has the same seeds.
+    """
+    best = pd.concat([own[own["lr"] == own.groupby("lr")["loss"].mean().idxmin()]
+                      for _, own in runs.groupby(cell)])
+    if "seed" not in best:
+        return None
+    logs = best.assign(log=np.log(best["loss"])).pivot_table("log", cell, "seed", dropna=False)
+    if min(logs.shape) < 2 or not np.isfinite(logs.to_numpy()).all():
+        return repeats(best, cell)
+    y = logs.to_numpy()
+    left = y - y.mean(0) - y.mean(1, keepdims=True) + y.mean()
+    return float(np.sqrt((left**2).sum() / ((y.shape[0] - 1) * (y.shape[1] - 1))))
 
 
 def _best(runs: pd.DataFrame, noise: float | None) -> dict:

@@ -257,12 +257,23 @@ def test_rates_that_scatter_far_above_the_best_hide_no_difference() -> None:
     assert "beyond the noise between seeds" in norm_depth.judge(runs).sentences[0]
 
 
+def test_what_a_seed_does_to_all_arms_alike_hides_no_difference() -> None:
+    """Runs of one seed share the order of their data."""
+    runs = depths(0.015)
+    assert "beyond the noise between seeds" in norm_depth.judge(runs).sentences[0]
+    runs["loss"] *= 1 + 0.02 * runs["seed"]
+    assert "beyond the noise between seeds" in norm_depth.judge(runs).sentences[0]
+    lone = runs[(runs["model.placement"] == "pre") & (runs["seed"] > 0) | (runs["seed"] == 0)]
+    assert "not told apart" in norm_depth.judge(lone).sentences[0]  # only pre has all seeds
+
+
 def test_panels_stand_two_in_a_row_on_common_axes() -> None:
     lines = [("a", [1, 2], [1, 2])]
     axes = panels([(str(k), [("a", [1, 2], [1, 2 + k])]) for k in range(3)], "x", "y").axes
     assert [ax.get_visible() for ax in axes] == [True, True, True, False]
     assert len({ax.get_ylim() for ax in axes}) == 1
-    assert len(panels([("", lines)], "x", "y").axes) == 1
+    (single,) = panels([("", lines)], "x", "y").axes
+    assert [t.get_text() for t in single.get_xticklabels()] == ["1", "2"]
 
 
 def test_a_difference_within_the_noise_is_called_so() -> None:
