@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.allocation import allocate
+from analysis.decisions.allocation import Allocation, allocate
 from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from analysis.decisions.isoflop import Minima, isoflop_minima
 from analysis.decisions.optimum import best_split, tokens_at
@@ -50,6 +50,8 @@ class Approaches:
     minima : Minima
     envelope : Envelope
     surface : Result
+    allocation : Allocation
+        Of the surface alone: approach 3 with its losses.
     cost : str
     warnings : tuple of str
     """
@@ -60,6 +62,7 @@ class Approaches:
     minima: Minima
     envelope: Envelope
     surface: Result
+    allocation: Allocation
     cost: str
     warnings: tuple[str, ...]
 
@@ -94,7 +97,7 @@ def compare_approaches(
     curves : DataFrame, optional
         ``N, D, loss`` along training curves, for the envelope. Default: `points`.
     surface : Result, optional
-        A fit of the points, where there is one already.
+        A fit of the points, where there is one already, in their names of the columns.
     **options
         Of the surface's fit; see `analysis.fit`.
 
@@ -130,7 +133,7 @@ def compare_approaches(
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
     warnings = [*third.warnings, *moved, *_bias(surface, level_points, minima, cost, budget)]
     return Approaches(
-        pd.DataFrame(rows), pd.DataFrame(exponents), refused, minima, found, surface,
+        pd.DataFrame(rows), pd.DataFrame(exponents), refused, minima, found, surface, third,
         cost_in_words(cost), tuple(warnings),
     )  # fmt: skip
 

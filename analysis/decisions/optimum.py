@@ -92,15 +92,18 @@ def _searched(
     law: Law, params: Array, budget: Array, cost: Cost
 ) -> tuple[Array, Array, Array]:
     """N, D and whether they lie inside the sizes tried, each (b,)."""
-    low, high = (_size_at(cost, ratio, budget)[:, None] for ratio in reversed(_RATIOS))
+    different, which = np.unique(budget, return_inverse=True)  # one, often: costed once for all
+    low, high = _sizes_at(cost, different)
     log_N = low + np.linspace(0, 1, _GRID) * (high - low)
-    spacing, rows = (high - low) / (_GRID - 1), np.arange(len(params))
-    least = np.argmin(_along(law, params, log_N, budget, cost), axis=1)
+    N, D = _paid(cost, log_N, different)
+    least = np.argmin(_losses(law, params, N[which], D[which]), axis=1)
     interior = (least > 0) & (least < _GRID - 1)
+    rows = np.arange(len(params))
+    log_N, spacing = log_N[which], ((high - low) / (_GRID - 1))[which]
     for _ in range(3):
         log_N = log_N[rows, least][:, None] + spacing * _CLOSER
         spacing = spacing * (_CLOSER[1] - _CLOSER[0])
-        loss = _along(law, params, log_N, budget, cost)
+        loss = _losses(law, params, *_paid(cost, log_N, budget))
         least = np.clip(np.argmin(loss, axis=1), 1, len(_CLOSER) - 2)
     before, at, after = (loss[rows, least + k] for k in (-1, 0, 1))
     with np.errstate(all="ignore"):
@@ -111,22 +114,29 @@ def _searched(
     return N, D, interior & np.isfinite(D)
 
 
-def _along(law: Law, params: Array, log_N: Array, budget: Array, cost: Cost) -> Array:
-    """Losses on the curve of one cost; inf where no token is affordable."""
+def _paid(cost: Cost, log_N: Array, budget: Array) -> tuple[Array, Array]:
+    """N, and the D that a row's budget pays for; NaN where no token is affordable."""
     N = np.exp(log_N)
-    D = tokens_at(cost, N, budget[:, None])
+    return N, tokens_at(cost, N, budget[:, None])
+
+
+def _losses(law: Law, params: Array, N: Array, D: Array) -> Array:
+    """Losses; inf where no token is affordable."""
     with np.errstate(all="ignore"):
         loss = loss_at(law, params, N, np.where(D > 0, D, 1.0))
     return np.where((D > 0) & np.isfinite(loss), loss, np.inf)
 
 
-def _size_at(cost: Cost, ratio: float, budget: Array) -> Array:
-    """log N of the model that the budget trains on `ratio` tokens a parameter."""
-    different, which = np.unique(budget, return_inverse=True)
-    low, high = (np.full(len(different), np.log(end)) for end in _SIZES)
+def _sizes_at(cost: Cost, budget: Array) -> Array:
+    """log N of the models that each budget trains on the most and the fewest tokens a parameter.
+
+    Shape (2, budgets, 1), smallest models first.
+    """
+    ratios = np.array(_RATIOS[::-1])[:, None]
+    low, high = (np.full((2, len(budget)), np.log(end)) for end in _SIZES)
     for _ in range(50):
         middle = (low + high) / 2
         N = np.exp(middle)
-        over = cost(N, ratio * N) > different
+        over = cost(N, ratios * N) > budget
         low, high = np.where(over, low, middle), np.where(over, middle, high)
-    return ((low + high) / 2)[which]
+    return ((low + high) / 2)[..., None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError, one_of
@@ -59,15 +59,16 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     if options.save:
         result.save(options.save)
     asked = {"cost": cost, "level": options.level}
-    found = analysis.allocate(result, budgets, **asked)
+    approaches = _approaches(options, result, budgets, asked) if options.approaches else None
+    found = approaches.allocation if approaches else analysis.allocate(result, budgets, **asked)
     answer = facts_of_allocation(found)
     if options.losses:
         answer["cheapest"] = analysis.cheapest(result, options.losses, **asked)
     if options.splits:
         splits = pd.DataFrame(options.splits, columns=["N", "D"])
         answer["splits"] = analysis.loss_left(result, splits, **asked)
-    if options.approaches:
-        answer["approaches"] = facts_of_approaches(_approaches(options, budgets, asked))
+    if approaches:
+        answer["approaches"] = facts_of_approaches(approaches)
     if options.json:
         print_json(answer)
     else:
@@ -115,15 +116,18 @@ def _with_attention(options: AllocateOptions) -> Any:
     return costs.with_attention(context, costs.shape_by_aspect(options.aspect))
 
 
-def _approaches(options: AllocateOptions, budgets: list[float], asked: dict[str, Any]) -> Any:
+def _approaches(
+    options: AllocateOptions, result: Any, budgets: list[float], asked: dict[str, Any]
+) -> Any:
+    """All three approaches; the third is the fit that there is, under the law's own names."""
     import analysis
 
-    points, law = points_asked(options)
+    points, _ = points_asked(options)
     names = {source: name for name, source in options.columns.items()}
+    surface = replace(result, columns={name: name for name in result.columns})
     return analysis.compare_approaches(
-        points.rename(columns=names), budgets, law=law, budget=options.budget,
-        resamples=options.resamples, seed=options.seed, delta=options.delta,
-        mix_fingerprints=options.mix_fingerprints, **asked,
+        points.rename(columns=names), budgets, surface=surface, budget=options.budget,
+        resamples=options.resamples, seed=options.seed, **asked,
     )
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import analysis
+from analysis.decisions.optimum import best_split
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,21 @@ def test_any_other_cost_is_minimised_numerically(fitted):
     with_embedding = analysis.allocate(fitted, 1e20, cost=lambda N, D: 6 * (N + 5e8) * D).table
     assert with_embedding.D[0] < closed.D[1]
     assert (with_embedding.N[0] + 5e8) * with_embedding.D[0] * 6 == pytest.approx(1e20, rel=1e-3)
+
+
+def test_budgets_together_split_as_each_alone(fitted):
+    """A budget that all laws share is costed on one grid of sizes, not on one a law."""
+    params = fitted.draws.to_numpy()[:50]
+    asked: list[int] = []
+
+    def cost(N, D):
+        asked.append(np.size(N))
+        return 6 * (N + 1e7) * D
+
+    alone = [best_split(fitted.law, params, C, cost) for C in (1e19, 1e20)]
+    assert max(asked) < 48 * len(params)
+    mixed = best_split(fitted.law, np.tile(params, (2, 1)), np.repeat([1e19, 1e20], 50), cost)
+    np.testing.assert_array_equal(np.concatenate(alone, axis=1), mixed)
 
 
 def test_the_interval_holds_the_truth_and_grows_outside_the_range(fitted):

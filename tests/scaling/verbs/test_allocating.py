@@ -45,6 +45,26 @@ def test_the_same_in_words(run, sweep) -> None:
     assert code == 0 and out.count("outside the measured range") == 2  # of N and D, once each
 
 
+def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
+    run, sweep, tmp_path, monkeypatch
+) -> None:
+    import analysis
+
+    table = pd.read_csv(tmp_path / "sweep.csv").rename(columns={"N": "params", "D": "tokens"})
+    table.to_csv(tmp_path / "named.csv", index=False)
+    fit, fits = analysis.fit, []
+    counted = lambda *args, **options: fits.append(args[0]) or fit(*args, **options)  # noqa: E731
+    monkeypatch.setattr("analysis.fit", counted)
+    monkeypatch.setattr("analysis.fitting.fitter.fit", counted)
+    code, out, _ = run("allocate", f"data={tmp_path}/named.csv", "columns.N=params",
+                       "columns.D=tokens", "budgets=[1e19]", "resamples=50", "approaches=true",
+                       "--json")
+    answer = json.loads(out)
+    surface = answer["approaches"]["budgets"][-1]
+    assert code == 0 and fits == ["chinchilla"] and surface["approach"] == "3 surface"
+    assert surface["N_upper"] == answer["budgets"][0]["N_upper"]
+
+
 def test_costs_come_from_the_runs(run, sweep, tmp_path) -> None:
     table = pd.read_csv(tmp_path / "sweep.csv")
     depth = np.cbrt(table["N"] / (12 * 64**2))
