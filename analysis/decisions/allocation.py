@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from analysis.decisions.optimum import best_split, loss_at
 from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, growth, spread
+from analysis.intervals.spread import drawn_params, growth, in_words, spread, widened
 
 Array = np.ndarray
 
@@ -37,12 +37,15 @@ class Allocation:
     cost : str
         What C is, and its unit.
     warnings : tuple of str
+    inflation : float
+        By what the intervals of the loss are widened; see `analysis.Result.widened_by`.
     """
 
     table: pd.DataFrame
     exponents: pd.DataFrame
     cost: str
     warnings: tuple[str, ...]
+    inflation: float = 1.0
 
 
 def allocate(
@@ -96,6 +99,7 @@ def allocate(
         pd.DataFrame.from_dict(exponents, orient="index"),
         cost_in_words(cost),
         tuple(_warnings(result, table, splits)),
+        result.inflation,
     )
 
 
@@ -124,12 +128,18 @@ def _row(
     loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
     values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     row = {"C": budget, **spread(values, level, resampled=len(result.draws) > 0)}
+    if len(result.draws):
+        row["loss_lower"], row["loss_upper"] = widened(
+            row["loss_lower"], row["loss_upper"], result.inflation, result.scale
+        )
     row["inside"] = all(low <= row[c] <= high for c, (low, high) in result.ranges.items())
     return row
 
 
 def _warnings(result: Result, table: pd.DataFrame, splits: list) -> list[str]:
     sentences = []
+    if result.inflation > 1:
+        sentences.append(f"intervals of the loss are {in_words(result.inflation)}")
     for row in table[~table["inside"]].to_dict("records"):
         for name, (low, high) in result.ranges.items():
             times = max(row[name] / high, low / row[name])

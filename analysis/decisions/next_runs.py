@@ -1,7 +1,8 @@
 """Which further runs tell most about a target for their cost.
 
 The fit's resamples are laws that could be, and beyond the measured range each may wander off as
-rolling-origin refits do. Over them, the loss of a run not yet made and the target
+rolling-origin refits do: a random walk, so that a run just beyond says little of a target far off.
+Over them, the loss of a run not yet made and the target
 vary together; a run whose loss goes with the target, by more than its noise, tells about it:
 measuring it leaves the variance
 
@@ -10,7 +11,9 @@ measuring it leaves the variance
 which for a linear law is the design criterion by its Jacobian (c-optimality; Chaloner and
 Verdinelli 1995), and needs no derivative. Runs are chosen one after the other, each by the
 logarithm of the target's variance that it takes away per unit of cost, alone or with the best run
-after it: a run may pay only together with another.
+after it: a run may pay only together with another. Where the target says how well it is to be
+known, runs without which it still is are then given up, dearest first: a run that led to a better
+one, step by step, is not made.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ import pandas as pd
 
 from analysis.decisions.cost_functions import SIX_ND, Cost
 from analysis.decisions.optimum import loss_at
-from analysis.decisions.target import Target, wandering
+from analysis.decisions.target import Target
 from analysis.fitting.result import Result
+from analysis.intervals.rolling import shared_wander
 from analysis.intervals.spread import drawn_params
 
 Array = np.ndarray
@@ -31,6 +35,8 @@ Array = np.ndarray
 _LOOKED_AHEAD = 12  # candidates for which the run after is looked at
 _LEAST_DRAWS = 30
 _TAILS = (0.005, 0.995)  # beyond which a resample is brought in: a few runaways make no plan
+_ALMOST = 1.1  # of the variance that is left at best: what more costs more than it is worth
+_MAD = 1.4826  # times the median size of Gaussian errors is their standard deviation
 _WORTHLESS = 1e-3  # of the variance
 
 
@@ -88,35 +94,91 @@ def choose_next(
     ValueError
         If a column is missing or not positive, or the fit has too few resamples.
     """
+    shared = _shared(result, target, candidates, cost)
+    price = candidates["cost"].to_numpy(float)
+    noise = _noise(result)
+    now = target.known(result, level, cost)["half_width"]
+    goal = 0.0 if target.within is None else shared[-1, -1] * (target.within / now) ** 2
+    whole = most if target.within is None else None  # runs that may reach the goal only together
+    chosen = _greedy(shared, noise, price, budget, goal, whole)
+    if goal and chosen:
+        reached = _lefts(shared, noise, chosen)[-1]
+        aim = goal if reached <= goal else _ALMOST * reached
+        chosen = _needed(shared, noise, price, chosen, aim)
+    widths = [now * float(np.sqrt(v / shared[-1, -1])) for v in _lefts(shared, noise, chosen)]
+    chosen, widths = chosen[:most], widths[:most]
+    table = candidates.iloc[chosen].assign(half_width=widths, spent=np.cumsum(price[chosen]))
+    then = widths[-1] if widths else now
+    return NextRuns(table, now, then, target.within is not None and then <= target.within)
+
+
+def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost) -> Array:
+    """Covariances of the candidates' log losses and, last, of the target's logarithm."""
     params = _laws(result, candidates)
-    N, D, price = (candidates[name].to_numpy(float) for name in ("N", "D", "cost"))
+    N, D = (candidates[name].to_numpy(float) for name in ("N", "D"))
     with np.errstate(all="ignore"):
         losses = np.log(loss_at(result.law, params, N[None], D[None]))
-        losses += wandering(result, N, D, len(params))
-        varied = np.column_stack([losses, target.wandered(result, cost)])[1:]
+        varied = np.column_stack([losses, np.log(np.abs(target.drawn(result, cost)))])[1:]
     varied = varied[np.isfinite(varied).all(axis=1)]
     if len(varied) < _LEAST_DRAWS:
         why = result.settings["withheld"] or f"{_LEAST_DRAWS} are needed"
         raise ValueError(f"only {len(varied)} resamples tell of the target: {why}")
-    varied = np.clip(varied, *np.quantile(varied, _TAILS, axis=0))
-    shared = np.cov(varied.T)
-    noise = float(np.mean(result.noise_sample**2))
-    now = target.known(result, level, cost)["half_width"]
-    first = shared[-1, -1]
+    shared = np.cov(np.clip(varied, *np.quantile(varied, _TAILS, axis=0)).T)
+    N, D = (np.append(x, at) for x, at in zip((N, D), target.place(result, cost), strict=True))
+    best = np.array([list(result.params.values())])
+    wander = shared_wander(result.origins, result.law, best, {"N": N, "D": D}, result.scale)
+    shared[: len(N), : len(N)] += wander
+    return shared
+
+
+def _noise(result: Result) -> float:
+    """Variance of a run's error as the fit weighs it: a robust one looks past the largest errors.
+
+    Runs far smaller than the others often miss a law by much more; by their squares no other run
+    would tell anything.
+    """
+    errors = result.noise_sample
+    if result.settings["objective"] == "least_squares":
+        return float(np.mean(errors**2))
+    return float((_MAD * np.median(np.abs(errors))) ** 2)
+
+
+def _greedy(
+    shared: Array, noise: float, price: Array, budget: float, goal: float, most: int | None
+) -> list[int]:
+    """Runs one after the other, until the target's variance is at the goal."""
     chosen: list[int] = []
-    widths: list[float] = []
     left = np.ones(len(price), bool)
-    while most is None or len(chosen) < most:
-        affordable = left & (price <= budget - price[chosen].sum())
-        k = _best(shared, noise, price, affordable)
-        if k is None or (widths and target.within is not None and widths[-1] <= target.within):
+    while (most is None or len(chosen) < most) and shared[-1, -1] > goal:
+        k = _best(shared, noise, price, left & (price <= budget - price[chosen].sum()))
+        if k is None:
             break
         shared, left[k] = _after(shared, k, noise), False
         chosen.append(k)
-        widths.append(now * float(np.sqrt(max(shared[-1, -1], 0) / first)))
-    table = candidates.iloc[chosen].assign(half_width=widths, spent=np.cumsum(price[chosen]))
-    then = widths[-1] if widths else now
-    return NextRuns(table, now, then, target.within is not None and then <= target.within)
+    return chosen
+
+
+def _needed(
+    shared: Array, noise: float, price: Array, chosen: list[int], goal: float
+) -> list[int]:
+    """What is left when the runs without which the goal is still met are given up, dearest first.
+
+    What was worth its cost early may be told again by runs that are needed anyway.
+    """
+    for k in sorted(chosen, key=lambda k: -price[k]):
+        others = [j for j in chosen if j != k]
+        if others and _lefts(shared, noise, others)[-1] <= goal:
+            chosen = others
+    return chosen
+
+
+def _lefts(shared: Array, noise: float, chosen: list[int]) -> list[float]:
+    """The target's variance after each of some runs."""
+    left = []
+    for k in chosen:
+        shared = _after(shared, k, noise)
+        left.append(float(max(shared[-1, -1], 0)))
+    return left
 
 
 def _laws(result: Result, candidates: pd.DataFrame) -> Array:

@@ -88,18 +88,21 @@ class Target:
         half = (high - low) / 2 / abs(float(drawn[0]))
         return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
 
-
     def wandered(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""
         log = np.log(np.abs(self.drawn(result, cost)))
         if self.of != "loss":
             return log
-        best = np.array([list(result.params.values())])
+        return log + wandering(result, *self.place(result, cost), len(log))[:, 0]
+
+    def place(self, result: Result, cost: Cost = SIX_ND) -> tuple[Array, Array]:
+        """N and D, shape (1,), at which a loss is asked for; none for what is no loss."""
+        if self.of != "loss":
+            return np.empty(0), np.empty(0)
         if "C" in self.at:
-            N, D = best_split(result.law, best, self.at["C"], cost)
-        else:
-            N, D = (np.array([self.at[name]]) for name in ("N", "D"))
-        return log + wandering(result, N, D, len(log))[:, 0]
+            return best_split(result.law, np.array([list(result.params.values())]), self.at["C"],
+                              cost)  # fmt: skip
+        return np.array([self.at["N"]]), np.array([self.at["D"]])
 
 
 def wandering(result: Result, N: Array, D: Array, count: int) -> Array:

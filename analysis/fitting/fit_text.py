@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.intervals.spread import in_words
+
 if TYPE_CHECKING:
     from analysis.fitting.result import Result
 
@@ -98,7 +100,9 @@ def _intervals(result: Result) -> str:
         "residual": "of residuals",
         "given": "given with the points",
     }[settings["resample"]]
-    return f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed {settings['seed']}"
+    wider = f"; of predictions {in_words(result.inflation)}" if result.inflation > 1 else ""
+    return (f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
+            f" {settings['seed']}{wider}")
 
 
 def _parameters(result: Result) -> list[str]:

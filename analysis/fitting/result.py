@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.intervals.error_scale import ERROR_SCALES, ErrorScale
 from analysis.intervals.rolling import NO_ORIGINS, Origins, wanderings
+from analysis.intervals.spread import widened
 from analysis.judgement.diagnosis import Diagnosis
 from analysis.laws.law import Law
 from analysis.tables.points import rename, rename_columns
@@ -81,6 +82,25 @@ class Result:
         """The scale of residuals and noise: relative (logarithms) or absolute."""
         return ERROR_SCALES[self.settings["errors"]]
 
+    @property
+    def inflation(self) -> float:
+        """By what intervals of predictions are widened; 1 but for `widened_by`."""
+        return float(self.settings.get("inflation", 1.0))
+
+    def widened_by(self, inflation: float) -> Result:
+        """The fit with intervals of predictions so many times as wide as its resamples say.
+
+        Parameters
+        ----------
+        inflation : float
+            At least 1: from the record of earlier forecasts, `analysis.forecasts.track`.
+        """
+        if not inflation >= 1:
+            raise ValueError(f"inflation = {inflation!r} must be at least 1")
+        if inflation == self.inflation:
+            return self
+        return replace(self, settings=self.settings | {"inflation": float(inflation)})
+
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.params.items())
         return f"<{self.law.name} fitted to {self.points} points: {values}>"
@@ -138,6 +158,7 @@ class Result:
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
             there, the spread of rolling-origin refits (`analysis.intervals.rolling`) is added.
+            All of it `inflation` times as wide.
         beside : sequence of Result, optional
             Fits of other laws to the same points. Beyond the range, how far they depart from this
             one is added too.
@@ -192,7 +213,7 @@ class Result:
 
         Each row is one law that could be, with the noise of the points on top; beyond the measured
         range it wanders off as rolling-origin refits do. The intervals of `predict` are its
-        quantiles.
+        quantiles, before they are widened by a record.
 
         Raises
         ------
@@ -212,7 +233,7 @@ class Result:
         ends = np.empty((2, len(doubt)))
         for part, drawn in self._measurable(columns, doubt):
             ends[:, part] = np.quantile(drawn, _tails(level), axis=0)
-        lower, upper = np.clip(ends, *self.law.span)
+        lower, upper = np.clip(widened(*ends, self.inflation, self.scale), *self.law.span)
         return lower, upper
 
     def _measurable(

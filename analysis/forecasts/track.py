@@ -7,7 +7,8 @@ its run has ended. The ratio of each miss to the half-width of its interval is t
 score of split conformal prediction with a scale (Papadopoulos et al. 2008; Lei et al. 2018,
 arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th smallest of n ratios
 contain a new measurement with at least that probability, if it is like those before. One prediction
-a run counts, the first.
+a run counts, the first. What forecasts missed widens all intervals of losses to come: those of
+forecasts, of what was held out, and of the best split of a budget.
 """
 
 from __future__ import annotations
@@ -156,6 +157,22 @@ def inflation_of(record: pd.DataFrame, level: float) -> float | None:
     return max(1.0, float(ratios[rank - 1])) if 0 < rank <= len(ratios) else None
 
 
+def widening(outputs: str | Path, study: str | None, level: float) -> float:
+    """By what the record widens what is predicted of a study; 1 while too little is tested.
+
+    The record of the study itself where it has enough tested predictions, else that of all studies
+    in the folder: one laboratory errs alike.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
+    record = track_record(outputs)
+    own = inflation_of(record[record["study"] == study], level)
+    return own or inflation_of(record, level) or 1.0
+
+
 def sentence(record: pd.DataFrame, level: float) -> str:
     """What the record says, in a sentence."""
     counted = record[record["counts"] & (record["level"] == level)]
@@ -172,4 +189,4 @@ def sentence(record: pd.DataFrame, level: float) -> str:
         return text + f" From {needed(level)} on, intervals are widened by what they missed."
     if wider == 1:
         return text + " They need no widening."
-    return text + f" Intervals of forecasts are {wider:.2g} times as wide for it."
+    return text + f" Intervals of predictions are {wider:.2g} times as wide for it."

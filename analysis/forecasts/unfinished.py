@@ -2,6 +2,7 @@
 
 The losses that a run has are what its latest attempt last said of itself, and those of other runs
 up to the step where they part: up to there they are the same training (docs/design.md, Prefixes).
+A program of somebody else says it in its curve.csv, which grows while it runs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.tables.runs import study_plan
+from scaling.programs.program_record import read_measured
 from scaling.records.identity import family_id, science_pieces
 from scaling.records.run_folder import RunFolder
 from scaling.schedule.pieces import lr_array, shared_steps
@@ -58,6 +60,7 @@ def _losses(folder: RunFolder) -> dict[int, float]:
     for number in folder.attempt_numbers():  # a later attempt may have begun where an earlier ended
         said = folder.progress(number).get("validation", {})
         known |= {int(step): loss for step, loss in said.items()}
+        known |= read_measured(folder.path / "program" / f"{number:04d}")
     return known
 
 

@@ -34,6 +34,7 @@ from analysis.intervals.error_scale import ErrorScale
 from analysis.laws.law import Array, Columns, Law
 
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the rows, left out
+_T_VARIANCE = len(_SHARES) / (len(_SHARES) - 2)  # of `wanderings`
 _LEAST_SIZES = 3  # of every column, that a refit needs
 
 
@@ -82,11 +83,22 @@ class Origins:
     def wander(self, law: Law, best: Array, columns: Columns, scale: ErrorScale) -> Array:
         """Standard deviation of the prediction on its scale, (n,), for what lies beyond the points.
 
-        For each axis the root mean square, over its refits, of their departure from the whole fit,
-        times the root of the share of their way that lies beyond the whole fit's points; or by how
-        much more they missed what they did not see, where that is more.
+        The root of what `departures` gives, added up over the axes.
         """
         squared = np.zeros(next(iter(columns.values())).shape[-1])
+        for _, along_one in self.departures(law, best, columns, scale):
+            squared += along_one
+        return np.sqrt(squared)
+
+    def departures(
+        self, law: Law, best: Array, columns: Columns, scale: ErrorScale
+    ) -> Iterator[tuple[Array, Array]]:
+        """Of each axis: how far beyond it points lie, in logarithms, and the variance there, (n,).
+
+        The mean square, over the refits of an axis, of their departure from the whole fit, times
+        the share of their way that lies beyond the whole fit's points; or by how much more they
+        missed what they did not see, where that is more.
+        """
         with np.errstate(all="ignore"):
             whole = scale.of(law.predict(best, columns)[0])
             for axis, sign in dict.fromkeys(zip(self.axis, self.sign.tolist(), strict=True)):
@@ -101,8 +113,7 @@ class Origins:
                 departure = np.nan_to_num(np.square(departed) * beyond / way, posinf=0.0)
                 excess = max(self.missed[refits].mean(), 0.0)
                 excess = excess * np.minimum(beyond / self.reach[refits].mean(), 1)
-                squared += np.maximum(departure.mean(axis=0), np.nan_to_num(excess))
-        return np.sqrt(squared)
+                yield beyond, np.maximum(departure.mean(axis=0), np.nan_to_num(excess))
 
 
 def wanderings(count: int, seed: int) -> Array:
@@ -112,6 +123,23 @@ def wanderings(count: int, seed: int) -> Array:
     poorly, and the tails pay for it.
     """
     return np.random.default_rng([seed, 1]).standard_t(len(_SHARES), count)
+
+
+def shared_wander(
+    origins: Origins, law: Law, best: Array, columns: Columns, scale: ErrorScale
+) -> Array:
+    """Covariance of the wandering at points, (n, n): a random walk along each axis, from its edge.
+
+    Two points on one way share the stretch up to the nearer one, so a measurement takes away the
+    doubt up to where it lies and leaves that of the rest; points beyond different axes share none.
+    """
+    n = next(iter(columns.values())).shape[-1]
+    shared = np.zeros((n, n))
+    for beyond, squared in origins.departures(law, best, columns, scale):
+        near, far = (pair.outer(beyond, beyond) for pair in (np.minimum, np.maximum))
+        alike = np.sqrt(np.divide(near, far, out=np.zeros((n, n)), where=far > 0))
+        shared += np.sqrt(np.outer(squared, squared)) * alike
+    return shared * _T_VARIANCE
 
 
 NO_ORIGINS = Origins((), *(np.empty(0) for _ in range(5)), np.empty((0, 0)))

@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from analysis.fitting.result import Result
+    from analysis.intervals.error_scale import ErrorScale
 
 Array = np.ndarray
 
@@ -44,6 +45,24 @@ def quantiles(drawn: Array, level: float) -> tuple[float, float]:
         return np.nan, np.nan
     low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
+
+
+def widened(
+    lower: Array, upper: Array, times: float, scale: ErrorScale
+) -> tuple[Array, Array]:
+    """The ends so many times as far from their middle, on a scale; as they are at 1."""
+    if times == 1:
+        return lower, upper
+    low, high = scale.of(lower), scale.of(upper)
+    more = (times - 1) * (high - low) / 2
+    return scale.back(low - more), scale.back(high + more)
+
+
+def in_words(inflation: float) -> str:
+    """How intervals were widened by the record of forecasts; nothing if they were not."""
+    if inflation == 1:
+        return ""
+    return f"{inflation:.2g} times as wide as the law says, by the track record"
 
 
 def growth(x: Array, values: Array) -> Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.intervals.spread import in_words
 from analysis.reporting.facts import growth_in_words
 from analysis.tables.runs import with_role
 
@@ -117,7 +118,8 @@ class Answer:
                 columns={"lower": "predicted_lower", "upper": "predicted_upper"}
             ).to_dict("records")
         ]
-        return "\n".join(["Held out, never fitted:", *rows])
+        wider = f", intervals {in_words(self.law.inflation)}" if self.law.inflation > 1 else ""
+        return "\n".join([f"Held out, never fitted{wider}:", *rows])
 
     def _split(self) -> str:
         if self.allocation is None:
@@ -129,7 +131,9 @@ class Answer:
             for r in self.allocation.table.to_dict("records")
         ]
         grown = growth_in_words(self.allocation.exponents)
-        title = f"How to split a budget (C = 6 N D, N = n_matmul): {grown}."
+        wider = in_words(self.allocation.inflation)
+        title = f"How to split a budget (C = 6 N D, N = n_matmul): {grown}." + (
+            f" Intervals of the loss are {wider}." if wider else "")
         return "\n".join([title, *rows])
 
     def _schedules(self) -> str:

@@ -32,10 +32,12 @@ def answer_study(
     arm: str | None = None,
     between: Sequence[str] = (),
     multiverse: bool = False,
+    widen: bool = True,
 ) -> Answer:
     """Answer a study from its records; with `multiverse` under every choice, some fifty fits more.
 
     `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
+    With `widen`, intervals of losses are as wide as the record of earlier forecasts says.
 
     Raises
     ------
@@ -45,6 +47,7 @@ def answer_study(
     from analysis.decisions.allocation import allocate
     from analysis.decisions.approaches import other_approaches
     from analysis.fitting.fitter import fit
+    from analysis.forecasts.track import widening
     from analysis.judgement.multiverse import of_answer
     from analysis.reporting.outlook import look_ahead
 
@@ -58,6 +61,8 @@ def answer_study(
         )
     law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
               mix_fingerprints=mix_fingerprints)
+    if widen:
+        law = law.widened_by(widening(outputs, study, law.settings["level"]))
     curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints)
     return Answer(
         study=study,
@@ -72,7 +77,7 @@ def answer_study(
         curve_check=curve_check,
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
-        outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed),
+        outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed, widen=widen),
         approaches=other_approaches(law, fitted, wanted["budgets"]),
         multiverse=of_answer(outputs, study, wanted, mix_fingerprints) if multiverse else None,
     )

@@ -51,6 +51,7 @@ def facts_of_allocation(found: Allocation) -> dict[str, Any]:
         "cost": found.cost,
         "budgets": found.table,
         "exponents": found.exponents.to_dict("index"),
+        "inflation": found.inflation,
         "warnings": found.warnings,
     }
 

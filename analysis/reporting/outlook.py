@@ -26,7 +26,8 @@ class Outlook:
     track : DataFrame
         From `analysis.forecasts.track.track_record`, of this study.
     record : DataFrame
-        The same of all studies in the folder: the inflation rests on it.
+        The same of all studies in the folder: the inflation rests on it where the study's own is
+        too short.
     arms : ArmComparison or None
     level : float
     """
@@ -67,7 +68,7 @@ class Outlook:
 
 def look_ahead(
     outputs: str | Path, study: str, *, arm: str | None = None, between: Sequence[str] = (),
-    resamples: int = 200, seed: int = 0, level: float = 0.95,
+    resamples: int = 200, seed: int = 0, level: float = 0.95, widen: bool = True,
 ) -> Outlook:  # fmt: skip
     """Forecast what has not ended, look up the record, and compare arms if one is named.
 
@@ -77,10 +78,10 @@ def look_ahead(
         If the study does not exist, or its arms cannot be compared.
     """
     from analysis.forecasts.forecasting import forecast_study
-    from analysis.forecasts.track import inflation_of, track_record
+    from analysis.forecasts.track import track_record, widening
 
     record = track_record(outputs)
-    inflation = inflation_of(record, level) or 1.0
+    inflation = widening(outputs, study, level) if widen else 1.0
     found = forecast_study(outputs, study, level=level, resamples=resamples, seed=seed,
                            inflation=inflation)  # fmt: skip
     arms = None if arm is None else _arms(outputs, study, arm, between, resamples, seed, level)

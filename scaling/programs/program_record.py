@@ -81,6 +81,26 @@ def _rows(path: Path) -> list[dict[str, float]]:
     return rows
 
 
+def read_measured(folder: Path) -> dict[int, float]:
+    """Step -> validation loss of a curve that may still be growing.
+
+    For forecasts: the last line counts once it is whole, and what is not in order is left out.
+    """
+    try:
+        whole, _, _ = (folder / "curve.csv").read_text().rpartition("\n")
+    except OSError:
+        return {}
+    reader = csv.DictReader(whole.splitlines())
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+    measured = {}
+    for row in reader:
+        try:
+            measured[int(row["step"])] = float(row["validation_loss"])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return measured
+
+
 def _number(text: str, name: str, row: int) -> float:
     try:
         return float(text)

@@ -29,6 +29,7 @@ class FitOptions:
     level: float = 0.95
     x: str | None = None  # of the one-variable laws
     mix_fingerprints: bool = False
+    widen: bool = True  # intervals of a study's losses by the record of earlier forecasts
     save: str | None = None
     json: bool = False  # print one JSON object
 
@@ -45,6 +46,7 @@ class ReportOptions:
     arm: str | None = None  # a setting whose values are compared: optimizer.name
     between: list[str] = field(default_factory=list)  # baseline and the other, where there are more
     multiverse: bool = True  # refit under every choice, some fifty times
+    widen: bool = True  # intervals of losses by the record of earlier forecasts
     json: bool = False  # print one JSON object
 
 
@@ -73,14 +75,18 @@ def fit_verb(arguments: Sequence[str]) -> int:
 def fit_asked(options: FitOptions) -> Any:
     """The fit that the options ask for."""
     import analysis
+    from analysis.forecasts.track import widening
 
     runs, law = points_asked(options)
     more = {} if options.x is None else {"x": options.x}
-    return analysis.fit(
+    result = analysis.fit(
         law, runs, columns=options.columns or None, resamples=options.resamples,
         seed=options.seed, delta=options.delta, level=options.level,
         mix_fingerprints=options.mix_fingerprints, **more,
     )
+    if options.study is None or not options.widen:
+        return result
+    return result.widened_by(widening(options.outputs, options.study, options.level))
 
 
 def points_asked(options: FitOptions) -> tuple[Any, str]:
@@ -128,7 +134,7 @@ def report_verb(arguments: Sequence[str]) -> int:
     answer = analysis.answer_study(
         options.outputs, options.study, resamples=options.resamples,
         mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
-        multiverse=options.multiverse,
+        multiverse=options.multiverse, widen=options.widen,
     )  # fmt: skip
     path = _page(options)
     analysis.write_report(answer, path)

@@ -25,6 +25,7 @@ class ForecastOptions:
     resamples: int = 200
     seed: int = 0
     keep: bool = True  # in the track record
+    widen: bool = True  # intervals by the record of earlier forecasts
     stop: bool = False  # end runs that cannot become the best of their N and D
     margin: float = 0.0  # by which share of the loss they must be worse
     take_up: str | None = None  # a selection of stopped runs that may be trained after all
@@ -52,7 +53,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
     take_up=SELECTION takes that back. json=true, or --json, prints one JSON object.
     """
     import analysis
-    from analysis.forecasts.track import inflation_of, remember, track_record
+    from analysis.forecasts.track import remember, widening
     from scaling.verbs.options import read_options
 
     options = read_options(ForecastOptions, arguments)
@@ -60,7 +61,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
     analysis.study_plan(outputs, options.study)
     if options.take_up is not None:
         return _take_up(outputs, options)
-    inflation = inflation_of(track_record(outputs), options.level) or 1.0
+    inflation = widening(outputs, options.study, options.level) if options.widen else 1.0
     found = analysis.forecast_study(
         outputs, options.study, law=options.law, level=options.level, resamples=options.resamples,
         seed=options.seed, inflation=inflation,

@@ -79,9 +79,11 @@ def status_verb(arguments: Sequence[str]) -> int:
 
 def _show_forecasts(console: Console, outputs: Path, name: str) -> None:
     import analysis
+    from analysis.forecasts.track import widening
     from scaling.verbs.forecasting import show_forecasts
 
-    show_forecasts(console, analysis.forecast_study(outputs, name), name)
+    wider = widening(outputs, name, level=0.95)
+    show_forecasts(console, analysis.forecast_study(outputs, name, inflation=wider), name)
 
 
 def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -> None:

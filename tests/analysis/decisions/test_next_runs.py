@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.decisions.next_runs import _after, _best
+from analysis.decisions.next_runs import _after, _best, _greedy, _lefts, _needed
 
 TRUE = dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)
 
@@ -55,9 +55,9 @@ def test_the_budget_and_the_goal_end_the_choice(fitted, candidates):
     few = analysis.choose_next(fitted, target, candidates, budget=candidates.cost.median())
     assert few.table.cost.sum() <= candidates.cost.median()
     whole = analysis.choose_next(fitted, target, candidates)
-    goal = analysis.Target("loss", {"C": 1e21}, whole.table.half_width.iloc[1])
+    goal = analysis.Target("loss", {"C": 1e21}, 1.001 * whole.table.half_width.iloc[1])
     ended = analysis.choose_next(fitted, goal, candidates)
-    assert len(ended.table) == 2 and ended.enough and not whole.enough
+    assert len(ended.table) <= 2 and ended.enough and not whole.enough
     assert analysis.choose_next(fitted, target, candidates, budget=1.0).table.empty
 
 
@@ -72,6 +72,36 @@ def test_what_pays_only_in_pairs_is_found():
     then = _best(_after(shared, first, 0.01), 0.01, price, np.arange(3) != first)
     assert {first, then} == {0, 1}
     assert _best(shared, 0.01, np.array([1.0, 100.0, 1.0]), all_of_them) == 2
+
+
+def test_what_a_needed_run_tells_anyway_is_not_bought_beside_it():
+    """A cheap run tells half of the target and is taken first; the dear one tells all of it."""
+    half, rest = np.random.default_rng(0).standard_normal((2, 20_000))
+    shared, price = np.cov([half, half + rest, half + rest]), np.array([1.0, 10.0])
+    goal = 0.1 * shared[-1, -1]
+    chosen = _greedy(shared, 0.01, price, np.inf, goal, None)
+    assert chosen == [0, 1]
+    kept = _needed(shared, 0.01, price, chosen, goal)
+    assert kept == [1] and _lefts(shared, 0.01, kept)[-1] <= goal
+
+
+def test_a_run_just_beyond_does_not_settle_what_lies_far_beyond(fitted):
+    target = analysis.read_target("loss at N=3e9 D=6e11")
+    near, far = (
+        analysis.choose_next(fitted, target, pd.DataFrame({"N": [N], "D": [D], "cost": [1.0]}))
+        for N, D in ((1.2e8, 2.4e10), (3e9, 6e11))
+    )
+    assert near.now == far.now and near.then > 0.7 * near.now and far.then < 0.4 * far.now
+
+
+def test_the_plan_for_a_goal_meets_it_for_no_more_than_one_after_the_other(fitted, candidates):
+    free = analysis.choose_next(fitted, analysis.read_target("loss at C=1e21"), candidates)
+    goal = 1.001 * free.table.half_width.iloc[3]
+    plan = analysis.choose_next(fitted, analysis.Target("loss", {"C": 1e21}, goal), candidates)
+    assert plan.enough and plan.table.cost.sum() <= free.table.cost.iloc[:4].sum()
+    few = analysis.choose_next(fitted, analysis.Target("loss", {"C": 1e21}, goal), candidates,
+                               most=1)  # fmt: skip
+    assert few.table.index.tolist() == plan.table.index[:1].tolist()
 
 
 @pytest.mark.parametrize(("table", "message"), [

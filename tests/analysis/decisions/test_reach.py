@@ -47,6 +47,28 @@ def test_it_stops_as_soon_as_the_target_is_known(laboratory):
     assert last.lower < target.known(full)["value"] < last.upper
 
 
+def test_by_worth_costs_less_than_chance(laboratory):
+    start, candidates, _, _ = laboratory
+    target = analysis.read_target("loss at C=1e21 within 0.6%")
+
+    def spent(choose) -> float:
+        asked: list[int] = []
+
+        def measure(rows: pd.DataFrame) -> pd.DataFrame:
+            asked.extend(rows.index)
+            return WHOLE.loc[[*start.index, *asked]]
+
+        found = analysis.reach_target(start, candidates, measure, target, choose=choose, each=2,
+                                      resamples=100)  # fmt: skip
+        return found.history.spent.iloc[-1]
+
+    def at_random(seed: int):
+        rng = np.random.default_rng(seed)
+        return lambda result, left, budget: left.sample(min(2, len(left)), random_state=rng)
+
+    assert spent(None) < 0.7 * np.median([spent(at_random(seed)) for seed in range(3)])
+
+
 def test_the_budget_ends_it(laboratory):
     start, candidates, measure, asked = laboratory
     budget = 2 * candidates.cost.min()

@@ -47,6 +47,20 @@ def test_a_planned_run_knows_the_trunk_that_others_have_trained(running) -> None
     assert len(known) and known.max() <= 256  # the constant run shares all but the cooldown
 
 
+def test_the_curve_of_a_program_is_known_while_it_grows(running) -> None:
+    outputs, folder, _ = running
+    for beat in folder.attempts.glob("*.beat"):
+        beat.unlink()
+    program = folder.path / "program" / "0001"
+    program.mkdir(parents=True)
+    rows = "".join(f"{step},4.0,{3 + 1 / step}\n" for step in range(1, 301))
+    (program / "curve.csv").write_text(f"step,loss,validation_loss\n{rows}301,4.0,3.")
+    table = unfinished_runs(outputs, "tiny").set_index("step")
+    assert table.loss[300] == 3 + 1 / 300 and table.loss[301:].isna().all()
+    row = analysis.forecast_study(outputs, "tiny", resamples=50).iloc[0]
+    assert row.step == 300 and row.share == 300 / 320
+
+
 def test_a_study_forecasts_what_has_not_ended(running) -> None:
     outputs, folder, measured = running
     found = analysis.forecast_study(outputs, "tiny", resamples=50)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.intervals.rolling import NO_ORIGINS
+from analysis.intervals.rolling import NO_ORIGINS, shared_wander, wanderings
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,26 @@ def test_inside_the_range_nothing_is_added(result):
     bare = replace(result, origins=NO_ORIGINS)
     inside = _points([1e7, 2e8, 3e9], [1e9, 5e9, 1e11])
     assert (_widths(result, inside) == _widths(bare, inside)).all()
+
+
+def _shared(result, N, D):
+    columns = {"N": np.array(N), "D": np.array(D)}
+    best = np.array([list(result.params.values())])
+    alone = result.origins.wander(result.law, best, columns, result.scale)
+    return shared_wander(result.origins, result.law, best, columns, result.scale), alone
+
+
+def test_laws_wander_off_along_each_axis_as_a_random_walk(result):
+    """What is shared is the way to the nearer point; other axes share nothing."""
+    N, D = result.ranges["N"], result.ranges["D"]
+    shared, alone = _shared(result, [N[1] * 4, N[1] * 16, N[0] * 2, N[0]],
+                            [D[0], D[0], D[1] * 16, D[0]])  # fmt: skip
+    variance = wanderings(200_000, 0).var()
+    np.testing.assert_allclose(np.diag(shared), alone**2 * variance, rtol=0.05)
+    assert (np.linalg.eigvalsh(shared) > -1e-12).all()
+    alike = shared / np.sqrt(np.outer(np.diag(shared), np.diag(shared)) + 1e-300)
+    assert alike[0, 1] == pytest.approx(np.sqrt(0.5))  # ln 4 of ln 16 of the way
+    assert alike[0, 2] == 0 and shared[3, 3] == 0
 
 
 def test_the_doubt_grows_from_the_edge_on(result):

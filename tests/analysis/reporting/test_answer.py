@@ -94,3 +94,15 @@ def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_pat
     assert answer.allocation is None and answer.curve_law is None
     page = report_html(answer)
     assert "How to split" not in page and page.count("<svg") == 3
+
+
+def test_the_record_of_forecasts_widens_the_loss_at_a_budget_and_says_so(
+    finished, answer, monkeypatch
+) -> None:
+    monkeypatch.setattr("analysis.forecasts.track.widening", lambda outputs, study, level: 2.0)
+    wide = analysis.answer_study(finished, "tiny", resamples=100)
+    said = "2 times as wide as the law says, by the track record"
+    assert wide.law.inflation == 2 and said in wide.text() and said in report_html(wide)
+    assert said not in answer.text()
+    left_out = analysis.answer_study(finished, "tiny", resamples=100, widen=False)
+    assert left_out.law.inflation == 1 and said not in left_out.text()

@@ -1,0 +1,71 @@
+"""What a record of forecasts does to the intervals of everything that is predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.forecasts import track
+from analysis.forecasts.track import inflation_of, widening
+
+LEVEL = 0.95
+
+
+def record(overconfident: float, count: int = 200, study: str = "tiny") -> pd.DataFrame:
+    """Forecasts whose 95 % intervals are so many times too narrow."""
+    ratios = overconfident * np.abs(np.random.default_rng(0).standard_normal(count)) / 1.96
+    return pd.DataFrame({"study": study, "ratio": ratios, "counts": True, "level": LEVEL})
+
+
+@pytest.fixture(scope="module")
+def fitted(made_by):
+    return analysis.fit("chinchilla", made_by("chinchilla", noise=0.003)[0], resamples=100)
+
+
+def half_width(table: pd.DataFrame) -> np.ndarray:
+    return np.log(table["upper"] / table["lower"]).to_numpy() / 2
+
+
+def test_an_overconfident_record_widens_predictions_to_its_own_nominal_coverage(fitted) -> None:
+    known = record(overconfident=2.5)
+    wider = inflation_of(known, LEVEL)
+    place = pd.DataFrame({"N": [1e8, 1e12], "D": [1e10, 1e13]})
+    before, after = fitted.predict(place, LEVEL), fitted.widened_by(wider).predict(place, LEVEL)
+    np.testing.assert_allclose(half_width(after), wider * half_width(before))
+    assert after.loss.equals(before.loss)
+    ratios = known["ratio"]  # of misses to the half-widths before
+    assert (ratios <= 1).mean() < 0.7 and LEVEL <= (ratios <= wider).mean() <= LEVEL + 0.02
+
+
+def test_a_calibrated_record_leaves_them_as_they_are(fitted) -> None:
+    wider = inflation_of(record(overconfident=0.8), LEVEL)
+    assert wider == 1 and fitted.widened_by(wider) is fitted
+    text = fitted.widened_by(1.0).report()
+    assert "track record" not in text
+
+
+def test_the_loss_at_a_budget_is_widened_and_said_its_split_is_not(fitted, tmp_path) -> None:
+    plain, wide = (analysis.allocate(f, 1e20) for f in (fitted, fitted.widened_by(2.0)))
+    a, b = plain.table.iloc[0], wide.table.iloc[0]
+    assert np.log(b.loss_upper / b.loss_lower) == pytest.approx(
+        2 * np.log(a.loss_upper / a.loss_lower)
+    )
+    assert b.N_upper == a.N_upper and plain.inflation == 1 and wide.inflation == 2
+    said = "2 times as wide as the law says, by the track record"
+    assert any(said in w for w in wide.warnings) and said in fitted.widened_by(2.0).report()
+    fitted.widened_by(2.0).save(tmp_path / "fit.json")
+    assert analysis.read_fit(tmp_path / "fit.json").inflation == 2
+    with pytest.raises(ValueError, match="inflation = 0.5 must be at least 1"):
+        fitted.widened_by(0.5)
+
+
+def test_a_study_with_too_short_a_record_takes_the_laboratory_s(monkeypatch, tmp_path) -> None:
+    own, others = record(1.5, 30), record(3.0, 60, study="another")
+    monkeypatch.setattr(track, "track_record", lambda outputs: pd.concat([own, others]))
+    assert widening(tmp_path, "tiny", LEVEL) == inflation_of(own, LEVEL)
+    both = inflation_of(pd.concat([own, others]), LEVEL)
+    assert widening(tmp_path, "new", LEVEL) == both > inflation_of(own, LEVEL)
+    monkeypatch.setattr(track, "track_record", lambda outputs: own[:18])
+    assert widening(tmp_path, "tiny", LEVEL) == 1
