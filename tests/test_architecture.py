@@ -25,7 +25,8 @@ ONLY_IN = {
         "scaling/engine/compiled.py", "scaling/engine/sharded.py", "scaling/engine/determinism.py",
         "scaling/training/measurements.py",
         "scaling/training/trainer.py", "scaling/training/measure.py",
-        "scaling/processes/parallel.py", "scaling/records/checkpoint.py",
+        "scaling/processes/parallel.py", "scaling/processes/group.py",
+        "scaling/records/checkpoint.py",
     },
     "submitit": {"sweeps/slurm.py"},
     "rich": {"sweeps/show.py", "scaling/verbs/"},
@@ -48,7 +49,7 @@ IMPURE = {
     "scaling.engine.pack_engine", "scaling.engine.determinism",
     "scaling.training.measurements", "scaling.training.member", "scaling.training.loop",
     "scaling.training.trainer", "scaling.training.measure", "scaling.records.checkpoint",
-    "scaling.processes.parallel", "scaling.processes.rank",
+    "scaling.processes.parallel", "scaling.processes.group", "scaling.processes.rank",
 }
 
 # In a notebook there is no command line to compose.
