@@ -27,9 +27,11 @@ def test_every_verb_and_every_file_that_is_named_exists() -> None:
     assert set(re.findall(r"^\| `scaling (\w+)", README, re.MULTILINE)) == set(VERBS)
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
-    rows = re.findall(r"^\| (`[a-z]+/.*?) \|", README, re.MULTILINE)
-    for row in rows:
+    package = ROOT
+    for row in README.partition("## The files")[2].partition("\n## ")[0].splitlines():
         names = re.findall(r"`([^`]+)`", row)
-        folder = Path(names[0]).parent if not names[0].endswith("/") else Path(names[0])
+        if row.startswith("| **"):  # a package: what stands below it is in it
+            package = ROOT / names[0]
+        folders = [ROOT, package, *(package / name for name in names if name.endswith("/"))]
         for name in names:
-            assert (ROOT / name).exists() or (ROOT / folder / name).exists(), name
+            assert any((folder / name).exists() for folder in folders), name
