@@ -7,12 +7,14 @@ loads no torch. Functions elsewhere return values; only the verbs print.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
-from scaling.config import unknown_key
+from scaling.config import ConfigError, unknown_key
 from scaling.verbs import (
     allocating,
     checking,
@@ -30,56 +32,82 @@ from scaling.verbs import (
     tuning,
     watching,
 )
+from scaling.verbs.options import MissingOption, explain
 from scaling.verbs.verb import INTERRUPTED, Verb
 
-VERBS: dict[str, Verb] = {
-    **launching.VERBS, **watching.VERBS, **training.VERBS, **deciding.VERBS, **allocating.VERBS,
-    **planning_next.VERBS, **tuning.VERBS, **scheduling.VERBS, **doubting.VERBS,
-    **comparing.VERBS, **forecasting.VERBS, **checking.VERBS, **importing.VERBS,
-    **housekeeping.VERBS, **dashboards.VERBS,
+GROUPS = {
+    "train": (launching, watching, training),
+    "answer": (deciding, comparing, doubting, importing),
+    "decide": (allocating, tuning, scheduling),
+    "look ahead": (planning_next, forecasting),
+    "beside it": (checking, housekeeping, dashboards),
 }
+VERBS: dict[str, Verb] = {
+    name: verb
+    for group in GROUPS.values() for module in group for name, verb in module.VERBS.items()
+}
+CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
+_WIDEST = 100  # columns of a help
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console command ``scaling``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help())
-        sys.exit(0)
-    name, *rest = arguments
-    if name not in VERBS:
-        _fail(unknown_key(name, VERBS).replace("key", "verb", 1))
-    if rest and rest[0] in ("-h", "--help"):
-        print(_help_of(VERBS[name]))
-        sys.exit(0)
     try:
-        sys.exit(VERBS[name].run(rest))
+        code = _run(arguments)
+        sys.stdout.flush()  # here, where a reader that has gone does not matter
+        sys.exit(code)
+    except BrokenPipeError:  # | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
+    except MissingOption as error:
+        _fail(f"{error}; usage: {VERBS[arguments[0]].usage}")
     except ValueError as error:  # ConfigError among them
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or ''}: {error.strerror or error}")
+        _fail(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    name, *rest = arguments
+    if name not in VERBS:
+        raise ConfigError(unknown_key(name, VERBS).replace("key", "verb", 1))
+    if {"-h", "--help"} & set(rest):
+        print(_help_of(VERBS[name]))
+        return 0
+    return VERBS[name].run(rest)
+
+
+def _columns() -> int:
+    return min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+
+
 def _help() -> str:
-    lines = [f"  {name:<10} {verb.summary}" for name, verb in VERBS.items()]
+    parts = ["scaling: plan, launch, watch, fit, decide, report scaling-law studies", "",
+             "usage: scaling VERB [key=value ...]"]
+    for group, modules in GROUPS.items():
+        parts += ["", f"to {group}" if group != "beside it" else group]
+        parts += [textwrap.fill(f"  {name:<12}{verb.summary}", _columns(),
+                                subsequent_indent=" " * 14)
+                  for module in modules for name, verb in module.VERBS.items()]
     return "\n".join([
-        "scaling: plan, launch, watch, fit, decide, report scaling-law studies", "",
-        "usage: scaling VERB [key=value ...]", "", *lines, "",
-        "Overrides are Hydra's: model.width=64 schedule=cosine study=quickstart.",
-        "Verbs that answer print one JSON object with json=true, or --json.",
-        "scaling VERB --help says more.",
+        *parts, "",
+        "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine.",
+        "Verbs that answer print one JSON object with --json.",
     ])
 
 
 def _help_of(verb: Verb) -> str:
-    parts = [f"usage: {verb.usage}", inspect.cleandoc(verb.run.__doc__ or "")]
+    paragraphs = inspect.cleandoc(verb.run.__doc__ or "").split("\n\n")
+    parts = [f"usage: {verb.usage}",
+             *(textwrap.fill(" ".join(p.split()), _columns()) for p in paragraphs)]
     if verb.options is not None:
-        options = {f.name: f for f in dataclasses.fields(verb.options)}
-        parts.append("options: " + "  ".join(
-            name if f.default in (None, dataclasses.MISSING) else f"{name}={f.default}"
-            for name, f in options.items()))
+        parts.append("\n".join(["options", *explain(verb.options, _columns())]))
     return "\n\n".join(parts)
 
 

@@ -6,6 +6,7 @@ user's own ``conf/`` in the current folder joins the shipped one by Hydra's sear
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,14 +92,22 @@ def _explain(error: HydraException) -> str:
             return (f"cannot read the value of the override {error.override!r}; if it is one text, "
                     f"quote it inside the shell's quotes: \"{key}='{value}'\"")
         return f"cannot read the override {error.override!r}: expected key=value"
-    if isinstance(error, MissingConfigException):
-        message = str(error).partition("Config search path")[0].partition("Could not find ")[2]
-        return "could not find " + " ".join(message.split())
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _no_such_file(error.missing_cfg_file, error.options or ())
     if isinstance(error, ConfigCompositionException):
         key = getattr(error.__cause__, "full_key", None)
         if key:
             return unknown_key(key, _keys_beside(key))
     return str(error).splitlines()[0]
+
+
+def _no_such_file(missing: str, options: Sequence[str]) -> str:
+    """The sentence for a choice of a group that has no file: ``study=quikstart``."""
+    group, _, name = missing.removesuffix(".yaml").partition("/")
+    near = difflib.get_close_matches(name, options, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    among = f" There are: {', '.join(sorted(options))}" if options else ""
+    return f"{group} = {name!r}: there is no conf/{group}/{name}.yaml{hint}{among}"
 
 
 def _keys_beside(key: str) -> list[str]:

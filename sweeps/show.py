@@ -174,7 +174,7 @@ def progress_text(found: Progress) -> str:
     if not math.isnan(found.share):
         parts.append(f"{found.share:.0%} of the training is done")
     if not math.isnan(found.seconds_left):
-        parts.append(f"about {duration(found.seconds_left)} left at this width")
+        parts.append(f"about {duration(found.seconds_left)} left at the present pace")
     if not math.isnan(found.against_plan):
         parts.append(f"finished runs took {found.against_plan:.2f} of what was predicted")
     if found.packs:

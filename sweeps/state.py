@@ -47,6 +47,9 @@ class StoredRun:
     pack: int = 1
 
 
+IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
+
+
 @dataclass(frozen=True)
 class StoredPlan:
     """What ``sweeps.plan.save_plan`` wrote."""
@@ -65,10 +68,14 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         If there is none.
     """
     path = study_folder(outputs, name) / "plan.json"
+    if (path.parent / IMPORTED).exists() and not path.exists():
+        raise ConfigError(f"study {name!r} was imported: there is nothing to train or to watch; "
+                          f"scaling fit study={name} and scaling report study={name} read it")
     if not path.exists():
         known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
-            f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}"
+            f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"scaling launch study={name} trains it"
         )
     stored = read_json(path)
     if stored["plan_version"] != PLAN_VERSION:

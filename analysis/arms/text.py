@@ -45,7 +45,8 @@ def _settings(found: ArmComparison) -> list[str]:
 
 def _runs(found: ArmComparison) -> list[str]:
     lost = [f"{count} of {arm}" for arm, count in found.censored.items() if count]
-    said = [", ".join(f"{count} ended runs of {arm}" for arm, count in found.ended.items())]
+    said = [", ".join(f"{count} ended run{'s' * (count != 1)} of {arm}"
+                      for arm, count in found.ended.items())]
     return said + ([f"diverged or stopped, and not fitted: {', '.join(lost)}"] if lost else [])
 
 
@@ -54,7 +55,8 @@ def paired(found: ArmComparison) -> str:
     pairs = found.pairs
     if not len(pairs.table):
         return f"no two runs agree in {', '.join(pairs.by)}"
-    text = f"{len(pairs.table)} pairs, loss of B {pairs.ratio - 1:+.2%} of A's"
+    many = "pair" if len(pairs.table) == 1 else "pairs"
+    text = f"{len(pairs.table)} {many}, loss of B {pairs.ratio - 1:+.2%} of A's"
     if np.isfinite(pairs.lower):
         text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
     better = (pairs.table["ratio"] < 1).mean()

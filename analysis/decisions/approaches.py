@@ -20,7 +20,7 @@ import pandas as pd
 from analysis.decisions.allocation import Allocation, allocate
 from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from analysis.decisions.isoflop import Minima, isoflop_minima
-from analysis.decisions.optimum import best_split, tokens_at
+from analysis.decisions.optimum import best_split, loss_at, tokens_at
 from analysis.decisions.training_envelope import Envelope, envelope
 from analysis.fitting.result import Result
 from analysis.intervals.spread import growth, spread
@@ -40,7 +40,7 @@ class Approaches:
     Attributes
     ----------
     table : DataFrame
-        One row an approach and a budget: ``approach, C``, and ``N, D, tokens_per_parameter`` with
+        One row a budget and an approach: ``approach, C``, and ``N, D, tokens_per_parameter`` with
         intervals.
     exponents : DataFrame
         One row an approach: ``approach, a, b`` of N* ~ C^a and D* ~ C^b with intervals, and
@@ -133,8 +133,9 @@ def compare_approaches(
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
     warnings = [*third.warnings, *moved, *_bias(surface, level_points, minima, cost, budget)]
     return Approaches(
-        pd.DataFrame(rows), pd.DataFrame(exponents), refused, minima, found, surface, third,
-        cost_in_words(cost), tuple(warnings),
+        pd.DataFrame(rows).sort_values(["C", "approach"], ignore_index=True),
+        pd.DataFrame(exponents), refused, minima, found, surface, third, cost_in_words(cost),
+        tuple(warnings),
     )  # fmt: skip
 
 
@@ -166,12 +167,18 @@ def _to_one_cost(
         return points, []
     C = np.exp(log_C.transform("mean")).to_numpy(float)
     there = points.assign(D=tokens_at(cost, points["N"].to_numpy(float), C))
-    response = surface.law.response
-    moved = surface.predict(there)[response] / surface.predict(points)[response]
+    moved = _surface_at(surface, there) / _surface_at(surface, points)
     return points.assign(C=C, loss=points["loss"] * moved), [
         f"approach 2: the points of one budget differ up to {apart:.2g}-fold in this cost; their"
         " losses were brought to one cost along the surface"
     ]
+
+
+def _surface_at(surface: Result, points: pd.DataFrame) -> Array:
+    """The surface's loss at N and D of each point, whatever their names were when it was fitted."""
+    best = np.array([list(surface.params.values())])
+    N, D = (points[name].to_numpy(float)[None] for name in ("N", "D"))
+    return loss_at(surface.law, best, N, D)[0]
 
 
 def _power(minima: Minima) -> Array:
@@ -242,7 +249,7 @@ def _bias(
     surface: Result, points: pd.DataFrame, minima: Minima, cost: Cost, budget: str | None
 ) -> list[str]:
     """What the parabola alone gets wrong, had the surface made these points without noise."""
-    made = points.assign(loss=surface.predict(points)[surface.law.response])
+    made = points.assign(loss=_surface_at(surface, points))
     without = isoflop_minima(made, budget=budget, resamples=0).table
     both = (minima.table["refused"] == "").to_numpy() & (without["refused"] == "").to_numpy()
     if both.sum() < 2:

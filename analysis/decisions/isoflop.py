@@ -131,7 +131,7 @@ class _Curve:
     def refused(self) -> str:
         """Why the points themselves have no minimum inside their sizes."""
         if self.sizes < _LEAST_POINTS:
-            return f"{self.sizes} sizes near its least loss: a parabola needs {_LEAST_POINTS}"
+            return f"too few sizes near its least loss: a parabola needs {_LEAST_POINTS}"
         if self.apart > _SAME_COST:
             return f"its points' costs differ {self.apart:.2g}-fold: they are no curve of one cost"
         least = self.x[np.argmin(self.y)]

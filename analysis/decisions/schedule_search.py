@@ -46,7 +46,8 @@ class BestSchedule:
     gains : DataFrame
         One row a usual shape: ``over``, its predicted ``loss``, the ``gain`` (that minus the best
         schedule's) with its interval, ``share`` (of the resamples with a gain), ``refits_agree``
-        (share of the refits with a gain; NaN without refits) and ``certain``.
+        (share of the refits with a gain; NaN without refits) and ``certain``: a gain in nearly all
+        resamples and in all refits, of which there must be some.
     seconds : float
         Of the processor, that the search took.
     warnings : tuple of str
@@ -253,7 +254,7 @@ def _gain(
     row |= spread({"gain": gain}, level, resampled=resampled)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
     agree = np.mean([o[name][0] > o["best"][0] for o in others]) if others else np.nan
-    certain = share >= _CERTAIN and (not others or agree == 1)
+    certain = share >= _CERTAIN and agree == 1
     return row | {"share": share, "refits_agree": float(agree), "certain": bool(certain)}
 
 
@@ -261,10 +262,14 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
     sentences = []
     unsure = gains.loc[~gains["certain"], "over"].tolist()
     if unsure:
-        sentences.append(f"it is not certain that this schedule gains over {', '.join(unsure)}")
+        why = ": no fits without one curve each were made" if gains["refits_agree"].isna().all() \
+            else ""
+        sentences.append(
+            f"it is not certain that this schedule gains over {', '.join(unsure)}{why}"
+        )
     if "S1" in result.ranges and (area := float(rates.sum())) > 1.01 * result.ranges["S1"][1]:
         most = result.ranges["S1"][1]
-        sentences.append(f"its area {area:.3g} is {area / most:.2g}x that of any fitted curve")
+        sentences.append(f"its area {area:.3g} is {area / most:.3g}x that of any fitted curve")
     lost = sorted(set(result.diagnosis.unidentified) - {"L0"})
     if lost:
         sentences.append(f"the law rests on {', '.join(lost)}, which the curves do not identify")

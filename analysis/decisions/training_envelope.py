@@ -78,7 +78,8 @@ def envelope(
     })  # fmt: skip
     on_it = table["N"].nunique()
     if on_it < _LEAST_SIZES:
-        why = f"only {on_it} sizes are best anywhere inside the sizes"
+        why = (f"{on_it} of the sizes between smallest and largest are best at some C; an "
+               f"envelope needs {_LEAST_SIZES}")
         return Envelope(table, on_it, nothing, why)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(N), np.full(len(N), 1 / len(N)), size=resamples) > 0

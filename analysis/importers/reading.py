@@ -44,11 +44,12 @@ class Imported:
     def report(self) -> str:
         """What was read, in a few lines."""
         runs, done = self.runs, (self.runs["status"] == "done").sum()
-        lines = [f"{len(runs)} runs, {done} of them done"
+        lines = [f"{len(runs)} run{'s' * (len(runs) != 1)}, {done} done"
                  + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")]
         for name in ("N", "D", "loss"):
             if name in runs and runs[name].notna().any():
-                lines.append(f"    {name:<5} {runs[name].min():.5g} to {runs[name].max():.5g}")
+                low, high = runs[name].min(), runs[name].max()
+                lines.append(f"    {name:<5} {low:.5g}" + (f" to {high:.5g}" if high > low else ""))
             else:
                 lines.append(f"    {name:<5} unknown")
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])

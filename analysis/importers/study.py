@@ -128,6 +128,8 @@ def stored_curves(manifest: Path) -> pd.DataFrame:
     """The curves of an imported study, named as those of records: ``loss`` is the training's."""
     _check(manifest)
     curves = pd.read_parquet(manifest.parent / "imported" / "curves.parquet")
+    if "schedule" not in curves:
+        curves = curves.assign(schedule="not told")
     given = {"loss": "validation_loss", "bpb": "validation_bpb", "train_loss": "loss"}
     return curves.rename(columns=given)
 

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from analysis.judgement.multiverse import Multiverse
     from analysis.reporting.outlook import Outlook
 
+# How columns are written that are not told best by three or four digits.
+_FORMS = {
+    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final"), ".4f"),
+    **dict.fromkeys(("a", "b"), ".3f"),
+    **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
+    **dict.fromkeys(("wasted", "half_width"), ".1%"),
+}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -72,15 +80,21 @@ class Answer:
     approaches: Approaches | None = None
     multiverse: Multiverse | None = None
 
+    @property
+    def counted(self) -> str:
+        """What C and N are; how N of imported runs was counted may not be known."""
+        how = self.law.settings["counted"].get("N")
+        return "C = 6 N D" + (f", N = {how}" if how else "")
+
     def text(self) -> str:
         """The answer in words and numbers."""
         parts = [self.question, self.law.report(), *self.sentences()]
         return "\n\n".join(parts)
 
     def sentences(self) -> list[str]:
-        """What was found, one sentence or two a finding."""
-        said = [self._points(), self._exponents(), self._extrapolation(), self._split(),
-                self.multiverse.sentence() if self.multiverse else "", self._schedules()]
+        """What was found, the answer first: one sentence or two a finding."""
+        said = [self._split(), self.multiverse.sentence() if self.multiverse else "",
+                self._extrapolation(), self._points(), self._exponents(), self._schedules()]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*said, *ahead) if sentence]
 
@@ -99,14 +113,18 @@ class Answer:
     def _exponents(self) -> str:
         if self.law.law.name != "chinchilla":
             return ""
-        named = []
+        ends = self.law.summary[["lower", "upper"]]
+        named, known = [], bool(ends.notna().all(axis=None))
         for name in ("alpha", "beta", "E"):
-            low, high = self.law.interval(name)
+            low, high = ends.loc[name]
             if name in self.law.diagnosis.unidentified:
                 named.append(f"{name} is not identified by these runs")
             else:
-                named.append(f"{name} = {self.law.params[name]:.3f} ({low:.3f} to {high:.3f})")
-        return f"The law: {'; '.join(named)}. Intervals are {self.law.settings['level']:.0%}."
+                between = f" ({low:.3f} to {high:.3f})" if known else ""
+                named.append(f"{name} = {self.law.params[name]:.3f}{between}")
+        intervals = (f"Intervals are {self.law.settings['level']:.0%}." if known else
+                     "There are no intervals.")
+        return f"The law: {'; '.join(named)}. {intervals}"
 
     def _extrapolation(self) -> str:
         if self.held_out.empty:
@@ -132,7 +150,7 @@ class Answer:
         ]
         grown = growth_in_words(self.allocation.exponents)
         wider = in_words(self.allocation.inflation)
-        title = f"How to split a budget (C = 6 N D, N = n_matmul): {grown}." + (
+        title = f"How to split a budget ({self.counted}): {grown}." + (
             f" Intervals of the loss are {wider}." if wider else "")
         return "\n".join([title, *rows])
 
@@ -149,23 +167,33 @@ class Answer:
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)"."""
+    """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
+
+    What is not known is left empty.
+    """
     shown = {}
     for name in table:
+        form = _FORMS.get(str(name))
         if f"{name}_lower" in table:
-            shown[name] = [_ranged(row, str(name)) for row in table.to_dict("records")]
+            shown[name] = [_ranged(row, str(name), form) for row in table.to_dict("records")]
         elif not str(name).endswith(("_lower", "_upper")):
-            shown[name] = [_plain(value) for value in table[name]]
+            shown[name] = [_plain(value, form or ".4g") for value in table[name]]
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, form: str) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:{form}}"
+    return str(value)
 
 
-def _ranged(row: dict[str, Any], name: str, form: str = ".3g") -> str:
-    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
-    between = "" if np.isnan(lower) else f" ({lower:{form}} to {upper:{form}})"
-    return f"{row[name]:{form}}{between}"
+def _ranged(row: dict[str, Any], name: str, form: str | None = None) -> str:
+    """A value and its interval: three digits if no form is asked for, ends of zero shown."""
+    lower, upper = row.get(f"{name}_lower", np.nan), row.get(f"{name}_upper", np.nan)
+    if np.isnan(row[name]):
+        return ""
+    numbers = (row[name], lower, upper)
+    value, low, high = (f"{v:{form or '#.3g'}}".removesuffix(".") for v in numbers)
+    return value if np.isnan(lower) else f"{value} ({low} to {high})"

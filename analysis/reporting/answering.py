@@ -87,14 +87,17 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs[runs["status"] == "done"]
     if runs.empty:
         return pd.DataFrame()
-    predicted = law.predict(runs, level=float(law.settings["level"]))
+    level = float(law.settings["level"]) if len(law.draws) else None
+    predicted = law.predict(runs, level=level)
     table = runs[["run_id", "N", "D", "C", "loss"]].assign(
-        predicted=np.asarray(predicted["loss"]),
-        lower=np.asarray(predicted["lower"]),
-        upper=np.asarray(predicted["upper"]),
+        predicted=np.asarray(predicted["loss"]), lower=np.nan, upper=np.nan
     )
+    if level is not None:
+        table = table.assign(lower=np.asarray(predicted["lower"]),
+                             upper=np.asarray(predicted["upper"]))
     table["error"] = table["predicted"] / table["loss"] - 1
-    table["covered"] = table["loss"].between(table["lower"], table["upper"])
+    covered = table["loss"].between(table["lower"], table["upper"])
+    table["covered"] = np.nan if level is None else covered
     return table
 
 

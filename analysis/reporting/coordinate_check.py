@@ -40,15 +40,22 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
 def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
     """The movement of the last hidden state against each axis, a line a parametrization."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     axes = list(dict.fromkeys(movement["axis"]))
     figure = Figure(figsize=(4.2 * len(axes), 3.4), layout="constrained")
-    for ax, axis in zip(figure.subplots(1, len(axes), squeeze=False)[0], axes, strict=True):
+    panels = figure.subplots(1, len(axes), squeeze=False, sharey=True)[0]
+    for ax, axis in zip(panels, axes, strict=True):
         part = movement[movement["axis"] == axis]
-        for name, line in part.groupby("parametrization", sort=False):
-            ax.plot(line[axis], line["hidden"], marker="o", ms=4, label=name)
+        for k, (name, line) in enumerate(part.groupby("parametrization", sort=False)):
+            # The first are the thickest: those that move alike lie on one another.
+            ax.plot(line[axis], line["hidden"], marker="o", ms=8 - 2 * min(k, 2),
+                    lw=4 - 1.2 * min(k, 2), label=name)
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(MaxNLocator(6))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.set_xticks(sorted(set(part[axis])), [str(v) for v in sorted(set(part[axis]))])
         ax.set_xlabel(axis)
         ax.grid(alpha=0.3)

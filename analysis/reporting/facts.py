@@ -100,6 +100,18 @@ def growth_in_words(exponents: pd.DataFrame) -> str:
     return ", ".join(said).replace("D* grows", "D*")
 
 
+def refusals_in_words(refused: pd.DataFrame) -> list[str]:
+    """What no approach could be made of, a sentence for each reason."""
+    said = []
+    for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
+        low, high = own["C"].min(), own["C"].max()
+        between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
+        budgets = "" if math.isnan(low) else (
+            f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
+        said.append(f"approach {approach}, {budgets}refused: {why}")
+    return said
+
+
 def facts_of_answer(answer: Answer) -> dict[str, Any]:
     """Everything `Answer.text` says, in numbers."""
     allocation, curve_law = answer.allocation, answer.curve_law

@@ -5,6 +5,7 @@ Every function takes an `Answer` and returns a matplotlib figure; nothing is dra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +14,14 @@ from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from analysis.judgement.multiverse import Multiverse
     from analysis.reporting.answer import Answer
 
 HELD_OUT = "#c8102e"
 COLOURS = "viridis"
+_NARROW, _WIDE = 4.0, 300.0  # ratio of an axis's ends: labels are evenly spaced below, powers above
 
 
 def loss_against_compute(answer: Answer) -> Figure:
@@ -30,10 +33,13 @@ def loss_against_compute(answer: Answer) -> Figure:
         compute = np.geomspace(low, high, 60)
         tokens = compute / (6 * n)
         near = (tokens > answer.runs["D"].min() / 2) & (tokens < answer.runs["D"].max() * 2)
-        ax.plot(compute[near], _law(answer, n, tokens[near]), color=colour, lw=0.8, alpha=0.7)
+        losses = _law(answer, n, tokens[near])
+        ax.plot(compute[near], losses, color=colour, lw=0.8, alpha=0.7)
+        ax.annotate(_short(n), (compute[near][0], losses[0]), fontsize=7, color="0.4",
+                    ha="center", va="bottom")
     _scatter(ax, fitted, held_out, "C")
     _frontier(ax, answer, low, high)
-    _logarithmic(ax, "training FLOPs, 6 N D", "validation loss, nats/token")
+    _logarithmic(ax, "training FLOPs, 6 N D", "validation loss, nats/token", _power)
     ax.legend(fontsize=8)
     return figure
 
@@ -54,7 +60,7 @@ def loss_against_size_and_tokens(answer: Answer) -> Figure:
                        color="0.4")
     _scatter(left, fitted, held_out, "N")
     _scatter(right, fitted, held_out, "D")
-    _logarithmic(left, "N (n_matmul), lines: D", "validation loss, nats/token")
+    _logarithmic(left, "N, lines: D", "validation loss, nats/token")
     _logarithmic(right, "D, lines: N", "")
     return figure
 
@@ -78,8 +84,9 @@ def residuals(answer: Answer) -> Figure:
                     ecolor=HELD_OUT, alpha=0.35, lw=5)
         ax.scatter(table["C"], middle, marker="*", s=110, color=HELD_OUT, zorder=3,
                    label="held out, bar: interval of the prediction")
-        ax.legend(fontsize=8, loc="lower left")
+        ax.legend(fontsize=8, loc="upper left")
     ax.set_xscale("log")
+    _log_ticks(ax.xaxis, _power)
     ax.set_xlabel("training FLOPs, 6 N D")
     ax.set_ylabel("measured over predicted loss − 1, %")
     ax.grid(alpha=0.2)
@@ -103,6 +110,7 @@ def curves(answer: Answer) -> Figure | None:
     measured = answer.curves["loss"].dropna()
     left.set_ylim(measured.min() * 0.97, np.quantile(measured, 0.75) * 1.2)
     left.set_xscale("log")
+    _log_ticks(left.xaxis, _short)
     left.set_xlabel("step")
     left.set_ylabel("validation loss, nats/token (dots), law (lines)")
     left.legend(fontsize=8)
@@ -127,6 +135,7 @@ def arms(answer: Answer) -> Figure | None:
     if found.result is not None:
         _band_of_arms(ax, answer)
     ax.set_xscale("log")
+    _log_ticks(ax.xaxis, _power)
     ax.set_xlabel("training FLOPs, 6 N D")
     ax.set_ylabel(f"loss of {found.arms[1]} over {found.arms[0]} − 1, %")
     ax.legend(fontsize=8)
@@ -160,6 +169,7 @@ def multiverse(found: Multiverse) -> Figure | None:
     for k, (name, own) in enumerate(known.groupby(most, sort=False)):
         left.scatter(own.index + 1, own["answer"], s=20, color=f"C{k}", label=str(name))
     left.set_yscale("log")
+    _log_ticks(left.yaxis, _short)
     left.set_xlabel("way to fit, by its answer")
     left.set_ylabel(found.of)
     left.legend(fontsize=8, title=most, title_fontsize=8)
@@ -221,17 +231,36 @@ def _scatter(ax: Axes, fitted: pd.DataFrame, held_out: pd.DataFrame, x: str) -> 
                    label="held out")
 
 
-def _logarithmic(ax: Axes, x: str, y: str) -> None:
+def _logarithmic(ax: Axes, x: str, y: str, form: Callable[[float], str] | None = None) -> None:
     from matplotlib.ticker import MaxNLocator, NullLocator
 
     ax.set_xscale("log")
     ax.set_yscale("log")
+    _log_ticks(ax.xaxis, form or _short)
     ax.yaxis.set_major_locator(MaxNLocator(7))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter("{x:.2f}")
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.grid(alpha=0.2)
+
+
+def _log_ticks(axis: Axis, form: Callable[[float], str]) -> None:
+    """Labels that do not run into one another, whatever part of a decade is shown."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = axis.get_data_interval()
+    if high / low < _NARROW:
+        axis.set_major_locator(MaxNLocator(6))
+    else:
+        subs = (1.0, 2.0, 5.0) if high / low < _WIDE else (1.0,)
+        axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _power(value: float) -> str:
+    return f"{value:.0e}".replace("e+", "e")
 
 
 def _short(value: float) -> str:

@@ -30,7 +30,9 @@ th { text-align: left; border-bottom: 1px solid #888; font-weight: 600; }
 th, td { padding: .15rem .8rem .15rem 0; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.number, th.number { text-align: right; }
 pre { background: #f5f7f9; padding: .8rem; overflow-x: auto; font-size: 12.5px; }
-figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
+figure { margin: 1rem 0; overflow-x: auto; } figure svg { max-width: 100%; height: auto; }
+@media (max-width: 700px) { figure.broad svg { max-width: none; width: 800px; } }
+ul { margin: .4rem 0 .8rem; padding-left: 1.2rem; } p:has(+ ul) { margin-bottom: 0; }
 figcaption { color: #555; font-size: 13px; } footer { color: #777; margin-top: 3rem; }
 """
 
@@ -50,28 +52,39 @@ def page(title: str, question: str, sections: Iterable[str], outputs: str | Path
 
 
 def answer(sentences: Sequence[str]) -> str:
-    """What was found, a paragraph a finding."""
-    return f"<h2>The answer</h2><div class='answer'>{_paragraphs(sentences)}</div>"
+    """What was found, a paragraph a finding; its lines that begin with "- " are a list."""
+    found = "".join(_paragraph(sentence.splitlines()) for sentence in sentences)
+    return f"<h2>The answer</h2><div class='answer'>{found}</div>"
 
 
 def warnings(sentences: Sequence[str]) -> str:
     """What to be careful about; nothing without any."""
     if not sentences:
         return ""
-    return (f"<h2>What to be careful about</h2><div class='warning'>{_paragraphs(sentences)}"
-            "</div>")
+    return f"<h2>What to be careful about</h2><div class='warning'>{_list(sentences)}</div>"
 
 
-def _paragraphs(sentences: Sequence[str]) -> str:
-    return "".join(f"<p>{html.escape(s).replace(chr(10), '<br>')}</p>" for s in sentences)
+def _paragraph(lines: Sequence[str]) -> str:
+    said = "<br>".join(html.escape(line) for line in lines if not line.startswith("- "))
+    listed = [line[2:] for line in lines if line.startswith("- ")]
+    return f"<p>{said}</p>" + (_list(listed) if listed else "")
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
 
 
 def figures(drawn: Iterable[tuple[str, Figure | None]]) -> str:
     """Figures with their captions."""
     return "<h2>Figures</h2>" + "".join(
-        f"<figure>{svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for caption, figure in drawn if figure is not None
+        captioned(figure, caption) for caption, figure in drawn if figure is not None
     )
+
+
+def captioned(figure: Figure, caption: str) -> str:
+    """A figure and its caption; one of several panels is scrolled on a narrow screen."""
+    broad = " class='broad'" if len(figure.axes) > 1 else ""
+    return f"<figure{broad}>{svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def svg(figure: Figure) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.reporting import page
 from analysis.reporting.answer import with_intervals
+from analysis.reporting.facts import refusals_in_words
 from scaling.records.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def _figures(answer: Answer) -> str:
          "each C.", figures.loss_against_compute(answer)),
         ("Loss against parameters and against tokens: points are runs, lines the law.",
          figures.loss_against_size_and_tokens(answer)),
-        ("Residuals.", figures.residuals(answer)),
+        ("Residuals: what the law misses at each run; colours are sizes, dark is small.",
+         figures.residuals(answer)),
         ("Validation curves under several schedules: dots measured, lines the curve law.",
          figures.curves(answer)),
         ("Two arms: loss of B over that of A along the ladder; dots are pairs of runs that differ"
@@ -82,7 +84,7 @@ def _held_out(answer: Answer) -> str:
 def _allocation(answer: Answer) -> str:
     if answer.allocation is None:
         return ""
-    return (f"<h2>How to split a budget (C = 6 N D, N = n_matmul)</h2>"
+    return (f"<h2>How to split a budget ({answer.counted})</h2>"
             f"{page.table(with_intervals(answer.allocation.table))}{_approaches(answer)}")
 
 
@@ -90,10 +92,7 @@ def _approaches(answer: Answer) -> str:
     found = answer.approaches
     if found is None:
         return ""
-    refused = "".join(
-        f"<p>{html.escape(why)}: {len(own)} IsoFLOP budgets</p>"
-        for why, own in found.refused[found.refused["C"].notna()].groupby("why")
-    )
+    refused = "".join(f"<p>{html.escape(why)}</p>" for why in refusals_in_words(found.refused))
     return ("<p>Three approaches side by side: N* grows as C^a, D* as C^b.</p>"
             f"{page.table(with_intervals(found.exponents))}{page.table(with_intervals(found.table))}"
             + (f"<details><summary>Refused</summary>{refused}</details>" if refused else ""))
@@ -107,9 +106,7 @@ def _multiverse(answer: Answer) -> str:
         return ""
     caption = "Every way to fit with its answer, and what part of their spread each choice makes."
     figure = figures.multiverse(found)
-    drawn = "" if figure is None else (
-        f"<figure>{page.svg(figure)}<figcaption>{caption}</figcaption></figure>"
-    )
+    drawn = "" if figure is None else page.captioned(figure, caption)
     return (f"<h2>What the answer hangs on</h2><p>{html.escape(found.sentence())}</p>"
             f"{page.table(with_intervals(found.shares))}{drawn}")
 
@@ -117,8 +114,9 @@ def _multiverse(answer: Answer) -> str:
 def _curves(answer: Answer) -> str:
     if answer.curve_law is None:
         return ""
+    error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
     return (f"<h2>The curve law: {html.escape(answer.curve_law.law.name)}</h2>"
-            f"{page.table(answer.curve_check)}<pre>{html.escape(answer.curve_law.report())}</pre>")
+            f"{page.table(answer.curve_check.assign(error=error))}<pre>{html.escape(answer.curve_law.report())}</pre>")
 
 
 def _outlook(answer: Answer) -> str:
@@ -134,7 +132,7 @@ def _runs(answer: Answer) -> str:
     shown = ["run_id", "role", "status", "width", "depth", "N", "n_total", "D", "C", "lr",
              "schedule", "seed", "loss", "bpb", "cluster", "seconds"]
     shown = [name for name in shown if answer.runs[name].notna().any()]
-    runs = answer.runs[shown].rename(columns={"C": "C = 6 N D"})
+    runs = answer.runs[shown].astype({"C": float}).rename(columns={"C": "C = 6 N D"})
     return f"<h2>The runs</h2>{page.table(runs)}"
 
 

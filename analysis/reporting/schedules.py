@@ -58,15 +58,21 @@ def schedule_table(schedules: Mapping[str, np.ndarray], decay: float = DECAY) ->
 
 def draw_schedules(schedules: Mapping[str, np.ndarray]) -> Figure:
     """The rate of every step of some schedules."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.4, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.6, max(4.2, 0.17 * len(schedules) + 0.8)), layout="constrained")
     ax = figure.subplots()
-    for name, lr in schedules.items():
-        ax.step(np.arange(len(lr)) + 1, lr, where="mid", lw=1.2, label=name)
+    # Highest peak first, which is the order of the lines from above; the longest drawn first.
+    order = sorted(schedules, key=lambda name: (-schedules[name].max(), -len(schedules[name])))
+    few = colormaps["tab10"].colors if len(order) <= 10 else ()
+    for k, name in enumerate(order):
+        lr = schedules[name]
+        ax.step(np.arange(len(lr)) + 1, lr, where="mid", lw=1.2, label=name,
+                color=few[k] if few else colormaps["turbo"](0.95 - 0.9 * k / len(order)))
     ax.set_xlabel("step")
     ax.set_ylabel("learning rate")
     ax.grid(alpha=0.2)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=8)
+    figure.legend(fontsize=7, loc="outside right upper")
     return figure

@@ -158,7 +158,7 @@ def rename_columns(
             have = ", ".join(str(c) for c in frame.columns if not str(c).startswith("_"))
             raise ValueError(
                 f"{law.name} needs column {source!r} ({name}: {wanted[name]}); the table has {have}"
-                f" (say columns={{{name!r}: ...}} if it goes by another name)"
+                f" (if it goes by another name: columns={{{name!r}: ...}}, or columns.{name}=NAME)"
             )
     return renamed
 

@@ -148,7 +148,8 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
         known = sorted({p.parent.name for name in ("plan.json", MANIFEST)
                         for p in Path(outputs).glob(f"studies/*/{name}")})
         raise ValueError(
-            f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}"
+            f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"scaling launch study={study} trains it"
         )
     return read_json(path)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError, one_of
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -23,15 +24,19 @@ _OPTIONAL = ("inside", "loss")
 class AllocateOptions(FitOptions):
     """Options of ``scaling allocate``: those of a fit, and what is asked of it."""
 
-    budgets: list[float] = field(default_factory=list)  # in the unit of the cost
-    cost: str = "6nd"
-    context: int | None = None  # tokens in a sequence, for cost=attention on a file
-    aspect: float = 64.0  # width over depth, for the same
-    inference_tokens: float = 0.0  # that the model will serve
-    losses: list[float] = field(default_factory=list)  # the cheapest way to each
-    splits: list[list[float]] = field(default_factory=list)  # [N, D]: what each leaves
-    approaches: bool = False  # all three of Hoffmann et al.
-    budget: str | None = None  # the column of the IsoFLOP budgets
+    budgets: list[float] = option("FLOPs to split, or device-hours with cost=hours; a study's own"
+                                  " if not given", [])
+    cost: str = option("6nd, attention (causal attention, too) or hours (as the runs took)", "6nd")
+    context: int | None = option("tokens in a sequence, for cost=attention on a file", None)
+    aspect: float = option("width over depth, for the same", 64.0)
+    inference_tokens: float = option("tokens that the model will serve", 0.0)
+    losses: list[float] = option("nats/token: the cheapest way to each", [])
+    sizes: list[float] = option("with losses: the tokens on which models of N parameters reach"
+                                " them", [])
+    batch: float | None = option("tokens a step: for the sizes, steps as well", None)
+    splits: list[list[float]] = option("[N,D] each: what it leaves on the table", [])
+    approaches: bool = option("envelope, IsoFLOP minima and surface side by side", False)
+    budget: str | None = option("the column that says which runs are of one IsoFLOP budget", None)
 
 
 def allocate_verb(arguments: Sequence[str]) -> int:
@@ -39,9 +44,10 @@ def allocate_verb(arguments: Sequence[str]) -> int:
 
     cost=6nd counts C as 6 N D, cost=attention adds causal attention, cost=hours takes the
     device-hours that the study's runs took; inference_tokens=1e12 adds what serving costs.
-    losses=[2.5] asks for the cheapest way to a loss, splits=[[1e9,2e10]] for what other splits
-    leave on the table. approaches=true puts the envelope, IsoFLOP minima and the surface side by
-    side. json=true, or --json, prints one JSON object.
+    losses=[2.5] asks for the cheapest way to a loss, with sizes=[1e9] also for the tokens on which
+    a model of that size reaches it, with batch=5e5 in how many steps; splits=[[1e9,2e10]] for what
+    other splits leave on the table. approaches=true puts the envelope, IsoFLOP minima and the
+    surface side by side.
     """
     import pandas as pd
 
@@ -51,6 +57,10 @@ def allocate_verb(arguments: Sequence[str]) -> int:
 
     options = read_options(AllocateOptions, arguments)
     one_of("cost", options.cost, COSTS)
+    if (options.sizes and not options.losses) or (options.batch and not options.sizes):
+        raise ConfigError("sizes asks how many tokens models need to reach losses, batch how many"
+                          " steps: give all that are needed, as in losses=[2.5] sizes=[1e9]"
+                          " batch=5e5")
     if any(len(split) != 2 for split in options.splits):
         raise ConfigError(f"splits = {options.splits}: each is [N, D], as in splits=[[1e9,2e10]]")
     budgets = _budgets(options)
@@ -64,6 +74,8 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     answer = facts_of_allocation(found)
     if options.losses:
         answer["cheapest"] = analysis.cheapest(result, options.losses, **asked)
+    if options.sizes:
+        answer["tokens_to_losses"] = _tokens_to_losses(options, result)
     if options.splits:
         splits = pd.DataFrame(options.splits, columns=["N", "D"])
         answer["splits"] = analysis.loss_left(result, splits, **asked)
@@ -74,6 +86,19 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     else:
         _show(open_console(), answer, growth_in_words(found.exponents))
     return 0
+
+
+def _tokens_to_losses(options: AllocateOptions, result: Any) -> pd.DataFrame:
+    """What every size needs for every loss, one row each."""
+    import pandas as pd
+
+    import analysis
+
+    return pd.concat([
+        analysis.tokens_to_loss(result, options.sizes, loss, batch=options.batch,
+                                level=options.level).assign(target=loss)
+        for loss in options.losses
+    ], ignore_index=True)  # fmt: skip
 
 
 def _budgets(options: AllocateOptions) -> list[float]:
@@ -139,6 +164,10 @@ def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
     if "cheapest" in answer:
         say(console, "\nthe cheapest way to a loss")
         _table(console, answer["cheapest"])
+    if "tokens_to_losses" in answer:
+        say(console, "\ntokens on which a size reaches a loss")
+        found = answer["tokens_to_losses"]
+        _table(console, found[["target", *found.columns.drop("target")]])
     if "splits" in answer:
         say(console, "\nwhat other splits leave on the table")
         _table(console, answer["splits"])
@@ -150,13 +179,14 @@ def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
 
 
 def _show_approaches(console: Console, found: dict[str, Any]) -> None:
+    from analysis.reporting.facts import refusals_in_words
+
     say(console, "\nthree approaches: N* grows as C^a, D* as C^b")
     _table(console, found["exponents"])
     say(console, "")
     _table(console, found["budgets"])
-    for row in found["refused"].to_dict("records"):
-        at = "" if row["C"] != row["C"] else f", C = {row['C']:.3g}"
-        say(console, f"refused: approach {row['approach']}{at}: {row['why']}", style="dim")
+    for sentence in refusals_in_words(found["refused"]):
+        say(console, sentence, style="dim")
 
 
 def _table(console: Console, frame: pd.DataFrame) -> None:

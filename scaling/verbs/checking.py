@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 
@@ -14,14 +15,15 @@ from scaling.verbs.verb import Verb, open_console, say
 class CoordcheckOptions:
     """Options of ``scaling coordcheck``; the first width and depth are the base."""
 
-    widths: list[int] = field(default_factory=lambda: [64, 128, 256])
-    depths: list[int] = field(default_factory=lambda: [2, 4, 8, 16])
-    parametrizations: list[str] = field(default_factory=lambda: ["sp", "mup", "completep"])
-    steps: int = 4
-    seeds: int = 3
-    model: dict[str, Any] = field(default_factory=dict)
-    optimizer: dict[str, Any] = field(default_factory=lambda: {"lr": 0.01})
-    to: str = "coordcheck.png"
+    widths: list[int] = option("all at the first depth; the first is the base", [64, 128, 256])
+    depths: list[int] = option("all at the first width; the first is the base", [2, 4, 8, 16])
+    parametrizations: list[str] = option("a line each", ["sp", "mup", "completep"])
+    steps: int = option("of training", 4)
+    seeds: int = option("over which the change is averaged", 3)
+    model: dict[str, Any] = option("any key of the model: model.placement=peri", {})
+    optimizer: dict[str, Any] = option("any key of the optimizer: optimizer.lr=0.01 is the peak at"
+                                       " the base", {})
+    to: str = option("the picture", "coordcheck.png")
 
 
 def coordcheck_verb(arguments: Sequence[str]) -> int:

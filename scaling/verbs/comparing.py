@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 
@@ -16,21 +17,22 @@ from scaling.verbs.verb import Verb, open_console, say
 class CompareOptions:
     """Options of ``scaling compare``."""
 
-    study: str | None = None
-    studies: list[str] = field(default_factory=list)  # two, each an arm
-    data: str | None = None  # a CSV or parquet file made elsewhere
-    columns: dict[str, Any] = field(default_factory=dict)  # of that file: columns.N=params
-    arm: str | None = None  # a setting (optimizer.name), or a column of the file
-    between: list[str] = field(default_factory=list)  # baseline and the other, where there are more
-    law: str = "chinchilla"
-    shared: list[str] = field(default_factory=list)
-    budgets: list[float] = field(default_factory=list)  # 6 N D
-    outputs: str = "outputs"
-    n_count: str = "n_matmul"
-    resamples: int = 1000
-    seed: int = 0
-    level: float = 0.95
-    json: bool = False  # print one JSON object
+    study: str | None = option("the study that holds both arms", None)
+    studies: list[str] = option("or two studies, each an arm", [])
+    data: str | None = option("or a CSV or parquet file made elsewhere", None)
+    columns: dict[str, Any] = option("of that file: columns.N=params says which is N", {})
+    arm: str | None = option("what tells the arms apart: a setting (optimizer.name), or a column of"
+                             " the file", None)
+    between: list[str] = option("baseline and the other, where there are more values", [])
+    law: str = option("the law of both", "chinchilla")
+    shared: list[str] = option("parameters that both arms have in common, where runs are few", [])
+    budgets: list[float] = option("FLOPs (6 N D) at which the arms are compared", [])
+    outputs: str = option("the folder of all runs", "outputs")
+    n_count: str = option("what N counts: n_matmul, n_block or n_total", "n_matmul")
+    resamples: int = option("refits for the intervals; 0 for none", 1000)
+    seed: int = option("of the resamples", 0)
+    level: float = option("of the intervals", 0.95)
+    json: bool = option("print one JSON object; --json says the same", False)
 
 
 def compare_verb(arguments: Sequence[str]) -> int:
@@ -39,7 +41,6 @@ def compare_verb(arguments: Sequence[str]) -> int:
     Or two studies, scaling compare studies=[a,b], or a file, data=FILE arm=COLUMN. Laws of both
     arms with what they share, pairs of equal size, tokens and seed, speed-up and equivalent data,
     crossover, and the probability that the second is better; whole curves where there are some.
-    json=true, or --json, prints one JSON object.
     """
     import analysis
     from scaling.verbs.options import read_options

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaling.config import ConfigError, one_of
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 class SyncOptions:
     """Options of ``scaling sync``."""
 
-    study: str
-    mode: str = "offline"  # or online
-    watch: bool = False  # go on until every run has ended
-    seconds: float = 30.0  # between two looks of a watch
-    project: str = "scaling"
-    entity: str | None = None
-    dir: str | None = None  # None: <outputs>/dashboard
-    outputs: str = "outputs"
+    study: str = option("whose runs are pushed")
+    mode: str = option("offline (folders to upload later) or online", "offline")
+    watch: bool = option("go on until every run has ended", False)
+    seconds: float = option("between two looks of a watch", 30.0)
+    project: str = option("of wandb", "scaling")
+    entity: str | None = option("of wandb: a user or a team", None)
+    dir: str | None = option("where wandb writes; OUTPUTS/dashboard if not given", None)
+    outputs: str = option("the folder of all runs", "outputs")
 
 
 def sync_verb(arguments: Sequence[str]) -> int:

@@ -3,64 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb
 
 
 @dataclass(frozen=True)
-class FitOptions:
-    """Options of ``scaling fit``, and of every verb that fits first."""
+class SourceOptions:
+    """Where the runs of a verb come from: a study, or a file made elsewhere."""
 
-    law: str | None = None
-    data: str | None = None  # a CSV or parquet file made elsewhere
-    columns: dict[str, Any] = field(default_factory=dict)  # columns.N=params
-    study: str | None = None
-    outputs: str = "outputs"
-    n_count: str = "n_matmul"
-    flops: str = "causal"
-    resamples: int = 1000
-    seed: int = 0
-    delta: float = 1e-3
-    level: float = 0.95
-    x: str | None = None  # of the one-variable laws
-    mix_fingerprints: bool = False
-    widen: bool = True  # intervals of a study's losses by the record of earlier forecasts
-    save: str | None = None
-    json: bool = False  # print one JSON object
+    study: str | None = option("the study whose runs are read", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    data: str | None = option("in place of a study: a CSV or parquet file made elsewhere", None)
+    columns: dict[str, Any] = option("of that file: columns.N=params says which is N", {})
+    mix_fingerprints: bool = option("take runs of several versions of the code together", False)
+    json: bool = option("print one JSON object; --json says the same", False)
+
+
+@dataclass(frozen=True)
+class PointsOptions(SourceOptions):
+    """Runs as points of a law: how a study counts them."""
+
+    n_count: str = option("what N counts in a study: n_matmul, n_block or n_total", "n_matmul")
+    flops: str = option("what C counts in a study: causal, matmul, kaplan, palm, ...", "causal")
+
+
+@dataclass(frozen=True)
+class FitOptions(PointsOptions):
+    """Options of every verb that fits a law first."""
+
+    law: str | None = option("the law's name; a study's own, or chinchilla", None)
+    resamples: int = option("refits for the intervals; 0 for none", 1000)
+    seed: int = option("of the resamples", 0)
+    delta: float = option("Huber's, on log residuals", 1e-3)
+    level: float = option("of the intervals", 0.95)
+    widen: bool = option("widen intervals of a study's losses by the record of earlier forecasts",
+                         True)
+    save: str | None = option("a JSON file for the fit: analysis.read_fit reads it", None)
+
+
+@dataclass(frozen=True)
+class OneFitOptions(FitOptions):
+    """Options of ``scaling fit``."""
+
+    x: str | None = option("of a law in one variable: the column that varies", None)
 
 
 @dataclass(frozen=True)
 class ReportOptions:
     """Options of ``scaling report``."""
 
-    study: str
-    outputs: str = "outputs"
-    to: str | None = None
-    resamples: int = 1000
-    mix_fingerprints: bool = False
-    arm: str | None = None  # a setting whose values are compared: optimizer.name
-    between: list[str] = field(default_factory=list)  # baseline and the other, where there are more
-    multiverse: bool = True  # refit under every choice, some fifty times
-    widen: bool = True  # intervals of losses by the record of earlier forecasts
-    json: bool = False  # print one JSON object
+    study: str = option("whose question is answered")
+    outputs: str = option("the folder of all runs", "outputs")
+    to: str | None = option("the page; outputs/studies/NAME/report.html if not given", None)
+    resamples: int = option("refits for the intervals; 0 for none", 1000)
+    mix_fingerprints: bool = option("take runs of several versions of the code together", False)
+    arm: str | None = option("a setting whose two values are compared: optimizer.name", None)
+    between: list[str] = option("baseline and the other, where the arm has more values", [])
+    multiverse: bool = option("answer under every choice, too: some fifty fits more", True)
+    widen: bool = option("widen intervals of losses by the record of earlier forecasts", True)
+    json: bool = option("print one JSON object; --json says the same", False)
 
 
 def fit_verb(arguments: Sequence[str]) -> int:
     """Fit a law: scaling fit study=NAME, or scaling fit law=chinchilla data=points.csv columns.N=n.
 
     A study is fitted by its own law to its runs with the role "fit"; law=... chooses another.
-    json=true, or --json, prints one JSON object.
     """
     from analysis.reporting.facts import facts_of_fit
     from scaling.verbs.options import read_options
 
-    options = read_options(FitOptions, arguments)
-    result = fit_asked(options)
+    options = read_options(OneFitOptions, arguments)
+    result = fit_asked(options, **({} if options.x is None else {"x": options.x}))
     if options.save:
         result.save(options.save)
     if options.json:
@@ -72,13 +91,12 @@ def fit_verb(arguments: Sequence[str]) -> int:
     return 0
 
 
-def fit_asked(options: FitOptions) -> Any:
-    """The fit that the options ask for."""
+def fit_asked(options: FitOptions, **more: Any) -> Any:
+    """The fit that the options ask for; `more` goes to `analysis.fit`."""
     import analysis
     from analysis.forecasts.track import widening
 
-    runs, law = points_asked(options)
-    more = {} if options.x is None else {"x": options.x}
+    runs, law = points_asked(options, options.law)
     result = analysis.fit(
         law, runs, columns=options.columns or None, resamples=options.resamples,
         seed=options.seed, delta=options.delta, level=options.level,
@@ -89,22 +107,15 @@ def fit_asked(options: FitOptions) -> Any:
     return result.widened_by(widening(options.outputs, options.study, options.level))
 
 
-def points_asked(options: FitOptions) -> tuple[Any, str]:
-    """The table that the options name, and the law."""
-    import pandas as pd
-
+def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, str]:
+    """The table that the options name, and the law: `law`, or else what the study asks for."""
     import analysis
 
-    if (options.data is None) == (options.study is None):
-        raise ConfigError("name what is fitted: either data=FILE or study=NAME")
+    check_source(options)
     if options.data is not None:
-        path = Path(options.data)
-        if not path.is_file():
-            raise ConfigError(f"data = {options.data!r}: there is no such file")
-        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
-        return read(path), options.law or "chinchilla"
+        return file_asked(options.data), law or "chinchilla"
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
-    law = options.law or answer["law"]
+    law = law or answer["law"]
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
         curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
         seen = curves[curves["schedule"] != answer["curve_held_out"]]
@@ -114,6 +125,22 @@ def points_asked(options: FitOptions) -> tuple[Any, str]:
     return runs, law
 
 
+def check_source(options: SourceOptions) -> None:
+    """Refuse anything but one study or one file."""
+    if (options.data is None) == (options.study is None):
+        raise ConfigError("name what is fitted: either data=FILE or study=NAME")
+
+
+def file_asked(data: str) -> Any:
+    """The table in a file."""
+    import pandas as pd
+
+    path = Path(data)
+    if not path.is_file():
+        raise ConfigError(f"data = {data!r}: there is no such file")
+    return (pd.read_parquet if path.suffix == ".parquet" else pd.read_csv)(path)
+
+
 def report_verb(arguments: Sequence[str]) -> int:
     """Answer a study's question in words and as one self-contained HTML file.
 
@@ -121,7 +148,7 @@ def report_verb(arguments: Sequence[str]) -> int:
     Of others, runs that have not ended are forecast and earlier forecasts judged;
     arm=optimizer.name adds the comparison of two recipes. The largest budget is also answered under
     every choice of counts, law, objective and exclusion, some fifty fits more; multiverse=false
-    leaves that out. json=true, or --json, prints one JSON object in place of the words.
+    leaves that out.
     """
     import analysis
     from analysis.reporting.facts import facts_of_answer
@@ -166,7 +193,7 @@ def _told(options: ReportOptions, text: str, facts: dict[str, Any], path: Path) 
 VERBS = {
     "fit": Verb("fit a law to a study or to a file",
                 "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb,
-                FitOptions),
+                OneFitOptions),
     "report": Verb("answer a study's question; write the HTML report",
                    "scaling report study=NAME [to=report.html] [arm=optimizer.name]", report_verb,
                    ReportOptions),

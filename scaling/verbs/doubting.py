@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
-from scaling.verbs.deciding import FitOptions, points_asked
+from scaling.verbs.deciding import SourceOptions, check_source, file_asked
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 
-@dataclass(frozen=True)
-class MultiverseOptions(FitOptions):
-    """Options of ``scaling multiverse``: those of a fit, and what is asked."""
+@dataclass(frozen=True, kw_only=True)
+class MultiverseOptions(SourceOptions):
+    """Options of ``scaling multiverse``: where the runs are, and what is asked."""
 
-    target: str = "N at C=1e20"
-    n_columns: list[str] = field(default_factory=list)  # of a file: how N may be counted
-    to: str | None = None  # the figure, an .svg
+    target: str = option("what is asked: 'N at C=1e13', 'loss at N=1e6 D=1e9', 'alpha'")
+    n_columns: list[str] = option("columns of a file: how N may be counted", [])
+    law: str | None = option("the first of two laws; a study's own, or chinchilla", None)
+    to: str | None = option("an .svg file for the figure", None)
 
 
 def multiverse_verb(arguments: Sequence[str]) -> int:
@@ -28,7 +30,7 @@ def multiverse_verb(arguments: Sequence[str]) -> int:
     Refits with N counted in each way (a study's three; n_columns=[...] of a file), by two laws and
     three objectives, with all runs and without the smallest size or the fewest tokens, and says
     which choice the variance of the answers comes from. target is as for scaling next. to=FILE.svg
-    draws it. json=true, or --json, prints one JSON object.
+    draws it.
     """
     import analysis
     from analysis.reporting.facts import facts_of_multiverse
@@ -36,8 +38,6 @@ def multiverse_verb(arguments: Sequence[str]) -> int:
 
     options = read_options(MultiverseOptions, arguments)
     target = analysis.read_target(options.target)
-    if options.save is not None:
-        raise ConfigError(f"save = {options.save!r}: here are many fits; scaling fit saves one")
     if options.to is not None and Path(options.to).suffix != ".svg":
         raise ConfigError(f"to = {options.to!r}: the figure is an .svg")
     found = _found(options, target)
@@ -51,12 +51,16 @@ def multiverse_verb(arguments: Sequence[str]) -> int:
 
 
 def _found(options: MultiverseOptions, target: Any) -> Any:
+    import analysis
     from analysis.judgement import multiverse
 
+    check_source(options)
     asked = {"mix_fingerprints": options.mix_fingerprints}
-    points, law = points_asked(options)
     if options.study is not None:
-        return multiverse.of_study(options.outputs, options.study, target, law=law, **asked)
+        own = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["law"]
+        return multiverse.of_study(options.outputs, options.study, target,
+                                   law=options.law or own, **asked)
+    law, points = options.law or "chinchilla", file_asked(options.data)
     points = points.rename(columns={source: name for name, source in options.columns.items()})
     for column in (*options.n_columns, "D", "loss", *([] if options.n_columns else ["N"])):
         if column not in points:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaling.verbs.as_json import print_json
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -18,28 +19,28 @@ if TYPE_CHECKING:
 class ForecastOptions:
     """Options of ``scaling forecast``."""
 
-    study: str
-    outputs: str = "outputs"
-    law: str | None = None  # of curves
-    level: float = 0.95
-    resamples: int = 200
-    seed: int = 0
-    keep: bool = True  # in the track record
-    widen: bool = True  # intervals by the record of earlier forecasts
-    stop: bool = False  # end runs that cannot become the best of their N and D
-    margin: float = 0.0  # by which share of the loss they must be worse
-    take_up: str | None = None  # a selection of stopped runs that may be trained after all
-    json: bool = False  # print one JSON object
+    study: str = option("whose runs are forecast")
+    outputs: str = option("the folder of all runs", "outputs")
+    law: str | None = option("a law of curves; the study's own if not given", None)
+    level: float = option("of the intervals", 0.95)
+    resamples: int = option("refits for the intervals", 200)
+    seed: int = option("of the resamples", 0)
+    keep: bool = option("keep the forecasts, for scaling track", True)
+    widen: bool = option("widen intervals by the record of earlier forecasts", True)
+    stop: bool = option("end the runs that cannot become the best of their N and D", False)
+    margin: float = option("by which share of the loss they must be worse to be stopped", 0.0)
+    take_up: str | None = option("a selection of stopped runs that may be trained after all", None)
+    json: bool = option("print one JSON object; --json says the same", False)
 
 
 @dataclass(frozen=True)
 class TrackOptions:
     """Options of ``scaling track``."""
 
-    study: str | None = None
-    outputs: str = "outputs"
-    level: float = 0.95
-    json: bool = False  # print one JSON object
+    study: str | None = option("only its forecasts", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    level: float = option("of the intervals that are judged", 0.95)
+    json: bool = option("print one JSON object; --json says the same", False)
 
 
 def forecast_verb(arguments: Sequence[str]) -> int:
@@ -50,7 +51,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
 
     stop=true also ends those that cannot become the best of their N and D any more, by margin=0.01
     at least: they are recorded as stopped, launches pass them by, and fits count them as censored.
-    take_up=SELECTION takes that back. json=true, or --json, prints one JSON object.
+    take_up=SELECTION takes that back.
     """
     import analysis
     from analysis.forecasts.track import remember, widening
@@ -161,8 +162,7 @@ def _take_up(outputs: Path, options: ForecastOptions) -> int:
 def track_verb(arguments: Sequence[str]) -> int:
     """Show the forecasts that were kept and how they came out: scaling track [study=NAME].
 
-    With enough of them tested, their misses widen the intervals of later forecasts. json=true, or
-    --json, prints one JSON object.
+    With enough of them tested, their misses widen the intervals of later forecasts.
     """
     from analysis.forecasts.track import inflation_of, sentence, track_record
     from scaling.verbs.options import read_options

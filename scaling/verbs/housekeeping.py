@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.config import ConfigError
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 
@@ -14,17 +15,17 @@ from scaling.verbs.verb import Verb, open_console, say
 class CollectOptions:
     """Options of ``scaling collect``."""
 
-    study: str
-    outputs: str = "outputs"
+    study: str = option("whose records are written")
+    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
 class GcOptions:
     """Options of ``scaling gc``."""
 
-    keep: str = "branch"  # weights, branch or needed
-    dry_run: bool = True
-    outputs: str = "outputs"
+    keep: str = option("what stays: weights, branch or needed", "branch")
+    dry_run: bool = option("only show what would go", True)
+    outputs: str = option("the folder of all runs", "outputs")
 
 
 def collect_verb(arguments: Sequence[str]) -> int:
@@ -74,7 +75,7 @@ def gc_verb(arguments: Sequence[str]) -> int:
 class DoctorOptions:
     """Options of ``scaling doctor``."""
 
-    outputs: str = "outputs"
+    outputs: str = option("the folder of all runs", "outputs")
 
 
 def doctor_verb(arguments: Sequence[str]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb
 
 _WANDB = "wandb:"
@@ -17,21 +18,22 @@ _WANDB = "wandb:"
 class ImportOptions:
     """Options of ``scaling import``."""
 
-    to: str | None = None  # the study's name; None: only look
-    source: list[str] = field(default_factory=list)
-    runs: str | None = None  # a table of what is known of each run
-    columns: dict[str, Any] = field(default_factory=dict)  # columns.N=params, columns.batch=512
-    unit: str | None = None  # nats, bits or bits_per_byte
-    n_count: str | None = None  # what N counts: n_total, n_matmul or n_block
-    tied: bool = False  # embedding and unembedding are one matrix
-    held_out: str | None = None  # runs to predict, not to fit: 'N > 1e9'
-    question: str = ""
-    law: str = "chinchilla"
-    budgets: list[float] = field(default_factory=list)
-    curve_law: str = "lr_annealing"
-    curve_held_out: str | None = None  # a schedule
-    outputs: str = "outputs"
-    json: bool = False  # print one JSON object
+    to: str | None = option("the study's name; without it nothing is stored", None)
+    source: list[str] = option("files, where their names hold an equals sign", [])
+    runs: str | None = option("a table of what is known of each run", None)
+    columns: dict[str, Any] = option("columns.N=params says which is N; a number holds for every"
+                                     " row: columns.batch=512", {})
+    unit: str | None = option("of the losses: nats, bits or bits_per_byte", None)
+    n_count: str | None = option("what N counts: n_total, n_matmul or n_block", None)
+    tied: bool = option("embedding and unembedding are one matrix", False)
+    held_out: str | None = option("runs to predict, not to fit: 'N > 1e9'", None)
+    question: str = option("what the study asks, for its report", "")
+    law: str = option("that the study fits", "chinchilla")
+    budgets: list[float] = option("FLOPs that its report splits", [])
+    curve_law: str = option("the law of its curves", "lr_annealing")
+    curve_held_out: str | None = option("the schedule whose curves are predicted, not fitted", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    json: bool = option("print one JSON object; --json says the same", False)
 
 
 def import_verb(arguments: Sequence[str]) -> int:
@@ -40,8 +42,7 @@ def import_verb(arguments: Sequence[str]) -> int:
     Reads a table with a row a run or a row a step (CSV, TSV, parquet, JSON lines), several tables
     of the same runs, a folder of Lightning's CSVLogger or of TensorBoard events, a chart exported
     from wandb, or wandb:ENTITY/PROJECT. What had to be decided is said; what cannot be decided is
-    refused with its row. Without to=NAME nothing is stored. docs/importing.md says more. json=true,
-    or --json, prints one JSON object.
+    refused with its row. Without to=NAME nothing is stored. docs/importing.md says more.
     """
     from scaling.verbs.options import read_options
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
+from scaling.verbs.options import option
 from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ DRAW = "--schedules"
 class AddOptions:
     """Options of ``scaling add``; further arguments are overrides of the study."""
 
-    study: str
-    block: str
-    role: str = "fit"
-    grid: dict[str, Any] = field(default_factory=dict)
-    outputs: str = "outputs"
+    study: str = option("to which runs are added")
+    block: str = option("a new name for them")
+    role: str = option("what they are for: fit, held_out or curve", "fit")
+    grid: dict[str, Any] = option("their axes: 'grid.model.width=[96]' 'grid.tokens=[524288]'", {})
+    outputs: str = option("the folder of all runs", "outputs")
 
 
 def plan_verb(arguments: Sequence[str]) -> int:

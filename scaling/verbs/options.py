@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import textwrap
 import typing
 from collections.abc import Sequence
+from dataclasses import MISSING, field
 from typing import Any, TypeVar
 
 from scaling.config import ConfigError, from_dict
 
 T = TypeVar("T")
+
+
+class MissingOption(ConfigError):
+    """An option without which a verb has nothing to do."""
+
+
+_LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
+
+
+def option(says: str, default: Any = MISSING) -> Any:
+    """A field of a dataclass of options: what ``--help`` says of it, and its default."""
+    metadata = {"says": says}
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def explain(cls: type, width: int) -> list[str]:
+    """The options of a verb, a paragraph each: ``key=default`` and what it is.
+
+    Those that other verbs have as well, which `cls` inherits, stand last.
+    """
+    shared = {f.name for base in cls.__bases__ if dataclasses.is_dataclass(base)
+              for f in dataclasses.fields(base)}
+    hints = typing.get_type_hints(cls)
+    fields = sorted(dataclasses.fields(cls), key=lambda f: f.name in shared)
+    shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
+    column = min(_LONGEST, max(map(len, shown))) + 4
+    lines = []
+    for key, says in shown.items():
+        first, *more = textwrap.wrap(says, max(width - column, 20)) or [""]
+        head = f"  {key:<{column - 2}}"
+        lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
+        lines += [" " * column + line for line in more]
+    return [line.rstrip() for line in lines]
+
+
+def _spelled(f: dataclasses.Field, hint: Any) -> str:
+    """An option as one would write it: its default, or a mark for its kind."""
+    default = f.default if f.default_factory is MISSING else f.default_factory()
+    if typing.get_origin(hint) is dict:
+        return f"{f.name}.KEY=..."
+    if default in (None, MISSING, "", []):
+        return f"{f.name}=[...]" if default == [] else f"{f.name}=..."
+    return f"{f.name}=" + json.dumps(default).replace(" ", "").replace('"', "")
 
 
 def read_options(cls: type[T], arguments: Sequence[str]) -> T:
@@ -19,6 +67,8 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     ------
     ConfigError
         On an argument without "=", an unknown key or a value of the wrong type.
+    MissingOption
+        Where a key without a default is not given.
     """
     nested: dict[str, Any] = {}
     hints = typing.get_type_hints(cls)
@@ -38,7 +88,16 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
         word = not groups and hints.get(key) in (str, str | None) and text != "null"
         words = not groups and hints.get(key) == list[str] and text.startswith("[")
         node[last] = _words(text) if words else text if word else _value(text)
+        if not groups and typing.get_origin(hints.get(key)) is list and text[:1] != "[":
+            node[last] = [node[last]]  # budgets=1e12
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
+    if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
+        raise MissingOption(f"{missing[0]} is not set")
     return from_dict(cls, nested)
+
+
+def _is_required(f: dataclasses.Field) -> bool:
+    return f.default is MISSING and f.default_factory is MISSING
 
 
 def _words(text: str) -> list[str]:

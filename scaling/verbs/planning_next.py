@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
+from scaling.verbs.options import option
 from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -21,26 +22,26 @@ _BLOCK = "next"
 class NextOptions:
     """Options of ``scaling next``; further arguments are overrides of the study."""
 
-    study: str
-    target: str
-    law: str | None = None  # None: the study's
-    hours: float | None = None  # device-hours, predicted
-    runs: int = 8  # at most
-    grid: dict[str, Any] = field(default_factory=dict)  # axes of the runs that could be made
-    outputs: str = "outputs"
-    to: str | None = None  # a study file
-    resamples: int = 1000
-    seed: int = 0
-    level: float = 0.95
-    mix_fingerprints: bool = False
-    json: bool = False  # print one JSON object
+    study: str = option("the study to which runs are added")
+    target: str = option("what is asked: 'loss at C=1e13 within 1%', 'N at C=1e13', 'alpha'")
+    law: str | None = option("the study's own if not given", None)
+    hours: float | None = option("device-hours to spend, as predicted; no bound if not given", None)
+    runs: int = option("at most so many", 8)
+    grid: dict[str, Any] = option("axes of the runs that could be made: grid.model.width=[96]", {})
+    outputs: str = option("the folder of all runs", "outputs")
+    to: str | None = option("a study to write, conf/study/NAME.yaml", None)
+    resamples: int = option("refits for the intervals", 1000)
+    seed: int = option("of the resamples", 0)
+    level: float = option("of the intervals", 0.95)
+    mix_fingerprints: bool = option("take runs of several versions of the code together", False)
+    json: bool = option("print one JSON object; --json says the same", False)
 
 
 @dataclass(frozen=True)
 class ReachOptions(NextOptions):
     """Options of ``scaling reach``; further arguments are overrides of the study."""
 
-    runs: int = 4  # a round
+    runs: int = option("at most so many a round", 4)
 
 
 def next_verb(arguments: Sequence[str]) -> int:
@@ -50,7 +51,7 @@ def next_verb(arguments: Sequence[str]) -> int:
     D at a budget, or a parameter of the law. Candidates are the study's sizes and tokens, and
     those one step beyond, or grid.KEY=[...]; each is costed in device-hours as plan does. hours=
     bounds what may be spent. to=conf/study/more.yaml writes a study that scaling launch
-    accepts: the old one with the new runs. json=true, or --json, prints one JSON object.
+    accepts: the old one with the new runs.
     """
     from analysis.reporting.facts import facts_of_next
 
@@ -113,6 +114,8 @@ def _read(cls: type, arguments: Sequence[str]) -> tuple[Any, list[str]]:
             if a.startswith("--") or a.partition("=")[0].partition(".")[0] in own]
     options = read_options(cls, mine)
     overrides = [a for a in arguments if a not in mine]
+    if options.runs < 1:
+        raise ConfigError(f"runs = {options.runs}: allowed is 1 or more")
     return options, [f"study={options.study}", f"outputs={options.outputs}", *overrides]
 
 
@@ -255,8 +258,11 @@ def _show(found: Any, options: NextOptions) -> None:
 
     console = open_console()
     if len(found.table):
-        shown = found.table.rename(columns={"cost": "hours", "half_width": "then known within"})
-        console.print(table(with_intervals(shown.drop(columns="tokens")), console.width))
+        shown = with_intervals(found.table.drop(columns="tokens"))
+        shown["N"], shown["D"] = ([f"{v:,.0f}" for v in found.table[c]] for c in ("N", "D"))
+        console.print(table(shown.rename(columns={
+            "cost": "hours", "spent": "hours so far", "half_width": "then known within",
+        }), console.width, ("hours so far", "depth")))
     say(console, f"{options.target}: known within {found.now:.2%}, expected after these "
                  f"{len(found.table)} runs: {found.then:.2%}")
     if not len(found.table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 _LAW = "multi_power"
@@ -18,15 +20,17 @@ _LAW = "multi_power"
 class ScheduleOptions(FitOptions):
     """Options of ``scaling schedule``: those of a fit of whole curves, and the constraints."""
 
-    steps: int | None = None
-    peak: float | None = None  # None: the highest learning rate of the fitted curves
-    warmup: int = 0  # steps
-    final_ratio: float = 0.0  # the lowest learning rate over the peak
-    monotone: bool = True  # after the warm-up
-    N: float | None = None  # for laws that read it
-    to: str | None = None  # a CSV
-    refits: bool = True  # also without one curve each
-    resamples: int = 200
+    steps: int | None = option("the length of the run", None)
+    peak: float | None = option("no step exceeds it; the highest rate of the fitted curves if not"
+                                " given", None)
+    warmup: int = option("steps from zero to the peak", 0)
+    final_ratio: float = option("no step goes below this part of the peak", 0.0)
+    monotone: bool = option("the rate never rises after the warm-up", True)
+    N: float | None = option("the size, for laws that read it", None)
+    to: str | None = option("a CSV to write it to, for schedule=file", None)
+    refits: bool = option("judge the gain by fits without one curve each, too", True)
+    law: str | None = option("a law of curves; a study's own, or multi_power", None)
+    resamples: int = option("refits for the intervals; 0 for none", 200)
 
 
 def schedule_verb(arguments: Sequence[str]) -> int:
@@ -35,8 +39,7 @@ def schedule_verb(arguments: Sequence[str]) -> int:
     Fits a law of whole curves (run, step, lr, loss: a file, or the study's runs with the role
     "curve"), searches the schedule within peak, warmup (steps), final_ratio and monotone, and says
     what it is predicted to gain over cosine, linear and WSD, by the fit's resamples and by fits
-    without one curve each. to=best.csv writes it for schedule=file. json=true, or --json, prints
-    one JSON object.
+    without one curve each. to=best.csv writes it for schedule=file.
     """
     import analysis
     from scaling.verbs.options import read_options
@@ -47,7 +50,7 @@ def schedule_verb(arguments: Sequence[str]) -> int:
     if options.to is not None and not options.to.endswith(".csv"):
         raise ConfigError(f"to = {options.to!r}: the schedule is written as a .csv")
     options = replace(options, law=options.law or _own_law(options))
-    curves, law = points_asked(options)
+    curves, law = points_asked(options, options.law)
     result = fit_asked(options)
     if options.save:
         result.save(options.save)
@@ -89,11 +92,13 @@ def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
 
     console = open_console()
     console.print(table(with_intervals(best.table), console.width))
-    between = f" ({best.loss['loss_lower']:.4f} to {best.loss['loss_upper']:.4f})" if (
-        "loss_lower" in best.loss) else ""
+    low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
+    between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
     say(console, f"predicted last loss {best.loss['loss']:.4f}{between}; found in "
                  f"{best.seconds:.1f} s. What it gains:")
-    console.print(table(with_intervals(best.gains), console.width))
+    shown = with_intervals(best.gains).rename(columns={
+        "share": "resamples agree", "refits_agree": "refits agree"})
+    console.print(table(shown, console.width))
     for warning in best.warnings:
         say(console, f"! {warning}", style="yellow")
     if options.to is not None:

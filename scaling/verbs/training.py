@@ -133,7 +133,7 @@ def data_verb(arguments: Sequence[str]) -> int:
     console = open_console()
     console.print(table(frame, console.width, ("facts", "validation tokens")))
     for name, source in SOURCES.items():
-        say(console, f"{name}: {(source.__doc__ or '').splitlines()[0]}")
+        say(console, f"{name}: {(source.__doc__ or '').splitlines()[0].replace('``', '')}")
     return 0
 
 

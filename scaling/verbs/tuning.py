@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
-from scaling.verbs.deciding import FitOptions, points_asked
+from scaling.verbs.deciding import PointsOptions, points_asked
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TuneOptions(FitOptions):
-    """Options of ``scaling tune``: those of a fit, and the runs that are planned."""
+class TuneOptions(PointsOptions):
+    """Options of ``scaling tune``: where the sweep is, and the runs that are planned."""
 
-    N: list[float] = field(default_factory=list)
-    D: list[float] = field(default_factory=list)  # one for each N
-    within: float = 0.0025  # runs this near the best of their (N, D) are fitted
+    N: list[float] = option("sizes of the planned runs", [])
+    D: list[float] = option("tokens of the planned runs, one for each N", [])
+    losses: list[float] = option("in place of planned runs: the critical batch at each loss", [])
+    law: str = option("for losses: critical_batch_at_loss (a table of loss and critical_batch) or"
+                      " kaplan_steps (of N, steps, batch and loss)", "critical_batch_at_loss")
+    within: float = option("runs whose loss is this near the best of their (N, D) are fitted",
+                           0.0025)
+    resamples: int = option("refits for the spread; 0 for none", 1000)
+    seed: int = option("of the resamples", 0)
+    level: float = option("of the spread", 0.95)
 
 
 def tune_verb(arguments: Sequence[str]) -> int:
@@ -30,7 +38,10 @@ def tune_verb(arguments: Sequence[str]) -> int:
     Needs a sweep, several learning rates and batches (in tokens) for each of several (N, D): a file
     with the columns N, D, lr, batch and loss, or a study. Says the recommended pair of each planned
     run with its spread, and what such a recommendation cost on the (N, D) that it had not seen,
-    beside one pair kept for all. json=true, or --json, prints one JSON object.
+    beside one pair kept for all.
+
+    losses=[2.5,3.0] asks for the critical batch at a loss instead: the one at which it takes twice
+    the fewest steps and twice the fewest tokens.
     """
     import pandas as pd
 
@@ -38,8 +49,8 @@ def tune_verb(arguments: Sequence[str]) -> int:
     from scaling.verbs.options import read_options
 
     options = read_options(TuneOptions, arguments)
-    if options.save is not None:
-        raise ConfigError(f"save = {options.save!r}: here are two fits; save them in Python")
+    if options.losses:
+        return _critical_batch(options)
     if not options.N or len(options.N) != len(options.D):
         raise ConfigError(f"N = {options.N} and D = {options.D}: give one D for each N, as in "
                           "N=[1e9] D=[1e11]")
@@ -53,6 +64,26 @@ def tune_verb(arguments: Sequence[str]) -> int:
         print_json(answer)
     else:
         _show(answer)
+    return 0
+
+
+def _critical_batch(options: TuneOptions) -> int:
+    import analysis
+    from analysis.reporting.answer import with_intervals
+    from sweeps.show import table
+
+    result = analysis.fit(options.law, _sweep(options), columns=options.columns or None,
+                          resamples=options.resamples, seed=options.seed, level=options.level,
+                          mix_fingerprints=options.mix_fingerprints)  # fmt: skip
+    found = analysis.critical_batch(result, options.losses, level=options.level)
+    if options.json:
+        print_json({"law": options.law, "critical_batch": found, "warnings": result.warnings})
+        return 0
+    console = open_console()
+    console.print(table(with_intervals(found), console.width))
+    say(console, f"by {options.law}, in the unit of the fitted batches")
+    for warning in result.warnings:
+        say(console, f"! {warning}", style="yellow")
     return 0
 
 
@@ -100,5 +131,6 @@ def _show(answer: dict[str, Any]) -> None:
 
 VERBS = {
     "tune": Verb("recommend a learning rate and a batch from a sweep",
-                 "scaling tune data=FILE | study=NAME N=[...] D=[...]", tune_verb, TuneOptions),
+                 "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...]", tune_verb,
+                 TuneOptions),
 }

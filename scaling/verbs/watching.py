@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaling.config import ConfigError
+from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -16,37 +17,38 @@ if TYPE_CHECKING:
 
 
 WATCH_SECONDS = 3.0
+SELECTION = "a state, the beginning of an id, or a condition: 'N > 1e6 and seed == 1'"
 
 
 @dataclass(frozen=True)
 class StatusOptions:
     """Options of ``scaling status``."""
 
-    study: str | None = None
-    outputs: str = "outputs"
-    runs: str | None = None  # a selection
-    why: bool = False
-    watch: bool = False
-    forecast: bool = False
+    study: str | None = option("one study; all if not given", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    runs: str | None = option(f"only these: {SELECTION}", None)
+    why: bool = option("failures by cause, each with its last traceback", False)
+    watch: bool = option("go on until every run has ended", False)
+    forecast: bool = option("what the runs that have not ended will come to", False)
 
 
 @dataclass(frozen=True)
 class LogsOptions:
     """Options of ``scaling logs``."""
 
-    study: str
-    outputs: str = "outputs"
-    runs: str = "failed"
-    follow: bool = False
+    study: str = option("whose runs are shown")
+    outputs: str = option("the folder of all runs", "outputs")
+    runs: str = option(f"which: {SELECTION}", "failed")
+    follow: bool = option("go on showing the log of the first", False)
 
 
 @dataclass(frozen=True)
 class CancelOptions:
     """Options of ``scaling cancel``."""
 
-    study: str
-    outputs: str = "outputs"
-    runs: str | None = None
+    study: str = option("what is stopped")
+    outputs: str = option("the folder of all runs", "outputs")
+    runs: str | None = option(f"only these: {SELECTION}", None)
 
 
 def status_verb(arguments: Sequence[str]) -> int:
@@ -57,13 +59,17 @@ def status_verb(arguments: Sequence[str]) -> int:
     ended will come to (scaling forecast says more).
     """
     from scaling.verbs.options import read_options
+    from sweeps.state import IMPORTED
 
     options = read_options(StatusOptions, arguments)
     outputs = Path(options.outputs).absolute()
-    names = [options.study] if options.study else sorted(
-        p.parent.name for p in outputs.glob("studies/*/plan.json"))
-    if not names:
-        raise ConfigError(f"there is no study in {outputs}; scaling launch study=quickstart")
+    names, imported = [options.study] if options.study else [], []
+    if not options.study:
+        names, imported = (sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
+                           for file in ("plan.json", IMPORTED))
+    if not names and not imported:
+        raise ConfigError(f"there is no study in {outputs}; scaling launch study=quickstart "
+                          "trains one")
     console = open_console()
     for name in names:
         if options.why:
@@ -74,6 +80,8 @@ def status_verb(arguments: Sequence[str]) -> int:
             _show_status(console, outputs, name, options.runs)
             if options.forecast:
                 _show_forecasts(console, outputs, name)
+    for name in imported:
+        say(console, f"{name}: imported; scaling report study={name} reads it")
     return 0
 
 
@@ -139,11 +147,15 @@ def logs_verb(arguments: Sequence[str]) -> int:
     from scaling.verbs.options import read_options
     from sweeps.causes import history, log_file
     from sweeps.select import select
-    from sweeps.state import read_plan
+    from sweeps.state import read_plan, states
 
     options = read_options(LogsOptions, arguments)
     outputs = Path(options.outputs).absolute()
-    chosen = select(read_plan(outputs, options.study).runs, options.runs)
+    runs = read_plan(outputs, options.study).runs
+    if options.runs == "failed" and "failed" not in states(runs).values():
+        print(f"no run of {options.study} has failed; runs=SELECTION shows others, as runs=done")
+        return 0
+    chosen = select(runs, options.runs)
     for run in chosen:
         print(history(run.folder))
     path = log_file(chosen[0].folder)

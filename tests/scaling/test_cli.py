@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -15,11 +18,32 @@ from scaling.cli import VERBS
 
 def test_help_names_every_verb(run) -> None:
     code, out, _ = run("--help")
-    assert code == 0 and all(verb in out for verb in VERBS)
-    assert run()[1] == out
+    assert code == 0 and all(f"\n  {verb} " in out for verb in VERBS)
+    assert run()[1] == run("help")[1] == out
     for verb in VERBS:
         code, out, _ = run(verb, "--help")
         assert code == 0 and f"scaling {verb}" in out
+        assert run(verb, "study=tiny", "-h")[1] == out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_says_what_each_option_is_on_a_narrow_terminal(run, verb, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = run(verb, "--help")[1].splitlines()
+    assert max(map(len, lines[1:])) <= 60  # below the usage, which can be copied
+    if (options := VERBS[verb].options) is not None:
+        assert all(f.metadata["says"] for f in dataclasses.fields(options))
+        named = {line.split("=")[0].split(".")[0].strip() for line in lines if line[:2] == "  "}
+        assert set(options.__dataclass_fields__) <= named
+
+
+def test_a_reader_that_goes_away_is_no_error(finished) -> None:
+    scaling = [sys.executable, "-m", "scaling.cli"]
+    for arguments in (["--help"], ["status", f"outputs={finished}"]):
+        with subprocess.Popen([*scaling, *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.close()
+            assert process.stderr.read() == "" and process.wait() in (1, 141)  # 1: rich's
 
 
 @pytest.mark.parametrize(
@@ -27,7 +51,7 @@ def test_help_names_every_verb(run) -> None:
     [
         (["plann"], "unknown verb 'plann'; did you mean 'plan'?"),
         (["plan"], "no study is named, or its file defines none; say study=quickstart"),
-        (["plan", "study=tyni"], "could not find 'study/tyni'"),
+        (["plan", "study=tyni"], "study = 'tyni': there is no conf/study/tyni.yaml. There are: "),
         (["plan", "study=tiny", "model.widht=3"], "unknown key 'model.widht'"),
         (["plan", "study=tiny", "tokens=-3"], "tokens=-3 changes nothing: every block's grid sets"),
         (["plan", "study=tiny", "study.name=../evil"], "study.name = '../evil' names a folder"),
@@ -52,7 +76,10 @@ def test_help_names_every_verb(run) -> None:
         (["fit", "study=tiny", "law=chinchila"], "chinchilla"),
         (["allocate", "data=runs.csv"], "budgets is not set"),
         (["report", "study=nope"], "there is no study 'nope'"),
-        (["report"], "missing key 'study'"),
+        (["report"], "study is not set; usage: scaling report study=NAME"),
+        (["next", "study=tiny"], "target is not set; usage: scaling next study=NAME target="),
+        (["report", "stduy=tiny"], "unknown key 'stduy'; did you mean 'study'?"),
+        (["report", "study=nope"], "scaling launch study=nope trains it"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
@@ -143,6 +170,28 @@ def test_fit_a_file_made_elsewhere(run, tmp_path) -> None:
 def test_fit_the_curve_law_of_a_study(run) -> None:
     code, out, _ = run("fit", "study=tiny", "law=lr_annealing", "resamples=0")
     assert code == 0 and "[[lr_annealing" in out
+
+
+def test_a_report_without_resamples_says_so(run, tmp_path) -> None:
+    code, out, error = run("report", "study=tiny", "resamples=0", "multiverse=false",
+                           f"to={tmp_path}/report.html")
+    assert code == 0 and "There are no intervals." in out and "nan" not in out, error
+
+
+def test_an_imported_study_is_shown_and_not_watched(run, tmp_path) -> None:
+    pd.DataFrame({"N": [1e6, 2e6], "D": [1e8, 2e8], "loss": [3.0, 2.9]}).to_csv(
+        tmp_path / "points.csv", index=False)
+    there = f"outputs={tmp_path}/out"
+    code, out, _ = run("import", f"{tmp_path}/points.csv", "to=brought", there)
+    assert code == 0 and out.startswith("2 runs, 2 done")
+    assert "brought: imported; scaling report study=brought" in run("status", there)[1]
+    code, _, error = run("logs", "study=brought", there)
+    assert code == 2 and "study 'brought' was imported: there is nothing to train" in error
+
+
+def test_logs_of_a_study_without_failures(run) -> None:
+    code, out, _ = run("logs", "study=tiny")
+    assert code == 0 and out.startswith("no run of tiny has failed")
 
 
 def test_report_prints_the_answer_and_writes_the_page(run, tmp_path) -> None:

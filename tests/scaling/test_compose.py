@@ -59,8 +59,8 @@ def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
     [
         ("model.widht=64", "unknown key 'model.widht'; did you mean 'model.width'?"),
         ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
-        ("schedule=cosin", "Available options in 'schedule': constant cosine cyclic file"),
-        ("study=quickstrat", "could not find 'study/quickstrat'"),
+        ("schedule=cosin", "did you mean 'cosine'? There are: constant, cosine, cyclic, file"),
+        ("study=quickstrat", "there is no conf/study/quickstrat.yaml; did you mean 'quickstart'"),
         ("model.width", "cannot read the override 'model.width': expected key=value"),
         ("launch.runs=seed > 1", "quote it inside the shell's quotes: \"launch.runs='seed > 1'\""),
         ("seed=${nowhere}", "nowhere"),

@@ -41,7 +41,7 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize(("name", "overrides", "message"), [
-    ("tyni", [], "could not find 'study/tyni'"),
+    ("tyni", [], "study = 'tyni': there is no conf/study/tyni.yaml"),
     ("tiny", ["model.widht=3"], "unknown key 'model.widht'"),
     ("tiny", ["study.name=other"], "has the name of its file, 'tiny'"),
     ("tiny", ["tokens=3"], "tokens=3 changes nothing: every block's grid sets"),

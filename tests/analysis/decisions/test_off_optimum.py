@@ -44,6 +44,20 @@ def test_tokens_to_a_loss_invert_the_law(fitted):
     assert np.isinf(never.D) and never.reached == 0
 
 
+def test_what_many_resamples_never_reach_has_no_upper_end(fitted):
+    def at(share: float) -> pd.Series:
+        """At the loss that this share of the resamples reaches with 1e9 parameters."""
+        floors = fitted.draws["E"] + fitted.draws["A"] / 1e9 ** fitted.draws["alpha"]
+        return analysis.tokens_to_loss(fitted, 1e9, floors.quantile(share), batch=1e6).iloc[0]
+
+    sure, unsure = at(0.999), at(0.9)
+    assert sure.D_lower < sure.D < sure.D_upper < np.inf
+    assert 0.8 < unsure.reached < 0.95 and np.isinf([unsure.D_upper, unsure.steps_upper]).all()
+    floors = fitted.draws["E"]
+    budget = analysis.cheapest(fitted, floors.quantile(0.9)).iloc[0]
+    assert budget.reached < 0.975 and np.isinf(budget.C_upper) and np.isfinite(budget.C_lower)
+
+
 def test_the_critical_batch_is_that_of_the_law(made_by):
     fitted = analysis.fit("critical_batch_at_loss", made_by("critical_batch_at_loss", 0.01)[0],
                           resamples=50)

@@ -47,8 +47,11 @@ def test_more_freedom_is_never_worse(momentum):
 
 
 def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
-    best = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50)
-    assert best.gains.certain.all() and best.gains.refits_agree.isna().all()
+    alone = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50)
+    assert not alone.gains.certain.any() and alone.gains.refits_agree.isna().all()
+    assert alone.warnings[0].endswith("no fits without one curve each were made")
+    best = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50, refits=[momentum])
+    assert best.gains.certain.all()
     useless = dataclasses.replace(momentum, params=momentum.params | {"C": 1e-9})
     doubted = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50,
                                      refits=[momentum, useless])

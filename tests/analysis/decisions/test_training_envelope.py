@@ -38,7 +38,7 @@ def test_ends_of_the_ladder_are_no_envelope():
 @pytest.mark.parametrize(("points", "why"), [
     (curves(2), "2 sizes have a curve"),
     (curves().drop_duplicates("N"), "0 sizes have a curve"),
-    (curves(3), "only 1 sizes are best anywhere"),
+    (curves(3), "1 of the sizes between smallest and largest are best"),
 ])  # fmt: skip
 def test_what_has_no_envelope_is_refused(points, why):
     found = analysis.envelope(points, resamples=5)

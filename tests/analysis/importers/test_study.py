@@ -33,6 +33,17 @@ def test_a_study_is_answered_from_imported_runs(sweep) -> None:
     page = report_html(answer)
     assert "How good at 1e21?" in page and "nan" not in page.lower().split("<svg")[0]
     assert "N (n_total)" in answer.law.report()
+    assert "(C = 6 N D, N = n_total)" in page and "n_matmul" not in answer.text()
+
+
+def test_curves_without_a_named_schedule_are_fitted(tmp_path) -> None:
+    step = np.arange(400)
+    loss = 2.0 + 0.8 * np.cumsum(np.full(400, 1e-3)) ** -0.4
+    pd.DataFrame({"run": "a", "step": step, "lr": 1e-3, "loss": loss, "N": 1e6}).to_csv(
+        tmp_path / "curve.csv", index=False)
+    analysis.save_study(analysis.read_runs(tmp_path / "curve.csv"), tmp_path, "one")
+    curves = analysis.load_curves(tmp_path, study="one", role="curve")
+    assert len(curves) == 400 and set(curves["schedule"]) == {"not told"}
 
 
 def test_imported_runs_stand_beside_own_ones_and_keep_their_names(sweep) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import analysis
+
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> str:
@@ -48,8 +50,6 @@ def test_the_same_in_words(run, sweep) -> None:
 def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     run, sweep, tmp_path, monkeypatch
 ) -> None:
-    import analysis
-
     table = pd.read_csv(tmp_path / "sweep.csv").rename(columns={"N": "params", "D": "tokens"})
     table.to_csv(tmp_path / "named.csv", index=False)
     fit, fits = analysis.fit, []
@@ -63,6 +63,23 @@ def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     surface = answer["approaches"]["budgets"][-1]
     assert code == 0 and fits == ["chinchilla"] and surface["approach"] == "3 surface"
     assert surface["N_upper"] == answer["budgets"][0]["N_upper"]
+
+
+def test_budgets_are_refused_in_few_words(run) -> None:
+    code, out, _ = run("allocate", "study=tiny", "resamples=0", "approaches=true")
+    refused = [line for line in out.splitlines() if "refused" in line]
+    assert code == 0 and 2 <= len(refused) <= 5
+    assert any("approach 2 IsoFLOP, " in line and "budgets (C = " in line for line in refused)
+
+
+def test_tokens_and_steps_to_a_loss(run, sweep) -> None:
+    asked = ("allocate", sweep, "budgets=[1e19]", "resamples=20", "losses=[2.6,2.5]",
+             "sizes=[1e9,2e9]", "batch=5e5")
+    rows = json.loads(run(*asked, "--json")[1])["tokens_to_losses"]
+    assert [(r["target"], r["N"]) for r in rows] == [
+        (2.6, 1e9), (2.6, 2e9), (2.5, 1e9), (2.5, 2e9)]
+    assert rows[0]["D"] > rows[1]["D"] and rows[0]["steps"] == pytest.approx(rows[0]["D"] / 5e5)
+    assert "tokens on which a size reaches a loss" in run(*asked)[1]
 
 
 def test_costs_come_from_the_runs(run, sweep, tmp_path) -> None:
@@ -87,6 +104,8 @@ def test_a_study_has_its_budgets(run) -> None:
     (["cost=6ndd", "budgets=[1e19]"], "cost = '6ndd' is not one of: 6nd, attention, hours"),
     (["cost=hours", "budgets=[1]"], "the column 'tokens_per_second'"),
     (["cost=attention", "budgets=[1e19]"], "context is not set"),
+    (["sizes=[1e9]", "budgets=[1e19]"], "give all that are needed"),
+    (["losses=[2.6]", "batch=1e6", "budgets=[1e19]"], "give all that are needed"),
     (["splits=[[1e9]]", "budgets=[1e19]"], "each is [N, D]"),
     (["losses=[1.1]", "budgets=[1e19]"], "no budget reaches a loss of 1.1"),
     (["approaches=true", "budgets=[1e19]", "budget=sweeep"], "need the column 'sweeep'"),

@@ -58,7 +58,7 @@ def test_a_file_becomes_a_study_that_can_be_fitted(run, tmp_path) -> None:
     table.to_csv(tmp_path / "sweep.csv", index=False)
     out = f"outputs={tmp_path}"
     code, said, _ = run("import", str(tmp_path / "sweep.csv"), "to=sweep", "n_count=n_total", out)
-    assert code == 0 and "16 runs, 16 of them done" in said
+    assert code == 0 and "16 runs, 16 done" in said
     assert "alpha" in run("fit", "study=sweep", "resamples=0", out)[1]
     assert "nothing was stored" in run("import", str(tmp_path / "sweep.csv"))[1]
     said = json.loads(run("import", str(tmp_path / "sweep.csv"), "--json")[1])

@@ -31,8 +31,23 @@ def test_a_planned_run_gets_a_pair_with_its_spread(run, sweep) -> None:
     assert "each left out in turn" in run(*asked)[1]
 
 
+def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
+    loss = np.linspace(2.2, 4.5, 10)
+    noise = np.exp(0.02 * np.random.default_rng(0).standard_normal(10))
+    pd.DataFrame({"L": loss, "critical_batch": 2.1e8 / loss ** (1 / 0.21) * noise}).to_csv(
+        tmp_path / "critical.csv", index=False)
+    asked = ("tune", f"data={tmp_path}/critical.csv", "columns.loss=L", "losses=[2.5,3]",
+             "resamples=50")
+    rows = json.loads(run(*asked, "--json")[1])["critical_batch"]
+    assert rows[0]["critical_batch"] == pytest.approx(2.1e8 / 2.5 ** (1 / 0.21), rel=0.03)
+    assert rows[1]["critical_batch_lower"] < rows[1]["critical_batch"] < rows[0]["critical_batch"]
+    assert "in the unit of the fitted batches" in run(*asked)[1]
+    code, _, error = run(*asked, "law=critical_batch", "columns.batch=L")
+    assert code == 2 and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["N=[1e9]", "D=[1e10]", "save=x.json"], "here are two fits"),
+    (["N=[1e9]", "D=[1e10]", "save=x.json"], "unknown key 'save'"),
     (["N=[1e9]"], "give one D for each N"),
     (["N=[1e9]", "D=[1e10]"], "lr_batch needs column 'batch'"),
     (["N=[1e9]", "D=[1e10]", "wihtin=1"], "did you mean 'within'"),
