@@ -17,7 +17,7 @@ import pytest
         (["import", "x.csv", "collumns.N=n"], "unknown key 'collumns'; did you mean 'columns'?"),
         (["import", "x.csv", "law=chinchila"], "did you mean 'chinchilla'?"),
         (["import", "wandb:a/b", "x.csv"], "wandb:a/b is imported alone"),
-        (["forecast"], "missing key 'study'"),
+        (["forecast"], "study is not set"),
         (["forecast", "study=tyni"], "there is no study 'tyni'"),
         (["forecast", "study=tiny", "stopp=true"], "unknown key 'stopp'; did you mean 'stop'?"),
         (["track", "study=tyni"], "there is no study 'tyni'"),

@@ -36,5 +36,6 @@ def test_the_answer_and_its_picture(run, points, tmp_path) -> None:
     (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is an .svg"),
 ])  # fmt: skip
 def test_a_mistake_is_one_sentence(run, points, arguments, message) -> None:
-    code, out, error = run("multiverse", points, *arguments)
+    target = [] if any(a.startswith("target=") for a in arguments) else ["target=alpha"]
+    code, out, error = run("multiverse", points, *target, *arguments)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
