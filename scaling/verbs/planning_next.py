@@ -209,18 +209,19 @@ def _check_file(to: str) -> None:
 
 
 def _write_study(path: Path, study: str, table: pd.DataFrame) -> None:
-    """The old study with the new runs, as YAML (which JSON is)."""
+    """The old study with the new runs, a line each (JSON is YAML)."""
     import json
 
     from scaling.records.atomic import write_atomic
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    blocks = json.dumps(_blocks(table), indent=2).replace("\n", "\n  ")
+    blocks = "".join(f"    {name}: {json.dumps(block)}\n"
+                     for name, block in _blocks(table).items())
     write_atomic(path.absolute(), (
         "# @package _global_\n"
         f"# {study} and the runs that scaling next chose.\n"
         f"defaults:\n  - {study}\n  - _self_\n"
-        f"study:\n  name: {path.stem}\n  blocks: {blocks}\n"
+        f"study:\n  name: {path.stem}\n  blocks:\n{blocks}"
     ))  # fmt: skip
 
 
