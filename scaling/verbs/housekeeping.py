@@ -63,11 +63,11 @@ def gc_verb(arguments: Sequence[str]) -> int:
         console.print(table(summary(found), console.width, ("why it is there",)))
     going = found[found["goes"]]
     freed, all_bytes = size(int(going["bytes"].sum())), size(int(found["bytes"].sum()))
-    what = f"{len(going)} of {len(found)} files, {freed} of {all_bytes}"
+    what = f"of {len(found)} files, {freed} of {all_bytes}"
     if options.dry_run:
-        say(console, f"would remove {what}; dry_run=false removes them")
+        say(console, f"would remove {len(going)} {what}; dry_run=false removes them")
     else:
-        say(console, f"removed {remove(found)} files: {what}")
+        say(console, f"removed {remove(found)} {what}")
     return 0
 
 
