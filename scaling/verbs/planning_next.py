@@ -19,8 +19,8 @@ _BLOCK = "next"
 
 
 @dataclass(frozen=True)
-class NextOptions:
-    """Options of ``scaling next``; further arguments are overrides of the study."""
+class ChoiceOptions:
+    """Options of the verbs that choose runs; further arguments are overrides of the study."""
 
     study: str = option("the study to which runs are added")
     target: str = option("what is asked: 'loss at C=1e13 within 1%', 'N at C=1e13', 'alpha'")
@@ -29,7 +29,6 @@ class NextOptions:
     runs: int = option("at most so many", 8)
     grid: dict[str, Any] = option("axes of the runs that could be made: grid.model.width=[96]", {})
     outputs: str = option("the folder of all runs", "outputs")
-    to: str | None = option("a study to write, conf/study/NAME.yaml", None)
     resamples: int = option("refits for the intervals", 1000)
     seed: int = option("of the resamples", 0)
     level: float = option("of the intervals", 0.95)
@@ -38,8 +37,15 @@ class NextOptions:
 
 
 @dataclass(frozen=True)
-class ReachOptions(NextOptions):
-    """Options of ``scaling reach``; further arguments are overrides of the study."""
+class NextOptions(ChoiceOptions):
+    """Options of ``scaling next``."""
+
+    to: str | None = option("a study to write, conf/study/NAME.yaml", None)
+
+
+@dataclass(frozen=True)
+class ReachOptions(ChoiceOptions):
+    """Options of ``scaling reach``."""
 
     runs: int = option("at most so many a round", 4)
 
@@ -119,13 +125,13 @@ def _read(cls: type, arguments: Sequence[str]) -> tuple[Any, list[str]]:
     return options, [f"study={options.study}", f"outputs={options.outputs}", *overrides]
 
 
-def _hours(options: NextOptions) -> float:
+def _hours(options: ChoiceOptions) -> float:
     if options.hours is not None and not options.hours > 0:
         raise ConfigError(f"hours = {options.hours}: allowed is above 0 (device-hours)")
     return float("inf") if options.hours is None else options.hours
 
 
-def _known(options: NextOptions) -> tuple[pd.DataFrame, str]:
+def _known(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
     import analysis
     from analysis.reporting.answering import FLOPS
 
@@ -137,7 +143,7 @@ def _known(options: NextOptions) -> tuple[pd.DataFrame, str]:
     return runs, options.law or answer["law"]
 
 
-def _choose(options: NextOptions, overrides: list[str]) -> Any:
+def _choose(options: ChoiceOptions, overrides: list[str]) -> Any:
     import analysis
 
     target, hours = analysis.read_target(options.target), _hours(options)
@@ -149,7 +155,7 @@ def _choose(options: NextOptions, overrides: list[str]) -> Any:
                                 level=options.level)
 
 
-def _candidates(options: NextOptions, overrides: list[str]) -> pd.DataFrame:
+def _candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
     """Runs that could be made, with N, D and cost in device-hours; those made are left out."""
     import pandas as pd
 

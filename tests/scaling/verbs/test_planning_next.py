@@ -63,6 +63,7 @@ def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None
     (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
     (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
     (["reach", "study=tiny", "target=E"], "end it with 'within 0.5%'"),
+    (["reach", "study=tiny", TARGET, "to=conf/study/more.yaml"], "unknown key 'to'"),
     (["next", "study=tiny"], "target is not set"),
 ])  # fmt: skip
 def test_a_mistake_is_one_sentence(run, arguments, message) -> None:
