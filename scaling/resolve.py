@@ -30,7 +30,7 @@ PRECISIONS = ("fp32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
-# The keys of scaling.training.measurements.MEASUREMENTS, which needs torch as the engines do.
+# The keys of scaling.engine.measurements.MEASUREMENTS, which needs torch as the engines do.
 MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
 ENGINE_NAMES = ("eager", "compiled", "captured")  # the keys of scaling.engine.eager.ENGINES
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scaling.records.atomic import server_time
+from scaling.records.failures import OUT_OF_MEMORY
 from scaling.records.run_folder import Attempt, RunFolder
-from scaling.training.failures import OUT_OF_MEMORY
 from sweeps.state import StoredRun
 
 # Attempts that ended so, in one launch, before a run is left to a person.

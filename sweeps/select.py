@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scaling.config import ConfigError, unknown_key
+from scaling.records.failures import CLASSES
 from scaling.records.run_folder import STATES
-from scaling.training.failures import CLASSES
 from sweeps.state import StoredRun, states
 
 _COMPARISONS = {

@@ -16,7 +16,7 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     movement : DataFrame
-        Rows of ``scaling.model.coordcheck.coordinate_check``.
+        Rows of ``scaling.training.coordcheck.coordinate_check``.
 
     Returns
     -------

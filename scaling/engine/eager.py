@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from scaling.engine.loss import ModelLoss
+from scaling.engine.measurements import Subject, measure
 from scaling.engine.stacked import StackedParameters, split
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
@@ -29,7 +30,6 @@ from scaling.model.initialization import initial_weights
 from scaling.model.parametrization import tensor_rules
 from scaling.optimizer_settings import Settings, rule_name
 from scaling.optimizers.registry import build_optimizer
-from scaling.training.measurements import Subject, measure
 
 State = dict[str, Tensor]
 Backward = Callable[[Tensor], None]
@@ -83,7 +83,7 @@ class Engine(Protocol):
         """Mean loss of each member on fixed windows, float64 (k,)."""
 
     def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
-        """``scaling.training.measurements`` of each member by column, on the batch that is next."""
+        """``scaling.engine.measurements`` of each member by column, on the batch that is next."""
 
     def state(self, member: int) -> State:
         """A member's parameters and moments by name, on the CPU."""

@@ -23,7 +23,6 @@ from torch import Tensor
 from scaling.config import ExecutionConfig
 from scaling.engine.determinism import determinism
 from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, Held, State
-from scaling.engine.pack_engine import engine_values
 from scaling.engine.sharded import ShardedEngine
 from scaling.processes.group import Group
 from scaling.processes.rank import LentClaim
@@ -32,6 +31,7 @@ from scaling.records.checkpoint import Checkpoint, save_checkpoint, save_part
 from scaling.records.parts import new_parts, write_manifest
 from scaling.training.loop import Chunk, Training
 from scaling.training.member import MemberRun
+from scaling.training.pack_engine import engine_values
 from scaling.training.trainer import fit_rank
 
 

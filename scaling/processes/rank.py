@@ -21,8 +21,8 @@ from typing import Any
 
 from scaling.processes.ranks import SECRET, Failure, Work
 from scaling.records.claim import ClaimLost
+from scaling.records.failures import classify, signature
 from scaling.records.run_folder import RunFolder
-from scaling.training.failures import classify, signature
 
 
 class Link:

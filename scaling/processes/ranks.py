@@ -65,7 +65,7 @@ class Failure:
 
 
 class RankFailed(Exception):
-    """A rank ended with an error; carries what `scaling.training.failures` made of it there.
+    """A rank ended with an error; carries what `scaling.records.failures` made of it there.
 
     Attributes
     ----------

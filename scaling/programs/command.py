@@ -25,7 +25,6 @@ import numpy as np
 
 from scaling.config import ExecutionConfig
 from scaling.data.sources import open_planned
-from scaling.engine.micro_batch import micro_batch
 from scaling.model.flops import flops_per_token
 from scaling.programs.command_line import fill
 from scaling.programs.program_record import read_curve, read_final, read_progress
@@ -37,6 +36,7 @@ from scaling.schedule.pieces import lr_array
 from scaling.training.endings import outcome, reason
 from scaling.training.events import validation_steps
 from scaling.training.finish import finish
+from scaling.training.micro_batch import micro_batch
 
 CONTRACT = 1
 POLL_SECONDS = 0.2

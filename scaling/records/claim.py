@@ -19,8 +19,8 @@ from typing import Any
 
 from scaling.records import machine
 from scaling.records.atomic import create_exclusive, server_time, write_json
+from scaling.records.failures import classify, signature
 from scaling.records.run_folder import RunFolder, file_hash
-from scaling.training.failures import classify, signature
 
 BEATS_A_LEASE = 6
 HUNG = 1  # exit code of a process that does not get on: a pool replaces it, SLURM's task has failed

@@ -43,7 +43,7 @@ class Attempt:
     end : dict or None
         ``reason`` ("done", "diverged", "interrupted", "cancelled", "failed", "lost"), ``ended``;
         of a failure ``error``, ``traceback``, ``class``, ``signature``
-        (``scaling.training.failures``).
+        (``scaling.records.failures``).
     """
 
     number: int

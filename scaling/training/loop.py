@@ -23,8 +23,6 @@ import numpy as np
 
 from scaling.config import ExecutionConfig
 from scaling.engine.eager import ChunkResult, Engine
-from scaling.engine.micro_batch import micro_batch
-from scaling.engine.pack_engine import build_engine
 from scaling.records import machine
 from scaling.records.checkpoint import Checkpoint, save_checkpoint
 from scaling.records.claim import Claim
@@ -33,6 +31,8 @@ from scaling.records.prefixes import checkpoint_path
 from scaling.records.provenance import provenance
 from scaling.training.finish import finish
 from scaling.training.member import MemberRun, pack_facts
+from scaling.training.micro_batch import micro_batch
+from scaling.training.pack_engine import build_engine
 from scaling.training.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0

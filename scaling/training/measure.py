@@ -21,7 +21,7 @@ from scaling.engine.eager import ENGINES, Member
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
 from scaling.optimizer_settings import member_settings, optimizer_science
-from scaling.training.failures import OUT_OF_MEMORY, classify
+from scaling.records.failures import OUT_OF_MEMORY, classify
 
 STEPS = 4
 LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share

@@ -38,7 +38,7 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
 
     from analysis.reporting.coordinate_check import draw_coordinate_check, growth
     from scaling.config import ModelConfig, OptimizerConfig, from_dict
-    from scaling.model.coordcheck import CoordinateCheck, coordinate_check
+    from scaling.training.coordcheck import CoordinateCheck, coordinate_check
     from scaling.verbs.options import read_options
     from sweeps.show import table
 

@@ -66,17 +66,29 @@ def curve_of() -> Callable[[RunFolder], str]:
 
 
 @pytest.fixture
-def elsewhere(
-    tmp_path: Path, outputs: Path, make_run: Callable[..., RunFolder], train_run: Callable[..., str]
+def make_apart(
+    tmp_path: Path, outputs: Path, make_run: Callable[..., RunFolder]
 ) -> Callable[..., RunFolder]:
-    """The same run trained alone in a folder of its own."""
+    """A planned run in a folder of its own, where it shares nothing but the data."""
 
-    def alone(changes: dict[str, Any] | None = None) -> RunFolder:
+    def make(changes: dict[str, Any] | None = None) -> RunFolder:
         own = tmp_path / "alone"
         if not own.exists():
             own.mkdir()
             (own / "data").symlink_to(outputs / "data")
-        folder = make_run(changes, below=own)
+        return make_run(changes, below=own)
+
+    return make
+
+
+@pytest.fixture
+def elsewhere(
+    make_apart: Callable[..., RunFolder], train_run: Callable[..., str]
+) -> Callable[..., RunFolder]:
+    """The same run trained alone in a folder of its own."""
+
+    def alone(changes: dict[str, Any] | None = None) -> RunFolder:
+        folder = make_apart(changes)
         if folder.done() is None:
             assert train_run(folder) == "done"
         return folder

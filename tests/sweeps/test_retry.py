@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from scaling.records.claim import Claim
-from scaling.training.failures import classify, signature
+from scaling.records.failures import classify, signature
 from sweeps.plan import make_plan, save_plan
 from sweeps.retry import bad_nodes, tripped, verdict
 from sweeps.state import read_plan

@@ -196,14 +196,10 @@ def trained(folder, chunks: int | None = None) -> str:
     return training.close()
 
 
-def test_twenty_steps_teach_it_and_a_stop_leaves_no_trace(
-    case, make_run, curve_of, tmp_path, outputs
-):
+def test_twenty_steps_teach_it_and_a_stop_leaves_no_trace(case, make_run, make_apart, curve_of):
     changes = {f"model.{k}": v for k, v in (SMALL | case).items()} | {
         "tokens": 20 * 48, "schedule.kind": "constant", "schedule.warmup_tokens": 96}
-    (tmp_path / "alone").mkdir()
-    (tmp_path / "alone" / "data").symlink_to(outputs / "data")
-    folder, alone = make_run(changes), make_run(changes, below=tmp_path / "alone")
+    folder, alone = make_run(changes), make_apart(changes)
     assert trained(alone) == "done"
     assert trained(folder, chunks=2) == "interrupted"
     assert trained(folder) == "done"

@@ -90,11 +90,9 @@ def kill_rank(rank: int) -> None:
 
 @pytest.mark.slow
 def test_killed_ranks_take_the_others_along_and_the_run_goes_on_to_the_same_bits(
-    make_run, elsewhere, run_with_ranks, curve_of, tmp_path, outputs
+    make_run, make_apart, run_with_ranks, curve_of
 ):
-    (tmp_path / "alone").mkdir()
-    (tmp_path / "alone" / "data").symlink_to(outputs / "data")
-    undisturbed = make_run(LONG, below=tmp_path / "alone")
+    undisturbed = make_apart(LONG)
     assert run_with_ranks(undisturbed) == "done"
     folder = make_run(LONG)
     for attempt, victim in enumerate([1, 0], 1):

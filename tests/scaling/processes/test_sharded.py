@@ -82,11 +82,9 @@ if os.environ.get("RANK") == "1":
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_save_it_loses_nothing(
-    make_run, run_with_ranks, curve_of, outputs, tmp_path, monkeypatch
+    make_run, make_apart, run_with_ranks, curve_of, outputs, tmp_path, monkeypatch
 ):
-    (tmp_path / "alone").mkdir()
-    (tmp_path / "alone" / "data").symlink_to(outputs / "data")
-    undisturbed = make_run(LONG, below=tmp_path / "alone")
+    undisturbed = make_apart(LONG)
     assert run_with_ranks(undisturbed, shard=True) == "done"
     folder = make_run(LONG)
     (tmp_path / "site").mkdir()

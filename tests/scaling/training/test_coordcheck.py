@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from scaling.config import ConfigError, ModelConfig, OptimizerConfig
-from scaling.model.coordcheck import CoordinateCheck, coordinate_check
+from scaling.training.coordcheck import CoordinateCheck, coordinate_check
 
 TINY = CoordinateCheck(
     widths=[64], depths=[2], parametrizations=["mup"],
@@ -88,7 +88,7 @@ def test_movements_name_their_shape():
     ],
 )
 def test_what_cannot_be_checked_is_said_before_anything_is_trained(changes, sentence, monkeypatch):
-    monkeypatch.setattr("scaling.model.coordcheck.ENGINES", {})
+    monkeypatch.setattr("scaling.training.coordcheck.ENGINES", {})
     check = dataclasses.replace(TINY, **{"widths": [64, 128]} | changes)
     with pytest.raises(ConfigError, match=sentence):
         coordinate_check(check)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from scaling.engine.eager import EagerEngine, Member
+from scaling.engine.measurements import MEASUREMENTS, Subject, measure, noise_scale
 from scaling.model.architecture import Architecture, Shape
 from scaling.model.transformer import Transformer
 from scaling.optimizer_settings import AdamWSettings
 from scaling.resolve import MEASUREMENT_NAMES
-from scaling.training.measurements import MEASUREMENTS, Subject, measure, noise_scale
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))
 ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)

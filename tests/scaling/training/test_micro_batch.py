@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from scaling.engine.eager import EagerEngine
-from scaling.engine.micro_batch import micro_batch
 from scaling.records.claim import Claim
+from scaling.training.micro_batch import micro_batch
 
 COLUMNS = ["loss", "grad_norm", "validation_loss"]
 
