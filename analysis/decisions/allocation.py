@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from analysis.decisions.optimum import best_split, loss_at
 from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, growth, in_words, spread, widened
+from analysis.intervals.spread import drawn_params, growth, in_words, spread, spread_by
 
 Array = np.ndarray
 
@@ -127,11 +127,7 @@ def _row(
 ) -> dict:
     loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
     values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
-    row = {"C": budget, **spread(values, level, resampled=len(result.draws) > 0)}
-    if len(result.draws):
-        row["loss_lower"], row["loss_upper"] = widened(
-            row["loss_lower"], row["loss_upper"], result.inflation, result.scale
-        )
+    row = {"C": budget, **spread_by(result, values, level)}
     row["inside"] = all(low <= row[c] <= high for c, (low, high) in result.ranges.items())
     return row
 

@@ -53,12 +53,15 @@ class NextRuns:
         Half width of the target's interval, relative: known, and expected after all of them.
     enough : bool
         Whether that is what the target asks for (False if it asks for nothing).
+    inflation : float
+        By what the record of forecasts widened both.
     """
 
     table: pd.DataFrame
     now: float
     then: float
     enough: bool
+    inflation: float = 1.0
 
 
 def choose_next(
@@ -109,7 +112,8 @@ def choose_next(
     chosen, widths = chosen[:most], widths[:most]
     table = candidates.iloc[chosen].assign(half_width=widths, spent=np.cumsum(price[chosen]))
     then = widths[-1] if widths else now
-    return NextRuns(table, now, then, target.within is not None and then <= target.within)
+    enough = target.within is not None and then <= target.within
+    return NextRuns(table, now, then, enough, target.inflation(result))
 
 
 def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost) -> Array:

@@ -15,7 +15,7 @@ from analysis.decisions.allocation import need_surface
 from analysis.decisions.cost_functions import SIX_ND, Cost
 from analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for
 from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, spread
+from analysis.intervals.spread import drawn_params, spread_by
 
 
 def loss_left(
@@ -50,7 +50,7 @@ def loss_left(
         best = loss_at(result.law, params, best_N[:, None], best_D[:, None])[:, 0]
         enough = least_budget(result.law, params, loss, cost)
         values = {"loss": loss, "best_loss": best, "left": loss - best, "wasted": 1 - enough / C}
-        row = spread(values, level, resampled=len(result.draws) > 0)
+        row = spread_by(result, values, level)
         rows.append({"N": N, "D": D, "C": C, **row})
     return pd.DataFrame(rows)
 
@@ -84,7 +84,7 @@ def cheapest(
             raise ValueError(f"no budget reaches a loss of {target:g}: the law does not go so low")
         N, D = best_split(result.law, params, C, cost)
         values = {"C": C, "N": N, "D": D, "tokens_per_parameter": D / N}
-        row = spread(values, level, resampled=len(result.draws) > 0)
+        row = spread_by(result, values, level)
         row = _without_end(row, ("C",), C, level)
         rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
     return pd.DataFrame(rows)
@@ -113,7 +113,7 @@ def tokens_to_loss(
     for size in np.atleast_1d(np.asarray(N, float)):
         D = tokens_for(result.law, params, size, loss)
         values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
-        row = spread(values, level, resampled=len(result.draws) > 0)
+        row = spread_by(result, values, level)
         row = _without_end(row, tuple(values), D, level)
         rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
     return pd.DataFrame(rows)
@@ -159,5 +159,5 @@ def critical_batch(
         if not loss > 0:
             raise ValueError(f"a loss must be positive, not {loss:g}")
         values = {"critical_batch": np.exp(np.log(B_star) - np.log(loss) / alpha_B)}
-        rows.append({"loss": loss, **spread(values, level, resampled=len(result.draws) > 0)})
+        rows.append({"loss": loss, **spread_by(result, values, level)})
     return pd.DataFrame(rows)

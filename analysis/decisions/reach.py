@@ -55,6 +55,7 @@ def reach_target(
     choose: Choose | None = None,
     cost: Cost = SIX_ND,
     level: float = 0.95,
+    inflation: float = 1.0,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
     **options: Any,
 ) -> Reached:
@@ -78,6 +79,8 @@ def reach_target(
         Runs a round.
     choose : callable, optional
         ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
+    inflation : float
+        By what every fit's intervals of losses are widened; see `analysis.Result.widened_by`.
     tell : callable
         Told each row of the history as it comes.
 
@@ -95,7 +98,7 @@ def reach_target(
     history: list[dict[str, Any]] = []
     spent, left = 0.0, candidates
     while True:
-        result = fit(law, known, level=level, **options)
+        result = fit(law, known, level=level, **options).widened_by(inflation)
         history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""

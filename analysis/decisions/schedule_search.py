@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, spread
+from analysis.intervals.spread import drawn_params, in_words, spread, spread_by
 from analysis.laws.law import Law
 from analysis.laws.schedule_columns import Course
 
@@ -124,8 +124,8 @@ def best_schedule(
     resampled = len(result.draws) > 0
     gains = pd.DataFrame([_gain(name, last, others, level, resampled) for name in usual])
     return BestSchedule(
-        course.table(values), judged["best"], spread({"loss": last["best"]}, level,
-        resampled=resampled), gains, seconds, tuple(_warnings(result, gains, judged["best"])),
+        course.table(values), judged["best"], spread_by(result, {"loss": last["best"]}, level),
+        gains, seconds, tuple(_warnings(result, gains, judged["best"])),
     )  # fmt: skip
 
 
@@ -260,6 +260,8 @@ def _gain(
 
 def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
     sentences = []
+    if result.inflation > 1:
+        sentences.append(f"the interval of the loss is {in_words(result.inflation)}")
     unsure = gains.loc[~gains["certain"], "over"].tolist()
     if unsure:
         why = ": no fits without one curve each were made" if gains["refits_agree"].isna().all() \

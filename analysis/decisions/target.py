@@ -19,7 +19,7 @@ from analysis.decisions.cost_functions import SIX_ND, Cost
 from analysis.decisions.optimum import best_split, loss_at
 from analysis.fitting.result import Result
 from analysis.intervals.rolling import wanderings
-from analysis.intervals.spread import drawn_params, quantiles
+from analysis.intervals.spread import drawn_params, spread_by
 
 Array = np.ndarray
 
@@ -79,14 +79,19 @@ class Target:
     def known(self, result: Result, level: float = 0.95, cost: Cost = SIX_ND) -> dict[str, float]:
         """``value, lower, upper`` and ``half_width``, relative to the value.
 
-        Beyond the measured range a loss is doubted for the law's sake, too, as `Result.predict`
-        does.
+        Beyond the measured range a loss is doubted for the law's sake, too, and its interval is
+        widened by the record of forecasts, as `Result.predict` does both.
         """
         drawn = self.drawn(result, cost)
-        wandered = np.exp(self.wandered(result, cost)[1:])
-        low, high = quantiles(wandered, level)
+        could_be = np.sign(drawn) * np.exp(self.wandered(result, cost))
+        row = spread_by(result, {self.of: could_be}, level)
+        low, high = (row.get(f"{self.of}_{end}", np.nan) for end in ("lower", "upper"))
         half = (high - low) / 2 / abs(float(drawn[0]))
         return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
+
+    def inflation(self, result: Result) -> float:
+        """By what the interval of `known` is widened: the fit's, of a loss, else 1."""
+        return result.inflation if self.of == "loss" else 1.0
 
     def wandered(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""

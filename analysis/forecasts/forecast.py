@@ -14,7 +14,7 @@ same share of its steps:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ import pandas as pd
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.hindcasts import distance, hindcasts, left_out, misses, share_kept
+from analysis.intervals.error_scale import RELATIVE
+from analysis.intervals.spread import in_words, widened
 from analysis.laws import find
 from analysis.laws.law import Array, Law
 from analysis.tables.thinning import thin_curves
@@ -72,6 +74,11 @@ class Forecast:
         """Whether the law was asked for nothing beyond the curves that it was fitted to."""
         return self.beyond <= 1 + 1e-9
 
+    def widened_by(self, inflation: float) -> Forecast:
+        """The forecast with its interval so many times as wide: see `analysis.forecasts.track`."""
+        lower, upper = widened(self.lower, self.upper, inflation, RELATIVE)
+        return replace(self, lower=lower, upper=upper, inflation=inflation * self.inflation)
+
     def report(self) -> str:
         """The forecast in two sentences."""
         missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
@@ -80,9 +87,10 @@ class Forecast:
             if len(self.hindcast) else "too few ended runs to try the forecast on"
         )  # fmt: skip
         where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
+        wider = f"; the interval is {in_words(self.inflation)}" if self.inflation > 1 else ""
         return (
             f"final loss {self.loss:.4f} ({self.lower:.4f} to {self.upper:.4f}, {self.level:.0%})"
-            f" from {self.share:.0%} of the curve by {self.law.law.name}{where}; {checked}"
+            f" from {self.share:.0%} of the curve by {self.law.law.name}{where}; {checked}{wider}"
         )
 
 
@@ -127,7 +135,7 @@ def forecast_run(
     """
     target = _whole(target)
     basis = lay_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
-    return basis.forecast(target, inflation)
+    return basis.forecast(target).widened_by(inflation)
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ class Basis:
     level: float
     left_out: tuple[pd.DataFrame, ...]
 
-    def forecast(self, target: pd.DataFrame, inflation: float = 1.0) -> Forecast:
+    def forecast(self, target: pd.DataFrame) -> Forecast:
         """Forecast one run; see `forecast_run`."""
         target = _whole(target)
         share = _share(target)
@@ -156,7 +164,7 @@ class Basis:
         kept = share_kept(past)
         missed = misses(past, kept)
         middle = np.log(end["loss"]) + kept * distance(target, predicted["loss"])
-        half = _half_width(end, missed, self.level) * inflation
+        half = _half_width(end, missed, self.level)
         if not np.isfinite(middle + half):
             raise ValueError("too few curves for an interval: two ended runs, and resamples")
         table = past.assign(forecast=np.exp(missed) * past["measured"], error=missed)
@@ -164,7 +172,7 @@ class Basis:
             loss=float(np.exp(middle)), lower=float(np.exp(middle - half)),
             upper=float(np.exp(middle + half)), level=self.level, share=share, law=self.law,
             kept=kept, hindcast=table[["run", "forecast", "measured", "error"]],
-            inflation=inflation, beyond=float(end["beyond"]),
+            beyond=float(end["beyond"]),
         )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.forecast import Basis, lay_basis
 from analysis.forecasts.unfinished import unfinished_runs
+from analysis.intervals.error_scale import RELATIVE
+from analysis.intervals.spread import widened
 from analysis.tables.runs import load, load_curves, study_plan
 from scaling.records.run_folder import RunFolder
 
@@ -75,11 +77,12 @@ def forecast_study(
             found = bases[size]
             if isinstance(found, str):
                 raise ValueError(found)
-            row |= _from_curves(found, target, inflation)
+            row |= _from_curves(found, target)
         except ValueError as error:
             if not surface:
                 surface.append(_surface(outputs, study, plan["study"]["answer"]["law"], how))
-            row |= _from_surface(surface[0], target, level, inflation, str(error))
+            row |= _from_surface(surface[0], target, level, str(error))
+        row["lower"], row["upper"] = widened(row["lower"], row["upper"], inflation, RELATIVE)
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -111,8 +114,8 @@ def _about(target: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _from_curves(basis: Basis, target: pd.DataFrame, inflation: float) -> dict[str, Any]:
-    found = basis.forecast(target, inflation)
+def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
+    found = basis.forecast(target)
     names = ("loss", "lower", "upper", "beyond")
     return {name: getattr(found, name) for name in names} | {"law": basis.law.law.name}
 
@@ -126,7 +129,7 @@ def _surface(outputs: str | Path, study: str, law: str, how: dict[str, Any]) -> 
 
 
 def _from_surface(
-    law: Result | str, target: pd.DataFrame, level: float, inflation: float, why: str
+    law: Result | str, target: pd.DataFrame, level: float, why: str
 ) -> dict[str, Any]:
     """The law of the final loss at the run's N and D, or why that cannot be asked either."""
     nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
@@ -137,7 +140,7 @@ def _from_surface(
         said = law.predict(end, level).iloc[0]
     except ValueError as error:
         return nothing | {"law": "", "note": f"{why}; {error}"}
-    middle, half = np.log(said["loss"]), inflation * np.log(said["upper"] / said["lower"]) / 2
+    middle, half = np.log(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
     return {"loss": said["loss"], "lower": float(np.exp(middle - half)),
             "upper": float(np.exp(middle + half)), "beyond": said["beyond"],
             "law": law.law.name, "note": ""}  # fmt: skip

@@ -7,8 +7,9 @@ its run has ended. The ratio of each miss to the half-width of its interval is t
 score of split conformal prediction with a scale (Papadopoulos et al. 2008; Lei et al. 2018,
 arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th smallest of n ratios
 contain a new measurement with at least that probability, if it is like those before. One prediction
-a run counts, the first. What forecasts missed widens all intervals of losses to come: those of
-forecasts, of what was held out, and of the best split of a budget.
+a run counts, the first. What forecasts missed widens all intervals of losses to come: forecasts by
+`Forecast.widened_by`, what a fit says of losses by `Result.widened_by`, each told in the words of
+`analysis.intervals.spread.in_words`. Sizes, budgets and parameters are no losses: none was tested.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.intervals.spread import in_words
 from scaling.records.atomic import create_exclusive, read_json
 from scaling.records.identity import digest
 from scaling.records.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from analysis.fitting.result import Result
 
 VERSION = 1
 _KEPT = ("run_id", "N", "D", "step", "steps", "loss", "lower", "upper", "beyond", "law")
@@ -173,6 +178,11 @@ def widening(outputs: str | Path, study: str | None, level: float) -> float:
     return own or inflation_of(record, level) or 1.0
 
 
+def by_record(result: Result, outputs: str | Path, study: str) -> Result:
+    """A fit of a study whose intervals of losses are as wide as the record says."""
+    return result.widened_by(widening(outputs, study, result.settings["level"]))
+
+
 def sentence(record: pd.DataFrame, level: float) -> str:
     """What the record says, in a sentence."""
     counted = record[record["counts"] & (record["level"] == level)]
@@ -189,4 +199,4 @@ def sentence(record: pd.DataFrame, level: float) -> str:
         return text + f" From {needed(level)} on, intervals are widened by what they missed."
     if wider == 1:
         return text + " They need no widening."
-    return text + f" Intervals of predictions are {wider:.2g} times as wide for it."
+    return text + f" So intervals of losses are {in_words(wider)}."

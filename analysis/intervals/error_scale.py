@@ -52,7 +52,8 @@ def _same(value: Array) -> Array:
     return value
 
 
+RELATIVE = ErrorScale("relative", np.log, np.exp, lambda value: 1 / value)
 ERROR_SCALES: dict[str, ErrorScale] = {
-    "relative": ErrorScale("relative", np.log, np.exp, lambda value: 1 / value),
+    "relative": RELATIVE,
     "absolute": ErrorScale("absolute", _same, _same, np.ones_like),
 }

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far off they may be
+
 
 def drawn_params(result: Result) -> Array:
     """The best parameters, then those of every resample that has some; shape (1 + draws, ...)."""
@@ -35,6 +37,19 @@ def spread(
         row[name] = float(value[0])
         if resampled:
             row[f"{name}_lower"], row[f"{name}_upper"] = quantiles(value[1:], level)
+    return row
+
+
+def spread_by(result: Result, values: Mapping[str, Array], level: float) -> dict[str, float]:
+    """`spread` of what a fit gives: losses with ends as far apart as the record of forecasts says.
+
+    Sizes, budgets and parameters keep the ends of their resamples: no forecast has tested them.
+    """
+    row = spread(values, level, resampled=len(result.draws) > 0)
+    for lower, upper in ((f"{name}_lower", f"{name}_upper") for name in LOSSES):
+        if lower in row:
+            ends = row[lower], row[upper]
+            row[lower], row[upper] = widened(*ends, result.inflation, result.scale)
     return row
 
 

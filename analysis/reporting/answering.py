@@ -47,7 +47,7 @@ def answer_study(
     from analysis.decisions.allocation import allocate
     from analysis.decisions.approaches import other_approaches
     from analysis.fitting.fitter import fit
-    from analysis.forecasts.track import widening
+    from analysis.forecasts.track import by_record
     from analysis.judgement.multiverse import of_answer
     from analysis.reporting.outlook import look_ahead
 
@@ -62,7 +62,7 @@ def answer_study(
     law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
               mix_fingerprints=mix_fingerprints)
     if widen:
-        law = law.widened_by(widening(outputs, study, law.settings["level"]))
+        law = by_record(law, outputs, study)
     curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints)
     return Answer(
         study=study,

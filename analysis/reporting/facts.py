@@ -75,6 +75,7 @@ def facts_of_next(found: NextRuns) -> dict[str, Any]:
         "now": found.now,
         "then": found.then,
         "enough": found.enough,
+        "inflation": found.inflation,
     }
 
 

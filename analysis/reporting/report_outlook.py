@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.intervals.spread import in_words
 from analysis.reporting.answer import with_intervals
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
     named = known.rename(columns={"loss": "final", "lower": "final_lower", "upper": "final_upper"})
     shown = ["run_id", "role", "state", "N", "D", "schedule", "seed", "known", "final",
              "final_lower", "final_upper", "beyond", "law", "note"]  # fmt: skip
-    wider = f" They are {outlook.inflation:.2g} times as wide as the laws say, by the record of" \
-            " earlier forecasts." if outlook.inflation > 1 else ""  # fmt: skip
-    text = f"Intervals are {outlook.level:.0%}.{wider}"
+    wider = f", {in_words(outlook.inflation)}" if outlook.inflation > 1 else ""
+    text = f"Intervals are {outlook.level:.0%}{wider}."
     return [("Forecast: runs that have not ended", text, with_intervals(named[shown]))]
 
 

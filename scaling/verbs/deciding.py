@@ -94,7 +94,7 @@ def fit_verb(arguments: Sequence[str]) -> int:
 def fit_asked(options: FitOptions, **more: Any) -> Any:
     """The fit that the options ask for; `more` goes to `analysis.fit`."""
     import analysis
-    from analysis.forecasts.track import widening
+    from analysis.forecasts.track import by_record
 
     runs, law = points_asked(options, options.law)
     result = analysis.fit(
@@ -104,7 +104,7 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
     )
     if options.study is None or not options.widen:
         return result
-    return result.widened_by(widening(options.outputs, options.study, options.level))
+    return by_record(result, options.outputs, options.study)
 
 
 def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, str]:

@@ -73,10 +73,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
         print_json({"forecasts": found, "inflation": inflation, "kept": new, "stopped": stopped})
         return 0
     console = open_console()
-    show_forecasts(console, found, options.study)
-    if inflation > 1:
-        say(console, f"intervals are {inflation:.2g} times as wide as the laws say, by the track"
-                     " record")  # fmt: skip
+    show_forecasts(console, found, options.study, inflation)
     if new:
         say(console, f"{new} forecasts were kept; scaling track shows how they come out")
     for line in stopped:
@@ -86,8 +83,9 @@ def forecast_verb(arguments: Sequence[str]) -> int:
     return 0
 
 
-def show_forecasts(console: Any, found: pd.DataFrame, title: str) -> None:
-    """Print forecasts as a table."""
+def show_forecasts(console: Any, found: pd.DataFrame, title: str, inflation: float) -> None:
+    """Print forecasts as a table, and by what the record widened their intervals."""
+    from analysis.intervals.spread import in_words
     from sweeps.show import table
 
     if found.empty:
@@ -95,6 +93,8 @@ def show_forecasts(console: Any, found: pd.DataFrame, title: str) -> None:
         return
     console.print(table(_shown(found), console.width, ("role", "seed", "schedule", "law"),
                         f"{title}: forecast of final losses"))  # fmt: skip
+    if inflation > 1:
+        say(console, f"intervals are {in_words(inflation)}")
 
 
 def _shown(found: pd.DataFrame) -> pd.DataFrame:

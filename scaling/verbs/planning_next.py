@@ -14,6 +14,7 @@ from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
 _BLOCK = "next"
 
@@ -32,6 +33,7 @@ class ChoiceOptions:
     resamples: int = option("refits for the intervals", 1000)
     seed: int = option("of the resamples", 0)
     level: float = option("of the intervals", 0.95)
+    widen: bool = option("widen the interval of a loss by the record of earlier forecasts", True)
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
     json: bool = option("print one JSON object; --json says the same", False)
 
@@ -83,6 +85,7 @@ def reach_verb(arguments: Sequence[str]) -> int:
     there. launch=... and other overrides go to scaling launch.
     """
     import analysis
+    from analysis.forecasts.track import widening
 
     options, overrides = _read(ReachOptions, arguments)
     target, hours = analysis.read_target(options.target), _hours(options)
@@ -91,6 +94,7 @@ def reach_verb(arguments: Sequence[str]) -> int:
                           "'within 0.5%'")
     console = open_console()
     known, law = _known(options)
+    wider = widening(options.outputs, options.study, options.level) if options.widen else 1.0
 
     def tell(row: dict[str, Any]) -> None:
         if not options.json:
@@ -101,12 +105,14 @@ def reach_verb(arguments: Sequence[str]) -> int:
     found = analysis.reach_target(
         known, _candidates(options, overrides), lambda rows: _train(options, overrides, rows),
         target, law=law, budget=hours, each=options.runs, tell=tell, level=options.level,
-        resamples=options.resamples, seed=options.seed, mix_fingerprints=options.mix_fingerprints,
+        inflation=wider, resamples=options.resamples, seed=options.seed,
+        mix_fingerprints=options.mix_fingerprints,
     )  # fmt: skip
     if options.json:
         print_json({"target": options.target, "why": found.why, "reached": found.reached,
-                    "history": found.history})
+                    "history": found.history, "inflation": target.inflation(found.result)})
     else:
+        _say_widened(console, target.inflation(found.result))
         say(console, found.why)
     return 0 if found.reached else 1
 
@@ -145,12 +151,15 @@ def _known(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
 
 def _choose(options: ChoiceOptions, overrides: list[str]) -> Any:
     import analysis
+    from analysis.forecasts.track import by_record
 
     target, hours = analysis.read_target(options.target), _hours(options)
     known, law = _known(options)
     candidates = _candidates(options, overrides)
     result = analysis.fit(law, known, resamples=options.resamples, seed=options.seed,
                           level=options.level, mix_fingerprints=options.mix_fingerprints)
+    if options.widen:
+        result = by_record(result, options.outputs, options.study)
     return analysis.choose_next(result, target, candidates, budget=hours, most=options.runs,
                                 level=options.level)
 
@@ -272,10 +281,18 @@ def _show(found: Any, options: NextOptions) -> None:
         }), console.width, ("hours so far", "depth")))
     say(console, f"{options.target}: known within {found.now:.2%}, expected after these "
                  f"{len(found.table)} runs: {found.then:.2%}")
+    _say_widened(console, found.inflation)
     if not len(found.table):
         say(console, "! no affordable candidate tells more about it", style="yellow")
     if options.to is not None:
         say(console, f"written: scaling launch study={Path(options.to).stem}")
+
+
+def _say_widened(console: Console, inflation: float) -> None:
+    from analysis.intervals.spread import in_words
+
+    if inflation > 1:
+        say(console, f"its interval is {in_words(inflation)}")
 
 
 VERBS = {

@@ -91,7 +91,8 @@ def _show_forecasts(console: Console, outputs: Path, name: str) -> None:
     from scaling.verbs.forecasting import show_forecasts
 
     wider = widening(outputs, name, level=0.95)
-    show_forecasts(console, analysis.forecast_study(outputs, name, inflation=wider), name)
+    found = analysis.forecast_study(outputs, name, inflation=wider)
+    show_forecasts(console, found, name, wider)
 
 
 def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -> None:

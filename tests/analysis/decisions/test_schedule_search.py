@@ -46,6 +46,15 @@ def test_more_freedom_is_never_worse(momentum):
     assert falling.loss["loss"] < lower.loss["loss"] + 1e-6 or lower.rates.max() < 3e-3
 
 
+def test_the_record_of_forecasts_widens_the_loss_and_says_so(momentum):
+    plain, wide = (analysis.best_schedule(r, 400, peak=3e-3, warmup=50).loss
+                   for r in (momentum, momentum.widened_by(2.0)))
+    assert np.log(wide["loss_upper"] / wide["loss_lower"]) == pytest.approx(
+        2 * np.log(plain["loss_upper"] / plain["loss_lower"]))
+    said = analysis.best_schedule(momentum.widened_by(2.0), 400, peak=3e-3, warmup=50).warnings[0]
+    assert said.endswith("2 times as wide as the law says, by the track record")
+
+
 def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
     alone = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50)
     assert not alone.gains.certain.any() and alone.gains.refits_agree.isna().all()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,13 @@ def test_values_are_those_of_the_fit(fitted):
     )
     with pytest.raises(ValueError, match="no parameter 'gamma'"):
         analysis.read_target("gamma").known(fitted)
+
+
+def test_the_interval_of_a_negative_parameter_has_its_sign(fitted):
+    turned = dataclasses.replace(fitted, params=fitted.params | {"alpha": -0.3},
+                                 draws=fitted.draws.assign(alpha=-fitted.draws["alpha"]))
+    known = analysis.read_target("alpha").known(turned)
+    assert (known["lower"], known["upper"]) == pytest.approx(turned.interval("alpha"))
 
 
 def test_beyond_the_range_the_law_is_doubted_too(fitted):

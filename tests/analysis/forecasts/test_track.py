@@ -61,6 +61,46 @@ def test_the_loss_at_a_budget_is_widened_and_said_its_split_is_not(fitted, tmp_p
         fitted.widened_by(0.5)
 
 
+def losses_told(result: analysis.Result) -> dict[str, tuple[float, float]]:
+    """The interval of a loss, wherever a fit tells one."""
+    place = {"N": [1e12], "D": [1e13]}
+    left = analysis.loss_left(result, pd.DataFrame(place)).iloc[0]
+    known = {at: analysis.read_target(f"loss at {at}").known(result)
+             for at in ("C=1e20", "N=1e12 D=1e13")}
+    return {
+        "predict": result.predict(pd.DataFrame(place), LEVEL)[["lower", "upper"]].iloc[0],
+        "allocate": analysis.allocate(result, 1e20).table[["loss_lower", "loss_upper"]].iloc[0],
+        "loss": (left.loss_lower, left.loss_upper),
+        "best_loss": (left.best_loss_lower, left.best_loss_upper),
+        **{at: (row["lower"], row["upper"]) for at, row in known.items()},
+    }
+
+
+def test_every_interval_of_a_loss_is_widened_alike_and_no_other(fitted) -> None:
+    before, after = (losses_told(f) for f in (fitted, fitted.widened_by(2.0)))
+    for name, (lower, upper) in before.items():
+        low, high = after[name]
+        assert np.log(high / low) == pytest.approx(2 * np.log(upper / lower)), name
+    for text in ("N at C=1e20", "D at C=1e20", "alpha"):
+        target = analysis.read_target(text)
+        assert target.known(fitted.widened_by(2.0)) == target.known(fitted)
+    cheapest = [analysis.cheapest(f, 2.5) for f in (fitted, fitted.widened_by(2.0))]
+    assert cheapest[0].equals(cheapest[1])
+
+
+def test_what_is_planned_for_a_widened_target_takes_more(fitted) -> None:
+    place = np.geomspace(1e8, 1e11, 6)
+    could = pd.DataFrame({"N": place, "D": 20 * place, "cost": 1.0})
+    target = analysis.Target("loss", {"C": 1e23}, None)
+    plain = analysis.choose_next(fitted, target, could)
+    goal = analysis.Target("loss", {"C": 1e23}, 1.001 * plain.table.half_width.iloc[0])
+    few, more = (analysis.choose_next(f, goal, could) for f in (fitted, fitted.widened_by(1.5)))
+    assert (few.inflation, more.inflation) == (1, 1.5) and more.now > 1.4 * few.now
+    assert few.enough and (len(few.table) < len(more.table) or not more.enough)
+    size = analysis.choose_next(fitted.widened_by(1.5), analysis.read_target("alpha"), could)
+    assert size.inflation == 1
+
+
 def test_a_study_with_too_short_a_record_takes_the_laboratory_s(monkeypatch, tmp_path) -> None:
     own, others = record(1.5, 30), record(3.0, 60, study="another")
     monkeypatch.setattr(track, "track_record", lambda outputs: pd.concat([own, others]))

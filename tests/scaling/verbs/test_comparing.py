@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
+
+import analysis
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,19 @@ def test_a_study_whose_runs_have_ended_has_nothing_to_forecast(run) -> None:
     assert "no forecast was kept yet" in run("track")[1]
     assert json.loads(run("forecast", "study=tiny", "--json")[1])["forecasts"] == []
     assert "every run has ended" in run("status", "study=tiny", "--forecast")[1]
+
+
+def test_status_says_that_forecasts_are_widened_by_the_record(
+    run, finished, tmp_path, monkeypatch
+) -> None:
+    shutil.copytree(finished, tmp_path / "outputs")
+    runs = analysis.load(tmp_path / "outputs", study="tiny")
+    one = runs[(runs.width == 16) & (runs.D == 20480)].run_id.iloc[0]
+    (tmp_path / "outputs" / "runs" / one / "DONE").unlink()
+    asked = ("status", "study=tiny", "--forecast", f"outputs={tmp_path}/outputs")
+    assert "track record" not in run(*asked)[1]
+    monkeypatch.setattr("analysis.forecasts.track.widening", lambda outputs, study, level: 2.0)
+    assert "2 times as wide as the law says, by the track record" in run(*asked)[1]
 
 
 def test_seeds_are_compared_by_their_pairs(run) -> None:

@@ -34,6 +34,17 @@ def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
     assert code == 0 and "expected after these 2 runs" in out
 
 
+def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monkeypatch) -> None:
+    monkeypatch.setattr("analysis.forecasts.track.widening", lambda outputs, study, level: 2.0)
+    asked = ("next", "study=tiny", TARGET, "runs=2", "resamples=100", LAW, *GRID)
+    wide, plain = (json.loads(run(*asked, "--json", *more)[1]) for more in ((), ("widen=false",)))
+    assert (wide["inflation"], plain["inflation"]) == (2, 1) and wide["now"] > 1.9 * plain["now"]
+    said = "its interval is 2 times as wide as the law says, by the track record"
+    assert said in run(*asked)[1]
+    code, out, _ = run("reach", *asked[1:3], "hours=1e-9", *asked[4:])
+    assert code == 1 and said in out and f"known within {wide['now']:.2%}" in out
+
+
 def test_reach_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
     asked = ("reach", "study=tiny", TARGET, "resamples=100", LAW, "launch=inline",
              "grid.model.width=24", "grid.model.depth=1", "grid.tokens=2560")
