@@ -117,6 +117,7 @@ class MarkovSource:
         windows : ndarray
             (count, context + 1) tokens.
         """
+        windows = windows.astype(np.int64)  # the number of a pair is larger than a token
         successors, slots = self.chain()
         V = self.vocab
         conditional = np.zeros((V * V, V))  # P(next | pair)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from scaling.data.order import DataOrder, permute
 from scaling.records.atomic import read_json, save_atomic, write_json
@@ -76,16 +78,24 @@ class TokenStore:
     def _map(self, name: str) -> np.ndarray:
         return np.memmap(self.folder / name, dtype=self.manifest.dtype, mode="r")
 
-    def training_batch(self, order: DataOrder, start: int, count: int, context: int) -> np.ndarray:
-        """Sequences ``start .. start + count - 1`` of an order: int64 (count, context + 1).
+    def training_batches(
+        self, orders: Sequence[DataOrder], step: int, steps: int, batch: int, context: int
+    ) -> np.ndarray:
+        """What each order gives to the updates from `step` on.
 
         The last token of a window is the target of its last position and the first token of the
         next window.
+
+        Returns
+        -------
+        ndarray
+            (steps, orders, batch, context + 1), of the store's own dtype.
         """
-        return gather(self.train, order.windows_at(start, count), context)
+        windows = [o.windows_at(step * batch, steps * batch).reshape(steps, batch) for o in orders]
+        return gather(self.train, np.stack(windows, 1), context)
 
     def validation_batch(self, tokens: int, context: int) -> np.ndarray:
-        """The fixed validation windows, in order: int64 (tokens // context, context + 1).
+        """The fixed validation windows, in order: (tokens // context, context + 1).
 
         A sample over the whole validation part (its first file alone may be long), the same for
         every run; a larger sample contains a smaller one.
@@ -100,9 +110,13 @@ class TokenStore:
 
 
 def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:
-    """Windows of `context` inputs and their targets: int64 (len(windows), context + 1)."""
-    places = windows[:, None] * context + np.arange(context + 1)
-    return tokens[places].astype(np.int64)
+    """Windows of `context` inputs and their targets: (*windows.shape, context + 1), a copy."""
+    (stride,) = tokens.strides
+    overlapping = as_strided(
+        tokens, (window_count(len(tokens), context), context + 1), (context * stride, stride),
+        writeable=False,
+    )  # fmt: skip
+    return overlapping[windows]
 
 
 def window_count(tokens: int, context: int) -> int:

@@ -47,11 +47,11 @@ class CapturedEngine(EagerEngine):
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """See ``Engine.train``."""
         device = self.module.weights.device
-        tokens = torch.from_numpy(tokens_SkBT).to(device)
+        tokens = self._moved(tokens_SkBT)
         lr = torch.from_numpy(lr_Sk).to(device)
         new = self._graph is None or self._tokens.shape != tokens.shape[1:]
         if new and self._reason() is None:
-            self._capture(tokens[0], lr[0])
+            self._capture(tokens[0].long(), lr[0])
         if reason := self._reason():
             if reason != self._said:
                 log.warning("execution.engine = 'captured' steps eagerly: %s", reason)

@@ -77,7 +77,11 @@ class Engine(Protocol):
         """One update of all members; losses before it and gradient norms, both (k,)."""
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
-        """A chunk of S updates; sequences carry their targets (T = context + 1)."""
+        """A chunk of S updates; sequences carry their targets (T = context + 1).
+
+        Tokens may have any whole-number dtype: narrow ones become int64 on the device, step by
+        step.
+        """
 
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """Mean loss of each member on fixed windows, float64 (k,)."""
@@ -176,16 +180,21 @@ class EagerEngine:
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """See ``Engine.train``."""
-        device = self.module.weights.device
-        tokens = torch.from_numpy(tokens_SkBT).to(device)
-        lr = torch.from_numpy(lr_Sk).to(device)
-        results = torch.empty(2, len(tokens), self.members, device=device)
+        tokens, lr = self._moved(tokens_SkBT), self._moved(lr_Sk)
+        results = torch.empty(2, len(tokens), self.members, device=tokens.device)
         for s in range(len(tokens)):
             if s == len(tokens) - 1:
                 self._before = self.module.weights.clone() if self.watched else None
-            results[0, s], results[1, s] = self.step(tokens[s], lr[s], backward)
+            results[0, s], results[1, s] = self.step(tokens[s].long(), lr[s], backward)
         loss, grad_norm = results.cpu().numpy()
         return ChunkResult(loss, grad_norm)
+
+    def _moved(self, values: np.ndarray) -> Tensor:
+        """The same on the device, as narrow as it is; no copy waits for those before it."""
+        device, held = self.module.weights.device, torch.from_numpy(values)
+        if device.type == "cuda":
+            held = held.pin_memory()
+        return held.to(device, non_blocking=True)
 
     @torch.no_grad()
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
@@ -194,7 +203,7 @@ class EagerEngine:
         total_k = np.zeros(self.members)
         size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
         for start in range(0, len(windows_WT), size):
-            part = torch.from_numpy(windows_WT[start : start + size]).to(self.module.weights.device)
+            part = self._moved(windows_WT[start : start + size]).long()
             losses_k, _ = losses_at(part.expand(self.members, *part.shape))
             total_k += losses_k.double().cpu().numpy() * len(part)
         return total_k / len(windows_WT)
@@ -205,7 +214,7 @@ class EagerEngine:
             model=self._loss.model,
             weights=self.module.views,
             before=None if self._before is None else split(self._before, self._names),
-            tokens_kBT=torch.from_numpy(tokens_kBT).to(self.module.weights.device),
+            tokens_kBT=self._moved(tokens_kBT).long(),
             part=self.micro_batch or tokens_kBT.shape[1],
             gradients=self._gradients,
         ))  # fmt: skip

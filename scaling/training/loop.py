@@ -119,12 +119,7 @@ class Training:
     def _tokens(self, steps: int) -> np.ndarray:
         """Those of the next steps, (steps, members, batch, context + 1)."""
         batch = self.members[0].science["batch"]
-        shape = (steps, batch, self.context + 1)
-        tokens = (
-            self.store.training_batch(order, self.step * batch, steps * batch, self.context)
-            for order in self._orders
-        )
-        return np.stack([t.reshape(shape) for t in tokens], 1)
+        return self.store.training_batches(self._orders, self.step, steps, batch, self.context)
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
         """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""

@@ -122,6 +122,13 @@ def test_window_entropy_is_that_of_brute_force(seed, context):
     assert source.window_entropy(windows) == pytest.approx(brute_force(source, windows), rel=1e-9)
 
 
+def test_window_entropy_counts_pairs_that_outgrow_a_byte():
+    source = MarkovSource(vocab=17, successors=4, tokens=2_000, validation_tokens=1)
+    windows = gather(source.corpus().train, np.arange(20), 7)
+    assert windows.dtype == np.uint8
+    assert source.window_entropy(windows) == pytest.approx(brute_force(source, windows), rel=1e-9)
+
+
 def test_window_entropy_is_near_the_entropy_and_includes_the_cost_of_the_first_token(corpus):
     windows = gather(corpus.validation, np.arange(200), 100)
     entropy = corpus.facts["entropy"]

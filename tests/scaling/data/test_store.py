@@ -1,9 +1,12 @@
 """A store is whole or absent, says what it holds, and gives windows that overlap by one token."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaling.data.order import DataOrder
 from scaling.data.store import Corpus, TokenStore, gather, window_count, write_store
@@ -24,8 +27,8 @@ def store(tmp_path):
 
 
 def test_the_last_token_of_a_window_is_the_first_of_the_next():
-    windows = gather(np.arange(100), np.arange(5), context=8)
-    assert windows.shape == (5, 9) and windows.dtype == np.int64
+    windows = gather(np.arange(100, dtype=np.uint16), np.arange(5), context=8)
+    assert windows.shape == (5, 9) and windows.dtype == np.uint16
     assert windows[:-1, -1].tolist() == windows[1:, 0].tolist() == [8, 16, 24, 32]
 
 
@@ -35,17 +38,45 @@ def test_the_last_target_needs_one_token_more(tokens, windows):
     assert gather(np.arange(tokens), np.arange(windows), 8).size == windows * 9  # all exist
 
 
+@given(context=st.integers(1, 30), numbers=st.lists(st.integers(0, 32), max_size=12))
+def test_windows_are_those_of_their_places(context, numbers):
+    tokens = np.arange(1000, 2000, dtype=np.uint16)
+    windows = np.array(numbers, dtype=np.int64).reshape(-1, 2 if len(numbers) % 2 == 0 else 1)
+    places = windows[..., None] * context + np.arange(context + 1)
+    np.testing.assert_array_equal(gather(tokens, windows, context), tokens[places])
+
+
+def test_a_window_beyond_the_last_is_an_error():
+    with pytest.raises(IndexError):
+        gather(np.arange(24), np.array([2]), context=8)
+
+
+def test_what_is_gathered_takes_little_more_memory_than_itself():
+    """An index of each token would take eight times as much."""
+    tokens, windows = np.zeros(1_000_000, dtype=np.uint8), np.arange(9_000)
+    tracemalloc.start()
+    found = gather(tokens, windows, context=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * found.nbytes
+
+
 def test_a_training_epoch_sees_every_target_once(store):
     order = DataOrder(window_count(100, 8), seed=3)
-    batch = store.training_batch(order, 0, 12, context=8)
+    batch = store.training_batches([order], 0, 3, batch=4, context=8).reshape(12, 9)
     assert sorted(batch[:, 1:].ravel()) == list(range(1, 97))
     assert np.array_equal(batch[:, 1:], batch[:, :-1] + 1)  # targets follow their inputs
 
 
-def test_a_batch_is_a_slice_of_the_order(store):
-    order = DataOrder(12, seed=3)
-    whole = store.training_batch(order, 0, 20, context=8)
-    assert np.array_equal(store.training_batch(order, 5, 4, context=8), whole[5:9])
+def test_batches_are_slices_of_each_order(store):
+    """And what one order gives does not depend on those beside it."""
+    orders = [DataOrder(12, seed=3), DataOrder(12, seed=4, unique=5)]
+    whole = store.training_batches(orders, 0, 10, batch=2, context=8)
+    assert whole.shape == (10, 2, 2, 9) and whole.dtype == np.uint8
+    assert np.array_equal(store.training_batches(orders, 5, 4, batch=2, context=8), whole[5:9])
+    for i, order in enumerate(orders):
+        assert np.array_equal(whole[:, i].reshape(20, 9),
+                              gather(store.train, order.windows_at(0, 20), 8))
 
 
 def test_validation_windows_are_a_fixed_sample_of_the_whole_part(store):

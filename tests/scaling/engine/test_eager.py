@@ -69,6 +69,23 @@ def test_the_whole_batch_as_one_part_changes_no_bit(name):
     assert same_state(one.state(1), other.state(1))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_narrow_tokens_are_the_same_tokens(name, dtype):
+    """To the last bit: a store's tokens become int64 on the device only."""
+    wide, narrow = engine(name), engine(name)
+    expected = train(wide)
+    found = narrow.train(TOKENS.astype(dtype), LR, torch.Tensor.backward)
+    np.testing.assert_array_equal(found.loss, expected.loss)
+    np.testing.assert_array_equal(found.grad_norm, expected.grad_norm)
+    assert all(same_state(narrow.state(i), wide.state(i)) for i in range(3))
+    np.testing.assert_array_equal(narrow.evaluate(WINDOWS.astype(dtype)), wide.evaluate(WINDOWS))
+
+
+def test_the_largest_tokens_survive_the_way_to_the_device(name):
+    tokens = np.array([0, 2**15 - 1, 2**15, 2**16 - 1], dtype=np.uint16)
+    assert engine(name)._moved(tokens).long().tolist() == tokens.tolist()
+
+
 # ---------------------------------------------------------------------- packing
 
 

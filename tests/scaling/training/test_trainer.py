@@ -43,8 +43,8 @@ def bare_curve(run, store):
     held_out = store.validation_batch(run.config.data.validation_tokens, context)
     loss, norm, validation = [], [], {}
     for step in range(run.steps):
-        tokens = store.training_batch(order, step * batch, batch, context)
-        result = engine.train(tokens[None, None], lr[step : step + 1, None], torch.Tensor.backward)
+        tokens = store.training_batches([order], step, 1, batch, context).astype(np.int64)
+        result = engine.train(tokens, lr[step : step + 1, None], torch.Tensor.backward)
         loss.append(result.loss[0, 0])
         norm.append(result.grad_norm[0, 0])
         if step + 1 in validation_steps(run.pieces):
