@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from scaling.config import ConfigError, OptimizerConfig, one_of
 
+MATRICES = ("embedding", "hidden", "head")  # roles of ``scaling.model.parametrization``
 ADJUST_LR = ("original", "match_rms_adamw")  # as torch.optim.Muon names them
 
 
@@ -19,11 +20,11 @@ ADJUST_LR = ("original", "match_rms_adamw")  # as torch.optim.Muon names them
 class Settings:
     """What every optimizer uses: `clip` is the largest gradient norm.
 
-    `elementwise` ones update each weight by itself, but for norms over all: they need no tensor
-    whole.
+    `whole` has the roles of the tensors that an optimizer looks at whole. Of all others it updates
+    each weight by itself, but for norms over all.
     """
 
-    elementwise: ClassVar[bool] = True
+    whole: ClassVar[tuple[str, ...]] = ()
     weight_decay: float
     clip: float
 
@@ -49,7 +50,7 @@ class AdamPSettings(AdamWSettings):
     """arXiv 2006.08217: below a cosine of `delta` / sqrt(size) a tensor counts as scale-invariant,
     loses the radial part of its update, and `decay_ratio` of its weight decay remains."""
 
-    elementwise: ClassVar[bool] = False
+    whole: ClassVar[tuple[str, ...]] = MATRICES
     delta: float = 0.1
     decay_ratio: float = 0.1
 
@@ -89,7 +90,7 @@ class AdafactorSettings(Settings):
     """arXiv 1804.04235 as ``torch.optim.Adafactor``: 1 - step^`beta2_decay` is its beta2, updates
     are scaled by the size of the weights (at least `scale_floor`) and cut at rms `update_clip`."""
 
-    elementwise: ClassVar[bool] = False
+    whole: ClassVar[tuple[str, ...]] = (*MATRICES, "gain", "bias")
     beta2_decay: float = -0.8
     scale_floor: float = 1e-3
     update_clip: float = 1.0
@@ -100,7 +101,7 @@ class MuonSettings(AdamWSettings):
     """Muon (K. Jordan 2024; arXiv 2502.16982) for hidden matrices, AdamW for the rest at
     `adamw_lr` times the LR."""
 
-    elementwise: ClassVar[bool] = False
+    whole: ClassVar[tuple[str, ...]] = ("hidden",)
     momentum: float = 0.95
     nesterov: bool = True
     orthogonal_steps: int = 5
@@ -113,7 +114,7 @@ class SOAPSettings(AdamWSettings):
     """arXiv 2409.11321 for hidden matrices, AdamW for the rest; the eigenbases are refreshed every
     `refresh_steps`."""
 
-    elementwise: ClassVar[bool] = False
+    whole: ClassVar[tuple[str, ...]] = ("hidden",)
     refresh_steps: int = 10
 
 

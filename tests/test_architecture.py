@@ -22,8 +22,8 @@ ONLY_IN = {
         "scaling/model/transformer.py", "scaling/model/initialization.py",
         "scaling/training/coordcheck.py", "scaling/optimizers/", "scaling/engine/stacked.py",
         "scaling/engine/loss.py", "scaling/engine/eager.py", "scaling/engine/captured.py",
-        "scaling/engine/compiled.py", "scaling/engine/sharded.py", "scaling/engine/determinism.py",
-        "scaling/engine/measurements.py",
+        "scaling/engine/compiled.py", "scaling/engine/dealt.py", "scaling/engine/sharded.py",
+        "scaling/engine/determinism.py", "scaling/engine/measurements.py",
         "scaling/training/trainer.py", "scaling/training/measure.py",
         "scaling/processes/parallel.py", "scaling/processes/group.py",
         "scaling/records/checkpoint.py",
@@ -45,8 +45,8 @@ IMPURE = {
     "scaling.cli", "scaling.verbs", "scaling.compose", "scaling.dashboard", "scaling.wandb_runs",
     "scaling.model.transformer", "scaling.model.initialization", "scaling.training.coordcheck",
     "scaling.optimizers", "scaling.engine.stacked", "scaling.engine.loss", "scaling.engine.eager",
-    "scaling.engine.captured", "scaling.engine.compiled", "scaling.engine.sharded",
-    "scaling.training.pack_engine", "scaling.engine.determinism",
+    "scaling.engine.captured", "scaling.engine.compiled", "scaling.engine.dealt",
+    "scaling.engine.sharded", "scaling.training.pack_engine", "scaling.engine.determinism",
     "scaling.engine.measurements", "scaling.training.member", "scaling.training.loop",
     "scaling.training.trainer", "scaling.training.measure", "scaling.records.checkpoint",
     "scaling.processes.parallel", "scaling.processes.group", "scaling.processes.rank",
@@ -107,7 +107,8 @@ def test_third_parties_stand_where_they_may(file: str) -> None:
 
 @pytest.mark.parametrize("file", [
     "scaling/model/transformer.py", "scaling/engine/stacked.py", "scaling/engine/loss.py",
-    "scaling/engine/eager.py", "scaling/engine/sharded.py", "scaling/engine/measurements.py",
+    "scaling/engine/eager.py", "scaling/engine/dealt.py", "scaling/engine/sharded.py",
+    "scaling/engine/measurements.py",
     *(f for f in python_files() if f.startswith("scaling/optimizers/"))])
 def test_the_engine_imports_torch_and_numpy_only(file: str) -> None:
     standard = sys.stdlib_module_names

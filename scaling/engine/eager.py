@@ -140,7 +140,8 @@ class EagerEngine:
         self._optimizer = build_optimizer(settings, self._names, rules, device)
         for i, member in enumerate(members):
             for name, weight in initial_weights(architecture, member.seed).items():
-                self.module.views[name][i].copy_(self._own(name, weight))
+                if name in self.module.views:
+                    self.module.views[name][i].copy_(self._own(name, weight))
 
     def _parameters(self, device: str) -> StackedParameters:
         """The parameters of all members, in place of those of the one model."""
@@ -152,7 +153,7 @@ class EagerEngine:
         return parameters
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
-        """What of a whole tensor lies in this process: all of it."""
+        """What of a whole tensor this process updates: all of it."""
         return whole
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,15 @@
 """One run whose weights, gradients and moments lie in parts, one a rank: FSDP2.
 
 Torch's ``fully_shard`` gathers the weights of a block when they are needed, and of the gradients,
-averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: the
-optimizers that fit update each weight by itself, so each rank updates its rows; only norms need
-all ranks.
+averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: each
+rank updates its rows, and of the tensors that the optimizer needs whole those that are dealt to it
+(``scaling.engine.dealt``); only norms need all ranks.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,75 +21,105 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
 from scaling.engine.compiled import no_compiler
-from scaling.engine.eager import Backward, EagerEngine, Held, State
+from scaling.engine.dealt import Dealt, rows_of
+from scaling.engine.eager import Backward, EagerEngine, Held, Member, State
 from scaling.engine.loss import ModelLoss
 from scaling.engine.stacked import split
+from scaling.model.architecture import Architecture
+from scaling.model.parametrization import tensor_rules
+from scaling.optimizer_settings import rule_name
 
 log = logging.getLogger(__name__)
 
 
 class ShardedParameters(nn.Module):
-    """This rank's rows of all parameters: as one buffer (1, p), and in the model that computes.
+    """What this rank updates as one buffer (1, p), and its rows of all in the model that computes.
 
-    Gradients arrive in the buffer ``gradient``. Of the weights FSDP keeps rows of its own, which
-    ``hand_over`` renews.
+    It updates its rows of every parameter, but the ones in `whole` it has whole or not at all.
+    Gradients of rows arrive in the buffer ``gradient``, those of `whole` by ``gather_gradient``.
+    Of the weights FSDP keeps rows of its own, which ``hand_over`` renews.
     """
 
-    def __init__(self, loss: ModelLoss, mesh: DeviceMesh) -> None:
+    def __init__(self, loss: ModelLoss, mesh: DeviceMesh, whole: Iterable[str]) -> None:
         super().__init__()
         for block in loss.model.blocks:
             fully_shard(block, mesh=mesh)
         self.loss = fully_shard(loss, mesh=mesh)
         self._rows = dict(loss.model.named_parameters())
-        self.names = {name: rows.to_local().shape for name, rows in self._rows.items()}
-        size = sum(n.numel() for n in self.names.values())
-        self.weights = torch.zeros(1, size, device=mesh.device_type)
-        self.gradient = torch.zeros_like(self.weights)
+        self.dealt = Dealt({name: self._rows[name].shape for name in whole}, mesh.device_type)
+        local = {name: rows.to_local().shape for name, rows in self._rows.items()}
+        arriving = {name: local.pop(name) for name in self.dealt.sizes}
+        self.names = local | self.dealt.mine
+        self.weights, self.gradient, self._arrived = (
+            torch.zeros(1, sum(n.numel() for n in names.values()), device=mesh.device_type)
+            for names in (self.names, self.names, arriving)
+        )
         self.views = split(self.weights, self.names)
+        self._own_gradients = split(self.gradient, self.names)
+        self._arriving = split(self._arrived, arriving)
         self._gradients = {
             name: DTensor.from_local(view[0], mesh, [Shard(0)], run_check=False,
                                      shape=self._rows[name].shape, stride=self._rows[name].stride())
-            for name, view in split(self.gradient, self.names).items()
+            for name, view in (self._own_gradients | self._arriving).items()
         }  # fmt: skip
 
     def clear_gradient(self) -> None:
         """Zero the gradient and hand its views to the parameters: FSDP adds to what is there."""
         self.gradient.zero_()
+        self._arrived.zero_()
         for name, rows in self._rows.items():
             rows.grad = self._gradients[name]
+
+    def gather_gradient(self) -> None:
+        """Fetch the gradients of what this rank updates whole."""
+        arrived = {name: view[0] for name, view in self._arriving.items()}
+        for name, gradient in self.dealt.whole(arrived).items():
+            self._own_gradients[name][0].copy_(gradient)
 
     @torch.no_grad()
     def hand_over(self, weights: Tensor) -> None:
         """Let the model compute with these weights, (1, p)."""
         self.loss.reshard()  # or it would go on with those that it has gathered
-        for name, view in split(weights, self.names).items():
-            self._rows[name].to_local().copy_(view[0])
+        own = {name: view[0] for name, view in split(weights, self.names).items()}
+        current = own | self.dealt.rows(own)
+        for name, rows in self._rows.items():
+            rows.to_local().copy_(current[name])
 
 
 class ShardedEngine(EagerEngine):
     """Steps of an ``EagerEngine`` in as many processes as the default group has, for one member.
 
     All ranks must step, evaluate and load together: each gathers what the others hold. ``state``
-    gives this rank's rows, ``load`` takes whole tensors. Needs an optimizer that is elementwise
-    (``scaling.optimizer_settings``) and slices of equal size. If `compiled`, blocks are by
-    ``torch.compile``, where there is a compiler.
+    gives what this rank updates, ``load`` takes whole tensors. Needs slices of equal size. If
+    `compiled`, blocks are by ``torch.compile``, where there is a compiler.
     """
 
     averages = True
 
-    def __init__(self, *arguments: Any, compiled: bool = False, **named: Any) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        members: Sequence[Member],
+        *arguments: Any,
+        compiled: bool = False,
+        **named: Any,
+    ) -> None:
+        if len(members) > 1:
+            raise ValueError("execution.shard = True shares one run among processes, not a pack")
         self._compiled = compiled
-        super().__init__(*arguments, **named)
+        settings = members[0].optimizer
+        rules = tensor_rules(architecture, rule_name([settings]))
+        self._whole = [name for name, rule in rules.items() if rule.role in settings.whole]
+        super().__init__(architecture, members, *arguments, **named)
         self._optimizer.norm = norms_of_all
         self.module.hand_over(self.module.weights)
 
     def _parameters(self, device: str) -> ShardedParameters:  # type: ignore[override]
-        if self.members > 1:
-            raise ValueError("execution.shard = True shares one run among processes, not a pack")
         kind = torch.device(device).type
         if self._compiled:
             self._compile(kind)
-        return ShardedParameters(self._loss, init_device_mesh(kind, (dist.get_world_size(),)))
+        mesh = init_device_mesh(kind, (dist.get_world_size(),))
+        return ShardedParameters(self._loss, mesh, self._whole)
 
     def _compile(self, device: str) -> None:
         """Each block by itself: between them weights come and go."""
@@ -100,11 +130,14 @@ class ShardedEngine(EagerEngine):
             block.compile(dynamic=False)
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
-        """This rank's rows of a parameter or its moment; all of what is no parameter's."""
-        if name not in self.module.names:
-            return whole
-        rows = whole.chunk(dist.get_world_size())  # fewer where there are not enough rows
-        return rows[dist.get_rank()] if dist.get_rank() < len(rows) else whole[:0]
+        """Of a parameter or its moment what this rank updates; all of what is no parameter's."""
+        by_rows = name in self.module.names and name not in self.module.dealt.mine
+        return rows_of(whole, dist.get_rank()) if by_rows else whole
+
+    def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
+        losses_k = super()._accumulate(tokens_kBT, backward)
+        self.module.gather_gradient()
+        return losses_k
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """See ``Engine.step``."""
@@ -119,14 +152,19 @@ class ShardedEngine(EagerEngine):
         return losses_k
 
     def state(self, member: int) -> State:
-        """This rank's rows; what is no parameter's only of rank 0."""
+        """What this rank updates; what is no parameter's only of rank 0."""
         mine = self.module.names if dist.get_rank() else None
         return {key: value for key, value in super().state(member).items()
                 if mine is None or key.partition("/")[2] in mine}
 
     def load(self, member: int, state: Held, steps_done: int) -> None:
         """See ``Engine.load``."""
-        super().load(member, state, steps_done)
+        held = dict(self._parts())
+        for key in keys_of_all(held):  # by all in one order: one rank may read for the others
+            whole = state[key]
+            if key in held:
+                held[key][member].copy_(self._own(key.partition("/")[2], whole))
+        self.steps_done = steps_done
         self.module.hand_over(self.module.weights)
 
     def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -139,3 +177,10 @@ def norms_of_all(values: Tensor) -> Tensor:
     squares = torch.linalg.vector_norm(values, dim=1, keepdim=True, dtype=torch.float64).square()
     dist.all_reduce(squares)
     return squares.sqrt().to(values.dtype)
+
+
+def keys_of_all(keys: Iterable[str]) -> list[str]:
+    """The keys that any rank has, each once, in the same order in all."""
+    of_ranks: list[list[str]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(of_ranks, list(keys))
+    return list(dict.fromkeys(key for of_rank in of_ranks for key in of_rank))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from scaling.config import ConfigError, RunConfig
-from scaling.optimizer_settings import SETTINGS
 
 
 def check_processes(config: RunConfig) -> None:
@@ -27,17 +26,13 @@ def check_processes(config: RunConfig) -> None:
 
 def _check_shard(config: RunConfig) -> None:
     """Each process holds some rows of every tensor, and all must run in step."""
-    execution, name = config.execution, config.optimizer.name
+    execution = config.execution
     if execution.processes == 1:
         raise ConfigError("execution.shard = True: execution.processes = 1 has nobody to share "
                           "with; allowed is 2 or more")
     if execution.engine == "captured":
         raise ConfigError("execution.engine = 'captured': a graph of a step holds no gathering of "
                           "weights; allowed with execution.shard = True are eager, compiled")
-    if not SETTINGS[name].elementwise:
-        fit = ", ".join(n for n, kind in SETTINGS.items() if kind.elementwise)
-        raise ConfigError(f"optimizer.name = {name!r} needs whole tensors; execution.shard = True "
-                          f"leaves each process some rows of them; allowed are {fit}")
     if config.batch % execution.processes:
         raise ConfigError(f"batch = {config.batch}: with execution.shard = True all processes take "
                           f"equal shares; allowed are multiples of {execution.processes} "

@@ -56,19 +56,20 @@ def save_part(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 class Parts(Mapping[str, Tensor]):
-    """A state whose parts each have some rows of its tensors; put together when asked for."""
+    """A state whose parts each have some rows of its tensors, or all; joined when asked for."""
 
     def __init__(self, parts: list[dict[str, Tensor]]) -> None:
         self._parts = parts
+        self._keys = dict.fromkeys(key for part in parts for key in part)
 
     def __getitem__(self, key: str) -> Tensor:
         return torch.cat([part[key] for part in self._parts if key in part])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parts[0])  # the others lack what is no parameter's
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self._parts[0])
+        return len(self._keys)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

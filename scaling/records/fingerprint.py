@@ -30,6 +30,7 @@ FILES = (
     "engine/eager.py",
     "engine/captured.py",
     "engine/compiled.py",
+    "engine/dealt.py",
     "engine/sharded.py",
     "schedule/pieces.py",
     "data/order.py",

@@ -15,6 +15,8 @@ COLUMNS = ["loss", "grad_norm", "validation_loss"]
 FIFTY = {"tokens": 64 * 50, "optimizer.clip": 0.5}
 # Six sequences a step divide among two and among three.
 LONG = {"batch": 6, "tokens": 96 * 200, "data.max_epochs": 20.0, "optimizer.lr": 1e-3}
+# Moments by rows, and of whole matrices.
+optimizers = pytest.mark.parametrize("optimizer", [{}, {"optimizer.name": "muon"}], ids=str)
 
 
 def same_curve(one: RunFolder, other: RunFolder, rtol: float = 1e-5) -> None:
@@ -31,16 +33,20 @@ def stop_at(folder: RunFolder, step: int) -> Callable[[], bool]:
     return lambda: folder.progress(folder.latest_attempt().number).get("step", 0) >= step
 
 
-def test_fifty_steps_and_a_branch_off_them(make_run, elsewhere, run_with_ranks, train_run, outputs):
+@optimizers
+def test_fifty_steps_and_a_branch_off_them(
+    make_run, elsewhere, run_with_ranks, train_run, outputs, optimizer
+):
     """A trunk in parts, its cooldown, and a longer run that one process branches off the trunk."""
-    folder = make_run(FIFTY)
+    short = FIFTY | optimizer
+    folder = make_run(short)
     assert run_with_ranks(folder, shard=True) == "done"
-    same_curve(folder, elsewhere(FIFTY))
+    same_curve(folder, elsewhere(short))
     assert folder.record()["machine"]["shard"]
     branch_point, end = files(outputs, "*.json")
     assert files(outputs, "*.part") == sorted(parts_of(branch_point) + parts_of(end))
     assert len(parts_of(end)) == 2 and not files(outputs, "*.pt")
-    longer = FIFTY | {"tokens": 64 * 60}
+    longer = short | {"tokens": 64 * 60}
     branch = make_run(longer)
     assert train_run(branch) == "done"
     assert branch.record()["started_at_step"] == int(branch_point.name[:8]) > 0
@@ -48,9 +54,12 @@ def test_fifty_steps_and_a_branch_off_them(make_run, elsewhere, run_with_ranks, 
 
 
 @pytest.mark.slow
-def test_any_number_of_processes_goes_on(make_run, elsewhere, run_with_ranks, train_run, outputs):
+@optimizers
+def test_any_number_of_processes_goes_on(
+    make_run, elsewhere, run_with_ranks, train_run, outputs, optimizer
+):
     """Two with parts, three with parts, two with copies, one: each from where the last one was."""
-    folder, starts = make_run(LONG), []
+    folder, starts = make_run(LONG | optimizer), []
     for attempt, how in enumerate(({"shard": True}, {"shard": True, "processes": 3}, {}), 1):
         stop = stop_at(folder, 1 + folder.progress(attempt - 1).get("step", 0))
         assert run_with_ranks(folder, should_stop=stop, **how) == "interrupted"
@@ -61,7 +70,7 @@ def test_any_number_of_processes_goes_on(make_run, elsewhere, run_with_ranks, tr
     starts.append(folder.record()["started_at_step"])
     assert starts == sorted(set(starts)) and starts[0] == 0
     assert not files(outputs, f"*.{folder.run_id}.*")  # the latest go at the end, with their parts
-    same_curve(folder, elsewhere(LONG), rtol=1e-3)
+    same_curve(folder, elsewhere(LONG | optimizer), rtol=1e-3)
 
 
 # Rank 1 is killed while it writes its part of the third checkpoint.
