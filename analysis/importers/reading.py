@@ -51,7 +51,7 @@ class Imported:
                 low, high = runs[name].min(), runs[name].max()
                 lines.append(f"    {name:<5} {low:.5g}" + (f" to {high:.5g}" if high > low else ""))
             else:
-                lines.append(f"    {name:<5} unknown")
+                lines.append(f"    {name:<5} unknown; columns.{name}=NAME says which column it is")
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
 
 
@@ -246,6 +246,20 @@ def _rounded(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[pd.DataFrame, li
     ]
 
 
+def fittable(runs: pd.DataFrame) -> pd.Series:
+    """Runs with a loss, and with N and D where the file has them at all."""
+    known = runs.reindex(columns=["N", "D"]).dropna(axis=1, how="all").notna().all(axis=1)
+    return runs["loss"].notna() & known
+
+
+def _unmeasured(done: pd.DataFrame) -> list[str]:
+    """A sentence for each column whose cells some runs lack, though others have it."""
+    lacks = {"loss at their end" if c == "loss" else c: int(done[c].isna().sum())
+             for c in ("loss", "N", "D") if c in done}
+    return [f"{count} run{'s have' if count > 1 else ' has'} no {what} and cannot be fitted"
+            for what, count in lacks.items() if count and (count < len(done) or "loss" in what)]
+
+
 def _finished(
     runs: pd.DataFrame, curves: pd.DataFrame, n_count: str | None, notes: list[str]
 ) -> Imported:
@@ -260,9 +274,7 @@ def _finished(
     if "N" in runs:
         runs = runs.assign(n_count=n_count or next(
             (c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given"))
-    late = runs["loss"].isna() & (runs["status"] == "done")
-    if late.any():
-        notes.append(f"{late.sum()} runs have no loss at their end and cannot be fitted")
+    notes += _unmeasured(runs[runs["status"] == "done"])
     runs = runs.rename(columns={"run": "run_id"}).drop(columns="_row", errors="ignore")
     if len(curves):
         of_run = [c for c in ("N", "seed", "schedule", "status", "resolution") if c in runs]

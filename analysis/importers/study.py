@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.importers.reading import Imported
+from analysis.importers.reading import Imported, fittable
 from analysis.importers.units import N_COUNTS
 from analysis.tables.exclusion import unfinished
 from scaling.records.atomic import read_json, save_atomic, write_json
@@ -87,8 +87,7 @@ def save_study(
 
 def _roles(imported: Imported, held_out: str | None) -> list[str]:
     runs = imported.runs
-    good = ((runs["status"] == "done") & runs["loss"].notna()).to_numpy()
-    good = good & ~unfinished(runs)
+    good = ((runs["status"] == "done") & fittable(runs)).to_numpy() & ~unfinished(runs)
     held = np.zeros(len(runs), bool)
     if held_out is not None:
         try:

@@ -20,7 +20,7 @@ CENSORED = {  # status -> the rule by which its rows are always left out
     "stopped": "stopped (censored)",
 }
 RULES = {
-    "unmeasured": "the response is missing",
+    "unmeasured": "the response, or another column that the law reads, is missing",
     "unfinished": "the run had not come to its end: its status or its last step says so",
     "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
 }
@@ -33,6 +33,7 @@ def exclude_rows(
     rules: Sequence[str],
     *,
     response: str,
+    needed: Sequence[str],
     length: str | None,
     sparse: bool = False,
 ) -> tuple[Array, dict[str, int]]:
@@ -45,6 +46,8 @@ def exclude_rows(
         Names of `RULES`, or conditions on columns: rows that meet one are left out.
     response, length : str
         Columns of the measured response and of what grows along a run (tokens, FLOPs).
+    needed : list of str
+        Columns without any of which a row is unmeasured.
     sparse : bool
         Most rows have no response (steps of a curve): only those that have one count.
 
@@ -58,7 +61,7 @@ def exclude_rows(
         raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORED.values(), *rules):
-        taken = _meets(frame, rule, response, length) & ~left_out
+        taken = _meets(frame, rule, needed, length) & ~left_out
         if rule in CENSORED.values() and taken.all():
             status = rule.partition(" ")[0]
             raise ValueError(f"every row has status {status!r}: nothing is left to fit")
@@ -93,13 +96,15 @@ def mid_schedule(frame: pd.DataFrame, length: str | None) -> Array:
     return falling & (frame[length] < last).to_numpy()
 
 
-def _meets(frame: pd.DataFrame, rule: str, response: str, length: str | None) -> Array:
+def _meets(
+    frame: pd.DataFrame, rule: str, needed: Sequence[str], length: str | None
+) -> Array:
     if rule in CENSORED.values():
         if "status" not in frame:
             return np.zeros(len(frame), bool)
         return (frame["status"].astype(str).map(CENSORED) == rule).to_numpy()
     if rule == "unmeasured":
-        return frame[response].isna().to_numpy()
+        return frame[list(needed)].isna().any(axis=1).to_numpy()
     if rule == "unfinished":
         return unfinished(frame)
     if rule == "mid_schedule":

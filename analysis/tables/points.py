@@ -97,6 +97,7 @@ def read_points(
     if data.empty:
         raise ValueError("data is an empty table")
     frame = data.reset_index(drop=True).assign(
+        _row=data.index,
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
     )
@@ -193,8 +194,9 @@ def _without_excluded(
     """
     response = renamed[law.response]
     length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
+    needed = [response] if law.curve else list(renamed.values())
     left_out, counts = exclude_rows(
-        frame, exclude, response=response, length=length, sparse=law.curve
+        frame, exclude, response=response, needed=needed, length=length, sparse=law.curve
     )
     if not law.curve:
         return frame[~left_out], counts
@@ -219,6 +221,9 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
     for name in (*law.positive, law.response):
         low, high = (0.0, np.inf) if name in law.positive else law.span
         may_be_low = name == law.response and scale.name == "absolute"
+        if frame[name].isna().all():
+            what = law.inputs.get(name, "the measured response")
+            raise ValueError(f"column {name!r} ({what}) is empty: {law.name} needs it")
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
         good = np.isfinite(values) & (values <= high) & (values >= low)
@@ -226,11 +231,11 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
             kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
-            missing = name == law.response and np.isnan(values[bad]).all() and frame[name].isna()
-            hint = " (exclude=['unmeasured'] leaves them out)" if np.any(missing) else ""
+            missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
+            hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
             raise ValueError(
                 f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
-                f" not, the first is {frame[name].iloc[at]} in row {frame.index[at]}{hint}"
+                f" not, the first is {frame[name].iloc[at]} in row {frame['_row'].iloc[at]}{hint}"
             )
 
 

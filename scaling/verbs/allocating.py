@@ -146,8 +146,12 @@ def _approaches(
 ) -> Any:
     """All three approaches; the third is the fit that there is, under the law's own names."""
     import analysis
+    from analysis.tables.points import read_points
 
     points, _ = points_asked(options)
+    kept = read_points(result.law, points, columns=options.columns, exclude=options.exclude,
+                       mix_fingerprints=options.mix_fingerprints).rows
+    points = points.iloc[kept]
     names = {source: name for name, source in options.columns.items()}
     surface = replace(result, columns={name: name for name in result.columns})
     return analysis.compare_approaches(

@@ -40,6 +40,8 @@ class FitOptions(PointsOptions):
     law: str | None = option("the law's name; a study's own, or chinchilla", None)
     resamples: int = option("refits for the intervals; 0 for none", 1000)
     seed: int = option("of the resamples", 0)
+    exclude: list[str] = option("rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
+                                " or condition: 'exclude=[unmeasured,D < 1e9]'", [])
     delta: float = option("Huber's, on log residuals", 1e-3)
     level: float = option("of the intervals", 0.95)
     widen: bool = option("widen intervals of a study's losses by the record of earlier forecasts",
@@ -99,7 +101,7 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
     runs, law = points_asked(options, options.law)
     result = analysis.fit(
         law, runs, columns=options.columns or None, resamples=options.resamples,
-        seed=options.seed, delta=options.delta, level=options.level,
+        seed=options.seed, delta=options.delta, level=options.level, exclude=options.exclude,
         mix_fingerprints=options.mix_fingerprints, **more,
     )
     if options.study is None or not options.widen:
@@ -138,7 +140,10 @@ def file_asked(data: str) -> Any:
     path = Path(data)
     if not path.is_file():
         raise ConfigError(f"data = {data!r}: there is no such file")
-    return (pd.read_parquet if path.suffix == ".parquet" else pd.read_csv)(path)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    table = pd.read_csv(path)
+    return table.set_index(table.index + 2)  # rows are named as an editor counts lines
 
 
 def report_verb(arguments: Sequence[str]) -> int:

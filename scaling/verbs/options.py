@@ -102,7 +102,8 @@ def _is_required(f: dataclasses.Field) -> bool:
 
 def _words(text: str) -> list[str]:
     """The words of ``[a,b]``, quoted or not."""
-    return [word.strip().strip("\"'") for word in text[1:].removesuffix("]").split(",") if word]
+    words = [word.strip() for word in text[1:].removesuffix("]").split(",")]
+    return [w[1:-1] if w[0] in "\"'" and w[0] == w[-1] else w for w in words if w]
 
 
 def _value(text: str) -> Any:

@@ -65,3 +65,22 @@ def test_a_name_that_is_taken_or_no_folder_is_refused(sweep) -> None:
     (sweep / "studies" / "planned" / "plan.json").write_text("{}")
     with pytest.raises(ValueError, match="a planned study is called so"):
         analysis.save_study(imported, sweep, "planned")
+
+
+def test_runs_that_lack_a_cell_are_counted_and_not_fitted(tmp_path) -> None:
+    N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
+    table = pd.DataFrame({"N": N, "D": D, "loss": 1.7 + 400 / N**0.34 + 1800 / D**0.37})
+    table.loc[2, "D"], table.loc[[7, 9], "loss"] = np.nan, np.nan
+    table.to_csv(tmp_path / "gaps.csv", index=False)
+    found = analysis.read_runs(tmp_path / "gaps.csv")
+    said = found.report()
+    assert "2 runs have no loss at their end" in said and "1 run has no D and cannot be" in said
+    analysis.save_study(found, tmp_path, "gaps")
+    fitted = analysis.fit("chinchilla", analysis.load(tmp_path, study="gaps", role="fit"),
+                          resamples=0)  # fmt: skip
+    assert fitted.points == 22 and fitted.params["alpha"] == pytest.approx(0.34, abs=1e-3)
+
+
+def test_an_unknown_size_says_how_to_name_its_column(tmp_path) -> None:
+    pd.DataFrame({"size": [1e7, 1e8], "loss": [3.0, 2.5]}).to_csv(tmp_path / "t.csv", index=False)
+    assert "N     unknown; columns.N=NAME" in analysis.read_runs(tmp_path / "t.csv").report()

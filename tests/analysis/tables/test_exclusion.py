@@ -31,6 +31,14 @@ def test_every_rule_is_counted_and_told(runs):
         assert f"{count} rows: {rule}" in report
 
 
+def test_a_row_that_lacks_any_column_of_the_law_is_unmeasured(runs):
+    table = runs.copy()
+    table.loc[3, "N"], table.loc[5, "D"], table.loc[6, "loss"] = np.nan, np.nan, np.nan
+    result = analysis.fit("chinchilla", table, exclude=["unmeasured"], resamples=0)
+    assert result.excluded == {"unmeasured": 3}
+    assert result.params == analysis.fit("chinchilla", runs.drop([3, 5, 6]), resamples=0).params
+
+
 def test_what_was_left_out_neither_moves_the_fit_nor_warns(runs):
     wrong = runs.head(3).assign(loss=9.0, status="running", vocab=7, fingerprint="b")
     table = pd.concat([runs.assign(status="done", vocab=256, fingerprint="a"), wrong])

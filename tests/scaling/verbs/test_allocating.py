@@ -65,6 +65,21 @@ def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     assert surface["N_upper"] == answer["budgets"][0]["N_upper"]
 
 
+def test_rows_that_are_excluded_are_so_in_every_approach(run, sweep, tmp_path) -> None:
+    table = pd.read_csv(tmp_path / "sweep.csv")
+    spoilt = table.assign(note="")
+    spoilt.loc[len(table)] = {"N": 5e8, "D": 3e10, "loss": 1.2, "note": "other data"}
+    spoilt.loc[len(table) + 1] = {"N": np.nan, "D": 3e10, "loss": 2.2, "note": ""}
+    spoilt.to_csv(tmp_path / "spoilt.csv", index=False)
+    asked = ("budgets=[1e19]", "resamples=20", "approaches=true", "--json")
+    _, clean, _ = run("allocate", sweep, *asked)
+    code, _, error = run("allocate", f"data={tmp_path}/spoilt.csv", *asked)
+    assert code == 2 and f"in row {len(table) + 3} (exclude=" in error  # as an editor counts lines
+    code, out, _ = run("allocate", f"data={tmp_path}/spoilt.csv", *asked,
+                       "exclude=[unmeasured,note == 'other data']")
+    assert code == 0 and json.loads(out)["approaches"] == json.loads(clean)["approaches"]
+
+
 def test_budgets_are_refused_in_few_words(run) -> None:
     code, out, _ = run("allocate", "study=tiny", "resamples=0", "approaches=true")
     refused = [line for line in out.splitlines() if "refused" in line]
