@@ -193,8 +193,8 @@ def _arms_of(
     chosen = names if between is None else [str(name) for name in between]
     if len(chosen) != 2 or chosen[0] == chosen[1]:
         raise ValueError(
-            f"there are {len(names)} arms ({', '.join(names[:8])}): two are compared; say"
-            " between=[BASELINE,OTHER]"
+            f"{len(names)} arm{'s' * (len(names) != 1)} ({', '.join(names[:8])}): two are compared;"
+            " say between=[BASELINE,OTHER]"
         )
     for name in chosen:
         if name not in names:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.importers.raw import Raw
+from analysis.tables.factors import has, split_factor
 
 # Ours -> names in use, the surest first.
 KNOWN: dict[str, tuple[str, ...]] = {
@@ -63,9 +64,9 @@ def choose(frame: pd.DataFrame, given: Mapping[str, str | float], where: str) ->
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(KNOWN)}"
             raise ValueError(f"columns.{name}: nothing is called so here{hint}")
         if isinstance(source, str):
-            if source not in have:
+            if not has(frame, source):
                 raise ValueError(_missing(name, source, have, where))
-            chosen[name] = source
+            chosen[name], _ = split_factor(source, have)
     for name, spellings in KNOWN.items():
         found = [s for s in spellings if s in have and s not in chosen.values()]
         if name in given or not found:
@@ -110,7 +111,8 @@ def take(raw: Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
     taken = pd.DataFrame({"_row": np.arange(len(frame)) + raw.first}, index=frame.index)
     for name, source in chosen.items():
         cells = frame[source]
-        taken[name] = _text(cells) if name in TEXT else _numbers(cells, raw, source, name)
+        taken[name] = _text(cells) if name in TEXT else (
+            _numbers(cells, raw, source, name) * _factor(given.get(name), frame))
     for name, value in given.items():
         if not isinstance(value, str):
             taken[name] = float(value)
@@ -119,6 +121,10 @@ def take(raw: Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
             taken[name] = _plain(frame[name])
     _check_sizes(taken, raw)
     return taken.reset_index(drop=True)
+
+
+def _factor(source: str | float | None, frame: pd.DataFrame) -> float:
+    return split_factor(source, frame.columns)[1] if isinstance(source, str) else 1.0
 
 
 def _text(cells: pd.Series) -> pd.Series:
@@ -159,5 +165,6 @@ def _check_sizes(taken: pd.DataFrame, raw: Raw) -> None:
         if len(bad):
             raise ValueError(
                 f"{raw.name}, row {taken['_row'].iloc[bad[0]]}: {name} ="
-                f" {taken[name].iloc[bad[0]]:g} is no count; expected is 1 or more"
+                f" {taken[name].iloc[bad[0]]:g} is no count; expected is 1 or more (if it counts"
+                f" millions or billions: columns.{name}='NAME * 1e9')"
             )

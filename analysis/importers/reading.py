@@ -13,9 +13,11 @@ from analysis.importers.branches import root_of, with_history
 from analysis.importers.columns import choose, take
 from analysis.importers.raw import Raw
 from analysis.importers.units import in_nats, losses, resolution_of, with_counts, with_tokens
+from analysis.tables.factors import has
 
 _DONE = ("done", "finished", "completed", "complete", "success")
 _LATE = 0.02  # of a run: a last validation this much before its end is its final loss
+_ODD_COMPUTE = 20  # attention and embeddings change C by less
 _CURVE = ("run", "step", "tokens", "lr", "train_loss", "grad_norm", "loss", "bpb")
 
 
@@ -91,7 +93,7 @@ def assemble(
     parts, notes, sources = [], [note for raw in raws for note in raw.notes], []
     for raw in raws:
         mine = {k: v for k, v in given.items()
-                if not isinstance(v, str) or v in raw.frame or not _elsewhere(v, k, raws, about)}
+                if not isinstance(v, str) or has(raw.frame, v) or not _elsewhere(v, k, raws, about)}
         chosen = choose(raw.frame, mine, raw.name)
         sources += [chosen[c] for c in losses(pd.DataFrame(columns=list(chosen)))]
         notes += [f"{raw.name}: {ours} is its column {theirs!r}"
@@ -117,12 +119,12 @@ def assemble(
 def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame | None) -> bool:
     """Whether a column that one table lacks stands in another."""
     in_about = about is not None and ours in about
-    return in_about or any(source in raw.frame for raw in raws)
+    return in_about or any(has(raw.frame, source) for raw in raws)
 
 
 def _about(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
     raw = runs if isinstance(runs, Raw) else Raw(runs, "runs", first=0)
-    own = {k: v for k, v in given.items() if isinstance(v, str) and v in raw.frame}
+    own = {k: v for k, v in given.items() if isinstance(v, str) and has(raw.frame, v)}
     table = take(raw, own).drop(columns="_row")
     if "run" not in table:
         raise ValueError(f"{raw.name}: no column names the runs; say columns.run=NAME")
@@ -260,6 +262,17 @@ def _unmeasured(done: pd.DataFrame) -> list[str]:
             for what, count in lacks.items() if count and (count < len(done) or "loss" in what)]
 
 
+def _odd_compute(runs: pd.DataFrame) -> list[str]:
+    """A sentence if C is far from 6 N D: one of them counts in thousands, millions, billions."""
+    if not {"N", "D", "C"} <= set(runs):
+        return []
+    ratio = float((runs["C"] / (6 * runs["N"] * runs["D"])).median())
+    if not abs(np.log(ratio)) > np.log(_ODD_COMPUTE):
+        return []
+    return [f"C is {ratio:.2g} times 6 N D: if one of them counts thousands, millions or billions,"
+            " say columns.N='NAME * 1e6'"]
+
+
 def _finished(
     runs: pd.DataFrame, curves: pd.DataFrame, n_count: str | None, notes: list[str]
 ) -> Imported:
@@ -274,6 +287,7 @@ def _finished(
     if "N" in runs:
         runs = runs.assign(n_count=n_count or next(
             (c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given"))
+    notes += _odd_compute(runs)
     notes += _unmeasured(runs[runs["status"] == "done"])
     runs = runs.rename(columns={"run": "run_id"}).drop(columns="_row", errors="ignore")
     if len(curves):

@@ -28,6 +28,8 @@ _MEASURES = {
     "n_count": "N is counted in different ways",
     "flops_convention": "C is counted in different ways",
 }
+# Counted in millions, 100 billion parameters and 1,000 billion tokens; counted one by one, a toy.
+_TINY = {"N": ("parameters", 1e5), "D": ("tokens", 1e6)}
 _SIZES = ("n_block", "n_matmul", "n_total")
 
 
@@ -51,6 +53,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_copied(points, data),
         *_confounded(points),
         *_few_sizes(points),
+        *_units(law, points, data),
         *_unfinished(data),
         *_inside_a_schedule(points, data),
         *_some_annealed(data, arm),
@@ -92,6 +95,20 @@ def _few_sizes(points: Points) -> list[str]:
             sentences.append(
                 f"{name} has only {sizes} different sizes: a power law above a constant fits any"
                 " three; take four or more"
+            )
+    return sentences
+
+
+def _units(law: Law, points: Points, data: pd.DataFrame) -> list[str]:
+    """So few parameters or tokens that they may be millions; our own records count one by one."""
+    if "fingerprint" in data and data["fingerprint"].notna().any():
+        return []
+    sentences = []
+    for name, (what, most) in _TINY.items():
+        if what in law.inputs.get(name, "") and (top := points.columns[name].max()) < most:
+            sentences.append(
+                f"{name} is at most {top:.4g} {what}: if it counts thousands, millions or billions,"
+                f" say columns.{name}='NAME * 1e6', or budgets mean something else"
             )
     return sentences
 

@@ -143,7 +143,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     beyond = float(column[top].max() / column[~top].max())
     mean, above = float(np.mean(error)), float(np.mean(error > 0))
     one_sided = max(above, 1 - above)
-    sides = "all" if one_sided == 1 and len(error) > 1 else f"{one_sided:.0%}"
+    sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} on one side)"
+    those = "the one point" if top.sum() == 1 else f"those {int(top.sum())} points"
     return {
         "column": name,
         "value": float(column[top].min()),
@@ -152,9 +153,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
-        f" rest), the law predicts those {int(top.sum())} points"
-        f" {scale.say(mean, sign='+')} off"
-        f" ({sides} on one side)",
+        f" rest), the law predicts {those} {scale.say(mean, sign='+')} off"
+        + (sides if len(error) > 1 else ""),
     }
 
 

@@ -155,10 +155,11 @@ def of_study(
     ValueError
         If the study has no finished run to fit; else as `fit_multiverse`.
     """
-    conventions = {
-        count: load(outputs, study=study, role="fit", n_count=count, flops="matmul")
-        for count in n_counts
-    }
+    conventions = {}
+    for asked in n_counts:
+        runs = load(outputs, study=study, role="fit", n_count=asked, flops="matmul")
+        # Imported runs may have one count, whichever is asked for.
+        conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
     if next(iter(conventions.values())).empty:
         raise ValueError(
             f"study {study!r} has no finished run to fit; scaling launch study={study}"

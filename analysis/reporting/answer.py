@@ -104,8 +104,8 @@ class Answer:
         diverged = (self.runs["status"] == "diverged").sum()
         return (
             f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "
-            f"token budgets were fitted, N {fitted['N'].min():,} to {fitted['N'].max():,} and "
-            f"D {fitted['D'].min():,} to {fitted['D'].max():,}."
+            f"token budgets were fitted, N {fitted['N'].min():,.0f} to {fitted['N'].max():,.0f} "
+            f"and D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
             + (f" {diverged} runs diverged and are censored." if diverged else "")
             + (f" Not finished: {missing}." if missing else "")
         )
@@ -130,7 +130,7 @@ class Answer:
         if self.held_out.empty:
             return ""
         rows = [
-            f"- N {r['N']:,}, D {r['D']:,}: predicted {_ranged(r, 'predicted', '.4f')}, "
+            f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {_ranged(r, 'predicted', '.4f')}, "
             f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
             for r in self.held_out.rename(
                 columns={"lower": "predicted_lower", "upper": "predicted_upper"}

@@ -132,7 +132,9 @@ def _runs(answer: Answer) -> str:
     shown = ["run_id", "role", "status", "width", "depth", "N", "n_total", "D", "C", "lr",
              "schedule", "seed", "loss", "bpb", "cluster", "seconds"]
     shown = [name for name in shown if answer.runs[name].notna().any()]
-    runs = answer.runs[shown].astype({"C": float}).rename(columns={"C": "C = 6 N D"})
+    runs = answer.runs[shown].astype({"C": float})
+    if answer.runs["flops_convention"].notna().all():  # an imported file may have a C of its own
+        runs = runs.rename(columns={"C": "C = 6 N D"})
     return f"<h2>The runs</h2>{page.table(runs)}"
 
 

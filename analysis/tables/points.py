@@ -12,6 +12,7 @@ from analysis.intervals.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Array, Columns, Law
 from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
+from analysis.tables.factors import with_multiples
 from analysis.tables.noise import rounding_noise, seed_noise
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
@@ -101,6 +102,7 @@ def read_points(
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
     )
+    frame = with_multiples(frame, columns)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     _refuse_mixed_code(frame, mix_fingerprints)

@@ -71,7 +71,7 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     asked = {"cost": cost, "level": options.level}
     approaches = _approaches(options, result, budgets, asked) if options.approaches else None
     found = approaches.allocation if approaches else analysis.allocate(result, budgets, **asked)
-    answer = facts_of_allocation(found)
+    answer = facts_of_allocation(found) | {"counted": result.settings["counted"]}
     if options.losses:
         answer["cheapest"] = analysis.cheapest(result, options.losses, **asked)
     if options.sizes:
@@ -162,7 +162,8 @@ def _approaches(
 
 def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
     warnings = list(answer["warnings"])
-    say(console, f"C = {answer['cost']}")
+    counted = [f"{name} = {how}" for name, how in answer["counted"].items()]
+    say(console, ", ".join([f"C = {answer['cost']}", *counted]))
     _table(console, answer["budgets"])
     say(console, grown)
     if "cheapest" in answer:

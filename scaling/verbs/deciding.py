@@ -20,7 +20,8 @@ class SourceOptions:
     study: str | None = option("the study whose runs are read", None)
     outputs: str = option("the folder of all runs", "outputs")
     data: str | None = option("in place of a study: a CSV or parquet file made elsewhere", None)
-    columns: dict[str, Any] = option("of that file: columns.N=params says which is N", {})
+    columns: dict[str, Any] = option("of that file: columns.N=params says which is N,"
+                                     " columns.N='params_m * 1e6' in which unit", {})
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
     json: bool = option("print one JSON object; --json says the same", False)
 
@@ -29,7 +30,8 @@ class SourceOptions:
 class PointsOptions(SourceOptions):
     """Runs as points of a law: how a study counts them."""
 
-    n_count: str = option("what N counts in a study: n_matmul, n_block or n_total", "n_matmul")
+    n_count: str | None = option("what N counts in a study: n_matmul (its own if not given),"
+                                 " n_block or n_total", None)
     flops: str = option("what C counts in a study: causal, matmul, kaplan, palm, ...", "causal")
 
 
@@ -115,6 +117,9 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
 
     check_source(options)
     if options.data is not None:
+        if options.n_count:
+            raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME"
+                              " does")
         return file_asked(options.data), law or "chinchilla"
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     law = law or answer["law"]
@@ -123,8 +128,19 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
         seen = curves[curves["schedule"] != answer["curve_held_out"]]
         return seen.assign(loss=seen["validation_loss"]).drop(columns="cluster"), law
     runs = analysis.load(options.outputs, study=options.study, role="fit",
-                         n_count=options.n_count, flops=options.flops)
+                         n_count=options.n_count or "n_matmul", flops=options.flops)
+    _check_count(options, runs)
     return runs, law
+
+
+def _check_count(options: PointsOptions, runs: Any) -> None:
+    """Refuse a count of N that imported runs do not have."""
+    others = sorted(set(runs["n_count"].dropna()) - {options.n_count})
+    if options.n_count and others:
+        raise ConfigError(
+            f"n_count = {options.n_count!r}: study {options.study!r} was imported with N ="
+            f" {others[0]} alone; columns.vocab and columns.width at the import give other counts"
+        )
 
 
 def check_source(options: SourceOptions) -> None:

@@ -21,8 +21,9 @@ class ImportOptions:
     to: str | None = option("the study's name; without it nothing is stored", None)
     source: list[str] = option("files, where their names hold an equals sign", [])
     runs: str | None = option("a table of what is known of each run", None)
-    columns: dict[str, Any] = option("columns.N=params says which is N; a number holds for every"
-                                     " row: columns.batch=512", {})
+    columns: dict[str, Any] = option("columns.N=params says which is N, columns.N='params_m * 1e6'"
+                                     " in which unit; a number holds for every row:"
+                                     " columns.batch=512", {})
     unit: str | None = option("of the losses: nats, bits or bits_per_byte", None)
     n_count: str | None = option("what N counts: n_total, n_matmul or n_block", None)
     tied: bool = option("embedding and unembedding are one matrix", False)

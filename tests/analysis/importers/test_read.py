@@ -163,6 +163,19 @@ def test_units_and_counts_follow_from_what_is_said(tmp_path) -> None:
     assert counted["N"].tolist() == [8e5, 1.6e6] and set(counted["n_count"]) == {"n_block"}
 
 
+def test_sizes_in_millions_are_noticed_and_multiplied(tmp_path) -> None:
+    table = pd.DataFrame({"size (M)": [70.0, 160.0], "tokens (B)": [1.4, 3.2], "loss": [3.0, 2.8]})
+    table.assign(flops=6 * table["size (M)"] * table["tokens (B)"] * 1e15).to_csv(
+        tmp_path / "m.csv", index=False)
+    read = lambda **columns: analysis.read_runs(tmp_path / "m.csv", columns=columns)  # noqa: E731
+    right = read(N="size (M) * 1e6", D="tokens (B) * 1e9")
+    assert right.runs["N"].tolist() == [7e7, 1.6e8] and right.runs["D"].tolist() == [1.4e9, 3.2e9]
+    assert not any("times 6 N D" in note for note in right.notes)
+    assert "C is 1e+15 times 6 N D" in read(N="size (M)", D="tokens (B)").report()
+    with pytest.raises(ValueError, match="no such column; did you mean 'size .M.'"):
+        read(N="size (m) * 1e6")
+
+
 def test_rounded_losses_are_noticed_and_widen_intervals(tmp_path) -> None:
     rng = np.random.default_rng(0)
     exact = 2 + rng.random(200)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import analysis
+from analysis.judgement.multiverse import of_study
 from analysis.reporting.report import report_html
 
 
@@ -84,3 +85,20 @@ def test_runs_that_lack_a_cell_are_counted_and_not_fitted(tmp_path) -> None:
 def test_an_unknown_size_says_how_to_name_its_column(tmp_path) -> None:
     pd.DataFrame({"size": [1e7, 1e8], "loss": [3.0, 2.5]}).to_csv(tmp_path / "t.csv", index=False)
     assert "N     unknown; columns.N=NAME" in analysis.read_runs(tmp_path / "t.csv").report()
+
+
+def test_imported_runs_have_the_count_of_N_that_was_told_and_no_other(sweep) -> None:
+    target = analysis.read_target("N at C=1e21")
+    choice = of_study(sweep, "brought", target).table["convention"].unique()
+    assert choice.tolist() == ["n_total"]  # three times the same is no choice
+
+
+def test_a_report_prints_counts_whole_and_calls_a_C_of_the_file_by_its_name(tmp_path) -> None:
+    N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
+    table = pd.DataFrame({"N": N, "D": D + 0.25, "loss": 1.7 + 400 / N**0.34 + 1800 / D**0.37})
+    table.assign(flops=7 * N * D).to_csv(tmp_path / "t.csv", index=False)
+    analysis.save_study(analysis.read_runs(tmp_path / "t.csv"), tmp_path, "own")
+    answer = analysis.answer_study(tmp_path, "own", resamples=0)
+    assert "D 1,000,000,000 to 100,000,000,000." in answer.text()
+    page = report_html(answer)
+    assert "C = 6 N D</th>" not in page and "C</th>" in page

@@ -80,6 +80,19 @@ def test_rows_that_are_excluded_are_so_in_every_approach(run, sweep, tmp_path) -
     assert code == 0 and json.loads(out)["approaches"] == json.loads(clean)["approaches"]
 
 
+def test_a_count_of_N_that_is_not_known_is_refused(run, sweep, tmp_path) -> None:
+    outputs = f"outputs={tmp_path}"
+    run("import", f"{tmp_path}/sweep.csv", "to=brought", "n_count=n_total", outputs)
+    asked = ("allocate", "study=brought", outputs, "budgets=[1e19]", "resamples=0")
+    code, out, _ = run(*asked)
+    assert code == 0 and "C = 6 N D (FLOPs), N = n_total" in out
+    assert run(*asked, "n_count=n_total")[1] == out
+    code, _, error = run(*asked, "n_count=n_block")
+    assert code == 2 and "was imported with N = n_total alone" in error
+    code, _, error = run("allocate", sweep, "budgets=[1e19]", "n_count=n_block")
+    assert code == 2 and "in a file columns.N=NAME does" in error
+
+
 def test_budgets_are_refused_in_few_words(run) -> None:
     code, out, _ = run("allocate", "study=tiny", "resamples=0", "approaches=true")
     refused = [line for line in out.splitlines() if "refused" in line]
