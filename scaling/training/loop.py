@@ -15,13 +15,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scaling.config import ExecutionConfig
+from scaling.data.feed import Feed
 from scaling.engine.eager import ChunkResult, Engine
 from scaling.records import machine
 from scaling.records.checkpoint import Checkpoint, save_checkpoint
@@ -36,6 +39,7 @@ from scaling.training.pack_engine import build_engine
 from scaling.training.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0
+CHUNK_BYTES = 128 * 2**20  # of tokens; there are two chunks of them, one being fetched
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,16 @@ class Training:
         self.engine = build(self.members, execution, self.micro_batch)
         self.steps = self.members[0].steps
         self.start = self.saved = self._resume()
-        self._orders = [m.order(self.store) for m in self.members]
+        self._tokens = partial(
+            self.store.training_batches, [m.order(self.store) for m in self.members],
+            batch=self.members[0].science["batch"], context=self.context,
+        )  # fmt: skip
+        self._feed = Feed(self._tokens)
         self._windows = self.store.validation_batch(
             self.members[0].science["data"]["validation_tokens"], self.context
         )
         self._chunk_steps = 1
+        self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
         self._last_save = time.monotonic()
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
         self._clock = Clock()
@@ -108,18 +117,15 @@ class Training:
 
     def next_chunk(self) -> Chunk:
         """The next steps, up to the next event or for about a second."""
-        steps = min(self._next_event() - self.step, self._chunk_steps)
-        tokens = self._tokens(steps)
+        steps = self._length(self.step)
+        tokens = self._feed.take(self.step, steps)
+        if after := self._length(self.step + steps):
+            self._feed.expect(self.step + steps, after)
         if "updates" in self.execution.measure:
             end = self.step + steps
             self.engine.watched = any(end in m.validation for m in self._running())
         lr = [m.lr_of(self.step, self.step + steps) for m in self.members]
         return Chunk(tokens, np.stack(lr, 1))
-
-    def _tokens(self, steps: int) -> np.ndarray:
-        """Those of the next steps, (steps, members, batch, context + 1)."""
-        batch = self.members[0].science["batch"]
-        return self.store.training_batches(self._orders, self.step, steps, batch, self.context)
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:
         """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""
@@ -128,8 +134,7 @@ class Training:
                 member.extend(result.loss[:, i], result.grad_norm[:, i])
         self._seconds["steps"] += seconds
         self._clock.add(len(result.loss), seconds)
-        per_step = max(seconds / len(result.loss), 1e-6)
-        self._chunk_steps = max(1, int(CHUNK_SECONDS / per_step))
+        self._pace(max(seconds / len(result.loss), 1e-6))
         self._validate()
         for member in self._running():
             if not member.claim.is_current():  # somebody else has taken this one over
@@ -145,21 +150,23 @@ class Training:
 
     def close(self) -> str:
         """Finish or release every held run: "done", "interrupted", "cancelled" or "lost"."""
-        if self._running() and self.step < self.steps:
-            self._save_latest()
+        with closing(self._feed):
+            if self._running() and self.step < self.steps:
+                self._save_latest()
+                for member in self._running():
+                    member.claim.release("interrupted")
+                return "interrupted"
             for member in self._running():
-                member.claim.release("interrupted")
-            return "interrupted"
-        for member in self._running():
-            self._finish(member)
+                self._finish(member)
         if self.cancelled:
             return "cancelled"
         return "lost" if self.lost else "done"
 
     def abandon(self, reason: str, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""
-        for member in self._running():
-            member.claim.release(reason, error, micro_batch=self.micro_batch, **self.pack)
+        with closing(self._feed):
+            for member in self._running():
+                member.claim.release(reason, error, micro_batch=self.micro_batch, **self.pack)
 
     def _micro_batch(self) -> int:
         """Sequences at once in each process, as the most careful member needs it."""
@@ -171,9 +178,16 @@ class Training:
     def _running(self) -> list[MemberRun]:
         return [m for m in self.members if not m.finished]
 
-    def _next_event(self) -> int:
-        events = {s for m in self._running() for s in (*m.validation, *m.pins) if s > self.step}
-        return min(events)
+    def _length(self, step: int) -> int:
+        """Steps of a chunk that begins at one, up to the next event; 0 at the end."""
+        events = {s for m in self._running() for s in (*m.validation, *m.pins) if s > step}
+        return min(min(events, default=step) - step, self._chunk_steps)
+
+    def _pace(self, seconds: float) -> None:
+        """Choose the length of chunks by that of a step; where it nearly fits it stays foreseen."""
+        fitting = CHUNK_SECONDS / seconds
+        if not 0.8 < fitting / self._chunk_steps < 1.25:
+            self._chunk_steps = max(1, min(int(fitting), self._most_steps))
 
     def _validate(self) -> None:
         due = [(i, m) for i, m in enumerate(self.members)
@@ -186,7 +200,7 @@ class Training:
             for i, member in due:
                 member.curve.validation[self.step] = float(losses[i])
             if self.execution.measure and self.step > self.start:
-                found = self.engine.measure(self.execution.measure, self._tokens(1)[0])
+                found = self.engine.measure(self.execution.measure, self._tokens(self.step, 1)[0])
                 for i, member in due:
                     member.curve.measured[self.step] = found[i]
 

@@ -1,7 +1,9 @@
 """Under Lightning a run is bit for bit a bare loop over the engine, also when it is killed."""
 
+import contextlib
 import json
 import random
+import threading
 import time
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 import torch
 
 from scaling.config import ExecutionConfig
+from scaling.data import feed
+from scaling.data import store as stores
 from scaling.data.order import DataOrder
 from scaling.data.store import window_count
 from scaling.engine.eager import EagerEngine, Member
@@ -17,7 +21,9 @@ from scaling.optimizer_settings import AdamWSettings
 from scaling.records.claim import Claim
 from scaling.records.record import Curve, curve_text
 from scaling.schedule.pieces import lr_array
+from scaling.training import loop
 from scaling.training.events import validation_steps
+from scaling.training.loop import Training
 from scaling.training.trainer import train
 
 # Claims a run and trains it as a worker does, in short chunks, saving after each.
@@ -104,6 +110,86 @@ def test_ctrl_c_releases_the_run_and_goes_on_upwards(make_run):
         train([claim], {}, ExecutionConfig(), interrupt)
     assert isinstance(caught.value, KeyboardInterrupt | SystemExit)
     assert folder.state() in ("failed", "interrupted")
+
+
+# ---------------------------------------------------------------------- data fetched ahead
+
+
+def feeding():
+    """The threads that fetch tokens."""
+    return {t for t in threading.enumerate() if t.name.startswith(feed.NAME)}
+
+
+@pytest.mark.parametrize("ending", ["done", "stopped", "failed", "ctrl-c"])
+def test_the_thread_that_fetches_tokens_ends_with_its_training(make_run, train_run, ending):
+    seen = set()
+
+    def after_a_chunk():
+        seen.update(feeding())
+        if ending == "failed":
+            raise RuntimeError("a cable was pulled")
+        if ending == "ctrl-c":
+            raise KeyboardInterrupt
+        return ending == "stopped"
+
+    for folder in (make_run(), make_run({"seed": 1})):  # of two in one process neither stays
+        with contextlib.suppress(KeyboardInterrupt):
+            train_run(folder, should_stop=after_a_chunk)
+        assert not feeding()
+    assert len(seen) == 2
+
+
+def test_an_error_of_that_thread_fails_the_run_and_says_where(make_run, train_run, monkeypatch):
+    gathered = stores.gather
+
+    def unreadable(*arguments):
+        if threading.current_thread() in feeding():
+            raise OSError("the disk is gone")
+        return gathered(*arguments)
+
+    monkeypatch.setattr(stores, "gather", unreadable)
+    folder = make_run()
+    assert train_run(folder) == "failed"
+    end = folder.latest_attempt().end
+    assert end["error"] == "OSError: the disk is gone" and "in unreadable" in end["traceback"]
+
+
+def test_chunks_are_fetched_while_those_before_them_are_trained(make_run, train_run, monkeypatch):
+    """And each step's tokens once, but for what a wrong guess of a chunk's length costs."""
+    gathered, ahead, steps = stores.gather, [], []
+
+    def noted(tokens, windows, context):
+        ahead.append(len(windows) if threading.current_thread() in feeding() else 0)
+        steps.append(len(windows) if windows.ndim == 3 else 0)  # no validation windows
+        return gathered(tokens, windows, context)
+
+    monkeypatch.setattr(stores, "gather", noted)
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 0.02)
+    absorb = Training.absorb  # seven steps fit in a chunk
+    monkeypatch.setattr(Training, "absorb", lambda self, result, _: absorb(
+        self, result, len(result.loss) * 0.02 / 7.5))
+    train_run(make_run({"tokens": 64 * 300}))
+    assert sum(ahead) > 0.9 * 300
+    assert sum(steps) < 1.2 * 300
+
+
+@pytest.mark.parametrize("most", [1, 5])
+def test_chunks_hold_a_bounded_number_of_bytes(make_run, tiny_run, tiny_store, train_run, curve_of,
+                                               monkeypatch, most):
+    a_step = 4 * 17  # bytes
+    monkeypatch.setattr(loop, "CHUNK_BYTES", most * a_step + 1)
+    trained, lengths = EagerEngine.train, []
+
+    def noted(self, tokens, *others):
+        lengths.append(tokens.nbytes)
+        return trained(self, tokens, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EagerEngine, "train", noted)
+        folder = make_run()
+        train_run(folder)
+    assert max(lengths) == most * a_step
+    assert curve_of(folder) == bare_curve(tiny_run(), tiny_store)
 
 
 def test_training_outside_of_lightning_leaves_no_trace_of_its_own(make_run, train_run, outputs):
