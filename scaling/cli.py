@@ -27,6 +27,7 @@ from scaling.verbs import (
     importing,
     launching,
     planning_next,
+    reaching,
     scheduling,
     training,
     tuning,
@@ -39,7 +40,7 @@ GROUPS = {
     "train": (launching, watching, training),
     "answer": (deciding, comparing, doubting, importing),
     "decide": (allocating, tuning, scheduling),
-    "look ahead": (planning_next, forecasting),
+    "look ahead": (planning_next, reaching, forecasting),
     "beside it": (checking, housekeeping, dashboards),
 }
 VERBS: dict[str, Verb] = {

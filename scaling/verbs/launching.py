@@ -57,6 +57,11 @@ def launch_verb(arguments: Sequence[str]) -> int:
     The plan is made and stored first. Ctrl-C saves all runs of a pool, and leaves jobs on SLURM
     running; the same command goes on. launch.runs=failed tries only those again.
     """
+    return launch_study(arguments)
+
+
+def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
+    """What ``scaling launch`` does, for a command that may have shown the plan before."""
     from scaling.compose import compose
     from sweeps.budget import check_budget, cost
     from sweeps.launch import check_backend, detach, launch
@@ -67,7 +72,8 @@ def launch_verb(arguments: Sequence[str]) -> int:
     config = _launch_config(composed)
     check_backend(config)
     plan = _make_plan(composed, arguments, config)
-    _show_plan(plan, config)
+    if show_plan:
+        _show_plan(plan, config)
     check_budget(cost(plan), config.budget, plan.outputs)
     save_plan(plan)
     console, name = open_console(), plan.study.name
@@ -86,7 +92,7 @@ def launch_verb(arguments: Sequence[str]) -> int:
             return INTERRUPTED
         if _next_round(composed, plan):
             say(console, "the search goes on with what these runs found")
-            return launch_verb(arguments)
+            return launch_study(arguments, show_plan=show_plan)
     return _end_of_launch(console, plan.outputs, name, config)
 
 

@@ -1,25 +1,14 @@
-"""``scaling next`` and ``scaling reach`` as a person uses them."""
+"""``scaling next`` as a person uses it."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
 LAW = "law=overtrained"  # ten runs leave it some freedom
 TARGET = "target=loss at N=2000 D=8000 within 0.0001%"
 GRID = ("grid.model.width=[8,16,24]", "grid.model.depth=1", "grid.tokens=[2560,10240]")
-
-
-@pytest.fixture
-def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished study to train on."""
-    folder = tmp_path / "own"
-    shutil.copytree(finished.parent, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
@@ -45,36 +34,12 @@ def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monk
     assert code == 1 and said in out and f"known within {wide['now']:.2%}" in out
 
 
-def test_reach_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
-    asked = ("reach", "study=tiny", TARGET, "resamples=100", LAW, "launch=inline",
-             "grid.model.width=24", "grid.model.depth=1", "grid.tokens=2560")
-    code, out, error = run(*asked, "--json")
-    assert code == 1, error
-    answer = json.loads(out)
-    assert not answer["reached"] and answer["why"] == "no candidate is left"
-    first, then = answer["history"]
-    assert then["runs"] == first["runs"] + 1 and then["spent"] > first["spent"] == 0
-    code, _, error = run(*asked)
-    assert code == 2 and "every candidate is trained already" in error
-
-
-def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:
-    from scaling.verbs import planning_next
-
-    monkeypatch.setattr(planning_next, "_launch", lambda overrides, quiet: 130)
-    code, _, error = run("reach", "study=tiny", TARGET, "resamples=100", LAW,
-                         "grid.model.width=24", "grid.model.depth=1", "grid.tokens=2560")
-    assert code == 130 and error == ""
-
-
 @pytest.mark.parametrize(("arguments", "message"), [
     (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
     (["next", "study=nope", TARGET], "nope"),
     (["next", "study=tiny", TARGET, "hours=-1"], "hours = -1.0: allowed is above 0"),
     (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
     (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
-    (["reach", "study=tiny", "target=E"], "end it with 'within 0.5%'"),
-    (["reach", "study=tiny", TARGET, "to=conf/study/more.yaml"], "unknown key 'to'"),
     (["next", "study=tiny"], "target is not set"),
 ])  # fmt: skip
 def test_a_mistake_is_one_sentence(run, arguments, message) -> None:

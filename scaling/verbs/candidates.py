@@ -1,0 +1,146 @@
+"""What ``scaling next`` and ``scaling reach`` share: their options, and the runs they choose of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scaling.config import ConfigError
+from scaling.verbs.options import option
+from scaling.verbs.verb import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+BLOCK = "next"
+
+
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """Options of the verbs that choose runs; further arguments are overrides of the study."""
+
+    study: str = option("the study to which runs are added")
+    target: str = option("what is asked: 'loss at C=1e13 within 1%', 'N at C=1e13', 'alpha'")
+    law: str | None = option("the study's own if not given", None)
+    hours: float | None = option("device-hours to spend, as predicted; no bound if not given", None)
+    runs: int = option("at most so many", 8)
+    grid: dict[str, Any] = option("axes of the runs that could be made: grid.model.width=[96]", {})
+    outputs: str = option("the folder of all runs", "outputs")
+    resamples: int = option("refits for the intervals", 1000)
+    seed: int = option("of the resamples", 0)
+    level: float = option("of the intervals", 0.95)
+    widen: bool = option("widen the interval of a loss by the record of earlier forecasts", True)
+    mix_fingerprints: bool = option("take runs of several versions of the code together", False)
+    json: bool = option("print one JSON object; --json says the same", False)
+
+
+def read_choice(cls: type, arguments: Sequence[str]) -> tuple[Any, list[str]]:
+    """The verb's own options, and the overrides of the study."""
+    from scaling.verbs.options import read_options
+
+    own = tuple(cls.__dataclass_fields__)
+    mine = [a for a in arguments
+            if a.startswith("--") or a.partition("=")[0].partition(".")[0] in own]
+    options = read_options(cls, mine)
+    overrides = [a for a in arguments if a not in mine]
+    if options.runs < 1:
+        raise ConfigError(f"runs = {options.runs}: allowed is 1 or more")
+    return options, [f"study={options.study}", f"outputs={options.outputs}", *overrides]
+
+
+def hours_asked(options: ChoiceOptions) -> float:
+    """The budget in device-hours."""
+    if options.hours is not None and not options.hours > 0:
+        raise ConfigError(f"hours = {options.hours}: allowed is above 0 (device-hours)")
+    return float("inf") if options.hours is None else options.hours
+
+
+def known_runs(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
+    """The runs that the study has finished to be fitted, and the law."""
+    import analysis
+    from analysis.reporting.answering import FLOPS
+
+    answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
+    runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)
+    if runs.empty:
+        raise ConfigError(f"study {options.study!r} has no finished run to fit; scaling launch "
+                          f"study={options.study}")
+    return runs, options.law or answer["law"]
+
+
+def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
+    """Runs that could be made, with N, D and cost in device-hours; those made are left out."""
+    import pandas as pd
+
+    from scaling.compose import compose
+    from sweeps.added import with_added
+    from sweeps.cost import with_costs
+    from sweeps.plan import make_plan
+
+    composed = with_added(compose(overrides))
+    grid = options.grid or _around(composed, overrides)
+    study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": grid}}}
+    plan = with_costs(make_plan({**composed, "study": study}))
+    rows = [
+        {"N": p.run.counts["n_matmul"], "D": p.run.tokens, "cost": p.seconds / 3600,
+         "width": p.run.shape.width, "depth": p.run.shape.depth, "tokens": p.run.tokens,
+         "seed": p.run.config.seed, "run_id": p.run.run_id}
+        for p in plan.runs if p.new_steps
+    ]  # fmt: skip
+    if not rows:
+        raise ConfigError("every candidate is trained already; give others, as in "
+                          "'grid.model.width=[96]' 'grid.tokens=[4194304]'")
+    return pd.DataFrame(rows).set_index("run_id")
+
+
+def _around(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """The widths and tokens that the study fits, and one step beyond each."""
+    from sweeps.study import read_study
+
+    fitted = [w.config for w in read_study(composed)[1] if w.role == "fit"]
+    widths = sorted({c.model.width for c in fitted if c.model.width})
+    tokens = sorted({c.tokens for c in fitted})
+    if not widths:
+        raise ConfigError("the study's widths follow its depths: give the candidates' axes, as in "
+                          "'grid.model.depth=[2,4]' 'grid.tokens=[4194304]'")
+    head = max(c.model.head_dim for c in fitted)
+    larger = round(widths[-1] * 1.4 / head) * head
+    return {"model": {"width": sorted({*widths, larger})}, "tokens": [*tokens, 2 * tokens[-1]],
+            "seed": sorted({c.seed for c in fitted})}
+
+
+def blocks_of(chosen: pd.DataFrame, taken: Sequence[str] = ()) -> dict[str, Any]:
+    """One block of a study for each chosen run, under names that are free."""
+    blocks: dict[str, Any] = {}
+    count = 0
+    for row in chosen.to_dict("records"):
+        while (name := f"{BLOCK}_{(count := count + 1)}") in taken:
+            pass
+        model = {"width": [int(row["width"])], "depth": [int(row["depth"])]}
+        blocks[name] = {"role": "fit", "grid": {"model": model, "tokens": [int(row["tokens"])],
+                                                "seed": [int(row["seed"])]}}
+    return blocks
+
+
+def show_chosen(console: Console, chosen: pd.DataFrame) -> None:
+    """Print the chosen runs with what they cost, and how well the target is expected to be known
+    after each."""
+    from analysis.reporting.answer import with_intervals
+    from sweeps.show import table
+
+    shown = with_intervals(chosen.drop(columns="tokens"))
+    shown["N"], shown["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
+    shown = shown.rename(columns={"cost": "hours", "spent": "hours so far",
+                                  "half_width": "then known within"})
+    shown.insert(0, "run", chosen.index)
+    console.print(table(shown, console.width, ("hours so far", "depth")))
+
+
+def say_widened(console: Console, inflation: float) -> None:
+    """Say by what the record of forecasts widened the target's interval, where it did."""
+    from analysis.intervals.spread import in_words
+
+    if inflation > 1:
+        say(console, f"its interval is {in_words(inflation)}")

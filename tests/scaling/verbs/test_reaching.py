@@ -1,0 +1,60 @@
+"""``scaling reach`` as a person uses it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scaling.verbs import reaching
+
+# Ten runs leave this law some freedom.
+ASKED = ("reach", "study=tiny", "target=loss at N=2000 D=8000 within 0.0001%", "law=overtrained",
+         "resamples=100", "grid.model.depth=1", "grid.tokens=2560", "launch=inline")  # fmt: skip
+
+
+def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
+    asked = (*ASKED, "grid.model.width=24")
+    code, out, error = run(*asked, "--json")
+    assert code == 1, error
+    answer = json.loads(out)
+    assert not answer["reached"] and answer["why"] == "no candidate is left"
+    first, then = answer["history"]
+    assert then["runs"] == first["runs"] + 1 and then["spent"] > first["spent"] == 0
+    code, _, error = run(*asked)
+    assert code == 2 and "every candidate is trained already" in error
+
+
+def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -> None:
+    code, out, error = run(*ASKED, "grid.model.width=[16,24]", "runs=1")
+    assert code == 1, error
+    assert out.count("C (causal)") == 1  # of the plan's table
+    before, first, second = out.split("round ")
+    assert before.startswith("11 runs: loss at N=2000 D=8000 = ") and "wanted 0.00%" in before
+    for k, part in enumerate((first, second), 1):
+        assert part.startswith(f"{k}: 1 run, ") and f"{11 + k} runs: loss at" in part
+    assert "20,480" in first and "20,480" not in second and "done" in second
+    assert out.rstrip().endswith("not reached: no candidate is left")
+
+
+def test_the_whole_plan_is_shown_again_where_it_is_asked_for(run, own, monkeypatch) -> None:
+    shown: list[bool] = []
+    monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: shown.append(whole))
+    run(*ASKED, "grid.model.width=[16,24]", "runs=1")
+    run(*ASKED, "grid.model.width=[16,24]", "runs=1", "plan=true")
+    assert shown == [True, False, True, True]
+
+
+def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:
+    monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: 130)
+    code, _, error = run(*ASKED, "grid.model.width=24")
+    assert code == 130 and error == ""
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["target=E"], "end it with 'within 0.5%'"),
+    (["target=E within 1%", "to=conf/study/more.yaml"], "unknown key 'to'"),
+])  # fmt: skip
+def test_a_mistake_is_one_sentence(run, arguments, message) -> None:
+    code, out, error = run("reach", "study=tiny", *arguments)
+    assert code == 2 and message in error and error.count("\n") == 1
