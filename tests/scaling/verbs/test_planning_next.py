@@ -12,7 +12,9 @@ GRID = ("grid.model.width=[8,16,24]", "grid.model.depth=1", "grid.tokens=[2560,1
 
 
 def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
-    asked = ("next", "study=tiny", TARGET, "runs=2", "resamples=100", LAW, *GRID)
+    # Without a goal no run is given up for another, whatever the machine makes them cost.
+    open_end = TARGET.removesuffix(" within 0.0001%")
+    asked = ("next", "study=tiny", open_end, "runs=2", "resamples=100", LAW, *GRID)
     code, out, error = run(*asked, "to=conf/study/more.yaml", "--json")
     assert code == 0, error
     answer = json.loads(out)
