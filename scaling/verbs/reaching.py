@@ -91,8 +91,8 @@ class _Rounds:
                 f" {row['half_width']:.2%}")
         say(self.console, f"{row['runs']} runs: {self.target.in_words} = {row['value']:.4g}"
                           f"{', without interval' if math.isnan(row['half_width']) else told},"
-                          f" wanted {self.target.within:.2%}; {row['spent']:.3g}{of} device-hours"
-                          " spent")  # fmt: skip
+                          f" wanted {100 * self.target.within:.3g}%; {row['spent']:.3g}{of}"
+                          " device-hours spent")  # fmt: skip
 
     def train(self, chosen: pd.DataFrame) -> pd.DataFrame:
         """Add the chosen runs to the study, launch it, and read all that it fits."""

@@ -10,11 +10,13 @@ from scaling.verbs import reaching
 
 # Ten runs leave this law some freedom.
 ASKED = ("reach", "study=tiny", "target=loss at N=2000 D=8000 within 0.0001%", "law=overtrained",
-         "resamples=100", "grid.model.depth=1", "grid.tokens=2560", "launch=inline")  # fmt: skip
+         "resamples=100", "grid.model.depth=1", "launch=inline")  # fmt: skip
+ONE = ("grid.model.width=24", "grid.tokens=2560")
+TWO = ("grid.model.width=16", "grid.tokens=[2560,3840]", "runs=1")  # of one shape: costs in order
 
 
 def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
-    asked = (*ASKED, "grid.model.width=24")
+    asked = (*ASKED, *ONE)
     code, out, error = run(*asked, "--json")
     assert code == 1, error
     answer = json.loads(out)
@@ -26,11 +28,11 @@ def test_it_trains_what_it_chose_and_goes_on_from_there(run, own) -> None:
 
 
 def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -> None:
-    code, out, error = run(*ASKED, "grid.model.width=[16,24]", "runs=1")
+    code, out, error = run(*ASKED, *TWO)
     assert code == 1, error
     assert out.count("C (causal)") == 1  # of the plan's table
     before, first, second = out.split("round ")
-    assert before.startswith("11 runs: loss at N=2000 D=8000 = ") and "wanted 0.00%" in before
+    assert before.startswith("11 runs: loss at N=2000 D=8000 = ") and "wanted 0.0001%" in before
     for k, part in enumerate((first, second), 1):
         assert part.startswith(f"{k}: 1 run, ") and f"{11 + k} runs: loss at" in part
     assert "20,480" in first and "20,480" not in second and "done" in second
@@ -40,14 +42,14 @@ def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -
 def test_the_whole_plan_is_shown_again_where_it_is_asked_for(run, own, monkeypatch) -> None:
     shown: list[bool] = []
     monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: shown.append(whole))
-    run(*ASKED, "grid.model.width=[16,24]", "runs=1")
-    run(*ASKED, "grid.model.width=[16,24]", "runs=1", "plan=true")
+    run(*ASKED, *TWO)
+    run(*ASKED, *TWO, "plan=true")
     assert shown == [True, False, True, True]
 
 
 def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:
     monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: 130)
-    code, _, error = run(*ASKED, "grid.model.width=24")
+    code, _, error = run(*ASKED, *ONE)
     assert code == 130 and error == ""
 
 
