@@ -1,201 +1,123 @@
-"""Tokens a second of our engine beside a bare loop and a plain Lightning one.
+"""Tokens a second of our engine beside a bare loop, Lightning's own, and processes side by side.
 
-    python benchmarks/engine.py --widths 64 128 --packs 4 8            # on this CPU, one thread
-    python benchmarks/engine.py --device cuda --widths 64 256 --packs 4 16 --compiled
+    python benchmarks/engine.py                                # on this CPU, one thread a process
+    python benchmarks/engine.py --device cuda                  # everything, an hour or more
+    python benchmarks/engine.py --device cuda --widths 64 --sizes 32x256 --entries \\
+        bare-compiled captured captured:16 bare-compiled@16+mps captured+deterministic
 
-All train the same transformer with AdamW, clipping and the same tokens; they take turns, so that a
-noisy machine is noisy to all, and medians over the rounds are compared. A pack's rate is that of
-its members together. The bare loop is torch's modules and torch.optim.AdamW (fused on a GPU);
-Lightning's is its automatic optimization, barebones, timed between batches.
+An entry is ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``: ``captured:16`` is a pack of 16,
+``bare@4`` four processes at once. Each has processes of its own, is warmed up, and takes turns with
+the first entry, so that a noisy machine is noisy to both: medians of the rounds, and of their
+ratios. Rates are of all members together. Memory is the peak beyond the libraries', a member, and
+its estimate (``scaling.engine.memory``, fp32).
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import logging
 import statistics
-import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 
-import lightning
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from loops import Setting, transformer
+from teams import DidNotRun, Entry, Team, multi_process_service
 
-from scaling.engine.eager import ENGINES, Member
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.initialization import initial_weights
-from scaling.model.transformer import Transformer
-from scaling.optimizer_settings import AdamWSettings
+from scaling.engine.memory import training_bytes
+from scaling.engine.step_options import StepOptions
+from scaling.records import machine
 
-ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
-LR = 1e-3
-Contestant = Callable[[int], float]  # steps -> seconds
+DEPTHS = {256: 6, 512: 8, 1024: 12}  # others: 4
+ON_A_CPU = {
+    "widths": [64, 128],
+    "sizes": [(8, 128)],
+    "precision": "fp32",
+    "entries": ["bare", "lightning", "eager", "eager:4", "bare@2", "eager+deterministic"],
+}
+ON_A_GPU = {
+    "widths": [64, 128, 256, 512, 1024],
+    "sizes": [(32, 256), (16, 128)],  # the second: what conf/config.yaml has
+    "precision": "bf16",
+    "entries": [
+        "bare-compiled", "bare", "bare-reduce-overhead", "lightning", "lightning-compiled",
+        "eager", "compiled", "captured", "captured:4", "captured:16",
+        "bare-compiled@4", "bare-compiled@16", "bare-compiled@4+mps", "bare-compiled@16+mps",
+        "eager+deterministic", "captured+deterministic",
+    ],
+}  # fmt: skip
 
 
-def main() -> None:
-    """Measure and print one table."""
-    given = arguments()
-    torch.set_num_threads(1)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    print(f"{given.device}, depth {given.depth}, {given.batch} x {given.context} tokens a step")
+def main(words: list[str] | None = None) -> None:
+    """Measure and print a table for each width and batch."""
+    given = arguments(words)
+    print(machine.device_name(given.device) or machine.processor(), given.precision)
     for width in given.widths:
-        shape = Shape(given.depth, width, width // 32, 4 * width, given.context, 256)
-        print(f"\nwidth {width}")
-        table(contestants(Architecture(shape), given), given)
+        for batch, context in given.sizes:
+            depth, head_dim = DEPTHS.get(width, 4), 32 if width < 256 else 64
+            shape = transformer(given.depth or depth, width, head_dim, context, 256)
+            print(f"\ndepth {shape.depth}, width {width}, {batch} x {context} tokens a step")
+            options = StepOptions(given.precision)
+            table(Setting(shape, batch, given.device, options=options), given)
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
-    parser.add_argument("--packs", type=int, nargs="*", default=[4])
-    parser.add_argument("--depth", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--context", type=int, default=128)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--widths", type=int, nargs="+")
+    parser.add_argument("--depth", type=int, help="default: 4, and more from width 256 on")
+    parser.add_argument("--sizes", type=sequences, nargs="+", help="SEQUENCESxTOKENS of a step")
+    parser.add_argument("--precision", choices=["fp32", "bf16"])
+    parser.add_argument("--entries", type=Entry.parse, nargs="+")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=20, help="of one turn")
-    parser.add_argument("--compiled", action="store_true", help="torch.compile, ours and bare")
-    return parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a turn")
+    given = parser.parse_args(words)
+    for name, value in (ON_A_CPU if given.device == "cpu" else ON_A_GPU).items():
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    given.entries = [e if isinstance(e, Entry) else Entry.parse(e) for e in given.entries]
+    return given
 
 
-def table(runners: dict[str, tuple[Contestant, int]], given: argparse.Namespace) -> None:
-    """Let all take turns and print medians, and ratios to the bare loop of the same round."""
-    rates: dict[str, list[float]] = {name: [] for name in runners}
-    for run, _ in runners.values():
-        run(2)
-    for _ in range(given.rounds):
-        for name, (run, members) in runners.items():
-            tokens = given.steps * members * given.batch * given.context
-            rates[name].append(tokens / run(given.steps))
-    for name, found in rates.items():
-        ratio = statistics.median(a / b for a, b in zip(found, rates["bare loop"], strict=True))
-        print(f"  {name:24s} {statistics.median(found):12,.0f} tokens/s   {ratio:5.2f} of bare")
+def sequences(text: str) -> tuple[int, int]:
+    """``32x256``: sequences, and tokens of each."""
+    batch, context = text.split("x")
+    return int(batch), int(context)
 
 
-def contestants(
-    architecture: Architecture, given: argparse.Namespace
-) -> dict[str, tuple[Contestant, int]]:
-    """Each with how many members it trains."""
-    found = {"bare loop": (bare(architecture, given), 1),
-             "Lightning, automatic": (automatic(architecture, given), 1)}
-    for k in (1, *given.packs):
-        name = "engine, alone" if k == 1 else f"engine, pack of {k}"
-        found[name] = (ours(architecture, given, "eager", k), k)
-    if given.compiled:
-        found["bare loop, compiled"] = (bare(architecture, given, compiled=True), 1)
-        found["engine, compiled"] = (ours(architecture, given, "compiled", 1), 1)
-    return found
+def table(setting: Setting, given: argparse.Namespace) -> None:
+    """Each entry in turn with the first."""
+    first, *others = given.entries
+    print(f"  {'':24s}{'tokens/s':>12s}   over {first.text:22s}MB a member (estimate)")
+    with Team(first, setting) as reference:
+        reference.warm_up(given.seconds)
+        rates = [reference.rate() for _ in range(given.rounds)]
+        print_line(reference, rates, rates)
+        for entry in others:
+            try:
+                compare(entry, reference, given)
+            except DidNotRun as error:
+                print(f"  {entry.text:24s}did not run: {error}", flush=True)
 
 
-def ours(architecture: Architecture, given: argparse.Namespace, name: str, k: int) -> Contestant:
-    """Chunks of our engine."""
-    engine = ENGINES[name](architecture, [Member(s, ADAMW) for s in range(k)], given.device)
-
-    def run(steps: int) -> float:
-        tokens, lr = batches(architecture, given, steps, k), np.full((steps, k), LR)
-        start = time.perf_counter()
-        engine.train(tokens, lr, Tensor.backward)
-        return time.perf_counter() - start
-
-    return run
+def compare(entry: Entry, reference: Team, given: argparse.Namespace) -> None:
+    """Turns of an entry and of the first one."""
+    with (
+        multi_process_service(entry.mps) as told,
+        Team(entry, reference.setting, told) as team,
+    ):
+        team.warm_up(given.seconds)
+        rounds = [(team.rate(), reference.rate()) for _ in range(given.rounds)]
+        print_line(team, *zip(*rounds, strict=True))
 
 
-def bare(
-    architecture: Architecture, given: argparse.Namespace, compiled: bool = False
-) -> Contestant:
-    """A loop as one writes it."""
-    model = plain_model(architecture).to(given.device)
-    optimizer = adamw(model, given.device)
-    forward = torch.compile(model, dynamic=False) if compiled else model
-
-    def run(steps: int) -> float:
-        tokens = torch.from_numpy(batches(architecture, given, steps, 1)[:, 0])
-        start = time.perf_counter()
-        for batch in tokens.to(given.device):
-            optimizer.zero_grad()
-            loss = cross_entropy(forward, batch)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), ADAMW.clip)
-            optimizer.step()
-        loss.item()
-        return time.perf_counter() - start
-
-    return run
-
-
-class Automatic(lightning.LightningModule):
-    """A module as Lightning's guide writes it; remembers when batches ended."""
-
-    def __init__(self, model: nn.Module, device: str) -> None:
-        super().__init__()
-        self.model, self.where, self.ends = model, device, []
-
-    def training_step(self, batch: Tensor, index: int) -> Tensor:
-        return cross_entropy(self.model, batch)
-
-    def on_train_batch_end(self, *_: object) -> None:
-        self.ends.append(time.perf_counter())
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return adamw(self.model, self.where)
-
-
-def automatic(architecture: Architecture, given: argparse.Namespace) -> Contestant:
-    """Lightning's own loop; each turn is a fit, timed from its second batch on."""
-    model = plain_model(architecture)
-
-    def run(steps: int) -> float:
-        tokens = torch.from_numpy(batches(architecture, given, steps + 2, 1)[:, 0])
-        module = Automatic(model, given.device)
-        trainer = lightning.Trainer(
-            accelerator="cpu" if given.device == "cpu" else "gpu", devices=1, max_epochs=1,
-            barebones=True, gradient_clip_val=ADAMW.clip,
-        )  # fmt: skip
-        trainer.fit(module, torch.utils.data.DataLoader(tokens, batch_size=None))
-        if given.device != "cpu":
-            torch.cuda.synchronize()
-            module.ends[-1] = time.perf_counter()
-        return module.ends[-1] - module.ends[1]
-
-    return run
-
-
-def plain_model(architecture: Architecture) -> Transformer:
-    """Our model without our engine."""
-    model = Transformer(architecture)
-    model.load_state_dict(initial_weights(architecture, seed=0))
-    return model
-
-
-def adamw(model: nn.Module, device: str) -> torch.optim.Optimizer:
-    """Torch's own."""
-    return torch.optim.AdamW(
-        model.parameters(), LR, (ADAMW.beta1, ADAMW.beta2), ADAMW.epsilon, ADAMW.weight_decay,
-        fused=device != "cpu",
-    )  # fmt: skip
-
-
-def cross_entropy(model: Callable[[Tensor], Tensor], batch_BT: Tensor) -> Tensor:
-    """Mean loss of sequences that carry their targets."""
-    return F.cross_entropy(model(batch_BT[:, :-1]).flatten(0, 1), batch_BT[:, 1:].flatten())
-
-
-seeds = itertools.count()
-
-
-def batches(
-    architecture: Architecture, given: argparse.Namespace, steps: int, k: int
-) -> np.ndarray:
-    """Random tokens (steps, k, batch, context + 1)."""
-    size = (steps, k, given.batch, given.context + 1)
-    return np.random.default_rng(next(seeds)).integers(architecture.shape.vocab, size=size)
+def print_line(team: Team, rates: Sequence[float], references: Sequence[float]) -> None:
+    """Medians of an entry; of the ratios the least and the most, too."""
+    ratios = sorted(a / b for a, b in zip(rates, references, strict=True))
+    over = f"{statistics.median(ratios):6.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    runs, setting = team.entry.members * team.entry.processes, team.setting
+    estimate = training_bytes(setting.architecture, setting.batch)
+    print(f"  {team.entry.text:24s}{statistics.median(rates):12,.0f}   {over:27s}"
+          f"{team.peak_bytes / runs / 1e6:9,.0f} ({estimate / 1e6:,.0f})", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """How much faster runs train as a pack than one after another, by shape, on this machine's device.
 
+    python benchmarks/packing.py [--device cuda] [--engine captured] [--rounds 5]
+
 Prints tokens a second of all members together, as ratios to one run alone. Steps of all sizes take
 turns, and the shortest of each counts: machines are shared, only what is side by side compares.
-
-    python benchmarks/packing.py [device=cpu] [engine=eager] [rounds=5]
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from dataclasses import dataclass
+import argparse
 
-import numpy as np
 import torch
+from loops import Setting, engine_of, train
 
-from scaling.engine.eager import ENGINES, Engine, Member
-from scaling.model.architecture import Architecture, Shape
-from scaling.optimizer_settings import AdamWSettings
+from scaling.engine.eager import ENGINES
+from scaling.model.architecture import Shape
 
 SIZES = (1, 2, 4, 16)
 # Depth, width, heads, width of the MLP, context, vocabulary; sequences a step.
@@ -29,50 +26,32 @@ SHAPES = {
 }
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line may set."""
-
-    device: str = "cpu"
-    engine: str = "eager"
-    rounds: int = 5
-
-
-def pack(shape: Shape, members: int, options: Options) -> Engine:
-    """An engine of so many members that differ in their seeds."""
-    settings = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
-    return ENGINES[options.engine](
-        Architecture(shape), [Member(seed, settings) for seed in range(members)],
-        device=options.device,
-    )
-
-
-def step_seconds(engine: Engine, shape: Shape, batch: int, members: int) -> float:
-    """Seconds of one update of the whole pack; the losses that come back end the waiting."""
-    tokens = np.random.default_rng(0).integers(
-        shape.vocab, size=(1, members, batch, shape.context + 1))
-    start = time.perf_counter()
-    engine.train(tokens, np.full((1, members), 1e-3), torch.Tensor.backward)
-    return time.perf_counter() - start
-
-
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Print the table."""
-    given = dict(argument.split("=") for argument in sys.argv[1:])
-    options = Options(given.get("device", "cpu"), given.get("engine", "eager"),
-                      int(given.get("rounds", 5)))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--engine", default="eager", choices=list(ENGINES))
+    parser.add_argument("--shapes", type=int, default=len(SHAPES), help="how many of them")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args(words)
     torch.set_num_threads(1)
     packed = "".join(f"{f'{k} packed':>12}" for k in SIZES[1:])
     print(f"{'depth x width':<42} tokens/s alone{packed}")
-    for name, (shape, batch) in SHAPES.items():
-        engines = {k: pack(shape, k, options) for k in SIZES}
-        times: dict[int, list[float]] = {k: [] for k in SIZES}
-        for _ in range(options.rounds + 1):
-            for k, engine in engines.items():
-                times[k].append(step_seconds(engine, shape, batch, k))
-        rates = {k: k * batch * shape.context / min(times[k][1:]) for k in SIZES}  # the first warms
+    for name, (shape, batch) in list(SHAPES.items())[: given.shapes]:
+        rates = tokens_per_second(Setting(shape, batch, given.device), given.engine, given.rounds)
         ratios = "".join(f"{rates[k] / rates[1]:>11.2f}x" for k in SIZES[1:])
         print(f"{name:<42} {rates[1]:>14,.0f}{ratios}", flush=True)
+
+
+def tokens_per_second(setting: Setting, name: str, rounds: int) -> dict[int, float]:
+    """Of packs of each size, all members together; single steps, the shortest of each."""
+    engines = {k: engine_of(name, setting, k) for k in SIZES}
+    tokens = {k: setting.tokens(1, k) for k in SIZES}
+    times: dict[int, list[float]] = {k: [] for k in SIZES}
+    for _ in range(rounds + 1):
+        for k, engine in engines.items():
+            times[k].append(train(engine, tokens[k])[0])
+    return {k: k * setting.tokens_per_step / min(times[k][1:]) for k in SIZES}  # the first warms
 
 
 if __name__ == "__main__":

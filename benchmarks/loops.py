@@ -1,0 +1,161 @@
+"""The loops that are compared: our engine, a bare one, and Lightning's own.
+
+All train the same transformer from the same weights on the same tokens with AdamW and clipping, in
+the same precision, and read their losses once at the end, which waits for the device. The bare loop
+is torch's modules and its fused AdamW; Lightning's is its automatic optimization, barebones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaling.engine.eager import ENGINES, Engine, Member
+from scaling.engine.step_options import StepOptions
+from scaling.model.architecture import Architecture, Shape
+from scaling.model.initialization import initial_weights
+from scaling.model.transformer import Transformer
+from scaling.optimizer_settings import AdamWSettings
+
+ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+LR = 1e-3
+
+Loop = Callable[[np.ndarray], tuple[float, np.ndarray]]
+"""Tokens (steps, members, batch, context + 1) to the seconds they took and losses (steps, members).
+"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all loops of a comparison share; ``micro_batch`` is for the engine alone."""
+
+    shape: Shape
+    batch: int
+    device: str = "cpu"
+    micro_batch: int | None = None
+    options: StepOptions = StepOptions()
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model of the default recipe, in this shape."""
+        return Architecture(self.shape)
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Of one member."""
+        return self.batch * self.shape.context
+
+    def tokens(self, steps: int, members: int = 1) -> np.ndarray:
+        """Random tokens (steps, members, batch, context + 1), the same each time."""
+        size = (steps, members, self.batch, self.shape.context + 1)
+        return np.random.default_rng(0).integers(self.shape.vocab, size=size)
+
+
+def transformer(depth: int, width: int, head_dim: int, context: int, vocab: int) -> Shape:
+    """A shape by its dial."""
+    return Shape(depth, width, max(1, width // head_dim), 4 * width, context, vocab)
+
+
+def engine_of(name: str, setting: Setting, members: int = 1) -> Engine:
+    """Our engine by name, its members differing in their seeds."""
+    return ENGINES[name](
+        setting.architecture, [Member(seed, ADAMW) for seed in range(members)], setting.device,
+        setting.micro_batch, setting.options,
+    )  # fmt: skip
+
+
+def ours(name: str, setting: Setting, members: int) -> Loop:
+    """Chunks of our engine."""
+    return partial(train, engine_of(name, setting, members))
+
+
+def train(engine: Engine, tokens: np.ndarray) -> tuple[float, np.ndarray]:
+    """One chunk of the engine: seconds, and losses (steps, members)."""
+    lr = np.full(tokens.shape[:2], LR)
+    start = time.perf_counter()
+    losses = engine.train(tokens, lr, Tensor.backward).loss
+    return time.perf_counter() - start, losses
+
+
+class Plain(nn.Module):
+    """Our model and its mean loss, without our engine."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self.model = Transformer(setting.architecture)
+        self.model.load_state_dict(initial_weights(setting.architecture, seed=0))
+        self.half = setting.options.precision == "bf16"
+
+    def forward(self, batch_BT: Tensor) -> Tensor:
+        with torch.autocast(batch_BT.device.type, torch.bfloat16, self.half):
+            logits_NV = self.model(batch_BT[:, :-1]).flatten(0, 1)
+            return F.cross_entropy(logits_NV.float(), batch_BT[:, 1:].flatten())
+
+
+def adamw(module: nn.Module) -> torch.optim.Optimizer:
+    """Torch's own, fused, decaying what our recipe decays: matrices that are no embedding."""
+    decayed, others = [], []
+    for name, parameter in module.named_parameters():
+        kept = parameter.ndim < 2 or "embedding" in name
+        (others if kept else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": ADAMW.weight_decay},
+              {"params": others, "weight_decay": 0.0}]  # fmt: skip
+    return torch.optim.AdamW(groups, LR, (ADAMW.beta1, ADAMW.beta2), ADAMW.epsilon, fused=True)
+
+
+def compiled(module: nn.Module, mode: str | None) -> nn.Module:
+    """By ``torch.compile`` in a mode of its; as it is if there is none."""
+    return module if mode is None else torch.compile(module, dynamic=False, mode=mode)
+
+
+def bare(mode: str | None, setting: Setting, members: int) -> Loop:
+    """A loop as one writes it."""
+    alone(members)
+    plain = Plain(setting).to(setting.device)
+    optimizer, loss_of = adamw(plain), compiled(plain, mode)
+
+    def run(tokens: np.ndarray) -> tuple[float, np.ndarray]:
+        losses = []
+        start = time.perf_counter()
+        for batch in torch.from_numpy(tokens[:, 0]).to(setting.device):
+            optimizer.zero_grad()
+            loss = loss_of(batch)
+            loss.backward()
+            nn.utils.clip_grad_norm_(plain.parameters(), ADAMW.clip)
+            optimizer.step()
+            losses.append(loss.detach().clone())  # a CUDA graph would write over it
+        found = torch.stack(losses)[:, None].cpu().numpy()
+        return time.perf_counter() - start, found
+
+    return run
+
+
+def alone(members: int) -> None:
+    """Refuse a pack."""
+    if members > 1:
+        raise ValueError(f"{members} members: only the engine trains packs")
+
+
+def lightning(mode: str | None, setting: Setting, members: int) -> Loop:
+    """Lightning's own loop, whose library others need not wait for."""
+    alone(members)
+    module = importlib.import_module("lightning_loop")
+    return module.automatic(compiled(Plain(setting), mode), setting.device)
+
+
+LOOPS: Mapping[str, Callable[[Setting, int], Loop]] = {
+    "bare": partial(bare, None),
+    "bare-compiled": partial(bare, "default"),
+    "bare-reduce-overhead": partial(bare, "reduce-overhead"),
+    "lightning": partial(lightning, None),
+    "lightning-compiled": partial(lightning, "default"),
+    **{name: partial(ours, name) for name in ENGINES},
+}

@@ -1,0 +1,104 @@
+"""Seconds from the launch of a process to its first step, and what a second size of model saves.
+
+    python benchmarks/start.py                                  # eager and compiled, on this CPU
+    python benchmarks/start.py --device cuda                    # and captured
+
+A process loads its libraries, builds an engine, and steps; then it does so again for a second
+width, as a worker does that trains one rung after another. The first process of an engine finds the
+compiler's cache empty, the second finds what the first has left there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+import torch
+from loops import Setting, engine_of, train, transformer
+
+from scaling.engine.eager import ENGINES
+from scaling.records import machine
+
+Start = tuple[float, float, float]  # seconds to build an engine, of its first step and of its next
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure and print a line for each engine, cache and width."""
+    given = arguments(words)
+    settings = [
+        Setting(transformer(given.depth, width, 32, 128, 256), 16, given.device)
+        for width in given.widths
+    ]
+    print(machine.device_name(given.device) or machine.processor())
+    print(f"{'engine':10s}{'cache':7s}{'width':>6s}{'libraries':>11s}{'engine':>8s}"
+          f"{'first step':>12s}{'second':>8s}{'launch to first step':>22s}")
+    for engine in given.engines:
+        with tempfile.TemporaryDirectory() as cache:
+            for state in ("empty", "filled"):
+                libraries, starts = launched(engine, settings, cache)
+                for width, (built, first, second) in zip(given.widths, starts, strict=True):
+                    print(f"{engine:10s}{state:7s}{width:6d}{libraries:9.1f} s{built:6.2f} s"
+                          f"{first:10.2f} s{second:6.2f} s{libraries + built + first:20.1f} s",
+                          flush=True)
+                    libraries = 0.0  # the next width finds them loaded
+
+
+def arguments(words: list[str] | None) -> argparse.Namespace:
+    """What to measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--depth", type=int, default=2)
+    given = parser.parse_args(words)
+    if given.engines is None:
+        given.engines = [e for e in ENGINES if e != "captured" or given.device == "cuda"]
+    return given
+
+
+def launched(
+    engine: str, settings: Sequence[Setting], cache: str
+) -> tuple[float, Sequence[Start]]:
+    """Start a process: seconds until its libraries are loaded, and what it then measured."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=first_steps, args=(there, engine, settings, cache))
+    launch = time.monotonic()
+    process.start()
+    there.close()
+    loaded, starts = here.recv()
+    process.join()
+    return loaded - launch, starts
+
+
+def first_steps(
+    pipe: Connection, engine: str, settings: Sequence[Setting], cache: str
+) -> None:
+    """A process: when its libraries were there, and the starts of engines one after another."""
+    import scaling.training.trainer  # noqa: F401  (what a worker loads: Lightning too)
+
+    loaded = time.monotonic()  # one clock for all processes
+    warnings.filterwarnings("ignore")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+    torch.set_num_threads(1)
+    pipe.send((loaded, [start(engine, setting) for setting in settings]))
+
+
+def start(engine: str, setting: Setting) -> Start:
+    """Seconds to build an engine, of its first step and of its next."""
+    at = time.perf_counter()
+    built = engine_of(engine, setting)
+    seconds = time.perf_counter() - at
+    tokens = setting.tokens(1)
+    return seconds, train(built, tokens)[0], train(built, tokens)[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What the benchmarks compare is the same training, and their commands run, at toy size."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from scaling.compose import compose
+from scaling.engine.step_options import StepOptions
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    """A file of benchmarks/ as a module."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    return load
+
+
+def run(name: str, *words: str, **environment: str) -> str:
+    """What a benchmark prints."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *words]
+    done = subprocess.run(command, env={**os.environ, **environment}, cwd=BENCHMARKS.parent,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice
+@pytest.mark.parametrize("precision, rtol", [("fp32", 1e-5), ("bf16", 1e-3)])
+def test_all_loops_are_one_training(script, precision, rtol) -> None:
+    loops = script("loops")
+    shape = loops.transformer(depth=2, width=16, head_dim=8, context=16, vocab=11)
+    setting = loops.Setting(shape, batch=4, options=StepOptions(precision))
+    tokens = setting.tokens(6, 2)
+    (_, expected) = loops.LOOPS["bare"](setting, 1)(tokens[:, :1])
+    assert expected.shape == (6, 1) and np.ptp(expected) > 0
+    for name, members in [("lightning", 1), ("eager", 1), ("eager", 2), ("captured", 1)]:
+        seconds, losses = loops.LOOPS[name](setting, members)(tokens[:, :members])
+        assert seconds > 0
+        np.testing.assert_allclose(losses[:, :1], expected, rtol=rtol, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["bare-compiled", "lightning-compiled", "compiled"])
+def test_compiled_loops_are_that_training_too(script, name) -> None:
+    loops = script("loops")
+    shape = loops.transformer(depth=1, width=16, head_dim=8, context=16, vocab=11)
+    setting = loops.Setting(shape, batch=4)
+    _, expected = loops.LOOPS["bare"](setting, 1)(setting.tokens(6))
+    _, losses = loops.LOOPS[name](setting, 1)(setting.tokens(6))
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def test_plain_loops_refuse_packs(script) -> None:
+    loops = script("loops")
+    setting = loops.Setting(loops.transformer(1, 8, 8, 8, 8), batch=1)
+    for name in ("bare", "lightning"):
+        with pytest.raises(ValueError, match="2 members: only the engine trains packs"):
+            loops.LOOPS[name](setting, 2)
+
+
+def test_entries_say_what_takes_part(script) -> None:
+    Entry = script("teams").Entry
+    text = "captured:4@2+mps+deterministic"
+    assert Entry.parse(text) == Entry(text, "captured", 4, 2, True, True)
+    assert Entry.parse("bare-compiled") == Entry("bare-compiled", "bare-compiled", 1, 1, 0, 0)
+    for wrong in ("captive", "captured:x", "bare+mps@2"):
+        with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(wrong))):
+            Entry.parse(wrong)
+
+
+def test_the_batch_of_the_recipe_is_measured(script) -> None:
+    recipe = compose([])
+    assert (recipe["batch"], recipe["model"]["context"]) in script("engine").ON_A_GPU["sizes"]
+
+
+def test_the_multi_process_service_is_stopped_again(script, tmp_path, monkeypatch) -> None:
+    control, told = tmp_path / "nvidia-cuda-mps-control", tmp_path / "told"
+    control.write_text(f'#!/bin/sh\necho "$1 $CUDA_MPS_PIPE_DIRECTORY" >> {told}\n'
+                       f'[ "$1" = -d ] || cat >> {told}\n')
+    control.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    teams = script("teams")
+    with pytest.raises(KeyError), teams.multi_process_service(True) as environment:
+        folder = environment["CUDA_MPS_PIPE_DIRECTORY"]
+        assert told.read_text() == f"-d {folder}\n" and Path(folder).is_dir()
+        raise KeyError
+    assert told.read_text() == f"-d {folder}\n {folder}\nquit\n" and not Path(folder).exists()
+
+
+def test_teams_are_measured_and_what_cannot_run_says_why() -> None:
+    out = run("engine", "--widths=16", "--depth=1", "--sizes=2x16", "--rounds=1", "--seconds=.01",
+              "--entries", "eager:2", "eager+mps", PATH="/nowhere")
+    assert re.search(r"eager:2 +[\d,]+ +1\.00 \(1\.00 to 1\.00\) +[\d,]+ \(\d\)", out)
+    assert "did not run: there is no nvidia-cuda-mps-control" in out
+
+
+@pytest.mark.filterwarnings("ignore")  # the profiler's
+def test_a_large_model_is_measured(script, capsys) -> None:
+    script("large").main(["--steps=2", "--rounds=1", "--loss-chunk=100", "--micro-batch=1"])
+    out = capsys.readouterr().out
+    assert "MFU               unknown" in out
+    for line in ("tokens a second", "backward", "matrix products", "attention"):
+        assert line in out
+
+
+def test_the_mfu_of_a_known_device_is_shown_by_both_counts(script, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("scaling.records.machine.device_name", lambda device: "NVIDIA H200")
+    loops = script("loops")
+    setting = loops.Setting(loops.transformer(24, 1024, 128, 2048, 32_768), 16)
+    script("large").print_rates([0.16], setting)
+    # 204,800 tokens a second of 2.013 GFLOP in matrix products, and .604 or .302 in attention.
+    assert "54.2% by PaLM's count, 47.9% with causal attention" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_other_commands_run() -> None:
+    out = run("engine", "--widths=16", "--depth=1", "--sizes=2x16", "--rounds=1", "--seconds=.01",
+              "--entries", "bare", "lightning", "bare@2", "eager+deterministic", "bare:2")
+    assert "bare:2                  did not run: ValueError: 2 members" in out
+    assert out.count("did not run") == 1
+    out = run("start", "--engines=eager", "--widths", "8", "16", "--depth=1")
+    assert len(re.findall(r"^eager +(?:empty|filled) ", out, re.MULTILINE)) == 4
+    assert "x\n" in run("packing", "--shapes=1", "--rounds=1")
