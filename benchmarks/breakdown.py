@@ -48,7 +48,7 @@ def parts(engine: Engine, tokens_SkBT: np.ndarray, device: str) -> Mapping[str, 
         if step == 1:
             seconds.clear()
         last = time.perf_counter()
-        on_device = torch.from_numpy(tokens).to(device)
+        on_device = torch.from_numpy(tokens).to(device).long()
         lap("tokens to the device")
         engine.step(on_device, lr, backward)
         lap("clipping and optimizer")

@@ -8,7 +8,7 @@ import time
 import lightning
 import numpy as np
 import torch
-from loops import ADAMW, Loop, adamw
+from loops import ADAMW, Loop, adamw, as_loaded
 from torch import Tensor, nn
 
 for _name in ("lightning.pytorch", "lightning.fabric"):
@@ -48,7 +48,7 @@ def automatic(loss_of: nn.Module, device: str) -> Loop:
             accelerator="cpu" if device == "cpu" else "gpu", devices=1, max_epochs=1,
             barebones=True, gradient_clip_val=ADAMW.clip,
         )  # fmt: skip
-        batches = torch.utils.data.DataLoader(torch.from_numpy(tokens[:, 0]), batch_size=None)
+        batches = torch.utils.data.DataLoader(as_loaded(tokens), batch_size=None)
         trainer.fit(module, batches)
         seconds = (module.at[steps] - module.at[UNTIMED]) * steps / (steps - UNTIMED)
         return seconds, torch.stack(module.losses)[:, None].cpu().numpy()

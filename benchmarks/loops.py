@@ -54,9 +54,10 @@ class Setting:
         return self.batch * self.shape.context
 
     def tokens(self, steps: int, members: int = 1) -> np.ndarray:
-        """Random tokens (steps, members, batch, context + 1), the same each time."""
+        """Random tokens (steps, members, batch, context + 1), as narrow as stores have them."""
         size = (steps, members, self.batch, self.shape.context + 1)
-        return np.random.default_rng(0).integers(self.shape.vocab, size=size)
+        narrow = np.min_scalar_type(self.shape.vocab - 1)
+        return np.random.default_rng(0).integers(self.shape.vocab, size=size, dtype=narrow)
 
 
 def transformer(depth: int, width: int, head_dim: int, context: int, vocab: int) -> Shape:
@@ -123,9 +124,9 @@ def bare(mode: str | None, setting: Setting, members: int) -> Loop:
     optimizer, loss_of = adamw(plain), compiled(plain, mode)
 
     def run(tokens: np.ndarray) -> tuple[float, np.ndarray]:
-        losses = []
+        losses, batches = [], as_loaded(tokens)
         start = time.perf_counter()
-        for batch in torch.from_numpy(tokens[:, 0]).to(setting.device):
+        for batch in batches.to(setting.device):
             optimizer.zero_grad()
             loss = loss_of(batch)
             loss.backward()
@@ -136,6 +137,11 @@ def bare(mode: str | None, setting: Setting, members: int) -> Loop:
         return time.perf_counter() - start, found
 
     return run
+
+
+def as_loaded(tokens: np.ndarray) -> Tensor:
+    """Batches of the one member as data loaders give them, int64 (steps, batch, context + 1)."""
+    return torch.from_numpy(tokens[:, 0]).long()
 
 
 def alone(members: int) -> None:
