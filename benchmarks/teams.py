@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from loops import LOOPS, Setting
+from loops import LOOPS, Setting, transformer
 
 from scaling.engine.determinism import determinism
 
@@ -129,16 +129,28 @@ def serve(pipe: Connection, entry: Entry, setting: Setting, environment: Mapping
     """A process of a team: as many steps as it is told to, until the pipe is closed."""
     warnings.filterwarnings("ignore")
     os.environ.update(environment)
+    if entry.processes > 1:  # each would start as many compilers as there are cores
+        os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     torch.set_num_threads(1)
-    before = peak_bytes(setting.device)
     try:
         with determinism(entry.deterministic), contextlib.suppress(EOFError):
+            before = libraries_bytes(setting.device)
             loop = LOOPS[entry.loop](setting, entry.members)
             while steps := pipe.recv():
                 seconds, _ = loop(setting.tokens(steps, entry.members))
                 pipe.send((seconds, peak_bytes(setting.device) - before))
     except Exception as error:
         pipe.send(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+
+
+def libraries_bytes(device: str) -> int:
+    """What is taken once a model of no size has been trained: torch loads much at its first step.
+
+    The compiler's own memory is not in it, nor, on a CPU, Lightning's.
+    """
+    setting = Setting(transformer(1, 8, 8, 8, 8), 1, device)
+    LOOPS["bare"](setting, 1)(setting.tokens(1))
+    return peak_bytes(device)
 
 
 def peak_bytes(device: str) -> int:
