@@ -2,7 +2,7 @@
 
     python benchmarks/engine.py                                # on this CPU, one thread a process
     python benchmarks/engine.py --device cuda                  # everything, an hour or more
-    python benchmarks/engine.py --device cuda --widths 64 --sizes 32x256 --entries \\
+    python benchmarks/engine.py --device cuda --widths 64 --batches 32x256 --entries \\
         bare-compiled captured captured:16 bare-compiled@16+mps captured+deterministic
 
 An entry is ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``: ``captured:16`` is a pack of 16,
@@ -28,13 +28,13 @@ from scaling.records import machine
 DEPTHS = {256: 6, 512: 8, 1024: 12}  # others: 4
 ON_A_CPU = {
     "widths": [64, 128],
-    "sizes": [(8, 128)],
+    "batches": [(8, 128)],
     "precision": "fp32",
     "entries": ["bare", "lightning", "eager", "eager:4", "bare@2", "eager+deterministic"],
 }
 ON_A_GPU = {
     "widths": [64, 128, 256, 512, 1024],
-    "sizes": [(32, 256), (16, 128)],  # the second: what conf/config.yaml has
+    "batches": [(32, 256), (16, 128)],  # the second: what conf/config.yaml has
     "precision": "bf16",
     "entries": [
         "bare-compiled", "bare", "bare-reduce-overhead", "lightning", "lightning-compiled",
@@ -50,7 +50,7 @@ def main(words: list[str] | None = None) -> None:
     given = arguments(words)
     print(machine.device_name(given.device) or machine.processor(), given.precision)
     for width in given.widths:
-        for batch, context in given.sizes:
+        for batch, context in given.batches:
             depth, head_dim = DEPTHS.get(width, 4), 32 if width < 256 else 64
             shape = transformer(given.depth or depth, width, head_dim, context, 256)
             print(f"\ndepth {shape.depth}, width {width}, {batch} x {context} tokens a step")
@@ -65,7 +65,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--widths", type=int, nargs="+")
     parser.add_argument("--depth", type=int, help="default: 4, and more from width 256 on")
-    parser.add_argument("--sizes", type=sequences, nargs="+", help="SEQUENCESxTOKENS of a step")
+    parser.add_argument("--batches", type=sequences, nargs="+", help="SEQUENCESxTOKENS of a step")
     parser.add_argument("--precision", choices=["fp32", "bf16"])
     parser.add_argument("--entries", type=Entry.parse, nargs="+")
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,8 +1,8 @@
 """One large model on one device: tokens a second, MFU, memory, and where a step's time goes.
 
-    python benchmarks/large.py --device cuda                         # 300M, every engine, bf16
-    python benchmarks/large.py --device cuda --size 1b --micro-batch 8 --loss-chunk 4096
-    python benchmarks/large.py                                       # a toy, on a CPU
+    python benchmarks/large.py --device cuda              # 300M and 1B, every engine, bf16
+    python benchmarks/large.py --device cuda --sizes 1b --engines captured --micro-batch 8
+    python benchmarks/large.py                            # a toy, on a CPU
 
 Rates are medians of chunks of steps, after one that compiles. The MFU is against the device's dense
 bfloat16 peak, by PaLM's count (full attention) and by that of causal attention. The parts of a step
@@ -16,7 +16,7 @@ import argparse
 import gc
 import statistics
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, product
 
 import torch
 from breakdown import by_kind, kernels, parts
@@ -33,26 +33,24 @@ from scaling.training.throughput import throughput
 # Depth, width and width of a head; named by the parameters of the blocks.
 SIZES = {"toy": (2, 64, 32), "300m": (24, 1024, 128), "700m": (24, 1536, 128),
          "1b": (20, 2048, 128)}  # fmt: skip
-ON_A_CPU = {"size": "toy", "batch": 2, "context": 128, "vocab": 1_024, "engines": ["eager"]}
-ON_A_GPU = {"size": "300m", "batch": 16, "context": 2_048, "vocab": 32_768,
-            "engines": ["eager", "compiled", "captured"]}  # fmt: skip
+ON_A_CPU = {"sizes": ["toy"], "batch": 2, "micro_batch": 2, "context": 128, "vocab": 1_024,
+            "engines": ["eager"]}  # fmt: skip
+ON_A_GPU = {"sizes": ["300m", "1b"], "batch": 16, "micro_batch": 8, "context": 2_048,
+            "vocab": 32_768, "engines": ["eager", "compiled", "captured"]}  # fmt: skip
 
 
 def main(words: list[str] | None = None) -> None:
     """Measure and print, engine by engine."""
     given = arguments(words)
     torch.set_num_threads(given.threads)
-    depth, width, head_dim = SIZES[given.size]
-    shape = transformer(depth, width, head_dim, given.context, given.vocab)
-    options = StepOptions(given.precision, loss_chunk=given.loss_chunk, recompute=given.recompute)
-    setting = Setting(shape, given.batch, given.device, given.micro_batch, options)
-    count = parameter_counts(setting.architecture)
-    print(f"{machine.device_name(given.device) or machine.processor()}: depth {depth}, width "
-          f"{width}, {count['n_block']:,} parameters in the blocks, {count['n_total']:,} in all")
-    print(f"{given.batch} x {given.context} tokens a step, {given.micro_batch or given.batch} "
-          f"sequences at once, vocabulary {given.vocab}\n{options}")
-    for name in given.engines:
-        print(f"\n{name}")
+    print(f"{machine.device_name(given.device) or machine.processor()}: {given.batch} x "
+          f"{given.context} tokens a step, {given.micro_batch} sequences at once, vocabulary "
+          f"{given.vocab}")
+    for size, name in product(given.sizes, given.engines):
+        setting = setting_of(size, given)
+        count = parameter_counts(setting.architecture)
+        print(f"\n{name}, depth {setting.shape.depth}, width {setting.shape.width}: "
+              f"{count['n_block']:,} parameters in blocks, {count['n_total']:,} in all")
         try:
             measure(name, setting, given)
         except torch.OutOfMemoryError as error:
@@ -60,12 +58,20 @@ def main(words: list[str] | None = None) -> None:
         gc.collect()  # an engine hangs in cycles, and the next one needs its memory
 
 
+def setting_of(size: str, given: argparse.Namespace) -> Setting:
+    """A model by name, and how it steps."""
+    depth, width, head_dim = SIZES[size]
+    shape = transformer(depth, width, head_dim, given.context, given.vocab)
+    options = StepOptions(given.precision, loss_chunk=given.loss_chunk, recompute=given.recompute)
+    return Setting(shape, given.batch, given.device, given.micro_batch, options)
+
+
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--size", choices=list(SIZES))
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES))
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
     parser.add_argument("--batch", type=int, help="sequences of a step")
     parser.add_argument("--context", type=int)
@@ -96,7 +102,7 @@ def measure(name: str, setting: Setting, given: argparse.Namespace) -> None:
     print_rates([chunk / given.steps for chunk in chunks], setting)
     if on_gpu:
         estimate = training_bytes(
-            setting.architecture, given.micro_batch or given.batch, options=setting.options)
+            setting.architecture, given.micro_batch, options=setting.options)
         print(f"  peak memory       {torch.cuda.max_memory_allocated() / 1e9:.2f} GB "
               f"(estimate for fp32 {estimate / 1e9:.2f} GB)")
     print_shares("of a step", parts(engine, tokens, setting.device))

@@ -1,6 +1,6 @@
 """How much faster runs train as a pack than one after another, by shape, on this machine's device.
 
-    python benchmarks/packing.py [--device cuda] [--engine captured] [--rounds 5]
+    python benchmarks/packing.py [--device cuda] [--engine eager]
 
 Prints tokens a second of all members together, as ratios to one run alone. Steps of all sizes take
 turns, and the shortest of each counts: machines are shared, only what is side by side compares.
@@ -30,15 +30,16 @@ def main(words: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--engine", default="eager", choices=list(ENGINES))
+    parser.add_argument("--engine", choices=list(ENGINES), help="eager; on a GPU captured")
     parser.add_argument("--shapes", type=int, default=len(SHAPES), help="how many of them")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args(words)
+    engine = given.engine or ("eager" if given.device == "cpu" else "captured")
     torch.set_num_threads(1)
     packed = "".join(f"{f'{k} packed':>12}" for k in SIZES[1:])
     print(f"{'depth x width':<42} tokens/s alone{packed}")
     for name, (shape, batch) in list(SHAPES.items())[: given.shapes]:
-        rates = tokens_per_second(Setting(shape, batch, given.device), given.engine, given.rounds)
+        rates = tokens_per_second(Setting(shape, batch, given.device), engine, given.rounds)
         ratios = "".join(f"{rates[k] / rates[1]:>11.2f}x" for k in SIZES[1:])
         print(f"{name:<42} {rates[1]:>14,.0f}{ratios}", flush=True)
 

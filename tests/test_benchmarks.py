@@ -87,7 +87,7 @@ def test_entries_say_what_takes_part(script) -> None:
 
 def test_the_batch_of_the_recipe_is_measured(script) -> None:
     recipe = compose([])
-    assert (recipe["batch"], recipe["model"]["context"]) in script("engine").ON_A_GPU["sizes"]
+    assert (recipe["batch"], recipe["model"]["context"]) in script("engine").ON_A_GPU["batches"]
 
 
 def test_the_multi_process_service_is_stopped_again(script, tmp_path, monkeypatch) -> None:
@@ -105,7 +105,7 @@ def test_the_multi_process_service_is_stopped_again(script, tmp_path, monkeypatc
 
 
 def test_teams_are_measured_and_what_cannot_run_says_why() -> None:
-    out = run("engine", "--widths=16", "--depth=1", "--sizes=2x16", "--rounds=1", "--seconds=.01",
+    out = run("engine", "--widths=16", "--depth=1", "--batches=2x16", "--rounds=1", "--seconds=.01",
               "--entries", "eager:2", "eager+mps", PATH="/nowhere")
     assert re.search(r"eager:2 +[\d,]+ +1\.00 \(1\.00 to 1\.00\) +[\d,]+ \(\d\)", out)
     assert "did not run: there is no nvidia-cuda-mps-control" in out
@@ -131,7 +131,7 @@ def test_the_mfu_of_a_known_device_is_shown_by_both_counts(script, capsys, monke
 
 @pytest.mark.slow
 def test_the_other_commands_run() -> None:
-    out = run("engine", "--widths=16", "--depth=1", "--sizes=2x16", "--rounds=1", "--seconds=.01",
+    out = run("engine", "--widths=16", "--depth=1", "--batches=2x16", "--rounds=1", "--seconds=.01",
               "--entries", "bare", "lightning", "bare@2", "eager+deterministic", "bare:2")
     assert "bare:2                  did not run: ValueError: 2 members" in out
     assert out.count("did not run") == 1
