@@ -162,10 +162,11 @@ class EagerEngine:
         losses_k = self._accumulate(tokens_kBT, backward)
         self.reduce(self.module.gradient)
         self.steps_done += 1
-        norms_k = self._optimizer.step(
-            self.module.weights, self.module.gradient, lr_k, self.steps_done
-        )
-        return losses_k, norms_k
+        return losses_k, self._update(lr_k, self.steps_done)
+
+    def _update(self, lr_k: Tensor, count: int | Tensor) -> Tensor:
+        """Take the gradient into the weights; its norms, (k,)."""
+        return self._optimizer.step(self.module.weights, self.module.gradient, lr_k, count)
 
     def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
         """Add up the gradients of a batch's parts; the mean losses of the whole, (k,)."""

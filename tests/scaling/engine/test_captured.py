@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import re
 import types
 
 import numpy as np
@@ -92,80 +92,76 @@ def test_an_optimizer_whose_steps_differ_is_eager_on_a_device_too(caplog):
 # ---------------------------------------------------------------------- on any machine
 
 
-class Recorder:
-    """Stands for CUDA's streams and graphs: a replay runs a step again and says its result."""
-
-    captures = 0
-
-    def __init__(self) -> None:
-        type(self).captures += 1
-
-    def replay(self) -> None:
-        self.engine._result.copy_(self.engine._one())
-
-
-@pytest.fixture
-def recorded(monkeypatch):
-    """A captured engine whose steps are recorded here."""
-    monkeypatch.setattr(Recorder, "captures", 0)
-    stream = types.SimpleNamespace(wait_stream=lambda other: None)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda given: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recorder)
-
-    class Recorded(CapturedEngine):
-        def __init__(self, *arguments, **named):
-            super().__init__(*arguments, **named)
-            Recorder.engine = self
-
-        def _reason(self):
-            return self._failed
-
-    return Recorded
-
-
 @pytest.mark.parametrize("name", [n for n, kind in OPTIMIZERS.items() if kind.capturable])
-def test_a_replay_finds_all_that_changes_in_buffers(recorded, name):
+def test_a_replay_finds_all_that_changes_in_buffers(taped, name):
     """Tokens, LR and number of a step; what a capture does to weights and moments is undone."""
     settings = SETTINGS[name](**{
         key: value for key, value in ADAM.items() if key in SETTINGS[name].__dataclass_fields__})
     whole, expected = trained(EagerEngine, 3, settings, "cpu", last=9)
-    engine, found = trained(recorded, 3, settings, "cpu", cuts=(1, 4), last=9)
-    assert Recorder.captures == 1 and engine.steps_done == 9
+    engine, found = trained(CapturedEngine, 3, settings, "cpu", cuts=(1, 4), last=9)
+    assert engine._graph is taped.made[0] and len(taped.made) == 1 and engine.steps_done == 9
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     for key, value in whole.state(1).items():
         torch.testing.assert_close(engine.state(1)[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
-def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(recorded, monkeypatch, caplog):
+def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(taped, monkeypatch, caplog):
     def fails(*_, **__):
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand more")
 
     monkeypatch.setattr(torch.cuda, "graph", fails)
     with caplog.at_level(logging.WARNING):
-        _, found = trained(recorded, 3, device="cpu", cuts=(4,), last=9)
+        _, found = trained(CapturedEngine, 3, device="cpu", cuts=(4,), last=9)
     assert [r.getMessage() for r in caplog.records] == [
-        "execution.engine = 'captured' steps eagerly: RuntimeError: CUDA error: operation not "
-        "permitted when stream is capturing"
+        "steps of execution.engine = 'captured' are not replayed: RuntimeError: CUDA error: "
+        "operation not permitted when stream is capturing"
     ]
     np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu", last=9)[1])
 
 
-def test_a_lack_of_memory_is_no_reason_to_step_eagerly(recorded, monkeypatch):
+@pytest.mark.parametrize("k, named", [
+    (3, {"micro_batch": 3}),
+    (3, {"options": StepOptions(precision="bf16", z_loss=1e-4)}),
+    (1, {"options": StepOptions(recompute=True, loss_chunk=40, z_loss=1e-4)}),
+], ids=["micro-batches", "bf16", "memory"])
+def test_a_graph_holds_what_a_step_can_be_asked_for(taped, k, named):
+    _, expected = trained(EagerEngine, k, device="cpu", last=4, **named)
+    engine, found = trained(CapturedEngine, k, device="cpu", last=4, **named)
+    assert engine._graph is not None
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lost", ["zero_", "lerp_", "addcmul_"])
+def test_a_replay_that_is_another_step_is_not_trusted(taped, monkeypatch, caplog, lost):
+    """Graphs that lack a kernel: of the gradient's clearing, the first moment, the weights."""
+    right = taped.replay
+
+    def wrong(tape):
+        last = max(i for i, k in enumerate(tape.kernels) if k[0].overloadpacket.__name__ == lost)
+        right(types.SimpleNamespace(kernels=tape.kernels[:last] + tape.kernels[last + 1 :]))
+
+    monkeypatch.setattr(taped, "replay", wrong)
+    with caplog.at_level(logging.WARNING):
+        engine, found = trained(CapturedEngine, 3, device="cpu", cuts=(4,), last=9)
+    assert len(taped.made) == 1 and engine._graph is None
+    assert re.search("not replayed: the (loss|gradient norm) of 3 replayed steps is", caplog.text)
+    np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu", last=9)[1])
+
+
+def test_a_lack_of_memory_is_no_reason_to_step_eagerly(taped, monkeypatch):
     def fails(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(torch.cuda, "graph", fails)
     with pytest.raises(torch.OutOfMemoryError):
-        trained(recorded, device="cpu")
+        trained(CapturedEngine, device="cpu")
 
 
-def test_without_a_device_steps_are_eager_and_one_line_says_so(caplog):
+def test_without_a_device_no_step_is_replayed_and_one_line_says_so(uncompiled, caplog):
     with caplog.at_level(logging.WARNING):
         _, found = trained(CapturedEngine, 3, device="cpu")
     assert [r.getMessage() for r in caplog.records] == [
-        "execution.engine = 'captured' steps eagerly: there are graphs on CUDA devices only"
+        "steps of execution.engine = 'captured' are not replayed: there are graphs on CUDA "
+        "devices only"
     ]
     np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu")[1])

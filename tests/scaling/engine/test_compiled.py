@@ -42,7 +42,8 @@ def test_without_a_compiler_steps_are_eager_and_one_line_says_so(monkeypatch, ca
     with caplog.at_level(logging.WARNING):
         _, found, _ = trained(CompiledEngine, 1)
     assert [r.getMessage() for r in caplog.records] == [
-        "execution.engine = 'compiled' steps eagerly: there is no C++ compiler"
+        "torch.compile is not used, kernels are those of execution.engine = 'eager': there is no "
+        "C++ compiler"
     ]
     np.testing.assert_array_equal(found.loss, trained(EagerEngine, 1)[1].loss)
 
@@ -53,7 +54,7 @@ def test_a_compiler_that_fails_is_given_up_once(monkeypatch, caplog):
 
     calls = []
 
-    def broken(function, dynamic):
+    def broken(function, dynamic, fullgraph):
         def compiled(tokens):
             calls.append(1)
             raise Unsupported("no such operation\nand more")
