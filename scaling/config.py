@@ -185,7 +185,7 @@ class TrainerConfig:
 class ExecutionConfig:
     """How a run is executed. Never part of its identity."""
 
-    engine: str = "eager"
+    engine: str = "auto"
     device: str = "cpu"
     threads: int = 1
     processes: int = 1  # that share each batch of a run

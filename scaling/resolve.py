@@ -32,7 +32,8 @@ DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
 # The keys of scaling.engine.measurements.MEASUREMENTS, which needs torch as the engines do.
 MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
-ENGINE_NAMES = ("eager", "compiled", "captured")  # the keys of scaling.engine.eager.ENGINES
+# The keys of scaling.engine.eager.ENGINES, and what chooses one (scaling.engine.choice).
+ENGINE_NAMES = ("auto", "eager", "compiled", "captured", "captured_compiled")
 
 
 @dataclass(frozen=True)
@@ -170,9 +171,10 @@ def _check_trainer(config: RunConfig) -> None:
         check_optimizer(config.model.parametrization, config.optimizer.name)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)
-        if execution.deterministic and execution.engine == "compiled":
-            raise ConfigError("execution.engine = 'compiled' times kernels to choose them; allowed "
-                              "with execution.deterministic = True are eager, captured")
+        if execution.deterministic and "compiled" in execution.engine:
+            raise ConfigError(f"execution.engine = {execution.engine!r} times kernels to choose "
+                              "them; allowed with execution.deterministic = True are auto, eager, "
+                              "captured")
         check_processes(config)
         return
     for key in ("shard", "deterministic"):

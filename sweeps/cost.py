@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError, ExecutionConfig
+from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
@@ -140,7 +141,7 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
         "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
         "batch": math.ceil(run.config.batch / execution.processes),
         "micro_batch": execution.micro_batch,
-        "engine": execution.engine,
+        "engine": chosen(execution, run.C),
         "device": execution.device,
         "threads": execution.threads,
     }

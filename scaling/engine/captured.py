@@ -1,4 +1,4 @@
-"""The whole step as one CUDA graph: compiled, captured once, replayed for every step of a chunk.
+"""The whole step as one CUDA graph: captured once, replayed for every step of a chunk.
 
 Small models are bound by the launches of their many kernels; a replay is one launch. Forward and
 backward pass, clipping and optimizer read the step's tokens, LR and number from buffers that lie
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from scaling.engine.compiled import CompiledEngine
-from scaling.engine.eager import Backward, ChunkResult, alone
+from scaling.engine.eager import Backward, ChunkResult, EagerEngine, alone
 
 log = logging.getLogger(__name__)
 HAVE_GRAPHS = ("cuda",)  # kinds of devices
@@ -29,8 +29,8 @@ REHEARSAL_LR = 1e-3  # small enough that what differs by rounding does not grow 
 TOLERANCE = {"loss": 1e-4, "gradient norm": 1e-2}
 
 
-class CapturedEngine(CompiledEngine):
-    """Steps of a ``CompiledEngine``, replayed; equal to rounding.
+class CapturedEngine(EagerEngine):
+    """Steps of an ``EagerEngine``, replayed; equal to rounding.
 
     The backward pass is torch's own, not the injected one: this is for one process and one device.
     Where a step cannot be captured, or its replay is another step, none is replayed, and one line
@@ -64,7 +64,7 @@ class CapturedEngine(CompiledEngine):
             self._capture(tokens[0].long(), lr[0])
         if reason := self._reason():
             if reason != self._said:
-                log.warning("steps of execution.engine = 'captured' are not replayed: %s", reason)
+                log.warning("steps of the captured engine are not replayed: %s", reason)
             self._said = reason
             return super().train(tokens_SkBT, lr_Sk, backward)
         results = torch.empty(2, len(tokens), self.members, device=device)
@@ -144,6 +144,10 @@ class CapturedEngine(CompiledEngine):
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = self._one()
         return graph, result
+
+
+class CapturedCompiledEngine(CapturedEngine, CompiledEngine):
+    """Steps of a ``CompiledEngine``, replayed: few kernels and one launch."""
 
 
 def _difference(found: Tensor, expected: Tensor) -> str | None:

@@ -32,12 +32,12 @@ class CompiledEngine(EagerEngine):
         self._passes = super()._losses
         self._step = self._optimizer.step
         kind = self.module.weights.device.type
-        if reason := _unwanted() or no_compiler(kind):
+        if reason := no_compiler(kind):
             say_unfused(reason)
             return
         torch.compiler.reset()  # what engines before this one compiled would count against limits
         self._passes = Fused(self._passes)
-        if self._optimizer.settings[0].elementwise and kind in FUSED_UPDATES:
+        if not self._optimizer.settings[0].whole and kind in FUSED_UPDATES:
             # All of it or nothing: one that fails half-way has changed half of the weights.
             self._step = Fused(self._step, fullgraph=True)
 
@@ -70,12 +70,6 @@ def say_unfused(reason: str) -> None:
     """Log why the kernels of a step are those of eager steps."""
     log.warning("torch.compile is not used, kernels are those of execution.engine = 'eager': %s",
                 reason)
-
-
-def _unwanted() -> str | None:
-    """Why steps must not be compiled, where this process wants equal bits each time."""
-    wanted = torch.are_deterministic_algorithms_enabled()
-    return "execution.deterministic = True, and it times kernels to choose them" if wanted else None
 
 
 def no_compiler(device: str) -> str | None:

@@ -142,6 +142,7 @@ class EagerEngine:
             for name, weight in initial_weights(architecture, member.seed).items():
                 if name in self.module.views:
                     self.module.views[name][i].copy_(self._own(name, weight))
+        self._optimizer.start(self.module.weights)
 
     def _parameters(self, device: str) -> StackedParameters:
         """The parameters of all members, in place of those of the one model."""
@@ -293,4 +294,5 @@ ENGINES: Mapping[str, Callable[..., Engine]] = {
     "eager": EagerEngine,
     "compiled": _made_of("scaling.engine.compiled", "CompiledEngine"),
     "captured": _made_of("scaling.engine.captured", "CapturedEngine"),
+    "captured_compiled": _made_of("scaling.engine.captured", "CapturedCompiledEngine"),
 }

@@ -17,8 +17,6 @@ class Adafactor(Optimizer):
     The LR is relative to the rms of each tensor and is at most 1 / sqrt(step).
     """
 
-    capturable = False
-
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.beta2_decay = self.column("beta2_decay")
@@ -42,8 +40,7 @@ class Adafactor(Optimizer):
         for name, grad in split(gradient, self.sizes).items():
             weight, rule = weight_by_name[name], self.rules[name]
             rate = (lr * rule.lr).float()
-            size = torch.minimum(rate, torch.full_like(rate, count**-0.5))
-            size = size * torch.maximum(_rms(weight), self.scale_floor)
+            size = rate.clamp(max=count**-0.5) * torch.maximum(_rms(weight), self.scale_floor)
             weight.mul_(_like(1 - rate * self.weight_decay.float() * rule.weight_decay, weight))
             variance = self._variance(name, grad, _like(fresh.float(), weight))
             # torch takes the root of the squared machine epsilon for the floor of the root

@@ -88,6 +88,9 @@ class Optimizer(ABC):
         self.update(weights, gradient, lr[:, None], count)
         return norms[:, 0]
 
+    def start(self, weights: Tensor) -> None:
+        """Take the initial weights (k, P), for moments that do not begin at zero."""
+
     @abstractmethod
     def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
         """Update `weights` in place by a clipped gradient; `lr` is (k, 1) float64."""

@@ -19,8 +19,6 @@ class ScheduleFree(AdamW):
     """
 
     coupled = True
-    capturable = False
-
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         k = len(self.settings)
@@ -36,10 +34,12 @@ class ScheduleFree(AdamW):
         }
         del self.first
 
+    def start(self, weights: Tensor) -> None:
+        """See ``Optimizer.start``."""
+        self.iterate.copy_(weights)
+
     def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
         """See ``Optimizer.update``."""
-        if count == 1:
-            self.iterate.copy_(weights)
         torch.maximum(self.largest_lr, lr, out=self.largest_lr)
         weight = self.largest_lr**self.power
         self.weight_sum += weight

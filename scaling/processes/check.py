@@ -30,9 +30,10 @@ def _check_shard(config: RunConfig) -> None:
     if execution.processes == 1:
         raise ConfigError("execution.shard = True: execution.processes = 1 has nobody to share "
                           "with; allowed is 2 or more")
-    if execution.engine == "captured":
-        raise ConfigError("execution.engine = 'captured': a graph of a step holds no gathering of "
-                          "weights; allowed with execution.shard = True are eager, compiled")
+    if "captured" in execution.engine:
+        raise ConfigError(f"execution.engine = {execution.engine!r}: a graph of a step holds no "
+                          "gathering of weights; allowed with execution.shard = True are auto, "
+                          "eager, compiled")
     if config.batch % execution.processes:
         raise ConfigError(f"batch = {config.batch}: with execution.shard = True all processes take "
                           f"equal shares; allowed are multiples of {execution.processes} "

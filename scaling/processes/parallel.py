@@ -11,6 +11,7 @@ in parts (``execution.shard``), as ``scaling.engine.sharded`` says.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ class LeadingEngine(SharedEngine):
     """Rank 0's engine: the interface of ``Engine``, with the other ranks behind it."""
 
     def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
-        group.scatter([("build", values)] * group.size)
+        group.scatter([("build", (execution.engine, values))] * group.size)
         super().__init__(values, execution, group)
         self.members = len(values["members"])
 
@@ -216,10 +217,10 @@ class Follower:
     def __init__(self, execution: ExecutionConfig, group: Group, facts: dict[str, int]) -> None:
         self.execution, self.group = execution, group
         self.over = False
-        _, values = group.receive()
+        _, (engine, values) = group.receive()
         facts["micro_batch"] = values["micro_batch"]
         self.members = len(values["members"])
-        self.engine = SharedEngine(values, execution, group)
+        self.engine = SharedEngine(values, replace(execution, engine=engine), group)
         self._follow()
 
     def next_chunk(self) -> Chunk:

@@ -130,7 +130,7 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"optimizer.clip": -1.0}, r"optimizer\.clip = -1\.0: allowed is above 0"),
         ({"optimizer.weight_decay": -0.1}, r"optimizer\.weight_decay = -0\.1: allowed is >= 0"),
         ({"optimizer.name": "lino"}, r"optimizer\.name = 'lino' is not one of: adamw, sgd"),
-        ({"execution.engine": "egaer"}, r"execution\.engine = 'egaer' is not one of: eager"),
+        ({"execution.engine": "egaer"}, r"execution\.engine = 'egaer' is not one of: auto, eager"),
         ({"execution.lease_seconds": 0.0}, r"execution\.lease_seconds = 0\.0: allowed is above 0"),
         ({"execution.checkpoint_seconds": -1}, r"execution\.checkpoint_seconds = -1\.0: allowed"),
         ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
@@ -148,13 +148,13 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"z_loss": -1.0}, r"z_loss = -1\.0: allowed is 0 \(none\) or more"),
         ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
         ({"execution.shard": True}, r"execution\.processes = 1 has nobody to share with; allowed"),
-        (SHARD | {"execution.engine": "captured"}, r"engine = 'captured': .* are eager, compiled"),
+        (SHARD | {"execution.engine": "captured"}, r"engine = 'captured': .* are auto, eager, compiled"),
         (SHARD | {"batch": 5}, r"batch = 5: .* equal shares; allowed are multiples of 2 \(execut"),
         (PROGRAM | SHARD, r"execution\.shard = True is for trainer\.kind = 'engine'"),
         (PROGRAM | {"execution.deterministic": True}, r"deterministic = True is for trainer\.kind"),
         (
             {"execution.deterministic": True, "execution.engine": "compiled"},
-            r"execution\.engine = 'compiled' times kernels .* are eager, captured",
+            r"execution\.engine = 'compiled' times kernels .* are auto, eager, captured",
         ),
         ({"trainer.program": "titan"}, r"trainer\.program = 'titan' is for trainer\.kind = 'comm"),
         ({"trainer.options": {"x": 1}}, r"trainer\.options = .* is for trainer\.kind = 'command'"),
@@ -191,7 +191,7 @@ def test_a_manifest_with_other_content_is_another_run(tiny_config, tiny_store):
 
 
 def test_the_engines_that_may_be_named_are_those_there_are():
-    assert set(ENGINE_NAMES) == set(ENGINES)
+    assert set(ENGINE_NAMES) == {"auto", *ENGINES}
 
 
 def test_what_a_program_can_do_is_its_own_to_say(tiny_run):

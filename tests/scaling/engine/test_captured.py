@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.engine.captured import CapturedEngine
+from scaling.engine.captured import CapturedCompiledEngine, CapturedEngine
 from scaling.engine.eager import EagerEngine, Member
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture, Shape
@@ -113,7 +113,7 @@ def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(taped, monkeypatch,
     with caplog.at_level(logging.WARNING):
         _, found = trained(CapturedEngine, 3, device="cpu", cuts=(4,), last=9)
     assert [r.getMessage() for r in caplog.records] == [
-        "steps of execution.engine = 'captured' are not replayed: RuntimeError: CUDA error: "
+        "steps of the captured engine are not replayed: RuntimeError: CUDA error: "
         "operation not permitted when stream is capturing"
     ]
     np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu", last=9)[1])
@@ -161,7 +161,33 @@ def test_without_a_device_no_step_is_replayed_and_one_line_says_so(uncompiled, c
     with caplog.at_level(logging.WARNING):
         _, found = trained(CapturedEngine, 3, device="cpu")
     assert [r.getMessage() for r in caplog.records] == [
-        "steps of execution.engine = 'captured' are not replayed: there are graphs on CUDA "
+        "steps of the captured engine are not replayed: there are graphs on CUDA "
         "devices only"
     ]
     np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu")[1])
+
+
+def test_a_step_is_compiled_before_it_is_captured(taped, monkeypatch):
+    """Both passes and, where that is worth it, the update; the graph is of what came of it."""
+    compiled = []
+
+    def noted(function, **named):
+        compiled.append((function.__name__, named))
+        return function
+
+    monkeypatch.setattr(torch, "compile", noted)
+    monkeypatch.setattr("scaling.engine.compiled.FUSED_UPDATES", ("cpu",))
+    engine, found = trained(CapturedCompiledEngine, 3, device="cpu", last=4)
+    assert compiled == [("_losses", {"dynamic": False, "fullgraph": False}),
+                        ("step", {"dynamic": False, "fullgraph": True})]
+    assert engine._graph is not None
+    np.testing.assert_allclose(found, trained(EagerEngine, 3, device="cpu", last=4)[1], rtol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("k", [1, 3])
+def test_compiled_and_replayed_steps_are_eager_steps(k):
+    _, expected = trained(EagerEngine, k)
+    engine, found = trained(CapturedCompiledEngine, k)
+    assert engine._graph is not None
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.engine.compiled import CompiledEngine
+from scaling.engine.compiled import CompiledEngine, Fused
 from scaling.engine.eager import EagerEngine, Member
 from scaling.model.architecture import Architecture, Shape
 from scaling.optimizer_settings import AdamWSettings
@@ -66,3 +66,14 @@ def test_a_compiler_that_fails_is_given_up_once(monkeypatch, caplog):
         _, found, _ = trained(CompiledEngine, 3)
     assert len(calls) == 1 and "Unsupported: no such operation" in caplog.text
     np.testing.assert_array_equal(found.loss, trained(EagerEngine, 3)[1].loss)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_update_is_the_eager_one_to_rounding(monkeypatch):
+    """As on a GPU; the number of the step is not compiled into it."""
+    _, expected, _ = trained(EagerEngine, 3)
+    monkeypatch.setattr("scaling.engine.compiled.FUSED_UPDATES", ("cpu",))
+    engine, found, _ = trained(CompiledEngine, 3)
+    assert isinstance(engine._step, Fused)
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)

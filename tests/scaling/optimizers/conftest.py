@@ -65,6 +65,7 @@ class Trained:
     def __init__(self, members: list[Any], rows: slice = slice(None), rules: Any = RULES) -> None:
         self.weights = start()[rows].clone()
         self.optimizer = build_optimizer(members[rows], SIZES, rules, "cpu")
+        self.optimizer.start(self.weights)
         self.rows = rows
 
     def run(self, first: int = 0, last: int = STEPS, poison: bool = False) -> Trained:

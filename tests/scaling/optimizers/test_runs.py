@@ -53,7 +53,7 @@ def test_the_final_loss_of_schedule_free_is_that_of_the_average(make_run, train_
     assert step == 20
     model = Transformer(Architecture.from_science(run["science"]["model"]))
     windows = open_planned(run, folder.outputs).validation_batch(512, 16)
-    tokens = torch.from_numpy(windows)
+    tokens = torch.from_numpy(windows).long()
 
     def loss(weights):
         logits = torch.func.functional_call(model, weights, (tokens[:, :-1],))
