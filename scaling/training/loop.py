@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,8 @@ import numpy as np
 
 from scaling.config import ExecutionConfig
 from scaling.data.feed import Feed
-from scaling.engine.choice import chosen
+from scaling.engine.choice import settled
 from scaling.engine.eager import ChunkResult, Engine
-from scaling.model.flops import flops_per_token
 from scaling.records import machine
 from scaling.records.checkpoint import Checkpoint, save_checkpoint
 from scaling.records.claim import Claim
@@ -79,7 +78,7 @@ class Training:
     ) -> None:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
         self.pack = pack_facts(claims)
-        self.execution = execution = replace(execution, engine=self._engine_name(execution))
+        self.execution = execution = settled(execution, self.members[0].run)
         self.should_stop = should_stop
         self.stopped = self.lost = self.cancelled = False
         self.store = self.members[0].open_store()
@@ -169,11 +168,6 @@ class Training:
         with closing(self._feed):
             for member in self._running():
                 member.claim.release(reason, error, micro_batch=self.micro_batch, **self.pack)
-
-    def _engine_name(self, execution: ExecutionConfig) -> str:
-        """Which engine trains these runs, which share a shape and a length."""
-        run = self.members[0].run
-        return chosen(execution, flops_per_token(run["flops"]) * run["tokens"])
 
     def _micro_batch(self) -> int:
         """Sequences at once in each process, as the most careful member needs it."""

@@ -148,7 +148,7 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"z_loss": -1.0}, r"z_loss = -1\.0: allowed is 0 \(none\) or more"),
         ({"execution.processes": 5}, r"execution\.processes = 5: .* batch = 4 sequences; allowed"),
         ({"execution.shard": True}, r"execution\.processes = 1 has nobody to share with; allowed"),
-        (SHARD | {"execution.engine": "captured"}, r"engine = 'captured': .* are auto, eager, compiled"),
+        (SHARD | {"execution.engine": "captured"}, r"'captured': .* are auto, eager, compiled"),
         (SHARD | {"batch": 5}, r"batch = 5: .* equal shares; allowed are multiples of 2 \(execut"),
         (PROGRAM | SHARD, r"execution\.shard = True is for trainer\.kind = 'engine'"),
         (PROGRAM | {"execution.deterministic": True}, r"deterministic = True is for trainer\.kind"),
