@@ -132,17 +132,22 @@ class EagerEngine:
         self.reduce = alone
         self.watched, self._before = False, None
         self.steps_done = 0
-        self._loss = ModelLoss(architecture, options)
+        self._loss = self._built(architecture, options)
         self.module = self._parameters(device)
         self._names = self.module.names
         settings = [m.optimizer for m in members]
         rules = tensor_rules(architecture, rule_name(settings))
         self._optimizer = build_optimizer(settings, self._names, rules, device)
         for i, member in enumerate(members):
-            for name, weight in initial_weights(architecture, member.seed).items():
+            for name, weight in initial_weights(architecture, member.seed):
                 if name in self.module.views:
                     self.module.views[name][i].copy_(self._own(name, weight))
+                del weight  # before there is the next
         self._optimizer.start(self.module.weights)
+
+    def _built(self, architecture: Architecture, options: StepOptions) -> ModelLoss:
+        """What computes, before it has its parameters."""
+        return ModelLoss(architecture, options)
 
     def _parameters(self, device: str) -> StackedParameters:
         """The parameters of all members, in place of those of the one model."""

@@ -25,6 +25,7 @@ from scaling.engine.dealt import Dealt, rows_of
 from scaling.engine.eager import Backward, EagerEngine, Held, Member, State
 from scaling.engine.loss import ModelLoss
 from scaling.engine.stacked import split
+from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
 from scaling.model.parametrization import tensor_rules
 from scaling.optimizer_settings import rule_name
@@ -44,7 +45,7 @@ class ShardedParameters(nn.Module):
         super().__init__()
         for block in loss.model.blocks:
             fully_shard(block, mesh=mesh)
-        self.loss = fully_shard(loss, mesh=mesh)
+        self.loss = _there(fully_shard(loss, mesh=mesh), mesh.device_type)
         self._rows = dict(loss.model.named_parameters())
         self.dealt = Dealt({name: self._rows[name].shape for name in whole}, mesh.device_type)
         local = {name: rows.to_local().shape for name, rows in self._rows.items()}
@@ -114,6 +115,10 @@ class ShardedEngine(EagerEngine):
         self._optimizer.norm = norms_of_all
         self.module.hand_over(self.module.weights)
 
+    def _built(self, architecture: Architecture, options: StepOptions) -> ModelLoss:
+        with torch.device("meta"):  # no rank shall hold all of it
+            return super()._built(architecture, options)
+
     def _parameters(self, device: str) -> ShardedParameters:  # type: ignore[override]
         kind = torch.device(device).type
         if self._compiled:
@@ -170,6 +175,15 @@ class ShardedEngine(EagerEngine):
     def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         self.module.hand_over(weights)
         return self._losses
+
+
+def _there(loss: ModelLoss, device: str) -> ModelLoss:
+    """A loss made on the meta device, with room for what this rank has of its parameters."""
+    tables = dict(loss.named_buffers())
+    loss.to_empty(device=device)
+    for name, table in tables.items():
+        loss.get_buffer(name).copy_(table)
+    return loss
 
 
 def norms_of_all(values: Tensor) -> Tensor:

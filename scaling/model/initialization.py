@@ -15,12 +15,13 @@ each matrix is its rule's (``scaling.model.parametrization``).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scaling.model.architecture import Architecture
+from scaling.model.architecture import Architecture, Shape
 from scaling.model.counts import Size, tensor_sizes
 from scaling.model.parametrization import TensorRule, tensor_rules
 from scaling.model.transformer import Transformer
@@ -29,16 +30,23 @@ Weights = dict[str, Tensor]
 # Noise and identity of mimetic products, as the paper starts vision models.
 QUERY_KEY, VALUE_OUT = (0.7, 0.7), (0.4, -0.4)
 LSUV_TOKENS = 2_048
+ROWS_AT_ONCE = 256  # numpy draws in float64, which for all rows would take twice a tensor's room
 
 
-def initial_weights(architecture: Architecture, seed: int) -> Weights:
-    """The parameters of a fresh model, float32 by name, in the order of ``named_parameters``."""
+def initial_weights(architecture: Architecture, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """The parameters of a fresh model, float32 by name, in the order of ``named_parameters``.
+
+    Each is drawn when it is asked for: who drops one before the next never holds the whole model.
+    Under ``mimetic`` the attention of a layer comes at once, under ``lsuv`` all of the model.
+    """
     rules = tensor_rules(architecture, "adamw")  # the init is the same for all optimizers
     sizes = tensor_sizes(architecture)
-    weights = {name: _draw(name, sizes[name], rule, seed) for name, rule in rules.items()}
+    drawn = ((name, _draw(name, sizes[name], rule, seed)) for name, rule in rules.items())
     if architecture.init == "mimetic":
-        return weights | _mimetic(architecture, seed)
-    return _unit_variance(architecture, weights, seed) if architecture.init == "lsuv" else weights
+        return _mimetic(architecture.shape, drawn, seed)
+    if architecture.init == "lsuv":
+        return iter(_unit_variance(architecture, dict(drawn), seed).items())
+    return drawn
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:
@@ -51,27 +59,37 @@ def _draw(name: str, size: Size, rule: TensorRule, seed: int) -> Tensor:
         return torch.ones(size)
     if rule.role == "bias":
         return torch.zeros(size)
-    normal = _generator(seed, name).standard_normal(size)
-    return torch.from_numpy((rule.init_std * normal).astype(np.float32))
+    weight, generator = torch.empty(size), _generator(seed, name)
+    for rows in weight.split(ROWS_AT_ONCE):
+        rows.copy_(torch.from_numpy(rule.init_std * generator.standard_normal(rows.shape)))
+    return weight
 
 
 # ---------------------------------------------------------------------- mimetic
 
 
-def _mimetic(architecture: Architecture, seed: int) -> Weights:
-    """Attention's matrices, which come in pairs with a given product."""
-    shape, found = architecture.shape, {}
-    for layer in range(shape.depth):
-        prefix = f"blocks.{layer}.attention"
-        generator = _generator(seed, prefix)
-        noise = generator.standard_normal((shape.heads, shape.width, shape.width))
-        left, right = _factors(noise, *QUERY_KEY, rank=shape.head_dim)
-        query, key = np.swapaxes(left, -1, -2), right
-        noise = generator.standard_normal((shape.width, shape.width))
-        out, value = _factors(noise, *VALUE_OUT, rank=shape.width)
-        for name, matrix in {"query": query, "key": key, "value": value, "out": out}.items():
-            matrix = matrix.reshape(shape.width, shape.width).astype(np.float32)
-            found[f"{prefix}.{name}.weight"] = torch.from_numpy(np.ascontiguousarray(matrix))
+def _mimetic(
+    shape: Shape, drawn: Iterator[tuple[str, Tensor]], seed: int
+) -> Iterator[tuple[str, Tensor]]:
+    """What was drawn, but for the matrices of attention."""
+    attention: Weights = {}
+    for name, weight in drawn:
+        if name.endswith("attention.query.weight"):
+            attention = _attention(shape, name.removesuffix(".query.weight"), seed)
+        yield name, attention.pop(name, weight)
+
+
+def _attention(shape: Shape, prefix: str, seed: int) -> Weights:
+    """A layer's matrices, which come in pairs with a given product."""
+    found, generator = {}, _generator(seed, prefix)
+    noise = generator.standard_normal((shape.heads, shape.width, shape.width))
+    left, right = _factors(noise, *QUERY_KEY, rank=shape.head_dim)
+    query, key = np.swapaxes(left, -1, -2), right
+    noise = generator.standard_normal((shape.width, shape.width))
+    out, value = _factors(noise, *VALUE_OUT, rank=shape.width)
+    for name, matrix in {"query": query, "key": key, "value": value, "out": out}.items():
+        matrix = matrix.reshape(shape.width, shape.width).astype(np.float32)
+        found[f"{prefix}.{name}.weight"] = torch.from_numpy(np.ascontiguousarray(matrix))
     return found
 
 

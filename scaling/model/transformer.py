@@ -184,9 +184,13 @@ class Transformer(nn.Module):
 
 
 def rotary_table(context: int, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (T, K) of rotary position embedding (arXiv 2104.09864)."""
-    frequencies = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
-    angles = torch.outer(torch.arange(context, dtype=torch.float64), frequencies)
+    """Cosines and sines (T, K) of rotary position embedding (arXiv 2104.09864).
+
+    They are there also in a model that is made on the meta device: they are no parameters.
+    """
+    double = {"dtype": torch.float64, "device": "cpu"}
+    frequencies = base ** (-torch.arange(0, head_dim, 2, **double) / head_dim)
+    angles = torch.outer(torch.arange(context, **double), frequencies)
     angles_TK = torch.cat([angles, angles], dim=-1)
     return angles_TK.cos().float(), angles_TK.sin().float()
 

@@ -103,7 +103,7 @@ def test_a_pack_trains_its_members_as_they_train_alone(name):
 
 def test_the_first_loss_is_the_mean_of_the_plain_models(name):
     model = Transformer(SMALL)
-    model.load_state_dict(initial_weights(SMALL, seed=1))
+    model.load_state_dict(dict(initial_weights(SMALL, seed=1)))
     tokens = torch.from_numpy(TOKENS[0, 1])
     logits = model(tokens[:, :-1])
     expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
@@ -203,7 +203,7 @@ def test_a_fresh_engine_holds_the_initial_weights_and_no_moments(name):
     target = engine(name)
     for i, member in enumerate(MEMBERS):
         state = target.state(i)
-        for n, weight in initial_weights(SMALL, member.seed).items():
+        for n, weight in initial_weights(SMALL, member.seed):
             assert torch.equal(state[f"weight/{n}"], weight)
             assert not state[f"first/{n}"].any() and not state[f"second/{n}"].any()
 

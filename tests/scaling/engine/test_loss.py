@@ -26,7 +26,7 @@ LR = np.full((8, 3), 0.01)
 
 def model(**options):
     loss = ModelLoss(SMALL, StepOptions(**options))
-    loss.model.load_state_dict(initial_weights(SMALL, seed=0))
+    loss.model.load_state_dict(dict(initial_weights(SMALL, seed=0)))
     return loss
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -13,7 +16,9 @@ import torch.distributed as dist
 from scaling.engine.eager import EagerEngine, Member
 from scaling.engine.sharded import ShardedEngine
 from scaling.engine.step_options import StepOptions
+from scaling.model import initialization
 from scaling.model.architecture import Architecture, Shape
+from scaling.model.counts import tensor_sizes
 from scaling.optimizer_settings import SETTINGS, AdamWSettings
 
 # Eleven symbols do not divide among two or three, nor do the gains of two heads among three.
@@ -63,13 +68,32 @@ def outcome(name, engine, tokens, windows):
     }
 
 
+@contextmanager
+def drawn() -> Iterator[list[int]]:
+    """How many of the initial tensors are there at once, counted at each draw by their memory."""
+    draw, held, alive = initialization._draw, [], []
+
+    def watched(*arguments) -> torch.Tensor:
+        array = draw(*arguments).numpy()
+        held.append(weakref.ref(array))
+        alive.append(sum(memory() is not None for memory in held))
+        return torch.from_numpy(array)  # its memory is the array's while any view of it lives
+
+    initialization._draw = watched
+    yield alive
+    initialization._draw = draw
+
+
 def rank_of(rank: int, size: int, meeting: str, names: list[str], results) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     tokens, windows = np.split(TOKENS, size, 2)[rank], np.split(WINDOWS, size)[rank]
     for name in names:
-        engine = build(ShardedEngine, **CASES[name])
-        found = outcome(name, engine, tokens, windows)
+        with drawn() as alive:
+            engine = build(ShardedEngine, **CASES[name])
+        found = outcome(name, engine, tokens, windows) | {"alive": alive}
+        model = engine._built(Architecture(SHAPE), StepOptions())
+        found["made_on"] = {p.device.type for p in model.parameters()}
         engine.load(0, build(EagerEngine, **CASES[name]).state(0), 0)  # whole tensors
         found["loaded"] = {key: value.numpy() for key, value in engine.state(0).items()}
         results.put((rank, name, found))
@@ -155,6 +179,14 @@ def test_each_rank_holds_its_part_only(by_ranks, name):
     total = sum(value.size for value in whole(found).values())
     for result in found:
         assert sum(v.size for v in result["state"].values()) < 1.1 * total / len(found)
+
+
+def test_no_rank_ever_holds_the_whole_model(by_ranks):
+    """The model is made without memory, and its initial weights come and go one after the other."""
+    for result in by_ranks["adamw"]:
+        assert result["made_on"] == {"meta"}
+        assert len(result["alive"]) == len(tensor_sizes(Architecture(SHAPE)))
+        assert set(result["alive"]) == {1}
 
 
 def test_a_rank_takes_its_rows_of_whole_tensors(by_ranks):

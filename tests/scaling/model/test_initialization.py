@@ -20,17 +20,17 @@ LARGER = Shape(depth=3, width=128, heads=4, mlp_width=512, context=8, vocab=256)
 
 def test_initial_weights_are_those_of_the_modules_parameters():
     names = {name: p.shape for name, p in Transformer(SMALL).named_parameters()}
-    assert {name: w.shape for name, w in initial_weights(SMALL, 0).items()} == names
+    assert {name: w.shape for name, w in initial_weights(SMALL, 0)} == names
 
 
 def test_a_weight_is_a_function_of_seed_and_name_alone():
     """Neither global random state nor what was made before it matters: a deeper model's first
     block, and a head of the same size beside more blocks, have the same weights."""
     torch.manual_seed(1)
-    one = initial_weights(SMALL, 3)
+    one = dict(initial_weights(SMALL, 3))
     torch.manual_seed(2)
     np.random.seed(3)
-    deeper = initial_weights(Architecture(dataclasses.replace(SHAPE, depth=4)), 3)
+    deeper = dict(initial_weights(Architecture(dataclasses.replace(SHAPE, depth=4)), 3))
     same = [n for n in one if not n.endswith(("out.weight", "down.weight"))]
     assert all(torch.equal(one[name], deeper[name]) for name in same)
     scaled = "blocks.1.down.weight"  # divided by sqrt(2 L)
@@ -38,7 +38,7 @@ def test_a_weight_is_a_function_of_seed_and_name_alone():
 
 
 def test_every_seed_and_every_name_has_its_own_weights():
-    one, other = initial_weights(SMALL, 0), initial_weights(SMALL, 1)
+    one, other = dict(initial_weights(SMALL, 0)), dict(initial_weights(SMALL, 1))
     matrices = [n for n in one if not n.endswith("gain")]
     assert all(not torch.equal(one[n], other[n]) for n in matrices)
     firsts = [float(one[n].flatten()[0]) for n in matrices]
@@ -47,7 +47,7 @@ def test_every_seed_and_every_name_has_its_own_weights():
 
 def test_initial_scales():
     """Variance 1 / fan-in; writes to the residual stream divided by 2 L; embedding 1; gains 1."""
-    weights = initial_weights(Architecture(LARGER), 0)
+    weights = dict(initial_weights(Architecture(LARGER), 0))
     expected = {
         "embedding.weight": 1.0,
         "head.weight": 128**-0.5,
@@ -63,12 +63,18 @@ def test_initial_scales():
 
 def test_initial_weights_never_change_silently():
     """A change here is a change of every run: identities must change with it."""
-    weight = initial_weights(SMALL, 7)["blocks.0.attention.query.weight"]
+    weight = dict(initial_weights(SMALL, 7))["blocks.0.attention.query.weight"]
     assert weight[0, :3].tolist() == pytest.approx([-0.18785, 0.157443, -0.269777], abs=1e-6)
 
 
+def test_a_tensor_is_drawn_rows_after_rows_as_if_at_once(monkeypatch):
+    at_once = dict(initial_weights(SMALL, 0))
+    monkeypatch.setattr("scaling.model.initialization.ROWS_AT_ONCE", 7)
+    assert all(torch.equal(weight, at_once[name]) for name, weight in initial_weights(SMALL, 0))
+
+
 def deviations(**options: object) -> dict[str, float]:
-    weights = initial_weights(Architecture(LARGER, **options), 0)
+    weights = dict(initial_weights(Architecture(LARGER, **options), 0))
     kinds = {"embedding": "embedding.weight", "query": "blocks.2.attention.query.weight",
              "value": "blocks.2.attention.value.weight", "out": "blocks.2.attention.out.weight",
              "up": "blocks.2.up.weight", "down": "blocks.2.down.weight", "head": "head.weight"}
@@ -100,7 +106,7 @@ def test_a_tied_embedding_has_the_scale_of_a_head():
 
 def test_mimetic_products_lean_to_the_identity_and_away_from_it():
     """Diagonals of W_Q^T W_K of a head, cut to its rank, and of W_O W_V, which is not cut."""
-    weights = initial_weights(Architecture(LARGER, init="mimetic"), 0)
+    weights = dict(initial_weights(Architecture(LARGER, init="mimetic"), 0))
     query, key, value, out = (weights[f"blocks.1.attention.{name}.weight"].double()
                               for name in ("query", "key", "value", "out"))
     product = out @ value
@@ -119,7 +125,7 @@ def test_under_lsuv_every_linear_map_gives_unit_variance(placement):
     """On other tokens than those it was scaled on, so to a few per cent."""
     architecture = Architecture(LARGER, init="lsuv", placement=placement)
     model, found = Transformer(architecture), {}
-    model.load_state_dict(initial_weights(architecture, 0))
+    model.load_state_dict(dict(initial_weights(architecture, 0)))
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear):
             module.register_forward_hook(
@@ -140,7 +146,7 @@ def kernel(depth: int, width: int) -> torch.Tensor:
                                 depth_exponent=0.5)
     model, total = Transformer(architecture), torch.zeros(8, 8)
     for seed in range(3):
-        model.load_state_dict(initial_weights(architecture, seed))
+        model.load_state_dict(dict(initial_weights(architecture, seed)))
         with torch.no_grad():
             hidden = model.hidden(torch.arange(8)[None])[0]
         total += hidden @ hidden.T / width / 3

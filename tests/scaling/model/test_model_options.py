@@ -88,7 +88,7 @@ def architecture(case) -> Architecture:
 @pytest.fixture
 def model(architecture) -> Transformer:
     model = Transformer(architecture)
-    model.load_state_dict(initial_weights(architecture, seed=0))
+    model.load_state_dict(dict(initial_weights(architecture, seed=0)))
     return model
 
 
@@ -162,7 +162,7 @@ def test_a_fresh_model_predicts_about_evenly(model):
 
 
 def test_initial_weights_are_pure_functions_of_their_seed(architecture):
-    one, same, other = (initial_weights(architecture, seed) for seed in (0, 0, 1))
+    one, same, other = (dict(initial_weights(architecture, seed)) for seed in (0, 0, 1))
     assert all(torch.equal(one[n], same[n]) for n in one)
     assert all(not torch.equal(one[n], other[n]) for n in one if one[n].dim() == 2)
 

@@ -16,7 +16,7 @@ SMALL = Architecture(SHAPE)
 @pytest.fixture
 def model():
     model = Transformer(SMALL)
-    model.load_state_dict(initial_weights(SMALL, seed=0))
+    model.load_state_dict(dict(initial_weights(SMALL, seed=0)))
     return model
 
 
@@ -119,7 +119,7 @@ def test_a_fresh_model_predicts_about_evenly(model):
 def test_the_model_is_a_function_of_its_parameters(model):
     """The engine calls it with stacked weights: nothing may hide in buffers."""
     tokens = torch.arange(6)[None]
-    other = {name: w * 1.5 for name, w in initial_weights(SMALL, 1).items()}
+    other = {name: w * 1.5 for name, w in initial_weights(SMALL, 1)}
     called = functional_call(model, other, (tokens,))
     model.load_state_dict(other)
     assert torch.equal(model(tokens), called)
@@ -131,7 +131,7 @@ def test_the_model_is_a_function_of_its_parameters(model):
 def fresh(**options) -> Transformer:
     architecture = Architecture(SHAPE, **options)
     model = Transformer(architecture)
-    model.load_state_dict(initial_weights(architecture, seed=0))
+    model.load_state_dict(dict(initial_weights(architecture, seed=0)))
     return model
 
 
