@@ -1,7 +1,8 @@
 """The token sources by name, and the stores made from them.
 
-A source is a frozen dataclass of options with a method ``corpus() -> Corpus``. To add one, write
-its file and name it in ``SOURCES``.
+A source is a frozen dataclass of options with a method ``corpus() -> Corpus``; one whose options
+do not say all, because it reads files, has ``state()`` for the rest. To add one, write its file and
+name it in ``SOURCES``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from scaling.config import DataConfig, from_dict, one_of
 from scaling.data.markov import MarkovSource
 from scaling.data.stdlib import StdlibSource
 from scaling.data.store import TokenStore, write_store
+from scaling.data.text import TextSource
 from scaling.records.identity import digest
 
-SOURCES: dict[str, type] = {"stdlib": StdlibSource, "markov": MarkovSource}
+SOURCES: dict[str, type] = {
+    "stdlib": StdlibSource, "markov": MarkovSource, "text": TextSource,
+}
 
 
 def source_of(config: DataConfig) -> Any:
@@ -36,7 +40,10 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     """The store of a data configuration below `outputs`; made on first use."""
     source = source_of(config)
     options = asdict(source)
-    key = digest({"source": config.source, "options": options}, 8)
+    made_from = {"source": config.source, "options": options}
+    if hasattr(source, "state"):
+        made_from["state"] = source.state()
+    key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
     if not (folder / "manifest.json").exists():
         write_store(folder, config.source, options, source.corpus())
@@ -44,7 +51,7 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
 
 
 def open_planned(run: dict[str, Any], outputs: Path) -> TokenStore:
-    """The store that a run was planned on.
+    """The store that a run was planned on, by its content; made again where it is gone.
 
     Parameters
     ----------
@@ -54,10 +61,15 @@ def open_planned(run: dict[str, Any], outputs: Path) -> TokenStore:
     Raises
     ------
     ValueError
-        If it no longer holds what the run was planned on.
+        If the source no longer holds what the run was planned on.
     """
-    store = open_store(from_dict(DataConfig, run["config"]["data"], "data"), outputs)
+    config = from_dict(DataConfig, run["config"]["data"], "data")
     wanted = run["science"]["data"]["content"]
+    for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
+        store = TokenStore(manifest.parent)
+        if store.manifest.content_hash == wanted:
+            return store
+    store = open_store(config, outputs)
     if store.manifest.content_hash != wanted:
         raise ValueError(
             f"run {run['run_id']} was planned on data {wanted}, but {store.folder} holds "
