@@ -47,12 +47,14 @@ def _is_open(launch: Launch) -> bool:
     return _is_alive(_launcher(launch)) is not False
 
 
-def _launcher(launch: Launch) -> dict[str, Any]:
+def _launcher(launch: Launch) -> dict[str, Any] | None:
     return read_json(launch.folder / "launch.json")["launcher"]
 
 
-def _is_alive(launcher: dict[str, Any]) -> bool | None:
+def _is_alive(launcher: dict[str, Any] | None) -> bool | None:
     """Whether a process of this host still is the launcher; None if it was another host's."""
+    if launcher is None:  # it has returned
+        return False
     if launcher["host"] != machine.host():
         return None
     same = launcher["boot"] == machine.boot()

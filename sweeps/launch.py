@@ -6,6 +6,7 @@ on from its last checkpoint, and what was submitted before is found and counted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -82,6 +83,8 @@ def launch(
             _on_slurm(begun, stop, on_tick)
     finally:
         stop.uninstall()
+        with contextlib.suppress(OSError):  # a full disk has been told of by then
+            store_launch(begun, returned=True)
     return not stop.raised
 
 

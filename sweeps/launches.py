@@ -223,15 +223,20 @@ def new_launch(
     return Launch(folder, server_time(outputs), config, classes, str(code))
 
 
-def store_launch(launch: Launch) -> None:
-    """Write a launch down; its workers read it again before each run."""
+def store_launch(launch: Launch, *, returned: bool = False) -> None:
+    """Write a launch down; its workers read it again before each run.
+
+    Once the launcher has `returned`, the launch has none: the process may be a notebook's and live
+    on, and whoever cancels the launch must not end it.
+    """
+    launcher = {"host": machine.host(), "boot": machine.boot(), "pid": os.getpid(),
+                "process_start": machine.process_start(os.getpid())}  # fmt: skip
     write_json(launch.folder / "launch.json", {
         "launched": launch.launched,
         "config": asdict(launch.config),
         "classes": launch.classes,
         "code": launch.code,
-        "launcher": {"host": machine.host(), "boot": machine.boot(), "pid": os.getpid(),
-                     "process_start": machine.process_start(os.getpid())},
+        "launcher": None if returned else launcher,
     })
 
 

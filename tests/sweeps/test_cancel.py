@@ -8,7 +8,7 @@ import time
 import pytest
 
 from scaling.config import ConfigError
-from sweeps.cancel import cancel_runs, cancel_study
+from sweeps.cancel import cancel_runs, cancel_study, open_launches
 from sweeps.launch import launch
 from sweeps.launches import LaunchConfig
 from sweeps.state import read_plan, states
@@ -49,6 +49,13 @@ def test_a_waiting_run_is_not_begun_by_the_launch_that_is_under_way(plan) -> Non
     launch(plan.outputs, "tiny", LaunchConfig("inline"), cancel_at_once)
     assert ticks == [[f"{waiting} will not be begun"]]
     assert states(read_plan(plan.outputs, "tiny").runs)[waiting] == "interrupted"
+
+
+def test_a_launch_that_has_returned_leaves_its_process_alone(plan) -> None:
+    """A notebook's kernel launches and lives on: cancelling then would end the kernel."""
+    launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    assert open_launches(plan.outputs, "tiny") == []
+    assert cancel_study(plan.outputs, "tiny") == []
 
 
 def test_a_study_that_is_not_under_way_has_nothing_to_cancel(plan) -> None:
