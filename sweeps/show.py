@@ -176,7 +176,7 @@ def progress_text(found: Progress) -> str:
     if not math.isnan(found.seconds_left):
         parts.append(f"about {duration(found.seconds_left)} left at the present pace")
     if not math.isnan(found.against_plan):
-        parts.append(f"finished runs took {found.against_plan:.2f} of what was predicted")
+        parts.append(f"finished runs took {found.against_plan:.2f} times what was predicted")
     if found.packs:
         parts.append("one pack trains" if found.packs == 1 else f"{found.packs} packs train")
     if found.queue is None:

@@ -176,8 +176,8 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
     said += [f"alone: {n} runs, as {why}" for why, n in alone.items() if why is not None]
     lonely = alone[None] - sum(map(len, groups(plan)))
     if lonely and said:
-        said.append(f"alone: {lonely} runs that share shape, batch, data, length and start with "
-                    "no other")
+        runs = "1 run that shares" if lonely == 1 else f"{lonely} runs that share"
+        said.append(f"alone: {runs} shape, batch, data, length and start with no other")
     return said
 
 

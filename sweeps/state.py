@@ -52,11 +52,12 @@ IMPORTED = "imported.json"  # stands in the folder of a study whose runs were ma
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What ``sweeps.plan.save_plan`` wrote."""
+    """What ``sweeps.plan.save_plan`` wrote; `gone` are runs whose folder somebody removed since."""
 
     study: dict[str, Any]
     execution: ExecutionConfig
     runs: list[StoredRun]
+    gone: tuple[str, ...] = ()
 
 
 def read_plan(outputs: Path, name: str) -> StoredPlan:
@@ -95,7 +96,11 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         )
         for r in stored["runs"]
     ]
-    return StoredPlan(stored["study"], from_dict(ExecutionConfig, stored["execution"]), runs)
+    gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
+    there = [r for r in runs if r.folder.run_id not in gone]
+    return StoredPlan(
+        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone
+    )
 
 
 def states(

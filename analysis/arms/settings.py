@@ -51,7 +51,7 @@ def runs_by_arm(
 def _value(outputs: str | Path, run_id: str, key: str) -> Any:
     """A setting of a run by its dotted key; None if it has none."""
     folder = RunFolder(Path(outputs) / "runs" / run_id)
-    if not (folder.path / "run.json").exists():
+    if not folder.exists():
         return None
     described = folder.description()
     for node in (described["config"], described["science"]):
@@ -98,7 +98,7 @@ def arm_settings(
 
 def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
-    if not (folder.path / "run.json").exists():
+    if not folder.exists():
         return {}
     science = folder.description()["science"]
     pieces = " ".join(

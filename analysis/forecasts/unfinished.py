@@ -37,6 +37,7 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     outputs = Path(outputs)
     plan = study_plan(outputs, study)
     folders = {run["run_id"]: RunFolder(outputs / "runs" / run["run_id"]) for run in plan["runs"]}
+    folders = {i: folder for i, folder in folders.items() if folder.exists()}
     roles = {run["run_id"]: ",".join(run["roles"]) for run in plan["runs"]}
     described = {i: f.description() for i, f in folders.items()}
     losses = {i: _losses(f) for i, f in folders.items()}

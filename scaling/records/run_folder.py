@@ -77,6 +77,10 @@ class RunFolder:
         if not path.exists():
             create_exclusive(path, json.dumps(run, indent=1, allow_nan=False) + "\n")
 
+    def exists(self) -> bool:
+        """Whether run.json is there: a folder may have been removed by hand."""
+        return (self.path / "run.json").exists()
+
     def description(self) -> dict[str, Any]:
         """Read run.json."""
         return read_json(self.path / "run.json")

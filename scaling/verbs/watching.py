@@ -101,14 +101,17 @@ def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -
     from sweeps.show import STATUS_OPTIONAL, counts, progress_text, status_frame, table
     from sweeps.state import read_plan, status
 
-    found = status(outputs, name)
+    found, plan = status(outputs, name), read_plan(outputs, name)
     title = f"{name}: {counts(found['state'])}"
     whole = found
     if runs is not None:
-        chosen = {r.folder.run_id for r in select(read_plan(outputs, name).runs, runs)}
+        chosen = {r.folder.run_id for r in select(plan.runs, runs)}
         found = found[found["run_id"].isin(chosen)]
     console.print(table(status_frame(found), console.width, STATUS_OPTIONAL, title))
     say(console, progress_text(progress(outputs, name, whole)))
+    if plan.gone:
+        say(console, f"! the folder of {', '.join(plan.gone[:8])}{' ...' * (len(plan.gone) > 8)} is"
+                     f" gone; scaling launch study={name} makes it again", style="yellow")
 
 
 def _watch(console: Console, outputs: Path, name: str) -> None:
