@@ -52,6 +52,10 @@ IMPURE = {
     "scaling.processes.parallel", "scaling.processes.group", "scaling.processes.rank",
 }
 
+# The rooms of the analysis: each may use those before it. Names of types are no use.
+ROOMS = ("laws", "intervals", "tables", "fitting", "importers", "arms", "decisions", "forecasts",
+         "judgement", "reporting", "studies")  # fmt: skip
+
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"scaling.compose"}}
 
@@ -96,6 +100,14 @@ def test_arrows(file: str) -> None:
         assert not others
     if package != "scaling":
         assert impure(modules) <= MAY_USE.get(file, set())
+
+
+@pytest.mark.parametrize("file", [f for f in python_files() if f.count("/") == 2
+                                  and f.startswith("analysis/")])
+def test_rooms_of_the_analysis_lean_one_way(file: str) -> None:
+    used = {m.split(".")[1] for m in imports(file) if m.startswith("analysis.")} & set(ROOMS)
+    own = ROOMS.index(file.split("/")[1])
+    assert {room for room in used if ROOMS.index(room) > own} == set()
 
 
 @pytest.mark.parametrize("file", python_files())

@@ -8,10 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables.runs import load
+from analysis.tables.runs import FLOPS, load
 from scaling.records.run_folder import RunFolder
-
-FLOPS = "matmul"
 
 
 def runs_by_arm(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.fitting.extrapolation import top_rows
 from analysis.fitting.solve import Options, solve
-from analysis.judgement.extrapolation import top_rows
 from analysis.laws.law import Array, Law
 
 _STARTS = 16

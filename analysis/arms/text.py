@@ -143,22 +143,3 @@ def of_curves(curves: pd.DataFrame) -> str:
     if len(known):
         lines.append(f"    before the cooldown B is where A comes {known.median():.3g}x later")
     return "\n".join(lines)
-
-
-def facts(found: ArmComparison) -> dict[str, Any]:
-    """The comparison as plain values, for programs."""
-    from analysis.reporting.facts import facts_of_fit
-
-    return {
-        "arms": found.arms,
-        "fit": None if found.result is None else facts_of_fit(found.result),
-        "pairs": found.pairs.table,
-        "paired": {k: getattr(found.pairs, k) for k in ("ratio", "lower", "upper", "by")},
-        "sharing": found.sharing,
-        "scales": found.scales,
-        "crossover": found.crossover,
-        "ended": found.ended,
-        "censored": found.censored,
-        "differences": found.differences,
-        "warnings": found.warnings,
-    }

@@ -8,16 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.misfit import Draws, Misfit
+from analysis.fitting.design import warn_of_points
+from analysis.fitting.diagnosis import diagnose
+from analysis.fitting.extrapolation import check_top
+from analysis.fitting.misfit import Misfit
 from analysis.fitting.result import Result
 from analysis.fitting.solve import Fitted, Options, refit, solve
+from analysis.fitting.warnings import warn
+from analysis.intervals.draws import Draws
 from analysis.intervals.freedom import withhold
 from analysis.intervals.resample import check_method, draw
 from analysis.intervals.rolling import NO_ORIGINS, Origins, origins, roll, without
-from analysis.judgement.design import warn_of_points
-from analysis.judgement.diagnosis import diagnose
-from analysis.judgement.extrapolation import check_top
-from analysis.judgement.warnings import warn
 from analysis.laws.arms import ARM
 from analysis.laws.law import Array, Law
 

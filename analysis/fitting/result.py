@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.error_scale import ERROR_SCALES, ErrorScale
+from analysis.fitting.diagnosis import Diagnosis
 from analysis.intervals.rolling import NO_ORIGINS, Origins, wanderings
 from analysis.intervals.spread import widened
-from analysis.judgement.diagnosis import Diagnosis
+from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Law
 from analysis.tables.factors import with_multiples
 from analysis.tables.points import rename, rename_columns

@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.misfit import Draws, Misfit, Prior
+from analysis.fitting.misfit import Misfit
 from analysis.fitting.objective import Objective
 from analysis.fitting.search import Search, search
 from analysis.fitting.solver import Solution, minimise
 from analysis.fitting.space import Space
+from analysis.intervals.draws import Draws, Prior
 from analysis.intervals.freedom import Freedom, freedom
 from analysis.intervals.resample import Sample
 from analysis.laws import find

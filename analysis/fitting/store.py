@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.fitting.diagnosis import Diagnosis
 from analysis.intervals.rolling import Origins
-from analysis.judgement.diagnosis import Diagnosis
 from analysis.laws import find
 from analysis.laws.arms import by_arm
 

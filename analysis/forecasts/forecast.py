@@ -22,9 +22,9 @@ import pandas as pd
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.hindcasts import distance, hindcasts, left_out, misses, share_kept
-from analysis.intervals.error_scale import RELATIVE
 from analysis.intervals.spread import in_words, widened
 from analysis.laws import find
+from analysis.laws.error_scale import RELATIVE
 from analysis.laws.law import Array, Law
 from analysis.tables.thinning import thin_curves
 

@@ -12,9 +12,9 @@ from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.forecast import Basis, lay_basis
 from analysis.forecasts.unfinished import unfinished_runs
-from analysis.intervals.error_scale import RELATIVE
 from analysis.intervals.spread import widened
-from analysis.tables.runs import load, load_curves, study_plan
+from analysis.laws.error_scale import RELATIVE
+from analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from scaling.records.run_folder import RunFolder
 
 COLUMNS = ("run_id", "role", "state", "N", "D", "schedule", "seed", "step", "steps", "share",
@@ -122,7 +122,7 @@ def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
 
 def _surface(outputs: str | Path, study: str, law: str, how: dict[str, Any]) -> Result | str:
     try:
-        runs = load(outputs, study=study, role="fit", flops="matmul")
+        runs = load(outputs, study=study, role="fit", flops=FLOPS)
         return fit(law, runs, resamples=how["resamples"], seed=how["seed"])
     except ValueError as error:
         return str(error)

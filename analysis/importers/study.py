@@ -1,29 +1,19 @@
-"""Imported runs as a study: what ``scaling fit``, ``report`` and the notebooks read by its name.
-
-    <outputs>/studies/<name>/imported.json              where they come from, what was decided, what
-                                                        is asked
-    <outputs>/studies/<name>/imported/runs.parquet
-    <outputs>/studies/<name>/imported/curves.parquet
-"""
+"""Imported runs stored as a study, which `analysis.tables.imported` reads."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis.importers.reading import Imported, fittable
-from analysis.importers.units import N_COUNTS
 from analysis.tables.exclusion import unfinished
-from scaling.records.atomic import read_json, save_atomic, write_json
+from analysis.tables.imported import IMPORT_VERSION, MANIFEST
+from scaling.records.atomic import save_atomic, write_json
 from scaling.records.run_folder import file_hash
-
-IMPORT_VERSION = 1
-MANIFEST = "imported.json"
 
 
 def save_study(
@@ -105,36 +95,3 @@ def _roles(imported: Imported, held_out: str | None) -> list[str]:
         words = [("held_out" if out else "fit")] if ok or out else []
         roles.append(",".join(words + (["curve"] if run in curved else [])))
     return roles
-
-
-def manifests(outputs: str | Path, study: str | None) -> Iterator[Path]:
-    """Manifests of the imported studies, or of one."""
-    pattern = f"studies/{study or '*'}/{MANIFEST}"
-    yield from sorted(Path(outputs).glob(pattern))
-
-
-def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
-    """The runs of an imported study, N counted as asked where that count is known."""
-    _check(manifest)
-    runs = pd.read_parquet(manifest.parent / "imported" / "runs.parquet")
-    if n_count in runs and runs[n_count].notna().all():
-        runs = runs.assign(N=runs[n_count], n_count=n_count)
-    counts = [c for c in (*N_COUNTS, "N", "D") if c in runs and runs[c].notna().all()]
-    return runs.astype({c: int for c in counts if (runs[c] % 1 == 0).all()})
-
-
-def stored_curves(manifest: Path) -> pd.DataFrame:
-    """The curves of an imported study, named as those of records: ``loss`` is the training's."""
-    _check(manifest)
-    curves = pd.read_parquet(manifest.parent / "imported" / "curves.parquet")
-    if "schedule" not in curves:
-        curves = curves.assign(schedule="not told")
-    given = {"loss": "validation_loss", "bpb": "validation_bpb", "train_loss": "loss"}
-    return curves.rename(columns=given)
-
-
-def _check(manifest: Path) -> None:
-    version = read_json(manifest)["import_version"]
-    if version != IMPORT_VERSION:
-        raise ValueError(f"{manifest} has version {version}; this code reads {IMPORT_VERSION}: "
-                         "import it again")

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.tables.imported import N_COUNTS
+
 UNITS = ("nats", "bits", "bits_per_byte")
-N_COUNTS = ("n_block", "n_matmul", "n_total")
 
 
 def losses(frame: pd.DataFrame) -> list[str]:

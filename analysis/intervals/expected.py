@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.intervals.error_scale import ERROR_SCALES
 from analysis.laws import find
+from analysis.laws.error_scale import ERROR_SCALES
 from analysis.laws.law import Array, Law
 
 # Where the curvature has no size along some direction, the points leave it open.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.fitting.misfit import Draws, Prior
+from analysis.intervals.draws import Draws, Prior
 
 Array = np.ndarray
 

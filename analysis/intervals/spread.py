@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from analysis.fitting.result import Result
-    from analysis.intervals.error_scale import ErrorScale
+    from analysis.laws.error_scale import ErrorScale
 
 Array = np.ndarray
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.fitting.extrapolation import top_rows
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.judgement.accuracy import scores
-from analysis.judgement.extrapolation import top_rows
 from analysis.laws import find
 from analysis.laws.law import Law
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis.decisions.target import Target
 from analysis.fitting.result import Result
-from analysis.tables.runs import N_COUNTS, load
+from analysis.tables.runs import FLOPS, N_COUNTS, load
 
 Array = np.ndarray
 
@@ -157,7 +157,7 @@ def of_study(
     """
     conventions = {}
     for asked in n_counts:
-        runs = load(outputs, study=study, role="fit", n_count=asked, flops="matmul")
+        runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS)
         # Imported runs may have one count, whichever is asked for.
         conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
     if next(iter(conventions.values())).empty:

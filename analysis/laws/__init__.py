@@ -22,7 +22,7 @@ from analysis.laws import (
     power,
     quality_quantity,
     size_annealing,
-    task_chain,
+    task_accuracy,
     task_pass_rate,
     two_budget,
 )
@@ -56,7 +56,7 @@ __all__ = [
     "quality_quantity",
     "register",
     "size_annealing",
-    "task_chain",
+    "task_accuracy",
     "task_pass_rate",
     "two_budget",
 ]

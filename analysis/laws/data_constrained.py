@@ -16,8 +16,8 @@ from itertools import product
 
 import numpy as np
 
-from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
+from analysis.laws.nnls import nonnegative_coefficients
 from analysis.laws.registry import register
 
 _EXPONENTS, _SLACKS = (0.2, 0.45), (0.02, 0.5, 5.0, 50.0)

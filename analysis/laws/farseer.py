@@ -15,8 +15,8 @@ from itertools import product
 
 import numpy as np
 
-from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
+from analysis.laws.nnls import nonnegative_coefficients
 from analysis.laws.registry import register
 
 _UNIT = 1e9

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analysis.intervals.error_scale import Errors
+from analysis.laws.error_scale import Errors
 
 if TYPE_CHECKING:
     import pandas as pd

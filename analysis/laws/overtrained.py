@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law, Parameter
+from analysis.laws.nnls import nonnegative_coefficients
 from analysis.laws.registry import register
 
 _SOURCE = "Gadre et al. 2024, arXiv:2403.08540"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.fitting.nnls import nonnegative_coefficients
 from analysis.laws.law import Array, Columns, Law
+from analysis.laws.nnls import nonnegative_coefficients
 
 DEFAULT_STARTS = 64
 _ROWS = 2000

@@ -12,14 +12,10 @@ import pandas as pd
 
 from analysis.judgement.accuracy import scores
 from analysis.reporting.answer import Answer
-from analysis.tables.runs import load, load_curves, study_plan, with_role
+from analysis.tables.runs import FLOPS, load, load_curves, study_plan, with_role
 
 if TYPE_CHECKING:
     from analysis.fitting.result import Result
-
-# The analysis here counts C as 6 N D with N = n_matmul: the "matmul" convention, in which the
-# allocation has a closed form and budgets mean the same for measured and planned models.
-FLOPS = "matmul"
 
 
 def answer_study(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.arms.comparison import ArmComparison
     from analysis.decisions.allocation import Allocation
     from analysis.decisions.approaches import Approaches
     from analysis.decisions.next_runs import NextRuns
@@ -88,6 +89,23 @@ def facts_of_multiverse(found: Multiverse) -> dict[str, Any]:
         "largest": high,
         "shares": found.shares,
         "ways": found.table,
+    }
+
+
+def facts_of_arms(found: ArmComparison) -> dict[str, Any]:
+    """The comparison as plain values, for programs."""
+    return {
+        "arms": found.arms,
+        "fit": None if found.result is None else facts_of_fit(found.result),
+        "pairs": found.pairs.table,
+        "paired": {k: getattr(found.pairs, k) for k in ("ratio", "lower", "upper", "by")},
+        "sharing": found.sharing,
+        "scales": found.scales,
+        "crossover": found.crossover,
+        "ended": found.ended,
+        "censored": found.censored,
+        "differences": found.differences,
+        "warnings": found.warnings,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.error_scale import ERROR_SCALES, Errors
+from analysis.laws.error_scale import ERROR_SCALES, Errors
 
 _SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.error_scale import ERROR_SCALES, ErrorScale
+from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Array, Columns, Law
 from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.importers.study import MANIFEST, manifests, stored_curves, stored_runs
+from analysis.tables.imported import MANIFEST, N_COUNTS, manifests, stored_curves, stored_runs
 from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scaling.records.atomic import read_json
 from scaling.records.record import RECORD_VERSION
 from scaling.records.run_folder import RunFolder
 
-N_COUNTS = ("n_block", "n_matmul", "n_total")
+# The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
+# in it, and budgets mean the same for measured and planned models.
+FLOPS = "matmul"
 RUN_COLUMNS = (
     "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "n_count", "flops_convention",
     "loss", "bpb", "train_loss", "irreducible_loss", "lr", "schedule", "batch", "steps", "width",

@@ -60,7 +60,7 @@ def hours_asked(options: ChoiceOptions) -> float:
 def known_runs(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
     """The runs that the study has finished to be fitted, and the law."""
     import analysis
-    from analysis.reporting.answering import FLOPS
+    from analysis.tables.runs import FLOPS
 
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)

@@ -57,9 +57,9 @@ def compare_verb(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     curves = _curves(options, outputs, runs, found.arms)
     if options.json:
-        from analysis.arms.text import facts
+        from analysis.reporting.facts import facts_of_arms
 
-        print_json(facts(found) | {"curves": curves})
+        print_json(facts_of_arms(found) | {"curves": curves})
         return 0
     console = open_console()
     print(found.report())

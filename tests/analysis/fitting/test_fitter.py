@@ -54,8 +54,8 @@ def test_same_data_and_seed_same_result(made_by):
 
 
 def test_sets_of_resamples_in_one_batch_are_as_if_alone(made_by):
-    from analysis.fitting.misfit import Draws
     from analysis.fitting.solve import Options, refit, solve
+    from analysis.intervals.draws import Draws
     from analysis.intervals.resample import draw
 
     runs, _ = made_by("chinchilla", noise=0.005)

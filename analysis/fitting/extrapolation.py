@@ -8,8 +8,8 @@ import numpy as np
 
 from analysis.fitting.misfit import Misfit
 from analysis.fitting.solver import minimise
-from analysis.intervals.error_scale import ErrorScale
 from analysis.intervals.freedom import freedom
+from analysis.laws.error_scale import ErrorScale
 from analysis.laws.law import Columns
 
 Array = np.ndarray

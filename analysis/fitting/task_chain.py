@@ -4,91 +4,29 @@
     accuracy = low + (high - low) / (1 + exp(k (task loss - middle)))
 
 The first step is Chinchilla's surface of the task's own loss (bits per byte of the right answers);
-the second is a sigmoid, which all checkpoints of all models share. `task_chain` fits both and
-carries the doubt of the first through the second.
+the second is the law `task_accuracy`. Both are fitted, and the doubt of the first is carried
+through the second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.nnls import nonnegative_coefficients
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
+from analysis.laws.law import Array
+from analysis.laws.task_accuracy import TASK_ACCURACY
 
-if TYPE_CHECKING:
-    from analysis.fitting.result import Result
-
-_SOURCE = "Bhagia et al. 2024, arXiv:2412.04403"
-_PLACES, _WIDTHS = (0.0, 0.2, 0.5, 0.8), (0.05, 0.15, 0.4, 1.0)  # in units of the range of losses
-_TRIED = np.array(list(product(_PLACES, _WIDTHS))).T
 # Task losses and accuracies scatter by about a per cent. Below that, Huber's cost is nearly the
 # absolute value: on the OLMo ladder it took twice as long and missed the largest models by 1.6
 # points of accuracy on average instead of 1.4.
 _DELTA = 0.01
 _NONE: Mapping = {}
-
-
-def _solved(task_loss: Array, k: Array, middle: Array) -> Array:
-    """How much of the way from guessing to its best a model has come, 0 to 1."""
-    return 0.5 * (1 - np.tanh(0.5 * k * (task_loss - middle)))
-
-
-def _value(task_loss: Array, low: Array, high: Array, k: Array, middle: Array) -> Array:
-    return low + (high - low) * _solved(task_loss, k, middle)
-
-
-def _gradient(
-    task_loss: Array, low: Array, high: Array, k: Array, middle: Array
-) -> tuple[Array, dict[str, Array]]:
-    solved = _solved(task_loss, k, middle)
-    steep = (high - low) * solved * (1 - solved)
-    return low + (high - low) * solved, {
-        "low": 1 - solved,
-        "high": solved,
-        "k": -steep * (task_loss - middle),
-        "middle": steep * k,
-    }
-
-
-def _guess(columns: Columns, accuracy: Array) -> dict[str, Array]:
-    loss = columns["task_loss"]
-    place, width = _TRIED
-    middle, k = loss.min() + place * np.ptp(loss), 1 / (width * np.ptp(loss))
-    solved = _solved(loss, k[:, None], middle[:, None])
-    basis = np.stack([1 - solved, solved], axis=1)
-    low, high = np.minimum(nonnegative_coefficients(basis, accuracy, "absolute").T, 1)
-    return {"low": low, "high": high, "k": k, "middle": middle}
-
-
-TASK_ACCURACY = register(
-    Law(
-        name="task_accuracy",
-        formula="accuracy = low + (high - low) / (1 + exp(k (task_loss - middle)))",
-        source=_SOURCE,
-        columns={"task_loss": "loss on the task's right answers, bits per byte or nats"},
-        response="accuracy",
-        errors="absolute",
-        span=(0.0, 1.0),
-        parameters=(
-            Parameter("low", (0.0, 0.5), low=0, high=1, meaning="accuracy of guessing"),
-            Parameter("high", (0.5, 1.0), low=0, high=1, meaning="accuracy of the best model"),
-            Parameter(
-                "k", (0.5, 50), "log", 1e-2, 1e3, "1 / unit of the loss", "steepness of the sigmoid"
-            ),
-            Parameter("middle", (0.1, 3.0), low=0, unit="unit of the loss", meaning="half way"),
-        ),
-        value=_value,
-        gradient=_gradient,
-        guess=_guess,
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -203,8 +141,6 @@ def task_chain(
     >>> round(chain.predict(pd.DataFrame({"N": [7e9], "D": [4e12]})).accuracy[0], 3)
     0.855
     """
-    from analysis.fitting.fitter import fit
-
     options = {"delta": _DELTA, **options}
     first = {**options, **loss_options, "columns": {**columns, "loss": task_loss}}
     second = {**options, **accuracy_options}

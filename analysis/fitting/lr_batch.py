@@ -1,0 +1,120 @@
+"""The laws of the best learning rate and the best batch, fitted to a sweep.
+
+Fitted are the runs that come within a fraction of a per cent of the best of their (N, D). Exponents
+move with that choice; what a user pays, the excess loss of the predicted pair over the best of the
+sweep (the regret), hardly does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.fitter import fit
+from analysis.fitting.result import Result
+from analysis.laws.lr_batch import BEST_BATCH, BEST_LR
+
+_NONE: Mapping = {}
+
+
+@dataclass(frozen=True)
+class LrBatch:
+    """Both laws of a sweep.
+
+    Attributes
+    ----------
+    lr, batch : Result
+    sweep : DataFrame
+        N, D, lr, batch and loss of every run, ``cell`` (its N and D) and ``excess`` (its loss over
+        the best of its cell, minus one).
+    within : float
+        Runs with at most this excess were fitted.
+    """
+
+    lr: Result
+    batch: Result
+    sweep: pd.DataFrame
+    within: float
+
+    def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
+        """``lr`` and ``batch`` for rows of N and D; with `level`, ``lr_lower`` and so on."""
+        table = pd.DataFrame(index=data.index)
+        for name, result in {"lr": self.lr, "batch": self.batch}.items():
+            found = result.predict(data, level)
+            table[name] = found[name]
+            if level is not None:
+                table[f"{name}_lower"], table[f"{name}_upper"] = found["lower"], found["upper"]
+        return table
+
+    def regret(self) -> pd.Series:
+        """Excess loss that the laws' choice costs in each cell; see `regret`."""
+        chosen = self.predict(self.sweep)
+        return regret(self.sweep, chosen["lr"], chosen["batch"])
+
+    def report(self) -> str:
+        """Both fits as text, and what their choice costs."""
+        cost = self.regret()
+        line = (
+            f"excess loss of the chosen runs over the best of {len(cost)} cells: mean"
+            f" {cost.mean():.3%}, largest {cost.max():.2%}"
+        )
+        return "\n".join([self.lr.report(), self.batch.report(), f"[[Regret]]\n    {line}"])
+
+
+def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
+    """Excess loss of the runs nearest to a choice, one of each cell.
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        With ``lr, batch, cell`` and ``excess``, as in `LrBatch.sweep`.
+    lr, batch : Series
+        What is chosen for each row's N and D; nearest in the logarithms of both.
+    """
+    away = np.log(sweep["lr"] / lr) ** 2 + np.log(sweep["batch"] / batch) ** 2
+    nearest = sweep.loc[away.groupby(sweep["cell"]).idxmin()]
+    return nearest.set_index("cell")["excess"]
+
+
+def lr_batch(
+    sweep: pd.DataFrame,
+    *,
+    within: float = 0.0025,
+    columns: Mapping[str, str] = _NONE,
+    **options: Any,
+) -> LrBatch:
+    """Fit the laws of the best learning rate and the best batch to a sweep (arXiv:2503.04715).
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        One row a run: N, D, lr, batch (in tokens) and loss, several lr and batch for each (N, D).
+    within : float
+        Fit the runs whose loss is at most this share above the best of their (N, D).
+    columns : mapping, optional
+        Column of the law -> column of the table, where they differ.
+    **options
+        As in `analysis.fit`; runs of one (N, D) are one cluster.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or `within` is negative; else as `analysis.fit`.
+    """
+    if within < 0:
+        raise ValueError(f"within={within!r} must not be negative")
+    table = pd.DataFrame(index=sweep.index)
+    for name in ("N", "D", "lr", "batch", "loss"):
+        source = columns.get(name, name)
+        if source not in sweep.columns:
+            raise ValueError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
+        table[name] = sweep[source].astype(float)
+    table["cell"] = table["N"].astype(str) + "/" + table["D"].astype(str)
+    table["excess"] = table["loss"] / table.groupby("cell")["loss"].transform("min") - 1
+    good = table[table["excess"] <= within]
+    options = {"cluster": "cell", **options}
+    return LrBatch(fit(BEST_LR, good, **options), fit(BEST_BATCH, good, **options), table, within)

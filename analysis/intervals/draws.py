@@ -1,0 +1,68 @@
+"""Resamples of the points, and what is known beforehand: what the refits of a fit are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Resamples of the points: a weight of each group of rows, new targets, or both.
+
+    Attributes
+    ----------
+    counts : array, shape (draws, groups), optional
+    group : array of int, shape (n,), optional
+        Which column of `counts` a row follows.
+    targets : array, shape (draws, n), optional
+    centres : array, shape (draws, free), optional
+        Where the priors pull: they are data too, and vary as data do.
+    """
+
+    counts: Array | None = None
+    group: Array | None = None
+    targets: Array | None = None
+    centres: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.counts if self.targets is None else self.targets)
+
+    def seen(
+        self, draw: Array, target: Array, weight: Array, centre: Array
+    ) -> tuple[Array, Array, Array]:
+        """Targets, weights and centres of some draws, from those of the points themselves."""
+        return (
+            target if self.targets is None else self.targets[draw],
+            weight if self.counts is None else self.counts[draw][:, self.group] * weight,
+            centre if self.centres is None else self.centres[draw],
+        )
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of the free coordinates beforehand.
+
+    Attributes
+    ----------
+    centre, width : array, shape (free,)
+        Normal; the width is inf where nothing is known.
+    information : float
+        Exchange rate between log-likelihood and the misfit: see `Objective.information`.
+    """
+
+    centre: Array
+    width: Array
+    information: float
+
+    @property
+    def strength(self) -> Array:
+        return 1 / (self.width**2 * self.information)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        """Centres as another study might have found them, shape (count, free)."""
+        width = np.where(np.isfinite(self.width), self.width, 0)
+        return self.centre + width * rng.standard_normal((count, len(width)))
