@@ -15,8 +15,9 @@ its estimate (``scaling.engine.memory``, fp32).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from loops import Setting, transformer
 from teams import DidNotRun, Entry, Team, multi_process_service
@@ -88,26 +89,33 @@ def table(setting: Setting, given: argparse.Namespace) -> None:
     """Each entry in turn with the first."""
     first, *others = given.entries
     print(f"  {'':24s}{'tokens/s':>12s}   over {first.text:22s}MB a member (estimate)")
-    with Team(first, setting) as reference:
+    with said_why(first), Team(first, setting) as reference:
         reference.warm_up(given.seconds)
         rates = [reference.rate() for _ in range(given.rounds)]
         print_line(reference, rates, rates)
         for entry in others:
-            try:
-                compare(entry, reference, given)
-            except DidNotRun as error:
-                print(f"  {entry.text:24s}did not run: {error}", flush=True)
+            compare(entry, reference, given)
 
 
 def compare(entry: Entry, reference: Team, given: argparse.Namespace) -> None:
     """Turns of an entry and of the first one."""
     with (
+        said_why(entry),
         multi_process_service(entry.mps) as told,
         Team(entry, reference.setting, told) as team,
     ):
         team.warm_up(given.seconds)
         rounds = [(team.rate(), reference.rate()) for _ in range(given.rounds)]
         print_line(team, *zip(*rounds, strict=True))
+
+
+@contextlib.contextmanager
+def said_why(entry: Entry) -> Iterator[None]:
+    """Print why an entry did not run, and go on."""
+    try:
+        yield
+    except DidNotRun as error:
+        print(f"  {entry.text:24s}did not run: {error}", flush=True)
 
 
 def print_line(team: Team, rates: Sequence[float], references: Sequence[float]) -> None:

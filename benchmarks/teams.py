@@ -27,6 +27,7 @@ from scaling.engine.determinism import determinism
 
 WARM_UP = 4  # steps: a CUDA graph of torch.compile's is replayed from the third on
 MOST = 1_000  # steps of a turn
+PATIENCE = 900.0  # seconds for an answer, which may have to be compiled
 
 
 class DidNotRun(Exception):
@@ -91,13 +92,15 @@ class Team:
         for pipe in self._pipes:
             pipe.close()  # which ends the process
         for process in self._processes:
-            process.join()
+            process.join(timeout=10)
+            process.kill()
 
     def warm_up(self, seconds: float) -> None:
         """Compile, capture and allocate; then find how many steps take about so long."""
         self._train(WARM_UP)
         per_step = self._train(WARM_UP) / WARM_UP
         self.steps = min(max(WARM_UP, round(seconds / per_step)), MOST)
+        self._train(self.steps)  # with the tokens at hand, all processes start at once
 
     def rate(self) -> float:
         """Tokens a second of all members in one turn."""
@@ -116,6 +119,8 @@ class Team:
 
 def received(pipe: Connection) -> tuple[float, int]:
     """Seconds and peak bytes that a process answers."""
+    if not pipe.poll(PATIENCE):
+        raise DidNotRun(f"no answer in {PATIENCE:.0f} s")
     try:
         answer = pipe.recv()
     except EOFError:
@@ -136,8 +141,11 @@ def serve(pipe: Connection, entry: Entry, setting: Setting, environment: Mapping
         with determinism(entry.deterministic), contextlib.suppress(EOFError):
             before = libraries_bytes(setting.device)
             loop = LOOPS[entry.loop](setting, entry.members)
+            tokens = setting.tokens(WARM_UP, entry.members)
             while steps := pipe.recv():
-                seconds, _ = loop(setting.tokens(steps, entry.members))
+                if steps != len(tokens):
+                    tokens = setting.tokens(steps, entry.members)
+                seconds, _ = loop(tokens)
                 pipe.send((seconds, peak_bytes(setting.device) - before))
     except Exception as error:
         pipe.send(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import multiprocessing
 import os
 import re
 import subprocess
@@ -102,6 +103,17 @@ def test_the_multi_process_service_is_stopped_again(script, tmp_path, monkeypatc
         assert told.read_text() == f"-d {folder}\n" and Path(folder).is_dir()
         raise KeyError
     assert told.read_text() == f"-d {folder}\n {folder}\nquit\n" and not Path(folder).exists()
+
+
+def test_a_process_that_dies_or_hangs_says_so(script, monkeypatch) -> None:
+    teams = script("teams")
+    here, there = multiprocessing.Pipe()
+    monkeypatch.setattr(teams, "PATIENCE", 0.01)
+    with pytest.raises(teams.DidNotRun, match="no answer in 0 s"):
+        teams.received(here)
+    there.close()
+    with pytest.raises(teams.DidNotRun, match="its process died"):
+        teams.received(here)
 
 
 def test_teams_are_measured_and_what_cannot_run_says_why() -> None:
