@@ -3,7 +3,7 @@
     python benchmarks/engine.py                                # on this CPU, one thread a process
     python benchmarks/engine.py --device cuda                  # everything, an hour or more
     python benchmarks/engine.py --device cuda --widths 64 --batches 32x256 --entries \\
-        bare-compiled captured captured:16 bare-compiled@16+mps captured+deterministic
+        bare-compiled captured_compiled captured_compiled:16 bare-compiled@16+mps
 
 An entry is ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``: ``captured:16`` is a pack of 16,
 ``bare@4`` four processes at once. Each has processes of its own, is warmed up, and takes turns with
@@ -39,7 +39,8 @@ ON_A_GPU = {
     "precision": "bf16",
     "entries": [
         "bare-compiled", "bare", "bare-reduce-overhead", "lightning", "lightning-compiled",
-        "eager", "compiled", "captured", "captured:4", "captured:16",
+        "eager", "compiled", "captured", "captured_compiled",
+        "captured:16", "captured_compiled:4", "captured_compiled:16",
         "bare-compiled@4", "bare-compiled@16", "bare-compiled@4+mps", "bare-compiled@16+mps",
         "eager+deterministic", "captured+deterministic",
     ],

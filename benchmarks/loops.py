@@ -92,7 +92,7 @@ class Plain(nn.Module):
     def __init__(self, setting: Setting) -> None:
         super().__init__()
         self.model = Transformer(setting.architecture)
-        self.model.load_state_dict(initial_weights(setting.architecture, seed=0))
+        self.model.load_state_dict(dict(initial_weights(setting.architecture, seed=0)))
         self.half = setting.options.precision == "bf16"
 
     def forward(self, batch_BT: Tensor) -> Tensor:
