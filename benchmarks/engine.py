@@ -1,7 +1,7 @@
 """Tokens a second of our engine beside a bare loop, Lightning's own, and processes side by side.
 
     python benchmarks/engine.py                                # on this CPU, one thread a process
-    python benchmarks/engine.py --device cuda                  # everything, an hour or more
+    python benchmarks/engine.py --device cuda                  # everything, two hours
     python benchmarks/engine.py --device cuda --widths 64 --batches 32x256 --entries \\
         bare-compiled captured_compiled captured_compiled:16 bare-compiled@16+mps
 
@@ -19,7 +19,7 @@ import contextlib
 import statistics
 from collections.abc import Iterator, Sequence
 
-from loops import Setting, transformer
+from loops import Setting, device, transformer
 from teams import DidNotRun, Entry, Team, multi_process_service
 
 from scaling.engine.memory import training_bytes
@@ -64,7 +64,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--widths", type=int, nargs="+")
     parser.add_argument("--depth", type=int, help="default: 4, and more from width 256 on")
     parser.add_argument("--batches", type=sequences, nargs="+", help="SEQUENCESxTOKENS of a step")

@@ -1,6 +1,6 @@
 """One large model on one device: tokens a second, MFU, memory, and where a step's time goes.
 
-    python benchmarks/large.py --device cuda              # 300M and 1B, every engine, bf16
+    python benchmarks/large.py --device cuda              # 300M and 1B, three engines, bf16
     python benchmarks/large.py --device cuda --sizes 1b --engines captured --micro-batch 4
     python benchmarks/large.py                            # a toy, on a CPU
 
@@ -20,7 +20,7 @@ from itertools import islice, product
 
 import torch
 from breakdown import by_kind, kernels, parts
-from loops import Setting, engine_of, train, transformer
+from loops import Setting, device, engine_of, train, transformer
 
 from scaling.engine.eager import ENGINES
 from scaling.engine.memory import training_bytes
@@ -70,7 +70,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES))
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
     parser.add_argument("--batch", type=int, help="sequences of a step")

@@ -7,6 +7,7 @@ is torch's modules and its fused AdamW; Lightning's is its automatic optimizatio
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.engine.eager import ENGINES, Engine, Member
+from scaling.engine.eager import ENGINES, Engine, Member, check_device
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture, Shape
 from scaling.model.initialization import initial_weights
@@ -63,6 +64,15 @@ class Setting:
 def transformer(depth: int, width: int, head_dim: int, context: int, vocab: int) -> Shape:
     """A shape by its dial."""
     return Shape(depth, width, max(1, width // head_dim), 4 * width, context, vocab)
+
+
+def device(text: str) -> str:
+    """A device that is there, from the command line."""
+    try:
+        check_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def engine_of(name: str, setting: Setting, members: int = 1) -> Engine:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from loops import Setting, engine_of, train
+from loops import Setting, device, engine_of, train
 
 from scaling.engine.eager import ENGINES
 from scaling.model.architecture import Shape
@@ -29,7 +29,7 @@ SHAPES = {
 def main(words: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--engine", choices=list(ENGINES), help="eager; on a GPU captured")
     parser.add_argument("--shapes", type=int, default=len(SHAPES), help="how many of them")
     parser.add_argument("--rounds", type=int, default=5)

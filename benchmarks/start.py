@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 import torch
-from loops import Setting, engine_of, train, transformer
+from loops import Setting, device, engine_of, train, transformer
 
 from scaling.engine.eager import ENGINES
 from scaling.records import machine
@@ -53,13 +53,13 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--depth", type=int, default=2)
     given = parser.parse_args(words)
     if given.engines is None:
-        given.engines = [e for e in ENGINES if "captured" not in e or given.device == "cuda"]
+        given.engines = [e for e in ENGINES if "captured" not in e or given.device != "cpu"]
     return given
 
 
