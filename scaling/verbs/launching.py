@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DRAW = "--schedules"
+_FULL_DISK = 1e7  # bytes
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,12 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
     reasons = given_up(outputs, name)
     for row in left.to_dict("records"):
         why = "; ".join(filter(None, (row["note"], reasons.get(row["run_id"]))))
-        say(console, f"  {row['run_id']} {row['state']}: {why}")
+        say(console, f"  {row['run_id']} {row['state']}{': ' * bool(why)}{why}")
     if len(left):
+        free = shutil.disk_usage(outputs).free
+        if free < _FULL_DISK:  # a worker that cannot write cannot say so either
+            say(console, f"the disk of {outputs} is full: {free / 1e6:.3g} MB are free",
+                style="red")
         say(console, f"scaling status study={name} why=true shows the causes, "
                      f"scaling logs study={name} runs=RUN what a worker said")
     return 1 if len(left) else 0
