@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
         if options.n_count:
             raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME"
                               " does")
-        return file_asked(options.data), law or "chinchilla"
+        return file_asked(options.data, options.columns), law or "chinchilla"
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     law = law or answer["law"]
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
@@ -149,17 +149,20 @@ def check_source(options: SourceOptions) -> None:
         raise ConfigError("name what is fitted: either data=FILE or study=NAME")
 
 
-def file_asked(data: str) -> Any:
-    """The table in a file."""
+def file_asked(data: str, columns: dict[str, Any]) -> Any:
+    """The table in a file, with a column for each multiple that `columns` asks for."""
     import pandas as pd
+
+    from analysis.tables.factors import with_multiples
 
     path = Path(data)
     if not path.is_file():
         raise ConfigError(f"data = {data!r}: there is no such file")
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        return with_multiples(pd.read_parquet(path), columns)
     table = pd.read_csv(path)
-    return table.set_index(table.index + 2)  # rows are named as an editor counts lines
+    table = table.set_index(table.index + 2)  # rows are named as an editor counts lines
+    return with_multiples(table, columns)
 
 
 def report_verb(arguments: Sequence[str]) -> int:
@@ -184,29 +187,31 @@ def report_verb(arguments: Sequence[str]) -> int:
         mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
         multiverse=options.multiverse, widen=options.widen,
     )  # fmt: skip
-    path = _page(options)
-    analysis.write_report(answer, path)
-    return _told(options, answer.text(), facts_of_answer(answer), path)
+    return _told(options, answer.text(), facts_of_answer(answer),
+                 lambda page: analysis.write_report(answer, page))
 
 
 def _verdict(options: ReportOptions) -> int:
     from analysis.reporting.verdict import facts_of_verdict, give_verdict, write_verdict
 
     verdict = give_verdict(options.outputs, options.study)
-    path = write_verdict(verdict, _page(options))
-    return _told(options, verdict.text(), facts_of_verdict(verdict), path)
+    return _told(options, verdict.text(), facts_of_verdict(verdict),
+                 lambda page: write_verdict(verdict, page))
 
 
-def _page(options: ReportOptions) -> Path:
-    return Path(options.to or f"{options.outputs}/studies/{options.study}/report.html")
+def _told(
+    options: ReportOptions, text: str, facts: dict[str, Any], write: Callable[[Path], Path]
+) -> int:
+    """Say an answer in words, or as one JSON object, and write its page.
 
-
-def _told(options: ReportOptions, text: str, facts: dict[str, Any], path: Path) -> int:
-    """Say an answer in words, or as one JSON object, and where its page lies."""
+    The words come first: where the page cannot be written they are not lost.
+    """
+    if not options.json:
+        print(text)
+    path = write(Path(options.to or f"{options.outputs}/studies/{options.study}/report.html"))
     if options.json:
         print_json(facts | {"report": path})
     else:
-        print(text)
         print(f"\nreport: {path}")
     return 0
 

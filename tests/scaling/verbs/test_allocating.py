@@ -51,12 +51,12 @@ def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     run, sweep, tmp_path, monkeypatch
 ) -> None:
     table = pd.read_csv(tmp_path / "sweep.csv").rename(columns={"N": "params", "D": "tokens"})
-    table.to_csv(tmp_path / "named.csv", index=False)
+    table.assign(params=table["params"] / 1e6).to_csv(tmp_path / "named.csv", index=False)
     fit, fits = analysis.fit, []
     counted = lambda *args, **options: fits.append(args[0]) or fit(*args, **options)  # noqa: E731
     monkeypatch.setattr("analysis.fit", counted)
     monkeypatch.setattr("analysis.fitting.fitter.fit", counted)
-    code, out, _ = run("allocate", f"data={tmp_path}/named.csv", "columns.N=params",
+    code, out, _ = run("allocate", f"data={tmp_path}/named.csv", "columns.N=params * 1e6",
                        "columns.D=tokens", "budgets=[1e19]", "resamples=50", "approaches=true",
                        "--json")
     answer = json.loads(out)
