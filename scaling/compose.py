@@ -91,7 +91,8 @@ def _explain(error: HydraException) -> str:
         if equals:
             return (f"cannot read the value of the override {error.override!r}; if it is one text, "
                     f"quote it inside the shell's quotes: \"{key}='{value}'\"")
-        return f"cannot read the override {error.override!r}: expected key=value"
+        named = f", as in study={error.override}" if str(error.override).isidentifier() else ""
+        return f"cannot read the override {error.override!r}: expected key=value{named}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_such_file(error.missing_cfg_file, error.options or ())
     if isinstance(error, ConfigCompositionException):

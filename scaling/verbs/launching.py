@@ -146,7 +146,8 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
 def add_verb(arguments: Sequence[str]) -> int:
     """Add runs to a study: scaling add study=NAME block=wider role=fit 'grid.model.width=[96]'.
 
-    The block is part of every later plan of the study, and the next launch trains what is new.
+    The block is part of every later plan of the study, until it is taken out of its added.json, and
+    the next launch trains what is new.
     Overrides with which the study was launched are given again: it is planned first.
     """
     from scaling.compose import compose
@@ -164,8 +165,7 @@ def add_verb(arguments: Sequence[str]) -> int:
     composed = with_added(compose(overrides))
     blocks = composed["study"]["blocks"]
     if options.block in blocks:
-        raise ConfigError(f"study.blocks.{options.block} exists: {blocks[options.block]}; choose "
-                          "another name")
+        raise ConfigError(f"study.blocks.{options.block} exists; choose another name")
     block = BlockConfig(options.role, options.grid)
     blocks[options.block] = asdict(block)
     config = _launch_config(composed)

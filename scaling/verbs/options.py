@@ -77,7 +77,8 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
         if key.startswith("--"):  # --dry-run is dry_run=true
             key, equals, text = key[2:].replace("-", "_"), "=", text if equals else "true"
         if not equals or not key:
-            raise ConfigError(f"cannot read {argument!r}: expected key=value")
+            named = f", as in study={key}" if key.isidentifier() and "study" in hints else ""
+            raise ConfigError(f"cannot read {argument!r}: expected key=value{named}")
         *groups, last = key.split(".")
         node = nested
         for group in groups:
