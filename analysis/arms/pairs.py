@@ -32,7 +32,7 @@ class Pairs:
     by: tuple[str, ...]
 
 
-def _keys(runs: pd.DataFrame) -> list[str]:
+def pair_keys(runs: pd.DataFrame) -> list[str]:
     """Columns in which pairs agree: not those that the arms are told apart by themselves."""
     arms = [rows for _, rows in runs.groupby("_arm")]
     return [
@@ -48,7 +48,7 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
     Where the table says that runs of one size and seed share their start (``cluster``), these are
     one label whatever their length.
     """
-    keys = [k for k in _keys(runs) if k in _KEYS[:4]]
+    keys = [k for k in pair_keys(runs) if k in _KEYS[:4]]
     if "cluster" in runs and runs["cluster"].notna().all() and "seed" in runs:
         shared = runs.groupby("cluster")["N"].transform("size").max() > 1
         keys = [k for k in keys if k != "D"] if shared else keys
@@ -59,7 +59,7 @@ def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     """Pair the runs of two arms; runs of one arm with equal keys are averaged."""
     from scipy.special import stdtrit
 
-    keys = _keys(runs)
+    keys = pair_keys(runs)
     log = runs.assign(_log=np.log(runs["loss"].astype(float)))
     wide = log.pivot_table(index=keys, columns="_arm", values="_log", aggfunc="mean")
     wide = wide.reindex(columns=list(arms)).dropna()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.arms.pairs import pair_keys
 from analysis.tables.runs import FLOPS, load
 from scaling.records.run_folder import RunFolder
 
@@ -63,13 +64,13 @@ def _value(outputs: str | Path, run_id: str, key: str) -> Any:
 def arm_settings(
     outputs: str | Path, runs: pd.DataFrame, arms: Sequence[str], intended: str | None
 ) -> pd.DataFrame:
-    """Settings in which the arms' runs of one N, D and seed differ.
+    """Settings in which the arms' runs differ that are compared as pairs: of one N, D, seed ...
 
     Parameters
     ----------
     outputs : path
     runs : DataFrame
-        With ``run_id, N, D, seed, arm``.
+        With ``run_id, N, D, seed, arm`` and ``schedule``, ``batch`` where they are known.
     arms : (str, str)
     intended : str or None
         The key that is meant to differ; others of its group belong to it (``optimizer.beta2`` to
@@ -80,9 +81,9 @@ def arm_settings(
     DataFrame
         ``key, a, b, intended``: each key with the values of the first pair in which they differ.
     """
-    sides = [runs[runs["arm"].astype(str) == name] for name in arms]
-    keys = ["N", "D", *(["seed"] if set(sides[0]["seed"]) & set(sides[1]["seed"]) else [])]
-    sides = [side.drop_duplicates(keys) for side in sides]
+    runs = runs.assign(_arm=runs["arm"].astype(str))
+    keys = pair_keys(runs[runs["_arm"].isin(arms)])
+    sides = [runs[runs["_arm"] == name].drop_duplicates(keys) for name in arms]
     both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
     found: dict[str, tuple[Any, Any]] = {}
     for pair in both.to_dict("records"):

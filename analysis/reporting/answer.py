@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # How columns are written that are not told best by three or four digits.
 _FORMS = {
-    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final"), ".4f"),
+    **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
     **dict.fromkeys(("a", "b"), ".3f"),
     **dict.fromkeys(("reached", "share", "refits_agree", "own", "whole"), ".0%"),
     **dict.fromkeys(("wasted", "half_width"), ".1%"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = "#c8102e"
 COLOURS = "viridis"
+_APART = 0.035  # of the height of a panel, between the names of two lines
 _NARROW, _WIDE = 4.0, 300.0  # ratio of an axis's ends: labels are evenly spaced below, powers above
 
 
@@ -51,17 +52,15 @@ def loss_against_size_and_tokens(answer: Answer) -> Figure:
     span_n = np.geomspace(answer.runs["N"].min() / 1.3, answer.runs["N"].max() * 1.3, 80)
     span_d = np.geomspace(answer.runs["D"].min() / 1.3, answer.runs["D"].max() * 1.3, 80)
     for d in sorted(answer.runs["D"].unique()):
-        left.plot(span_n, _law(answer, span_n, d), color="0.6", lw=0.8)
-        left.annotate(_short(d), (span_n[-1], _law(answer, span_n[-1:], d)[0]), fontsize=7,
-                      color="0.4")
+        left.plot(span_n, _law(answer, span_n, d), color="0.6", lw=0.8, label=_short(d))
     for n, colour in _sizes(answer.runs):
-        right.plot(span_d, _law(answer, n, span_d), color=colour, lw=0.8)
-        right.annotate(_short(n), (span_d[-1], _law(answer, n, span_d[-1:])[0]), fontsize=7,
-                       color="0.4")
+        right.plot(span_d, _law(answer, n, span_d), color=colour, lw=0.8, label=_short(n))
     _scatter(left, fitted, held_out, "N")
     _scatter(right, fitted, held_out, "D")
-    _logarithmic(left, "N, lines: D", "validation loss, nats/token")
-    _logarithmic(right, "D, lines: N", "")
+    _logarithmic(left, "parameters N (lines: tokens D)", "validation loss, nats/token")
+    _logarithmic(right, "tokens D (lines: parameters N)", "validation loss, nats/token")
+    for ax in (left, right):
+        _name_lines(ax)
     return figure
 
 
@@ -155,8 +154,9 @@ def _band_of_arms(ax: Axes, answer: Answer) -> None:
     ax.plot(table["C"], 100 * (table["ratio"] - 1), color="black", lw=1.2, label="laws")
     if table["ratio_lower"].notna().all():
         ax.fill_between(table["C"], 100 * (table["ratio_lower"] - 1),
-                        100 * (table["ratio_upper"] - 1), color="C0", alpha=0.2, lw=0)
-    ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0)
+                        100 * (table["ratio_upper"] - 1), color="C0", alpha=0.2, lw=0,
+                        label=f"{answer.outlook.level:.0%} interval of the laws")
+    ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0, label="not measured")
 
 
 def multiverse(found: Multiverse) -> Figure | None:
@@ -222,6 +222,18 @@ def _frontier(ax: Axes, answer: Answer, low: float, high: float) -> None:
     ax.plot(compute, losses.min(axis=1), color="black", lw=1.4, label="frontier of the law")
 
 
+def _name_lines(ax: Axes) -> None:
+    """The labels of the lines at their right ends, one above the other where lines run together."""
+    low, high = np.log(ax.get_ylim())
+    ends = sorted((float(line.get_ydata()[-1]), float(line.get_xdata()[-1]), str(line.get_label()))
+                  for line in ax.lines)
+    at = -np.inf
+    for y, x, name in ends:
+        at = max((np.log(y) - low) / (high - low), at + _APART)
+        ax.annotate(name, (x, at), (3, 0), xycoords=("data", "axes fraction"),
+                    textcoords="offset points", fontsize=7, color="0.4", va="center")
+
+
 def _scatter(ax: Axes, fitted: pd.DataFrame, held_out: pd.DataFrame, x: str) -> None:
     sizes = dict(_sizes(pd.concat([fitted, held_out])))
     ax.scatter(fitted[x], fitted["loss"], c=[sizes[n] for n in fitted["N"]], s=22, zorder=3,
@@ -260,7 +272,8 @@ def _log_ticks(axis: Axis, form: Callable[[float], str]) -> None:
 
 
 def _power(value: float) -> str:
-    return f"{value:.0e}".replace("e+", "e")
+    digit, exponent = f"{value:.0e}".split("e")
+    return f"{digit}e{int(exponent)}"
 
 
 def _short(value: float) -> str:

@@ -60,6 +60,7 @@ class Outlook:
             a, b = self.arms.arms
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
             if self.arms.result is not None:
+                lines[0] += " Laws of their own (the law above is of all arms together):"
                 lines += [f"- {at_scale(r, b)}" for r in self.arms.scales.to_dict("records")]
                 lines.append(f"- {crossover(self.arms)}")
             said.append("\n".join(lines))

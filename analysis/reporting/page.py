@@ -16,6 +16,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 62rem; margin: 2rem auto;
@@ -102,10 +103,9 @@ def table(frame: pd.DataFrame) -> str:
     """A data frame as an HTML table, numbers to the right."""
     numeric = [pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool for c in frame]
     head = "".join(_cell("th", str(name), n) for name, n in zip(frame, numeric, strict=True))
-    rows = (
-        "".join(_cell("td", _text(v), n) for v, n in zip(row, numeric, strict=True))
-        for row in frame.itertuples(index=False)
-    )
+    texts = [_column(frame[c]) for c in frame]
+    rows = ("".join(_cell("td", text, n) for text, n in zip(row, numeric, strict=True))
+            for row in zip(*texts, strict=True))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (f"<div class='wide'><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></div>")
@@ -114,6 +114,18 @@ def table(frame: pd.DataFrame) -> str:
 def _cell(tag: str, text: str, number: bool) -> str:
     kind = " class='number'" if number else ""
     return f"<{tag}{kind}>{html.escape(text)}</{tag}>"
+
+
+def _column(values: pd.Series) -> list[str]:
+    """Texts of a column; numbers of about one size have as many decimals as the longest."""
+    texts = [_text(value) for value in values]
+    if not pd.api.types.is_float_dtype(values):
+        return texts
+    sizes = values.abs()[values.abs() > 0]
+    if sizes.empty or sizes.max() > _ONE_SIZE * sizes.min() or any("e" in t for t in texts):
+        return texts
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in values]
 
 
 def _text(value: object) -> str:

@@ -62,8 +62,8 @@ def _figures(answer: Answer) -> str:
         ("Validation curves under several schedules: dots measured, lines the curve law.",
          figures.curves(answer)),
         ("Two arms: loss of B over that of A along the ladder; dots are pairs of runs that differ"
-         " in the arm alone (of other D/N they lie off the line), the band is the interval of the"
-         " laws, grey is outside what was measured.", figures.arms(answer)),
+         " in the arm alone (of other D/N they lie off the line). Below zero B is better.",
+         figures.arms(answer)),
     ])
 
 

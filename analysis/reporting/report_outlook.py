@@ -60,15 +60,31 @@ def _arms(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
     from analysis.arms.text import crossover, paired
 
     a, b = found.arms
-    parts = [(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", found.pairs.table)]
+    pairs = found.pairs.table.rename(columns={"a": f"loss, {a}", "b": f"loss, {b}",
+                                              "ratio": "B / A"})  # fmt: skip
+    parts = [(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", pairs)]
     if len(found.differences):
-        parts.append(("What differs between the arms", "", found.differences))
+        differences = found.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
+        parts.append(("What differs between the arms", "", differences))
     if found.result is not None:
-        parts.append(("Do the arms share parameters?", "p: of the likelihood ratio; held_out: error"
-                      " of the largest size", found.sharing.drop(columns="parameters")))
+        parts.append(("Do the arms share parameters?", "A small p speaks against sharing.",
+                      _sharing(found.sharing)))
         parts.append((f"{b} against {a} along the ladder", f"{crossover(found)}.",
                       with_intervals(found.scales)))  # fmt: skip
     return parts
+
+
+def _sharing(found: pd.DataFrame) -> pd.DataFrame:
+    def told(name: str, form: str) -> list[str]:
+        return ["" if pd.isna(value) else f"{value:{form}}" for value in found[name]]
+
+    return pd.DataFrame({
+        "shared": found["shared"],
+        "likelihood ratio": told("ratio", ".3g"),
+        "degrees": found["degrees"],
+        "p": told("p", ".2g"),
+        "error at the largest size": told("held_out", ".2%"),
+    })  # fmt: skip
 
 
 def heading(title: str, text: str) -> str:

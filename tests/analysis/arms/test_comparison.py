@@ -149,6 +149,13 @@ def test_settings_that_differ_unasked_are_warned_of(finished) -> None:
     assert set(table["arm"]) == {"constant", "cosine", "wsd"}
     settings = analysis.arm_settings(finished, table, ["constant", "cosine"], "schedule.kind")
     assert settings.key.tolist() == ["schedule"] and settings.intended.all()
+    # Runs of other schedules beside those that are paired are no difference between the arms.
+    long = (table["width"] == 16) & (table["D"] == 20480)
+    one = table[(long & (table["arm"] == "constant")) | (table["width"] == 24)].assign(arm="a")
+    mixed = pd.concat([one, table[long & (table["arm"] == "wsd")].assign(arm="b")])
+    assert analysis.arm_settings(finished, mixed, ["a", "b"], None).empty
+    alike = analysis.arm_settings(finished, mixed.assign(schedule="same"), ["a", "b"], None)
+    assert alike.key.tolist() == ["schedule"]
     other = analysis.arm_settings(finished, table, ["constant", "cosine"], "optimizer.name")
     assert not other.intended.any()
     found = analysis.compare_arms(runs(), resamples=0, differences=other)
