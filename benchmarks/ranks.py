@@ -95,7 +95,8 @@ def main() -> None:
             rank.join()
     million = parameter_counts(options.architecture)["n_total"] / 1e6
     built, trained = (max(bytes_) / 1e6 for bytes_ in zip(*found, strict=True))
-    estimate = training_bytes(options.architecture, options.batch, optimizer=options.optimizer)
+    estimate = training_bytes(options.architecture, options.batch, optimizer=options.optimizer,
+                              shards=options.processes if options.shard else 1)
     print(f"{million:.1f}M parameters, {options.processes} processes, shard={options.shard}: "
           f"with weights {built:,.0f} MB, after {STEPS} steps {trained:,.0f} MB, "
           f"estimated {estimate / 1e6:,.0f} MB")

@@ -121,15 +121,16 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     outputs = Path(composed["outputs"]).absolute()
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     stores: dict[str, TokenStore] = {}
+    place = _place(composed.get("launch") or {})
 
     def final_loss(config: RunConfig) -> float | None:
-        run, _ = _resolve(Wanted("tune", "sweep", config), outputs, stores)
+        run, _ = _resolve(Wanted("tune", "sweep", config), outputs, stores, place)
         return _final_loss(RunFolder(outputs / "runs" / run.run_id))
 
     study, wanted = read_study(with_added(composed), final_loss=final_loss)
     merged: dict[str, PlannedRun] = {}
     for one in wanted:
-        run, store = _resolve(one, outputs, stores)
+        run, store = _resolve(one, outputs, stores, place)
         known = merged.get(run.run_id)
         if known is None:
             merged[run.run_id] = PlannedRun(
@@ -158,15 +159,29 @@ def _final_loss(folder: RunFolder) -> float | None:
     return math.inf if record["status"] == "diverged" or loss is None else loss
 
 
+def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
+    """Nodes of a run and the bytes of each, as ``check_memory`` takes them.
+
+    Of classes of jobs the largest count. What SLURM's nodes have is known if a launch says so.
+    """
+    if launch.get("backend") != "slurm":
+        return {}
+    common = launch.get("slurm", {})
+    jobs = [common, *(common | own for own in launch.get("classes", {}).values())]
+    memory = [job.get("memory_gb") for job in jobs]
+    return {"nodes": max(job.get("nodes", 1) for job in jobs),
+            "memory": math.inf if None in memory else 1e9 * max(memory)}
+
+
 def _resolve(
-    one: Wanted, outputs: Path, stores: dict[str, TokenStore]
+    one: Wanted, outputs: Path, stores: dict[str, TokenStore], place: Mapping[str, Any]
 ) -> tuple[Run, TokenStore]:
     key = repr((one.config.data.source, sorted(one.config.data.options.items())))
     if key not in stores:
         stores[key] = open_store(one.config.data, outputs)
     try:
         run = resolve(one.config, stores[key].manifest)
-        check_memory(run.architecture, run.config)
+        check_memory(run.architecture, run.config, **place)
         return run, stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error

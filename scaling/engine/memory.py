@@ -9,6 +9,7 @@ from scaling.config import ConfigError, RunConfig
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
 from scaling.model.counts import parameter_counts
+from scaling.optimizer_settings import SETTINGS
 from scaling.records import machine
 
 # Floats of moments for each weight of hidden matrices, and for each of the rest. SOAP keeps four
@@ -18,6 +19,16 @@ MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
     "sgd": (1, 1), "lion": (1, 1), "normalized": (1, 1), "adafactor": (0, 0),
     "muon": (1, 2), "soap": (9, 2),
 }  # fmt: skip
+# Floats that an update takes in passing, for each weight. Measured on shapes whose weights are
+# mostly in the blocks; only Adafactor and AdamP go tensor after tensor.
+UPDATE_FLOATS: Mapping[str, float] = {
+    "adamw": 2, "nadamw": 3, "adamp": 3, "schedule_free": 2, "sgd": 1, "lion": 4, "normalized": 1,
+    "adafactor": 1, "muon": 2, "soap": 7,
+}  # fmt: skip
+HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
+# What FSDP has whole for a moment: of a block its weights and those of the next, its gradients and
+# the buffer from which they are scattered; and weights and gradients of all outside the blocks.
+BLOCKS_GATHERED, OUTSIDE_GATHERED = 4, 3
 # Floats kept for the backward pass, a token. A unit of width in a block: queries, keys, values,
 # attention and the two branches; and what normalises them. A unit of the MLP's width: before and
 # after the activation, and of the gate. A symbol at the head: logits, log-softmax, its gradient.
@@ -34,22 +45,58 @@ def training_bytes(
     members: int = 1,
     optimizer: str = "adamw",
     options: StepOptions = StepOptions(),
+    shards: int = 1,
 ) -> int:
     """Bytes of fp32 state and activations of one training process, without its libraries.
 
     In bf16 it takes less: its products are kept in half the bytes.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        The model.
+    batch : int
+        Sequences of a member in one forward and backward pass.
+    members : int
+        Runs in a pack.
+    optimizer : str
+        Its name.
+    options : StepOptions
+        What trades time for memory.
+    shards : int
+        Processes among which the model lies in parts.
     """
     counts = parameter_counts(architecture)
+    passes = activation_floats(architecture, batch, options)
+    if shards > 1:
+        block = counts["n_block"] / architecture.shape.depth
+        outside = counts["n_total"] - counts["n_block"]
+        passes += BLOCKS_GATHERED * block + OUTSIDE_GATHERED * outside
+    update = UPDATE_FLOATS[optimizer] * counts["n_total"] / shards  # when activations are gone
+    return int(4 * members * (state_floats(counts, optimizer, shards) + max(passes, update)))
+
+
+def state_floats(counts: Mapping[str, int], optimizer: str, shards: int = 1) -> float:
+    """Floats that a process keeps of a run from step to step, by ``parameter_counts``."""
+    total, block = counts["n_total"], counts["n_block"]
     hidden, rest = MOMENT_FLOATS[optimizer]
-    moments = hidden * counts["n_block"] + rest * (counts["n_total"] - counts["n_block"])
-    state = 2 * counts["n_total"] + moments  # weight, gradient
+    state = HELD_FLOATS * total + hidden * block + rest * (total - block)
+    if shards > 1:
+        state += total  # FSDP's own weights; and gradients on their way to who has a matrix whole
+        whole = SETTINGS[optimizer].whole
+        state += total if "embedding" in whole else block if whole else 0
+    return state / shards
+
+
+def activation_floats(architecture: Architecture, batch: int, options: StepOptions) -> float:
+    """Floats kept of a batch for the backward pass, and of its logits."""
     shape = architecture.shape
     tokens = batch * shape.context
     block = IN_PASSING * _block_floats(architecture)
     # Of what is computed again the inputs are kept, and one block at a time is there.
     blocks = shape.depth * shape.width + block if options.recompute else shape.depth * block
     head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
-    return int(4 * members * (state + tokens * blocks + head))
+    return tokens * blocks + head
 
 
 def _block_floats(architecture: Architecture) -> int:
@@ -64,27 +111,46 @@ def _block_floats(architecture: Architecture) -> int:
     return width * architecture.shape.width + hidden * architecture.shape.mlp_width
 
 
-def check_memory(architecture: Architecture, config: RunConfig) -> None:
-    """Refuse a run that this machine cannot hold; other devices and programs are not ours to know.
+def check_memory(
+    architecture: Architecture, config: RunConfig, nodes: int = 1, memory: float | None = None
+) -> None:
+    """Refuse a run that its machines cannot hold; other devices and programs are not ours to know.
+
+    Parameters
+    ----------
+    architecture, config : Architecture, RunConfig
+        The run, determined.
+    nodes : int
+        Machines among which its processes are divided.
+    memory : float, optional
+        Bytes of each of them. Default: the physical memory of this one.
 
     Raises
     ------
     ConfigError
-        If the estimate is above the physical memory.
+        If the processes of one machine together take more, by the estimate.
     """
     execution = config.execution
     if config.trainer.kind == "command" or execution.device != "cpu":
         return
     share = math.ceil(config.batch / execution.processes)
-    at_once = min(share, execution.micro_batch or share)
-    options = StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute)
-    needed = training_bytes(
-        architecture, at_once, optimizer=config.optimizer.name, options=options
+    each = training_bytes(
+        architecture,
+        min(share, execution.micro_batch or share),
+        optimizer=config.optimizer.name,
+        options=StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute),
+        shards=execution.processes if execution.shard else 1,
     )
-    shape = architecture.shape
-    if needed > machine.memory_bytes():
+    here = math.ceil(execution.processes / nodes)
+    memory = machine.memory_bytes() if memory is None else memory
+    if here * each > memory:
+        shape = architecture.shape
+        together = "" if here == 1 else (
+            f" in {here} processes (execution.processes = {execution.processes}, execution.shard = "
+            f"{execution.shard})"
+        )
         raise ConfigError(
             f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "
-            f"training takes about {needed / 1e9:.3g} GB; this machine has "
-            f"{machine.memory_bytes() / 1e9:.3g} GB"
+            f"training takes about {here * each / 1e9:.3g} GB{together}; the machine has "
+            f"{memory / 1e9:.3g} GB"
         )

@@ -22,6 +22,7 @@ def train_verb(arguments: Sequence[str]) -> int:
     from scaling.config import RunConfig, from_dict
     from scaling.data.sources import open_store
     from scaling.engine.memory import check_memory
+    from scaling.processes.ranks import slurm_nodes
     from scaling.records.describe import describe
     from scaling.records.run_folder import RunFolder
     from scaling.resolve import resolve
@@ -34,7 +35,7 @@ def train_verb(arguments: Sequence[str]) -> int:
     outputs = Path(composed["outputs"]).absolute()
     store = open_store(config.data, outputs)
     run = resolve(config, store.manifest)
-    check_memory(run.architecture, run.config)
+    check_memory(run.architecture, run.config, nodes=slurm_nodes())
     folder = RunFolder(outputs / "runs" / run.run_id)
     folder.describe(describe(run, store))
     print(f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scaling.config import ConfigError
+from scaling.engine.memory import training_bytes
+from scaling.records import machine
 from scaling.records.atomic import read_json
 from scaling.records.run_folder import RunFolder
 from sweeps.launch import LaunchConfig, launch
@@ -63,6 +65,21 @@ def test_a_mistake_in_any_run_stops_the_plan_and_names_the_block(study) -> None:
         make_plan(study("study.blocks.ladder.grid.tokens=[2560,1e9]"))
     with pytest.raises(ConfigError, match="schedule.warmup_tokens = 256 is 4 steps"):
         make_plan(study("study.blocks.ladder.grid.tokens=[128]"))
+
+
+def test_the_processes_of_a_run_must_fit_into_the_memory_of_a_node(study, monkeypatch) -> None:
+    """Of this machine, or of SLURM's nodes, which may be larger, and several."""
+    room = max(training_bytes(p.run.architecture, 1) for p in make_plan(study()).runs)
+    four = ("execution.processes=4", "launch=slurm")
+    given = f"launch.slurm.memory_gb={1.5e-9 * room}"
+    monkeypatch.setattr(machine, "memory_bytes", lambda: 1.5 * room)
+    with pytest.raises(ConfigError, match="in 4 processes .execution.processes = 4, .* the m"):
+        make_plan(study(*four[:1]))
+    with pytest.raises(ConfigError, match="in 4 processes .execution.processes = 4, .* the m"):
+        make_plan(study(*four, given))
+    make_plan(study(*four))  # what its nodes have nobody says
+    make_plan(study(*four, given, "launch.slurm.nodes=4"))
+    make_plan(study(*four, given, "+launch.classes.large.memory_gb=1"))
 
 
 def test_extending_by_a_longer_budget_trains_only_the_new_stretch(study, tmp_path) -> None:
