@@ -102,11 +102,14 @@ class Answer:
         fitted = with_role(self.runs, "fit")
         missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
         diverged = (self.runs["status"] == "diverged").sum()
+        swept = (self.runs["role"] == "sweep").sum()
         return (
             f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "
             f"token budgets were fitted, N {fitted['N'].min():,.0f} to {fitted['N'].max():,.0f} "
             f"and D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
             + (f" {diverged} runs diverged and are censored." if diverged else "")
+            + (f" {swept} runs with the role sweep are not in this answer: answer.kind=tune judges"
+               " such." if swept else "")
             + (f" Not finished: {missing}." if missing else "")
         )
 

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.decisions.parabola import optimum
 from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
+from analysis.tables.runs import with_role
 
 SWEPT = "optimizer."
 
@@ -18,14 +19,17 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
     Parameters
     ----------
     runs : DataFrame
-        With ``block``, `x`, ``D``, ``loss`` and columns ``optimizer.*``.
+        With ``block``, `x`, ``D``, ``loss`` and columns ``optimizer.*``. Where some have the role
+        "sweep" only they are judged; of a block of several sizes ``N`` that of its best run is.
     x : str
         The column that the parabola goes through.
     """
+    if "role" in runs and len(swept := with_role(runs, "sweep")):
+        runs = swept
     longest = runs[runs["D"] == runs["D"].max()]  # halving: only whole runs compare
-    arms = dict(iter(longest.groupby("block")))
+    arms, warnings = _of_one_size(dict(iter(longest.groupby("block"))))
     scatter = _scatter([_line(arm, x) for arm in arms.values()], x)
-    rows, sentences, lines, warnings = [], [], [], []
+    rows, sentences, lines = [], [], []
     for block, arm in arms.items():
         best, line = arm.loc[arm["loss"].idxmin()], _line(arm, x)
         chosen = ", ".join(f"{c.removeprefix(SWEPT)} {best[c]:g}" for c in _others(arm, x))
@@ -53,6 +57,19 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
     figure = panels([("", lines)], x, "validation loss, nats/token", cut=True)
     return Finding(sentences, {"Settings": table},
                    [("Loss against the LR at the best of all else.", figure)], warnings)
+
+
+def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The runs of each arm that have the size of its best, and a sentence where others went."""
+    said, kept = [], {}
+    for block, arm in arms.items():
+        kept[block] = arm
+        if "N" in arm and arm["N"].nunique() > 1:
+            best = arm.loc[arm["loss"].idxmin(), "N"]
+            kept[block] = arm[arm["N"] == best]
+            said.append(f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
+                        " each a block of its own")
+    return kept, said
 
 
 def _others(arm: pd.DataFrame, x: str) -> list[str]:

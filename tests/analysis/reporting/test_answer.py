@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,12 @@ def test_words_say_what_was_found(answer) -> None:
     for name in answer.law.diagnosis.unidentified:
         if name in ("alpha", "beta", "E"):
             assert f"{name} is not identified by these runs" in text
+
+
+def test_runs_that_no_part_of_the_answer_reads_are_told(answer) -> None:
+    swept = answer.runs.assign(role=answer.runs["role"].mask(answer.runs.index < 2, "sweep"))
+    assert "2 runs with the role sweep are not in this answer" in replace(answer, runs=swept).text()
+    assert "sweep" not in answer.text()
 
 
 def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:

@@ -173,6 +173,18 @@ def test_other_ranges_of_the_lr_do_not_compare() -> None:
 
 # ---------------------------------------------------------------------- tune
 
+def test_a_sweep_beside_a_ladder_is_judged_alone_and_sizes_do_not_mix() -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"block": "lr", "role": "sweep", "D": 1e6, "N": n, "lr": x, "loss": y + (n == 100)}
+            for n in (100, 200) for x, y in zip(GRID, sweep(0.01, 0.0, rng), strict=True)]
+    rows += [{"block": "ladder", "role": "fit", "D": 4e6, "N": 400, "lr": 0.5, "loss": 1.0}]
+    found = tune.judge(pd.DataFrame(rows))
+    assert found.tables["Settings"]["block"].tolist() == ["lr"]
+    assert found.tables["Settings"]["optimum"][0] == pytest.approx(0.01, rel=1e-3)
+    assert found.warnings == [
+        "lr: of 2 sizes only N = 200 is judged; give each a block of its own"]
+
+
 
 def test_every_arm_has_its_optimum_at_the_best_of_all_else() -> None:
     rng, rows = np.random.default_rng(0), []
