@@ -98,7 +98,10 @@ def _explain(error: HydraException) -> str:
     if isinstance(error, ConfigCompositionException):
         key = getattr(error.__cause__, "full_key", None)
         if key:
-            return unknown_key(key, _keys_beside(key))
+            beside = _keys_beside(key)
+            if key.startswith("study.") and not beside:
+                return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
+            return unknown_key(key, beside)
     return str(error).splitlines()[0]
 
 

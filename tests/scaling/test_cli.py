@@ -56,6 +56,7 @@ def test_a_reader_that_goes_away_is_no_error(finished) -> None:
         (["plan", "study=tiny", "tokens=-3"], "tokens=-3 changes nothing: every block's grid sets"),
         (["plan", "study=tiny", "study.name=../evil"], "study.name = '../evil' names a folder"),
         (["plan", "study=tiny", "study.answer.law=chinchila"], "study.answer.law = 'chinchila'"),
+        (["plan", "study=tiny", "study.answer.kind=tune"], "+study.answer.kind=... adds it"),
         (["plan", "stduy=tiny"], "unknown key 'stduy'; did you mean 'study'?"),
         (["train", "study=tiny"], "scaling train trains one run"),
         (["train", "model.width=1e9"], "this machine has"),
