@@ -2,7 +2,9 @@
 
 Each shape of the plan is timed for a few steps in a process of its own
 (``scaling.training.measure``), here or in a job on the target; the figures are kept in
-``<outputs>/measurements.json``, so a shape is measured once a kind of machine.
+``<outputs>/measurements.json``, so a shape is measured once a kind of machine. Of a run that
+several processes share one process's part of a batch is timed; what they send to each other comes
+on top and is not predicted.
 """
 
 from __future__ import annotations
@@ -78,6 +80,15 @@ def with_costs(
         for p in plan.runs
     ]
     return replace(plan, runs=runs)
+
+
+def about_processes(plan: Plan) -> list[str]:
+    """What the predicted seconds leave out, as a sentence; none where they leave out nothing."""
+    processes = plan.execution.processes
+    if processes == 1 or not any(p.seconds > 0 for p in plan.runs):
+        return []
+    return [f"times are those of one process's part of each batch: what execution.processes = "
+            f"{processes} send to each other comes on top and is not predicted"]
 
 
 def packs(plan: Plan) -> list[list[PlannedRun]]:

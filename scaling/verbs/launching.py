@@ -205,7 +205,7 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 
 
 def _show_plan(plan: Any, config: Any) -> None:
-    from sweeps.cost import packs
+    from sweeps.cost import about_processes, packs
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame, table
     from sweeps.sizes import about_packs
@@ -217,7 +217,7 @@ def _show_plan(plan: Any, config: Any) -> None:
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
-    for sentence in about_packs(plan, config):
+    for sentence in (*about_packs(plan, config), *about_processes(plan)):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:

@@ -9,7 +9,7 @@ import pytest
 
 from scaling.config import ConfigError
 from sweeps.budget import cost
-from sweeps.cost import Target, finish_seconds, packs, with_costs
+from sweeps.cost import Target, about_processes, finish_seconds, packs, with_costs
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan
 from sweeps.sizes import about_packs, best_size, largest_packs, seconds_of, spread
@@ -115,6 +115,21 @@ def test_two_workers_get_a_pack_each(sweep) -> None:
     plan = with_costs(sweep, measured(FASTER), config)
     assert [len(pack) for pack in packs(plan)] == [3, 3]
     assert finish_seconds(plan, 2) < finish_seconds(plan, 1)
+
+
+def test_a_run_of_several_processes_is_timed_by_the_part_of_one_and_the_plan_says_so(study) -> None:
+    asked = []
+
+    def measure(requests):
+        asked.extend(requests)
+        return [{"step": 1.0, "token": 0.0, "packed": {}} for _ in requests]
+
+    plans = {n: with_costs(make_plan(study(*SWEEP, f"execution.processes={n}")),
+                           Target("test", measure), LaunchConfig("inline")) for n in (1, 2)}
+    assert [request["batch"] for request in asked] == [4, 2]
+    assert about_processes(plans[1]) == []
+    said, = about_processes(plans[2])
+    assert "execution.processes = 2 send to each other comes on top" in said
 
 
 def test_lengths_and_branches_do_not_mix(study) -> None:
