@@ -63,6 +63,8 @@ def read_file(path: Path) -> Raw:
     if frame.empty:
         raise ValueError(f"{path} has no rows")
     frame.columns = [str(name).strip() for name in frame.columns]
+    if len(frame.columns) == 1 and ";" in frame.columns[0]:
+        raise ValueError(f"{path}: its cells are separated by semicolons; save it with commas")
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise ValueError(f"{path} has two columns called {twice[0]!r}")

@@ -204,10 +204,12 @@ def test_pickles_are_never_opened(tmp_path, name) -> None:
 def test_files_that_are_no_tables_are_refused_in_one_sentence(tmp_path) -> None:
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "head.csv").write_text("N,D,loss\n")
+    (tmp_path / "semi.csv").write_text("N;D;loss\n1;2;3\n")
     (tmp_path / "odd.xlsx").write_text("x")
     (tmp_path / "bad.parquet").write_text("x")
     (tmp_path / "nothing").mkdir()
     for name, said in (("empty.csv", "cannot be read as .csv"), ("head.csv", "has no rows"),
+                       ("semi.csv", "separated by semicolons; save it with commas"),
                        ("odd.xlsx", ".xlsx suffix; read are"), ("bad.parquet", "cannot be read"),
                        ("nothing", "holds no tables"), ("gone.csv", "there is no such file")):
         with pytest.raises(ValueError, match=said):
