@@ -1,0 +1,150 @@
+"""What of the engine's speed a run keeps that `scaling launch` trains.
+
+    OMP_NUM_THREADS=1 python benchmarks/launched.py [width ...]
+
+A pool of one worker with one thread trains one run: steps, clipping, validation, checkpoints, curve
+and record. Meanwhile this process gives the same shapes to ``EagerEngine.train`` and nothing else.
+Both are compared by tokens a second of the processor, as a busy machine does not serve them alike.
+The launched run counts from the end of its first chunk to DONE; what of that it was in steps and in
+validation, which is planned, it says itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scaling.engine.eager import EagerEngine, Member
+from scaling.model.architecture import Architecture
+from scaling.optimizer_settings import member_settings
+from scaling.records.run_folder import RunFolder
+
+ROUNDS = 3
+STUDY = """
+# @package _global_
+defaults:
+  - override /data: markov
+study:
+  name: launched
+  question: What does the way around the engine cost?
+  blocks: {{one: {{role: fit, grid: {{tokens: [{tokens}], seed: [{seed}]}}}}}}
+model: {{width: {width}}}
+schedule: {{warmup_tokens: 8192}}
+execution: {{checkpoint_seconds: 10}}
+data:
+  options: {{vocab: 256, tokens: 400001, validation_tokens: 32769}}
+  max_epochs: 1e6
+"""
+TOKENS = {64: 600_000, 128: 300_000}
+CHUNK = 5
+
+
+def main(widths: list[int]) -> None:
+    """Print medians over the rounds."""
+    torch.set_num_threads(1)
+    print(f"{'width':>5}{'tokens/s alone':>16}{'kept':>8}{'beside validation':>19}"
+          f"{'validation':>12}{'neither it nor steps':>22}{'seconds':>9}")
+    for width in widths:
+        rounds = [compared(width, seed) for seed in range(ROUNDS)]
+        rate, kept, validation, rest, whole = map(statistics.median, zip(*rounds, strict=True))
+        beside = statistics.median(k / (1 - v) for _, k, v, _, _ in rounds)
+        print(f"{width:>5}{rate:>16,.0f}{kept:>8.1%}{beside:>19.1%}{validation:>12.1%}"
+              f"{rest:>22.2%}{whole:>9.0f}", flush=True)
+
+
+def compared(width: int, seed: int) -> tuple[float, float, float, float, float]:
+    """One round.
+
+    Returns
+    -------
+    tuple of float
+        Tokens a second of the processor alone; the launched run's over that; share of its time that
+        was validation, and that was neither that nor steps; that time.
+    """
+    with tempfile.TemporaryDirectory() as below:
+        study = Path(below) / "conf" / "study" / "launched.yaml"
+        study.parent.mkdir(parents=True)
+        study.write_text(STUDY.format(width=width, tokens=TOKENS[width], seed=seed))
+        root = str(Path(__file__).parent.parent)
+        launch = subprocess.Popen(
+            [sys.executable, "-m", "scaling.cli", "launch", "study=launched", "launch.workers=1"],
+            cwd=below, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": root},
+        )  # fmt: skip
+        try:
+            return beside(launch, Path(below) / "outputs")
+        finally:
+            launch.terminate()
+            launch.wait()
+
+
+def beside(
+    launch: subprocess.Popen[bytes], outputs: Path
+) -> tuple[float, float, float, float, float]:
+    """The same, given a launch that has just begun."""
+    folder, first, start = first_chunk(launch, outputs)
+    run, pid = folder.description(), folder.latest_attempt().owner["pid"]
+    work = at_work(pid)
+    rate = alone(run, lambda: folder.done() is not None or launch.poll() is not None)
+    work = at_work(pid) - work
+    whole = folder.done_file.stat().st_mtime - start
+    (step, steps, validation), last = spent(first, run), spent(folder.progress(1), run)
+    steps, validation = last[1] - steps, last[2] - validation
+    launched = (last[0] - step) * run["tokens_per_step"] / work
+    rest = whole - steps - validation
+    return rate, launched / rate, validation / whole, rest / whole, whole
+
+
+def at_work(pid: int) -> float:
+    """Seconds of the processor that a process has had, with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def first_chunk(
+    launch: subprocess.Popen[bytes], outputs: Path
+) -> tuple[RunFolder, dict[str, Any], float]:
+    """The run, what it said when it first told of a step, and when."""
+    while launch.poll() is None:
+        for beat in outputs.glob("runs/*/attempts/0001.beat"):
+            moment, said = beat.stat().st_mtime, json.loads(beat.read_text() or "{}")
+            if "step" in said:
+                return RunFolder(beat.parent.parent), said, moment
+        time.sleep(0.01)
+    raise RuntimeError("the launch ended before its first step")
+
+
+def spent(progress: dict[str, Any], run: dict[str, Any]) -> tuple[float, float, float]:
+    """Steps so far, seconds in them, and in validation."""
+    steps = progress["step"] * run["tokens_per_step"] / progress["tokens_per_second"]
+    return progress["step"], steps, progress["seconds"] - steps
+
+
+def alone(run: dict[str, Any], over: Callable[[], bool]) -> float:
+    """Tokens a second of the processor that the engine makes, until `over` says so."""
+    science = run["science"]
+    architecture = Architecture.from_science(science["model"])
+    engine = EagerEngine(architecture, [Member(0, member_settings(science["optimizer"]))])
+    size = (CHUNK, 1, science["batch"], architecture.shape.context + 1)
+    tokens = np.random.default_rng(0).integers(256, size=size, dtype=np.uint8)
+    lr = np.full((CHUNK, 1), 1e-3)
+    engine.train(tokens, lr, torch.Tensor.backward)
+    chunks, start = 0, time.process_time()
+    while not over():
+        engine.train(tokens, lr, torch.Tensor.backward)
+        chunks += 1
+    return chunks * CHUNK * run["tokens_per_step"] / (time.process_time() - start)
+
+
+if __name__ == "__main__":
+    main([int(width) for width in sys.argv[1:]] or list(TOKENS))
