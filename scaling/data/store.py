@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,35 @@ from scaling.records.atomic import read_json, save_atomic, write_json
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """Tokens that memory may not hold, part after part.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of the parts.
+    tokens : int
+        Of all parts together.
+    parts : callable
+        Gives them in order, one-dimensional.
+    """
+
+    dtype: np.dtype
+    tokens: int
+    parts: Callable[[], Iterable[np.ndarray]]
+
+    def __len__(self) -> int:
+        return self.tokens
+
+
+@dataclass(frozen=True)
 class Corpus:
     """What a source makes.
 
     Attributes
     ----------
-    train, validation : ndarray
-        Tokens, one-dimensional, uint8 or uint16.
+    train, validation : ndarray or Pieces
+        Tokens, one-dimensional, uint8, uint16 or int32.
     vocab : int
         Size of the alphabet.
     bytes_per_token : float
@@ -38,8 +60,8 @@ class Corpus:
         What else is known: numbers of files, or the exact entropy of a synthetic source.
     """
 
-    train: np.ndarray
-    validation: np.ndarray
+    train: np.ndarray | Pieces
+    validation: np.ndarray | Pieces
     vocab: int
     bytes_per_token: float
     facts: dict[str, Any] = field(default_factory=dict)
@@ -129,11 +151,11 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     aside.mkdir()
-    content = hashlib.sha256()
-    for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
-        content.update(f"{name} {tokens.dtype} {len(tokens)}\n".encode())
-        content.update(np.ascontiguousarray(tokens).data)
-        save_atomic(aside / f"{name}.bin", tokens.tofile)
+    try:
+        content = _write_tokens(aside, corpus)
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
     manifest = Manifest(
         source=source,
         options=options,
@@ -142,7 +164,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
         train_tokens=len(corpus.train),
         validation_tokens=len(corpus.validation),
         bytes_per_token=corpus.bytes_per_token,
-        content_hash=content.hexdigest()[:16],
+        content_hash=content,
         facts=corpus.facts,
     )
     write_json(aside / "manifest.json", asdict(manifest))
@@ -153,3 +175,19 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
         if not (folder / "manifest.json").exists():  # else another process was first
             raise
     return manifest
+
+
+def _write_tokens(folder: Path, corpus: Corpus) -> str:
+    """Write both parts of a corpus; the hash of what they hold."""
+    content = hashlib.sha256()
+    for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
+        content.update(f"{name} {tokens.dtype} {len(tokens)}\n".encode())
+
+        def save(path: Path, tokens: np.ndarray | Pieces = tokens) -> None:
+            with path.open("wb") as file:
+                for part in tokens.parts() if isinstance(tokens, Pieces) else [tokens]:
+                    content.update(np.ascontiguousarray(part).data)
+                    part.tofile(file)
+
+        save_atomic(folder / f"{name}.bin", save)
+    return content.hexdigest()[:16]

@@ -1,0 +1,139 @@
+"""Tokens that somebody else made: flat binary files as trainers keep them, and NumPy's.
+
+They are copied into the store once, part by part, so what a study was trained on stays as it was
+and no corpus has to fit into memory.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scaling.config import ConfigError, one_of
+from scaling.data.store import Corpus, Pieces
+
+DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
+_PIECE = 1 << 24  # tokens in memory at once
+
+
+@dataclass(frozen=True)
+class TokensSource:
+    """Tokens of .bin or .npy files: data.options.train, .validation, .vocab, .bytes_per_token."""
+
+    train: str = ""  # a file, or a pattern such as shards/train_*.bin: taken in the order of names
+    validation: str = ""  # the same; without, the last held_out tokens of the training files
+    held_out: int = 1_048_576
+    vocab: int = 0
+    bytes_per_token: float = 0.0  # bytes of text that a token stands for, on average
+    dtype: str = "uint16"  # of .bin files; .npy files say their own
+    header_bytes: int = 0  # at the beginning of each .bin file
+
+    def corpus(self) -> Corpus:
+        """Look at the files; their tokens are checked as they are copied.
+
+        Raises
+        ------
+        ConfigError
+            If an option is missing or impossible, no file matches, a file holds no whole number of
+            tokens, or, later, a token that is not in the vocabulary.
+        """
+        self._check()
+        train = [_File(path, self) for path in _matching("train", self.train)]
+        total = sum(map(len, train))
+        if self.validation:
+            held_out = [_File(path, self) for path in _matching("validation", self.validation)]
+            files = len(train) + len(held_out)
+            parts = self._pieces(train, 0, total), self._pieces(held_out, 0, sum(map(len, held_out)))
+        else:
+            cut = total - self.held_out
+            if cut < 1:
+                raise ConfigError(f"data.options.held_out = {self.held_out}: the training files "
+                                  f"have {total} tokens; allowed is 1 to {total - 1}")
+            files = len(train)
+            parts = self._pieces(train, 0, cut), self._pieces(train, cut, total)
+        return Corpus(*parts, self.vocab, self.bytes_per_token, facts={"files": files})
+
+    def state(self) -> list[list[str | int]]:
+        """What changes when the files do: a store is made again then."""
+        self._check()
+        paths = _matching("train", self.train)
+        if self.validation:
+            paths += _matching("validation", self.validation)
+        return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in paths]
+
+    def _check(self) -> None:
+        one_of("data.options.dtype", self.dtype, DTYPES)
+        for key, least in (("vocab", 2), ("held_out", 1), ("header_bytes", 0)):
+            if getattr(self, key) < least:
+                raise ConfigError(f"data.options.{key} = {getattr(self, key)}: allowed is {least} "
+                                  "or more")
+        if not self.bytes_per_token > 0:
+            raise ConfigError(
+                f"data.options.bytes_per_token = {self.bytes_per_token}: allowed is above 0; bytes "
+                "of the text over its tokens, without which losses of two tokenizers cannot be "
+                "compared"
+            )
+
+    def _pieces(self, files: Sequence[_File], first: int, last: int) -> Pieces:
+        """Tokens `first` to `last` - 1 of all files one after another."""
+        narrow = next(d for d in ("uint8", "uint16", "int32") if self.vocab - 1 <= np.iinfo(d).max)
+
+        def parts() -> Iterator[np.ndarray]:
+            start = 0
+            for file in files:
+                for tokens in file.between(first - start, last - start):
+                    yield tokens.astype(narrow)
+                start += len(file)
+
+        return Pieces(np.dtype(narrow), last - first, parts)
+
+
+class _File:
+    """One file, looked at without reading it."""
+
+    def __init__(self, path: Path, source: TokensSource) -> None:
+        self.path, self.vocab = path, source.vocab
+        if path.suffix == ".npy":
+            self._tokens = np.load(path, mmap_mode="r").reshape(-1)
+            if self._tokens.dtype.kind not in "iu":
+                raise ConfigError(f"{path} holds {self._tokens.dtype}; tokens are whole numbers")
+            return
+        item = np.dtype(source.dtype).itemsize
+        size = path.stat().st_size - source.header_bytes
+        if size <= 0 or size % item:
+            raise ConfigError(
+                f"{path} has {path.stat().st_size} bytes: after data.options.header_bytes = "
+                f"{source.header_bytes} no whole number of {source.dtype} (data.options.dtype)"
+            )
+        self._tokens = np.memmap(path, source.dtype, "r", source.header_bytes)
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def between(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """Its tokens from `first` up to `last`, of which some may lie outside it; in parts."""
+        for start in range(max(first, 0), min(last, len(self)), _PIECE):
+            part = self._tokens[start : min(start + _PIECE, last)]
+            low, high = int(part.min()), int(part.max())
+            if low < 0 or high >= self.vocab:
+                raise ConfigError(
+                    f"{self.path} has the token {low if low < 0 else high}: data.options.vocab = "
+                    f"{self.vocab} allows 0 to {self.vocab - 1} (wrong data.options.dtype or "
+                    "header_bytes?)"
+                )
+            yield part
+
+
+def _matching(key: str, pattern: str) -> list[Path]:
+    """The files of a pattern by name."""
+    if not pattern:
+        raise ConfigError(f"data.options.{key} is not set: a .bin or .npy file of tokens, or a "
+                          "pattern such as 'shards/train_*.bin'")
+    found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+    if not found:
+        raise ConfigError(f"data.options.{key} = {pattern!r}: no such file")
+    return found

@@ -1,0 +1,121 @@
+"""Tokens of somebody else's files: what they hold, and what is wrong with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scaling.config import ConfigError, DataConfig
+from scaling.data import tokens
+from scaling.data.sources import open_store
+
+TOKENS = np.random.default_rng(0).integers(300, size=10_000)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Two training files, whose second is shorter, and one for validation; none in order."""
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for name, part in {"train_b": TOKENS[6_000:9_000], "train_a": TOKENS[:6_000],
+                       "validation": TOKENS[9_000:]}.items():
+        part.astype(np.uint16).tofile(folder / f"{name}.bin")
+    return folder
+
+
+def store(outputs, **options):
+    named = {"vocab": 300, "bytes_per_token": 4.5} | options
+    return open_store(DataConfig(source="tokens", options=named), outputs)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    """So that files are read in several."""
+    monkeypatch.setattr(tokens, "_PIECE", 1_024)
+
+
+def test_files_follow_each_other_by_name(shards, tmp_path):
+    found = store(tmp_path, train=f"{shards}/train_*.bin", validation=f"{shards}/validation.bin")
+    assert np.array_equal(found.train, TOKENS[:9_000])
+    assert np.array_equal(found.validation, TOKENS[9_000:])
+    manifest = found.manifest
+    assert (manifest.dtype, manifest.vocab, manifest.bytes_per_token) == ("uint16", 300, 4.5)
+    assert (manifest.train_tokens, manifest.validation_tokens) == (9_000, 1_000)
+
+
+def test_without_validation_files_the_last_tokens_are_held_out(shards, tmp_path):
+    found = store(tmp_path, train=f"{shards}/train_*.bin", held_out=3_500)
+    assert np.array_equal(found.train, TOKENS[:5_500])  # the cut lies in the first file
+    assert np.array_equal(found.validation, TOKENS[5_500:9_000])
+
+
+@pytest.mark.parametrize("dtype", tokens.DTYPES[1:])
+@pytest.mark.parametrize("header", [0, 1024])
+def test_what_a_file_is_written_in_is_no_matter(tmp_path, dtype, header):
+    path = tmp_path / "all.bin"
+    path.write_bytes(b"\xff" * header + TOKENS.astype(dtype).tobytes())
+    found = store(tmp_path, train=str(path), dtype=dtype, header_bytes=header, held_out=1_000)
+    assert np.array_equal(np.concatenate([found.train, found.validation]), TOKENS)
+
+
+def test_an_array_of_numpy_says_its_own_dtype(tmp_path):
+    np.save(tmp_path / "all.npy", TOKENS.reshape(100, 100))
+    found = store(tmp_path, train=f"{tmp_path}/all.npy", held_out=1_000)
+    assert np.array_equal(found.train, TOKENS[:9_000])
+
+
+@pytest.mark.parametrize(("vocab", "dtype"), [(256, "uint8"), (65_536, "uint16"),
+                                              (65_537, "int32")])
+def test_a_store_is_as_narrow_as_the_vocabulary_allows(tmp_path, vocab, dtype):
+    """And no token is cut: the largest comes back."""
+    given = np.array([0, 1, vocab - 1, 2] * 10)
+    given.astype("uint32").tofile(tmp_path / "a.bin")
+    found = store(tmp_path, train=f"{tmp_path}/a.bin", dtype="uint32", vocab=vocab, held_out=4)
+    assert found.train.dtype == dtype and np.array_equal(found.train, given[:-4])
+
+
+def test_the_same_tokens_in_other_files_are_the_same_data(shards, tmp_path):
+    """Runs have the same ids then."""
+    one = store(tmp_path, train=f"{shards}/train_*.bin", held_out=500)
+    np.save(tmp_path / "all.npy", TOKENS[:9_000])
+    other = store(tmp_path, train=f"{tmp_path}/all.npy", held_out=500)
+    assert one.folder != other.folder
+    assert one.manifest.content_hash == other.manifest.content_hash
+
+
+def test_a_changed_file_is_another_store(shards, tmp_path):
+    options = {"train": f"{shards}/train_a.bin", "held_out": 500}
+    before = store(tmp_path, **options)
+    TOKENS[::-1][:6_000].astype(np.uint16).tofile(shards / "train_a.bin")
+    after = store(tmp_path, **options)
+    assert before.manifest.content_hash != after.manifest.content_hash
+    assert np.array_equal(before.train, TOKENS[:5_500])  # what was trained on is still there
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({}, r"options\.train is not set: a \.bin or \.npy file"),
+    ({"train": "none_*.bin"}, r"options\.train = 'none_\*\.bin': no such file"),
+    ({"train": "train_a.bin", "validation": "no.bin"}, r"options\.validation = 'no\.bin': no such"),
+    ({"train": "train_a.bin", "vocab": 0}, r"options\.vocab = 0: allowed is 2 or more"),
+    ({"train": "train_a.bin", "bytes_per_token": 0}, r"bytes_per_token = 0\.0: allowed is above 0"),
+    ({"train": "train_a.bin", "dtype": "float32"}, r"options\.dtype = 'float32' is not one of"),
+    ({"train": "train_a.bin", "vocab": 200}, r"train_a\.bin has the token 299: .*vocab = 200"),
+    ({"train": "train_a.bin", "header_bytes": 3}, r"has 12000 bytes: after .*header_bytes = 3 no"),
+    ({"train": "train_a.bin", "header_bytes": 12_000}, r"after .*header_bytes = 12000 no whole"),
+    ({"train": "train_a.bin", "held_out": 6_000}, r"held_out = 6000: .* allowed is 1 to 5999"),
+])  # fmt: skip
+def test_mistakes_are_told_and_leave_nothing_behind(shards, monkeypatch, tmp_path, options,
+                                                    message):  # fmt: skip
+    monkeypatch.chdir(shards)
+    with pytest.raises(ConfigError, match=message):
+        store(tmp_path, **({"held_out": 100} | options))
+    assert not any((tmp_path / "data").glob("*")) if (tmp_path / "data").exists() else True
+
+
+def test_numbers_that_are_no_tokens_are_refused(tmp_path):
+    np.save(tmp_path / "all.npy", TOKENS / 2)
+    with pytest.raises(ConfigError, match=r"all\.npy holds float64; tokens are whole numbers"):
+        store(tmp_path, train=f"{tmp_path}/all.npy")
+    (-TOKENS).astype("int32").tofile(tmp_path / "a.bin")
+    with pytest.raises(ConfigError, match=r"a\.bin has the token -299: .* allows 0 to 299"):
+        store(tmp_path, train=f"{tmp_path}/a.bin", dtype="int32", held_out=100)
