@@ -51,7 +51,7 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         try:
             config = hydra_compose("config", list(overrides))
         except HydraException as error:
-            raise ConfigError(_explain(error)) from error
+            raise ConfigError(_explain(error, overrides)) from error
         except YAMLError as error:
             raise ConfigError(" ".join(str(error).split())) from error
     for key in config:
@@ -84,7 +84,7 @@ def _refuse_shadowed(own: Path) -> None:
             )
 
 
-def _explain(error: HydraException) -> str:
+def _explain(error: HydraException, overrides: Sequence[str]) -> str:
     """One sentence or two from Hydra's many."""
     if isinstance(error, OverrideParseException):
         key, equals, value = error.override.partition("=")
@@ -98,7 +98,7 @@ def _explain(error: HydraException) -> str:
     if isinstance(error, ConfigCompositionException):
         key = getattr(error.__cause__, "full_key", None)
         if key:
-            beside = _keys_beside(key)
+            beside = _keys_beside(key, overrides)
             if key.startswith("study.") and not beside:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
             return unknown_key(key, beside)
@@ -114,9 +114,11 @@ def _no_such_file(missing: str, options: Sequence[str]) -> str:
     return f"{group} = {name!r}: there is no conf/{group}/{name}.yaml{hint}{among}"
 
 
-def _keys_beside(key: str) -> list[str]:
-    """The keys that the shipped configuration has where `key` was looked for."""
-    node: Any = hydra_compose("config")
+def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
+    """The keys that there are where `key` was looked for, with the files that were chosen."""
+    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    chosen = [o for o in overrides if o.partition("=")[0] in groups]
+    node: Any = hydra_compose("config", chosen)
     groups = key.split(".")[:-1]
     for part in groups:
         node = node.get(part, {}) if isinstance(node, DictConfig) else {}

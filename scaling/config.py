@@ -281,7 +281,7 @@ def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
     allowed = sorted(allowed)
     near = difflib.get_close_matches(key, allowed, n=1)
     hint = f"; did you mean '{_join(parent, near[0])}'?" if near else "."
-    return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed)}"
+    return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed) or 'none'}"
 
 
 def one_of(path: str, value: str, allowed: typing.Iterable[str]) -> None:

@@ -17,10 +17,12 @@ from scaling.data.markov import MarkovSource
 from scaling.data.stdlib import StdlibSource
 from scaling.data.store import TokenStore, write_store
 from scaling.data.text import TextSource
+from scaling.data.tokens import TokensSource
 from scaling.records.identity import digest
 
 SOURCES: dict[str, type] = {
     "stdlib": StdlibSource, "markov": MarkovSource, "text": TextSource,
+    "tokens": TokensSource,
 }
 
 

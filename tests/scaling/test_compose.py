@@ -54,6 +54,13 @@ def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
     assert compose(["optimizer=mine"])["optimizer"]["lr"] == 0.5
 
 
+def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'data.options.header_bytes'"):
+        compose(["data=tokens", "data.options.header_byte=8"])
+    with pytest.raises(ConfigError, match="Allowed here: none"):
+        compose(["data.options.header_byte=8"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
