@@ -47,7 +47,8 @@ class TokensSource:
         if self.validation:
             held_out = [_File(path, self) for path in _matching("validation", self.validation)]
             files = len(train) + len(held_out)
-            parts = self._pieces(train, 0, total), self._pieces(held_out, 0, sum(map(len, held_out)))
+            last = sum(map(len, held_out))
+            parts = self._pieces(train, 0, total), self._pieces(held_out, 0, last)
         else:
             cut = total - self.held_out
             if cut < 1:
