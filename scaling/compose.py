@@ -116,7 +116,7 @@ def _no_such_file(missing: str, options: Sequence[str]) -> str:
 
 def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
     """The keys that there are where `key` was looked for, with the files that were chosen."""
-    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    groups = {"hydra.searchpath", *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
     chosen = [o for o in overrides if o.partition("=")[0] in groups]
     node: Any = hydra_compose("config", chosen)
     groups = key.split(".")[:-1]

@@ -195,6 +195,7 @@ class ExecutionConfig:
     recompute: bool = False  # keep only the blocks' inputs for the backward pass
     deterministic: bool = False  # the same bits each time, on a GPU too
     measure: list[str] = field(default_factory=list)  # at validations: docs/measurements.md
+    validate: list[str] = field(default_factory=list)  # further validation sets: names of stores
     command: list[str] = field(default_factory=list)  # the line that starts trainer.program
     keep_slurm: bool = False  # show that command the variables of our own SLURM step
     checkpoint_seconds: float = 30.0

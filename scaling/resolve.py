@@ -177,9 +177,9 @@ def _check_trainer(config: RunConfig) -> None:
                               "captured")
         check_processes(config)
         return
-    for key in ("shard", "deterministic"):
-        if getattr(execution, key):
-            raise ConfigError(f"execution.{key} = True is for trainer.kind = 'engine': how a "
+    for key in ("shard", "deterministic", "validate"):
+        if value := getattr(execution, key):
+            raise ConfigError(f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
                               "program computes is its own to say (trainer.options)")
     if not trainer.program:
         raise ConfigError("trainer.kind = 'command' needs trainer.program, the name of the program "

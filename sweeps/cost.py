@@ -138,7 +138,8 @@ def finish_seconds(plan: Plan, workers: int) -> float:
 def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
     """A member's share of its pack's time."""
     validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
-    tokens = len(validations) * planned.run.config.data.validation_tokens
+    sets = 1 + len(planned.run.config.execution.validate)
+    tokens = len(validations) * sets * planned.run.config.data.validation_tokens
     steps = planned.new_steps * seconds_of(timing, "step", members)
     return (steps + tokens * seconds_of(timing, "token", members)) / members
 

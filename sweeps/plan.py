@@ -16,6 +16,7 @@ from typing import Any
 from scaling.config import ConfigError, ExecutionConfig, RunConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
+from scaling.data.validation import further_stores
 from scaling.engine.memory import check_memory
 from scaling.records.atomic import read_json, write_json
 from scaling.records.describe import describe, is_command
@@ -182,6 +183,8 @@ def _resolve(
     try:
         run = resolve(one.config, stores[key].manifest)
         check_memory(run.architecture, run.config, **place)
+        further_stores(run.config.execution.validate, outputs, stores[key].manifest.vocab,
+                       run.config.data.validation_tokens, run.shape.context)  # fmt: skip
         return run, stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error

@@ -29,6 +29,7 @@ RUN_COLUMNS = (
     "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
     "fingerprint", "tokens_per_second", "seconds",
 )
+FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
 
 
 def load(
@@ -57,7 +58,8 @@ def load(
     DataFrame
         ``run_id``; ``study`` and ``role`` (joined by commas where there are several); ``N, D, C``
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
-        ``loss`` (final validation, nats per token) and ``bpb``; ``lr`` (peak), ``seed``;
+        ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
+        validated on further sets; ``lr`` (peak), ``seed``;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code, and more.
 
@@ -81,7 +83,8 @@ def load(
         row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
         row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
         rows.append(row)
-    table = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    further = dict.fromkeys(name for row in rows for name in row if name.startswith(FURTHER_LOSS))
+    table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *further])
     brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
     if brought:
         table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
@@ -222,6 +225,7 @@ def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None)
         "flops": record["flops"],
         "loss": _number(final["validation_loss"]),
         "bpb": _number(final["validation_bpb"]),
+        **_further_losses(record),
         "train_loss": _number(final["train_loss"]),
         "irreducible_loss": _number(final["irreducible_loss"]),
         "lr": record["lr_peak"],
@@ -237,6 +241,15 @@ def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None)
         "tokens_per_second": _number(record["throughput"]["tokens_per_second"]),
         "seconds": record["throughput"]["seconds"],
     }
+
+
+def _further_losses(record: dict[str, Any]) -> dict[str, float]:
+    """Final losses on the sets of ``execution.validate``; the oldest records measured nothing."""
+    measured = record.get("measured", {})
+    if not measured.get("step") or measured["step"][-1] != record["steps"]:
+        return {}
+    return {name: _number(values[-1]) for name, values in measured.items()
+            if name.startswith(FURTHER_LOSS)}
 
 
 def _number(value: float | None) -> float:

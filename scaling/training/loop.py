@@ -91,9 +91,7 @@ class Training:
             batch=self.members[0].science["batch"], context=self.context,
         )  # fmt: skip
         self._feed = Feed(self._tokens)
-        self._windows = self.store.validation_batch(
-            self.members[0].science["data"]["validation_tokens"], self.context
-        )
+        self._windows, self._further = self.members[0].validation_sets(self.store, execution)
         self._chunk_steps = 1
         self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
         self._last_save = time.monotonic()
@@ -197,13 +195,15 @@ class Training:
         if due:
             start = time.perf_counter()
             losses = self.engine.evaluate(self._windows)
+            further = {f"loss.{n}": self.engine.evaluate(w) for n, w in self._further.items()}
             self._seconds["validation"] += time.perf_counter() - start
-            for i, member in due:
-                member.curve.validation[self.step] = float(losses[i])
+            found: list[dict[str, float]] = [{} for _ in self.members]
             if self.execution.measure and self.step > self.start:
                 found = self.engine.measure(self.execution.measure, self._tokens(self.step, 1)[0])
-                for i, member in due:
-                    member.curve.measured[self.step] = found[i]
+            for i, member in due:
+                member.curve.validation[self.step] = float(losses[i])
+                if columns := {n: float(values[i]) for n, values in further.items()} | found[i]:
+                    member.curve.measured[self.step] = columns
 
     def _cancel(self, member: MemberRun) -> None:
         """Save and release one run that a person wants no longer."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from scaling.config import ExecutionConfig
 from scaling.data.order import DataOrder
 from scaling.data.sources import open_planned
 from scaling.data.store import TokenStore, window_count
+from scaling.data.validation import further_stores
 from scaling.records.checkpoint import Checkpoint, furthest_checkpoint
 from scaling.records.claim import Claim
 from scaling.records.identity import science_pieces
@@ -71,6 +73,17 @@ class MemberRun:
     def open_store(self) -> TokenStore:
         """The data it is trained on."""
         return open_planned(self.run, self.outputs)
+
+    def validation_sets(
+        self, store: TokenStore, execution: ExecutionConfig
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Fixed windows of its own data, and of the other stores that are asked for by name."""
+        tokens, context = (self.science["data"]["validation_tokens"],
+                           self.science["model"]["context"])
+        further = further_stores(execution.validate, self.outputs, store.manifest.vocab, tokens,
+                                 context)  # fmt: skip
+        sets = {name: other.validation_batch(tokens, context) for name, other in further.items()}
+        return store.validation_batch(tokens, context), sets
 
     def order(self, store: TokenStore) -> DataOrder:
         """The order in which it sees the windows of a store."""

@@ -21,6 +21,7 @@ def train_verb(arguments: Sequence[str]) -> int:
     from scaling.compose import compose
     from scaling.config import RunConfig, from_dict
     from scaling.data.sources import open_store
+    from scaling.data.validation import further_stores
     from scaling.engine.memory import check_memory
     from scaling.processes.ranks import slurm_nodes
     from scaling.records.describe import describe
@@ -36,6 +37,8 @@ def train_verb(arguments: Sequence[str]) -> int:
     store = open_store(config.data, outputs)
     run = resolve(config, store.manifest)
     check_memory(run.architecture, run.config, nodes=slurm_nodes())
+    further_stores(config.execution.validate, outputs, store.manifest.vocab,
+                   config.data.validation_tokens, run.shape.context)  # fmt: skip
     folder = RunFolder(outputs / "runs" / run.run_id)
     folder.describe(describe(run, store))
     print(f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
