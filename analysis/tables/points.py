@@ -167,10 +167,10 @@ def rename_columns(
 
 
 def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
-    """The table with the law's own column names."""
-    swapped = {source: name for name, source in renamed.items() if source != name}
-    hidden = [name for name in swapped.values() if name in frame.columns]
-    return frame.drop(columns=hidden).rename(columns=swapped)
+    """The table with the law's own column names; what one column gives another may hide."""
+    given = {name: source for name, source in renamed.items() if source != name}
+    gone = {*given, *given.values()} & set(frame.columns)
+    return frame.drop(columns=list(gone)).assign(**{n: frame[s] for n, s in given.items()})
 
 
 def _per_row(data: pd.DataFrame, option: str, given: str | float | Array | None, default: float):
