@@ -55,7 +55,7 @@ def test_an_interrupted_run_keeps_what_was_measured(make_run, train_run, tiny_st
     assert len(curve["step"]) == len(set(curve["step"])) > 1
 
 
-def test_final_losses_are_columns_of_the_table_of_runs(make_run, train_run, outputs, tiny_store, other):
+def test_final_losses_are_columns_of_the_table(make_run, train_run, outputs, tiny_store, other):
     folder = make_run(asked(tiny_store, other))
     train_run(folder)
     plain = make_run({"seed": 5})
