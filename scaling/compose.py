@@ -99,7 +99,8 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
         key = getattr(error.__cause__, "full_key", None)
         if key:
             beside = _keys_beside(key, overrides)
-            if key.startswith("study.") and not beside:
+            near = difflib.get_close_matches(key.rpartition(".")[2], beside, n=1)
+            if key.startswith("study.") and not near:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
             return unknown_key(key, beside)
     return str(error).splitlines()[0]
