@@ -59,7 +59,7 @@ def test_a_reader_that_goes_away_is_no_error(finished) -> None:
         (["plan", "study=tiny", "study.answer.kind=tune"], "+study.answer.kind=... adds it"),
         (["plan", "stduy=tiny"], "unknown key 'stduy'; did you mean 'study'?"),
         (["train", "study=tiny"], "scaling train trains one run"),
-        (["train", "model.width=1e9"], "this machine has"),
+        (["train", "model.width=1e9"], "the machine has"),
         (["train", "outputs=/proc/nowhere"], "/proc/nowhere"),
         (["fit", "data=/tmp"], "there is no such file"),
         (["launch", "study=tiny", "launch.backend=slurrm"], "launch.backend = 'slurrm' is not one"),
