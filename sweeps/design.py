@@ -7,24 +7,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from scaling.config import ConfigError
+from scaling.records.identity import canonical_json
+from scaling.records.recipe import not_one_ladder, recipe
 from scaling.resolve import Run
 
 MIN_SIZES = 5
 MIN_RATIOS = 3
 SURFACE_PARAMETERS = 5  # E, A, alpha, B, beta
 MAX_CORRELATION = 0.9
-GOVERNED = ("batch", "weight_decay", "warmup", "beta2")  # what rules may give besides the LR
-# What may differ between the rungs of one ladder; anything else is another recipe.
-LADDER_KEYS = {
-    "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
-    "data": {"seed"},
-    "": {"schedule", "steps", "seed"},  # by what was written, below
-}
 
 
 def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
@@ -50,7 +46,8 @@ def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
             "'held_out', not both"
         )
     checks = (
-        _sizes(fitted), _ratios(fitted), _separation(fitted), _recipe(fitted), _seeds(fitted),
+        _sizes(fitted), _ratios(fitted), _separation(fitted),
+        not_one_ladder(_recipe(run) for run in fitted), _seeds(fitted),
         _groups(fitted),
         _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
     )
@@ -93,48 +90,14 @@ def _separation(fitted: list[Run]) -> str | None:
             "confounded; vary D/N at each N")
 
 
-def _recipe(fitted: list[Run]) -> str | None:
-    differing = set()
-    sciences = [_without_rules(run) for run in fitted]
-    first = sciences[0]
-    for science in sciences[1:]:
-        for key, value in science.items():
-            group = LADDER_KEYS.get(key)
-            if group is not None:
-                differing |= {f"{key}.{k}" for k in value
-                              if k not in group and value[k] != first[key].get(k)}
-            elif key not in LADDER_KEYS[""] and value != first.get(key):
-                differing.add(key)
-    for name, values in {
-        "model.head_dim": {run.shape.head_dim for run in fitted},
-        "model.mlp_ratio": {run.shape.mlp_width / run.shape.width for run in fitted},
-        "the rule or value of the LR": {run.written.optimizer.lr or _rule(run, "lr")
-                                        for run in fitted},
-        "schedule": {repr(run.written.schedule) for run in fitted},
-        **{f"the rule of {name}": {_rule(run, name) for run in fitted} for name in GOVERNED},
-    }.items():
-        if len(values) > 1:
-            differing.add(name)
-    if not differing:
-        return None
-    return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"
-
-
-def _rule(run: Run, name: str) -> str:
-    return repr(getattr(run.written.rule, name, None))
-
-
-def _without_rules(run: Run) -> dict[str, Any]:
-    """The science but for values that rules gave: a rule is one recipe whatever it gives."""
-    science = run.science | {"optimizer": {
-        k: v for k, v in run.science["optimizer"].items() if k not in run.given}}
-    return {k: v for k, v in science.items() if k not in run.given}
+def _recipe(run: Run) -> dict[str, Any]:
+    return recipe(run.science, asdict(run.config), asdict(run.shape))
 
 
 def _seeds(fitted: list[Run]) -> str | None:
-    repeats: dict[tuple[int, int], set[int]] = defaultdict(set)
+    repeats: dict[tuple[int, int, str], set[int]] = defaultdict(set)
     for run in fitted:
-        repeats[_n(run), run.tokens].add(run.config.seed)
+        repeats[_n(run), run.tokens, canonical_json(_recipe(run))].add(run.config.seed)
     if any(len(seeds) > 1 for seeds in repeats.values()):
         return None
     return "no seed is repeated: the noise floor of the fit is unknown"

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.laws.error_scale import ERROR_SCALES, Errors
 
 _SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
+RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree
 
 
 def seed_noise(
@@ -21,13 +22,15 @@ def seed_noise(
 ) -> float | None:
     """Standard deviation of log(response) over seeds, pooled; None without repeats.
 
+    Of rows that agree in their seed as well, the first counts: what tells such apart is no noise.
+
     Parameters
     ----------
     data : DataFrame
         With a column ``seed``.
     by : list of str, optional
         Columns in which repeats must agree. Default: those present of N, D, C, lr, batch,
-        batch_tokens, schedule and arm.
+        batch_tokens, schedule, arm, and of recipe, _arm and optimizer.
     response : str
     errors : {"relative", "absolute"}
         "absolute": standard deviation of the response itself.
@@ -37,11 +40,13 @@ def seed_noise(
     ValueError
         If a column is missing.
     """
-    by = [c for c in _SCIENCE if c in data.columns] if by is None else list(by)
+    by = [c for c in (*_SCIENCE, *RECIPE) if c in data.columns] if by is None else list(by)
     for column in [*by, "seed", response]:
         if column not in data.columns:
             raise ValueError(f"seed noise needs column {column!r}")
     known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
+    known = known[~known.duplicated([*by, "seed"]) | known["seed"].isna()]
+    known = known.assign(**{name: pd.factorize(known[name])[0] for name in RECIPE if name in by})
     scaled = ERROR_SCALES[errors].of(known[response].astype(float))
     groups = scaled.groupby([known[c] for c in by])
     spare = int((groups.size() - 1).sum())

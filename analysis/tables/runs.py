@@ -17,6 +17,8 @@ import pandas as pd
 from analysis.tables.imported import MANIFEST, N_COUNTS, manifests, stored_curves, stored_runs
 from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scaling.records.atomic import read_json
+from scaling.records.identity import canonical_json
+from scaling.records.recipe import recipe
 from scaling.records.record import RECORD_VERSION
 from scaling.records.run_folder import RunFolder
 
@@ -27,7 +29,7 @@ RUN_COLUMNS = (
     "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "n_count", "flops_convention",
     "loss", "bpb", "train_loss", "irreducible_loss", "lr", "schedule", "batch", "steps", "width",
     "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
-    "fingerprint", "tokens_per_second", "seconds",
+    "fingerprint", "tokens_per_second", "seconds", "recipe",
 )
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
 
@@ -61,7 +63,8 @@ def load(
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``lr`` (peak), ``seed``;
         ``cluster`` (runs with the same initial weights and data order are not independent);
-        ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code, and more.
+        ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
+        ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
 
     Raises
     ------
@@ -240,6 +243,7 @@ def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None)
         "fingerprint": record["code"]["fingerprint"],
         "tokens_per_second": _number(record["throughput"]["tokens_per_second"]),
         "seconds": record["throughput"]["seconds"],
+        "recipe": canonical_json(recipe(science, record["config"], shape)),
     }
 
 

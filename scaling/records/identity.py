@@ -85,7 +85,7 @@ def digest(value: Any, length: int = 10) -> str:
 def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -> str:
     """Short hash of a run's science: same id, same run."""
     pieces = prefix(science_pieces(science), science["steps"])
-    return digest(_without_historic(dict(science) | {"schedule": pieces}, historic))
+    return digest(without_historic(dict(science) | {"schedule": pieces}, historic))
 
 
 def prefix_id(
@@ -107,7 +107,7 @@ def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC
     their losses are not independent, and the analysis resamples them together.
     """
     rest = {k: v for k, v in science.items() if k not in ("schedule", "steps")}
-    return digest(_without_historic(rest, historic), 16)
+    return digest(without_historic(rest, historic), 16)
 
 
 def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
@@ -115,7 +115,9 @@ def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
     return [Piece(**piece) for piece in science["schedule"]]
 
 
-def _without_historic(science: dict[str, Any], historic: Mapping[str, Any]) -> dict[str, Any]:
+def without_historic(
+    science: dict[str, Any], historic: Mapping[str, Any] = HISTORIC
+) -> dict[str, Any]:
     """A copy without the keys that have the value that older runs had without saying so."""
     rest = _copied(science)
     for path, value in historic.items():

@@ -70,6 +70,12 @@ def test_another_recipe_on_one_rung_is_named(ladder, changes, name) -> None:
     assert "not one ladder" in said(other) and name in said(other)
 
 
+def test_a_seed_of_another_recipe_repeats_nothing(ladder) -> None:
+    run, points = ladder
+    once = [p for p in points if p[0].config.seed == 0]
+    assert "no seed is repeated" in said([*once, (run(8, 2560, seed=1, batch=8), ("fit",))])
+
+
 BATCH = {"name": "b", "source": "", "coefficient": 64.0, "n_exponent": 0.2, "n_unit": 1e3}
 
 

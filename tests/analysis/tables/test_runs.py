@@ -85,3 +85,10 @@ def test_a_table_of_runs_fits_as_it_is(finished) -> None:
     result = analysis.fit("chinchilla", analysis.load(finished, role="fit"), resamples=50)
     assert isinstance(result.summary, pd.DataFrame)
     assert sum(result.excluded.values()) == 1  # the diverged run
+
+
+def test_runs_of_one_ladder_have_one_recipe(finished) -> None:
+    runs = analysis.load(finished, role="fit")
+    assert runs["recipe"].nunique() == 2  # and that of the run whose LR was set by hand
+    assert runs[runs["status"] == "done"]["recipe"].nunique() == 1
+    assert analysis.seed_noise(runs) is not None

@@ -1,0 +1,62 @@
+"""What makes the runs of one ladder one recipe: all but size, tokens, seed and what rules give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from scaling.config import RulesConfig, ScheduleConfig
+from scaling.records.identity import without_historic
+
+# What may differ between the rungs of one ladder; anything else is another recipe.
+_RUNGS = {
+    "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
+    "data": {"seed"},
+    "": {"schedule", "steps", "seed"},  # by what was written, below
+}
+_GOVERNED = ("batch", "weight_decay", "warmup", "beta2")  # what rules may give besides the LR
+
+
+def recipe(
+    science: Mapping[str, Any], config: Mapping[str, Any], shape: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Name -> value of all that runs of one ladder have in common.
+
+    A value that a rule gave is left out: a rule is one recipe whatever it gives.
+
+    Parameters
+    ----------
+    science, config, shape : dict
+        As ``run.json`` and the record have them.
+    """
+    asked = RulesConfig.older(config.get("rule") or {})
+    rules = {name: rule for name, rule in asked.items() if rule}
+    science = without_historic(dict(science))
+    common = {key: value for key, value in science.items()
+              if key not in {*_RUNGS, *_RUNGS[""], "optimizer", *rules}}
+    for group in ("model", "data"):
+        common |= {f"{group}.{key}": value for key, value in science[group].items()
+                   if key not in _RUNGS[group]}
+    schedule = asdict(ScheduleConfig()) | dict(config["schedule"])
+    if "warmup" in rules:
+        del schedule["warmup_tokens"]
+    return common | {
+        "optimizer": {key: value for key, value in science["optimizer"].items()
+                      if key not in rules},
+        "model.head_dim": shape["width"] / shape["heads"],
+        "model.mlp_ratio": shape["mlp_width"] / shape["width"],
+        "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
+        "schedule": schedule,
+        **{f"the rule of {name}": rules.get(name) for name in _GOVERNED},
+    }
+
+
+def not_one_ladder(recipes: Iterable[Mapping[str, Any]]) -> str:
+    """What the recipes of fitted runs differ in, as a sentence; empty if they are one."""
+    first, *others = [*recipes] or [{}]
+    differing = {key for other in others for key in {*first, *other}
+                 if first.get(key) != other.get(key)}
+    if not differing:
+        return ""
+    return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"
