@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from analysis.laws.law import Law
 from analysis.tables.clusters import copied
 from analysis.tables.exclusion import mid_schedule, unfinished
 from analysis.tables.points import Points
+from scaling.records.recipe import not_one_ladder
 
 _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
 _TOGETHER = 0.98  # correlation of the logarithms of two columns
@@ -28,6 +31,7 @@ _MEASURES = {
     "n_count": "N is counted in different ways",
     "flops_convention": "C is counted in different ways",
 }
+_RECIPE = ("recipe", "arm", "optimizer")  # columns that say how runs were trained
 # Counted in millions, 100 billion parameters and 1,000 billion tokens; counted one by one, a toy.
 _TINY = {"N": ("parameters", 1e5), "D": ("tokens", 1e6)}
 _SIZES = ("n_block", "n_matmul", "n_total")
@@ -57,6 +61,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_unfinished(data),
         *_inside_a_schedule(points, data),
         *_some_annealed(data, arm),
+        *_recipes(data, arm),
         *_mixed_measures(data, arm),
         *_mixed_counts(points, data),
     ]
@@ -148,6 +153,22 @@ def _some_annealed(data: pd.DataFrame, arm: str | None) -> list[str]:
         f"{flat} of {len(data)} points end at a constant learning rate, the others after it has"
         " come down: their losses do not compare"
     ]
+
+
+def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
+    """More recipes than one, in the words of a plan; of each arm where arms are told apart."""
+    ladders = [data] if arm is None else [rows for _, rows in data.groupby(arm)]
+    said = [
+        not_one_ladder(_recipe(column, value) for value in rows[column].dropna().unique())
+        for rows in ladders for column in _RECIPE if column in data and column != arm
+    ]  # fmt: skip
+    return [*dict.fromkeys(filter(None, said))]
+
+
+def _recipe(column: str, value: Any) -> dict[str, Any]:
+    """A recipe as our records give it, or the name that a table made elsewhere has for it."""
+    ours = column == "recipe" and str(value).startswith("{")
+    return json.loads(value) if ours else {column: value}
 
 
 def _mixed_measures(data: pd.DataFrame, arm: str | None) -> list[str]:

@@ -126,3 +126,19 @@ def test_rows_that_differ_in_what_the_law_does_not_read_are_no_copies(runs):
     assert "5 rows repeat others to the last digit" in _warnings(
         twice, "power_plus_constant", x="D"
     )
+
+
+@pytest.mark.parametrize(("column", "values", "named"), [
+    ("recipe", ('{"batch":4,"optimizer":{"name":"adamw"}}', '{"batch":4,"optimizer":"b"}'),
+     "optimizer"),
+    ("recipe", ("tuned", "plain"), "recipe"), ("optimizer", ("adamw", "muon"), "optimizer"),
+])  # fmt: skip
+def test_two_recipes_in_one_law_are_told_as_a_plan_tells_them(runs, column, values, named):
+    said = f"the fitted runs are not one ladder; they differ in {named}"
+    two = pd.concat([runs.assign(**{column: value}) for value in values], ignore_index=True)
+    assert said in analysis.fit("chinchilla", two, resamples=0).warnings
+    assert "not one ladder" not in _warnings(two, arm=column)
+    assert "not one ladder" not in _warnings(runs.assign(**{column: values[0]}))
+    assert "not one ladder" not in _warnings(runs.assign(**{column: np.nan}))
+    sides = two.assign(side=np.where(two.N < 1e8, "a", "b"))
+    assert said in _warnings(sides, arm="side")  # each arm is two recipes

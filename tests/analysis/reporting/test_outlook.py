@@ -51,6 +51,9 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
                   "Two arms: loss of B over that of A"):
         assert words in page
     assert "20 pairs, loss of B" in answer.text()
-    assert "pairs" not in report_html(analysis.answer_study(two, "two", resamples=20))
+    alone = analysis.answer_study(two, "two", resamples=20)
+    assert "pairs" not in report_html(alone)
+    said = "the fitted runs are not one ladder; they differ in recipe"
+    assert said in report_html(alone) and said in alone.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
