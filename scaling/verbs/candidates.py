@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.options import option
-from scaling.verbs.verb import say
+from scaling.verbs.verb import open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
+
+    from sweeps.plan import Plan
 
 BLOCK = "next"
 
@@ -76,13 +78,14 @@ def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
 
     from scaling.compose import compose
     from sweeps.added import with_added
-    from sweeps.cost import with_costs
-    from sweeps.plan import make_plan
 
     composed = with_added(compose(overrides))
-    grid = options.grid or _around(composed, overrides)
-    study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": grid}}}
-    plan = with_costs(make_plan({**composed, "study": study}))
+    if options.grid:
+        plan = _planned(composed, options.grid)
+    else:
+        plan, left_out = _around(composed)
+        if left_out and not options.json:
+            say(open_console(), left_out)
     rows = [
         {"N": p.run.counts["n_matmul"], "D": p.run.tokens, "cost": p.seconds / 3600,
          "width": p.run.shape.width, "depth": p.run.shape.depth, "tokens": p.run.tokens,
@@ -95,8 +98,31 @@ def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("run_id")
 
 
-def _around(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """The widths and tokens that the study fits, and one step beyond each."""
+def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
+    """The runs of a grid in place of the study's, with what they cost."""
+    from sweeps.cost import with_costs
+    from sweeps.plan import make_plan
+
+    study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": grid}}}
+    return with_costs(make_plan({**composed, "study": study}))
+
+
+def _around(composed: dict[str, Any]) -> tuple[Plan, str]:
+    """The study's widths, tokens and seeds and one step beyond; why no tokens beyond, if none.
+
+    Twice the tokens may be more than the data allow, which nobody asked for.
+    """
+    grid = _beyond(composed)
+    try:
+        return _planned(composed, grid), ""
+    except ConfigError as error:
+        *tokens, _ = grid["tokens"]
+        plan = _planned(composed, grid | {"tokens": tokens})  # or what is wrong with any of them
+        return plan, f"no candidate has more than {tokens[-1]:,} tokens: {error.__cause__ or error}"
+
+
+def _beyond(composed: dict[str, Any]) -> dict[str, Any]:
+    """The axes of the widths, tokens and seeds that the study fits, and one step beyond."""
     from sweeps.study import read_study
 
     fitted = [w.config for w in read_study(composed)[1] if w.role == "fit"]

@@ -38,9 +38,9 @@ def next_verb(arguments: Sequence[str]) -> int:
 
     The target is the loss at a budget's best split (C=...), at a point (N=... D=...), the best N or
     D at a budget, or a parameter of the law. Candidates are the study's sizes and tokens, and
-    those one step beyond, or grid.KEY=[...]; each is costed in device-hours as plan does. hours=
-    bounds what may be spent. to=conf/study/more.yaml writes a study that scaling launch
-    accepts: the old one with the new runs.
+    those one step beyond as far as the data reach, or grid.KEY=[...]; each is costed in
+    device-hours as plan does. hours= bounds what may be spent. to=conf/study/more.yaml writes a
+    study that scaling launch accepts: the old one with the new runs.
     """
     from analysis.reporting.facts import facts_of_next
 

@@ -36,6 +36,18 @@ def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monk
     assert code == 1 and said in out and f"known within {wide['now']:.2%}" in out
 
 
+def test_candidates_that_nobody_named_stay_within_the_data(run, own) -> None:
+    asked = ("next", "study=tiny", TARGET, "runs=1", "resamples=100", LAW)
+    code, out, error = run(*asked)
+    assert code == 0, error
+    assert out.count("no candidate has more than 20,480 tokens: tokens = 40960 is 2.05") == 1
+    assert "data.max_epochs = 2 allows" in out and "block" not in out
+    assert json.loads(run(*asked, "--json")[1])["runs"][0]["D"] <= 20480
+    assert "no candidate has more" not in run(*asked, "data.max_epochs=3")[1]
+    code, _, error = run(*asked, "grid.tokens=[40960]")  # what is asked for is refused
+    assert code == 2 and "data.max_epochs = 2 allows" in error
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
     (["next", "study=nope", TARGET], "nope"),
