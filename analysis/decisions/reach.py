@@ -61,6 +61,8 @@ def reach_target(
 ) -> Reached:
     """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
 
+    It also ends where a fit has too few independent runs for intervals: no run is chosen without.
+
     Parameters
     ----------
     known : DataFrame
@@ -94,6 +96,7 @@ def reach_target(
 
     if target.within is None:
         raise ValueError("the target says not how well: end it with 'within 0.5%'")
+    by_worth = choose is None
     choose = choose or _by_worth(target, each, cost, level)
     history: list[dict[str, Any]] = []
     spent, left = 0.0, candidates
@@ -102,6 +105,8 @@ def reach_target(
         history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""
+        if by_worth and result.settings["withheld"]:
+            why = f"the fit gives nothing to choose by; {result.settings['withheld']}"
         if not why:
             chosen = choose(result, left, budget - spent)
             chosen = chosen[chosen["cost"].cumsum() <= budget - spent]

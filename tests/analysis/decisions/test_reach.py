@@ -87,6 +87,17 @@ def test_candidates_run_out(laboratory):
     assert found.why == "no candidate is left" and len(asked) == 3
 
 
+def test_a_fit_that_new_runs_leave_without_intervals_ends_it(laboratory):
+    start, candidates, _, _ = laboratory
+    trunks = start.assign(cluster=start.N)  # too few for a surface
+    target = analysis.read_target("loss at C=1e21 within 0.001%")
+    found = analysis.reach_target(start, candidates, lambda rows: trunks, target, resamples=100)
+    assert len(found.history) == 2 and np.isnan(found.history.half_width.iloc[-1])
+    assert not found.reached and "only 0 resamples" not in found.why
+    assert found.why.startswith("the fit gives nothing to choose by; a standard error here would")
+    assert found.why.endswith("take more sizes, or more independent runs")
+
+
 def test_a_target_must_say_how_well(laboratory):
     with pytest.raises(ValueError, match="end it with 'within 0.5%'"):
         analysis.reach_target(*laboratory[:3], analysis.read_target("alpha"))
