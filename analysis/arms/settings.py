@@ -39,12 +39,25 @@ def runs_by_arm(
     if arm is None:
         tables = [t.assign(arm=name) for t, name in zip(tables, studies, strict=True)]
         return pd.concat(tables, ignore_index=True)
-    table = tables[0]
-    values = table[arm] if arm in table else [_value(outputs, i, arm) for i in table["run_id"]]
-    table = table.assign(arm=values)
+    table = tables[0].assign(arm=arm_values(outputs, tables[0], arm))
     if table["arm"].isna().all():
         raise ValueError(f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting")
     return table[table["arm"].notna()].reset_index(drop=True)
+
+
+def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
+    """A column of a table of runs, or a setting of each by its dotted key; None where it has none.
+
+    Parameters
+    ----------
+    outputs : path
+    runs : DataFrame
+        With ``run_id``.
+    arm : str
+    """
+    if arm in runs:
+        return runs[arm]
+    return pd.Series([_value(outputs, i, arm) for i in runs["run_id"]], runs.index, object)
 
 
 def _value(outputs: str | Path, run_id: str, key: str) -> Any:

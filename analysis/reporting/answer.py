@@ -38,7 +38,7 @@ class Answer:
     study, question : str
     outputs : Path
     runs : DataFrame
-        From ``analysis.load``, all roles.
+        From ``analysis.load``, all roles; with a column `arm` where arms are compared.
     law : Result
         Fitted to the runs with the role "fit".
     held_out : DataFrame
@@ -62,6 +62,8 @@ class Answer:
         The split in other ways; None where the runs give none but the surface's.
     multiverse : Multiverse or None
         N* for the largest budget under every choice, if asked for.
+    arm : str or None
+        The setting that tells the compared arms apart.
     """
 
     study: str
@@ -79,6 +81,7 @@ class Answer:
     outlook: Outlook | None = None
     approaches: Approaches | None = None
     multiverse: Multiverse | None = None
+    arm: str | None = None
 
     @property
     def counted(self) -> str:

@@ -40,6 +40,7 @@ def answer_study(
     ValueError
         If the study does not exist or has too few finished runs to fit its law.
     """
+    from analysis.arms.settings import arm_values
     from analysis.decisions.allocation import allocate
     from analysis.decisions.approaches import other_approaches
     from analysis.fitting.fitter import fit
@@ -64,7 +65,7 @@ def answer_study(
         study=study,
         question=plan["study"]["question"],
         outputs=Path(outputs),
-        runs=runs,
+        runs=runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
         allocation=allocate(law, wanted["budgets"]) if wanted["budgets"] else None,
@@ -76,6 +77,7 @@ def answer_study(
         outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed, widen=widen),
         approaches=other_approaches(law, fitted, wanted["budgets"]),
         multiverse=of_answer(outputs, study, wanted, mix_fingerprints) if multiverse else None,
+        arm=arm,
     )
 
 

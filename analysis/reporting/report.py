@@ -129,9 +129,10 @@ def _outlook(answer: Answer) -> str:
 
 
 def _runs(answer: Answer) -> str:
-    shown = ["run_id", "role", "status", "width", "depth", "N", "n_total", "D", "C", "lr",
+    arm = [] if answer.arm is None else [answer.arm]
+    shown = ["run_id", "role", "status", *arm, "width", "depth", "N", "n_total", "D", "C", "lr",
              "schedule", "seed", "loss", "bpb", "cluster", "seconds"]
-    shown = [name for name in shown if answer.runs[name].notna().any()]
+    shown = [name for name in dict.fromkeys(shown) if answer.runs[name].notna().any()]
     runs = answer.runs[shown].astype({"C": float})
     if answer.runs["flops_convention"].notna().all():  # an imported file may have a C of its own
         runs = runs.rename(columns={"C": "C = 6 N D"})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import analysis
+from analysis.arms.settings import arm_values
 from analysis.forecasts.track import remember
 from analysis.reporting.report import report_html
 from scaling.records.run_folder import RunFolder
@@ -51,9 +53,21 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
                   "Two arms: loss of B over that of A"):
         assert words in page
     assert "20 pairs, loss of B" in answer.text()
+    runs = page.partition("<h2>The runs</h2>")[2]
+    assert ">recipe</th>" in runs and runs.count("muon") == runs.count("adamw") == 20
     alone = analysis.answer_study(two, "two", resamples=20)
     assert "pairs" not in report_html(alone)
     said = "the fitted runs are not one ladder; they differ in recipe"
     assert said in report_html(alone) and said in alone.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")
+
+
+def test_the_table_of_runs_says_a_setting_by_its_key(finished) -> None:
+    answer = analysis.answer_study(finished, "tiny", resamples=0)
+    runs = answer.runs.assign(**{"optimizer.name": arm_values(finished, answer.runs,
+                                                              "optimizer.name")})  # fmt: skip
+    page = report_html(replace(answer, runs=runs, arm="optimizer.name"))
+    assert ">optimizer.name</th>" not in report_html(answer)
+    table = page.partition("<h2>The runs</h2>")[2]
+    assert ">optimizer.name</th>" in table and table.count("adamw") == len(runs)
