@@ -148,6 +148,7 @@ def test_other_content_changes_the_id_though_every_other_key_is_the_same(tiny_co
         {"execution.loss_chunk": 2},
         {"execution.recompute": True},
         {"execution.measure": ["logits"]},
+        {"execution.validate": ["text-0"]},
         {"execution.command": ["python", "train.py"]},
         {"execution.keep_slurm": True},
         {"data.max_epochs": 4.0},  # a limit for the planner, not a value that is trained with
@@ -161,7 +162,7 @@ def test_where_and_how_a_run_is_executed_does_not(tiny_run, change):
 def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
         "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
-        "micro_batch", "loss_chunk", "recompute", "measure", "command", "keep_slurm",
+        "micro_batch", "loss_chunk", "recompute", "measure", "validate", "command", "keep_slurm",
         "hang_seconds", "shard", "deterministic",
     }  # fmt: skip
 
