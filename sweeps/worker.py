@@ -168,10 +168,10 @@ class Worker:
         A device that has met an illegal access fails every run that comes after it here.
         """
         end = claim.folder.attempt(claim.number).end or {}
-        if end.get("class") == "infra":
-            self.bad_luck += 1
-        elif "CUDA error" in end.get("error", ""):
+        if "CUDA error" in end.get("error", ""):
             self.bad_luck = BAD_LUCK
+        elif end.get("class") == "infra":
+            self.bad_luck += 1
         else:
             self.bad_luck = 0
 

@@ -8,6 +8,7 @@ before it has replayed, from the same state, the steps that were run before its 
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,7 @@ class CapturedEngine(EagerEngine):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._stream: torch.cuda.Stream | None = None  # of its captures: torch's own is shared
         self._failed: str | None = None  # what the only try at a capture said
         self._said: str | None = None
 
@@ -99,6 +101,8 @@ class CapturedEngine(EagerEngine):
         """Record one step and try it; weights and moments are as they were."""
         self._tokens, self._lr = tokens_kBT.clone(), lr_k.clone()
         self._count = torch.ones((), dtype=torch.float64, device=lr_k.device)
+        self._graph = self._result = None  # a graph that dies takes its stream's work space along
+        self._stream = self._stream or torch.cuda.Stream()
         try:
             expected = self._rehearsed(self._aside, tokens_kBT)
             self._graph, self._result = self._recorded()
@@ -108,7 +112,9 @@ class CapturedEngine(EagerEngine):
         except RuntimeError as error:
             self._failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         if self._failed:
-            self._graph = None  # and with it its memory
+            self._graph = self._result = None
+            gc.collect()
+            torch.cuda.empty_cache()  # of what was captured
 
     def _rehearsed(
         self, step: Callable[[Tensor, Tensor, int], Tensor], tokens_kBT: Tensor
@@ -116,7 +122,7 @@ class CapturedEngine(EagerEngine):
         """A few steps and none of their traces: losses and gradient norms, (steps, 2, k)."""
         lr_k = torch.full_like(self._lr, REHEARSAL_LR)
         held = [tensor for _, tensor in self._parts()]
-        before = [tensor.clone() for tensor in held]
+        before = [tensor.to("cpu", copy=True) for tensor in held]  # a device may be full
         try:
             # Each has other tokens, another LR and another number: none may be part of the graph.
             return torch.stack([
@@ -130,19 +136,21 @@ class CapturedEngine(EagerEngine):
     def _aside(self, tokens_kBT: Tensor, lr_k: Tensor, count: int) -> Tensor:
         """A step on another stream, as before a capture it must be."""
         self._fill(tokens_kBT, lr_k, count)
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
             result = self._one()
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(self._stream)
         return result
 
     def _recorded(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         """A graph of one step, and what it writes its result to."""
-        graph = torch.cuda.CUDAGraph()
-        # Other threads of a worker may call CUDA: only the calls of this one count.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            result = self._one()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            # Other threads of a worker may call CUDA: only the calls of this one count.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                result = self._one()
+        finally:
+            torch.cuda.set_stream(before)  # which a capture that fails does not do
         return graph, result
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch._functorch.config
 from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 
@@ -55,6 +56,8 @@ class Fused:
 
     def __init__(self, function: Callable[..., Any], fullgraph: bool = False) -> None:
         self._function = function
+        # Else the backward pass is compiled at its first use, where a failure is not caught.
+        torch._functorch.config.force_non_lazy_backward_lowering = True
         self._compiled = torch.compile(function, dynamic=False, fullgraph=fullgraph)
 
     def __call__(self, *arguments: Any) -> Any:

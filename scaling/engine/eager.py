@@ -208,13 +208,16 @@ class EagerEngine:
     def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
         """See ``Engine.evaluate``."""
         losses_at = self._at(self._optimizer.evaluation_weights(self.module.weights))
-        total_k = np.zeros(self.members)
+        device = self.module.weights.device
+        total_k = torch.zeros(self.members, dtype=torch.float64, device=device)
         size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
+        if device.type == "cuda":  # waits for short passes, and holds what it holds in training
+            size = max(size, self.micro_batch or 1)
         for start in range(0, len(windows_WT), size):
             part = self._moved(windows_WT[start : start + size]).long()
             losses_k, _ = losses_at(part.expand(self.members, *part.shape))
-            total_k += losses_k.double().cpu().numpy() * len(part)
-        return total_k / len(windows_WT)
+            total_k += losses_k.double() * len(part)
+        return (total_k / len(windows_WT)).cpu().numpy()
 
     def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
         """See ``Engine.measure``."""
@@ -230,7 +233,8 @@ class EagerEngine:
     def _gradients(self, tokens_kBT: Tensor) -> Tensor:
         """Gradients of the members' objectives as they are, (k, P)."""
         self.module.clear_gradient()
-        losses_k, penalties_k = self._losses(tokens_kBT)
+        # By eager steps: to compile another size of batch takes longer than it would save.
+        losses_k, penalties_k = EagerEngine._losses(self, tokens_kBT)
         (losses_k + penalties_k).sum().backward()
         return self.module.gradient
 

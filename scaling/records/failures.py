@@ -23,6 +23,8 @@ _PASSING = {
     errno.ESTALE, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ETIMEDOUT, errno.EAGAIN,
     errno.EBUSY, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTUNREACH,
 }
+# CUDA's own words, its allocator's, cuBLAS's.
+_DEVICE_FULL = ("CUDA out of memory", "CUDA error: out of memory", "ALLOC_FAILED")
 _DEVICE_SETUP = (
     "CUDA driver", "no CUDA-capable device", "CUDA initialization", "uncorrectable ECC",
     "device-side assert", "NCCL", "Connection refused", "Connection reset", "busy or unavailable",
@@ -37,7 +39,7 @@ def classify(error: BaseException) -> str:
     if (told := getattr(error, "failure_class", None)) is not None:  # by another process
         return told
     text = str(error)
-    if type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in text:
+    if type(error).__name__ == "OutOfMemoryError" or any(part in text for part in _DEVICE_FULL):
         return "gpu_oom"
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return "host_oom"

@@ -7,6 +7,7 @@ Run as a program in a process of its own, so that a plan need not import torch:
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import sys
@@ -23,7 +24,8 @@ from scaling.model.architecture import Architecture
 from scaling.optimizer_settings import member_settings, optimizer_science
 from scaling.records.failures import OUT_OF_MEMORY, classify
 
-STEPS = 4
+STEPS = 4  # chunks of them that are timed
+CHUNK = {"cpu": 1, "cuda": 16}  # steps: on a GPU what comes once a chunk would count too much
 LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share
 
 
@@ -54,6 +56,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
+        gc.collect()  # an engine's parts hold each other
         size //= 2
     return alone | {"packed": _measure_packs(request, size, alone["step"])}
 
@@ -70,6 +73,7 @@ def _measure_packs(
             if classify(error) not in OUT_OF_MEMORY:
                 raise
             break
+        gc.collect()
         found[str(members)] = timing
         if timing["step"] / members >= best:
             break
@@ -85,15 +89,16 @@ def _measure(request: dict[str, Any], micro_batch: int, members: int = 1) -> dic
         architecture, [Member(0, settings)] * members, device=request["device"],
         micro_batch=micro_batch, options=StepOptions(**request["options"]),
     )
-    size = (1, members, request["batch"], shape.context + 1)
+    chunk = CHUNK[request["device"]]
+    size = (chunk, members, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)
-    lr = np.full((1, members), 1e-3)
+    lr = np.full((chunk, members), 1e-3)
     steps = [_seconds(lambda: engine.train(tokens, lr, torch.Tensor.backward))
              for _ in range(STEPS + 1)][1:]
     windows = tokens[0, 0]
     passes = [_seconds(lambda: engine.evaluate(windows)) for _ in range(STEPS)]
     return {
-        "step": statistics.median(steps),
+        "step": statistics.median(steps) / chunk,
         "token": statistics.median(passes) / (windows.shape[0] * shape.context),
     }
 

@@ -329,17 +329,23 @@ def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) 
     assert plan.run_folder(plan.runs[1]).record()["started_at_step"] > 0
 
 
-def test_a_worker_whose_machinery_fails_leaves_the_rest_to_others(study, monkeypatch) -> None:
+@pytest.mark.parametrize(("words", "tried"), [
+    ("CUDA driver initialization failed", worker.BAD_LUCK),
+    ("CUDA error: device-side assert triggered", 1),  # which no later run here would survive
+])
+def test_a_worker_whose_machinery_fails_leaves_the_rest_to_others(
+    study, monkeypatch, words, tried
+) -> None:
     plan = planned(study)
     calls = []
 
     def broken(claims, pins, execution, should_stop):
         calls.append(claims[0].folder.run_id)
-        claims[0].release("failed", RuntimeError("CUDA driver initialization failed"))
+        claims[0].release("failed", RuntimeError(words))
 
     monkeypatch.setattr(worker, "_trainer", lambda name: broken)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    assert len(calls) == worker.BAD_LUCK
+    assert len(calls) == tried
 
 
 def test_a_finished_run_is_canary_enough(study, monkeypatch) -> None:

@@ -34,6 +34,9 @@ def raised(line: str) -> BaseException:
     ("error", "kind"),
     [
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), "gpu_oom"),
+        (RuntimeError("CUDA error: out of memory"), "gpu_oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "gpu_oom"),
+        (RuntimeError("CUDA error: device-side assert triggered"), "infra"),
         (MemoryError(), "host_oom"),
         (RuntimeError("[enforce fail] can't allocate memory: 8 bytes"), "host_oom"),
         (OSError(errno.ESTALE, "Stale file handle"), "infra"),

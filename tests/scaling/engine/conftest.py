@@ -81,6 +81,7 @@ def taped(monkeypatch, uncompiled):
     monkeypatch.setattr(Tape, "made", [])
     monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda given: None)
     monkeypatch.setattr(torch.cuda, "stream", lambda given: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Tape)
     monkeypatch.setattr(torch.cuda, "graph", lambda tape, **_: tape)

@@ -109,9 +109,12 @@ def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(taped, monkeypatch,
     def fails(*_, **__):
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand more")
 
+    streams, before = [], torch.cuda.current_stream()
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
     monkeypatch.setattr(torch.cuda, "graph", fails)
     with caplog.at_level(logging.WARNING):
         _, found = trained(CapturedEngine, 3, device="cpu", cuts=(4,), last=9)
+    assert streams == [before]  # torch leaves the thread on that of the capture
     assert [r.getMessage() for r in caplog.records] == [
         "steps of the captured engine are not replayed: RuntimeError: CUDA error: "
         "operation not permitted when stream is capturing"
