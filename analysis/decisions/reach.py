@@ -105,7 +105,7 @@ def reach_target(
         history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""
-        if by_worth and result.settings["withheld"]:
+        if by_worth and len(left) and result.settings["withheld"]:
             why = f"the fit gives nothing to choose by; {result.settings['withheld']}"
         if not why:
             chosen = choose(result, left, budget - spent)
