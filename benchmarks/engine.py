@@ -19,7 +19,7 @@ import contextlib
 import statistics
 from collections.abc import Iterator, Sequence
 
-from loops import Setting, device, transformer
+from loops import Setting, device, parsed, transformer
 from teams import DidNotRun, Entry, Team, multi_process_service
 
 from scaling.engine.memory import training_bytes
@@ -72,10 +72,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--entries", type=Entry.parse, nargs="+")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a turn")
-    given = parser.parse_args(words)
-    for name, value in (ON_A_CPU if given.device == "cpu" else ON_A_GPU).items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
+    given = parsed(parser, words, ON_A_CPU, ON_A_GPU)
     given.entries = [e if isinstance(e, Entry) else Entry.parse(e) for e in given.entries]
     return given
 

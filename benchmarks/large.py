@@ -20,7 +20,7 @@ from itertools import islice, product
 
 import torch
 from breakdown import by_kind, kernels, parts
-from loops import Setting, device, engine_of, train, transformer
+from loops import Setting, device, engine_of, parsed, train, transformer
 
 from scaling.engine.eager import ENGINES
 from scaling.engine.memory import training_bytes
@@ -83,10 +83,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="of a chunk")
-    given = parser.parse_args(words)
-    for name, value in (ON_A_CPU if given.device == "cpu" else ON_A_GPU).items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
+    given = parsed(parser, words, ON_A_CPU, ON_A_GPU)
     return given
 
 

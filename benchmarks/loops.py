@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,20 @@ def device(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+def parsed(
+    parser: argparse.ArgumentParser,
+    words: list[str] | None,
+    on_a_cpu: Mapping[str, Any],
+    on_a_gpu: Mapping[str, Any],
+) -> argparse.Namespace:
+    """A command line whose ``--device`` chooses what stands for options that were not given."""
+    given = parser.parse_args(words)
+    for name, value in (on_a_cpu if given.device == "cpu" else on_a_gpu).items():
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    return given
 
 
 def engine_of(name: str, setting: Setting, members: int = 1) -> Engine:

@@ -13,12 +13,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from scaling.engine.compiled import CompiledEngine
-from scaling.engine.eager import Backward, ChunkResult, EagerEngine, alone
+from scaling.engine.eager import Backward, EagerEngine, alone
 
 log = logging.getLogger(__name__)
 HAVE_GRAPHS = ("cuda",)  # kinds of devices
@@ -56,27 +55,19 @@ class CapturedEngine(EagerEngine):
             return f"what {kind} does depends on the number of the step"
         return self._failed
 
-    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
-        """See ``Engine.train``."""
-        device = self.module.weights.device
-        tokens = self._moved(tokens_SkBT)
-        lr = torch.from_numpy(lr_Sk).to(device)
-        new = self._graph is None or self._tokens.shape != tokens.shape[1:]
+    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        """See ``Engine.step``."""
+        new = self._graph is None or self._tokens.shape != tokens_kBT.shape
         if new and self._reason() is None:
-            self._capture(tokens[0].long(), lr[0])
+            self._capture(tokens_kBT, lr_k)
         if reason := self._reason():
             if reason != self._said:
                 log.warning("steps of the captured engine are not replayed: %s", reason)
             self._said = reason
-            return super().train(tokens_SkBT, lr_Sk, backward)
-        results = torch.empty(2, len(tokens), self.members, device=device)
-        for s in range(len(tokens)):
-            if s == len(tokens) - 1:
-                self._before = self.module.weights.clone() if self.watched else None
-            self.steps_done += 1
-            results[:, s] = self._replay(tokens[s], lr[s], self.steps_done)
-        loss, grad_norm = results.cpu().numpy()
-        return ChunkResult(loss, grad_norm)
+            return super().step(tokens_kBT, lr_k, backward)
+        self.steps_done += 1
+        losses_k, norms_k = self._replay(tokens_kBT, lr_k, self.steps_done).clone()
+        return losses_k, norms_k
 
     def _replay(self, tokens_kBT: Tensor, lr_k: Tensor, count: int) -> Tensor:
         """One step, whose number is `count`: losses and gradient norms, (2, k)."""

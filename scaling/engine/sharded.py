@@ -8,7 +8,6 @@ rank updates its rows, and of the tensors that the optimizer needs whole those t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
-from scaling.engine.compiled import no_compiler
+from scaling.engine.compiled import no_compiler, say_unfused
 from scaling.engine.dealt import Dealt, rows_of
 from scaling.engine.eager import Backward, EagerEngine, Held, Member, State
 from scaling.engine.loss import ModelLoss
@@ -29,8 +28,6 @@ from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
 from scaling.model.parametrization import tensor_rules
 from scaling.optimizer_settings import rule_name
-
-log = logging.getLogger(__name__)
 
 
 class ShardedParameters(nn.Module):
@@ -129,7 +126,7 @@ class ShardedEngine(EagerEngine):
     def _compile(self, device: str) -> None:
         """Each block by itself: between them weights come and go."""
         if reason := no_compiler(device):
-            log.warning("execution.engine = 'compiled' steps eagerly: %s", reason)
+            say_unfused(reason)
             return
         for block in self._loss.model.blocks:
             block.compile(dynamic=False)
