@@ -186,6 +186,11 @@ class Launch:
         """The folder that holds everything."""
         return self.folder.parents[3]
 
+    @property
+    def plan_file(self) -> Path:
+        """Where the study's plan is stored."""
+        return study_folder(self.outputs, self.study) / "plan.json"
+
     def plan(self) -> StoredPlan:
         """The study's stored plan."""
         return read_plan(self.outputs, self.study)

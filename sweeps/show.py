@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scaling.records.run_folder import STATES
-from sweeps.state import status
+from sweeps.state import LOOKS_APART, status
 
 if TYPE_CHECKING:
     from scaling.resolve import Run
@@ -207,6 +207,7 @@ class Watch:
         self._before: dict[str, str] = {}
         self._finished: dict[str, dict[str, Any]] = {}
         self._live = Live(console=console, refresh_per_second=2, transient=True)
+        self._next = 0.0  # when the study is looked at again, by time.monotonic
 
     def __enter__(self) -> Watch:
         if self.console.is_terminal:
@@ -221,8 +222,19 @@ class Watch:
         """Whether any run was training at the last look."""
         return "running" in self._before.values()
 
-    def tick(self) -> None:
-        """Look at the study and show what has changed."""
+    def tick(self, *, at_once: bool = False) -> None:
+        """Look at the study and show what has changed.
+
+        A look at a large study takes a while: the next is `LOOKS_APART` times as long away, unless
+        one `at_once` is wanted.
+        """
+        began = time.monotonic()
+        if began < self._next and not at_once:
+            return
+        self._look()
+        self._next = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
+
+    def _look(self) -> None:
         found = status(self.outputs, self.study, self._finished)
         for row in found.to_dict("records"):
             before = self._before.get(row["run_id"])

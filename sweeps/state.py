@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from scaling.records.run_folder import RunFolder
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
+# A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
+LOOKS_APART = 20
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     )
 
 
-def states(
-    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
-) -> dict[str, str]:
-    """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come.
+class StateReader:
+    """States of the runs of one plan at one moment, each read once and only if it is asked for.
 
     Parameters
     ----------
@@ -116,28 +116,58 @@ def states(
         Whether a launch tries a run no more. It looks at the states as that launch does: a waiting
         run that it gave up is "failed" and blocks nobody, a failed one that it will try again is
         "interrupted", and its branches wait for it.
+    finished : set of str, optional
+        Runs that are known to be finished.
     """
+
+    def __init__(
+        self, runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None,
+        finished: Collection[str] = (),
+    ) -> None:
+        self._runs = {r.folder.run_id: r for r in runs}
+        self._given_up, self._finished = given_up, finished
+        self._unblocked: dict[str, str] = {}
+        self._states: dict[str, str] = {}
+
+    def state(self, run: StoredRun) -> str:
+        """State of a run; "blocked" is a waiting one whose trunk's checkpoint is still to come."""
+        run_id = run.folder.run_id
+        if run_id not in self._states:
+            found = self._alone(run)
+            blocked = found in WAITING and self._is_blocked(run)
+            self._states[run_id] = "blocked" if blocked else found
+        return self._states[run_id]
+
+    def _alone(self, run: StoredRun) -> str:
+        """State of a run, whatever it may wait for."""
+        run_id = run.folder.run_id
+        if run_id not in self._unblocked:
+            found = "done" if run_id in self._finished else run.folder.state()
+            if self._given_up is not None and found in (*WAITING, "failed"):
+                if self._given_up(run):
+                    found = "failed"
+                elif found == "failed":
+                    found = "interrupted"
+            self._unblocked[run_id] = found
+        return self._unblocked[run_id]
+
+    def _is_blocked(self, run: StoredRun) -> bool:
+        """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
+        trunk = self._runs.get(run.needs[0]) if run.needs is not None else None
+        if trunk is None or self._alone(trunk) not in (*WAITING, "running"):
+            return False
+        science = run.folder.description()["science"]
+        furthest = candidates(run.folder.outputs, science)
+        return not furthest or furthest[0][0] < run.needs[1]
+
+
+def states(
+    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
+) -> dict[str, str]:
+    """run_id -> state of runs of one plan (`StateReader`)."""
     runs = list(runs)
-    found = {r.folder.run_id: r.folder.state() for r in runs}
-    for run in runs:
-        if given_up is not None and found[run.folder.run_id] in (*WAITING, "failed"):
-            if given_up(run):
-                found[run.folder.run_id] = "failed"
-            elif found[run.folder.run_id] == "failed":
-                found[run.folder.run_id] = "interrupted"
-    for run in runs:
-        if found[run.folder.run_id] in WAITING and _is_blocked(run, found):
-            found[run.folder.run_id] = "blocked"
-    return found
-
-
-def _is_blocked(run: StoredRun, found: dict[str, str]) -> bool:
-    """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
-    if run.needs is None or found.get(run.needs[0]) not in (*WAITING, "running", "blocked"):
-        return False
-    science = run.folder.description()["science"]
-    furthest = candidates(run.folder.outputs, science)
-    return not furthest or furthest[0][0] < run.needs[1]
+    reader = StateReader(runs, given_up)
+    return {r.folder.run_id: reader.state(r) for r in runs}
 
 
 def status(

@@ -88,7 +88,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     if any(p.new_steps for p in plan.runs):
         with Watch(console, plan.outputs, name) as watch:
             finished = launch(plan.outputs, name, config, watch.tick)
-            watch.tick()
+            watch.tick(at_once=True)
         if not finished:
             say(console, _interrupted(config.backend, name))
             return INTERRUPTED
