@@ -18,7 +18,6 @@ import fcntl
 import gzip
 import shutil
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ import wandb
 
 from scaling.config import one_of
 from scaling.model.flops import flops_per_token
+from scaling.processes.child import python_command, user_environment
 from scaling.records.atomic import read_json, write_json
 from scaling.records.run_folder import RunFolder
 
@@ -152,7 +152,7 @@ class Dashboard:
         waiting = [str(path) for path in self.waiting()]
         if waiting:
             done = subprocess.run(
-                [sys.executable, "-m", "wandb", "sync", "--yes", *waiting],
+                python_command("wandb", "sync", "--yes", *waiting), env=user_environment(),
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode:
                 last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]

@@ -13,16 +13,15 @@ import heapq
 import json
 import math
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
+from scaling.processes.child import child_environment, python_command
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
 from scaling.records.describe import is_command
@@ -93,7 +92,7 @@ def about_processes(plan: Plan) -> list[str]:
 
 def packs(plan: Plan) -> list[list[PlannedRun]]:
     """The work left as packs, in the order in which it is best begun."""
-    left = [p for p in plan.runs if p.new_steps]
+    left = [p for p in plan.runs if p.is_unfinished]
     return form(left, place, lambda p: p.pack)
 
 
@@ -128,7 +127,8 @@ def finish_seconds(plan: Plan, workers: int) -> float:
         end = start + seconds_of_pack
         for planned in pack:
             for pin in planned.pins:
-                share = (pin - planned.start) / planned.new_steps
+                # A checkpoint at its start, or before, is there as soon as the run may begin.
+                share = max(0, pin - planned.start) / max(1, planned.new_steps)
                 ready[planned.run.run_id, pin] = start + share * seconds_of_pack
         heapq.heappush(free, end)
         last = max(last, end)
@@ -196,12 +196,12 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         With its last words, if it fails.
     """
     process = subprocess.run(
-        [sys.executable, "-m", "scaling.training.measure"],
+        python_command("scaling.training.measure"),
         input=json.dumps(requests),
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parent.parent,
+        env=child_environment(),
     )
     if process.returncode != 0:
         last = process.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -252,6 +252,14 @@ def read_launch(folder: Path) -> Launch:
     return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
 
 
+def launched_by(outputs: Path, study: str, pid: int) -> bool:
+    """Whether a process of this host has stored a launch of a study, and has not returned."""
+    stored = (read_json(f) for f in launches_folder(outputs, study).glob("*/launch.json"))
+    process = (machine.host(), pid, machine.process_start(pid))
+    return process in [(one["host"], one["pid"], one["process_start"])
+                       for one in (launch["launcher"] for launch in stored) if one is not None]
+
+
 def read_launches(outputs: Path, study: str) -> list[Launch]:
     """All launches of a study, the earliest first."""
     files = launches_folder(outputs, study).glob("*/launch.json")

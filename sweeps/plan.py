@@ -34,6 +34,7 @@ from sweeps.study import StudyConfig, Wanted, read_study
 WORTH_SHARING = 0.1
 WRITERS = 32
 PLAN_VERSION = 1
+ENDED = ("done", "diverged", "stopped")  # states that ask for nothing more
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,18 @@ class PlannedRun:
     seconds_alone: float = float("nan")
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether its record is still to be written, also if no step is left to be trained.
+
+        A process may have been killed, or the run's folder removed, after the last checkpoint;
+        and a longer run may have passed its last step on the way.
+        """
+        return self.state not in ENDED
+
+    @property
     def new_steps(self) -> int:
         """Steps that have to be trained for it."""
-        return 0 if self.state in ("done", "diverged", "stopped") else self.run.steps - self.start
+        return self.run.steps - self.start if self.is_unfinished else 0
 
 
 @dataclass(frozen=True)
@@ -261,7 +271,7 @@ def save_plan(plan: Plan) -> None:
                 "start": p.start,
                 "kind": p.kind,
                 "pack": p.pack,
-                "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
+                "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
             }
             for p in plan.runs
         ],

@@ -20,7 +20,7 @@ from sweeps.state import LOOKS_APART, status
 
 if TYPE_CHECKING:
     from scaling.resolve import Run
-    from sweeps.plan import Plan
+    from sweeps.plan import Plan, PlannedRun
     from sweeps.progress import Progress
 
 STATE_STYLES = {
@@ -102,9 +102,9 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "seed": p.run.config.seed,
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
-            "starts from": _start(p.needs, p.start, p.new_steps),
+            "starts from": _start(p) if p.is_unfinished else "",
             **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
-            "seconds": _blank(p.seconds if p.new_steps else float("nan"), ".1f"),
+            "seconds": _blank(p.seconds if p.is_unfinished else float("nan"), ".1f"),
         }
         for p in plan.runs
     )
@@ -131,12 +131,10 @@ def distinct_schedules(plan: Plan) -> dict[str, Run]:
     return found
 
 
-def _start(needs: tuple[str, int] | None, start: int, new_steps: int) -> str:
-    if new_steps == 0:
-        return ""
-    if needs is not None:
-        return f"{needs[0]} at {needs[1]}"
-    return f"checkpoint at {start}" if start else ""
+def _start(planned: PlannedRun) -> str:
+    if planned.needs is not None:
+        return f"{planned.needs[0]} at {planned.needs[1]}"
+    return f"checkpoint at {planned.start}" if planned.start else ""
 
 
 def duration(seconds: float) -> str:

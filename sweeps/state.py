@@ -260,6 +260,7 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     progress = folder.progress(attempt.number)
     known = ("step", "loss", "tokens_per_second", "pack")
     said = {k: progress[k] for k in known if k in progress}
+    said.setdefault("step", progress.get("start", 0))  # where it began, before its first report
     note = f"one of {progress['members']} in a pack" if "members" in progress else ""
     if attempt.end is not None:
         note = attempt.end.get("error", "")

@@ -6,9 +6,8 @@ A store is a folder ``<outputs>/data/<source>-<key>/`` with ``train.bin``, ``val
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from scaling.data.order import DataOrder, permute
-from scaling.records.atomic import read_json, save_atomic, write_json
+from scaling.records.atomic import create_folder, read_json, save_atomic, write_json
 
 
 @dataclass(frozen=True)
@@ -147,34 +146,34 @@ def window_count(tokens: int, context: int) -> int:
 
 
 def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corpus) -> Manifest:
-    """Write a corpus as a store, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    aside.mkdir()
-    try:
-        content = _write_tokens(aside, corpus)
-    except BaseException:
-        shutil.rmtree(aside)
-        raise
-    manifest = Manifest(
-        source=source,
-        options=options,
-        vocab=corpus.vocab,
-        dtype=str(corpus.train.dtype),
-        train_tokens=len(corpus.train),
-        validation_tokens=len(corpus.validation),
-        bytes_per_token=corpus.bytes_per_token,
-        content_hash=content,
-        facts=corpus.facts,
-    )
-    write_json(aside / "manifest.json", asdict(manifest))
-    try:
-        aside.rename(folder)
-    except OSError:
-        shutil.rmtree(aside)
-        if not (folder / "manifest.json").exists():  # else another process was first
-            raise
-    return manifest
+    """Write a corpus as a store, whole or not at all; what this process has made.
+
+    Raises
+    ------
+    FileExistsError
+        If something that is no store has its name.
+    """
+    made: list[Manifest] = []
+
+    def fill(aside: Path) -> None:
+        manifest = Manifest(
+            source=source,
+            options=options,
+            vocab=corpus.vocab,
+            dtype=str(corpus.train.dtype),
+            train_tokens=len(corpus.train),
+            validation_tokens=len(corpus.validation),
+            bytes_per_token=corpus.bytes_per_token,
+            content_hash=_write_tokens(aside, corpus),
+            facts=corpus.facts,
+        )
+        write_json(aside / "manifest.json", asdict(manifest))
+        made.append(manifest)
+
+    # Another process may have been first: its store is as good.
+    if not create_folder(folder, fill) and not (folder / "manifest.json").exists():
+        raise FileExistsError(errno.EEXIST, "this is not a store; move it away", str(folder))
+    return made[0]
 
 
 def _write_tokens(folder: Path, corpus: Corpus) -> str:

@@ -81,11 +81,8 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     console, name = open_console(), plan.study.name
     if config.detach:
         given = [a for a in arguments if not a.startswith("launch.detach=")]
-        process = detach(given, plan.outputs, name)
-        say(console, f"process {process} trains it; scaling status study={name} watch=true shows "
-                     f"how far it is, scaling cancel study={name} stops it")
-        return 0
-    if any(p.new_steps for p in plan.runs):
+        return _say_detached(console, detach(given, plan.outputs, name), name)
+    if any(p.is_unfinished for p in plan.runs):
         with Watch(console, plan.outputs, name) as watch:
             finished = launch(plan.outputs, name, config, watch.tick)
             watch.tick(at_once=True)
@@ -96,6 +93,18 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
             say(console, "the search goes on with what these runs found")
             return launch_study(arguments, show_plan=show_plan)
     return _end_of_launch(console, plan.outputs, name, config)
+
+
+def _say_detached(console: Console, launcher: Any, name: str) -> int:
+    if launcher.code is None:
+        say(console, f"process {launcher.pid} trains it and writes to {launcher.log}; scaling "
+                     f"status study={name} watch=true shows how far it is, scaling cancel "
+                     f"study={name} stops it")
+        return 0
+    say(console, "\n".join(f"    {line}" for line in launcher.tail))
+    say(console, f"the launch in the background ended at once, with exit code {launcher.code}: the "
+                 f"lines above are the last of {launcher.log}")
+    return 1 if launcher.code else 0
 
 
 def _next_round(composed: dict[str, Any], plan: Any) -> bool:
@@ -263,13 +272,14 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     from sweeps.show import counts, duration
 
     runs = f"{len(plan.runs)} runs ({counts(pd.Series([p.state for p in plan.runs]))})"
-    new = sum(p.new_steps for p in plan.runs)
-    if not new:
+    if not any(p.is_unfinished for p in plan.runs):
         return f"{runs}: nothing is left to train."
+    new = sum(p.new_steps for p in plan.runs)
     seconds = pd.Series([p.seconds for p in plan.runs if p.new_steps])
     alone = sum(p.seconds_alone for p in plan.runs if p.seconds_alone > 0)
     packed = any(p.pack > 1 for p in plan.runs if p.new_steps)
     found = cost(plan)
+    unrecorded = sum(p.is_unfinished and not p.new_steps and p.needs is None for p in plan.runs)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
@@ -284,6 +294,8 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
         + f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "
         f"{found.new_disk_gb:.2g} GB of checkpoints."
+        + (f" {unrecorded} run(s) have their last checkpoint and lack only their record."
+           if unrecorded else "")
     )
 
 

@@ -119,12 +119,14 @@ def data_verb(arguments: Sequence[str]) -> int:
     from scaling.config import DataConfig, from_dict
     from scaling.data.sources import SOURCES, open_store
     from scaling.data.store import TokenStore
+    from scaling.records.atomic import folders_in
     from sweeps.show import table
 
     composed = compose(arguments)
     outputs = Path(composed["outputs"]).absolute()
     open_store(from_dict(DataConfig, composed["data"], "data"), outputs)
-    stores = [TokenStore(p.parent) for p in sorted(outputs.glob("data/*/manifest.json"))]
+    stores = [TokenStore(folder) for folder in folders_in(outputs / "data")
+              if (folder / "manifest.json").exists()]
     rows = [asdict(s.manifest) | {"folder": s.folder.name} for s in stores]
     frame = pd.DataFrame({
         "store": [r["folder"] for r in rows],
