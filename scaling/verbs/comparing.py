@@ -62,13 +62,13 @@ def compare_verb(arguments: Sequence[str]) -> int:
         print_json(facts_of_arms(found) | {"curves": curves})
         return 0
     console = open_console()
-    print(found.report())
+    say(console, found.report())
     if isinstance(curves, str):
         say(console, f"curves: {curves}")
     elif curves is not None:
         from analysis.arms.text import of_curves
 
-        print(of_curves(curves))
+        say(console, of_curves(curves))
     return 0
 
 

@@ -37,8 +37,9 @@ def collect_verb(arguments: Sequence[str]) -> int:
     from sweeps.collect import collect
 
     options = read_options(CollectOptions, arguments)
+    console = open_console()
     for path in collect(Path(options.outputs).absolute(), options.study):
-        print(path)
+        say(console, str(path))
     return 0
 
 
@@ -51,7 +52,6 @@ def gc_verb(arguments: Sequence[str]) -> int:
     """
     from scaling.verbs.options import read_options
     from sweeps.gc import remove, size, summary, survey
-    from sweeps.show import table
 
     options = read_options(GcOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -60,7 +60,7 @@ def gc_verb(arguments: Sequence[str]) -> int:
     found = survey(outputs, options.keep)
     console = open_console()
     if len(found):
-        console.print(table(summary(found), console.width, ("why it is there",)))
+        console.table(summary(found), text="why it is there")
     going = found[found["goes"]]
     freed, all_bytes = size(int(going["bytes"].sum())), size(int(found["bytes"].sum()))
     what = f"of {len(found)} files, {freed} of {all_bytes}"
@@ -84,12 +84,11 @@ def doctor_verb(arguments: Sequence[str]) -> int:
 
     from scaling.verbs.options import read_options
     from sweeps.doctor import examine
-    from sweeps.show import table
 
     options = read_options(DoctorOptions, arguments)
     found = examine(Path(options.outputs).absolute())
     console = open_console()
-    console.print(table(pd.DataFrame([vars(f) for f in found]), console.width))
+    console.table(pd.DataFrame([vars(f) for f in found]), text="seen")
     return 1 if any(f.verdict == "wrong" for f in found) else 0
 
 

@@ -25,9 +25,9 @@ from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
     from analysis.decisions.target import Target
+    from sweeps.terminal import Screen
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class _Rounds:
 
     def __init__(self, options: ReachOptions, overrides: list[str], target: Target) -> None:
         self.options, self.overrides, self.target = options, overrides, target
-        self.console: Console = open_console()
+        self.console: Screen = open_console()
         self.begun = 0
 
     def tell(self, row: dict[str, Any]) -> None:
