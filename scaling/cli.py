@@ -36,7 +36,7 @@ from scaling.verbs import (
     watching,
 )
 from scaling.verbs.options import WHOLE_WORDS, MissingOption, explain
-from scaling.verbs.verb import INTERRUPTED, Verb
+from scaling.verbs.verb import INTERRUPTED, Interrupted, Verb
 
 GROUPS = {
     "train": (launching, watching, training),
@@ -72,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except OSError as error:
         _fail(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
-    except KeyboardInterrupt:
-        _say("interrupted; what was finished is kept, and the same command starts again")
+    except KeyboardInterrupt as interrupt:
+        if not isinstance(interrupt, Interrupted):
+            _say("interrupted; what was finished is kept, and the same command starts again")
         sys.exit(INTERRUPTED)
 
 

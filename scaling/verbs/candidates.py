@@ -62,14 +62,11 @@ def hours_asked(options: ChoiceOptions) -> float:
 def known_runs(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
     """The runs that the study has finished to be fitted, and the law."""
     import analysis
-    from analysis.tables.runs import FLOPS
+    from analysis.tables.runs import FLOPS, require
 
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)
-    if runs.empty:
-        raise ConfigError(f"study {options.study!r} has no finished run to fit; scaling launch "
-                          f"study={options.study}")
-    return runs, options.law or answer["law"]
+    return require(runs, options.outputs, options.study, "fit"), options.law or answer["law"]
 
 
 def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:

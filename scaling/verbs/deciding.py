@@ -118,6 +118,7 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
 def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, str]:
     """The table that the options name, and the law: `law`, or else what the study asks for."""
     import analysis
+    from analysis.tables.runs import require
 
     check_source(options)
     if options.data is not None:
@@ -129,10 +130,16 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
     law = law or answer["law"]
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
         curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
+        require(curves, options.outputs, options.study, "curve")
         seen = curves[curves["schedule"] != answer["curve_held_out"]]
+        if seen.empty:
+            raise ConfigError(f"every finished curve of study {options.study!r} has the schedule"
+                              f" {answer['curve_held_out']!r}, which is held out: scaling launch"
+                              f" study={options.study} trains what is left")
         return seen.assign(loss=seen["validation_loss"]).drop(columns="cluster"), law
     runs = analysis.load(options.outputs, study=options.study, role="fit",
                          n_count=options.n_count or "n_matmul", flops=options.flops)
+    require(runs, options.outputs, options.study, "fit")
     _check_count(options, runs)
     return runs, law
 

@@ -56,7 +56,8 @@ def gc_verb(arguments: Sequence[str]) -> int:
     options = read_options(GcOptions, arguments)
     outputs = Path(options.outputs).absolute()
     if not outputs.is_dir():
-        raise ConfigError(f"outputs = {options.outputs!r}: there is no such folder")
+        raise ConfigError(f"outputs = {options.outputs!r}: there is no such folder; it is the one "
+                          "that scaling launch wrote")
     found = survey(outputs, options.keep)
     console = open_console()
     if len(found):

@@ -21,7 +21,7 @@ from scaling.verbs.candidates import (
     show_chosen,
 )
 from scaling.verbs.options import option
-from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
+from scaling.verbs.verb import INTERRUPTED, Interrupted, Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ class _Rounds:
         whole = self.begun == 1 or self.options.plan
         code = _launch(self.overrides, whole, quiet=self.options.json)
         if code == INTERRUPTED:
-            raise KeyboardInterrupt
+            raise Interrupted
         if code:
             raise ConfigError(f"scaling launch study={self.options.study} ended with code {code}:"
                               " mend what it says, and give scaling reach again")

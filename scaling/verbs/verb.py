@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt of which the person has been told already."""
+
+
 @dataclass(frozen=True)
 class Verb:
     """One verb: what it does in a line, how it is called, and the function that does it.
