@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from rich.console import Console
 
 from scaling.compose import compose
 from scaling.records.atomic import write_json
@@ -40,6 +39,7 @@ from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.show import Watch
 from sweeps.state import status
+from sweeps.terminal import Screen
 
 # 8 sizes x 5 lengths x 5 rates x 10 seeds: 400 trunks with five cooldowns each.
 STUDY = """
@@ -195,9 +195,7 @@ def launch_cost(outputs: Path, backend: str, left: list[RunFolder]) -> float:
     """Processor seconds a run from the third run on, which is past imports and warm-up."""
     ends = {TRAINED // 10: 0.0, TRAINED: 0.0}  # runs -> processor seconds by then
     trained = 0
-    console = Console(file=io.StringIO())
-
-    with Watch(console, outputs, "trivial") as watch:
+    with Watch(Screen(io.StringIO()), outputs, "trivial") as watch:
 
         def on_tick() -> None:
             nonlocal trained

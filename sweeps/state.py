@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from scaling.config import ConfigError, ExecutionConfig, from_dict
+from scaling.printable import printable
 from scaling.records.atomic import read_json
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
@@ -263,5 +264,5 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     said.setdefault("step", progress.get("start", 0))  # where it began, before its first report
     note = f"one of {progress['members']} in a pack" if "members" in progress else ""
     if attempt.end is not None:
-        note = attempt.end.get("error", "")
+        note = printable(attempt.end.get("error", ""))  # a table cannot hold half a character
     return {**said, "attempt": attempt.number, "note": note}

@@ -42,7 +42,6 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
     from scaling.config import ModelConfig, OptimizerConfig, from_dict
     from scaling.training.coordcheck import CoordinateCheck, coordinate_check
     from scaling.verbs.options import read_options
-    from sweeps.show import table
 
     options = read_options(CoordcheckOptions, arguments)
     tiny = {"context": 16, "head_dim": 16}
@@ -59,7 +58,7 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
     console = open_console()
     frame = growth(movement)
     frame["growth"] = [f"{value:.2f}" for value in frame["growth"]]
-    console.print(table(frame, console.width, ("logits", "tensor")))
+    console.table(frame, optional=("logits",))
     say(console, f"mean change of a coordinate after {check.steps} steps, {check.seeds} seeds, "
                  f"peak LR {check.optimizer.lr:g} at the base")
     path = Path(options.to)

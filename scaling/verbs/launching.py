@@ -13,7 +13,7 @@ from scaling.verbs.options import option
 from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from sweeps.terminal import Screen
 
 DRAW = "--schedules"
 _FULL_DISK = 1e7  # bytes
@@ -124,7 +124,8 @@ def _interrupted(backend: str, name: str) -> str:
     return "interrupted; all runs are saved, the same command goes on"
 
 
-def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> int:
+def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> int:
+    from scaling.printable import excerpt
     from sweeps.launch import given_up, why_stopped
     from sweeps.show import counts
     from sweeps.state import status
@@ -140,7 +141,7 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
         say(console, f"stopped: {why}", style="red")
     reasons = given_up(outputs, name)
     for row in left.to_dict("records"):
-        why = "; ".join(filter(None, (row["note"], reasons.get(row["run_id"]))))
+        why = "; ".join(filter(None, (excerpt(row["note"]), reasons.get(row["run_id"]))))
         say(console, f"  {row['run_id']} {row['state']}{': ' * bool(why)}{why}")
     if len(left):
         free = shutil.disk_usage(outputs).free
@@ -216,12 +217,11 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 def _show_plan(plan: Any, config: Any) -> None:
     from sweeps.cost import about_processes, packs
     from sweeps.pool import worker_count
-    from sweeps.show import PLAN_OPTIONAL, plan_frame, table
+    from sweeps.show import PLAN_OPTIONAL, plan_frame
     from sweeps.sizes import about_packs
 
     console = open_console()
-    frame = plan_frame(plan)
-    console.print(table(frame, console.width, PLAN_OPTIONAL))
+    console.table(plan_frame(plan), optional=PLAN_OPTIONAL)
     execution = plan.execution
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
@@ -249,14 +249,14 @@ def _show_schedules(plan: Any) -> None:
     """Each schedule of a plan once, with its areas; the picture lies beside the plan."""
     from analysis.reporting.schedules import DECAY, draw_schedules, schedule_table
     from scaling.schedule.pieces import lr_array
-    from sweeps.show import distinct_schedules, table
+    from sweeps.show import distinct_schedules
 
     schedules = {name: lr_array(run.pieces) for name, run in distinct_schedules(plan).items()}
     console = open_console()
     frame = schedule_table(schedules)
     for name in ("peak", "S1", "S2"):
         frame[name] = [f"{value:.4g}" for value in frame[name]]
-    console.print(table(frame, console.width, ("peak", "rate")))
+    console.table(frame, optional=("peak", "rate"))
     path = plan.folder / "schedules.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     draw_schedules(schedules).savefig(path, dpi=150)
