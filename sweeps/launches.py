@@ -16,11 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scaling.conditions import ConditionError, parse
 from scaling.config import ConfigError, from_dict, one_of, unknown_key
 from scaling.records import machine
 from scaling.records.atomic import read_json, server_time, write_json
 from sweeps.plan import study_folder
-from sweeps.select import facts, matches, parse
+from sweeps.select import facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
 BACKENDS = ("inline", "local", "slurm")
@@ -111,7 +112,10 @@ def check_launch(config: LaunchConfig) -> None:
     for name, given in config.classes.items():
         if not isinstance(given, dict) or "where" not in given:
             raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
-        parse(str(given["where"]))
+        try:
+            parse(str(given["where"]))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
 
 
 def _check_pack(pack: Any) -> None:
@@ -205,13 +209,17 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
     """
     if not config.classes or config.backend != "slurm":
         return {r.folder.run_id: DEFAULT_CLASS for r in runs}
-    trees = {name: parse(str(given["where"])) for name, given in config.classes.items()}
-    found = {}
-    for run in runs:
-        known = facts(run, "planned")
-        chosen = (name for name, tree in trees.items() if matches(tree, known))
-        found[run.folder.run_id] = next(chosen, DEFAULT_CLASS)
-    return found
+    known = [facts(run, "planned") for run in runs]
+    found: dict[str, str] = {}
+    for name, given in config.classes.items():
+        try:
+            chosen = that_meet(known, parse(str(given["where"])))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
+        for run, meets in zip(runs, chosen, strict=True):
+            if meets:
+                found.setdefault(run.folder.run_id, name)
+    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
 
 
 def new_launch(
