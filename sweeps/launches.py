@@ -20,6 +20,7 @@ from scaling.conditions import ConditionError, parse
 from scaling.config import ConfigError, from_dict, one_of, unknown_key
 from scaling.records import machine
 from scaling.records.atomic import read_json, server_time, write_json
+from scaling.shell import has_control_characters
 from sweeps.plan import study_folder
 from sweeps.select import facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
@@ -138,6 +139,10 @@ def _check_slurm(name: str, slurm: SlurmConfig) -> None:
             f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
             "allowed are 1 or more, 1 or more, 0 or more"
         )
+    for key, value in (asdict(slurm) | slurm.extra).items():
+        if key != "setup" and has_control_characters(f"{key}{value}"):
+            raise ConfigError(f"{where}.{key} = {value!r} has a line break or another control"
+                              " character; allowed are those that stand in one line")
     if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
         raise ConfigError(
             f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "

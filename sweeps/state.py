@@ -13,6 +13,7 @@ from scaling.config import ConfigError, ExecutionConfig, from_dict
 from scaling.records.atomic import read_json
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
+from scaling.shell import override
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
@@ -76,7 +77,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
             f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
-            f"scaling launch study={name} trains it"
+            f"scaling launch {override('study', name)} trains it"
         )
     stored = read_json(path)
     if stored["plan_version"] != PLAN_VERSION:

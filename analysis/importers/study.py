@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from analysis.tables.condition import rows_that_meet
 from analysis.tables.exclusion import unfinished
 from analysis.tables.imported import IMPORT_VERSION, MANIFEST
 from scaling.conditions import ConditionError
+from scaling.config import check_study_name
 from scaling.records.atomic import save_atomic, write_json
 from scaling.records.run_folder import file_hash
 
@@ -54,8 +54,7 @@ def save_study(
         If a planned study has the name, the name cannot be a folder's, or the condition cannot be
         read.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ValueError(f"to = {name!r}: a study's name has letters, digits, '.', '_' and '-'")
+    check_study_name("to", name)
     folder = Path(outputs) / "studies" / name
     if (folder / "plan.json").exists():
         raise ValueError(f"to = {name!r}: a planned study is called so; choose another name")
