@@ -17,6 +17,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import shutil
+import shlex
 import subprocess
 import urllib.error
 import urllib.request
@@ -308,4 +309,4 @@ def _config(run: dict[str, Any]) -> dict[str, Any]:
 
 def upload_command(waiting: Sequence[Path]) -> str:
     """What a person says where there is a network, to upload folders written offline."""
-    return f"wandb sync --yes {waiting[0].parent}/offline-run-*"
+    return f"wandb sync --yes {shlex.quote(str(waiting[0].parent))}/offline-run-*"

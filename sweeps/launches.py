@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scaling.conditions import ConditionError, parse
 from scaling.config import ConfigError, from_dict, one_of, unknown_key
 from scaling.records import machine
 from scaling.records.atomic import read_json, server_time, write_json
+from scaling.shell import has_control_characters
 from sweeps.plan import study_folder
-from sweeps.select import facts, matches, parse
+from sweeps.select import facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
 BACKENDS = ("inline", "local", "slurm")
@@ -111,7 +113,10 @@ def check_launch(config: LaunchConfig) -> None:
     for name, given in config.classes.items():
         if not isinstance(given, dict) or "where" not in given:
             raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
-        parse(str(given["where"]))
+        try:
+            parse(str(given["where"]))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
 
 
 def _check_pack(pack: Any) -> None:
@@ -134,6 +139,10 @@ def _check_slurm(name: str, slurm: SlurmConfig) -> None:
             f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
             "allowed are 1 or more, 1 or more, 0 or more"
         )
+    for key, value in (asdict(slurm) | slurm.extra).items():
+        if key != "setup" and has_control_characters(f"{key}{value}"):
+            raise ConfigError(f"{where}.{key} = {value!r} has a line break or another control"
+                              " character; allowed are those that stand in one line")
     if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
         raise ConfigError(
             f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
@@ -210,13 +219,17 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
     """
     if not config.classes or config.backend != "slurm":
         return {r.folder.run_id: DEFAULT_CLASS for r in runs}
-    trees = {name: parse(str(given["where"])) for name, given in config.classes.items()}
-    found = {}
-    for run in runs:
-        known = facts(run, "planned")
-        chosen = (name for name, tree in trees.items() if matches(tree, known))
-        found[run.folder.run_id] = next(chosen, DEFAULT_CLASS)
-    return found
+    known = [facts(run, "planned") for run in runs]
+    found: dict[str, str] = {}
+    for name, given in config.classes.items():
+        try:
+            chosen = that_meet(known, parse(str(given["where"])))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
+        for run, meets in zip(runs, chosen, strict=True):
+            if meets:
+                found.setdefault(run.folder.run_id, name)
+    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
 
 
 def new_launch(

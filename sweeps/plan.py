@@ -7,6 +7,7 @@ a common prefix train it once; ``save_plan`` stores the plain result. Nothing is
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +25,7 @@ from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
 from scaling.resolve import Run, resolve
 from scaling.schedule.pieces import shared_steps
+from scaling.shell import has_control_characters
 from sweeps.added import with_added
 from sweeps.caveats import changed_default, other_code, rounded
 from sweeps.design import check_design
@@ -116,6 +118,17 @@ class Plan:
         return RunFolder(self.outputs / "runs" / planned.run.run_id)
 
 
+def _outputs(given: str) -> Path:
+    """The folder of all runs; its name must not break lists of folders and scripts."""
+    outputs = Path(given).absolute()
+    if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
+        raise ConfigError(
+            f"outputs = {str(outputs)!r} has a {os.pathsep!r} or a line break, at which the search"
+            " path of workers and the script of a job would be cut; choose another folder"
+        )
+    return outputs
+
+
 def study_folder(outputs: Path, name: str) -> Path:
     """Where the files of a study lie."""
     return outputs / "studies" / name
@@ -129,7 +142,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     ConfigError
         On any mistake in any run; nothing has been trained by then.
     """
-    outputs = Path(composed["outputs"]).absolute()
+    outputs = _outputs(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     stores: dict[str, TokenStore] = {}
     place = _place(composed.get("launch") or {})

@@ -45,6 +45,8 @@ UNSEEN_SECONDS = 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
 MEASURE_MINUTES = 10
+# How submitit calls the log of a task, in the shell of the job.
+_LOG = '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}_0_log.out"'
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
 
 
@@ -285,12 +287,11 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
     executor = _executor(launch.folder / "slurm", slurm)
     options = _options(slurm)
     options["exclude"] = ",".join(filter(None, (slurm.exclude, *exclude))) or None
-    log = launch.folder / "slurm" / "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     executor.update_parameters(
         job_name=submission.name, array_parallelism=at_once, **options,
         setup=[
             "trap '' USR2",  # a warning before the worker listens must not kill it
-            f'export SCALING_LOG="{log}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}_0_log.out"',
+            f"export SCALING_LOG={shlex.quote(str(launch.folder / 'slurm'))}/{_LOG}",
             *_setup(Path(launch.code), slurm),
         ],
     )
@@ -304,6 +305,9 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
 
 
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
+    if "%" in str(folder):
+        raise ConfigError(f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"
+                          " of logs; choose another folder")
     # The process replaces the batch shell and is sent what the shell is sent.
     python = f"exec {slurm.python or shlex.quote(sys.executable)} {SAFE}"
     return submitit.SlurmExecutor(folder=folder, python=python)

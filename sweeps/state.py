@@ -14,6 +14,7 @@ from scaling.printable import printable
 from scaling.records.atomic import read_json
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
+from scaling.shell import override
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
@@ -79,7 +80,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
             f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
-            f"scaling launch study={name} trains it"
+            f"scaling launch {override('study', name)} trains it"
         )
     stored = read_json(path)
     if stored["plan_version"] != PLAN_VERSION:

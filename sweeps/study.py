@@ -6,13 +6,20 @@ points are chosen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaling.config import ConfigError, DataConfig, RunConfig, from_dict, one_of, unknown_key
+from scaling.config import (
+    ConfigError,
+    DataConfig,
+    RunConfig,
+    check_study_name,
+    from_dict,
+    one_of,
+    unknown_key,
+)
 from scaling.data.sources import open_store
 from sweeps.generators.expand import DESIGNED, DESIGNS, BlockConfig, axes, expand
 from sweeps.generators.tune import SPACES
@@ -83,11 +90,7 @@ def read_study(
             "conf/study (a study's file begins with the line '# @package _global_')"
         )
     study = from_dict(StudyConfig, composed["study"], "study")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study.name):
-        raise ConfigError(
-            f"study.name = {study.name!r} names a folder: allowed are letters, digits, '.', '_' "
-            "and '-'"
-        )
+    check_study_name("study.name", study.name)
     base = {key: composed[key] for key in RUN_KEYS if key in composed}
     wanted = []
     for name, values in study.blocks.items():

@@ -198,7 +198,8 @@ def _without_excluded(
     length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
     needed = [response] if law.curve else list(renamed.values())
     left_out, counts = exclude_rows(
-        frame, exclude, response=response, needed=needed, length=length, sparse=law.curve
+        frame, exclude, response=response, needed=needed, length=length, names=renamed,
+        sparse=law.curve,
     )
     if not law.curve:
         return frame[~left_out], counts

@@ -21,6 +21,7 @@ from scaling.records.identity import canonical_json
 from scaling.records.recipe import recipe
 from scaling.records.record import RECORD_VERSION
 from scaling.records.run_folder import STATES, RunFolder
+from scaling.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
 # in it, and budgets mean the same for measured and planned models.
@@ -168,7 +169,7 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
                         for p in Path(outputs).glob(f"studies/*/{name}")})
         raise ValueError(
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
-            f"scaling launch study={study} trains it"
+            f"scaling launch {override('study', study)} trains it"
         )
     return read_json(path)
 

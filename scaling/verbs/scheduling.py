@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scaling.config import ConfigError
+from scaling.shell import override
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
 from scaling.verbs.options import option
@@ -101,7 +102,7 @@ def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
     for warning in best.warnings:
         say(console, f"! {warning}", style="yellow")
     if options.to is not None:
-        say(console, f"written: scaling train schedule=file schedule.path={options.to} "
+        say(console, f"written: scaling train schedule=file {override('schedule.path', options.to)} "
                      f"optimizer.lr={peak:g} trains it, in a run of {options.steps} steps")
 
 
