@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.tables.numbers import as_floats
 from scaling.records.atomic import read_json
 
 IMPORT_VERSION = 1
@@ -32,8 +33,7 @@ def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
     runs = pd.read_parquet(manifest.parent / "imported" / "runs.parquet")
     if n_count in runs and runs[n_count].notna().all():
         runs = runs.assign(N=runs[n_count], n_count=n_count)
-    counts = [c for c in (*N_COUNTS, "N", "D") if c in runs and runs[c].notna().all()]
-    return runs.astype({c: int for c in counts if (runs[c] % 1 == 0).all()})
+    return as_floats(runs)
 
 
 def stored_curves(manifest: Path) -> pd.DataFrame:

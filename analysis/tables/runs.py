@@ -106,6 +106,7 @@ def load(
         table = table.reindex(columns=[*RUN_COLUMNS, *(c for c in table if c not in RUN_COLUMNS)])
     if role is not None:
         table = with_role(table, role)
+    table = table.astype(dict.fromkeys(("N", *N_COUNTS, "D", "C"), float))  # 6 N D passes 2^63
     return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
 
 
