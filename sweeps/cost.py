@@ -25,6 +25,7 @@ from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scaling.records.describe import is_command
 from scaling.records.fingerprint import code_fingerprint
 from scaling.records.identity import digest
@@ -42,6 +43,7 @@ from sweeps.sizes import (
     sizes_to_time,
 )
 
+_TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
@@ -169,7 +171,7 @@ def _timings(
 ) -> dict[str, dict[str, Any]]:
     """run_id -> what ``scaling.training.measure`` finds of its shape, in packs up to `most`."""
     path = plan.outputs / "measurements.json"
-    known = read_json(path) if path.exists() else {}
+    known = _known_timings(path)
     requests = {
         p.run.run_id: _request(p.run, plan.execution)
         for p in plan.runs
@@ -185,6 +187,20 @@ def _timings(
         known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
         write_json(path, known)
     return {run_id: known[key] for run_id, key in keys.items()}
+
+
+def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
+    """What was measured before; a file that cannot be read is set aside: all is measured again."""
+    try:
+        known = read_json(path, {})
+        for key in known:
+            check_shape(path, known, {key: _TIMING})
+    except FileNotFoundError:
+        return {}
+    except DamagedFile as error:
+        set_aside(error, "step times are measured again")
+        return {}
+    return known
 
 
 def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from scaling.records.damage import Shape, sealed, unsealed
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _LOCK_SECONDS = 30.0
@@ -109,13 +110,24 @@ def _clock_difference(folder: Path) -> float:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` atomically as indented JSON."""
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Write `value` atomically as indented JSON; an object with its checksum."""
+    write_atomic(path, sealed(value))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_bytes())
+def read_json(path: Path, shape: Shape | None = None) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    shape : mapping, optional
+        Keys that the object must have, with their types.
+
+    Raises
+    ------
+    DamagedFile
+        If it is no JSON, does not match its checksum, or has another shape.
+    """
+    return unsealed(path, path.read_bytes(), shape)
 
 
 def _aside(path: Path) -> Path:
