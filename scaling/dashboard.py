@@ -33,6 +33,7 @@ from scaling.config import one_of
 from scaling.model.flops import flops_per_token
 from scaling.processes.child import python_command, user_environment
 from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import DamagedFile, set_aside
 from scaling.records.run_folder import RunFolder
 
 MODES = ("offline", "online")
@@ -210,7 +211,7 @@ class Dashboard:
 
     def _note(self, run_id: str) -> dict[str, Any]:
         path = self.notes / f"{run_id}.json"
-        note = read_json(path) if path.exists() else {}
+        note = _read_note(path)
         writing, before = note.pop("writing", None), note.pop("before", {})
         if writing is None or run_id in self._open:
             return note
@@ -222,6 +223,17 @@ class Dashboard:
     def _save(self, run_id: str, note: dict[str, Any]) -> None:
         _, writing = self._open.get(run_id, (None, {}))
         write_json(self.notes / f"{run_id}.json", note | writing)
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    """What was pushed of a run; nothing if that cannot be read: all of it is pushed again."""
+    try:
+        return read_json(path, {})
+    except FileNotFoundError:
+        return {}
+    except DamagedFile as error:
+        set_aside(error, "its run is pushed again")
+        return {}
 
 
 def _is_uploaded(segment: Path) -> bool:

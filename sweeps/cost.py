@@ -24,6 +24,7 @@ from scaling.engine.step_options import StepOptions
 from scaling.processes.child import child_environment, python_command
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scaling.records.describe import is_command
 from scaling.records.fingerprint import code_fingerprint
 from scaling.records.identity import digest
@@ -34,6 +35,7 @@ from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
 from sweeps.sizes import pack_sizes, place, seconds_of
 
+_TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
@@ -147,7 +149,7 @@ def _key(request: dict[str, Any], where: str) -> str:
 def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
     """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack."""
     path = plan.outputs / "measurements.json"
-    known = read_json(path) if path.exists() else {}
+    known = _known_timings(path)
     timed = [p for p in plan.runs if p.new_steps > 0 and not is_command(p.run.science)]
     requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
     sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
@@ -160,6 +162,20 @@ def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
         known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
         write_json(path, known)
     return {run_id: known[key] for run_id, key in keys.items()}
+
+
+def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
+    """What was measured before; a file that cannot be read is set aside: all is measured again."""
+    try:
+        known = read_json(path, {})
+        for key in known:
+            check_shape(path, known, {key: _TIMING})
+    except FileNotFoundError:
+        return {}
+    except DamagedFile as error:
+        set_aside(error, "step times are measured again")
+        return {}
+    return known
 
 
 def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from submitit.core import utils as _utils
 from scaling.config import ConfigError
 from scaling.processes.child import SAFE, shell_lines
 from scaling.records.atomic import read_json, server_time, write_json
+from scaling.records.damage import DamagedFile, Shape, tell
 from sweeps import scheduler, worker
 from sweeps.cost import Target, measure_here
 from sweeps.freeze import freeze
@@ -48,6 +49,10 @@ MEASURE_MINUTES = 10
 # How submitit calls the log of a task, in the shell of the job.
 _LOG = '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}_0_log.out"'
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
+
+
+_SUBMISSION: Shape = {"name": str, "kind": str, "tasks": int, "submitted": (int, float),
+                      "job": (str, type(None))}
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,12 @@ def _is_settled(launch: Launch, submission: Submission, own: list[scheduler.Job]
 
 def submissions(launch: Launch) -> list[Submission]:
     """What SLURM was asked for, in order."""
-    found = [Submission(f, **read_json(f)) for f in launch.folder.glob("submit-*.json")]
+    found = []
+    for file in launch.folder.glob("submit-*.json"):
+        try:
+            found.append(Submission(file, **read_json(file, _SUBMISSION)))
+        except DamagedFile as error:
+            tell(error, "its jobs are not counted")
     return sorted(found, key=lambda submission: submission.submitted)
 
 

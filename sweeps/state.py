@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pandas as pd
 
 from scaling.config import ConfigError, ExecutionConfig, from_dict
 from scaling.printable import printable
-from scaling.records.atomic import read_json
+from scaling.records.damage import DamagedFile, tell
+from scaling.records.plan_file import read_plan_file
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
 from scaling.shell import override
@@ -20,6 +21,8 @@ from sweeps.plan import PLAN_VERSION, study_folder
 WAITING = ("planned", "interrupted")
 # A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
 LOOKS_APART = 20
+COLUMNS = ("run_id", "role", "N", "D", "lr", "schedule", "seed", "state", "step", "steps", "loss",
+           "tokens_per_second", "attempt", "predicted_seconds", "seconds", "pack", "note")
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,17 @@ IMPORTED = "imported.json"  # stands in the folder of a study whose runs were ma
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What ``sweeps.plan.save_plan`` wrote; `gone` are runs whose folder somebody removed since."""
+    """What ``sweeps.plan.save_plan`` wrote.
+
+    `gone` are runs whose folder somebody removed since, `damaged` those whose files do not say any
+    more what they are or whether they have ended, with what is wrong; neither are among `runs`.
+    """
 
     study: dict[str, Any]
     execution: ExecutionConfig
     runs: list[StoredRun]
     gone: tuple[str, ...] = ()
+    damaged: Mapping[str, DamagedFile] = field(default_factory=dict)
 
 
 def read_plan(outputs: Path, name: str) -> StoredPlan:
@@ -71,6 +79,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     ------
     ConfigError
         If there is none.
+    DamagedFile
+        If it cannot be read; the plan can be made anew.
     """
     path = study_folder(outputs, name) / "plan.json"
     if (path.parent / IMPORTED).exists() and not path.exists():
@@ -82,7 +92,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', name)} trains it"
         )
-    stored = read_json(path)
+    stored = read_plan_file(path)
     if stored["plan_version"] != PLAN_VERSION:
         raise ConfigError(
             f"{path} has version {stored['plan_version']}; this code reads {PLAN_VERSION}: "
@@ -101,9 +111,13 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         for r in stored["runs"]
     ]
     gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
-    there = [r for r in runs if r.folder.run_id not in gone]
+    damaged = {r.folder.run_id: error for r in runs if r.folder.run_id not in gone
+               and (error := r.folder.damage()) is not None}
+    for error in damaged.values():
+        tell(error, "its run is left out")
+    there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
     return StoredPlan(
-        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone
+        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone, damaged
     )
 
 
@@ -188,8 +202,7 @@ def status(
     Returns
     -------
     DataFrame
-        Columns ``run_id, role, N, D, lr, schedule, seed, state, step, steps, loss,
-        tokens_per_second, attempt, predicted_seconds, seconds, pack, note``; `loss` is the final
+        With ``COLUMNS``; `loss` is the final
         validation loss of finished runs and the latest training loss of others; `seconds` and
         `tokens_per_second` are a run's own share of its pack's, and `pack` names that while it
         trains.
@@ -197,19 +210,35 @@ def status(
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
     current = states([r for r in plan.runs if r.folder.run_id not in rows])
-    new = {r.folder.run_id: _row(r, current[r.folder.run_id])
-           for r in plan.runs if r.folder.run_id in current}
+    new = {}
+    for run in plan.runs:
+        if run.folder.run_id in current:
+            try:
+                new[run.folder.run_id] = _row(run, current[run.folder.run_id])
+            except DamagedFile as error:  # a record: all the others are shown
+                tell(error, "its run counts as damaged")
+                new[run.folder.run_id] = _row_of(run, run.folder.description(), "damaged") | {
+                    "note": error.why}
     rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
     every = rows | new
-    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs])
+    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
 
 
 def _row(run: StoredRun, state: str) -> dict[str, Any]:
     done = run.folder.done()
-    # Of the record, for display: that nobody has changed it is for the analysis to check.
-    said = run.folder.description() if done is None else read_json(run.folder.path / done["record"])
+    said = run.folder.settings()
+    row = _row_of(run, said, state) | (_unfinished(run.folder) if done is None else _finished(said))
+    if state != "running":
+        row["pack"] = ""
+    if state == "blocked" and run.needs is not None:
+        row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
+    return row
+
+
+def _row_of(run: StoredRun, said: dict[str, Any], state: str) -> dict[str, Any]:
+    """What its description says of a run, before anything of it is trained."""
     science = said["science"]
-    row = {
+    return {
         "run_id": run.folder.run_id,
         "role": ",".join(run.roles),
         "N": said["counts"]["n_matmul"],
@@ -228,12 +257,6 @@ def _row(run: StoredRun, state: str) -> dict[str, Any]:
         "pack": "",
         "note": "",
     }
-    row |= _unfinished(run.folder) if done is None else _finished(said)
-    if state != "running":
-        row["pack"] = ""
-    if state == "blocked" and run.needs is not None:
-        row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
-    return row
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 from scaling.config import ExecutionConfig
 from scaling.records import machine
 from scaling.records.claim import Claim
+from scaling.records.damage import DamagedFile
 from scaling.records.describe import trainer_of
 from sweeps import scheduler
 from sweeps.launches import Launch, read_launch
@@ -196,9 +197,13 @@ def main(arguments: list[str]) -> None:
     folder, kind, seconds, *launcher = arguments
     stop = StopFlag(int(launcher[0]) if launcher else None)
     stop.install()
-    launch = read_launch(Path(folder))
-    worker = Worker(launch, kind, stop, time.monotonic() + float(seconds), _log)
-    outcome = worker.work()
+    try:
+        launch = read_launch(Path(folder))
+        worker = Worker(launch, kind, stop, time.monotonic() + float(seconds), _log)
+        outcome = worker.work()
+    except DamagedFile as error:  # of the launch or the plan: no other worker could go on either
+        _log(f"leaves: {error}")
+        sys.exit(UNFIT)
     _log(f"leaves: {outcome}")
     job = machine.slurm_job()
     if outcome == "unfit":

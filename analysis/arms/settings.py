@@ -67,7 +67,7 @@ def _value(outputs: str | Path, run_id: str, key: str) -> Any:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return None
-    described = folder.description()
+    described = folder.settings()
     for node in (described["config"], described["science"]):
         for part in key.split("."):
             node = node.get(part) if isinstance(node, dict) else None
@@ -114,7 +114,7 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return {}
-    science = folder.description()["science"]
+    science = folder.settings()["science"]
     pieces = " ".join(
         f"{p['shape']} {p['steps']} steps {p['start']:.4g} to {p['end']:.4g},"
         for p in science["schedule"]

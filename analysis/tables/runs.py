@@ -14,10 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.tables.imported import MANIFEST, N_COUNTS, manifests, stored_curves, stored_runs
+from analysis.tables.imported import (
+    MANIFEST,
+    N_COUNTS,
+    manifests,
+    read_manifest,
+    stored_curves,
+    stored_runs,
+)
 from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
-from scaling.records.atomic import read_json
+from scaling.records.damage import DamagedFile, tell
 from scaling.records.identity import canonical_json
+from scaling.records.plan_file import read_plan_file, stored_plans
 from scaling.records.recipe import recipe
 from scaling.records.record import RECORD_VERSION
 from scaling.records.run_folder import STATES, RunFolder
@@ -43,6 +51,7 @@ _WAYS_ON = {  # state of a run -> what brings it to a measured end
     "interrupted": _TRAIN,
     "planned": _TRAIN,
 }
+LEFT_OUT = "its run is left out"
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
 
 
@@ -88,7 +97,11 @@ def load(
     rows = []
     ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
     for folder, roles in ended:
-        record = folder.record() if folder.done() else _record_so_far(folder)
+        try:
+            record = folder.record() if folder.done() else _record_so_far(folder)
+        except DamagedFile as error:
+            tell(error, LEFT_OUT)
+            continue
         if record["record_version"] != RECORD_VERSION:
             raise ValueError(
                 f"the record of run {folder.run_id} has version {record['record_version']}; this "
@@ -137,8 +150,11 @@ def load_curves(
             continue
         if role is not None and not any(role in names for names in roles.values()):
             continue
-        record = folder.record()
-        curve = pd.read_csv(folder.curve_file())
+        try:
+            record, curve = folder.record(), pd.read_csv(folder.curve_file())
+        except DamagedFile as error:
+            tell(error, LEFT_OUT)
+            continue
         curve.insert(0, "run", folder.run_id)
         constants = {
             "N": record["counts"]["n_matmul"],
@@ -161,10 +177,12 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If there is no such study.
+        If there is no such study, or its plan is damaged.
     """
     folder = Path(outputs) / "studies" / study
-    path = folder / ("plan.json" if (folder / "plan.json").exists() else MANIFEST)
+    if (folder / "plan.json").exists():
+        return read_plan_file(folder / "plan.json")
+    path = folder / MANIFEST
     if not path.exists():
         known = sorted({p.parent.name for name in ("plan.json", MANIFEST)
                         for p in Path(outputs).glob(f"studies/*/{name}")})
@@ -172,7 +190,7 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
         )
-    return read_json(path)
+    return read_manifest(path)
 
 
 def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
@@ -197,9 +215,9 @@ def _ended_runs(
     if study is not None:
         study_plan(outputs, study)
     roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for plan in sorted(outputs.glob("studies/*/plan.json")):
-        for run in read_json(plan)["runs"]:
-            roles[run["run_id"]][plan.parent.name] = run["roles"]
+    for name, plan in stored_plans(outputs):
+        for run in plan["runs"]:
+            roles[run["run_id"]][name] = run["roles"]
     for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
         if mark == "STOPPED" and folder.state() != "stopped":

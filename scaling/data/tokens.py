@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scaling.config import ConfigError, one_of
+from scaling.data.kinds import refuse_format, refuse_misread
 from scaling.data.store import Corpus, Pieces
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
@@ -99,10 +100,16 @@ class _File:
     def __init__(self, path: Path, source: TokensSource) -> None:
         self.path, self.vocab = path, source.vocab
         if path.suffix == ".npy":
-            self._tokens = np.load(path, mmap_mode="r").reshape(-1)
+            try:
+                self._tokens = np.load(path, mmap_mode="r").reshape(-1)
+            except (ValueError, EOFError, OSError) as error:
+                raise ConfigError(f"{path} is no array of NumPy: {error}") from error
             if self._tokens.dtype.kind not in "iu":
                 raise ConfigError(f"{path} holds {self._tokens.dtype}; tokens are whole numbers")
+            refuse_misread(path, self._tokens, source.vocab)
             return
+        if not source.header_bytes:
+            refuse_format(path)
         item = np.dtype(source.dtype).itemsize
         size = path.stat().st_size - source.header_bytes
         if size <= 0 or size % item:
@@ -111,6 +118,7 @@ class _File:
                 f"{source.header_bytes} no whole number of {source.dtype} (data.options.dtype)"
             )
         self._tokens = np.memmap(path, source.dtype, "r", source.header_bytes)
+        refuse_misread(path, self._tokens, source.vocab)
 
     def __len__(self) -> int:
         return len(self._tokens)

@@ -10,6 +10,7 @@ the contract. Below the run's folder:
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -31,7 +32,7 @@ from scaling.programs import guardian
 from scaling.programs.command_line import fill
 from scaling.programs.program_record import read_curve, read_final, read_progress
 from scaling.records import machine
-from scaling.records.atomic import save_atomic, write_json
+from scaling.records.atomic import save_atomic, write_atomic
 from scaling.records.claim import Claim
 from scaling.records.identity import digest, science_pieces
 from scaling.schedule.pieces import lr_array
@@ -176,7 +177,7 @@ class Program:
             "threads": self.execution.threads,
             "micro_batch": self._micro_batch(science["batch"]),
         }
-        write_json(self.folder / "config.json", config)
+        write_atomic(self.folder / "config.json", json.dumps(config, indent=1) + "\n")
         return config
 
     def _micro_batch(self, batch: int) -> int:

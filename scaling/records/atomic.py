@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import time
@@ -16,6 +15,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from scaling.records.damage import Shape, sealed, unsealed
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}  # what a rename says of a name in use
@@ -161,13 +162,24 @@ def _clock_difference(folder: Path) -> float:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` atomically as indented JSON."""
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Write `value` atomically as indented JSON; an object with its checksum."""
+    write_atomic(path, sealed(value))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_bytes())
+def read_json(path: Path, shape: Shape | None = None) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    shape : mapping, optional
+        Keys that the object must have, with their types.
+
+    Raises
+    ------
+    DamagedFile
+        If it is no JSON, does not match its checksum, or has another shape.
+    """
+    return unsealed(path, path.read_bytes(), shape)
 
 
 def _aside(path: Path) -> Path:

@@ -64,6 +64,7 @@ def sync_verb(arguments: Sequence[str]) -> int:
 
 def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOptions) -> bool:
     """Push what is new of every run; whether more is to come."""
+    from scaling.records.damage import DamagedFile, tell
     from sweeps.state import read_plan, states
 
     plan = read_plan(outputs, options.study)
@@ -71,8 +72,12 @@ def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOpt
     runs = points = 0
     for run in plan.runs:
         state = current[run.folder.run_id]
-        pushed = dashboard.push(run.folder, options.study, ",".join(run.roles), state,
-                                keep_open=options.watch)
+        try:
+            pushed = dashboard.push(run.folder, options.study, ",".join(run.roles), state,
+                                    keep_open=options.watch)
+        except DamagedFile as error:
+            tell(error, "its run is not pushed")
+            continue
         runs, points = runs + bool(pushed), points + pushed
         if pushed and runs % 100 == 0:
             say(console, f"{runs} runs ...")

@@ -128,10 +128,12 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     from scaling.printable import excerpt
     from sweeps.launch import given_up, why_stopped
     from sweeps.show import counts
-    from sweeps.state import status
+    from sweeps.state import read_plan, status
 
-    final = status(outputs, name)
+    final, damaged = status(outputs, name), read_plan(outputs, name).damaged
     say(console, f"{name}: {counts(final['state'])}")
+    for error in damaged.values():
+        say(console, f"left out: {error}", style="red")
     left = final[~final["state"].isin(["done", "diverged", "stopped"])]
     if len(left) and config.backend == "slurm" and not config.watch:
         say(console, f"submitted; scaling status study={name} shows how far it is")
@@ -150,7 +152,7 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
                 style="red")
         say(console, f"scaling status study={name} why=true shows the causes, "
                      f"scaling logs study={name} runs=RUN what a worker said")
-    return 1 if len(left) else 0
+    return 1 if len(left) or damaged else 0
 
 
 def add_verb(arguments: Sequence[str]) -> int:
