@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DRAW = "--schedules"
 _FULL_DISK = 1e7  # bytes
+_SHOWN = 10  # runs that are left, by name
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def launch_verb(arguments: Sequence[str]) -> int:
 
 
 def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
-    """What ``scaling launch`` does, for a command that may have shown the plan before."""
+    """What ``scaling launch`` does, for a command that may have shown the plan before.
+
+    The exit code says whether the runs that were asked for are done, all or those of launch.runs.
+    """
     from scaling.compose import compose
     from sweeps.budget import check_budget, cost
     from sweeps.launch import check_backend, detach, launch
@@ -95,7 +99,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     return _end_of_launch(console, plan.outputs, name, config)
 
 
-def _say_detached(console: Console, launcher: Any, name: str) -> int:
+def _say_detached(console: Screen, launcher: Any, name: str) -> int:
     if launcher.code is None:
         say(console, f"process {launcher.pid} trains it and writes to {launcher.log}; scaling "
                      f"status study={name} watch=true shows how far it is, scaling cancel "
@@ -127,6 +131,7 @@ def _interrupted(backend: str, name: str) -> str:
 def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> int:
     from scaling.printable import excerpt
     from sweeps.launch import given_up, why_stopped
+    from sweeps.launches import read_launches
     from sweeps.show import counts
     from sweeps.state import read_plan, status
 
@@ -135,6 +140,8 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     for error in damaged.values():
         say(console, f"left out: {error}", style="red")
     left = final[~final["state"].isin(["done", "diverged", "stopped"])]
+    if config.runs is not None and (launches := read_launches(outputs, name)):
+        left = left[left["run_id"].isin(list(launches[-1].classes))]
     if len(left) and config.backend == "slurm" and not config.watch:
         say(console, f"submitted; scaling status study={name} shows how far it is")
         return 0
@@ -142,9 +149,11 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     if why is not None:
         say(console, f"stopped: {why}", style="red")
     reasons = given_up(outputs, name)
-    for row in left.to_dict("records"):
+    for row in left.head(_SHOWN).to_dict("records"):
         why = "; ".join(filter(None, (excerpt(row["note"]), reasons.get(row["run_id"]))))
         say(console, f"  {row['run_id']} {row['state']}{': ' * bool(why)}{why}")
+    if len(left) > _SHOWN:
+        say(console, f"  and {len(left) - _SHOWN:,} more")
     if len(left):
         free = shutil.disk_usage(outputs).free
         if free < _FULL_DISK:  # a worker that cannot write cannot say so either

@@ -1,7 +1,6 @@
 """A file is whole or absent, and a name is taken once."""
 
 import errno
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
