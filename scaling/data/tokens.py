@@ -46,11 +46,11 @@ class TokensSource:
         """
         self._check()
         paths = _matching("train", self.train)
+        others = _matching("validation", self.validation) if self.validation else []
+        _refuse_shared(paths, others)
         train = [_File(path, self) for path in paths]
         total = sum(map(len, train))
         if self.validation:
-            others = _matching("validation", self.validation)
-            _refuse_shared(paths, others)
             held_out = [_File(path, self) for path in others]
             files = len(train) + len(held_out)
             last = sum(map(len, held_out))
