@@ -23,7 +23,7 @@ from scaling.records.atomic import read_json, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape, tell
 from scaling.shell import has_control_characters
 from sweeps.plan import study_folder
-from sweeps.select import facts, that_meet
+from sweeps.select import check_selection, facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
 _LAUNCH: Shape = {"launched": (int, float), "config": dict, "classes": dict, "code": str,
@@ -109,6 +109,8 @@ def check_launch(config: LaunchConfig) -> None:
         raise ConfigError(
             f"launch.measure = target: launch.backend = {config.backend} runs here; allowed is here"
         )
+    if config.runs is not None:
+        check_selection("launch.runs", config.runs)
     if config.detach and config.backend == "inline":
         raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
     for name in (DEFAULT_CLASS, *config.classes):
