@@ -44,12 +44,49 @@ from sweeps.sizes import (
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
+class CannotMeasure(ConfigError):
+    """Shapes could not be timed: says why, and what else there is."""
+
+
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine: its name, and how shapes are timed on it."""
+    """A kind of machine, and how shapes are timed on it.
+
+    Attributes
+    ----------
+    where : str
+        Its name.
+    measure : callable
+        Times shapes; may raise `CannotMeasure`.
+    required : bool
+        Whether a plan without times is refused; else it says that it has none.
+    """
 
     where: str
     measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    required: bool = True
+
+
+def here() -> Target:
+    """A machine like this one."""
+
+    def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            return measure_here(requests)
+        except CannotMeasure as error:
+            raise CannotMeasure(f"{error} (launch.measure=target measures in a job on the cluster "
+                                "with launch=slurm, launch.measure=off goes without)") from error
+
+    return Target(machine.processor(), measure)
+
+
+def nowhere() -> Target:
+    """Nothing is timed."""
+
+    def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        raise CannotMeasure("launch.measure = off")
+
+    return Target("nowhere", refuse, required=False)
 
 
 def with_costs(
@@ -62,13 +99,18 @@ def with_costs(
     plan : Plan
         Without them.
     target : Target, optional
-        Where the runs will be trained; None: on a machine like this one.
+        Where the runs will be trained; None: on a machine like this one. Where it cannot time
+        them and need not, seconds stay NaN, and a warning says why.
     config : LaunchConfig, optional
         What packs and workers are asked for; None: every run is trained alone.
     """
     config = config or LaunchConfig(pack="off")
     most = largest_packs(plan, config)
-    timings = _timings(plan, target or Target(machine.processor(), measure_here), config, most)
+    timings, why = _timings(plan, target or here(), config, most)
+    if why:
+        plan = replace(plan, warnings=[*plan.warnings, f"the time of a step is not known ({why}): "
+                       "no seconds, no device-hours for launch.budget, and no packs but those of "
+                       "launch.pack=N"])
     plan = replace(plan, runs=_sized(plan, config, most, timings))
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
@@ -104,7 +146,8 @@ def _sized(
     if config.pack == "auto":
         for group in groups(plan):
             first = group[0].run.run_id
-            size = best_size(timings[first], len(group), most[first], plan.execution.device)
+            size = 1 if first not in timings else best_size(
+                timings[first], len(group), most[first], plan.execution.device)
             sizes |= {p.run.run_id: size for p in group}
     return [replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs]
 
@@ -112,7 +155,7 @@ def _sized(
 def finish_seconds(plan: Plan, workers: int) -> float:
     """When the last run ends if `workers` take the packs in order, branches after their trunks.
 
-    Runs of another program, whose time is not known, are left out.
+    Runs whose time is not known, as of another program, are left out.
     """
     free = [START_SECONDS] * workers
     heapq.heapify(free)
@@ -166,8 +209,11 @@ def _key(request: dict[str, Any], where: str) -> str:
 
 def _timings(
     plan: Plan, target: Target, config: LaunchConfig, most: dict[str, int]
-) -> dict[str, dict[str, Any]]:
-    """run_id -> what ``scaling.training.measure`` finds of its shape, in packs up to `most`."""
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """run_id -> what ``scaling.training.measure`` finds of its shape, in packs up to `most`.
+
+    And why some are missing, if so.
+    """
     path = plan.outputs / "measurements.json"
     known = read_json(path) if path.exists() else {}
     requests = {
@@ -181,10 +227,16 @@ def _timings(
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
+    why = ""
     if missing:
-        known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
-        write_json(path, known)
-    return {run_id: known[key] for run_id, key in keys.items()}
+        try:
+            known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
+            write_json(path, known)
+        except CannotMeasure as error:
+            if target.required:
+                raise
+            why = str(error)
+    return {run_id: known[key] for run_id, key in keys.items() if key in known}, why
 
 
 def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -192,7 +244,7 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Raises
     ------
-    ConfigError
+    CannotMeasure
         With its last words, if it fails.
     """
     process = subprocess.run(
@@ -205,5 +257,5 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
     if process.returncode != 0:
         last = process.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise ConfigError(f"measuring the step time failed: {last[0]}")
+        raise CannotMeasure(f"measuring the step time failed: {last[0]}")
     return json.loads(process.stdout)

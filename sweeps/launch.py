@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling.config import ConfigError
+from scaling.config import ConfigError, ExecutionConfig
 from scaling.processes.child import child_environment, python_command
-from sweeps.cost import Target
+from sweeps.cost import Target, here, nowhere
 from sweeps.freeze import freeze
 from sweeps.launches import (
     Launch,
@@ -101,13 +101,26 @@ def check_backend(config: LaunchConfig) -> None:
         check_cluster(config)
 
 
-def target_of(config: LaunchConfig, outputs: Path) -> Target | None:
-    """Where the step times of a plan are measured; None: here."""
-    if config.measure == "here":
-        return None
-    from sweeps.slurm import target
+def target_of(
+    config: LaunchConfig, execution: ExecutionConfig, outputs: Path,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Target:
+    """Where the step times of a plan are measured.
 
-    return target(config, outputs)
+    Parameters
+    ----------
+    tell : callable
+        Told of what takes long.
+    """
+    if config.measure == "off":
+        return nowhere()
+    # A login node has no GPU: planning never needs the device of the runs.
+    away = config.backend == "slurm" and execution.device != "cpu"
+    if config.measure == "here" or (config.measure == "auto" and not away):
+        return here()
+    from sweeps.cluster_timing import target
+
+    return target(config, outputs, tell)
 
 
 @dataclass(frozen=True)
