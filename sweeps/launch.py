@@ -162,10 +162,14 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
             env=child_environment(),
         )
     deadline = time.monotonic() + DETACH_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if launched_by(outputs, study, process.pid):
-            break
-        time.sleep(0.1)
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if launched_by(outputs, study, process.pid):
+                break
+            time.sleep(0.1)
+    except KeyboardInterrupt:  # whoever stops us before it has begun wants no launch
+        process.terminate()
+        raise
     said = log.read_bytes()[before:].decode(errors="replace").splitlines()
     return Detached(process.pid, log, process.poll(), said[-DETACH_LINES:])
 

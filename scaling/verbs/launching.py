@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -82,6 +83,8 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     console, name = open_console(), plan.study.name
     if config.detach:
         given = [a for a in arguments if not a.startswith("launch.detach=")]
+        if any(p.is_unfinished and math.isnan(p.seconds) for p in plan.runs):
+            given.append("launch.measure=off")  # what could not be timed is not waited for twice
         return _say_detached(console, detach(given, plan.outputs, name), name)
     if any(p.is_unfinished for p in plan.runs):
         with Watch(console, plan.outputs, name) as watch:
@@ -127,12 +130,13 @@ def _interrupted(backend: str, name: str) -> str:
 
 def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> int:
     from sweeps.launch import given_up, why_stopped
+    from sweeps.plan import ENDED
     from sweeps.show import counts
     from sweeps.state import status
 
     final = status(outputs, name)
     say(console, f"{name}: {counts(final['state'])}")
-    left = final[~final["state"].isin(["done", "diverged", "stopped"])]
+    left = final[~final["state"].isin(ENDED)]
     if len(left) and config.backend == "slurm" and not config.watch:
         say(console, f"submitted; scaling status study={name} shows how far it is")
         return 0

@@ -23,7 +23,7 @@ from scaling.records.run_folder import RunFolder
 from scaling.training.trainer import train
 from sweeps import worker
 from sweeps.cancel import cancel_study
-from sweeps.launch import launch, why_stopped
+from sweeps.launch import detach, launch, why_stopped
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.pool import worker_count
@@ -401,6 +401,22 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
     assert ended.value.code == 1 and "    99\n" in out and "    50\n" not in out
     assert "    no module named x\n" in out and "ended at once, with exit code 1" in out
     assert "trains it" not in out
+
+
+def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
+    plan, started, popen = planned(study), [], subprocess.Popen
+    monkeypatch.setattr("sweeps.launch.python_command",
+                        lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(subprocess, "Popen",
+                        lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweeps.launch.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        detach([], plan.outputs, "tiny")
+    assert started[-1].wait(30) == -signal.SIGTERM
 
 
 def test_a_worker_whose_launcher_is_gone_stops_and_a_launcher_outlives_its_shell() -> None:
