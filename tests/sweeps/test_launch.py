@@ -416,6 +416,7 @@ def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, mon
     monkeypatch.setattr("sweeps.launch.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         detach([], plan.outputs, "tiny")
+    monkeypatch.undo()  # waiting sleeps, too
     assert started[-1].wait(30) == -signal.SIGTERM
 
 
