@@ -64,8 +64,9 @@ def _measure(
                          measure_to, str(questions), str(answers))
     except ConfigError as error:
         raise CannotMeasure(f"{error}; it was to measure the step times; {OTHERWISE}") from error
-    tell(f"job {job} measures the step times on the cluster, for which it may wait in the queue up "
-         f"to launch.measure_seconds = {config.measure_seconds:g} (launch.measure=off goes without)")
+    tell(f"job {job} measures the step times on the cluster; it may take "
+         f"{config.measure_seconds:g} s, the queue included (launch.measure_seconds; "
+         "launch.measure=off goes without)")
     try:
         _wait(answers, job, config.measure_seconds)
     except BaseException:
