@@ -40,12 +40,49 @@ _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
+class CannotMeasure(ConfigError):
+    """Shapes could not be timed: says why, and what else there is."""
+
+
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine: its name, and how shapes are timed on it."""
+    """A kind of machine, and how shapes are timed on it.
+
+    Attributes
+    ----------
+    where : str
+        Its name.
+    measure : callable
+        Times shapes; may raise `CannotMeasure`.
+    required : bool
+        Whether a plan without times is refused; else it says that it has none.
+    """
 
     where: str
     measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    required: bool = True
+
+
+def here() -> Target:
+    """A machine like this one."""
+
+    def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            return measure_here(requests)
+        except CannotMeasure as error:
+            raise CannotMeasure(f"{error} (launch.measure=target measures in a job on the cluster "
+                                "with launch=slurm, launch.measure=off goes without)") from error
+
+    return Target(machine.processor(), measure)
+
+
+def nowhere() -> Target:
+    """Nothing is timed."""
+
+    def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        raise CannotMeasure("launch.measure = off")
+
+    return Target("nowhere", refuse, required=False)
 
 
 def with_costs(
@@ -58,14 +95,18 @@ def with_costs(
     plan : Plan
         Without them.
     target : Target, optional
-        Where the runs will be trained; None: on a machine like this one.
+        Where the runs will be trained; None: on a machine like this one. Where it cannot time
+        them and need not, seconds stay NaN, and a warning says why.
     config : LaunchConfig, optional
         What packs and workers are asked for; None: every run is trained alone.
     """
     config = config or LaunchConfig(pack="off")
     sizes = pack_sizes(plan, config)
     plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
-    timings = _timings(plan, target or Target(machine.processor(), measure_here))
+    timings, why = _timings(plan, target or here())
+    if why:
+        plan = replace(plan, warnings=[*plan.warnings, f"the time of a step is not known ({why}): "
+                       "no seconds, and no device-hours for launch.budget"])
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure.
@@ -95,7 +136,7 @@ def packs(plan: Plan) -> list[list[PlannedRun]]:
 def finish_seconds(plan: Plan, workers: int) -> float:
     """When the last run ends if `workers` take the packs in order, branches after their trunks.
 
-    Runs of another program, whose time is not known, are left out.
+    Runs whose time is not known, as of another program, are left out.
     """
     free = [START_SECONDS] * workers
     heapq.heapify(free)
@@ -147,8 +188,11 @@ def _key(request: dict[str, Any], where: str) -> str:
     return digest(request | here)
 
 
-def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
-    """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack."""
+def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str]:
+    """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack.
+
+    And why some are missing, if so.
+    """
     path = plan.outputs / "measurements.json"
     known = _known_timings(path)
     timed = [p for p in plan.runs if p.new_steps > 0 and not is_command(p.run.science)]
@@ -159,10 +203,16 @@ def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
+    why = ""
     if missing:
-        known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
-        write_json(path, known)
-    return {run_id: known[key] for run_id, key in keys.items()}
+        try:
+            known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
+            write_json(path, known)
+        except CannotMeasure as error:
+            if target.required:
+                raise
+            why = str(error)
+    return {run_id: known[key] for run_id, key in keys.items() if key in known}, why
 
 
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
@@ -184,7 +234,7 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Raises
     ------
-    ConfigError
+    CannotMeasure
         With its last words, if it fails.
     """
     process = subprocess.run(
@@ -197,5 +247,5 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
     if process.returncode != 0:
         last = process.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise ConfigError(f"measuring the step time failed: {last[0]}")
+        raise CannotMeasure(f"measuring the step time failed: {last[0]}")
     return json.loads(process.stdout)

@@ -23,7 +23,7 @@ from scaling.records.run_folder import RunFolder
 from scaling.training.trainer import train
 from sweeps import worker
 from sweeps.cancel import cancel_study
-from sweeps.launch import launch, why_stopped
+from sweeps.launch import detach, launch, why_stopped
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.pool import worker_count
@@ -359,10 +359,15 @@ def test_a_finished_run_is_canary_enough(study, monkeypatch) -> None:
 
 
 def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -> None:
+    """Also where the current folder holds packages that are named as ours."""
     outputs = tmp_path / "outputs"
-    arguments = command(*LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")
+    for name in ("scaling", "sweeps"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
+    arguments = python_command("scaling.cli", *command(
+        *LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")[3:])
     out = subprocess.run(arguments, env=environment(), check=True, capture_output=True, text=True)
-    assert "trains it" in out.stdout
+    assert "trains it and writes to" in out.stdout
     deadline = time.monotonic() + 90
     while not running(outputs) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -372,22 +377,6 @@ def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -
         time.sleep(0.1)
     found = set(states(read_plan(outputs, "tiny").runs).values())
     assert "interrupted" in found and "running" not in found
-
-
-def test_a_launch_in_the_background_starts_beside_packages_named_as_ours(study, tmp_path) -> None:
-    outputs = tmp_path / "outputs"
-    for name in ("scaling", "sweeps"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
-    arguments = ["launch", "study=tiny", "~study.blocks.curves", "launch.workers=1",
-                 "study.blocks.ladder.grid.tokens=[2560]", "launch.detach=true"]
-    out = subprocess.run(python_command("scaling.cli", *arguments), env=environment(), check=True,
-                         capture_output=True, text=True)
-    assert "trains it and writes to" in out.stdout, out
-    deadline = time.monotonic() + 120
-    while set(states(read_plan(outputs, "tiny").runs).values()) != {"done"}:
-        assert time.monotonic() < deadline, (outputs / "studies/tiny/launcher.log").read_text()
-        time.sleep(0.2)
 
 
 def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypatch, capsys) -> None:
@@ -401,6 +390,23 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
     assert ended.value.code == 1 and "    99\n" in out and "    50\n" not in out
     assert "    no module named x\n" in out and "ended at once, with exit code 1" in out
     assert "trains it" not in out
+
+
+def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
+    plan, started, popen = planned(study), [], subprocess.Popen
+    monkeypatch.setattr("sweeps.launch.python_command",
+                        lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(subprocess, "Popen",
+                        lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweeps.launch.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        detach([], plan.outputs, "tiny")
+    monkeypatch.undo()  # waiting sleeps, too
+    assert started[-1].wait(30) == -signal.SIGTERM
 
 
 def test_a_worker_whose_launcher_is_gone_stops_and_a_launcher_outlives_its_shell() -> None:
