@@ -23,7 +23,7 @@ def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-FAILURE = "cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% \ud800\u202e"
+_FAILURE = "cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% \ud800\u202e"
 
 
 class States:
@@ -31,6 +31,7 @@ class States:
 
     def __init__(self, finished: Path) -> None:
         self.finished = finished
+        self.failure = _FAILURE
         self._claims: list[Claim] = []
 
     def make(self, state: str, folder: Path) -> None:
@@ -82,7 +83,7 @@ class States:
         if state == "running":
             self._claims.append(claim)
         else:
-            claim.release(state, ValueError(FAILURE) if state == "failed" else None)
+            claim.release(state, ValueError(self.failure) if state == "failed" else None)
 
     def end(self) -> None:
         """Stop the threads of running runs."""
