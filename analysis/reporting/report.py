@@ -115,7 +115,8 @@ def _curves(answer: Answer) -> str:
         return ""
     error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
     return (f"<h2>The curve law: {page.escape(answer.curve_law.law.name)}</h2>"
-            f"{page.table(answer.curve_check.assign(error=error))}<pre>{page.escape(answer.curve_law.report())}</pre>")
+            f"{page.table(answer.curve_check.assign(error=error))}"
+            f"<pre>{page.escape(answer.curve_law.report())}</pre>")
 
 
 def _outlook(answer: Answer) -> str:

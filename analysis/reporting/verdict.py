@@ -165,7 +165,8 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
     found, path = verdict.finding, Path(path)
-    tables = [f"<h2>{page.escape(title)}</h2>{page.table(table)}" for title, table in found.tables.items()]
+    tables = [f"<h2>{page.escape(title)}</h2>{page.table(table)}"
+              for title, table in found.tables.items()]
     sections = [page.answer(found.sentences), page.warnings(found.warnings),
                 page.figures(found.figures) if found.figures else "", *tables]
     write_atomic(path.absolute(),

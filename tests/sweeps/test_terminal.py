@@ -1,4 +1,4 @@
-"""What is printed for people: whole at any width, and never what a message asks a terminal to do."""
+"""What is printed for people: whole at any width; no message drives a terminal."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_lines_break_between_words_only(text: str, width: int) -> None:
 
 
 FRAME = pd.DataFrame({
-    "run": ["abcd", "efgh"], "N": ["1,024", "12,345,678"], "seed": [0, 1], "state": ["done", "failed"],
-    "loss": [1.25, np.nan], "note": ["", "a long sentence that stands below its row"],
+    "run": ["abcd", "efgh"], "N": ["1,024", "12,345,678"], "seed": [0, 1],
+    "state": ["done", "failed"], "loss": [1.25, np.nan], "note": ["", "a long sentence that stands below its row"],
 })  # fmt: skip
 
 

@@ -8,12 +8,14 @@ from analysis.reporting import page
 from analysis.reporting.labels import literal
 from analysis.studies.draw import panels
 
-NAMES = ("$x_{", "a$b$", "$\\frac{1}$", "_base", "<b>bold</b>", "[bold]", "%s {x}", "\x1b[2J", "\ud800", "a--b")
+NAMES = ("$x_{", "a$b$", "$\\frac{1}$", "_base", "<b>bold</b>", "[bold]", "%s {x}", "\x1b[2J",
+         "\ud800", "a--b")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_drawn(name: str) -> None:
-    figure = panels([(name, [(name, [1, 2], [2.0, 1.0]), ("other", [1, 2], [3.0, 1.0])])], name, name)
+    lines = [(name, [1, 2], [2.0, 1.0]), ("other", [1, 2], [3.0, 1.0])]
+    figure = panels([(name, lines)], name, name)
     shown = page.svg(figure)
     assert shown.startswith("<svg") and "\x1b" not in shown
     legend = figure.axes[0].get_legend().get_texts()

@@ -23,7 +23,8 @@ def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-_FAILURE = "cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% \ud800\u202e"
+_FAILURE = ("cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% "
+            "\ud800\u202e")
 
 
 class States:
