@@ -17,6 +17,8 @@ from scaling.records.run_folder import RunFolder
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
+COLUMNS = ("run_id", "role", "N", "D", "lr", "schedule", "seed", "state", "step", "steps", "loss",
+           "tokens_per_second", "attempt", "predicted_seconds", "seconds", "pack", "note")
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def status(
            for r in plan.runs if r.folder.run_id in current}
     rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
     every = rows | new
-    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs])
+    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
 
 
 def _row(run: StoredRun, state: str) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class States:
             return
         for part in ("runs", "studies"):
             shutil.copytree(self.finished / part, outputs / part)
-        if state == "done":
+        if state == "gone":
+            shutil.rmtree(outputs / "runs")
+        if state in ("done", "gone"):
             return
         runs = [RunFolder(path) for path in sorted((outputs / "runs").iterdir())]
         for k, run in enumerate(runs):
