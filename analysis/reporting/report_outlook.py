@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.intervals.spread import in_words
+from analysis.reporting import page
 from analysis.reporting.answer import with_intervals
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def _sharing(found: pd.DataFrame) -> pd.DataFrame:
 
 def heading(title: str, text: str) -> str:
     """A heading with a sentence below it."""
-    below = f"<p>{html.escape(text)}</p>" if text else ""
-    return f"<h2>{html.escape(title)}</h2>{below}"
+    below = f"<p>{page.escape(text)}</p>" if text else ""
+    return f"<h2>{page.escape(title)}</h2>{below}"

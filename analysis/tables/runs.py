@@ -319,7 +319,7 @@ def require(
     ValueError
         If there is none: what is missing, how far the study is, and what to do.
     """
-    if (table["status"] == "done").any() or (not measured and len(table)):
+    if len(table) and not (measured and table["status"].isin(["diverged", "stopped"]).all()):
         return table
     wanted = "finished run" + (f" with the role {role!r}" if role else "")
     plan = study_plan(outputs, study)
