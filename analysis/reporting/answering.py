@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.intervals.spread import contained
 from analysis.judgement.accuracy import scores
 from analysis.reporting.answer import Answer
 from analysis.tables.runs import FLOPS, load, load_curves, study_plan, with_role
@@ -88,14 +89,14 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     level = float(law.settings["level"]) if len(law.draws) else None
     predicted = law.predict(runs, level=level)
     table = runs[["run_id", "N", "D", "C", "loss"]].assign(
-        predicted=np.asarray(predicted["loss"]), lower=np.nan, upper=np.nan
+        predicted=np.asarray(predicted["loss"]), lower=np.nan, upper=np.nan, impossible=0.0
     )
     if level is not None:
         table = table.assign(lower=np.asarray(predicted["lower"]),
-                             upper=np.asarray(predicted["upper"]))
+                             upper=np.asarray(predicted["upper"]),
+                             impossible=np.asarray(predicted["impossible"]))
     table["error"] = table["predicted"] / table["loss"] - 1
-    covered = table["loss"].between(table["lower"], table["upper"])
-    table["covered"] = np.nan if level is None else covered
+    table["covered"] = contained(table["loss"], table)
     return table
 
 

@@ -189,6 +189,7 @@ def track_verb(arguments: Sequence[str]) -> int:
 def _show_track(console: Any, record: pd.DataFrame) -> None:
     import pandas as pd
 
+    from analysis.intervals.spread import between
     from sweeps.show import table
 
     shown = pd.DataFrame({
@@ -197,7 +198,7 @@ def _show_track(console: Any, record: pd.DataFrame) -> None:
         "run": record["run_id"],
         "known": [f"{share:.0%}" for share in record["share"]],
         "law": record["law"],
-        "predicted": [f"{r['loss']:.4f} ({r['lower']:.4f} to {r['upper']:.4f})"
+        "predicted": [f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
                       for r in record.to_dict("records")],
         "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in record["measured"]],
         "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in record["error"]],
