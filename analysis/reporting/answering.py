@@ -61,7 +61,8 @@ def answer_study(
               mix_fingerprints=mix_fingerprints)
     if widen:
         law = by_record(law, outputs, study)
-    curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints)
+    curves, curve_law, curve_check = _curves(
+        outputs, runs, wanted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints)
     return Answer(
         study=study,
         question=plan["study"]["question"],
@@ -101,9 +102,12 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curves(
-    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], mix_fingerprints: bool
+    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], **options: Any
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
-    """Fit the curve law to all schedules but the held-out one, and predict that one."""
+    """Fit the curve law to all schedules but the held-out one, and predict that one.
+
+    `options` are those of the fit.
+    """
     from analysis.fitting.fitter import fit
 
     ids = with_role(runs[runs["status"] == "done"], "curve")["run_id"]
@@ -114,7 +118,7 @@ def _curves(
     # All have the same initial weights and data: what varies is within the curves.
     curves = curves.drop(columns="cluster")
     curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
-    law = fit(wanted["curve_law"], curves[~held_out], mix_fingerprints=mix_fingerprints)
+    law = fit(wanted["curve_law"], curves[~held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)
 
