@@ -44,9 +44,9 @@ def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
         above the rest it lies; ``points``; ``error``: mean of predicted / measured - 1, or of
         predicted - measured where errors are absolute;
         ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
-        larger side; ``impossible``: points at which the refit has no possible value, where there
-        are any ``error`` and ``one_sided`` are NaN; ``sentence``; ``budget``: the same of the largest products of all columns (N
-        and D together are the budget), or None.
+        larger side; ``impossible``: points at which the refit has no possible value (if there are
+        any, ``error`` and ``one_sided`` are NaN); ``sentence``; ``budget``: the same of the largest
+        products of all columns (N and D together are the budget), or None.
     """
     columns = {name: column for name, column in misfit.columns.items() if column.ndim == 1}
     if not columns:
