@@ -41,6 +41,24 @@ def run(name: str, *words: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
+def test_tests_are_run_on_other_kernels_and_what_fails_is_listed(tmp_path) -> None:
+    """One test that passes only where numpy runs what was asked for, and one that never does."""
+    tests = tmp_path / "test_kernels.py"
+    tests.write_text("import sys, sysconfig; sys.path.insert(0, 'benchmarks')\n"
+                     "from portability import kernels\n"
+                     "def test_asked(): assert 'numpy Nehalem' in kernels()\n"
+                     "def test_never(): assert sysconfig.get_path('stdlib') == '/nowhere'\n")
+    command = [sys.executable, str(BENCHMARKS / "portability.py"), "--only", "Nehalem", "stdlib",
+               "--stdlib", "/nowhere", "--numprocesses", "0", "--", str(tests)]  # fmt: skip
+    done = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    nehalem, stdlib = done.stdout.split("stdlib /nowhere")
+    assert nehalem.startswith("OpenBLAS Nehalem (numpy Nehalem, scipy Nehalem, torch")
+    assert "1 failed, 1 passed" in nehalem and "test_never" in nehalem
+    assert "test_asked" in stdlib and "test_never" not in stdlib
+
+
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice
 @pytest.mark.parametrize("precision, rtol", [("fp32", 1e-5), ("bf16", 1e-3)])
 def test_all_loops_are_one_training(script, precision, rtol) -> None:

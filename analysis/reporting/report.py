@@ -76,7 +76,7 @@ def _held_out(answer: Answer) -> str:
     if answer.held_out.empty:
         return ""
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
-    table = answer.held_out.drop(columns="C").assign(error=error)
+    table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
     return f"<h2>Held out: predicted before, measured after</h2>{page.table(table)}"
 
 

@@ -55,6 +55,20 @@ def attempts(outputs: Path) -> int:
     return len(list(outputs.glob("runs/*/attempts/*.json")))
 
 
+UNDISTURBED: dict[str, bytes] = {}
+
+
+def undisturbed(study, folder: Path) -> dict[str, bytes]:
+    """The curves of the long study's runs where nothing is killed, trained once."""
+    if not UNDISTURBED:
+        plan = planned(study, *LONG, f"outputs={folder}/undisturbed")
+        launch(plan.outputs, "tiny", LaunchConfig("inline"))
+        UNDISTURBED.update(curves(plan.outputs))
+    else:
+        study()
+    return UNDISTURBED
+
+
 def command(*overrides: str) -> list[str]:
     return [sys.executable, "-m", "scaling.cli", "launch", "study=tiny", *overrides]
 
@@ -104,13 +118,12 @@ def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed: int) -> None:
-    undisturbed = planned(study, *LONG, f"outputs={tmp_path}/undisturbed")
-    launch(undisturbed.outputs, "tiny", LaunchConfig("inline"))
+    expected = undisturbed(study, tmp_path)
     rng = random.Random(seed)
     outputs = tmp_path / "killed"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2")
     killed = 0
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
         while process.poll() is None and not worker_pids(outputs):
@@ -125,7 +138,7 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
         process.wait()
     subprocess.run(arguments, env=environment(), check=True, stdout=subprocess.DEVNULL)
     assert killed
-    assert curves(outputs) == curves(undisturbed.outputs)
+    assert curves(outputs) == expected
     for text in curves(outputs).values():
         steps = [int(line.split(b",")[0]) for line in text.splitlines()[1:]]
         assert steps == list(range(1, len(steps) + 1))
@@ -160,7 +173,7 @@ def test_ctrl_c_saves_all_runs_and_the_same_command_goes_on(study, tmp_path) -> 
     assert not worker_pids(outputs)
     before = states(read_plan(outputs, "tiny").runs)
     assert "interrupted" in before.values() and "running" not in before.values()
-    subprocess.run(arguments, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    assert launch(outputs, "tiny", LaunchConfig("inline"))  # with workers: the test of kill -9
     assert set(states(read_plan(outputs, "tiny").runs).values()) == {"done"}
 
 
@@ -228,8 +241,7 @@ def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
 
 def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path) -> None:
     """Another takes its run over; it wakes up, finds that, and leaves: one DONE, one record."""
-    undisturbed = planned(study, *LONG, f"outputs={tmp_path}/undisturbed")
-    launch(undisturbed.outputs, "tiny", LaunchConfig("inline"))
+    expected = undisturbed(study, tmp_path)
     outputs = tmp_path / "paused"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2",
                         "execution.lease_seconds=3")
@@ -244,7 +256,7 @@ def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path
     os.kill(pid, signal.SIGCONT)
     assert process.wait(timeout=240) == 0
     assert folder.attempt(1).end["reason"] == "lost"
-    assert curves(outputs) == curves(undisturbed.outputs)
+    assert curves(outputs) == expected
 
 
 def running(outputs: Path) -> list[tuple[RunFolder, int]]:
