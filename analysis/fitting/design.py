@@ -27,6 +27,7 @@ _MEASURES = {
     "tokenizer": "losses per token of different tokenizers do not compare",
     "context": "losses at different context lengths do not compare",
     "dataset": "losses on different data do not compare",
+    "validation_set": "losses on different validation sets do not compare",
     "loss_unit": "losses in different units do not compare",
     "n_count": "N is counted in different ways",
     "flops_convention": "C is counted in different ways",

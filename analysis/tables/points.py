@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from analysis.laws.arms import ARM
 from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Array, Columns, Law
 from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.factors import with_multiples
 from analysis.tables.noise import rounding_noise, seed_noise
+from analysis.tables.validation_sets import (
+    FURTHER_LOSS,
+    refuse_different_sets,
+    with_common_sets,
+)
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 
@@ -102,10 +108,14 @@ def read_points(
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
     )
+    if any(str(source).startswith(FURTHER_LOSS) for source in (columns or {}).values()):
+        frame = with_common_sets(frame)
     frame = with_multiples(frame, columns)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     _refuse_mixed_code(frame, mix_fingerprints)
+    for rows in _by_arm(frame, renamed):
+        refuse_different_sets(rows, renamed.values())
     frame = rename(frame, renamed)
     _check_numbers(law, frame, scale)
     measured = frame[law.response].notna().to_numpy()
@@ -207,6 +217,13 @@ def _without_excluded(
     if "status" in frame:
         kept = kept[~frame["status"].astype(str).isin(CENSORED)]
     return kept, counts
+
+
+def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFrame]:
+    """The rows of each arm: laws of their own may rest on losses that do not compare."""
+    if ARM not in renamed:
+        return [frame]
+    return [rows for _, rows in frame.groupby(renamed[ARM])]
 
 
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
