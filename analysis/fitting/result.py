@@ -153,8 +153,8 @@ class Result:
         Parameters
         ----------
         data : DataFrame
-            With the law's columns, under the names that the fitted table had. For a curve law:
-            whole schedules, one row a step.
+            With the law's columns, under the names that the fitted table had, or else under the
+            law's own. For a curve law: whole schedules, one row a step.
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
@@ -189,9 +189,11 @@ class Result:
         return table
 
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
-        """What the law reads from a table that has the fitted one's names."""
+        """What the law reads from a table that has the fitted one's names, or the law's own."""
         data = with_multiples(data, self.columns)
-        renamed = rename_columns(self.law, data, self.columns, response=False)
+        names = {name: source for name, source in self.columns.items()
+                 if source in data.columns or name not in data.columns}
+        renamed = rename_columns(self.law, data, names, response=False)
         return self.law.read(rename(data.reset_index(drop=True), renamed))
 
     def _doubt_of_law(

@@ -14,7 +14,7 @@ from analysis.laws.law import Array, Columns, Law
 from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.factors import with_multiples
-from analysis.tables.noise import rounding_noise, seed_noise
+from analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
 from analysis.tables.validation_sets import (
     FURTHER_LOSS,
     refuse_different_sets,
@@ -127,7 +127,8 @@ def read_points(
     _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
     if typical is None and "seed" in frame.columns and not law.curve:
-        typical = seed_noise(frame, response=law.response, errors=scale.name)
+        same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
+        typical = seed_noise(frame, by=same, response=law.response, errors=scale.name)
     if "resolution" in frame.columns and frame["resolution"].notna().all():
         rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
         typical = max(rounding, typical or 0.0)
@@ -174,6 +175,25 @@ def rename_columns(
                 f" (if it goes by another name: columns={{{name!r}: ...}}, or columns.{name}=NAME)"
             )
     return renamed
+
+
+def column_named(
+    table: pd.DataFrame, name: str, columns: Mapping[str, str] | None, option: str
+) -> str:
+    """The column of a table that an option names, by the table's name or by the law's.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or both names are there and mean different columns.
+    """
+    source = (columns or {}).get(name, name)
+    if source != name and name in table.columns:
+        raise ValueError(f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
+                         f" and the table has a column {name!r}, too; say {option}={source!r}")
+    if source not in table.columns:
+        raise ValueError(f"{option}: the table has no column {source!r}")
+    return source
 
 
 def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
@@ -298,4 +318,4 @@ def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
 
 def _runs(frame: pd.DataFrame) -> tuple[str, ...]:
     column = next((c for c in ("run_id", "run") if c in frame.columns), None)
-    return () if column is None else tuple(sorted(frame[column].astype(str).unique()))
+    return () if column is None else tuple(sorted(frame[column].dropna().astype(str).unique()))
