@@ -116,7 +116,7 @@ def lr_batch(
     """
     if within < 0:
         raise ValueError(f"within={within!r} must not be negative")
-    sweep = with_multiples(with_common_sets(sweep), columns)
+    sweep = with_multiples(with_common_sets(sweep, columns.values()), columns)
     refuse_different_sets(sweep, [columns.get("loss", "loss")])
     table = pd.DataFrame(index=sweep.index)
     for name in ("N", "D", "lr", "batch", "loss"):

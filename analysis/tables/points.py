@@ -108,8 +108,9 @@ def read_points(
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
     )
-    if any(str(source).startswith(FURTHER_LOSS) for source in (columns or {}).values()):
-        frame = with_common_sets(frame)
+    named = [c for c in map(str, (columns or {}).values()) if c.startswith(FURTHER_LOSS)]
+    if named:
+        frame = with_common_sets(frame, named)
     frame = with_multiples(frame, columns)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)

@@ -45,15 +45,22 @@ def _validation_hash(folder: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def with_common_sets(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with ``loss.<store>`` also for runs whose own validation set that store is."""
-    further = [c for c in table if str(c).startswith(FURTHER_LOSS)]
+def with_common_sets(table: pd.DataFrame, asked: Iterable[str] = ()) -> pd.DataFrame:
+    """The table with ``loss.<store>`` also for runs whose own validation set that store is.
+
+    `asked` are further columns, of sets on which some run may have been validated as its own.
+    """
     if SET not in table or "loss" not in table:
         return table
     filled = {}
-    for name in further:
-        own = table[name].isna() & (table[SET] == name.removeprefix(FURTHER_LOSS))
-        filled[name] = table[name].mask(own, table["loss"])
+    for name in dict.fromkeys([*table, *asked]):
+        if not str(name).startswith(FURTHER_LOSS):
+            continue
+        own = table[SET] == name.removeprefix(FURTHER_LOSS)
+        if name in table:
+            filled[name] = table[name].mask(own & table[name].isna(), table["loss"])
+        elif own.any():
+            filled[name] = table["loss"].where(own)
     return table.assign(**filled)
 
 
@@ -67,7 +74,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
     """
     if column is None or column == "loss":
         return table
-    table = with_common_sets(table)
+    table = with_common_sets(table, [column])
     if column not in table or table[column].isna().all():
         there = [c for c in table if (c in OWN or str(c).startswith(FURTHER_LOSS))
                  and table[c].notna().any()]
@@ -103,9 +110,11 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
     said = ", ".join(f"{count} on {name}" for name, count in sets.head(4).items())
     table = with_common_sets(table)
     common = [c for c in table if str(c).startswith(FURTHER_LOSS) and table[c].notna().all()]
-    way = f"columns.loss={common[0]} takes one that all have" if common else (
-        f"none was measured in all: train the others with 'execution.validate=[{sets.index[0]}]',"
-        f" then columns.loss={FURTHER_LOSS}{sets.index[0]} compares them")
+    first = sets.index[0]
+    way = f"columns.loss={common[0]} names one that all have" if common else (
+        f"runs that are trained with 'execution.validate=[{first}]' have that set in common"
+        f" (columns.loss={FURTHER_LOSS}{first}); finished runs are not measured again, so give"
+        " another outputs=")
     raise ValueError(f"the losses of these runs were measured on {len(sets)} validation sets"
                      f" ({said}) and do not compare; {way}")
 
