@@ -275,6 +275,9 @@ def save_plan(plan: Plan) -> None:
                 "kind": p.kind,
                 "pack": p.pack,
                 "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
+                # Of the whole run: what its record is measured against, also after a resume.
+                "seconds_whole": _number(p.seconds) if p.state == "planned"
+                else before.get(p.run.run_id, _number(p.seconds)),
             }
             for p in plan.runs
         ],
@@ -282,9 +285,10 @@ def save_plan(plan: Plan) -> None:
 
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
-    """What an earlier plan of the study predicted: kept for what is done by now."""
+    """What an earlier plan of the study predicted: kept for what has begun by now."""
     path = plan.folder / "plan.json"
-    return {r["run_id"]: r["seconds"] for r in read_json(path)["runs"]} if path.exists() else {}
+    runs = read_json(path)["runs"] if path.exists() else []
+    return {r["run_id"]: r.get("seconds_whole", r["seconds"]) for r in runs}
 
 
 def _number(value: float) -> float | None:

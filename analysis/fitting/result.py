@@ -234,9 +234,12 @@ class Result:
         self, columns: dict[str, Array], doubt: Array, level: float
     ) -> tuple[Array, Array]:
         self._need_draws()
+        first, same = _twins(columns, doubt)
+        columns, doubt = {name: column[..., first] for name, column in columns.items()}, doubt[first]
         ends = np.empty((2, len(doubt)))
         for part, drawn in self._measurable(columns, doubt):
             ends[:, part] = np.quantile(drawn, _tails(level), axis=0)
+        ends = ends[:, same]
         lower, upper = np.clip(widened(*ends, self.inflation, self.scale), *self.law.span)
         return lower, upper
 
@@ -294,6 +297,17 @@ class Result:
     def _need_draws(self) -> None:
         if not len(self.draws):
             raise ValueError("this fit has no intervals: it was made with resamples=0")
+
+
+def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:
+    """Rows that differ, in their order, and which of them each row is: equal points have one
+    interval, whatever noise is drawn for each. Rows of whole curves are all taken to differ."""
+    every = np.arange(len(doubt))
+    if any(column.ndim > 1 for column in columns.values()):
+        return every, every
+    table = pd.DataFrame({**columns, "": doubt})
+    group = table.groupby(list(table), sort=False, dropna=False).ngroup().to_numpy()
+    return np.flatnonzero(~pd.Series(group).duplicated()), group
 
 
 def _tails(level: float) -> tuple[float, float]:

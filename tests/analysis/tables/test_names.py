@@ -92,3 +92,13 @@ def test_runs_of_one_size_and_another_shape_are_no_tries_at_one_thing() -> None:
     laws = analysis.lr_batch(sweep, resamples=0)
     assert laws.sweep["cell"].nunique() == 8
     assert laws.sweep.groupby("cell")["excess"].min().max() == 0
+
+
+def test_equal_points_have_one_interval(made_by) -> None:
+    runs, _ = made_by("chinchilla", noise=0.01)
+    result = analysis.fit("chinchilla", runs, resamples=100)
+    new = pd.DataFrame({"N": [1e9, 2e9, 1e9], "D": [2e10] * 3})
+    ends = result.predict(new, level=0.95)[["lower", "upper"]].to_numpy()
+    assert (ends[0] == ends[2]).all() and (ends[0] != ends[1]).all()
+    some = result.predict(new.iloc[:2], level=0.95)[["lower", "upper"]].to_numpy()
+    assert (some == ends[:2]).all()
