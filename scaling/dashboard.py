@@ -19,7 +19,6 @@ import gzip
 import shutil
 import shlex
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -32,7 +31,9 @@ import wandb
 
 from scaling.config import one_of
 from scaling.model.flops import flops_per_token
+from scaling.processes.child import python_command, user_environment
 from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import DamagedFile, set_aside
 from scaling.records.run_folder import RunFolder
 
 MODES = ("offline", "online")
@@ -153,7 +154,7 @@ class Dashboard:
         waiting = [str(path) for path in self.waiting()]
         if waiting:
             done = subprocess.run(
-                [sys.executable, "-m", "wandb", "sync", "--yes", *waiting],
+                python_command("wandb", "sync", "--yes", *waiting), env=user_environment(),
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode:
                 last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
@@ -210,7 +211,7 @@ class Dashboard:
 
     def _note(self, run_id: str) -> dict[str, Any]:
         path = self.notes / f"{run_id}.json"
-        note = read_json(path) if path.exists() else {}
+        note = _read_note(path)
         writing, before = note.pop("writing", None), note.pop("before", {})
         if writing is None or run_id in self._open:
             return note
@@ -222,6 +223,17 @@ class Dashboard:
     def _save(self, run_id: str, note: dict[str, Any]) -> None:
         _, writing = self._open.get(run_id, (None, {}))
         write_json(self.notes / f"{run_id}.json", note | writing)
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    """What was pushed of a run; nothing if that cannot be read: all of it is pushed again."""
+    try:
+        return read_json(path, {})
+    except FileNotFoundError:
+        return {}
+    except DamagedFile as error:
+        set_aside(error, "its run is pushed again")
+        return {}
 
 
 def _is_uploaded(segment: Path) -> bool:

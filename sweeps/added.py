@@ -12,13 +12,19 @@ from typing import Any
 
 from scaling.config import ConfigError
 from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import check_shape
 from sweeps.generators.expand import BlockConfig
 
 
 def read_added(outputs: Path, study: str) -> dict[str, Any]:
     """The blocks that were added to a study."""
     path = _file(outputs, study)
-    return read_json(path) if path.exists() else {}
+    if not path.exists():
+        return {}
+    added = read_json(path, {})
+    for name in added:
+        check_shape(path, added, {name: {"role": str, "grid": dict}})
+    return added
 
 
 def with_added(composed: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scaling.records.atomic import read_json
+from scaling.records.damage import DamagedFile
 from scaling.records.describe import is_command
 from scaling.records.fingerprint import code_fingerprint
+from scaling.records.plan_file import plan_before
 from scaling.records.run_folder import RunFolder
 from scaling.rules import MAX_ROUNDING
 
@@ -50,10 +51,10 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
 
 def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
     """A sentence if runs that this study had planned before now have other identities."""
-    path = folder / "plan.json"
-    if not path.exists():
+    plan = plan_before(folder / "plan.json")
+    if plan is None:
         return []
-    before = read_json(path)["runs"]
+    before = plan["runs"]
     here = {p.run.run_id for p in runs}
     gone = [r["run_id"] for r in before if r["run_id"] not in here]
     if not gone:
@@ -69,7 +70,7 @@ def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     """Which science keys differ between a former run and the nearest one of the plan."""
     try:
         old = flatten(folder.description()["science"])
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedFile):
         return ""
     nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))
     changed = [

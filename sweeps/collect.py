@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 
 from scaling.model.flops import flops_per_token
 from scaling.records import machine
-from scaling.records.atomic import save_atomic
+from scaling.records.atomic import read_json, save_atomic, write_json
+from scaling.records.damage import DamagedFile, tell
 from scaling.records.record import COLUMNS
-from scaling.records.run_folder import RunFolder
+from scaling.records.run_folder import RunFolder, file_hash
 from sweeps.caveats import flatten
 from sweeps.plan import study_folder
 from sweeps.state import StoredRun, read_plan
@@ -50,28 +51,43 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         The files. Diverged runs are among the others, with the ``status`` "diverged" and the
         finite part of their curves.
 
+    Of a run whose record or curve was changed after it had ended is told; it is left out.
+
     Raises
     ------
     ConfigError
         If there is no such study.
-    ValueError
-        If a record or a curve was changed after the run had ended.
     """
     results = study_folder(outputs, name) / "results"
-    finished = [(run, done) for run in read_plan(outputs, name).runs
-                if (done := run.folder.done()) is not None]
-    runs = _table([_row(run) for run, _ in finished])
-    hashes = {r.folder.run_id: done["sha256"][done["curve"]] for r, done in finished}
+    finished = [found for run in read_plan(outputs, name).runs
+                if (found := _finished(run)) is not None]
+    runs = _table([row for _, row, _ in finished])
+    hashes = {r.folder.run_id: done["sha256"][done["curve"]] for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
         same = {i for i, known in before.items() if hashes.get(i) == known}
-        new = [r.folder for r, _ in finished if r.folder.run_id not in same]
+        new = [r.folder for r, _, _ in finished if r.folder.run_id not in same]
         kept = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
         curves = pa.concat_tables([kept, *_curves(new)])
         curves = curves.replace_schema_metadata({HASHES: json.dumps(hashes)})
         save_atomic(results / "curves.parquet", lambda aside: pq.write_table(curves, aside))
+        write_json(_sums(results / "curves.parquet"),
+                   {"sha256": file_hash(results / "curves.parquet")})
     save_atomic(results / "runs.parquet", lambda aside: runs.to_parquet(aside, index=False))
     return results / "runs.parquet", results / "curves.parquet"
+
+
+def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], dict[str, Any]] | None:
+    """A run that has ended, its row and its DONE; None if it has not, or is damaged."""
+    done = run.folder.done()
+    if done is None:
+        return None
+    try:
+        run.folder.curve_file()
+        return run, _row(run), done
+    except DamagedFile as error:
+        tell(error, "its run is left out")
+        return None
 
 
 def _row(run: StoredRun) -> dict[str, Any]:
@@ -107,11 +123,22 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
-    """Curves that were collected before, and run_id -> hash of each."""
-    if not path.exists():
+    """Curves that were collected before, and run_id -> hash of each.
+
+    None if the file is not what was written: all are read again.
+    """
+    try:
+        if read_json(_sums(path), {"sha256": str})["sha256"] != file_hash(path):
+            return CURVE_SCHEMA.empty_table(), {}
+    except (FileNotFoundError, DamagedFile):
         return CURVE_SCHEMA.empty_table(), {}
     table = pq.read_table(path)
     return table.replace_schema_metadata(None), json.loads(table.schema.metadata[HASHES])
+
+
+def _sums(path: Path) -> Path:
+    """Where the hash of a collected file stands."""
+    return path.with_suffix(".sha256.json")
 
 
 def _curves(folders: Iterable[RunFolder]) -> list[pa.Table]:

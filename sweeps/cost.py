@@ -13,7 +13,6 @@ import heapq
 import json
 import math
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +22,10 @@ from typing import Any
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
+from scaling.processes.child import child_environment, python_command
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scaling.records.describe import is_command
 from scaling.records.fingerprint import code_fingerprint
 from scaling.records.identity import digest
@@ -33,15 +34,9 @@ from scaling.training.events import validation_steps
 from sweeps.launches import LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
-from sweeps.sizes import (
-    best_size,
-    groups,
-    largest_packs,
-    place,
-    seconds_of,
-    sizes_to_time,
-)
+from sweeps.sizes import pack_sizes, place, seconds_of
 
+_TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
@@ -68,9 +63,9 @@ def with_costs(
         What packs and workers are asked for; None: every run is trained alone.
     """
     config = config or LaunchConfig(pack="off")
-    most = largest_packs(plan, config)
-    timings = _timings(plan, target or Target(machine.processor(), measure_here), config, most)
-    plan = replace(plan, runs=_sized(plan, config, most, timings))
+    sizes = pack_sizes(plan, config)
+    plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
+    timings = _timings(plan, target or Target(machine.processor(), measure_here))
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure.
@@ -93,21 +88,8 @@ def about_processes(plan: Plan) -> list[str]:
 
 def packs(plan: Plan) -> list[list[PlannedRun]]:
     """The work left as packs, in the order in which it is best begun."""
-    left = [p for p in plan.runs if p.new_steps]
+    left = [p for p in plan.runs if p.is_unfinished]
     return form(left, place, lambda p: p.pack)
-
-
-def _sized(
-    plan: Plan, config: LaunchConfig, most: dict[str, int], timings: dict[str, dict[str, Any]]
-) -> list[PlannedRun]:
-    """The plan's runs with the sizes of their packs."""
-    sizes = dict(most)
-    if config.pack == "auto":
-        for group in groups(plan):
-            first = group[0].run.run_id
-            size = best_size(timings[first], len(group), most[first], plan.execution.device)
-            sizes |= {p.run.run_id: size for p in group}
-    return [replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs]
 
 
 def finish_seconds(plan: Plan, workers: int) -> float:
@@ -128,7 +110,8 @@ def finish_seconds(plan: Plan, workers: int) -> float:
         end = start + seconds_of_pack
         for planned in pack:
             for pin in planned.pins:
-                share = (pin - planned.start) / planned.new_steps
+                # A checkpoint at its start, or before, is there as soon as the run may begin.
+                share = max(0, pin - planned.start) / max(1, planned.new_steps)
                 ready[planned.run.run_id, pin] = start + share * seconds_of_pack
         heapq.heappush(free, end)
         last = max(last, end)
@@ -164,20 +147,15 @@ def _key(request: dict[str, Any], where: str) -> str:
     return digest(request | here)
 
 
-def _timings(
-    plan: Plan, target: Target, config: LaunchConfig, most: dict[str, int]
-) -> dict[str, dict[str, Any]]:
-    """run_id -> what ``scaling.training.measure`` finds of its shape, in packs up to `most`."""
+def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
+    """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack."""
     path = plan.outputs / "measurements.json"
-    known = read_json(path) if path.exists() else {}
-    requests = {
-        p.run.run_id: _request(p.run, plan.execution)
-        for p in plan.runs
-        if p.new_steps > 0 and not is_command(p.run.science)
-    }
+    known = _known_timings(path)
+    timed = [p for p in plan.runs if p.new_steps > 0 and not is_command(p.run.science)]
+    requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
     sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
-    for run_id, request in requests.items():
-        sizes[digest(request)].update(sizes_to_time(config, most.get(run_id, 1)))
+    for planned in timed:
+        sizes[digest(requests[planned.run.run_id])].update({planned.pack} - {1})
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
@@ -185,6 +163,20 @@ def _timings(
         known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
         write_json(path, known)
     return {run_id: known[key] for run_id, key in keys.items()}
+
+
+def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
+    """What was measured before; a file that cannot be read is set aside: all is measured again."""
+    try:
+        known = read_json(path, {})
+        for key in known:
+            check_shape(path, known, {key: _TIMING})
+    except FileNotFoundError:
+        return {}
+    except DamagedFile as error:
+        set_aside(error, "step times are measured again")
+        return {}
+    return known
 
 
 def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -196,12 +188,12 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         With its last words, if it fails.
     """
     process = subprocess.run(
-        [sys.executable, "-m", "scaling.training.measure"],
+        python_command("scaling.training.measure"),
         input=json.dumps(requests),
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parent.parent,
+        env=child_environment(),
     )
     if process.returncode != 0:
         last = process.stderr.strip().splitlines()[-1:] or ["no message"]

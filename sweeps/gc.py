@@ -4,7 +4,8 @@ Nothing refers to a checkpoint by its path: a run looks for what lies on its way
 missing. So removing one never loses a result; it can cost the steps that it held. Removing is one
 unlink a file (of a checkpoint in parts, first of what makes them whole), may be killed at any
 moment and run beside workers: whatever an unfinished run may start from stays, and families of
-which a run is being trained are left alone.
+which a run is being trained are left alone. While a plan or a run cannot be read nobody knows what
+it needs: then no checkpoint goes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,9 +23,12 @@ from typing import Any
 import pandas as pd
 
 from scaling.config import one_of
-from scaling.records.atomic import read_json, server_time
+from scaling.data.store import abandoned_stores
+from scaling.records.atomic import server_time
+from scaling.records.damage import SET_ASIDE, DamagedFile, tell
 from scaling.records.identity import prefix_id, science_pieces
 from scaling.records.parts import parts_of, remove_checkpoint
+from scaling.records.plan_file import read_plan_file
 from scaling.records.prefixes import SUFFIXES
 from scaling.records.run_folder import RunFolder
 from scaling.schedule.pieces import branch_points
@@ -41,9 +46,13 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "branch point": ("a longer run or another cooldown may start from it", ("weights", "branch")),
     "final weights": ("the model that a run ended with", ("weights",)),
     "unknown": ("no run here has this prefix", ("weights", "branch")),
+    "undecided": ("a damaged plan or run may need it", KEEP),
     "left over": ("its run is finished", ()),
+    "damaged": ("it was set aside: nothing reads it", ()),
+    "half a store": ("whoever made it has died", ()),
     "temporary": ("its writer died more than an hour ago", ()),
 }
+_UNREAD = "nothing that it may need is removed"
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,12 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
     """
     one_of("keep", keep, KEEP)
     rows = []
-    for path, kind in (*_checkpoints(outputs), *_temporary(outputs)):
+    stores = [(path, "half a store") for path in abandoned_stores(outputs / "data")]
+    for path, kind in (*_checkpoints(outputs, keep), *stores, *_temporary(outputs)):
         with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
             goes = keep not in KINDS[kind][1]
-            held = sum(p.stat().st_size for p in (path, *parts_of(path)))
+            files = path.iterdir() if path.is_dir() else (path, *parts_of(path))
+            held = sum(p.stat().st_size for p in files)
             rows.append({"path": path, "kind": kind, "bytes": held, "goes": goes})
     found = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
     return found.astype({"bytes": int, "goes": bool})
@@ -97,32 +108,53 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
 
 def remove(found: pd.DataFrame) -> int:
     """Remove what `survey` said may go; how many went before their owners removed them."""
-    return sum([remove_checkpoint(path) for path in found.loc[found["goes"], "path"]])
+    return sum([_remove(path) for path in found.loc[found["goes"], "path"]])
 
 
-def _checkpoints(outputs: Path) -> Iterator[tuple[Path, str]]:
+def _remove(path: Path) -> bool:
+    if not path.is_dir():
+        return remove_checkpoint(path)
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+def _checkpoints(outputs: Path, keep: str) -> Iterator[tuple[Path, str]]:
     files = defaultdict(list)
     for path in outputs.glob("checkpoints/*/*"):
         if path.suffix in SUFFIXES:
             files[path.parent.name].append(path)
-    families = _families(outputs, files)
+        elif path.suffix == SET_ASIDE:
+            yield path, "damaged"
+    families, all_read = _families(outputs, files)
     for family, paths in files.items():
-        yield from _of_family(paths, families[family])
+        for path, kind in _of_family(paths, families[family]):
+            stays = all_read or kind == "left over" or keep in KINDS[kind][1]
+            yield path, kind if stays else "undecided"
 
 
-def _families(outputs: Path, wanted: Iterable[str]) -> dict[str, list[_Known]]:
-    """family_id -> the runs of it that any run.json tells of."""
+def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
+    """family_id -> the runs of it that any run.json tells of; and whether all could be read."""
     pins: dict[str, tuple[int, ...]] = {}
-    for plan in outputs.glob("studies/*/plan.json"):
-        for run in read_json(plan)["runs"]:
-            pins[run["run_id"]] = (*pins.get(run["run_id"], ()), *run["pins"])
+    damage: list[DamagedFile] = []
+    for path in outputs.glob("studies/*/plan.json"):
+        try:
+            for run in read_plan_file(path)["runs"]:
+                pins[run["run_id"]] = (*pins.get(run["run_id"], ()), *run["pins"])
+        except DamagedFile as error:
+            damage.append(error)
     families: dict[str, list[_Known]] = {family: [] for family in wanted}
     for path in outputs.glob("runs/*/run.json"):
-        described, folder = read_json(path), RunFolder(path.parent)
+        folder = RunFolder(path.parent)
+        if (error := folder.damage()) is not None:
+            damage.append(error)
+            continue
+        described = folder.description()
         if described["family_id"] in families:
             families[described["family_id"]].append(_Known(
                 folder, described["science"], pins.get(folder.run_id, ()), folder.run_id in pins))
-    return families
+    for error in damage:
+        tell(error, _UNREAD)
+    return families, not damage
 
 
 def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, str]]:

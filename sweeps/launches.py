@@ -20,11 +20,14 @@ from scaling.conditions import ConditionError, parse
 from scaling.config import ConfigError, from_dict, one_of, unknown_key
 from scaling.records import machine
 from scaling.records.atomic import read_json, server_time, write_json
+from scaling.records.damage import DamagedFile, Shape, tell
 from scaling.shell import has_control_characters
 from sweeps.plan import study_folder
 from sweeps.select import facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
+_LAUNCH: Shape = {"launched": (int, float), "config": dict, "classes": dict, "code": str,
+                  "launcher": (dict, type(None))}
 BACKENDS = ("inline", "local", "slurm")
 DEFAULT_CLASS = "default"
 PACKS_OFF = ("off", False)
@@ -195,6 +198,11 @@ class Launch:
         """The folder that holds everything."""
         return self.folder.parents[3]
 
+    @property
+    def plan_file(self) -> Path:
+        """Where the study's plan is stored."""
+        return study_folder(self.outputs, self.study) / "plan.json"
+
     def plan(self) -> StoredPlan:
         """The study's stored plan."""
         return read_plan(self.outputs, self.study)
@@ -254,16 +262,35 @@ def store_launch(launch: Launch, *, returned: bool = False) -> None:
 
 
 def read_launch(folder: Path) -> Launch:
-    """Read a stored launch."""
-    stored = read_json(folder / "launch.json")
+    """Read a stored launch.
+
+    Raises
+    ------
+    DamagedFile
+        If it cannot be read.
+    """
+    stored = read_json(folder / "launch.json", _LAUNCH)
     config = from_dict(LaunchConfig, stored["config"], "launch")
     return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
 
 
+def launched_by(outputs: Path, study: str, pid: int) -> bool:
+    """Whether a process of this host has stored a launch of a study, and has not returned."""
+    stored = (read_json(f, _LAUNCH) for f in launches_folder(outputs, study).glob("*/launch.json"))
+    process = (machine.host(), pid, machine.process_start(pid))
+    return process in [(one["host"], one["pid"], one["process_start"])
+                       for one in (launch["launcher"] for launch in stored) if one is not None]
+
+
 def read_launches(outputs: Path, study: str) -> list[Launch]:
-    """All launches of a study, the earliest first."""
-    files = launches_folder(outputs, study).glob("*/launch.json")
-    return sorted((read_launch(f.parent) for f in files), key=lambda launch: launch.launched)
+    """All launches of a study, the earliest first; of those that are damaged is told."""
+    found = []
+    for file in launches_folder(outputs, study).glob("*/launch.json"):
+        try:
+            found.append(read_launch(file.parent))
+        except DamagedFile as error:
+            tell(error, "its launch is left out")
+    return sorted(found, key=lambda launch: launch.launched)
 
 
 def launches_folder(outputs: Path, study: str) -> Path:

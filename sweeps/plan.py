@@ -19,8 +19,10 @@ from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
 from scaling.data.validation import further_stores
 from scaling.engine.memory import check_memory
-from scaling.records.atomic import read_json, write_json
+from scaling.records.atomic import write_json
+from scaling.records.damage import DamagedFile, tell
 from scaling.records.describe import describe, is_command
+from scaling.records.plan_file import plan_before
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
 from scaling.resolve import Run, resolve
@@ -36,6 +38,7 @@ from sweeps.study import StudyConfig, Wanted, read_study
 WORTH_SHARING = 0.1
 WRITERS = 32
 PLAN_VERSION = 1
+ENDED = ("done", "diverged", "stopped", "damaged")  # states that ask for nothing more
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,18 @@ class PlannedRun:
     seconds_alone: float = float("nan")
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether its record is still to be written, also if no step is left to be trained.
+
+        A process may have been killed, or the run's folder removed, after the last checkpoint;
+        and a longer run may have passed its last step on the way.
+        """
+        return self.state not in ENDED
+
+    @property
     def new_steps(self) -> int:
         """Steps that have to be trained for it."""
-        return 0 if self.state in ("done", "diverged", "stopped") else self.run.steps - self.start
+        return self.run.steps - self.start if self.is_unfinished else 0
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,9 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 roles=_union(known.roles, one.role),
             )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
-    warnings = check_design([(p.run, p.roles) for p in runs])
+    warnings = [f"{error}; until then the run is left out" for p in runs
+                if p.state == "damaged" and (error := _damage(p, outputs)) is not None]
+    warnings += check_design([(p.run, p.roles) for p in runs])
     warnings += rounded(runs) + other_code(runs, outputs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
     return Plan(study, outputs, execution, runs, warnings)
@@ -168,7 +182,11 @@ def _final_loss(folder: RunFolder) -> float | None:
     """The last validation loss of a finished run, infinite if it diverged."""
     if folder.state() not in ("done", "diverged"):
         return None
-    record = folder.record()
+    try:
+        record = folder.record()
+    except DamagedFile as error:
+        tell(error, "the search goes on without it")
+        return None
     loss = record["final"]["validation_loss"]
     return math.inf if record["status"] == "diverged" or loss is None else loss
 
@@ -208,9 +226,24 @@ def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 
 def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
-    folder = RunFolder(outputs / "runs" / planned.run.run_id)
+    state = RunFolder(outputs / "runs" / planned.run.run_id).state()
     found = candidates(outputs, planned.run.science)
-    return replace(planned, state=folder.state(), start=found[0][0] if found else 0)
+    planned = replace(planned, state=state, start=found[0][0] if found else 0)
+    return replace(planned, state="damaged") if _damage(planned, outputs) else planned
+
+
+def _damage(planned: PlannedRun, outputs: Path) -> DamagedFile | None:
+    """What is damaged of the files of a run, its record among them."""
+    folder = RunFolder(outputs / "runs" / planned.run.run_id)
+    if not folder.exists():
+        return None
+    error = folder.damage()
+    if error is None and folder.done() is not None:
+        try:
+            folder.record()
+        except DamagedFile as found:
+            return found
+    return error
 
 
 def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
@@ -274,7 +307,7 @@ def save_plan(plan: Plan) -> None:
                 "start": p.start,
                 "kind": p.kind,
                 "pack": p.pack,
-                "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
+                "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
                 # Of the whole run: what its record is measured against, also after a resume.
                 "seconds_whole": _number(p.seconds) if p.state == "planned"
                 else before.get(p.run.run_id, _number(p.seconds)),
@@ -286,9 +319,8 @@ def save_plan(plan: Plan) -> None:
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
     """What an earlier plan of the study predicted: kept for what has begun by now."""
-    path = plan.folder / "plan.json"
-    runs = read_json(path)["runs"] if path.exists() else []
-    return {r["run_id"]: r.get("seconds_whole", r["seconds"]) for r in runs}
+    before = plan_before(plan.folder / "plan.json") or {"runs": []}
+    return {r["run_id"]: r.get("seconds_whole", r.get("seconds")) for r in before["runs"]}
 
 
 def _number(value: float) -> float | None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from scaling.config import ConfigError, ExecutionConfig, from_dict
-from scaling.records.atomic import read_json
+from scaling.printable import printable
+from scaling.records.damage import DamagedFile, tell
+from scaling.records.plan_file import read_plan_file
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
 from scaling.shell import override
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
+# A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
+LOOKS_APART = 20
+COLUMNS = ("run_id", "role", "N", "D", "lr", "schedule", "seed", "state", "step", "steps", "loss",
+           "tokens_per_second", "attempt", "predicted_seconds", "seconds", "pack", "note")
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,17 @@ IMPORTED = "imported.json"  # stands in the folder of a study whose runs were ma
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What ``sweeps.plan.save_plan`` wrote; `gone` are runs whose folder somebody removed since."""
+    """What ``sweeps.plan.save_plan`` wrote.
+
+    `gone` are runs whose folder somebody removed since, `damaged` those whose files do not say any
+    more what they are or whether they have ended, with what is wrong; neither are among `runs`.
+    """
 
     study: dict[str, Any]
     execution: ExecutionConfig
     runs: list[StoredRun]
     gone: tuple[str, ...] = ()
+    damaged: Mapping[str, DamagedFile] = field(default_factory=dict)
 
 
 def read_plan(outputs: Path, name: str) -> StoredPlan:
@@ -71,6 +82,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     ------
     ConfigError
         If there is none.
+    DamagedFile
+        If it cannot be read; the plan can be made anew.
     """
     path = study_folder(outputs, name) / "plan.json"
     if (path.parent / IMPORTED).exists() and not path.exists():
@@ -82,7 +95,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', name)} trains it"
         )
-    stored = read_json(path)
+    stored = read_plan_file(path)
     if stored["plan_version"] != PLAN_VERSION:
         raise ConfigError(
             f"{path} has version {stored['plan_version']}; this code reads {PLAN_VERSION}: "
@@ -102,16 +115,18 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         for r in stored["runs"]
     ]
     gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
-    there = [r for r in runs if r.folder.run_id not in gone]
+    damaged = {r.folder.run_id: error for r in runs if r.folder.run_id not in gone
+               and (error := r.folder.damage()) is not None}
+    for error in damaged.values():
+        tell(error, "its run is left out")
+    there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
     return StoredPlan(
-        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone
+        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone, damaged
     )
 
 
-def states(
-    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
-) -> dict[str, str]:
-    """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come.
+class StateReader:
+    """States of the runs of one plan at one moment, each read once and only if it is asked for.
 
     Parameters
     ----------
@@ -121,28 +136,58 @@ def states(
         Whether a launch tries a run no more. It looks at the states as that launch does: a waiting
         run that it gave up is "failed" and blocks nobody, a failed one that it will try again is
         "interrupted", and its branches wait for it.
+    finished : set of str, optional
+        Runs that are known to be finished.
     """
+
+    def __init__(
+        self, runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None,
+        finished: Collection[str] = (),
+    ) -> None:
+        self._runs = {r.folder.run_id: r for r in runs}
+        self._given_up, self._finished = given_up, finished
+        self._unblocked: dict[str, str] = {}
+        self._states: dict[str, str] = {}
+
+    def state(self, run: StoredRun) -> str:
+        """State of a run; "blocked" is a waiting one whose trunk's checkpoint is still to come."""
+        run_id = run.folder.run_id
+        if run_id not in self._states:
+            found = self._alone(run)
+            blocked = found in WAITING and self._is_blocked(run)
+            self._states[run_id] = "blocked" if blocked else found
+        return self._states[run_id]
+
+    def _alone(self, run: StoredRun) -> str:
+        """State of a run, whatever it may wait for."""
+        run_id = run.folder.run_id
+        if run_id not in self._unblocked:
+            found = "done" if run_id in self._finished else run.folder.state()
+            if self._given_up is not None and found in (*WAITING, "failed"):
+                if self._given_up(run):
+                    found = "failed"
+                elif found == "failed":
+                    found = "interrupted"
+            self._unblocked[run_id] = found
+        return self._unblocked[run_id]
+
+    def _is_blocked(self, run: StoredRun) -> bool:
+        """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
+        trunk = self._runs.get(run.needs[0]) if run.needs is not None else None
+        if trunk is None or self._alone(trunk) not in (*WAITING, "running"):
+            return False
+        science = run.folder.description()["science"]
+        furthest = candidates(run.folder.outputs, science)
+        return not furthest or furthest[0][0] < run.needs[1]
+
+
+def states(
+    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
+) -> dict[str, str]:
+    """run_id -> state of runs of one plan (`StateReader`)."""
     runs = list(runs)
-    found = {r.folder.run_id: r.folder.state() for r in runs}
-    for run in runs:
-        if given_up is not None and found[run.folder.run_id] in (*WAITING, "failed"):
-            if given_up(run):
-                found[run.folder.run_id] = "failed"
-            elif found[run.folder.run_id] == "failed":
-                found[run.folder.run_id] = "interrupted"
-    for run in runs:
-        if found[run.folder.run_id] in WAITING and _is_blocked(run, found):
-            found[run.folder.run_id] = "blocked"
-    return found
-
-
-def _is_blocked(run: StoredRun, found: dict[str, str]) -> bool:
-    """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
-    if run.needs is None or found.get(run.needs[0]) not in (*WAITING, "running", "blocked"):
-        return False
-    science = run.folder.description()["science"]
-    furthest = candidates(run.folder.outputs, science)
-    return not furthest or furthest[0][0] < run.needs[1]
+    reader = StateReader(runs, given_up)
+    return {r.folder.run_id: reader.state(r) for r in runs}
 
 
 def status(
@@ -161,8 +206,7 @@ def status(
     Returns
     -------
     DataFrame
-        Columns ``run_id, role, N, D, lr, schedule, seed, state, step, steps, loss,
-        tokens_per_second, attempt, predicted_seconds, seconds, pack, note``; `loss` is the final
+        With ``COLUMNS``; `loss` is the final
         validation loss of finished runs and the latest training loss of others; `seconds` and
         `tokens_per_second` are a run's own share of its pack's, and `pack` names that while it
         trains.
@@ -170,19 +214,35 @@ def status(
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
     current = states([r for r in plan.runs if r.folder.run_id not in rows])
-    new = {r.folder.run_id: _row(r, current[r.folder.run_id])
-           for r in plan.runs if r.folder.run_id in current}
+    new = {}
+    for run in plan.runs:
+        if run.folder.run_id in current:
+            try:
+                new[run.folder.run_id] = _row(run, current[run.folder.run_id])
+            except DamagedFile as error:  # a record: all the others are shown
+                tell(error, "its run counts as damaged")
+                new[run.folder.run_id] = _row_of(run, run.folder.description(), "damaged") | {
+                    "note": error.why}
     rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
     every = rows | new
-    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs])
+    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
 
 
 def _row(run: StoredRun, state: str) -> dict[str, Any]:
     done = run.folder.done()
-    # Of the record, for display: that nobody has changed it is for the analysis to check.
-    said = run.folder.description() if done is None else read_json(run.folder.path / done["record"])
+    said = run.folder.settings()
+    row = _row_of(run, said, state) | (_unfinished(run.folder) if done is None else _finished(said))
+    if state != "running":
+        row["pack"] = ""
+    if state == "blocked" and run.needs is not None:
+        row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
+    return row
+
+
+def _row_of(run: StoredRun, said: dict[str, Any], state: str) -> dict[str, Any]:
+    """What its description says of a run, before anything of it is trained."""
     science = said["science"]
-    row = {
+    return {
         "run_id": run.folder.run_id,
         "role": ",".join(run.roles),
         "N": said["counts"]["n_matmul"],
@@ -201,12 +261,6 @@ def _row(run: StoredRun, state: str) -> dict[str, Any]:
         "pack": "",
         "note": "",
     }
-    row |= _unfinished(run.folder) if done is None else _finished(said)
-    if state != "running":
-        row["pack"] = ""
-    if state == "blocked" and run.needs is not None:
-        row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
-    return row
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +289,8 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     progress = folder.progress(attempt.number)
     known = ("step", "loss", "tokens_per_second", "pack")
     said = {k: progress[k] for k in known if k in progress}
+    said.setdefault("step", progress.get("start", 0))  # where it began, before its first report
     note = f"one of {progress['members']} in a pack" if "members" in progress else ""
     if attempt.end is not None:
-        note = attempt.end.get("error", "")
+        note = printable(attempt.end.get("error", ""))  # a table cannot hold half a character
     return {**said, "attempt": attempt.number, "note": note}

@@ -171,6 +171,9 @@ def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
 def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with dotted keys set; the keys must exist.
 
+    A value that is a group (``schedule: [{kind: cosine}]``) sets the keys that it has: the others
+    stay as the study has them.
+
     Raises
     ------
     ConfigError
@@ -187,5 +190,19 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             node, so_far = node[group], f"{so_far}.{group}"
         if key not in node:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
-        node[key] = value
+        node[key] = merged(node[key], value)
     return config
+
+
+def merged(group: Any, value: Any) -> Any:
+    """A group with the keys of another set in it; what is no group is replaced.
+
+    Options are of the data source, or the program, that the group names: where the value names
+    another, its options start from none.
+    """
+    if not isinstance(group, Mapping) or not isinstance(value, Mapping):
+        return value
+    chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
+    if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
+        group = {**group, "options": {}}
+    return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}

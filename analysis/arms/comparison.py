@@ -29,6 +29,7 @@ from analysis.fitting.result import Result
 from analysis.laws import find
 from analysis.laws.law import Law
 from analysis.tables.exclusion import CENSORED, mid_schedule, unfinished
+from analysis.tables.numbers import as_floats
 from analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
@@ -148,7 +149,7 @@ def compare_arms(
     law = find(law)
     if law.curve or not {"N", "D"} <= set(law.inputs):
         raise ValueError(f"law = {law.name!r}: arms are compared by a law of N and D")
-    runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
+    runs, censored, arms = _arms_of(as_loss(as_floats(data), loss), arm, between)
     refuse_different_sets(runs)
     known = pd.DataFrame() if differences is None else differences
     found = ArmComparison(

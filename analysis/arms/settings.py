@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.arms.pairs import pair_keys
-from analysis.tables.runs import FLOPS, load
+from analysis.tables.runs import FLOPS, load, require
 from analysis.tables.validation_sets import as_loss
 from scaling.records.run_folder import RunFolder
 
@@ -38,6 +38,8 @@ def runs_by_arm(
     if (arm is None) != (len(studies) == 2):
         raise ValueError("arms are one study with arm=KEY, or two studies without")
     tables = [load(outputs, study=name, n_count=n_count, flops=FLOPS) for name in studies]
+    for table, name in zip(tables, studies, strict=True):
+        require(table, outputs, name, measured=False)
     if arm is None:
         tables = [t.assign(arm=name) for t, name in zip(tables, studies, strict=True)]
         return as_loss(pd.concat(tables, ignore_index=True), loss)
@@ -67,7 +69,7 @@ def _value(outputs: str | Path, run_id: str, key: str) -> Any:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return None
-    described = folder.description()
+    described = folder.settings()
     for node in (described["config"], described["science"]):
         for part in key.split("."):
             node = node.get(part) if isinstance(node, dict) else None
@@ -114,7 +116,7 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return {}
-    science = folder.description()["science"]
+    science = folder.settings()["science"]
     pieces = " ".join(
         f"{p['shape']} {p['steps']} steps {p['start']:.4g} to {p['end']:.4g},"
         for p in science["schedule"]

@@ -186,6 +186,6 @@ def cannot_matter(
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
     """A run's science but for its seeds."""
-    science = RunFolder(Path(outputs) / "runs" / run_id).description()["science"]
+    science = RunFolder(Path(outputs) / "runs" / run_id).settings()["science"]
     data = {k: v for k, v in science["data"].items() if k != "seed"}
     return {k: v for k, v in science.items() if k != "seed"} | {"data": data}

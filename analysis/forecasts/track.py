@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ import pandas as pd
 
 from analysis.intervals.spread import in_words
 from scaling.records.atomic import create_exclusive, read_json
+from scaling.records.damage import DamagedFile, Shape, tell
 from scaling.records.identity import digest
 from scaling.records.run_folder import RunFolder
 
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
     from analysis.fitting.result import Result
 
 VERSION = 1
+_NUMBER = (int, float)
+_PREDICTION: Shape = {
+    "run_id": str, "study": str, "made": str, "step": int, "steps": int, "hash": str,
+    "loss": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "level": _NUMBER, "inflation": _NUMBER,
+}  # fmt: skip
 _KEPT = ("run_id", "N", "D", "step", "steps", "loss", "lower", "upper", "beyond", "law")
 COLUMNS = ("run_id", "study", "made", "share", "law", "loss", "lower", "upper", "level", "measured",
            "error", "ratio", "contained", "counts", "outcome")  # fmt: skip
@@ -95,16 +102,30 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
     """
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(f"there is no folder {outputs}")
-    said = [read_json(path) for path in sorted(outputs.glob("track/*/*.json"))]
+        raise ValueError(f"there is no folder {outputs}; outputs= names the one that scaling"
+                         " launch wrote")
+    said = list(_kept(outputs))
     said = [one for one in said if study is None or one["study"] == study]
     rows, seen = [], set()
     for one in sorted(said, key=lambda s: (s["made"], s["step"], s["run_id"])):
-        row = _judged(outputs, one)
+        try:
+            row = _judged(outputs, one)
+        except DamagedFile as error:
+            tell(error, "what was predicted of its run does not count")
+            continue
         row["counts"] = row["counts"] and one["run_id"] not in seen
         seen |= {one["run_id"]}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _kept(outputs: Path) -> Iterator[dict[str, Any]]:
+    """Every prediction that was kept; of those that cannot be read is told."""
+    for path in sorted(outputs.glob("track/*/*.json")):
+        try:
+            yield read_json(path, _PREDICTION)
+        except DamagedFile as error:
+            tell(error, "this prediction does not count")
 
 
 def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.tables.runs import study_plan
 from scaling.programs.program_record import read_measured
+from scaling.records.damage import DamagedFile, tell
 from scaling.records.identity import family_id, science_pieces
 from scaling.records.run_folder import RunFolder
 from scaling.schedule.pieces import lr_array, shared_steps
@@ -37,7 +38,7 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     outputs = Path(outputs)
     plan = study_plan(outputs, study)
     folders = {run["run_id"]: RunFolder(outputs / "runs" / run["run_id"]) for run in plan["runs"]}
-    folders = {i: folder for i, folder in folders.items() if folder.exists()}
+    folders = {i: f for i, f in folders.items() if f.exists() and _is_readable(f)}
     roles = {run["run_id"]: ",".join(run["roles"]) for run in plan["runs"]}
     described = {i: f.description() for i, f in folders.items()}
     losses = {i: _losses(f) for i, f in folders.items()}
@@ -50,6 +51,19 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=["run", "step", "tokens", "lr", "loss", "N", "D", "state"])
     return pd.concat(tables, ignore_index=True)
+
+
+def _is_readable(folder: RunFolder) -> bool:
+    """Whether a run's files say what it is and what it measured; else it is told of."""
+    error = folder.damage()
+    try:
+        if error is None and folder.done() is not None:
+            folder.curve_file()
+    except DamagedFile as found:
+        error = found
+    if error is not None:
+        tell(error, "its run is left out")
+    return error is None
 
 
 def _losses(folder: RunFolder) -> dict[int, float]:

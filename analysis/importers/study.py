@@ -60,8 +60,8 @@ def save_study(
         raise ValueError(f"to = {name!r}: a planned study is called so; choose another name")
     runs = imported.runs.assign(study=name, role=_roles(imported, held_out))
     (folder / "imported").mkdir(parents=True, exist_ok=True)
-    for table, file in ((runs, "runs"), (imported.curves, "curves")):
-        path = folder / "imported" / f"{file}.parquet"
+    paths = [folder / "imported" / f"{name}.parquet" for name in ("runs", "curves")]
+    for table, path in zip((runs, imported.curves), paths, strict=True):
         save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
     wanted = {"law": "chinchilla", "budgets": [], "curve_law": "lr_annealing",
               "curve_held_out": None, **(answer or {})}  # fmt: skip
@@ -70,6 +70,7 @@ def save_study(
         "import_version": IMPORT_VERSION,
         "study": {"name": name, "question": question, "answer": wanted},
         "sources": {f.name: file_hash(f) for f in files if f.is_file()},
+        "tables": {path.name: file_hash(path) for path in paths},
         "notes": list(imported.notes),
         "runs": [],
     })  # fmt: skip

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.reporting import page
-from analysis.tables.runs import load, load_curves, study_plan
+from analysis.tables.runs import load, load_curves, require, study_plan
 from analysis.tables.validation_sets import refuse_different_sets
 from scaling.model.flops import CONVENTIONS
 from scaling.records.atomic import write_atomic
@@ -82,9 +82,7 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     check_kind(kind, options)
     if kind == "law":
         raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
-    runs = study_runs(outputs, study, loss)
-    if runs.empty:
-        raise ValueError(f"study {study!r} has no finished run; scaling launch study={study}")
+    runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
     finding = _judge(kind)(runs, **curves, **options)

@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from analysis.tables.numbers import as_floats
 from scaling.records.atomic import read_json
+from scaling.records.damage import DamagedFile, Shape
+from scaling.records.run_folder import file_hash
 
 IMPORT_VERSION = 1
 MANIFEST = "imported.json"
+_MANIFEST: Shape = {"import_version": int, "study": {"name": str, "answer": dict}}
 N_COUNTS = ("n_block", "n_matmul", "n_total")
 
 
@@ -28,26 +33,46 @@ def manifests(outputs: str | Path, study: str | None) -> Iterator[Path]:
 
 def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
     """The runs of an imported study, N counted as asked where that count is known."""
-    _check(manifest)
-    runs = pd.read_parquet(manifest.parent / "imported" / "runs.parquet")
+    runs = _table(manifest, "runs")
     if n_count in runs and runs[n_count].notna().all():
         runs = runs.assign(N=runs[n_count], n_count=n_count)
-    counts = [c for c in (*N_COUNTS, "N", "D") if c in runs and runs[c].notna().all()]
-    return runs.astype({c: int for c in counts if (runs[c] % 1 == 0).all()})
+    return as_floats(runs)
 
 
 def stored_curves(manifest: Path) -> pd.DataFrame:
     """The curves of an imported study, named as those of records: ``loss`` is the training's."""
-    _check(manifest)
-    curves = pd.read_parquet(manifest.parent / "imported" / "curves.parquet")
+    curves = _table(manifest, "curves")
     if "schedule" not in curves:
         curves = curves.assign(schedule="not told")
     given = {"loss": "validation_loss", "bpb": "validation_bpb", "train_loss": "loss"}
     return curves.rename(columns=given)
 
 
-def _check(manifest: Path) -> None:
-    version = read_json(manifest)["import_version"]
-    if version != IMPORT_VERSION:
-        raise ValueError(f"{manifest} has version {version}; this code reads {IMPORT_VERSION}: "
-                         "import it again")
+def read_manifest(manifest: Path) -> dict[str, Any]:
+    """The content of an imported.json.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or of another version.
+    """
+    content = read_json(manifest, _MANIFEST)
+    if content["import_version"] != IMPORT_VERSION:
+        raise ValueError(f"{manifest} has version {content['import_version']}; this code reads "
+                         f"{IMPORT_VERSION}: import it again")
+    return content
+
+
+def _table(manifest: Path, name: str) -> pd.DataFrame:
+    """A table of an imported study; the hash of its file is that which was imported."""
+    content = read_manifest(manifest)
+    path = manifest.parent / "imported" / f"{name}.parquet"
+    if not path.is_file():
+        raise DamagedFile(path, "it is gone")
+    hashes = content.get("tables")  # studies that were imported before have none
+    if hashes is not None and hashes.get(path.name) != file_hash(path):
+        raise DamagedFile(path, "it was changed after it had been imported")
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pyarrow's are such
+        raise DamagedFile(path, f"it is no parquet file ({error})") from error

@@ -15,6 +15,7 @@ from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.factors import with_multiples
 from analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
+from analysis.tables.numbers import as_floats
 from analysis.tables.validation_sets import (
     FURTHER_LOSS,
     refuse_different_sets,
@@ -103,7 +104,7 @@ def read_points(
         raise ValueError(f"data must be a pandas DataFrame, not {type(data).__name__}")
     if data.empty:
         raise ValueError("data is an empty table")
-    frame = data.reset_index(drop=True).assign(
+    frame = as_floats(data).reset_index(drop=True).assign(
         _row=data.index,
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),

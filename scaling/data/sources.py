@@ -15,9 +15,10 @@ from typing import Any
 from scaling.config import DataConfig, from_dict, one_of
 from scaling.data.markov import MarkovSource
 from scaling.data.stdlib import StdlibSource
-from scaling.data.store import TokenStore, write_store
+from scaling.data.store import TokenStore, read_manifest, write_store
 from scaling.data.text import TextSource
 from scaling.data.tokens import TokensSource
+from scaling.records.damage import DamagedFile, tell
 from scaling.records.identity import digest
 
 SOURCES: dict[str, type] = {
@@ -47,7 +48,10 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
         made_from["state"] = source.state()
     key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
+    there = folder.exists()  # asked first: a store is whole when it comes there
     if not (folder / "manifest.json").exists():
+        if there:
+            raise DamagedFile(folder / "manifest.json", "it is gone")
         write_store(folder, config.source, options, source.corpus())
     return TokenStore(folder)
 
@@ -63,14 +67,18 @@ def open_planned(run: dict[str, Any], outputs: Path) -> TokenStore:
     Raises
     ------
     ValueError
-        If the source no longer holds what the run was planned on.
+        If the source no longer holds what the run was planned on, or the store is damaged.
     """
     config = from_dict(DataConfig, run["config"]["data"], "data")
     wanted = run["science"]["data"]["content"]
     for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
-        store = TokenStore(manifest.parent)
-        if store.manifest.content_hash == wanted:
-            return store
+        try:
+            if read_manifest(manifest.parent).content_hash == wanted:
+                return TokenStore(manifest.parent)
+        except DamagedFile as error:
+            if error.path != manifest:
+                raise
+            tell(error, "another store is looked for")
     store = open_store(config, outputs)
     if store.manifest.content_hash != wanted:
         raise ValueError(

@@ -6,19 +6,37 @@ A store is a folder ``<outputs>/data/<source>-<key>/`` with ``train.bin``, ``val
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
+import re
 import shutil
-import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from scaling.config import ConfigError
 from scaling.data.order import DataOrder, permute
-from scaling.records.atomic import read_json, save_atomic, write_json
+from scaling.data.verify import check_tokens, head
+from scaling.records import machine
+from scaling.records.atomic import create_folder, read_json, save_atomic, server_time, write_json
+from scaling.records.damage import DamagedFile, Shape
+
+DTYPES = ("uint8", "uint16", "int32")  # as narrow as the vocabulary allows
+MAKER = "maker.json"  # who makes a store, in its folder until it is whole
+BEAT_SECONDS = 20.0
+SILENT_SECONDS = 900.0  # without a beat, and a maker of another host is dead
+UNSIGNED_SECONDS = 3600.0  # the same of a folder that does not say who makes it
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
+_MANIFEST: Shape = {
+    "source": str, "options": dict, "vocab": int, "dtype": str, "train_tokens": int,
+    "validation_tokens": int, "bytes_per_token": (int, float), "content_hash": str, "facts": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,18 +100,39 @@ class Manifest:
     facts: dict[str, Any]
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """What a store says of itself.
+
+    Raises
+    ------
+    DamagedFile
+        If its manifest cannot be read.
+    """
+    path = folder / "manifest.json"
+    content = read_json(path, _MANIFEST)
+    if content["dtype"] not in DTYPES:
+        raise DamagedFile(path, f"dtype = {content['dtype']!r} is not one of: {', '.join(DTYPES)}")
+    return Manifest(**{f.name: content[f.name] for f in fields(Manifest)})
+
+
 class TokenStore:
-    """Read access to a store.
+    """Read access to a store, whose tokens are compared with its manifest first.
 
     Parameters
     ----------
     folder : Path
         A folder that ``write_store`` made.
+
+    Raises
+    ------
+    DamagedFile
+        If it does not hold what was written to it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = Manifest(**read_json(folder / "manifest.json"))
+        self.manifest = read_manifest(folder)
+        check_tokens(folder, self.manifest)
         self.train = self._map("train.bin")
         self.validation = self._map("validation.bin")
 
@@ -147,47 +186,107 @@ def window_count(tokens: int, context: int) -> int:
 
 
 def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corpus) -> Manifest:
-    """Write a corpus as a store, whole or not at all."""
+    """Write a corpus as a store, whole or not at all; what this process has made.
+
+    What others left half made beside it goes first; two who make it at once do not disturb each
+    other.
+
+    Raises
+    ------
+    FileExistsError
+        If something that is no store has its name.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    aside.mkdir()
-    try:
-        content = _write_tokens(aside, corpus)
-    except BaseException:
-        shutil.rmtree(aside)
-        raise
-    manifest = Manifest(
-        source=source,
-        options=options,
-        vocab=corpus.vocab,
-        dtype=str(corpus.train.dtype),
-        train_tokens=len(corpus.train),
-        validation_tokens=len(corpus.validation),
-        bytes_per_token=corpus.bytes_per_token,
-        content_hash=content,
-        facts=corpus.facts,
-    )
-    write_json(aside / "manifest.json", asdict(manifest))
-    try:
-        aside.rename(folder)
-    except OSError:
-        shutil.rmtree(aside)
-        if not (folder / "manifest.json").exists():  # else another process was first
-            raise
-    return manifest
+    for left in abandoned_stores(folder.parent):
+        shutil.rmtree(left, ignore_errors=True)
+    made: list[Manifest] = []
+
+    def fill(aside: Path) -> None:
+        with _alive(aside):
+            content = _write_tokens(aside, corpus)
+        manifest = Manifest(
+            source=source,
+            options=options,
+            vocab=corpus.vocab,
+            dtype=str(corpus.train.dtype),
+            train_tokens=len(corpus.train),
+            validation_tokens=len(corpus.validation),
+            bytes_per_token=corpus.bytes_per_token,
+            content_hash=content,
+            facts=corpus.facts,
+        )
+        write_json(aside / "manifest.json", asdict(manifest))
+        (aside / MAKER).unlink(missing_ok=True)
+        made.append(manifest)
+
+    # Another process may have been first: its store is as good.
+    if not create_folder(folder, fill) and not (folder / "manifest.json").exists():
+        raise FileExistsError(errno.EEXIST, "this is not a store; move it away", str(folder))
+    return made[0]
 
 
 def _write_tokens(folder: Path, corpus: Corpus) -> str:
     """Write both parts of a corpus; the hash of what they hold."""
     content = hashlib.sha256()
     for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
-        content.update(f"{name} {tokens.dtype} {len(tokens)}\n".encode())
+        content.update(head(name, tokens.dtype, len(tokens)))
 
         def save(path: Path, tokens: np.ndarray | Pieces = tokens) -> None:
+            written = 0
             with path.open("wb") as file:
                 for part in tokens.parts() if isinstance(tokens, Pieces) else [tokens]:
                     content.update(np.ascontiguousarray(part).data)
                     part.tofile(file)
+                    written += len(part)
+            if written != len(tokens):
+                raise ConfigError(f"the source gave {written:,} tokens, not the {len(tokens):,} "
+                                  "that it had counted: its files were changed while they were "
+                                  "read; give the command again")
 
         save_atomic(folder / f"{name}.bin", save)
     return content.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _alive(aside: Path) -> Iterator[None]:
+    """Say who makes a store, and again and again that it still does."""
+    maker = aside / MAKER
+    write_json(maker, machine.this_process())
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                maker.touch()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def abandoned_stores(stores: Path) -> list[Path]:
+    """Folders of stores that were being made when their makers died.
+
+    A maker of this host is asked for by its process; one of another is taken for dead when it has
+    not beaten for a while, by the file server's clock.
+    """
+    folders = [p for p in stores.glob(".*") if _ASIDE.fullmatch(p.name) and p.is_dir()]
+    now = server_time(stores) if folders else 0.0
+    return [folder for folder in folders if _is_abandoned(folder, now)]
+
+
+def _is_abandoned(folder: Path, now: float) -> bool:
+    try:
+        beat = (folder / MAKER).stat().st_mtime
+    except FileNotFoundError:  # it has just begun, is just over, or was made by code of before
+        beat = max((p.stat().st_mtime for p in (folder, *folder.glob("*")) if p.exists()),
+                   default=now)
+        return now - beat > UNSIGNED_SECONDS
+    with contextlib.suppress(DamagedFile, FileNotFoundError):
+        if machine.has_ended(read_json(folder / MAKER, {"host": str, "boot": str, "pid": int})):
+            return True
+    return now - beat > SILENT_SECONDS

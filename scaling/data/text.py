@@ -2,7 +2,8 @@
 
 The files are read in the order of their paths, in blocks of 64 KiB at most; a block that was there
 before is dropped. One block in sixteen, chosen by its hash, is validation: small files stay whole,
-and of one large file a part is held out, too.
+and of one large file a part is held out, too. They are read twice, first to see which block belongs
+where: no more than a block of their text is ever in memory.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from scaling.config import ConfigError
-from scaling.data.store import Corpus
+from scaling.data.kinds import refuse_binary
+from scaling.data.store import Corpus, Pieces
 
 _BLOCK = 65_536  # bytes
+TRAIN, VALIDATION, DROPPED = range(3)  # where a block belongs
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,21 @@ class TextSource:
             raise ConfigError(
                 f"data.options.validation_share = {self.validation_share}: allowed is 2 or more"
             )
-        parts: tuple[list[bytes], list[bytes]] = ([], [])
         files = self._files()
-        for block, key in _distinct_blocks(files):
-            parts[int.from_bytes(key[:4], "big") % self.validation_share == 0].append(block)
-        train, validation = (np.frombuffer(b"".join(part), dtype=np.uint8) for part in parts)
-        if not len(train) or not len(validation):
+        for path in files:
+            refuse_binary(path)
+        before = self.state()
+        blocks = _Blocks(files, self.validation_share)
+        if not blocks.bytes_of[TRAIN] or not blocks.bytes_of[VALIDATION]:
             raise ConfigError(
-                f"data.options.path = {self.path!r} has {len(parts[0]) + len(parts[1])} blocks of"
+                f"data.options.path = {self.path!r} has {blocks.count} blocks of"
                 f" text: too few to hold out one in {self.validation_share} for validation"
             )
+        if self.state() != before:
+            raise ConfigError(f"data.options.path = {self.path!r}: files were changed while they "
+                              "were read; give the command again")
+        train, validation = (Pieces(np.dtype(np.uint8), blocks.bytes_of[part],
+                                    partial(blocks.of, part)) for part in (TRAIN, VALIDATION))
         return Corpus(train, validation, vocab=256, bytes_per_token=1.0,
                       facts={"files": len(files)})  # fmt: skip
 
@@ -72,13 +81,40 @@ class TextSource:
         return found
 
 
-def _distinct_blocks(files: list[Path]) -> Iterator[tuple[bytes, bytes]]:
-    """Blocks of the files with their SHA-256, each content once."""
-    seen = set()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
+class _Blocks:
+    """To which part each block of the files belongs; their text is read again when it is wanted."""
+
+    def __init__(self, files: list[Path], validation_share: int) -> None:
+        self._files = files
+        self._parts: list[bytes] = []  # of each file, the part of each of its blocks
+        self.bytes_of = {TRAIN: 0, VALIDATION: 0}
+        self.count = 0
+        seen = set()
+        for path in files:
+            parts = bytearray()
+            for block in _blocks(path):
                 key = hashlib.sha256(block).digest()
-                if key not in seen:
-                    seen.add(key)
-                    yield block, key
+                if key in seen:
+                    parts.append(DROPPED)
+                    continue
+                seen.add(key)
+                held_out = int.from_bytes(key[:4], "big") % validation_share == 0
+                parts.append(VALIDATION if held_out else TRAIN)
+                self.bytes_of[parts[-1]] += len(block)
+                self.count += 1
+            self._parts.append(bytes(parts))
+
+    def of(self, wanted: int) -> Iterator[np.ndarray]:
+        """The blocks of a part in the order of the files, uint8."""
+        for path, parts in zip(self._files, self._parts, strict=True):
+            with path.open("rb") as file:
+                for number, part in enumerate(parts):
+                    if part == wanted:
+                        file.seek(number * _BLOCK)
+                        yield np.frombuffer(file.read(_BLOCK), dtype=np.uint8)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -10,6 +10,7 @@ the contract. Below the run's folder:
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -26,10 +27,12 @@ import numpy as np
 from scaling.config import ExecutionConfig
 from scaling.data.sources import open_planned
 from scaling.model.flops import flops_per_token
+from scaling.processes.child import user_environment, without_slurm
+from scaling.programs import guardian
 from scaling.programs.command_line import fill
 from scaling.programs.program_record import read_curve, read_final, read_progress
 from scaling.records import machine
-from scaling.records.atomic import save_atomic, write_json
+from scaling.records.atomic import save_atomic, write_atomic
 from scaling.records.claim import Claim
 from scaling.records.identity import digest, science_pieces
 from scaling.schedule.pieces import lr_array
@@ -174,7 +177,7 @@ class Program:
             "threads": self.execution.threads,
             "micro_batch": self._micro_batch(science["batch"]),
         }
-        write_json(self.folder / "config.json", config)
+        write_atomic(self.folder / "config.json", json.dumps(config, indent=1) + "\n")
         return config
 
     def _micro_batch(self, batch: int) -> int:
@@ -192,17 +195,14 @@ class Program:
             "threads": self.execution.threads,
             "device": self.execution.device,
         })
-        root = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {"PYTHONPATH": path}
+        environment = user_environment()
         if not self.execution.keep_slurm:
-            # Else libraries would take the program for a task of the worker's own step.
-            environment = {k: v for k, v in environment.items()
-                           if not k.startswith(("SLURM_", "SRUN_", "PMI_", "PMIX_"))}
+            environment = without_slurm(environment)
         with (self.folder / "stdout.log").open("ab") as out, \
                 (self.folder / "stderr.log").open("ab") as err:
             return subprocess.Popen(
-                [sys.executable, "-m", "scaling.programs.guardian", *words], env=environment,
+                # By its file and isolated (-I): it takes nothing from the program's environment.
+                [sys.executable, "-I", guardian.__file__, *words], env=environment,
                 stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True,
             )
 

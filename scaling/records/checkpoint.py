@@ -6,8 +6,12 @@ one a run may start from is in ``scaling.records.prefixes``.
 
 from __future__ import annotations
 
+import errno
 import logging
 import pickle
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +21,8 @@ import torch
 from torch import Tensor
 
 from scaling.records.atomic import save_atomic
+from scaling.records.damage import DamagedFile, set_aside
+from scaling.records.identity import prefix_id
 from scaling.records.parts import parts_of
 from scaling.records.prefixes import candidates
 from scaling.records.record import Curve
@@ -73,21 +79,70 @@ class Parts(Mapping[str, Tensor]):
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; no code in it is run. One in parts stays on the disk until it is used."""
+    """Read a checkpoint; no code in it is run. One in parts stays on the disk until it is used.
+
+    Raises
+    ------
+    DamagedFile
+        If a byte of it is not what was written.
+    ValueError
+        If it has another format.
+    """
     if path.suffix == ".pt":
         content = _read(path)
         return _checkpoint(content, content["state"])
-    parts = [_read(part, mmap=True) for part in parts_of(path)]
+    parts = []
+    for part in parts_of(path):
+        if not part.exists() and path.exists():
+            raise DamagedFile(path, f"its part {part.name} is gone")
+        try:
+            parts.append(_read(part, mmap=True))
+        except DamagedFile as error:  # the manifest makes it a checkpoint: that is set aside
+            raise DamagedFile(path, f"its part {part.name}: {error.why}") from error
     if not parts:
-        raise ValueError(f"{path} names no parts")
+        raise DamagedFile(path, "it names no parts")
     return _checkpoint(parts[0], Parts([part["state"] for part in parts]))
 
 
 def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    _check_sums(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except RuntimeError as error:
+        if "PytorchStreamReader" not in str(error):  # no memory, say
+            raise
+        raise DamagedFile(path, str(error).partition(". ")[0]) from error
     if content["format"] != FORMAT:
         raise ValueError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
     return content
+
+
+def _check_sums(path: Path) -> None:
+    """Compare a checkpoint with the CRC-32 of each of its tensors, which torch does not look at.
+
+    A checkpoint of torch is a ZIP archive, so those of any age have them. It is read once for
+    this, at more than a gigabyte a second, and lies in the page cache when it is loaded.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = next((m.filename for m in archive.infolist() if not _is_plain(m)), None)
+            wrong = wrong or archive.testzip()
+    except FileNotFoundError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error,
+            OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a wrong place to look at
+            raise
+        raise DamagedFile(path, f"it is no whole archive ({error})") from error
+    if wrong is not None:
+        raise DamagedFile(path, f"{wrong} does not match its CRC-32")
+
+
+def _is_plain(member: zipfile.ZipInfo) -> bool:
+    """Whether torch reads as a member's content the very bytes whose CRC-32 zipfile looks at."""
+    stored = member.compress_type == zipfile.ZIP_STORED
+    folder = bool(member.external_attr & 0x10)
+    return stored and not folder and member.compress_size == member.file_size
 
 
 def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpoint:
@@ -103,6 +158,8 @@ def furthest_checkpoint(
 ) -> Checkpoint | None:
     """The furthest readable checkpoint of a run's prefix that measured what the run plans.
 
+    A damaged one is set aside and told of: the run goes on from the one before it.
+
     Parameters
     ----------
     validation : list of int
@@ -117,8 +174,13 @@ def furthest_checkpoint(
             continue
         try:
             found = load_checkpoint(path)
+            if (found.step, found.prefix_id) != (step, prefix_id(science, step)):
+                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
         except FileNotFoundError:
             continue  # replaced by its owner while we looked
+        except DamagedFile as error:
+            set_aside(error, "the run goes on from what it had before")
+            continue
         except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
             log.warning("passing over the unreadable checkpoint %s: %s", path, error)
             continue

@@ -9,7 +9,6 @@ the end, only one can create DONE, which names the attempt whose files count.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 from scaling.records import machine
 from scaling.records.atomic import create_exclusive, server_time, write_json
+from scaling.records.damage import sealed
 from scaling.records.failures import classify, signature
 from scaling.records.run_folder import RunFolder, file_hash
 
@@ -59,18 +59,14 @@ class Claim:
             return None
         number = 1 if latest is None else latest.number + 1
         owner = {
-            "host": machine.host(),
-            "boot": machine.boot(),
-            "process_space": machine.process_space(),
-            "pid": os.getpid(),
-            "process_start": machine.process_start(os.getpid()),
+            **machine.this_process(),
             "node": machine.node(),
             "job": machine.slurm_job(),
             "log": os.environ.get("SCALING_LOG"),
             "started": server_time(folder.outputs),
             "lease_seconds": lease_seconds,
         }
-        if not create_exclusive(folder.attempt_file(number, "json"), json.dumps(owner)):
+        if not create_exclusive(folder.attempt_file(number, "json"), sealed(owner)):
             return None
         claim = cls(folder, number, lease_seconds)
         if folder.done() is not None:  # the previous holder finished while we looked
@@ -122,7 +118,7 @@ class Claim:
         hashes = {name: file_hash(self.folder.path / name) for name in files.values()}
         content = {"attempt": self.number, "status": status, "steps": steps, **files,
                    "sha256": hashes}
-        first = create_exclusive(self.folder.done_file, json.dumps(content, indent=1) + "\n")
+        first = create_exclusive(self.folder.done_file, sealed(content))
         self.release(status if first else "lost")
         return first
 
@@ -144,7 +140,7 @@ class Claim:
         # For display, and its time: replaced without flushing, so that a beat is cheap.
         beat = self.folder.attempt_file(self.number, "beat")
         aside = beat.with_name(f".{beat.name}.{threading.get_ident()}")
-        aside.write_text(json.dumps(self._progress))
+        aside.write_text(sealed(self._progress, allow_nan=True))
         os.replace(aside, beat)
 
     def _beat_until_stopped(self, interval: float) -> None:

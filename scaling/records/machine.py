@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("torch", "lightning", "numpy", "hydra-core", "omegaconf")
 
@@ -206,6 +208,22 @@ def process_start(pid: int) -> str | None:
     except OSError:
         return "unknown" if _exists(pid) else None
     return None if fields[0] == "Z" else fields[19]
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from all others, on this host and elsewhere."""
+    return {"host": host(), "boot": boot(), "process_space": process_space(), "pid": os.getpid(),
+            "process_start": process_start(os.getpid())}
+
+
+def has_ended(process: Mapping[str, Any]) -> bool:
+    """Whether a process, as `this_process` told of it, is known to be gone: only of this host."""
+    if process["host"] != host():
+        return False
+    if process["boot"] != boot():
+        return True
+    seen = process.get("process_space") == process_space()
+    return seen and process_start(process["pid"]) != process["process_start"]
 
 
 def _exists(pid: int) -> bool:

@@ -39,8 +39,8 @@ def parts_of(checkpoint: Path) -> list[Path]:
     if checkpoint.suffix != ".json":
         return []
     try:
-        return [checkpoint.with_name(name) for name in read_json(checkpoint)["parts"]]
-    except (ValueError, KeyError, TypeError):
+        return [checkpoint.with_name(n) for n in read_json(checkpoint, {"parts": list})["parts"]]
+    except (ValueError, TypeError):
         return []
 
 

@@ -17,16 +17,38 @@ Everything here is standard library and may be read by any process at any time.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling.records import machine
 from scaling.records.atomic import create_exclusive, read_json, server_time
+from scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
+from scaling.records.identity import IDENTITY_VERSION, run_id
 
-STATES = ("done", "diverged", "running", "stopped", "failed", "interrupted", "blocked", "planned")
+STATES = ("done", "diverged", "running", "stopped", "failed", "interrupted", "blocked", "planned",
+          "damaged")
+_NUMBER = (int, float)
+_RUN: Shape = {
+    "run_id": str, "family_id": str, "science": {"steps": int, "schedule": list, "model": dict,
+                                                 "data": dict, "optimizer": dict},
+    "config": dict, "shape": dict, "counts": dict, "flops": dict, "lr_peak": _NUMBER,
+    "tokens_per_step": int, "unique_tokens": int, "bytes_per_token": _NUMBER,
+}  # fmt: skip
+_DONE: Shape = {"attempt": int, "status": str, "steps": int, "record": str, "curve": str,
+                "sha256": dict}
+_OWNER: Shape = {"host": str, "boot": str, "pid": int, "started": _NUMBER,
+                 "lease_seconds": _NUMBER}
+_END: Shape = {"reason": str, "ended": _NUMBER}
+_PROGRESS: dict[str, Any] = {
+    "step": int, "start": int, "steps": int, "saved": int, "members": int, "pack": str,
+    "seconds": _NUMBER, "loss": _NUMBER, "tokens_per_second": _NUMBER, "validation": dict,
+}  # fmt: skip
+_ATTEMPT_FILE = re.compile(r"(\d+)\.(?:json|beat|end|cancel)")
+_undamaged: dict[Path, list[tuple[int, int, int] | None]] = {}
+_DEFAULT_LEASE = 60.0  # of an attempt that cannot be read any more
 
 
 @dataclass(frozen=True)
@@ -75,30 +97,57 @@ class RunFolder:
         """Write run.json, once; a second writer of the same run changes nothing."""
         path = self.path / "run.json"
         if not path.exists():
-            create_exclusive(path, json.dumps(run, indent=1, allow_nan=False) + "\n")
+            create_exclusive(path, sealed(run))
 
     def exists(self) -> bool:
         """Whether run.json is there: a folder may have been removed by hand."""
         return (self.path / "run.json").exists()
 
     def description(self) -> dict[str, Any]:
-        """Read run.json."""
-        return read_json(self.path / "run.json")
+        """Read run.json.
+
+        Raises
+        ------
+        DamagedFile
+            Also if its science is not that of the run's id: it would be trained under a wrong name.
+        """
+        path = self.path / "run.json"
+        run = read_json(path, _RUN)
+        _check_identity(path, run, self.run_id)
+        return run
+
+    def settings(self) -> dict[str, Any]:
+        """``science``, ``config`` and counts: of the record of a finished run, else of run.json."""
+        return self.description() if self.done() is None else self.record()
 
     def done(self) -> dict[str, Any] | None:
         """Content of DONE, or None: ``attempt, status, steps, files``."""
         try:
-            return read_json(self.done_file)
+            return read_json(self.done_file, _DONE)
         except FileNotFoundError:
             return None
+
+    def damage(self) -> DamagedFile | None:
+        """What is damaged of the files that say what the run is and whether it has ended.
+
+        They are read again when they have changed only, so that asking often costs little.
+        """
+        marks = [_mark(self.path / name) for name in ("run.json", "DONE", "STOPPED")]
+        if _undamaged.get(self.path) == marks:
+            return None
+        try:
+            self.description(), self.done(), self.stopped()
+        except DamagedFile as error:
+            return error
+        _undamaged[self.path] = marks
+        return None
 
     def stop(self, why: dict[str, Any]) -> None:
         """Say that the run is not to be trained to its end; the first word counts.
 
         It stays so until `take_up`: a launch passes it by, the analysis takes it as censored.
         """
-        content = json.dumps(why, indent=1, allow_nan=False) + "\n"
-        create_exclusive(self.path / "STOPPED", content)
+        create_exclusive(self.path / "STOPPED", sealed(why))
 
     def take_up(self) -> None:
         """Forget that the run was stopped."""
@@ -107,7 +156,7 @@ class RunFolder:
     def stopped(self) -> dict[str, Any] | None:
         """Why the run was stopped, or None."""
         try:
-            return read_json(self.path / "STOPPED")
+            return read_json(self.path / "STOPPED", {})
         except FileNotFoundError:
             return None
 
@@ -117,20 +166,35 @@ class RunFolder:
         return self.attempt(numbers[-1]) if numbers else None
 
     def attempt_numbers(self) -> list[int]:
-        """Numbers of all attempts, in order."""
+        """Numbers of all attempts, in order; of one whose claim was lost its other files tell."""
         try:
             names = os.listdir(self.attempts)
         except FileNotFoundError:
             return []
-        return sorted(int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].isdecimal())
+        return sorted({int(m[1]) for m in map(_ATTEMPT_FILE.fullmatch, names) if m})
 
     def attempt(self, number: int) -> Attempt:
-        """One attempt, by its number."""
-        owner = read_json(self.attempt_file(number, "json"))
+        """One attempt, by its number.
+
+        What cannot be read says nothing of the run's numbers, so the run goes on: an unknown owner
+        holds it as long as its heart beats, an unknown end was an interruption.
+        """
+        path = self.attempt_file(number, "json")
         try:
-            end = read_json(self.attempt_file(number, "end"))
+            owner = read_json(path, _OWNER)
+        except (DamagedFile, FileNotFoundError) as error:
+            if isinstance(error, DamagedFile):
+                tell(error, "taken for an attempt of an unknown process")
+            owner = {"host": "unknown", "boot": "", "pid": 0, "process_start": None,
+                     "started": _modified(path), "lease_seconds": _DEFAULT_LEASE}
+        path = self.attempt_file(number, "end")
+        try:
+            end = read_json(path, _END)
         except FileNotFoundError:
             end = None
+        except DamagedFile as error:
+            tell(error, "taken for an attempt that was interrupted")
+            end = {"reason": "interrupted", "ended": _modified(path)}
         return Attempt(number, owner, end)
 
     def attempt_file(self, number: int, suffix: str) -> Path:
@@ -138,11 +202,14 @@ class RunFolder:
         return self.attempts / f"{number:04d}.{suffix}"
 
     def progress(self, number: int) -> dict[str, Any]:
-        """What the attempt last said of itself; for display only."""
+        """What the attempt last said of itself, for display only; nothing if it is damaged."""
+        path = self.attempt_file(number, "beat")
         try:
-            return read_json(self.attempt_file(number, "beat"))
-        except (FileNotFoundError, json.JSONDecodeError):
+            said = read_json(path, {})
+            check_shape(path, said, {k: t for k, t in _PROGRESS.items() if k in said})
+        except (FileNotFoundError, DamagedFile):  # it is never flushed
             return {}
+        return said
 
     def is_alive(self, attempt: Attempt) -> bool:
         """Whether an attempt still holds the run.
@@ -151,14 +218,8 @@ class RunFolder:
         not beaten for longer than its lease.
         """
         owner = attempt.owner
-        if attempt.end is not None or _was_requeued(owner):
+        if attempt.end is not None or _was_requeued(owner) or machine.has_ended(owner):
             return False
-        if owner["host"] == machine.host():
-            if owner["boot"] != machine.boot():
-                return False
-            seen = owner.get("process_space") == machine.process_space()
-            if seen and machine.process_start(owner["pid"]) != owner["process_start"]:
-                return False
         try:
             beat = self.attempt_file(attempt.number, "beat").stat().st_mtime
         except FileNotFoundError:
@@ -167,13 +228,16 @@ class RunFolder:
 
     def state(self) -> str:
         """One of ``STATES`` except "blocked", which only a plan can know."""
-        done = self.done()
+        try:
+            done, stopped = self.done(), self.stopped()
+        except DamagedFile:
+            return "damaged"
         if done is not None:
             return done["status"]
         attempt = self.latest_attempt()
         if attempt is not None and self.is_alive(attempt):
             return "running"
-        if self.stopped() is not None:
+        if stopped is not None:
             return "stopped"
         if attempt is None:
             return "planned"
@@ -187,7 +251,7 @@ class RunFolder:
         ------
         FileNotFoundError
             If the run is not done.
-        ValueError
+        DamagedFile
             If the file is not the one that was recorded.
         """
         return read_json(self._recorded("record"))
@@ -197,11 +261,44 @@ class RunFolder:
         return self._recorded("curve")
 
     def _recorded(self, kind: str) -> Path:
-        done = read_json(self.done_file)
+        done = read_json(self.done_file, _DONE)
         path = self.path / done[kind]
-        if file_hash(path) != done["sha256"][done[kind]]:
-            raise ValueError(f"{path} was changed after the run had recorded it")
+        if not path.is_file():
+            raise DamagedFile(path, "it is gone, though DONE names it")
+        if file_hash(path) != done["sha256"].get(done[kind]):
+            raise DamagedFile(path, "it was changed after the run had recorded it")
         return path
+
+
+def _check_identity(path: Path, run: dict[str, Any], name: str) -> None:
+    """Raise `DamagedFile` unless a run's science makes its id, and its folder has that name."""
+    science = run["science"]
+    if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
+        return  # ids of another version are made in another way
+    try:
+        found = run_id(science)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(path, f"its science makes no id ({error!r})") from error
+    if not found == run["run_id"] == name:
+        raise DamagedFile(path, f"its science is that of the run {found}, but its folder is that "
+                                f"of {name} and its run_id {run['run_id']}")
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file does; None if it is not there."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _modified(path: Path) -> float:
+    """When a file was last written, by the clock of the file server; 0 if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _was_requeued(owner: dict[str, Any]) -> bool:

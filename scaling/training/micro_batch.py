@@ -8,7 +8,6 @@ change no member's arithmetic and lose little speed, while a smaller micro-batch
 
 from __future__ import annotations
 
-from scaling.records.atomic import read_json
 from scaling.records.claim import Claim
 
 
@@ -26,10 +25,7 @@ def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
     """
     size = min(asked or sequences, sequences)
     for number in range(1, claim.number):
-        try:
-            end = read_json(claim.folder.attempt_file(number, "end"))
-        except FileNotFoundError:  # killed, or still ending
-            continue
+        end = claim.folder.attempt(number).end or {}  # none: killed, or still ending
         alone = end.get("members", 1) == 1
         if end.get("class") == "gpu_oom" and "micro_batch" in end and alone:
             size = min(size, max(1, end["micro_batch"] // 2))

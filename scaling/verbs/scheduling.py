@@ -89,17 +89,16 @@ def _refits(options: ScheduleOptions, curves: Any, law: str) -> list[Any]:
 
 def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
     console = open_console()
-    console.print(table(with_intervals(best.table), console.width))
+    console.table(with_intervals(best.table))
     low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
     between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
     say(console, f"predicted last loss {best.loss['loss']:.4f}{between}; found in "
                  f"{best.seconds:.1f} s. What it gains:")
     shown = with_intervals(best.gains).rename(columns={
         "share": "resamples agree", "refits_agree": "refits agree"})
-    console.print(table(shown, console.width))
+    console.table(shown)
     for warning in best.warnings:
         say(console, f"! {warning}", style="yellow")
     if options.to is not None:

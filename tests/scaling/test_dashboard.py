@@ -16,6 +16,7 @@ import pytest
 
 from scaling.config import ConfigError
 from scaling.dashboard import Dashboard, DashboardError
+from scaling.records.atomic import read_json, write_json
 from scaling.records.claim import Claim
 from scaling.records.run_folder import RunFolder
 
@@ -125,8 +126,7 @@ def test_what_a_killed_push_left_is_written_again(runs, tmp_path) -> None:
         first.push(folder, "tiny", "fit", "done")
     (segment,) = segments(board)
     note = board / "pushed" / "p" / f"{folder.run_id}.json"
-    note.write_text(json.dumps(
-        json.loads(note.read_text()) | {"writing": str(segment), "before": {}}))
+    write_json(note, read_json(note) | {"writing": str(segment), "before": {}})
     (segment / "half").touch()
     with Dashboard(board, "p") as second:
         assert second.push(folder, "tiny", "fit", "done") > 0

@@ -10,6 +10,7 @@ import torch
 
 from scaling.cli import main
 from scaling.engine.eager import EagerEngine
+from scaling.records.atomic import read_json, write_json
 from scaling.training.trainer import train
 from sweeps import worker
 from sweeps.launch import launch, why_stopped
@@ -137,14 +138,12 @@ def test_the_size_that_the_plan_chose_is_what_auto_takes(study, tmp_path) -> Non
 
 
 def test_a_plan_that_was_stored_before_there_were_kinds_trains_alone(study) -> None:
-    import json
-
     plan = planned(study, *FOUR)
     path = Path(plan.folder / "plan.json")
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     for run in stored["runs"]:
         del run["kind"], run["pack"]
-    path.write_text(json.dumps(stored))
+    write_json(path, stored)
     launch(plan.outputs, "tiny", LaunchConfig("inline", pack=4))
     assert members(plan) == [1] * 4
 

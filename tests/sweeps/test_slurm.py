@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scaling.config import ConfigError
+from scaling.records.atomic import read_json, write_json
 from scaling.records.claim import Claim
 from sweeps import scheduler, slurm
 from sweeps.launches import LaunchConfig, SlurmConfig, check_launch, new_launch, store_launch
@@ -124,8 +124,7 @@ def test_a_launcher_that_died_between_sbatch_and_its_answer(begun) -> None:
     launch, plan = begun
     count = slurm.top_up(launch, plan)
     for submission in slurm.submissions(launch):  # as it was before the answer came
-        stored = json.loads(submission.file.read_text())
-        submission.file.write_text(json.dumps(stored | {"job": None}))
+        write_json(submission.file, read_json(submission.file) | {"job": None})
     assert slurm.top_up(launch, plan) == count
     assert all(s.job is not None for s in slurm.submissions(launch))
 

@@ -13,6 +13,7 @@ import analysis
 from analysis.forecasts.forecasting import cannot_matter
 from analysis.forecasts.track import inflation_of, needed, remember, sentence, track_record
 from analysis.forecasts.unfinished import unfinished_runs
+from scaling.records.atomic import read_json, write_json
 from scaling.records.run_folder import RunFolder
 
 
@@ -86,7 +87,7 @@ def test_a_prediction_is_kept_once_and_judged_when_its_run_has_ended(running) ->
     record = track_record(outputs)
     assert set(record.outcome) == {"made after the run had ended: does not count"}
     end = folder.attempt_file(1, "end")
-    end.write_text(json.dumps(json.loads(end.read_text()) | {"ended": 4e9}))
+    write_json(end, read_json(end) | {"ended": 4e9})
     record = track_record(outputs)
     assert record["counts"].tolist() == [True, False]  # one a run, the first
     first = record.iloc[0]

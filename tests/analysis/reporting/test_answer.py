@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -14,6 +13,7 @@ import analysis
 from analysis.reporting import figures
 from analysis.reporting.page import svg
 from analysis.reporting.report import report_html
+from scaling.records.atomic import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_an_unfinished_study_is_answered_from_what_there_is(finished, tmp_path) 
 def test_a_study_with_nothing_finished_says_so(finished, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished / "studies", outputs / "studies")
-    with pytest.raises(ValueError, match="study 'tiny' has no finished run to fit"):
+    with pytest.raises(ValueError, match="study 'tiny' has no finished run with the role 'fit'"):
         analysis.answer_study(outputs, "tiny")
 
 
@@ -94,9 +94,9 @@ def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_pat
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs)
     path = outputs / "studies" / "tiny" / "plan.json"
-    plan = json.loads(path.read_text())
+    plan = read_json(path)
     plan["study"]["answer"] |= {"budgets": [], "curve_held_out": None}
-    path.write_text(json.dumps(plan))
+    write_json(path, plan)
     answer = analysis.answer_study(outputs, "tiny", resamples=20)
     assert answer.allocation is None and answer.curve_law is None
     page = report_html(answer)

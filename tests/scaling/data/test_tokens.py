@@ -43,6 +43,27 @@ def test_files_follow_each_other_by_name(shards, tmp_path):
     assert (manifest.train_tokens, manifest.validation_tokens) == (9_000, 1_000)
 
 
+@pytest.mark.parametrize("how", ["the pattern", "a link", "a copy"])
+def test_a_file_is_not_both_trained_on_and_validated_on(shards, tmp_path, how):
+    named = shards / "validation.bin"
+    twice = named if how == "the pattern" else shards / "train_c.bin"
+    if how == "a link":
+        twice.symlink_to(named)
+    elif how == "a copy":
+        twice.write_bytes(named.read_bytes())
+    train = f"{shards}/*.bin" if how == "the pattern" else f"{shards}/train_*.bin"
+    with pytest.raises(ConfigError, match=r"validation\.bin is in both parts"):
+        store(tmp_path, train=train, validation=str(named))
+    assert not list((tmp_path / "data").glob("[!.]*"))
+
+
+def test_files_of_one_size_are_no_copies(shards, tmp_path):
+    (shards / "train_c.bin").write_bytes((shards / "validation.bin").read_bytes()[::-1])
+    found = store(tmp_path, train=f"{shards}/train_*.bin", validation=f"{shards}/validation.bin",
+                  vocab=65_536)
+    assert len(found.train) == 10_000
+
+
 def test_without_validation_files_the_last_tokens_are_held_out(shards, tmp_path):
     found = store(tmp_path, train=f"{shards}/train_*.bin", held_out=3_500)
     assert np.array_equal(found.train, TOKENS[:5_500])  # the cut lies in the first file
@@ -119,3 +140,45 @@ def test_numbers_that_are_no_tokens_are_refused(tmp_path):
     (-TOKENS).astype("int32").tofile(tmp_path / "a.bin")
     with pytest.raises(ConfigError, match=r"a\.bin has the token -299: .* allows 0 to 299"):
         store(tmp_path, train=f"{tmp_path}/a.bin", dtype="int32", held_out=100)
+
+
+# ---------------------------------------------------------------------- what it really is
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (TOKENS.astype(np.int32).tobytes(), {}, "integers of 32 bits, not uint16.*= uint32"),
+        (TOKENS.astype(">u4").tobytes(), {}, "integers of 32 bits, not uint16"),
+        (TOKENS.astype(np.int64).tobytes(), {}, "integers of 64 bits, not uint16.*= int64"),
+        (TOKENS.astype(np.int64).tobytes(), {"dtype": "uint32"}, "integers of 64 bits"),
+        (TOKENS.astype(np.uint16).tobytes(), {"dtype": "uint8"}, "integers of 16 bits, not uint8"),
+        ((TOKENS * 333).astype(np.int32).tobytes(), {"vocab": 100_277}, "integers of 32 bits"),
+        (np.full(5_000, 7, np.uint16).tobytes(), {}, "7 and nothing else"),
+        (b"Once upon a time.\n" * 500, {"vocab": 50_257}, "holds text, not uint16: use data=text"),
+        (b"\x1f\x8b\x08\x00" + bytes(4_096), {}, "of the kind gzip.*decompress it first"),
+        (b"\x93NUMPY\x01\x00" + bytes(4_096), {}, "NumPy.*suffix .npy"),
+        (b"PK\x03\x04" + bytes(4_096), {}, "ZIP"),
+    ],
+)
+def test_what_is_no_such_tokens_is_refused(tmp_path, content, options, message):
+    path = tmp_path / "all.bin"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        store(tmp_path, train=str(path), held_out=100, **options)
+
+
+def test_a_file_that_is_called_an_array_and_is_none_is_refused(tmp_path):
+    (tmp_path / "all.npy").write_bytes(b"\x1f\x8b\x08" + bytes(4_096))
+    with pytest.raises(ConfigError, match=r"all.npy is no array of NumPy"):
+        store(tmp_path, train=f"{tmp_path}/all.npy", held_out=100)
+
+
+def test_tokens_with_a_high_half_are_no_mistake(tmp_path):
+    """A large vocabulary uses it; and a few tokens prove nothing."""
+    (TOKENS * 333).astype(np.uint32).tofile(tmp_path / "all.bin")
+    found = store(tmp_path, train=f"{tmp_path}/all.bin", vocab=100_277, dtype="uint32",
+                  held_out=1_000)
+    assert np.array_equal(found.train, TOKENS[:9_000] * 333)
+    np.zeros(100, np.uint16).tofile(tmp_path / "few.bin")
+    assert len(store(tmp_path, train=f"{tmp_path}/few.bin", held_out=10).train) == 90

@@ -1,10 +1,10 @@
 """State is derived from the folder and never stored."""
 
-import json
 import os
 
 import pytest
 
+from scaling.records.atomic import read_json, write_json
 from scaling.records.claim import Claim
 from scaling.records.run_folder import STATES
 
@@ -83,7 +83,7 @@ def test_an_attempt_without_a_heartbeat_within_its_lease_is_interrupted(folder):
 def test_the_process_of_an_attempt_decides_where_it_can_be_seen(folder, changes, state):
     claim = Claim.acquire(folder, 60)
     file = folder.attempt_file(1, "json")
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    write_json(file, read_json(file) | changes)
     assert folder.state() == state
     claim.release("lost")
 
@@ -95,8 +95,8 @@ def test_an_attempt_killed_before_its_first_heartbeat_lives_for_its_lease(folder
     folder.attempt_file(1, "end").unlink()
     assert folder.state() == "running"
     file = folder.attempt_file(1, "json")
-    owner = json.loads(file.read_text())
-    file.write_text(json.dumps(owner | {"started": owner["started"] - 61}))
+    owner = read_json(file)
+    write_json(file, owner | {"started": owner["started"] - 61})
     assert folder.state() == "interrupted"
 
 

@@ -3,12 +3,14 @@
 import itertools
 import json
 import logging
+import shutil
 
 import pandas as pd
 import pytest
 import torch
 
 from scaling.config import ExecutionConfig
+from scaling.data.store import Corpus, TokenStore, write_store
 from scaling.records.checkpoint import load_checkpoint
 from scaling.records.claim import Claim
 from scaling.records.prefixes import candidates
@@ -311,7 +313,11 @@ def test_a_run_whose_data_have_changed_since_its_plan_fails_and_says_so(
 ):
     folder = make_run()
     (manifest,) = outputs.glob("data/*/manifest.json")
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"content_hash": "other"}))
+    before = TokenStore(manifest.parent)
+    tokens = before.train[::-1].copy()
+    shutil.rmtree(manifest.parent)
+    write_store(manifest.parent, before.manifest.source, before.manifest.options,
+                Corpus(tokens, before.validation, 8, 1.0))
     assert train_run(folder) == "failed"
     assert folder.state() == "failed"
     assert "the source has changed; plan again" in folder.latest_attempt().end["error"]

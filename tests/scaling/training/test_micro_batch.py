@@ -80,10 +80,10 @@ def attempts(folder, *ends):
     """Attempts that have ended so, and a claim of the next."""
     for i, end in enumerate(ends, 1):
         folder.attempts.mkdir(exist_ok=True)
-        owner = {"host": "other", "started": 0.0, "lease_seconds": 1.0}
+        owner = {"host": "other", "boot": "", "pid": 1, "started": 0.0, "lease_seconds": 1.0}
         folder.attempt_file(i, "json").write_text(json.dumps(owner))
         if end is not None:
-            folder.attempt_file(i, "end").write_text(json.dumps({"reason": "failed", **end}))
+            folder.attempt_file(i, "end").write_text(json.dumps({"reason": "failed", "ended": 0.0, **end}))
     return Claim.acquire(folder, 60.0)
 
 

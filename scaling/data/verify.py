@@ -1,0 +1,114 @@
+"""Whether the tokens of a store are those that were written: looked at whenever it is opened.
+
+Their length and a sample are compared each time, all of them once a host: what was found is kept in
+the store's folder under the host's name, with size, times and inode of the files, so that a file
+that was touched since is read whole again. A small store is its own sample.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scaling.records import machine
+from scaling.records.atomic import read_json, write_json
+from scaling.records.damage import DamagedFile, Shape
+
+if TYPE_CHECKING:
+    from scaling.data.store import Manifest
+
+BLOCK = 4 << 20  # bytes
+SAMPLE = 8  # blocks of each part that are compared at every opening
+PARTS = ("train", "validation")
+_FOUND: Shape = {"content_hash": str, "files": dict, "sums": dict}
+
+
+def check_tokens(folder: Path, manifest: Manifest) -> None:
+    """Compare the tokens of a store with what its manifest says of them.
+
+    Raises
+    ------
+    DamagedFile
+        If a file is gone, has another length, or holds other tokens.
+    """
+    for part in PARTS:
+        _check_length(folder / f"{part}.bin", manifest, getattr(manifest, f"{part}_tokens"))
+    cache = folder / f"verified-{machine.host()}.json"
+    files = {part: _mark(folder / f"{part}.bin") for part in PARTS}
+    known = _known(cache)
+    if (known.get("content_hash"), known.get("files")) == (manifest.content_hash, files):
+        _check_sample(folder, known["sums"])
+        return
+    sums = _check_whole(folder, manifest)
+    with contextlib.suppress(OSError):  # a store that we may only read is read whole each time
+        write_json(cache, {"content_hash": manifest.content_hash, "files": files, "sums": sums})
+
+
+def head(part: str, dtype: Any, tokens: int) -> bytes:
+    """What stands before the tokens of a part in the content that is hashed."""
+    return f"{part} {dtype} {tokens}\n".encode()
+
+
+def _check_length(path: Path, manifest: Manifest, tokens: int) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise DamagedFile(path, "it is gone, though manifest.json tells of it") from None
+    wanted = tokens * np.dtype(manifest.dtype).itemsize
+    if size != wanted:
+        raise DamagedFile(path, f"it has {size:,} bytes; {tokens:,} tokens of {manifest.dtype} "
+                                f"have {wanted:,}")
+
+
+def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
+    """Compare the hash of all tokens; the CRC-32 of each block of them."""
+    content, sums = hashlib.sha256(), {}
+    for part in PARTS:
+        content.update(head(part, manifest.dtype, getattr(manifest, f"{part}_tokens")))
+        sums[part] = []
+        for block in _blocks(folder / f"{part}.bin"):
+            content.update(block)
+            sums[part].append(zlib.crc32(block))
+    if content.hexdigest()[: len(manifest.content_hash)] != manifest.content_hash:
+        raise DamagedFile(folder / "train.bin", "it or validation.bin beside it does not have the "
+                                                "tokens whose hash is in manifest.json")
+    return sums
+
+
+def _check_sample(folder: Path, sums: dict[str, list[int]]) -> None:
+    """Compare some blocks with what they were when all was compared."""
+    for part, known in sums.items():
+        path = folder / f"{part}.bin"
+        # A generator of its own: those of the training are left as they are.
+        chosen = random.Random().sample(range(len(known)), min(SAMPLE, len(known)))
+        with path.open("rb") as file:
+            for number in sorted(chosen):
+                file.seek(number * BLOCK)
+                if zlib.crc32(file.read(BLOCK)) != known[number]:
+                    raise DamagedFile(path, f"bytes {number * BLOCK:,} to {(number + 1) * BLOCK:,} "
+                                            "are not what they were")
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def _known(cache: Path) -> dict[str, Any]:
+    try:
+        return read_json(cache, _FOUND)
+    except (OSError, DamagedFile):
+        return {}
+
+
+def _mark(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

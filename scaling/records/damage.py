@@ -1,0 +1,128 @@
+"""Files on disk that are not what was written: found when they are read, named, never trained on.
+
+A JSON file of ours carries a checksum of its own content, so that one changed digit is found. Files
+that were written before checksums have none; of them the syntax and the expected keys are checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+CHECKSUM = "checksum"
+SET_ASIDE = ".damaged"  # appended to the name of a file that is no longer used
+
+# Key -> expected type or types, or the same again for a nested object.
+Shape = Mapping[str, "type | tuple[type, ...] | Shape"]
+
+# What to do about a damaged file, by its name.
+_WAYS_OUT = (
+    (r"run\.json", "remove it: the next launch of its study writes it again"),
+    (r"DONE", "remove it: the next launch trains the run again from its last checkpoint"),
+    (r"(record|curve)-.*", "remove DONE beside it: the next launch trains the run again from its "
+                           "last checkpoint"),
+    (r"STOPPED", "remove it: the next launch trains the run on"),
+    (r"plan\.json", "launch its study again: the plan is made anew"),
+    (r"added\.json", "mend it or remove it: without it the study has the blocks of its file only"),
+    (r"launch\.json", "remove its folder: the next launch makes another"),
+    (r"imported\.json|runs\.parquet|curves\.parquet", "import the study again"),
+    (r"manifest\.json|(train|validation)\.bin", "remove the folder of this store: the same command "
+                                                "makes it again if its source is still there"),
+)
+_told: set[str] = set()
+log = logging.getLogger(__name__)
+
+
+class DamagedFile(ValueError):
+    """A file holds something else than was written to it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    why : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path, self.why = path, why
+        ways = (text for name, text in _WAYS_OUT if re.fullmatch(name, path.name))
+        super().__init__(f"{path} is damaged: {why}; {next(ways, 'remove it')}")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # it may come from another process
+        return type(self), (self.path, self.why)
+
+
+def tell(error: DamagedFile, consequence: str) -> None:
+    """Say once in this process that a damaged file was met, and what follows from it."""
+    text = f"{error} ({consequence})"
+    if text not in _told:
+        _told.add(text)
+        log.warning("%s", text)
+
+
+def set_aside(error: DamagedFile, consequence: str) -> None:
+    """Rename a damaged file, so that nobody reads it again, and say so."""
+    aside = error.path.with_name(error.path.name + SET_ASIDE)
+    with contextlib.suppress(OSError):  # another process was faster, or we may only read
+        os.replace(error.path, aside)
+        log.warning("%s is damaged: %s; renamed to %s; %s", error.path, error.why, aside.name,
+                    consequence)
+
+
+def sealed(value: Any, *, allow_nan: bool = False) -> str:
+    """JSON of a value; an object gets a checksum of its content."""
+    if isinstance(value, dict):
+        value = {**value, CHECKSUM: _checksum(value)}
+    return json.dumps(value, indent=1, allow_nan=allow_nan) + "\n"
+
+
+def unsealed(path: Path, content: bytes, shape: Shape | None = None) -> Any:
+    """The value in the content of a JSON file, without its checksum.
+
+    Raises
+    ------
+    DamagedFile
+        If it is no JSON, has another checksum, or lacks what `shape` asks for.
+    """
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        why = "it is empty" if not content.strip() else f"it is not JSON ({error})"
+        raise DamagedFile(path, why) from error
+    if isinstance(value, dict) and CHECKSUM in value:
+        written = value.pop(CHECKSUM)
+        if written != _checksum(value):
+            raise DamagedFile(path, "its content does not match its checksum (if you changed it by "
+                                    f"hand, remove the key {CHECKSUM!r})")
+    if shape is not None:
+        check_shape(path, value, shape)
+    return value
+
+
+def check_shape(path: Path, value: Any, shape: Shape, where: str = "") -> None:
+    """Raise `DamagedFile` unless a value is an object with the keys and types of `shape`."""
+    if not isinstance(value, dict):
+        kind = type(value).__name__
+        raise DamagedFile(path, f"{where or 'it'} is of the type {kind}, not an object")
+    for key, expected in shape.items():
+        name = f"{where}.{key}" if where else key
+        if key not in value:
+            raise DamagedFile(path, f"it has no key {name!r}")
+        if isinstance(expected, Mapping):
+            check_shape(path, value[key], expected, name)
+        elif not isinstance(value[key], expected):
+            raise DamagedFile(path, f"{name} = {str(value[key])[:40]!r} has an unexpected type")
+
+
+def _checksum(value: dict[str, Any]) -> str:
+    """CRC-32 of the content in its order, which JSON keeps; spaces do not count."""
+    text = json.dumps(value, separators=(",", ":"))
+    return f"{zlib.crc32(text.encode()):08x}"
