@@ -308,6 +308,9 @@ def save_plan(plan: Plan) -> None:
                 "kind": p.kind,
                 "pack": p.pack,
                 "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
+                # Of the whole run: what its record is measured against, also after a resume.
+                "seconds_whole": _number(p.seconds) if p.state == "planned"
+                else before.get(p.run.run_id, _number(p.seconds)),
             }
             for p in plan.runs
         ],
@@ -315,9 +318,9 @@ def save_plan(plan: Plan) -> None:
 
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
-    """What an earlier plan of the study predicted: kept for what is done by now."""
+    """What an earlier plan of the study predicted: kept for what has begun by now."""
     before = plan_before(plan.folder / "plan.json") or {"runs": []}
-    return {r["run_id"]: r.get("seconds") for r in before["runs"]}
+    return {r["run_id"]: r.get("seconds_whole", r.get("seconds")) for r in before["runs"]}
 
 
 def _number(value: float) -> float | None:

@@ -38,11 +38,13 @@ class StoredRun:
     pins : tuple of int
         Steps whose checkpoints others start from.
     seconds : float or None
-        Predicted; of a member its share of the pack's.
+        Predicted of the work that was left; of a member its share of the pack's.
     kind : str or None
         What it has in common with those that may train with it; None: it trains alone.
     pack : int
         Members of a pack of its kind, where the plan was to choose.
+    seconds_whole : float or None
+        As `seconds`, predicted when nothing of the run was trained.
     """
 
     folder: RunFolder
@@ -52,6 +54,7 @@ class StoredRun:
     seconds: float | None
     kind: str | None = None
     pack: int = 1
+    seconds_whole: float | None = None
 
 
 IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
@@ -105,7 +108,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             needs=tuple(r["needs"]) if r["needs"] else None,
             pins=tuple(r["pins"]),
             seconds=r["seconds"],
-            kind=r.get("kind"),  # plans of before have neither
+            seconds_whole=r.get("seconds_whole", r["seconds"]),  # plans of before have none
+            kind=r.get("kind"),
             pack=r.get("pack", 1),
         )
         for r in stored["runs"]
@@ -252,7 +256,7 @@ def _row_of(run: StoredRun, said: dict[str, Any], state: str) -> dict[str, Any]:
         "loss": float("nan"),
         "tokens_per_second": float("nan"),
         "attempt": 0,
-        "predicted_seconds": run.seconds,
+        "predicted_seconds": run.seconds_whole,
         "seconds": float("nan"),
         "pack": "",
         "note": "",

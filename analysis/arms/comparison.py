@@ -30,6 +30,7 @@ from analysis.laws import find
 from analysis.laws.law import Law
 from analysis.tables.exclusion import CENSORED, mid_schedule, unfinished
 from analysis.tables.numbers import as_floats
+from analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
 
@@ -88,6 +89,7 @@ def compare_arms(
     arm: str = "arm",
     between: Sequence[str] | None = None,
     law: str | Law = "chinchilla",
+    loss: str | None = None,
     shared: Sequence[str] = (),
     budgets: Sequence[float] = (),
     resamples: int = 1000,
@@ -108,6 +110,9 @@ def compare_arms(
         The baseline and the other arm; needed where there are more than two.
     law : str or Law
         Of the final loss, in N and D.
+    loss : str, optional
+        The column that is compared, where it is not ``loss``: a further validation set's
+        (``loss.<store>``), say.
     shared : list of str
         Parameters with one value in both arms, because you know so.
     budgets : list of float
@@ -128,7 +133,7 @@ def compare_arms(
     ------
     ValueError
         If the column is missing, there are not two arms, an arm has points in the middle of a
-        schedule, or as `analysis.fit`.
+        schedule, their losses were measured on different validation sets, or as `analysis.fit`.
 
     Examples
     --------
@@ -144,13 +149,14 @@ def compare_arms(
     law = find(law)
     if law.curve or not {"N", "D"} <= set(law.inputs):
         raise ValueError(f"law = {law.name!r}: arms are compared by a law of N and D")
-    runs, censored, arms = _arms_of(as_floats(data), arm, between)
+    runs, censored, arms = _arms_of(as_loss(as_floats(data), loss), arm, between)
+    refuse_different_sets(runs)
     known = pd.DataFrame() if differences is None else differences
     found = ArmComparison(
         arms=arms, result=None, pairs=pair_runs(runs, arms, level), sharing=pd.DataFrame(),
         scales=pd.DataFrame(), crossover={}, censored=censored, differences=known,
         ended=runs["_arm"].value_counts().reindex(list(arms), fill_value=0).to_dict(),
-        warnings=tuple(_of_settings(known)),
+        warnings=(*_of_sets(runs, arms), *_of_settings(known)),
     )  # fmt: skip
     if lacking := _too_few(law, runs, arms, shared):
         return replace(found, warnings=(*found.warnings, lacking))
@@ -219,6 +225,15 @@ def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
             f" end (the first is {name}): with the learning rate on its way down, a loss says where"
             " on the way it was taken; compare ends"
         )
+
+
+def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
+    """The assumption about the validation sets, where the table does not tell them."""
+    silent = [arm for arm in arms if not sets_of(runs[runs["_arm"] == arm])]
+    if not silent:
+        return []
+    return [f"the table does not say on which validation set {' and '.join(silent)} was measured:"
+            " one set is assumed for both arms (a column validation_set would tell)"]
 
 
 def _of_settings(differences: pd.DataFrame) -> list[str]:

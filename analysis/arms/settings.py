@@ -10,11 +10,13 @@ import pandas as pd
 
 from analysis.arms.pairs import pair_keys
 from analysis.tables.runs import FLOPS, load, require
+from analysis.tables.validation_sets import as_loss
 from scaling.records.run_folder import RunFolder
 
 
 def runs_by_arm(
-    outputs: str | Path, studies: Sequence[str], arm: str | None, *, n_count: str = "n_matmul"
+    outputs: str | Path, studies: Sequence[str], arm: str | None, *, n_count: str = "n_matmul",
+    loss: str | None = None,
 ) -> pd.DataFrame:
     """Runs of one study by the value of a setting, or of two studies, with the column ``arm``.
 
@@ -25,7 +27,7 @@ def runs_by_arm(
         One, with `arm`; or two, each an arm.
     arm : str, optional
         A key of the configuration (``optimizer.name``), or a column of an imported study.
-    n_count : str
+    n_count, loss
         As in `analysis.load`.
 
     Raises
@@ -40,8 +42,8 @@ def runs_by_arm(
         require(table, outputs, name, measured=False)
     if arm is None:
         tables = [t.assign(arm=name) for t, name in zip(tables, studies, strict=True)]
-        return pd.concat(tables, ignore_index=True)
-    table = tables[0].assign(arm=arm_values(outputs, tables[0], arm))
+        return as_loss(pd.concat(tables, ignore_index=True), loss)
+    table = as_loss(tables[0], loss).assign(arm=arm_values(outputs, tables[0], arm))
     if table["arm"].isna().all():
         raise ValueError(f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting")
     return table[table["arm"].notna()].reset_index(drop=True)

@@ -15,6 +15,7 @@ from analysis.tables.exclusion import mid_schedule, unfinished
 from analysis.tables.labels import differing_labels, label_sentences
 from analysis.tables.numbers import as_floats
 from analysis.tables.points import Points
+from analysis.tables.validation_sets import OWN, SET
 from scaling.records.recipe import not_one_ladder
 
 _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
@@ -29,6 +30,7 @@ _MEASURES = {
     "tokenizer": "losses per token of different tokenizers do not compare",
     "context": "losses at different context lengths do not compare",
     "dataset": "losses on different data do not compare",
+    SET: "losses on different validation sets do not compare",
     "loss_unit": "losses in different units do not compare",
     "n_count": "N is counted in different ways",
     "flops_convention": "C is counted in different ways",
@@ -65,7 +67,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_some_annealed(data, arm),
         *_recipes(data, arm),
         *_labels(points, data, arm),
-        *_mixed_measures(data, arm),
+        *_mixed_measures(points, data, arm),
         *_mixed_counts(points, data),
     ]
 
@@ -181,10 +183,11 @@ def _recipe(column: str, value: Any) -> dict[str, Any]:
     return json.loads(value) if ours else {column: value}
 
 
-def _mixed_measures(data: pd.DataFrame, arm: str | None) -> list[str]:
+def _mixed_measures(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
     sentences = []
+    named = not set(points.renamed.values()) & set(OWN)  # the loss on a set that a column names
     for column, why in _MEASURES.items():
-        if column not in data or column == arm:
+        if column not in data or column == arm or (column == SET and named):
             continue
         seen = sorted({_word(value) for value in data[column].dropna().unique()})
         if len(seen) > 1:

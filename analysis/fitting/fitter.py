@@ -12,6 +12,7 @@ from analysis.fitting.design import warn_of_points
 from analysis.fitting.diagnosis import diagnose
 from analysis.fitting.extrapolation import check_top
 from analysis.fitting.misfit import Misfit
+from analysis.fitting.outliers import warn_of_outliers
 from analysis.fitting.result import Result
 from analysis.fitting.solve import Fitted, Options, refit, solve
 from analysis.fitting.warnings import warn
@@ -22,6 +23,7 @@ from analysis.intervals.rolling import NO_ORIGINS, Origins, origins, roll, witho
 from analysis.laws.arms import ARM
 from analysis.laws.law import Array, Law
 
+_FEW = 200  # resamples of a fit that is only compared with another
 _NONE: Mapping = {}
 
 
@@ -89,7 +91,8 @@ def fit(
         that of repeats, where the column ``seed`` shows some (`analysis.seed_noise`). Intervals
         are never narrower than it allows.
     cluster : str or array, optional
-        Rows that are not independent. Default: the column ``cluster`` if there is one.
+        Rows that are not independent. Default: the column ``cluster`` if there is one, else
+        checkpoints of one run (``run_id`` or ``run``).
     resample : {"weights", "rows", "clusters", "residual"} or array
         See `analysis.intervals.resample.draw`. An array, shape (resamples, rows), holds what the
         response could have been: where it is itself the outcome of fits, their doubt goes on into
@@ -171,7 +174,25 @@ def fit(
     }
     result = _result(fitted, drawn, settings)
     of_points = warn_of_points(fitted.misfit.space.law, fitted.points, data, arm)
-    return replace(result, warnings=(*warn(result), *of_points))
+    of_outliers = warn_of_outliers(
+        result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
+    )
+    return replace(result, warnings=(*warn(result), *of_outliers, *of_points))
+
+
+def _of_rows(
+    law: str | Law, data: pd.DataFrame, rows: Array, options: Options, settings: dict
+) -> Result:
+    """The same fit of some rows, an array of bool, with a few resamples if it had some."""
+    own = {name: np.asarray(given)[rows] for name in ("weights", "noise", "cluster")
+           if np.ndim(given := getattr(options, name))}  # fmt: skip
+    fitted = solve(law, data[rows], replace(options, **own))
+    few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
+    drawn = None
+    if few and not withhold(fitted.freedom):
+        drawn = draw(fitted.sample, settings["resample"], few, settings["seed"],
+                     fitted.misfit.prior)  # fmt: skip
+    return _result(fitted, drawn, settings | {"resamples": few, "withheld": ""})
 
 
 def _given(responses: Array, data: pd.DataFrame, fitted: Fitted) -> Draws:

@@ -17,8 +17,11 @@ import pandas as pd
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.laws.lr_batch import BEST_BATCH, BEST_LR
+from analysis.tables.factors import with_multiples
+from analysis.tables.validation_sets import refuse_different_sets, with_common_sets
 
 _NONE: Mapping = {}
+_TOLD = ("width", "depth", "arm", "optimizer")  # columns that tell recipes of one N and D apart
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,12 @@ def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
     return nearest.set_index("cell")["excess"]
 
 
+def _cells(sweep: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+    """Which runs are tries at one thing: of equal N and D, and alike in all that tells recipes."""
+    told = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].astype(str)
+    return pd.concat([table[["N", "D"]].astype(str), told], axis=1).agg("/".join, axis=1)
+
+
 def lr_batch(
     sweep: pd.DataFrame,
     *,
@@ -107,13 +116,15 @@ def lr_batch(
     """
     if within < 0:
         raise ValueError(f"within={within!r} must not be negative")
+    sweep = with_multiples(with_common_sets(sweep, columns.values()), columns)
+    refuse_different_sets(sweep, [columns.get("loss", "loss")])
     table = pd.DataFrame(index=sweep.index)
     for name in ("N", "D", "lr", "batch", "loss"):
         source = columns.get(name, name)
         if source not in sweep.columns:
             raise ValueError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
         table[name] = sweep[source].astype(float)
-    table["cell"] = table["N"].astype(str) + "/" + table["D"].astype(str)
+    table["cell"] = _cells(sweep, table)
     table["excess"] = table["loss"] / table.groupby("cell")["loss"].transform("min") - 1
     good = table[table["excess"] <= within]
     options = {"cluster": "cell", **options}

@@ -154,8 +154,8 @@ class Result:
         Parameters
         ----------
         data : DataFrame
-            With the law's columns, under the names that the fitted table had. For a curve law:
-            whole schedules, one row a step.
+            With the law's columns, under the names that the fitted table had, or else under the
+            law's own. For a curve law: whole schedules, one row a step.
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
@@ -192,9 +192,11 @@ class Result:
         return table
 
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
-        """What the law reads from a table that has the fitted one's names."""
+        """What the law reads from a table that has the fitted one's names, or the law's own."""
         data = with_multiples(as_floats(data), self.columns)
-        renamed = rename_columns(self.law, data, self.columns, response=False)
+        names = {name: source for name, source in self.columns.items()
+                 if source in data.columns or name not in data.columns}
+        renamed = rename_columns(self.law, data, names, response=False)
         return self.law.read(rename(data.reset_index(drop=True), renamed))
 
     def _doubt_of_law(
@@ -236,11 +238,14 @@ class Result:
     ) -> tuple[Array, Array]:
         """Ends, shape (2, rows), and each row's share of resamples without a possible value."""
         self._need_draws()
+        first, same = _twins(columns, doubt)
+        columns, doubt = {name: column[..., first] for name, column in columns.items()}, doubt[first]
         ends, impossible = np.empty((2, len(doubt))), np.empty(len(doubt))
         for part, drawn in self._measurable(columns, np.nan_to_num(doubt)):
             ends[:, part] = quantiles(drawn, level)
             impossible[part] = np.isnan(drawn).mean(axis=0)
         ends[:, np.isnan(doubt)] = np.nan
+        ends, impossible = ends[:, same], impossible[same]
         return np.clip(widened(*ends, self.inflation, self.scale), *self.law.span), impossible
 
     def _measurable(
@@ -298,6 +303,17 @@ class Result:
     def _need_draws(self) -> None:
         if not len(self.draws):
             raise ValueError("this fit has no intervals: it was made with resamples=0")
+
+
+def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:
+    """Rows that differ, in their order, and which of them each row is: equal points have one
+    interval, whatever noise is drawn for each. Rows of whole curves are all taken to differ."""
+    every = np.arange(len(doubt))
+    if any(column.ndim > 1 for column in columns.values()):
+        return every, every
+    table = pd.DataFrame({**columns, "": doubt})
+    group = table.groupby(list(table), sort=False, dropna=False).ngroup().to_numpy()
+    return np.flatnonzero(~pd.Series(group).duplicated()), group
 
 
 def _checked(level: float) -> float:

@@ -22,7 +22,7 @@ import pandas as pd
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.hindcasts import distance, hindcasts, left_out, misses, share_kept
-from analysis.intervals.spread import IMPOSSIBLE, between, in_words, lacking, widened
+from analysis.intervals.spread import IMPOSSIBLE, in_words, lacking, widened
 from analysis.laws import find
 from analysis.laws.error_scale import RELATIVE
 from analysis.laws.law import Array, Law

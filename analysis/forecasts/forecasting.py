@@ -15,6 +15,7 @@ from analysis.forecasts.unfinished import unfinished_runs
 from analysis.intervals.spread import IMPOSSIBLE, lacking, widened
 from analysis.laws.error_scale import RELATIVE
 from analysis.tables.runs import FLOPS, load, load_curves, study_plan
+from analysis.tables.validation_sets import SET
 from scaling.records.run_folder import RunFolder
 
 COLUMNS = ("run_id", "role", "state", "N", "D", "schedule", "seed", "step", "steps", "share",
@@ -62,7 +63,8 @@ def forecast_study(
     curves = load_curves(outputs, study=study)
     if len(curves):
         curves = curves[curves["status"] == "done"].assign(loss=curves["validation_loss"])
-        curves = curves[["run", "step", "lr", "loss", "N"]]
+        told = [SET] if SET in curves else []
+        curves = curves[["run", "step", "lr", "loss", "N", *told]]
     how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
     bases: dict[float, Basis | str] = {}
     surface: list[Result | str] = []

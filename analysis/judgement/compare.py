@@ -11,9 +11,11 @@ import pandas as pd
 
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
-from analysis.judgement.holdout import first_column
+from analysis.judgement.holdout import first_column, named
 from analysis.laws import find
 from analysis.laws.law import Array, Law
+from analysis.tables.factors import with_multiples
+from analysis.tables.points import column_named
 
 Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
 
@@ -122,8 +124,8 @@ def compare_laws(
     data : DataFrame
         With the columns of every law. Curve laws take whole schedules.
     by : str, optional
-        Column of the table: a size, tokens, FLOPs, or the names of runs. Default: the first
-        law's first column.
+        Column, by the table's name or the law's: a size, tokens, FLOPs, or the names of runs.
+        Default: the first law's first column.
     origins : int
         How many steps to predict.
     **options
@@ -146,7 +148,9 @@ def compare_laws(
     """
     candidates = _candidates(laws, options)
     first, chosen = next(iter(candidates.values()))
-    by = by or first_column(first, chosen)
+    for _, given in candidates.values():
+        data = with_multiples(data, given.get("columns"))
+    by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
         raise ValueError(f"by: the table has no column {by!r}")
     if origins < 1:

@@ -16,6 +16,8 @@ from analysis.judgement.accuracy import scores
 from analysis.intervals.spread import IMPOSSIBLE, contained, lacking
 from analysis.laws import find
 from analysis.laws.law import Law
+from analysis.tables.factors import with_multiples
+from analysis.tables.points import column_named
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def hold_out(
     law, data, **options
         As in `analysis.fit`.
     by : str, optional
-        Column of the table that separates: default the law's first column (the size).
+        Column that separates, by the table's name or the law's: default the law's first column
+        (the size).
     value : number, label or list of labels, optional
         Rows with at least this number, or with one of these labels, are held out. Default: the
         largest rung, or the top tenth where sizes hardly repeat.
@@ -90,7 +93,8 @@ def hold_out(
         If the column is missing, or nothing or everything would be held out.
     """
     law = find(law)
-    by = by or first_column(law, options)
+    data = with_multiples(data, options.get("columns"))
+    by = column_named(data, by, named(options), "by") if by else first_column(law, options)
     if by not in data.columns:
         raise ValueError(f"by: the table has no column {by!r}")
     held = _held(data[by], value)
@@ -113,9 +117,13 @@ def hold_out(
 def first_column(law: Law, options: Mapping[str, Any]) -> str:
     """Column of the table that a law reads first."""
     name = next(iter(law.inputs))
-    if name == "x" and options.get("x"):
-        return options["x"]
-    return (options.get("columns") or {}).get(name, name)
+    return named(options).get(name, name)
+
+
+def named(options: Mapping[str, Any]) -> dict[str, str]:
+    """The law's names of columns -> the table's, as the options of a fit say."""
+    x = {"x": options["x"]} if options.get("x") else {}
+    return {**(options.get("columns") or {}), **x}
 
 
 def _held(column: pd.Series, value: Any) -> np.ndarray:

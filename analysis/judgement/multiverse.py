@@ -146,9 +146,11 @@ def fit_multiverse(
 
 def of_study(
     outputs: str | Path, study: str, target: Target, *, law: str = "chinchilla",
-    n_counts: Sequence[str] = N_COUNTS, **options: Any,
+    n_counts: Sequence[str] = N_COUNTS, loss: str | None = None, **options: Any,
 ) -> Multiverse:  # fmt: skip
     """The multiverse of a study: counts of N, two laws, three objectives, ends left out.
+
+    `loss` is a measured column that is taken as the loss, as in `analysis.load`.
 
     Raises
     ------
@@ -157,7 +159,7 @@ def of_study(
     """
     conventions = {}
     for asked in n_counts:
-        runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS)
+        runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS, loss=loss)
         require(runs, outputs, study, "fit")
         # Imported runs may have one count, whichever is asked for.
         conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
@@ -165,7 +167,8 @@ def of_study(
 
 
 def of_answer(
-    outputs: str | Path, study: str, wanted: Mapping[str, Any], mix_fingerprints: bool
+    outputs: str | Path, study: str, wanted: Mapping[str, Any], mix_fingerprints: bool,
+    loss: str | None = None,
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no way to fit gives one."""
     if not wanted["budgets"]:
@@ -173,7 +176,7 @@ def of_answer(
     target = Target("N", {"C": float(max(wanted["budgets"]))})
     try:
         return of_study(outputs, study, target, law=wanted["law"], starts=_FEW_STARTS,
-                        mix_fingerprints=mix_fingerprints)  # fmt: skip
+                        mix_fingerprints=mix_fingerprints, loss=loss)  # fmt: skip
     except ValueError:
         return None
 

@@ -30,16 +30,19 @@ def answer_study(
     between: Sequence[str] = (),
     multiverse: bool = False,
     widen: bool = True,
+    loss: str | None = None,
 ) -> Answer:
     """Answer a study from its records; with `multiverse` under every choice, some fifty fits more.
 
     `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
-    With `widen`, intervals of losses are as wide as the record of earlier forecasts says.
+    With `widen`, intervals of losses are as wide as the record of earlier forecasts says. `loss` is
+    a measured column that is taken as the loss, as in `analysis.load`.
 
     Raises
     ------
     ValueError
-        If the study does not exist or has too few finished runs to fit its law.
+        If the study does not exist or has too few finished runs to fit its law, or their losses
+        were measured on different validation sets.
     """
     from analysis.arms.settings import arm_values
     from analysis.decisions.allocation import allocate
@@ -51,14 +54,16 @@ def answer_study(
 
     plan = study_plan(outputs, study)
     wanted = plan["study"]["answer"]
-    runs = load(outputs, study=study, flops=FLOPS)
+    runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
     law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
               mix_fingerprints=mix_fingerprints)
     if widen:
         law = by_record(law, outputs, study)
     curves, curve_law, curve_check = _curves(
-        outputs, runs, wanted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints)
+        outputs, runs, wanted, loss, resamples=resamples, seed=seed,
+        mix_fingerprints=mix_fingerprints,
+    )
     return Answer(
         study=study,
         question=plan["study"]["question"],
@@ -72,9 +77,10 @@ def answer_study(
         curve_check=curve_check,
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
-        outlook=look_ahead(outputs, study, arm=arm, between=between, seed=seed, widen=widen),
+        outlook=look_ahead(outputs, study, arm=arm, between=between, resamples=resamples, seed=seed,
+                           widen=widen, loss=loss),
         approaches=other_approaches(law, fitted, wanted["budgets"]),
-        multiverse=of_answer(outputs, study, wanted, mix_fingerprints) if multiverse else None,
+        multiverse=of_answer(outputs, study, wanted, mix_fingerprints, loss) if multiverse else None,
         arm=arm,
     )
 
@@ -98,7 +104,8 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curves(
-    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], **options: Any
+    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], loss: str | None,
+    **options: Any,
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
     """Fit the curve law to all schedules but the held-out one, and predict that one.
 
@@ -107,7 +114,7 @@ def _curves(
     from analysis.fitting.fitter import fit
 
     ids = with_role(runs[runs["status"] == "done"], "curve")["run_id"]
-    curves = load_curves(outputs, run_ids=ids)
+    curves = load_curves(outputs, run_ids=ids, loss=loss)
     held_out = curves["schedule"] == wanted["curve_held_out"] if len(ids) else pd.Series(dtype=bool)
     if not len(ids) or held_out.all() or not held_out.any():
         return curves, None, pd.DataFrame()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.fitting.outliers import outlying
 from analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def loss_against_compute(answer: Answer) -> Figure:
     _scatter(ax, fitted, held_out, "C")
     _frontier(ax, answer, low, high)
     _logarithmic(ax, "training FLOPs, 6 N D", "validation loss, nats/token", _power)
+    _clip(ax, fitted["C"], fitted["loss"], _away(answer, fitted), held_out["loss"])
     ax.legend(fontsize=8)
     return figure
 
@@ -61,7 +63,8 @@ def loss_against_size_and_tokens(answer: Answer) -> Figure:
     _scatter(right, fitted, held_out, "D")
     _logarithmic(left, "parameters N (lines: tokens D)", "validation loss, nats/token")
     _logarithmic(right, "tokens D (lines: parameters N)", "validation loss, nats/token")
-    for ax in (left, right):
+    for ax, x in ((left, "N"), (right, "D")):
+        _clip(ax, fitted[x], fitted["loss"], _away(answer, fitted), held_out["loss"])
         _name_lines(ax)
     return figure
 
@@ -75,17 +78,20 @@ def residuals(answer: Answer) -> Figure:
     sizes = dict(_sizes(answer.runs))
     ax.scatter(fitted["C"], 100 * (fitted["loss"] / predicted - 1),
                c=[sizes[n] for n in fitted["N"]], s=22)
+    bars: list[pd.Series] = []
     if not held_out.empty:
         table = answer.held_out
         middle = 100 * (table["loss"] / table["predicted"] - 1)
         # The interval of the prediction, seen from the prediction.
         below = 100 * (1 - table["lower"] / table["predicted"])
         above = 100 * (table["upper"] / table["predicted"] - 1)
+        bars = [middle, -below, above]
         ax.errorbar(table["C"], np.zeros(len(table)), yerr=[below, above], fmt="none",
                     ecolor=HELD_OUT, alpha=0.35, lw=5)
         ax.scatter(table["C"], middle, marker="*", s=110, color=HELD_OUT, zorder=3,
                    label="held out, bar: interval of the prediction")
         ax.legend(fontsize=8, loc="upper left")
+    _clip(ax, fitted["C"], 100 * (fitted["loss"] / predicted - 1), _away(answer, fitted), *bars)
     ax.set_xscale("log")
     _log_ticks(ax.xaxis, _power)
     ax.set_xlabel("training FLOPs, 6 N D")
@@ -227,11 +233,40 @@ def _frontier(ax: Axes, answer: Answer, low: float, high: float) -> None:
     ax.plot(compute, losses.min(axis=1), color="black", lw=1.4, label="frontier of the law")
 
 
+def _away(answer: Answer, fitted: pd.DataFrame) -> np.ndarray:
+    """Which fitted runs lie far from the law: their warning names them."""
+    predicted = np.asarray(answer.law.predict(fitted)["loss"])
+    residual = np.log(fitted["loss"].to_numpy(float) / predicted)
+    return outlying(residual, len(answer.law.free), answer.law.noise) > 0
+
+
+def _clip(ax: Axes, x: pd.Series, y: pd.Series, away: np.ndarray, *also: pd.Series) -> None:
+    """Leave points far from the law out of the limits, with a marker at the edge and their value.
+
+    One run that diverged would else press all others into a line.
+    """
+    if not away.any():
+        return
+    lines = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) > 2]
+    shown = np.concatenate([np.asarray(d, float) for d in (y[~away], *also, *lines)])
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    margin = 0.06 * (high - low)
+    ax.set_ylim(low - margin, high + margin)
+    for at, value in zip(x[away], y[away], strict=True):
+        above = value > high
+        if low <= value <= high:
+            continue
+        ax.plot([at], [high + margin / 2 if above else low - margin / 2], "^" if above else "v",
+                color=HELD_OUT, ms=7, zorder=5, label="_beyond")
+        ax.annotate(f"{value:.3g}", (at, high + margin / 2 if above else low - margin / 2),
+                    (6, -3), textcoords="offset points", fontsize=7, color=HELD_OUT)
+
+
 def _name_lines(ax: Axes) -> None:
     """The labels of the lines at their right ends, one above the other where lines run together."""
     low, high = np.log(ax.get_ylim())
     ends = sorted((float(line.get_ydata()[-1]), float(line.get_xdata()[-1]), str(line.get_label()))
-                  for line in ax.lines)
+                  for line in ax.lines if line.get_label() != "_beyond")
     at = -np.inf
     for y, x, name in ends:
         at = max((np.log(y) - low) / (high - low), at + _APART)

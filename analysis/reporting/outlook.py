@@ -12,6 +12,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from analysis.arms.comparison import ArmComparison
 
+_FORECASTS = 200  # resamples of a forecast: a fit for every size
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -71,9 +73,13 @@ class Outlook:
 
 def look_ahead(
     outputs: str | Path, study: str, *, arm: str | None = None, between: Sequence[str] = (),
-    resamples: int = 200, seed: int = 0, level: float = 0.95, widen: bool = True,
+    resamples: int = 1000, seed: int = 0, level: float = 0.95, widen: bool = True,
+    loss: str | None = None,
 ) -> Outlook:  # fmt: skip
     """Forecast what has not ended, look up the record, and compare arms if one is named.
+
+    Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
+    compared. Arms are compared by `resamples`, as `scaling compare` does; forecasts by fewer.
 
     Raises
     ------
@@ -85,20 +91,22 @@ def look_ahead(
 
     record = track_record(outputs)
     inflation = widening(outputs, study, level) if widen else 1.0
-    found = forecast_study(outputs, study, level=level, resamples=resamples, seed=seed,
+    found = forecast_study(outputs, study, level=level, resamples=_FORECASTS, seed=seed,
                            inflation=inflation)  # fmt: skip
-    arms = None if arm is None else _arms(outputs, study, arm, between, resamples, seed, level)
+    arms = None
+    if arm is not None:
+        arms = _arms(outputs, study, arm, between, loss, resamples, seed, level)
     return Outlook(found, inflation, record[record["study"] == study], record, arms, level)
 
 
 def _arms(
-    outputs: str | Path, study: str, arm: str, between: Sequence[str], resamples: int, seed: int,
-    level: float,
+    outputs: str | Path, study: str, arm: str, between: Sequence[str], loss: str | None,
+    resamples: int, seed: int, level: float,
 ) -> ArmComparison:  # fmt: skip
     from analysis.arms.comparison import compare_arms
     from analysis.arms.settings import arm_settings, runs_by_arm
 
-    runs = runs_by_arm(outputs, [study], arm)
+    runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
     settings = arm_settings(outputs, runs, names, arm) if len(names) == 2 else None
     return compare_arms(runs, between=between or None, resamples=resamples, seed=seed, level=level,

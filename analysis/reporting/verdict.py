@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis.reporting import page
 from analysis.tables.runs import load, load_curves, require, study_plan
+from analysis.tables.validation_sets import refuse_different_sets
 from scaling.model.flops import CONVENTIONS
 from scaling.records.atomic import write_atomic
 from scaling.records.run_folder import RunFolder
@@ -67,13 +68,13 @@ class Verdict:
                             *(f"! {warning}" for warning in found.warnings)])
 
 
-def give_verdict(outputs: str | Path, study: str) -> Verdict:
-    """Judge a study from its records, by its kind.
+def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Verdict:
+    """Judge a study from its records, by its kind; `loss` as in `analysis.load`.
 
     Raises
     ------
     ValueError
-        If the study does not exist, its kind is unknown, or its runs do not suffice.
+        If the study does not exist, its kind is unknown, or its runs do not suffice or were validated on different sets.
     """
     plan = study_plan(outputs, study)
     answer = plan["study"]["answer"]
@@ -81,8 +82,9 @@ def give_verdict(outputs: str | Path, study: str) -> Verdict:
     check_kind(kind, options)
     if kind == "law":
         raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
-    runs = require(study_runs(outputs, study), outputs, study, measured=False)
-    curves = {"curves": load_curves(outputs, study=study)} if kind in CURVES else {}
+    runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
+    refuse_different_sets(runs)
+    curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
     finding = _judge(kind)(runs, **curves, **options)
     finding.warnings.extend(_caveats(runs, len(plan["runs"])))
     return Verdict(study, plan["study"]["question"], Path(outputs), finding)
@@ -126,7 +128,7 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
     return said
 
 
-def study_runs(outputs: str | Path, study: str) -> pd.DataFrame:
+def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.DataFrame:
     """The finished runs of a study with all that makes them differ.
 
     Returns
@@ -137,7 +139,7 @@ def study_runs(outputs: str | Path, study: str) -> pd.DataFrame:
         over the peak) and ``flops_<convention>`` of a token. Diverged runs have an infinite loss.
     """
     blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
-    runs = load(outputs, study=study)
+    runs = load(outputs, study=study, loss=loss)
     runs = runs[runs["status"] != "stopped"].reset_index(drop=True)
     more = []
     for run_id in runs["run_id"]:

@@ -21,7 +21,8 @@ def clusters(
         The rows of a fit; its index counts the rows of the table it was taken from.
     cluster : str, array or None
         A column, or a label for each row of that table. Default: the column ``cluster``; else
-        stretches of curves, or rows that are copies of one another.
+        stretches of curves, checkpoints of one run (``run_id``, ``run``), or rows that are copies
+        of one another.
     law : Law
     prepared : dict of array
         What the law reads of the rows.
@@ -42,11 +43,23 @@ def clusters(
     elif law.curve:
         return _stretches(frame)
     else:
-        copy = copied(prepared, frame)
-        return copy if copy.max() + 1 < len(frame) else None
+        one = _of_one_run(frame)
+        one = copied(prepared, frame) if one is None else one
+        return one if one.max() + 1 < len(frame) else None
     if labels.isna().any():
         raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
     return pd.factorize(labels)[0]
+
+
+def _of_one_run(frame: pd.DataFrame) -> Array | None:
+    """Which run each row is a checkpoint of; None where no run has two. Rows without are runs."""
+    name = next((c for c in ("run_id", "run") if c in frame.columns), None)
+    if name is None or not frame[name].dropna().duplicated().any():
+        return None
+    codes = pd.factorize(frame[name])[0]
+    alone = codes < 0
+    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    return codes
 
 
 def copied(columns: Columns, table: pd.DataFrame) -> Array:

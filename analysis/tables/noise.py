@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.laws.error_scale import ERROR_SCALES, Errors
 
-_SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
+SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree
 
 
@@ -40,10 +40,12 @@ def seed_noise(
     ValueError
         If a column is missing.
     """
-    by = [c for c in (*_SCIENCE, *RECIPE) if c in data.columns] if by is None else list(by)
+    by = [c for c in (*SCIENCE, *RECIPE) if c in data.columns] if by is None else list(by)
     for column in [*by, "seed", response]:
         if column not in data.columns:
             raise ValueError(f"seed noise needs column {column!r}")
+    if not by:
+        return None  # nothing tells what repeats what
     known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     known = known[~known.duplicated([*by, "seed"]) | known["seed"].isna()]
     known = known.assign(**{name: pd.factorize(known[name])[0] for name in RECIPE if name in by})

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from analysis.laws.arms import ARM
 from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Array, Columns, Law
 from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.factors import with_multiples
-from analysis.tables.noise import rounding_noise, seed_noise
+from analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
 from analysis.tables.numbers import as_floats
+from analysis.tables.validation_sets import (
+    FURTHER_LOSS,
+    refuse_different_sets,
+    with_common_sets,
+)
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 
@@ -103,10 +109,15 @@ def read_points(
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
     )
+    named = [c for c in map(str, (columns or {}).values()) if c.startswith(FURTHER_LOSS)]
+    if named:
+        frame = with_common_sets(frame, named)
     frame = with_multiples(frame, columns)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
     _refuse_mixed_code(frame, mix_fingerprints)
+    for rows in _by_arm(frame, renamed):
+        refuse_different_sets(rows, renamed.values())
     frame = rename(frame, renamed)
     _check_numbers(law, frame, scale)
     measured = frame[law.response].notna().to_numpy()
@@ -118,7 +129,8 @@ def read_points(
     _check_spread(law, prepared, frame[law.response].to_numpy(float))
     typical, sharpness = _sharpness(frame["_noise"].to_numpy(float))
     if typical is None and "seed" in frame.columns and not law.curve:
-        typical = seed_noise(frame, response=law.response, errors=scale.name)
+        same = [c for c in dict.fromkeys((*SCIENCE, *RECIPE, *law.inputs)) if c in frame.columns]
+        typical = seed_noise(frame, by=same, response=law.response, errors=scale.name)
     if "resolution" in frame.columns and frame["resolution"].notna().all():
         rounding = rounding_noise(frame[law.response], frame["resolution"], scale.name)
         typical = max(rounding, typical or 0.0)
@@ -167,6 +179,25 @@ def rename_columns(
     return renamed
 
 
+def column_named(
+    table: pd.DataFrame, name: str, columns: Mapping[str, str] | None, option: str
+) -> str:
+    """The column of a table that an option names, by the table's name or by the law's.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or both names are there and mean different columns.
+    """
+    source = (columns or {}).get(name, name)
+    if source != name and name in table.columns:
+        raise ValueError(f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
+                         f" and the table has a column {name!r}, too; say {option}={source!r}")
+    if source not in table.columns:
+        raise ValueError(f"{option}: the table has no column {source!r}")
+    return source
+
+
 def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
     """The table with the law's own column names; what one column gives another may hide."""
     given = {name: source for name, source in renamed.items() if source != name}
@@ -208,6 +239,13 @@ def _without_excluded(
     if "status" in frame:
         kept = kept[~frame["status"].astype(str).isin(CENSORED)]
     return kept, counts
+
+
+def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFrame]:
+    """The rows of each arm: laws of their own may rest on losses that do not compare."""
+    if ARM not in renamed:
+        return [frame]
+    return [rows for _, rows in frame.groupby(renamed[ARM])]
 
 
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
@@ -282,4 +320,4 @@ def _counted(frame: pd.DataFrame, renamed: Mapping[str, str]) -> dict[str, str]:
 
 def _runs(frame: pd.DataFrame) -> tuple[str, ...]:
     column = next((c for c in ("run_id", "run") if c in frame.columns), None)
-    return () if column is None else tuple(sorted(frame[column].astype(str).unique()))
+    return () if column is None else tuple(sorted(frame[column].dropna().astype(str).unique()))

@@ -22,6 +22,12 @@ from analysis.tables.imported import (
     stored_curves,
     stored_runs,
 )
+from analysis.tables.validation_sets import (
+    FURTHER_LOSS,
+    SET,
+    as_loss,
+    set_names,
+)
 from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scaling.records.damage import DamagedFile, tell
 from scaling.records.identity import canonical_json
@@ -38,10 +44,10 @@ RUN_COLUMNS = (
     "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "n_count", "flops_convention",
     "loss", "bpb", "train_loss", "irreducible_loss", "lr", "schedule", "batch", "steps", "width",
     "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
-    "fingerprint", "tokens_per_second", "seconds", "recipe",
+    "fingerprint", "tokens_per_second", "seconds", SET, "recipe",
 )
 CURVE_COLUMNS = ("run", "step", "tokens", "lr", "loss", "grad_norm", "validation_loss",
-                 "validation_bpb", "N", "schedule", "seed", "cluster", "fingerprint", "status")
+                 "validation_bpb", "N", "schedule", "seed", "cluster", "fingerprint", "status", SET)
 _TRAIN = "scaling launch study={study} trains what is left"
 _WAYS_ON = {  # state of a run -> what brings it to a measured end
     "diverged": "a diverged run has no final loss: a lower optimizer.lr may help",
@@ -52,7 +58,6 @@ _WAYS_ON = {  # state of a run -> what brings it to a measured end
     "planned": _TRAIN,
 }
 LEFT_OUT = "its run is left out"
-FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
 
 
 def load(
@@ -62,6 +67,7 @@ def load(
     role: str | None = None,
     n_count: str = "n_matmul",
     flops: str = DEFAULT_CONVENTION,
+    loss: str | None = None,
 ) -> pd.DataFrame:
     """One row for every finished run; those that diverged or that a rule stopped are among them.
 
@@ -75,6 +81,8 @@ def load(
         Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total".
     flops : str
         The convention of the column C (``scaling.model.flops.CONVENTIONS``).
+    loss : str, optional
+        A measured column (``loss.<store>``) that is taken as the loss.
 
     Returns
     -------
@@ -82,7 +90,8 @@ def load(
         ``run_id``; ``study`` and ``role`` (joined by commas where there are several); ``N, D, C``
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
-        validated on further sets; ``lr`` (peak), ``seed``;
+        validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
+        measured; ``lr`` (peak), ``seed``;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -90,7 +99,7 @@ def load(
     Raises
     ------
     ValueError
-        If the folder, the study, the count or the convention does not exist.
+        If the folder, the study, the count, the convention or the measured column does not exist.
     """
     if n_count not in N_COUNTS:
         raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
@@ -111,6 +120,8 @@ def load(
         row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
         row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
         rows.append(row)
+    names = set_names(outputs, (row[SET] for row in rows))
+    rows = [row | {SET: names[row[SET][1]]} for row in rows]
     further = dict.fromkeys(name for row in rows for name in row if name.startswith(FURTHER_LOSS))
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *further])
     brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
@@ -120,6 +131,7 @@ def load(
     if role is not None:
         table = with_role(table, role)
     table = table.astype(dict.fromkeys(("N", *N_COUNTS, "D", "C"), float))  # 6 N D passes 2^63
+    table = as_loss(table, loss if len(table) else None)
     return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
 
 
@@ -129,17 +141,22 @@ def load_curves(
     study: str | None = None,
     role: str | None = None,
     run_ids: Iterable[str] | None = None,
+    loss: str | None = None,
 ) -> pd.DataFrame:
     """One row for every step of every finished run, or of those with a role, or of some.
+
+    With `loss`, a measured column such as ``loss.<store>``, that is the ``validation_loss``.
 
     Returns
     -------
     DataFrame
         ``run, step, tokens, lr, loss, grad_norm`` at every step (`loss` is the training loss
-        before the update), ``validation_loss`` and ``validation_bpb`` where they were measured
-        (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status`` of the run.
+        before the update), ``validation_loss``, ``validation_bpb`` and ``loss.<store>`` where they
+        were measured (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status,
+        validation_set`` of the run.
     """
     wanted = None if run_ids is None else set(run_ids)
+    contents: dict[str, tuple[str, str]] = {}
     curves = []
     for manifest in manifests(outputs, study):
         curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
@@ -156,6 +173,9 @@ def load_curves(
             tell(error, LEFT_OUT)
             continue
         curve.insert(0, "run", folder.run_id)
+        curve = curve.join(_further_curves(record, curve["step"]))
+        data = record["science"]["data"]
+        contents[folder.run_id] = data["source"], data["content"]
         constants = {
             "N": record["counts"]["n_matmul"],
             "schedule": record["config"]["schedule"]["kind"],
@@ -168,7 +188,17 @@ def load_curves(
     curves = [curve for curve in curves if len(curve)]
     if not curves:
         return pd.DataFrame(columns=list(CURVE_COLUMNS))
-    return pd.concat(curves, ignore_index=True)
+    table = pd.concat(curves, ignore_index=True)
+    if contents:
+        names = set_names(outputs, contents.values())
+        told = table[SET] if SET in table else pd.Series(None, table.index, object)
+        ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
+        table = table.assign(**{SET: ours.where(ours.notna(), told)})
+    if loss in (None, "loss"):
+        return table
+    own = table["loss"]  # of the training; what is compared is measured on validation sets
+    table = as_loss(table.assign(loss=table["validation_loss"]), loss)
+    return table.assign(validation_loss=table["loss"], loss=own)
 
 
 def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
@@ -275,6 +305,7 @@ def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None)
         "fingerprint": record["code"]["fingerprint"],
         "tokens_per_second": _number(record["throughput"]["tokens_per_second"]),
         "seconds": record["throughput"]["seconds"],
+        SET: (science["data"]["source"], science["data"]["content"]),
         "recipe": canonical_json(recipe(science, record["config"], shape)),
     }
 
@@ -286,6 +317,15 @@ def _further_losses(record: dict[str, Any]) -> dict[str, float]:
         return {}
     return {name: _number(values[-1]) for name, values in measured.items()
             if name.startswith(FURTHER_LOSS)}
+
+
+def _further_curves(record: dict[str, Any], steps: pd.Series) -> pd.DataFrame:
+    """Losses on further sets, in the rows of a curve."""
+    measured = record.get("measured", {})
+    names = [name for name in measured if name.startswith(FURTHER_LOSS)]
+    table = pd.DataFrame({name: measured[name] for name in names},
+                         index=measured.get("step", [])).astype(float)
+    return table.reindex(steps.to_numpy()).set_index(steps.index)
 
 
 def _number(value: float | None) -> float:

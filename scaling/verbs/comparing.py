@@ -9,6 +9,7 @@ from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
+from scaling.verbs.deciding import loss_asked
 from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
@@ -20,7 +21,8 @@ class CompareOptions:
     study: str | None = option("the study that holds both arms", None)
     studies: list[str] = option("or two studies, each an arm", [])
     data: str | None = option("or a CSV or parquet file made elsewhere", None)
-    columns: dict[str, Any] = option("of that file: columns.N=params says which is N", {})
+    columns: dict[str, Any] = option("of that file: columns.N=params says which is N; of a study"
+                                     " columns.loss=loss.STORE: the set that both arms have", {})
     arm: str | None = option("what tells the arms apart: a setting (optimizer.name), or a column of"
                              " the file", None)
     between: list[str] = option("baseline and the other, where there are more values", [])
@@ -80,16 +82,19 @@ def _runs(options: CompareOptions, outputs: Path) -> Any:
     if sum(sources) != 1:
         raise ConfigError("name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE"
                           " arm=COLUMN")
+    loss = None if options.data else loss_asked(options.columns)
     if options.studies:
         if len(set(options.studies)) != 2 or len(options.studies) != 2 or options.arm:
             raise ConfigError(f"studies = {options.studies}: two different ones are compared,"
                               " without arm=")
-        return analysis.runs_by_arm(outputs, options.studies, None, n_count=options.n_count)
+        return analysis.runs_by_arm(outputs, options.studies, None, n_count=options.n_count,
+                                    loss=loss)
     if options.arm is None:
         raise ConfigError("arm is not set; say which setting or column tells the recipes apart, as"
                           " in arm=optimizer.name")
     if options.study:
-        return analysis.runs_by_arm(outputs, [options.study], options.arm, n_count=options.n_count)
+        return analysis.runs_by_arm(outputs, [options.study], options.arm,
+                                    n_count=options.n_count, loss=loss)
     runs = analysis.read_runs(options.data, columns=options.columns).runs
     if options.arm not in runs:
         raise ConfigError(f"arm = {options.arm!r}: {options.data} has no such column; it has"
@@ -114,7 +119,8 @@ def _curves(options: CompareOptions, outputs: Path, runs: Any, arms: tuple[str, 
     if options.data:
         return None
     ids = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
-    tables = [analysis.load_curves(outputs, study=name, run_ids=ids)
+    loss = options.columns.get("loss")
+    tables = [analysis.load_curves(outputs, study=name, run_ids=ids, loss=loss)
               for name in options.studies or [options.study]]  # fmt: skip
     tables = [t.assign(loss=t["validation_loss"]) for t in tables if len(t) and "lr" in t]
     if not tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ class SourceOptions:
     study: str | None = option("the study whose runs are read", None)
     outputs: str = option("the folder of all runs", "outputs")
     data: str | None = option("in place of a study: a CSV or parquet file made elsewhere", None)
-    columns: dict[str, Any] = option("of that file: columns.N=params says which is N,"
-                                     " columns.N='params_m * 1e6' in which unit", {})
+    columns: dict[str, Any] = option("columns.N=params says which is N, columns.N='params_m * 1e6'"
+                                     " in which unit, columns.loss=loss.STORE which is the loss",
+                                     {})
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
     json: bool = option("print one JSON object; --json says the same", False)
 
@@ -74,6 +75,8 @@ class ReportOptions:
     between: list[str] = option("baseline and the other, where the arm has more values", [])
     multiverse: bool = option("answer under every choice, too: some fifty fits more", True)
     widen: bool = option("widen intervals of losses by the record of earlier forecasts", True)
+    columns: dict[str, Any] = option("columns.loss=loss.STORE: the measured column that is the"
+                                     " loss", {})
     json: bool = option("print one JSON object; --json says the same", False)
 
 
@@ -136,7 +139,8 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
             raise ConfigError(f"every finished curve of study {options.study!r} has the schedule"
                               f" {answer['curve_held_out']!r}, which is held out: scaling launch"
                               f" study={options.study} trains what is left")
-        return seen.assign(loss=seen["validation_loss"]).drop(columns="cluster"), law
+        seen = seen.assign(train_loss=seen["loss"], loss=seen["validation_loss"])
+        return seen.drop(columns="cluster"), law
     runs = analysis.load(options.outputs, study=options.study, role="fit",
                          n_count=options.n_count or "n_matmul", flops=options.flops)
     require(runs, options.outputs, options.study, "fit")
@@ -152,6 +156,15 @@ def _check_count(options: PointsOptions, runs: Any) -> None:
             f"n_count = {options.n_count!r}: study {options.study!r} was imported with N ="
             f" {others[0]} alone; columns.vocab and columns.width at the import give other counts"
         )
+
+
+def loss_asked(columns: Mapping[str, str]) -> str | None:
+    """The column of a study that is taken as the loss; no other can be renamed there."""
+    for name in columns:
+        if name != "loss":
+            raise ConfigError(f"columns.{name} is for data=FILE; of a study columns.loss names the"
+                              " measured column that is compared, as in columns.loss=loss.STORE")
+    return columns.get("loss")
 
 
 def check_source(options: SourceOptions) -> None:
@@ -196,7 +209,7 @@ def report_verb(arguments: Sequence[str]) -> int:
     answer = analysis.answer_study(
         options.outputs, options.study, resamples=options.resamples,
         mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
-        multiverse=options.multiverse, widen=options.widen,
+        multiverse=options.multiverse, widen=options.widen, loss=loss_asked(options.columns),
     )  # fmt: skip
     return _told(options, lambda console: say(console, answer.text()), facts_of_answer(answer),
                  lambda page: analysis.write_report(answer, page))
@@ -205,7 +218,7 @@ def report_verb(arguments: Sequence[str]) -> int:
 def _verdict(options: ReportOptions) -> int:
     from analysis.reporting.verdict import facts_of_verdict, give_verdict, write_verdict
 
-    verdict = give_verdict(options.outputs, options.study)
+    verdict = give_verdict(options.outputs, options.study, loss_asked(options.columns))
     return _told(options, lambda console: _show_verdict(console, verdict),
                  facts_of_verdict(verdict), lambda page: write_verdict(verdict, page))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
-from scaling.verbs.deciding import SourceOptions, check_source, file_asked
+from scaling.verbs.deciding import SourceOptions, check_source, file_asked, loss_asked
 from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
@@ -59,7 +59,8 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
     if options.study is not None:
         own = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["law"]
         return multiverse.of_study(options.outputs, options.study, target,
-                                   law=options.law or own, **asked)
+                                   law=options.law or own, loss=loss_asked(options.columns),
+                                   **asked)
     law, points = options.law or "chinchilla", file_asked(options.data, options.columns)
     points = points.rename(columns={source: name for name, source in options.columns.items()})
     for column in (*options.n_columns, "D", "loss", *([] if options.n_columns else ["N"])):

@@ -46,3 +46,29 @@ def test_members_of_a_pack_end_together(tmp_path: Path) -> None:
         state=["running"] * 3, step=[0] * 3, pack=["p", "p", ""],
         predicted_seconds=[30.0, 30.0, 10.0]))
     assert found.seconds_left == 60.0 and found.packs == 1
+
+
+def test_a_run_that_was_resumed_is_measured_against_the_whole_of_what_was_predicted(
+    study, monkeypatch
+) -> None:
+    """The second plan predicts what is left; the record has the time of all attempts."""
+    from dataclasses import replace
+
+    from scaling.records.claim import Claim
+    from sweeps.plan import make_plan, save_plan
+    from sweeps.state import read_plan, status
+
+    def plan(seconds: float):
+        made = make_plan(study())
+        return replace(made, runs=[replace(p, seconds=seconds) for p in made.runs])
+
+    first = plan(100.0)
+    save_plan(first)
+    begun = first.run_folder(first.runs[0])
+    Claim.acquire(begun, 60.0).release("interrupted", None)
+    save_plan(plan(40.0))
+    stored = {r.folder.run_id: r for r in read_plan(first.outputs, "tiny").runs}
+    assert (stored[begun.run_id].seconds, stored[begun.run_id].seconds_whole) == (40.0, 100.0)
+    assert {r.seconds_whole for i, r in stored.items() if i != begun.run_id} == {40.0}
+    table = status(first.outputs, "tiny").set_index("run_id")
+    assert table.loc[begun.run_id, "predicted_seconds"] == 100.0

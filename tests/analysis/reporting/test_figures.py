@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import analysis
 from analysis.reporting import figures
 
 
@@ -25,3 +26,22 @@ def test_lines_that_run_together_have_names_one_above_the_other() -> None:
     assert np.diff(heights).min() >= figures._APART - 1e-12
     low, high = np.log(ax.get_ylim())
     assert heights[0] == pytest.approx((np.log(1) - low) / (high - low))
+
+
+def test_a_run_far_from_the_law_is_marked_at_the_edge_and_presses_nothing(tmp_path, made_by):
+    table, _ = made_by("chinchilla", noise=0.003)
+    table.loc[35, "loss"] = 9.8
+    table.to_csv(tmp_path / "sweep.csv", index=False)
+    analysis.save_study(analysis.read_runs(tmp_path / "sweep.csv"), tmp_path, "wild",
+                        held_out="N > 2e9 and D < 2e9")  # fmt: skip
+    answer = analysis.answer_study(tmp_path, "wild", resamples=0)
+    good = table["loss"].drop(35)
+    for figure in (figures.loss_against_compute(answer),
+                   figures.loss_against_size_and_tokens(answer)):
+        for ax in figure.axes:
+            low, high = ax.get_ylim()
+            assert low < good.min() and good.max() < high < 9
+            assert any(text.get_text() == "9.8" for text in ax.texts)
+    (ax,) = figures.residuals(answer).axes
+    assert ax.get_ylim()[1] < 50 and len(ax.texts) == 1
+    assert any("far from the law" in text for text in answer.law.warnings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.tables.runs import load
+from analysis.tables.runs import load, load_curves
 from scaling.config import ConfigError, DataConfig
 from scaling.data.sources import open_store
 from scaling.data.validation import further_stores
@@ -65,6 +65,18 @@ def test_final_losses_are_columns_of_the_table(make_run, train_run, outputs, tin
     row = load(outputs).set_index("run_id").loc[folder.run_id]
     assert row[f"loss.{tiny_store.folder.name}"] == row["loss"]
     assert row[f"loss.{other.folder.name}"] > row["loss"]
+
+
+def test_curves_have_what_was_measured_in_between(make_run, train_run, outputs, tiny_store, other):
+    folder = make_run(asked(other))
+    train_run(folder)
+    name, measured = f"loss.{other.folder.name}", folder.record()["measured"]
+    curve = load_curves(outputs)
+    known = curve.dropna(subset=[name])
+    assert known["step"].tolist() == measured["step"] and known[name].tolist() == measured[name]
+    as_loss = load_curves(outputs, loss=name)
+    assert as_loss["validation_loss"].dropna().tolist() == measured[name]
+    assert as_loss["loss"].equals(curve["loss"])
 
 
 @pytest.mark.parametrize(("name", "vocab", "tokens", "message"), [

@@ -1,0 +1,211 @@
+"""Points that lie far from where the law has them: named, with what leaving them out changes.
+
+A run that diverged with a finite loss (9.8 where the law says 3) hardly moves a robust fit, but it
+widens every interval that comes from resamples.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.fitting.result import Result
+from analysis.intervals.spread import drawn_params, quantiles
+from analysis.laws.law import Array
+from analysis.tables.condition import rows_that_meet
+from analysis.tables.points import Points
+from scaling.conditions import ConditionError
+
+SIGMAS = 6.0  # of a normal residual: 2 of 1e9 lie beyond
+_LEAST = 0.02  # of a loss, or of an accuracy: nobody acts on less
+_FLOOR = 1e-3  # spread of residuals below which nobody measures
+_MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not they
+_SPARE = 4  # degrees of freedom below which the residuals tell nothing of each other
+_NAMED = 5
+_FARTHER = 10.0  # times the largest measured: where an answer is asked for that has no budget
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A point far from the law.
+
+    Attributes
+    ----------
+    place : int
+        Among the points of the fit.
+    name : str
+        The run, or the row of the table.
+    predicted, measured, sigmas : float
+        `sigmas` robust standard deviations of the residuals lie between them.
+    """
+
+    place: int
+    name: str
+    predicted: float
+    measured: float
+    sigmas: float
+
+
+def outlying(residuals: Array, free: int, noise: float | None = None) -> Array:
+    """Distance of each residual from their median in robust standard deviations; 0 if it is small.
+
+    The spread is that of the residuals which no parameter made small: a robust fit of k parameters
+    goes through k points.
+
+    Parameters
+    ----------
+    residuals : array, shape (n,)
+        On the scale of the fit: of logarithms, or absolute.
+    free : int
+        Free parameters.
+    noise : float, optional
+        Known noise, which the spread is not below.
+
+    Returns
+    -------
+    array, shape (n,)
+        0 for what is no outlier, and for all where too many would be, or there are too few points.
+    """
+    away = residuals - np.median(residuals)
+    if len(away) - free < _SPARE:
+        return np.zeros(len(away))
+    left = np.sort(np.abs(away))[free:]
+    spread = max(1.4826 * float(np.median(left)), noise or 0.0, _FLOOR)
+    sigmas = np.abs(away) / spread
+    sigmas[(sigmas < SIGMAS) | (np.abs(away) < _LEAST)] = 0.0
+    return sigmas if 0 < np.count_nonzero(sigmas) <= _MOST * len(away) else np.zeros(len(away))
+
+
+def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Outlier]:
+    """Points of a fit that lie far from its law, farthest first; none of a law of whole curves."""
+    if result.law.curve:
+        return []
+    sigmas = outlying(result.residuals * points.sharpness, len(result.free), result.noise)
+    target = result.scale.of(points.response) - result.residuals
+    found = [
+        Outlier(int(i), _name(data, points.rows[i]), float(result.scale.back(target[i])),
+                float(points.response[i]), float(sigmas[i]))
+        for i in np.flatnonzero(sigmas)
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: -one.sigmas)
+
+
+def warn_of_outliers(
+    result: Result, points: Points, data: pd.DataFrame, refit: Callable[[Array], Result]
+) -> list[str]:
+    """Name the outliers, say what leaving them out changes, and how to do it.
+
+    Parameters
+    ----------
+    result, points, data
+        The fit, its points, and the table they were read from.
+    refit : callable
+        The same fit of some rows of the table, an array of bool.
+    """
+    found = find_outliers(result, points, data)
+    if not found:
+        return []
+    named = "; ".join(
+        f"{one.name}: {one.measured:.4g} measured, {one.predicted:.4g} predicted,"
+        f" {one.sigmas:.0f} robust sigmas" for one in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    are = "1 point lies" if len(found) == 1 else f"{len(found)} points lie"
+    out = np.zeros(len(data), bool)
+    out[points.rows[[one.place for one in found]]] = True
+    they = "it" if len(found) == 1 else "them"
+    try:
+        change = _change(result, refit(~out))
+    except ValueError as error:
+        change = f"there is no fit: {error}"
+    return [f"{are} far from the law ({named}{more}). Without {they} {change}"
+            f"{_way(result, data, out, they)}"]
+
+
+def _name(data: pd.DataFrame, row: int) -> str:
+    for column in ("run_id", "run"):
+        if column in data and pd.notna(data[column].iloc[row]):
+            return f"run {data[column].iloc[row]}"
+    return f"row {data.index[row]}"
+
+
+def _change(before: Result, after: Result) -> str:
+    words, ask = _headline(before)
+    return f"{words} goes from {_said(ask, before)} to {_said(ask, after)}"
+
+
+def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
+    """What most readers want of a law, in words, and as a function of parameters (n, p)."""
+    tops = {name: high for name, (_, high) in result.ranges.items()}
+    if set(result.law.columns) == {"N", "D"}:
+        cost = 6 * tops["N"] * tops["D"]
+        sizes = np.geomspace(tops["N"] * 1e-5, tops["N"] * 1e3, 801)
+
+        def best(params: Array, one: Result) -> Array:
+            loss = one.law.predict(params, {"N": sizes, "D": cost / (6 * sizes)})
+            return sizes[np.argmin(loss, axis=-1)]
+
+        return f"the best N at C = {cost:.3g}", best
+    if set(result.law.columns) - set(tops):
+        return "the root mean square of the residuals", lambda _, one: np.array(
+            [np.sqrt(np.mean(one.residuals**2))])
+    scales = [name for name in tops if name in ("N", "D", "C", "x")] or [*tops]
+    columns = {name: np.array([high * (_FARTHER if name in scales else 1.0)])
+               for name, high in tops.items()}  # fmt: skip
+
+    def far(params: Array, one: Result) -> Array:
+        return one.law.predict(params, columns)[:, 0]
+
+    where = ", ".join(f"{name} = {columns[name][0]:.3g}" for name in columns)
+    return f"the {result.law.response} predicted at {where}", far
+
+
+def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
+    best = np.array([list(result.params.values())])
+    value = f"{float(ask(best, result)[0]):.4g}"
+    low, high = quantiles(ask(drawn_params(result), result)[1:], result.settings["level"])
+    return f"{value} ({low:.3g} to {high:.3g})" if np.isfinite(low) else value
+
+
+def _way(result: Result, data: pd.DataFrame, out: Array, they: str) -> str:
+    """The ``exclude=`` that leaves out these rows and no other; empty if none can be told."""
+    for condition in _conditions(result, data[out]):
+        try:
+            met = rows_that_meet(data, condition)
+        except ConditionError:
+            continue
+        if (met == out).all():
+            asked = f"exclude=[{json.dumps(condition)}]"
+            return f"; {asked} leaves {they} out (in a shell: {shlex.quote(asked)})"
+    return ""
+
+
+def _conditions(result: Result, some: pd.DataFrame) -> list[str]:
+    found = []
+    for column in ("run_id", "run"):
+        if column in some and some[column].notna().all():
+            found.append(_one_of(column, some[column]))
+    sources = [result.columns[result.law.response], *result.columns.values()]
+    names = [s for s in dict.fromkeys(sources) if s in some and s.isidentifier()]
+    if names:
+        found.append(_one_of(names[0], some[names[0]]))
+        found.append(" or ".join(
+            "(" + " and ".join(f"{name} == {_literal(row[name])}" for name in names) + ")"
+            for _, row in some.iterrows()))
+    return found
+
+
+def _literal(cell: Any) -> str:
+    return repr(cell) if isinstance(cell, str) else repr(float(cell))
+
+
+def _one_of(column: str, values: pd.Series) -> str:
+    literals = [_literal(value) for value in values.unique()]
+    if len(literals) == 1:
+        return f"{column} == {literals[0]}"
+    return f"{column} in [{', '.join(literals)}]"

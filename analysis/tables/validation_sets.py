@@ -1,0 +1,124 @@
+"""On which validation set a loss was measured: losses on different sets do not compare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from scaling.records.atomic import read_json
+
+SET = "validation_set"  # column: the set on which a run's own losses were measured
+FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
+OWN = ("loss", "bpb", "train_loss", "validation_loss")  # columns measured on the run's own data
+
+
+def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Hash of a run's data -> name of its validation set, as ``execution.validate`` takes it.
+
+    Stores that differ in their training part alone have one validation set. Of a store that is
+    gone the name is its source and the hash.
+
+    Parameters
+    ----------
+    outputs : path
+    contents : iterable of (str, str)
+        Source and hash of the data of each run.
+    """
+    sources = {content: source for source, content in contents}
+    folders: dict[str, Path] = {}
+    for manifest in sorted(Path(outputs).glob("data/*/manifest.json")):
+        folders.setdefault(read_json(manifest)["content_hash"], manifest.parent)
+    names = {c: folders[c].name if c in folders else f"{s}-{c[:8]}" for c, s in sources.items()}
+    if len(names) > 1:  # only then is it worth reading them
+        first: dict[str, str] = {}
+        for content, name in names.items():
+            if content in folders:
+                names[content] = first.setdefault(_validation_hash(folders[content]), name)
+    return names
+
+
+def _validation_hash(folder: Path) -> str:
+    with (folder / "validation.bin").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def with_common_sets(table: pd.DataFrame, asked: Iterable[str] = ()) -> pd.DataFrame:
+    """The table with ``loss.<store>`` also for runs whose own validation set that store is.
+
+    `asked` are further columns, of sets on which some run may have been validated as its own.
+    """
+    if SET not in table or "loss" not in table:
+        return table
+    filled = {}
+    for name in dict.fromkeys([*table, *asked]):
+        if not str(name).startswith(FURTHER_LOSS):
+            continue
+        own = table[SET] == name.removeprefix(FURTHER_LOSS)
+        if name in table:
+            filled[name] = table[name].mask(own & table[name].isna(), table["loss"])
+        elif own.any():
+            filled[name] = table["loss"].where(own)
+    return table.assign(**filled)
+
+
+def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    """The table with a measured column as its loss; None leaves it as it is.
+
+    Raises
+    ------
+    ValueError
+        If no run has such a column.
+    """
+    if column is None or column == "loss":
+        return table
+    table = with_common_sets(table, [column])
+    if column not in table or table[column].isna().all():
+        there = [c for c in table if (c in OWN or str(c).startswith(FURTHER_LOSS))
+                 and table[c].notna().any()]
+        raise ValueError(f"columns.loss = {column!r}: no run has such a measured column; there are:"
+                         f" {', '.join(there) or 'none'}")
+    table = table.assign(loss=table[column])
+    if column.startswith(FURTHER_LOSS) and SET in table:
+        table = table.assign(**{SET: column.removeprefix(FURTHER_LOSS)})
+    return table
+
+
+def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",)) -> None:
+    """Refuse losses that were measured on different validation sets.
+
+    Rows that do not say on which (tables made elsewhere) are taken to be of one set.
+
+    Parameters
+    ----------
+    table : DataFrame
+    columns : iterable of str
+        Columns that are compared; those of a further set are of one set by their name.
+
+    Raises
+    ------
+    ValueError
+        If there are several sets; names them, and the sets that all rows have in common.
+    """
+    if SET not in table or not set(columns) & set(OWN):
+        return
+    sets = table[SET].dropna().astype(str).value_counts()
+    if len(sets) < 2:
+        return
+    said = ", ".join(f"{count} on {name}" for name, count in sets.head(4).items())
+    table = with_common_sets(table)
+    common = [c for c in table if str(c).startswith(FURTHER_LOSS) and table[c].notna().all()]
+    first = sets.index[0]
+    way = f"columns.loss={common[0]} names one that all have" if common else (
+        f"runs that are trained with 'execution.validate=[{first}]' have that set in common"
+        f" (columns.loss={FURTHER_LOSS}{first}); finished runs are not measured again, so give"
+        " another outputs=")
+    raise ValueError(f"the losses of these runs were measured on {len(sets)} validation sets"
+                     f" ({said}) and do not compare; {way}")
+
+
+def sets_of(table: pd.DataFrame) -> list[str]:
+    """Names of the validation sets of the rows; empty if no row says any."""
+    return sorted(table[SET].dropna().astype(str).unique()) if SET in table else []

@@ -1,0 +1,91 @@
+"""A run far from the law is named, with what it changes and how to leave it out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.fitting.outliers import outlying
+
+
+@pytest.fixture(scope="module")
+def runs(made_by) -> pd.DataFrame:
+    table, _ = made_by("chinchilla", noise=0.003)
+    return table.assign(run_id=[f"r{i}" for i in range(len(table))])
+
+
+def diverged(runs: pd.DataFrame, *rows: int, loss: float = 9.8) -> pd.DataFrame:
+    table = runs.copy()
+    table.loc[[*rows], "loss"] = loss
+    return table
+
+
+def named(result: analysis.Result) -> str:
+    found = [text for text in result.warnings if "far from the law" in text]
+    assert len(found) <= 1
+    return "".join(found)
+
+
+def test_a_diverged_run_with_a_finite_loss_is_named(runs) -> None:
+    clean = analysis.fit("chinchilla", runs, resamples=100)
+    result = analysis.fit("chinchilla", diverged(runs, 35), resamples=100)
+    said = named(result)
+    assert not named(clean)
+    assert re.search(r"1 point lies .*run r35: 9.8 measured, 2.\d+ predicted, \d+ robust sigm", said)
+    before, after = re.search(r"the best N at C = \S+ goes from (.*?\)) to (.*?\));", said).groups()
+    low, high = (np.array([float(x) for x in re.findall(r"[\d.e+]+", t)][1:])
+                 for t in (before, after))  # fmt: skip
+    assert high[1] / high[0] < low[1] / low[0]
+
+
+def test_what_is_said_to_leave_it_out_does(runs) -> None:
+    wild = diverged(runs, 4, 20)
+    said = named(analysis.fit("chinchilla", wild, resamples=0))
+    rule = re.search(r"exclude=(\[.*?\"\])", said)[1]
+    result = analysis.fit("chinchilla", wild, exclude=eval(rule), resamples=0)  # as it is pasted
+    assert result.params == analysis.fit("chinchilla", runs.drop([4, 20]), resamples=0).params
+    (word,) = shlex.split(re.search(r"in a shell: (.*)\)$", said)[1])
+    assert word == f"exclude={rule}"
+
+
+@pytest.mark.parametrize("change", [
+    {"run_id": lambda t: "it's " + t["run_id"]}, {"run_id": lambda t: "one"},
+    {"run_id": lambda t: t["run_id"].where(t.index != 35)},
+])  # fmt: skip
+def test_rows_without_names_of_their_own_are_told_by_their_numbers(runs, change) -> None:
+    wild = diverged(runs, 35).assign(**change)
+    said = named(analysis.fit("chinchilla", wild, resamples=0))
+    rule = re.search(r"exclude=(\[.*?\])(?= leaves)", said)[1]
+    result = analysis.fit("chinchilla", wild, exclude=eval(rule), resamples=0)
+    assert result.points == len(runs) - 1 and not named(result)
+
+
+def test_other_laws_tell_how_far_predictions_go(made_by) -> None:
+    x = np.geomspace(1e6, 1e9, 14)
+    noise = np.exp(0.003 * np.random.default_rng(1).standard_normal(14))
+    table = pd.DataFrame({"size": x, "loss": (1.7 + 400 / x**0.34) * noise})
+    table.loc[12, "loss"] = 5.0
+    said = named(analysis.fit("power_plus_constant", table, x="size", resamples=0))
+    assert "row 12: 5 measured" in said and "the loss predicted at x = 1e+10 goes from" in said
+    arms = pd.concat([runs_of for runs_of in (
+        made_by("chinchilla", noise=0.003)[0].assign(arm="a"),
+        made_by("chinchilla", noise=0.003)[0].assign(arm="b"))], ignore_index=True)
+    arms.loc[40, "loss"] = 9.8
+    said = named(analysis.fit("chinchilla", arms, arm="arm", resamples=0))
+    assert "row 40" in said and "root mean square" in said
+
+
+def test_noise_and_wrong_laws_have_no_outliers() -> None:
+    rng = np.random.default_rng(0)
+    assert not outlying(0.01 * rng.standard_normal(10_000), 5).any()
+    assert not outlying(np.linspace(-1, 1, 40) ** 3, 5).any()  # a trend: the law is wrong
+    few = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.3])
+    assert not outlying(few, 5).any()  # a robust fit goes through five of them
+    exact = np.zeros(30)
+    exact[3] = 1.0
+    assert np.flatnonzero(outlying(exact, 5)).tolist() == [3]
