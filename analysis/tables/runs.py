@@ -250,7 +250,7 @@ def _ended_runs(
             roles[run["run_id"]][name] = run["roles"]
     for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
-        if mark == "STOPPED" and folder.state() != "stopped":
+        if mark == "STOPPED" and folder.state() not in ("stopped", "damaged"):
             continue
         if study is None or study in roles[folder.run_id]:
             yield folder, roles[folder.run_id]

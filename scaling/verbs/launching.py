@@ -172,8 +172,8 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
 def add_verb(arguments: Sequence[str]) -> int:
     """Add runs to a study: scaling add study=NAME block=wider role=fit 'grid.model.width=[96]'.
 
-    The block is part of every later plan of the study, until it is taken out of its added.json, and
-    the next launch trains what is new.
+    The block is part of every later plan of the study, until it is taken out of its added.json
+    (and the checksum with it), and the next launch trains what is new.
     Overrides with which the study was launched are given again: it is planned first.
     """
     from scaling.compose import compose
