@@ -78,7 +78,7 @@ class Pool:
 
     def _spawn(self, number: int) -> subprocess.Popen[bytes]:
         log = self.launch.folder / f"worker-{number}.log"
-        environment = clean_environment() | {
+        environment = clean_environment() | machine.compile_threads(len(self.places)) | {
             "OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads),
             "PYTHONPATH": os.pathsep.join(
                 filter(None, (self.launch.code, os.environ.get("PYTHONPATH")))

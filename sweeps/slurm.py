@@ -23,7 +23,7 @@ from submitit.core import utils as _utils
 from scaling.config import ConfigError
 from scaling.records.atomic import read_json, server_time, write_json
 from sweeps import scheduler, worker
-from sweeps.cost import Target, measure_here
+from sweeps.cost import Target
 from sweeps.freeze import freeze
 from sweeps.launches import (
     Launch,
@@ -36,6 +36,7 @@ from sweeps.launches import (
 from sweeps.packs import form
 from sweeps.retry import bad_nodes, got_somewhere, verdict
 from sweeps.state import WAITING, StoredPlan, StoredRun, states
+from sweeps.timing import measure_here
 
 # A task should have enough to do to be worth its start and its place in the queue.
 SECONDS_A_TASK = 20 * 60.0

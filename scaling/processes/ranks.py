@@ -163,7 +163,7 @@ class _Group:
         command = [sys.executable, "-m", "scaling.processes.rank", host, port]
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {
+        environment = os.environ | machine.compile_threads(self.size // self.work.nodes) | {
             "PYTHONSAFEPATH": "1",
             "PYTHONPATH": path, SECRET: self.secret,
             "MASTER_ADDR": host, "MASTER_PORT": str(_free_port()),

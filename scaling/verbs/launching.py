@@ -66,6 +66,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     """What ``scaling launch`` does, for a command that may have shown the plan before."""
     from scaling.compose import compose
     from sweeps.budget import check_budget, cost
+    from sweeps.gpus import check_gpu_memory
     from sweeps.launch import check_backend, detach, launch
     from sweeps.plan import save_plan
     from sweeps.show import Watch
@@ -77,6 +78,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     if show_plan:
         _show_plan(plan, config)
     check_budget(cost(plan), config.budget, plan.outputs)
+    check_gpu_memory(plan, config)
     save_plan(plan)
     console, name = open_console(), plan.study.name
     if config.detach:
@@ -205,7 +207,8 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 
 
 def _show_plan(plan: Any, config: Any) -> None:
-    from sweeps.cost import about_processes, packs
+    from sweeps.cost import about_estimates, about_processes, packs
+    from sweeps.gpus import about_gpus
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame, table
     from sweeps.sizes import about_packs
@@ -217,7 +220,8 @@ def _show_plan(plan: Any, config: Any) -> None:
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
-    for sentence in (*about_packs(plan, config), *about_processes(plan)):
+    for sentence in (*about_packs(plan, config), *about_processes(plan), *about_estimates(plan),
+                     *about_gpus(plan, config)):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
