@@ -46,15 +46,15 @@ def _about_precision(planned: PlannedRun, device: str | None, processes: int) ->
     others = "precision=bf16 and precision=tf32 are other runs, with ids of their own"
     half, full = peak_flops(device), known_of(FP32_TFLOPS, device)
     if half is None or full is None:
-        return (f"precision = fp32 leaves the matrix units of a GPU idle, which compute in bf16 and "
+        return ("precision = fp32 leaves the matrix units of a GPU idle, which compute in bf16 and "
                 f"tf32 several times as fast; {others}")
     run = planned.run
     flops = run.C / run.steps / processes
     in_fp32, in_bf16, in_tf32 = (1e3 * flops / peak for peak in (full * 1e12, half, half / 2))
     return (
         f"precision = fp32: the arithmetic of a step of width {run.shape.width}, depth "
-        f"{run.shape.depth} takes {in_fp32:.2g} ms or more on a {device}, in tf32 {in_tf32:.2g}, in "
-        f"bf16 {in_bf16:.2g}; {others}"
+        f"{run.shape.depth} takes {in_fp32:.2g} ms or more on a {device}, in tf32 {in_tf32:.2g}, "
+        f"in bf16 {in_bf16:.2g}; {others}"
     )
 
 

@@ -56,7 +56,8 @@ def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
 def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing | None]:
     """Timings up to the first shape that takes too long, and what was said of that one."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "scaling.training.measure"], text=True, cwd=Path(__file__).parents[1],
+        [sys.executable, "-m", "scaling.training.measure"],
+        text=True, cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -174,7 +174,8 @@ def test_a_section_that_hangs_or_fails_costs_the_others_nothing(
     found = json.loads((tmp_path / "device.json").read_text())["sections"]
     assert [found[n]["ended"].split(" ")[0] for n in found] == ["done", "stopped", "failed", "done"]
     lines = (tmp_path / "device.md").read_text().splitlines()
-    assert lines[2:5] == ["| capture | one | x / y | 1 met |", "| capture | two | x / y | 1 missed |",
+    assert lines[2:5] == ["| capture | one | x / y | 1 met |",
+                          "| capture | two | x / y | 1 missed |",
                           "| speed | before it hung | x / y |  |"]
     assert lines[6] == "| large | | failed with exit code 1: a defect | |"
     assert lines[7].startswith("| tests | cpu 1 ")

@@ -75,7 +75,7 @@ def activations(subject: Subject) -> Columns:
     found: list[list[Tensor]] = [[] for _ in subject.model.blocks]
     hooks = [
         block.register_forward_hook(
-            lambda _, __, out, own=own: own.append(out.detach()[None].flatten(1).square().mean(1)[0]))
+            lambda _, __, out, own=own: own.append(out.detach().reshape(1, -1).square().mean(1)[0]))
         for block, own in zip(subject.model.blocks, found, strict=True)
     ]
     shares = []  # of the batch, of each part

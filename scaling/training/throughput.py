@@ -31,8 +31,8 @@ PEAK_TFLOPS: Mapping[str, float] = {
 }
 
 
-# The same of products of float32 matrices, which their matrix units do not compute; in TF32 they do,
-# at half the rate of bfloat16.
+# The same of products of float32 matrices, which matrix units do not compute; in TF32 they do, at
+# half the rate of bfloat16.
 FP32_TFLOPS: Mapping[str, float] = {
     "B200": 75.0,
     "GH200": 67.0,

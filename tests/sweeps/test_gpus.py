@@ -71,7 +71,7 @@ def test_a_launch_is_refused_that_no_gpu_can_hold(plan_for, monkeypatch) -> None
     two = LaunchConfig("local", workers=2, workers_a_gpu=2)
     check_gpu_memory(plan_for("2048, 81559"), LaunchConfig("local"))
     with pytest.raises(ConfigError, match=r"takes 2.15 GB or more, one sequence at a time; GPU 0 "
-                                          r"has 2.15 GB free of 85.5: other processes hold") as told:
+                                          r"has 2.15 GB free of 85.5: other processes") as told:
         check_gpu_memory(plan_for("2047, 81559"), LaunchConfig("local"))
     assert "CUDA_VISIBLE_DEVICES" in str(told.value)
     with pytest.raises(ConfigError, match=r"2 at once \(launch.workers_a_gpu\)"):

@@ -65,8 +65,8 @@ def test_a_process_that_fails_says_why(measuring) -> None:
 
 
 def test_shapes_are_really_measured(monkeypatch) -> None:
-    whole = request(16) | {"micro_batch": None, "engine": "eager", "packs": [2], "optimizer": "adamw",
-                           "options": {"precision": "fp32"}}  # fmt: skip
+    own = {"micro_batch": None, "engine": "eager", "packs": [2], "optimizer": "adamw"}
+    whole = request(16) | own | {"options": {"precision": "fp32"}}
     monkeypatch.setattr(timing, "SHAPE_SECONDS", 300.0)  # on a busy machine
     one, = timing.measure_here([whole])
     assert one["step"] > 0 and one["packed"]["2"]["token"] > 0 and "estimated" not in one
