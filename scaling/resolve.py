@@ -27,7 +27,7 @@ from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, plain, top_rate
 
 MAX_STEPS = 100_000_000
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "tf32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
@@ -173,6 +173,9 @@ def _check_trainer(config: RunConfig) -> None:
         one_of("precision", config.precision, PRECISIONS)
         one_of("execution.engine", execution.engine, ENGINE_NAMES)
         one_of("execution.device", execution.device, DEVICES)
+        if config.precision == "tf32" and execution.device == "cpu":
+            raise ConfigError("precision = 'tf32': the matrix units of NVIDIA's GPUs compute in "
+                              "it; allowed on execution.device = 'cpu' are fp32, bf16")
         check_optimizer(config.model.parametrization, config.optimizer.name)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)

@@ -14,10 +14,11 @@ from typing import Any
 from scaling.config import ConfigError
 from scaling.records.atomic import read_json, write_json
 from sweeps import scheduler
-from sweeps.cost import CannotMeasure, Target, measure_here
+from sweeps.cost import Target
 from sweeps.freeze import freeze
 from sweeps.launches import LaunchConfig
 from sweeps.slurm import submit_one
+from sweeps.timing import CannotMeasure, measure_here
 
 MINUTES = 10  # limit of the job
 POLL_SECONDS = 0.5

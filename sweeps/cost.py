@@ -10,19 +10,16 @@ on top and is not predicted.
 from __future__ import annotations
 
 import heapq
-import json
 import math
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scaling.config import ConfigError, ExecutionConfig
+from scaling.config import ExecutionConfig
 from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
-from scaling.processes.child import child_environment, python_command
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
 from scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
@@ -35,13 +32,10 @@ from sweeps.launches import LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
 from sweeps.sizes import pack_sizes, place, seconds_of
+from sweeps.timing import SHAPE_SECONDS, CannotMeasure, measure_here
 
 _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
-
-
-class CannotMeasure(ConfigError):
-    """Shapes could not be timed: says why, and what else there is."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +105,22 @@ def with_costs(
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure.
         replace(p, seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
-                seconds_alone=_predict(p, timings[p.run.run_id], 1)) if p.run.run_id in timings
+                seconds_alone=_predict(p, timings[p.run.run_id], 1),
+                estimated=timings[p.run.run_id].get("estimated", False))
+        if p.run.run_id in timings
         else replace(p, seconds=0.0, seconds_alone=0.0) if p.new_steps == 0 else p
         for p in plan.runs
     ]
     return replace(plan, runs=runs)
+
+
+def about_estimates(plan: Plan) -> list[str]:
+    """Which predicted seconds were not measured, as a sentence; none where all were."""
+    count = sum(p.estimated for p in plan.runs if p.new_steps)
+    if not count:
+        return []
+    return [f"times of {count} runs are estimated: to time a step of theirs takes more than "
+            f"{SHAPE_SECONDS:.0f} s"]
 
 
 def about_processes(plan: Plan) -> list[str]:
@@ -227,25 +232,3 @@ def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
         set_aside(error, "step times are measured again")
         return {}
     return known
-
-
-def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Time some shapes in a process of its own, which may import torch.
-
-    Raises
-    ------
-    CannotMeasure
-        With its last words, if it fails.
-    """
-    process = subprocess.run(
-        python_command("scaling.training.measure"),
-        input=json.dumps(requests),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=child_environment(),
-    )
-    if process.returncode != 0:
-        last = process.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise CannotMeasure(f"measuring the step time failed: {last[0]}")
-    return json.loads(process.stdout)

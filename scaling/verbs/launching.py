@@ -72,6 +72,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     """
     from scaling.compose import compose
     from sweeps.budget import check_budget, cost
+    from sweeps.gpus import check_gpu_memory
     from sweeps.launch import check_backend, detach, launch
     from sweeps.plan import save_plan
     from sweeps.show import Watch
@@ -83,6 +84,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     if show_plan:
         _show_plan(plan, config)
     check_budget(cost(plan), config.budget, plan.outputs)
+    check_gpu_memory(plan, config)
     save_plan(plan)
     console, name = open_console(), plan.study.name
     if config.detach:
@@ -233,7 +235,8 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 
 
 def _show_plan(plan: Any, config: Any) -> None:
-    from sweeps.cost import about_processes, packs
+    from sweeps.cost import about_estimates, about_processes, packs
+    from sweeps.gpus import about_gpus
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame
     from sweeps.sizes import about_packs
@@ -244,7 +247,8 @@ def _show_plan(plan: Any, config: Any) -> None:
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
-    for sentence in (*about_packs(plan, config), *about_processes(plan)):
+    for sentence in (*about_packs(plan, config), *about_processes(plan), *about_estimates(plan),
+                     *about_gpus(plan, config)):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:

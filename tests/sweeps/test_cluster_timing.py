@@ -12,7 +12,7 @@ from scaling.cli import main
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.verbs.candidates import ChoiceOptions, candidates
 from sweeps import cluster_timing
-from sweeps.cost import CannotMeasure
+from sweeps.timing import CannotMeasure
 from sweeps.launch import target_of
 from sweeps.launches import LaunchConfig, SlurmConfig, check_launch
 from sweeps.state import read_plan
