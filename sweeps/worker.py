@@ -12,22 +12,25 @@ trainer, and with it torch and Lightning, once. As a process:
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scaling.config import ExecutionConfig
 from scaling.records import machine
 from scaling.records.claim import Claim
 from scaling.records.describe import trainer_of
 from sweeps import scheduler
 from sweeps.launches import Launch, pack_size, read_launch
+from sweeps.memory_limits import Limit, MemoryLimits
 from sweeps.packs import companions, pack_of, vanished_pack
 from sweeps.retry import got_somewhere, most_members, tripped, verdict
-from sweeps.state import WAITING, StoredRun, states
+from sweeps.state import WAITING, StoredPlan, StoredRun, states
 from sweeps.stop import StopFlag
 
 POLL_SECONDS = 0.2
@@ -63,6 +66,8 @@ class Worker:
         self.launch, self.kind, self.until, self.say = launch, kind, until, say
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
         self.trained = self.bad_luck = 0
+        self.plan = launch.plan()
+        self.limits = MemoryLimits(self.plan.execution.device)
         self.finished: set[str] = set()
 
     def work(self) -> str:
@@ -85,7 +90,7 @@ class Worker:
             if self.bad_luck >= BAD_LUCK:
                 return "unfit"
             self.launch = read_launch(self.launch.folder)
-            plan = self.launch.plan()
+            plan = self.plan = self.launch.plan()
             if self._is_tripped(plan.runs):
                 return "tripped"
             look = self._look([r for r in plan.runs if r.folder.run_id not in self.finished])
@@ -147,7 +152,7 @@ class Worker:
             finished={i for i, s in current.items() if s in ("done", "diverged")},
         )
 
-    def _train(self, claims: list[Claim], plan: Any) -> None:
+    def _train(self, claims: list[Claim], plan: StoredPlan) -> None:
         pins = {run.folder.run_id: run.pins for run in plan.runs}
         names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
         self.say(f"trains {names}")
@@ -158,9 +163,18 @@ class Worker:
             for claim in claims:
                 claim.release("failed", error)
             return
-        outcome = train(claims, pins, plan.execution, self.should_stop)
+        outcome = train(claims, pins, self._execution(claims[0], plan), self.should_stop)
         self.say(f"{outcome}: {names}")
         self._judge_this_process(claims[0])
+
+    def _execution(self, claim: Claim, plan: StoredPlan) -> ExecutionConfig:
+        """How a run, or its pack, is executed: with no more at once than memory has held."""
+        (run,) = (r for r in plan.runs if r.folder.run_id == claim.folder.run_id)
+        most = self._limit(run).micro_batch
+        if most >= (plan.execution.micro_batch or math.inf):
+            return plan.execution
+        self.say(f"micro-batch {most}: a run of this shape ran out of memory with more")
+        return replace(plan.execution, micro_batch=int(most))
 
     def _judge_this_process(self, claim: Claim) -> None:
         """Two failures of the machinery in a row, or one of the device, and it is best to leave.
@@ -186,7 +200,13 @@ class Worker:
         return companions(ready, size)[:size] if len(busy) < allowed else []
 
     def _size(self, run: StoredRun) -> int:
-        return pack_size(self.launch.config, run)
+        """How many runs may train together with one of these."""
+        size = pack_size(self.launch.config, run)
+        return size if size == 1 else int(min(size, self._limit(run).members))
+
+    def _limit(self, run: StoredRun) -> Limit:
+        """What memory is known to hold of a run, by those of its shape in this launch."""
+        return self.limits.of(run, self.plan.runs, self.launch.launched)
 
     def _is_tripped(self, runs: list[StoredRun]) -> bool:
         mine = [r for r in runs if r.folder.run_id in self.launch.classes]

@@ -282,7 +282,7 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
         + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
         f"{found.new_hours:.3g} device-hours"
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
-        + f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "
+        + f"; up to {found.memory_gb:.2g} GB of memory a process at its peak, "
         f"{found.new_disk_gb:.2g} GB of checkpoints."
     )
 
