@@ -200,7 +200,7 @@ class ExecutionConfig:
     validate: list[str] = field(default_factory=list)  # further validation sets: names of stores
     command: list[str] = field(default_factory=list)  # the line that starts trainer.program
     keep_slurm: bool = False  # show that command the variables of our own SLURM step
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: float = 30.0  # at least; longer where saving takes long
     lease_seconds: float = 60.0
     hang_seconds: float = 3600.0  # a training that shows no progress for so long is tried again
 

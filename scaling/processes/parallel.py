@@ -190,6 +190,7 @@ class Leader(Training):
             return LeadingEngine(engine_values(members, execution, micro_batch), execution, group)
 
         self.group = group
+        self.writes_aside = not work.execution.shard  # parts are written by all ranks in step
         super().__init__(claims, work.pins, work.execution, should_stop, build)
         self._announce()
 

@@ -316,7 +316,7 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
         f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. {time}"
-        f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "
+        f"; up to {found.memory_gb:.2g} GB of memory a process at its peak, "
         f"{found.new_disk_gb:.2g} GB of checkpoints."
         + (f" {unrecorded} run(s) have their last checkpoint and lack only their record."
            if unrecorded else "")
