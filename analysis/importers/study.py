@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.importers.reading import Imported, fittable
+from analysis.importers.assemble import Imported, fittable
 from analysis.tables.exclusion import unfinished
 from analysis.tables.imported import IMPORT_VERSION, MANIFEST
 from scaling.records.atomic import save_atomic, write_json

@@ -106,6 +106,7 @@ def read_points(
     frame = with_multiples(frame, columns)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
+    excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
     _refuse_mixed_code(frame, mix_fingerprints)
     frame = rename(frame, renamed)
     _check_numbers(law, frame, scale)
