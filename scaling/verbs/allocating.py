@@ -146,6 +146,7 @@ def _approaches(
 ) -> Any:
     """All three approaches; the third is the fit that there is, under the law's own names."""
     import analysis
+    from analysis.tables.factors import with_multiples
     from analysis.tables.points import read_points, rename
 
     points, _ = points_asked(options)
@@ -154,7 +155,7 @@ def _approaches(
     points = points.iloc[kept]
     surface = replace(result, columns={name: name for name in result.columns})
     return analysis.compare_approaches(
-        rename(points, options.columns), budgets, surface=surface, budget=options.budget,
+        rename(with_multiples(points, options.columns), options.columns), budgets, surface=surface, budget=options.budget,
         resamples=options.resamples, seed=options.seed, **asked,
     )
 

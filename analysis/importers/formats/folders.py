@@ -7,22 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.importers.formats.beside import NAMES, facts_beside
-from analysis.importers.formats.registry import FORMATS, Request, chosen_files, register
+from analysis.importers.formats.registry import FORMATS, Request, files_below, register
 from analysis.importers.raw import BadRun, Raw
 
 _STATE = "trainer_state.json"
 
 
-@register(f"{_STATE} of Hugging Face's Trainer", lambda p: next(p.rglob(_STATE), None) is not None,
+@register(f"{_STATE} of Hugging Face's Trainer", lambda folder: bool(_states(folder)),
           of_folders=True)  # fmt: skip
 def read_trainer_states(folder: Path, request: Request) -> list[Raw]:
     """One table a run: of its checkpoints' states the last, which holds those before it."""
     runs: dict[Path, tuple[float, Path]] = {}
-    for path in sorted(folder.rglob(_STATE)):
+    for path in _states(folder):
         checkpoint = path.parent.name.startswith("checkpoint-")
         run = path.parent.parent if checkpoint else path.parent
         runs[run] = max(runs.get(run, (-1.0, path)), (_reached(path), path))
     return read_each([path for _, path in runs.values()], request)
+
+
+def _states(folder: Path) -> list[Path]:
+    return [p for p in files_below(folder) if p.name == _STATE]
 
 
 def _reached(path: Path) -> float:
@@ -34,12 +38,9 @@ def _reached(path: Path) -> float:
 
 def _tables(folder: Path) -> list[Path]:
     """Files of a folder that are tables; where it has none, those of its subfolders."""
-    for files in (folder.iterdir(), folder.rglob("*")):
-        own = [f for f in chosen_files(files) if f.name not in NAMES and any(
-            kind.sniff(f) for kind in FORMATS if not kind.of_folders)]
-        if own:
-            return own
-    return []
+    own = [f for f in files_below(folder) if f.name not in NAMES and any(
+        kind.sniff(f) for kind in FORMATS if not kind.of_folders)]  # fmt: skip
+    return [f for f in own if f.parent == folder] or own
 
 
 @register("tables", lambda folder: bool(_tables(folder)), of_folders=True)

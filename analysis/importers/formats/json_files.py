@@ -25,7 +25,6 @@ from analysis.importers.formats.registry import (
 from analysis.importers.raw import Raw, flatten, of_records
 
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
-_NOT_RUNS = ("config.json", "hparams.json", "args.json", "params.json", "package.json")
 
 
 @register("JSON (.json, .jsonl)", lambda path: suffix_of(path) in (".json", *_LINES))
@@ -199,8 +198,3 @@ def runs_with_history(runs: Sequence[Mapping[str, Any]], path: Path | None = Non
         label = name if name == key else f"{name} ({key})"
         raws.append(Raw(of_records(rows), f"run {label}", 0, facts, path=path, one_run=True))
     return raws
-
-
-def is_configuration(path: Path) -> bool:
-    """Whether a JSON file stands beside a run's log and describes it."""
-    return path.name.lower() in _NOT_RUNS

@@ -10,12 +10,13 @@ import pandas as pd
 
 from analysis.importers.formats.beside import facts_beside
 from analysis.importers.formats.delimited import read_delimited
-from analysis.importers.formats.registry import Request, register
+from analysis.importers.formats.registry import Request, files_below, register
 from analysis.importers.raw import BadRun, Raw
 
 
 def _found(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("metrics.csv"), key=lambda p: (str(p.parent.parent), _number(p)))
+    own = [p for p in files_below(folder) if p.name == "metrics.csv"]
+    return sorted(own, key=lambda p: (str(p.parent.parent), _number(p)))
 
 
 @register("metrics.csv of Lightning", lambda folder: bool(_found(folder)), of_folders=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.importers.raw import Raw
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Reading one of these runs whatever program it contains.
 _PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".dill")
+_MOST_FILES = 50_000
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,9 @@ def read_path(path: Path, request: Request) -> list[Raw]:
         if kind.of_folders == path.is_dir() and kind.sniff(path):
             return kind.read(path, request)
     names = ", ".join(kind.name for kind in FORMATS if kind.of_folders == path.is_dir())
-    what = "holds no" if path.is_dir() else f"{path.suffix or 'no'} suffix; read are"
-    raise ValueError(f"{path}: {what} {names}" if not path.is_dir() else f"{path} {what} {names}")
+    if path.is_dir():
+        raise ValueError(f"{path} holds no {names}")
+    raise ValueError(f"{path}: {path.suffix or 'no'} suffix; read are {names}")
 
 
 def refuse_pickle(path: Path) -> None:
@@ -146,7 +153,7 @@ def bytes_of(path: Path) -> bytes:
         raise ValueError(f"{path} cannot be read: {why}") from None
 
 
-def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:  # noqa: F821
+def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """The table with stripped names of its columns; none stands twice."""
     names = [str(name).strip() for name in frame.columns]
     twice = sorted({n for n in names if n and names.count(n) > 1}) if (
@@ -156,6 +163,19 @@ def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:  # noqa: F
     return frame.set_axis(names, axis=1)
 
 
-def chosen_files(files: Sequence[Path]) -> list[Path]:
-    """Files of a folder in order, hidden ones left out."""
-    return sorted(f for f in files if f.is_file() and not f.name.startswith("."))
+def files_below(folder: Path) -> list[Path]:
+    """Files of a folder and those within it, in order, hidden ones left out.
+
+    Raises
+    ------
+    ValueError
+        If there are more than anybody keeps of one study.
+    """
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        found += [Path(place, f) for f in sorted(files) if not f.startswith(".")]
+        if len(found) > _MOST_FILES:
+            raise ValueError(f"{folder} holds more than {_MOST_FILES:,} files; name the folder of"
+                             " the runs alone")  # fmt: skip
+    return found

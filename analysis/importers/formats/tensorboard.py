@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.importers.formats.beside import facts_beside
-from analysis.importers.formats.registry import Request, register
+from analysis.importers.formats.registry import Request, files_below, register
 from analysis.importers.raw import BadRun, Raw
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -36,11 +36,14 @@ def read_event_file(path: Path, request: Request) -> list[Raw]:
     return read_events([path])
 
 
-@register("TensorBoard events", lambda folder: next(folder.rglob(f"*{_MARK}*"), None) is not None,
-          of_folders=True)  # fmt: skip
+@register("TensorBoard events", lambda folder: bool(_event_files(folder)), of_folders=True)
 def read_event_folder(folder: Path, request: Request) -> list[Raw]:
     """Event files of a folder and those within it."""
-    return read_events(sorted(folder.rglob(f"*{_MARK}*")))
+    return read_events(_event_files(folder))
+
+
+def _event_files(folder: Path) -> list[Path]:
+    return [p for p in files_below(folder) if _MARK in p.name]
 
 
 def read_events(files: list[Path]) -> list[Raw]:

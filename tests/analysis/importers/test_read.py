@@ -226,7 +226,7 @@ def test_files_that_are_no_tables_are_refused_in_one_sentence(tmp_path) -> None:
                        ("head.csv", "has no rows"),
                        ("shifted.csv", "line 3: 4 cells under 3 headings"),
                        ("odd.xlsx", ".xlsx suffix; read are"), ("bad.parquet", "cannot be read"),
-                       ("nothing", "holds no tables"), ("gone.csv", "there is no such file")):
+                       ("nothing", "holds no .*tables"), ("gone.csv", "there is no such file")):
         with pytest.raises(ValueError, match=said):
             analysis.read_runs(tmp_path / name)
 
