@@ -38,10 +38,11 @@ def one_row_a_step(
         try:
             _check_steps(rows, where)
             ordered = _in_time(rows, str(run), where)
+            gone = _superseded(ordered)
+            _refuse_two_runs(rows, ordered[~gone], str(run), where)
         except BadRun as error:
             left.why[str(run)] = error
             continue
-        gone = _superseded(ordered)
         superseded += int(gone.sum())
         unsorted += bool((rows["step"].diff() < 0).any() and not gone.any())
         parts.append(ordered[~gone])
@@ -117,6 +118,30 @@ def _contradiction(rows: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
 
 def _measured(rows: pd.DataFrame) -> list[str]:
     return [c for c in rows if c in ("loss", "train_loss", "lr") or c.startswith("loss_")]
+
+
+def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: str) -> None:
+    """Two runs of one name are no two attempts at one: both came to the end, or alternate."""
+    ordered = ("attempt" in rows and rows["attempt"].notna().all()) or (
+        "time" in rows and rows["time"].notna().all())
+    if ordered:
+        return
+    stretch, step = _stretch(rows), rows["step"].to_numpy()
+    first = step[stretch == 0]
+    last = step[stretch == stretch[-1]]
+    again = stretch[-1] > 0 and len(first) > 1 and len(last) > 1 and (
+        first.min() == last.min() and first.max() == last.max()) and _contradiction(rows) is not None
+    measured = kept[kept[_measured(kept)].notna().any(axis=1)]
+    twice = measured[measured.duplicated("step", keep=False)]
+    alternate = _contradicting(twice.assign(run=run)) if len(twice) else 0
+    if again or alternate > 0.5 * measured["step"].nunique():
+        a, b = (rows["_row"][rows["step"] == step.max()].iloc[:2] if again
+                else twice["_row"].iloc[:2])
+        raise BadRun(
+            f"{where}, rows {a} and {b}: two runs seem to be called {run!r}, as they have most steps"
+            " twice with different values; name a column that tells them apart (columns.run=ID), or"
+            " what says which is later (columns.attempt, columns.time)"
+        )
 
 
 def _superseded(ordered: pd.DataFrame) -> np.ndarray:

@@ -14,7 +14,8 @@ from analysis.importers.typed import Typed, joined
 from analysis.importers.units import losses, with_tokens, zero_based_runs
 
 _LATE = 0.02  # of a run: a last validation this much before its end is its final loss
-_CURVE = ("run", "step", "tokens", "lr", "train_loss", "grad_norm", "loss", "bpb")
+_CURVE = ("run", "step", "tokens", "lr", "train_loss", "grad_norm", "loss", "bpb",
+          "bytes_per_token")
 
 
 def of_curves(
@@ -68,6 +69,8 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
     planned = table["steps"].to_numpy(float) if "steps" in table else np.full(len(table), np.nan)
     done = last.to_numpy() + np.array([zero_based.get(run, False) for run in last.index], int)
     table["steps"] = done.astype(int)
+    if "C" in curves and "C" not in table:  # as spent so far
+        table["C"] = runs["C"].last().to_numpy()
     if "tokens" in curves:
         table["D"] = runs["tokens"].last().to_numpy()
     diverged = np.zeros(len(table), bool)

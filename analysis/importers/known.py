@@ -75,7 +75,7 @@ ROLES: dict[str, Role] = {role.name: role for role in (
     Role("D", "count", ("D", "total_tokens", "train_tokens", "training_tokens", "token_budget"),
          least=1.0),
     Role("C", "number", ("C", "flops", "total_flops", "train_flops", "training_flops",
-                         "total_training_flops"), least=1.0),
+                         "total_training_flops"), least=0.0),
     Role("batch", "count", ("batch", "batch_size", "batch_seqs", "global_batch_size")),
     Role("context", "count", ("context", "seq_len", "sequence_length", "context_length",
                               "block_size", "seq_length", "max_seq_len", "max_sequence_length")),

@@ -52,10 +52,6 @@ def of_runs(
 def _with_names(raw: Raw, part: pd.DataFrame, several: bool) -> pd.DataFrame:
     """Rows with the names of their runs: of a column, else of their place in the file."""
     unnamed = "run" not in part or part["run"].isna().any()
-    same = not unnamed and part["run"].duplicated().any()
-    for other in ("id", "ID", "run_id", "uuid"):
-        if same and other in part and part[other].is_unique and part[other].notna().all():
-            return part.assign(run=part[other].astype(str))
     if not unnamed:
         return part
     place = f"{raw.name} " if several else ""

@@ -75,6 +75,7 @@ def _rows_that_are_runs(
     ValueError
         If rows of different sizes have steps and nothing says which run they are of.
     """
+    part = _by_id(part)
     if "run" not in part and "step" in part:
         sizes = next((c for c in ("N", "n_block", "n_total", "D", "width", "seed")
                       if c in part and part[c].nunique() > 1), None)
@@ -92,6 +93,17 @@ def _rows_that_are_runs(
             and "step" not in given and not raw.one_run:
         kept = part.rename(columns={"step": "steps"} if "steps" not in part else {})
         return kept.drop(columns="step", errors="ignore")
+    return part
+
+
+def _by_id(part: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one name (and step) named by an id, where the table has one that no two share."""
+    keys = [c for c in ("run", "step") if c in part]
+    if "run" not in part or not part.duplicated(keys).any():
+        return part
+    for other in ("id", "ID", "uuid", "Id"):
+        if other in part and part[other].is_unique and part[other].notna().all():
+            return part.assign(run=part[other].astype(str))
     return part
 
 

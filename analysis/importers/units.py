@@ -40,7 +40,8 @@ def in_nats(
     if unit is None:
         for source in sources:
             _refuse_other_measures(source)
-    bytes_known = "bytes_per_token" in frame and frame["bytes_per_token"].notna().all()
+    no_loss = frame[losses(frame)].isna().all(axis=1)  # as before the first step that was logged
+    bytes_known = "bytes_per_token" in frame and (frame["bytes_per_token"].notna() | no_loss).all()
     if unit == "bits_per_byte" and not bytes_known:
         raise ValueError(
             "unit = 'bits_per_byte': how many bytes has a token on average? Say"
