@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.importers.assemble import assemble, with_resolution
 from analysis.importers.cells import numbers
-from analysis.importers.columns import Column
+from analysis.importers.columns import Column, no_loss
 from analysis.importers.curves import of_curves
 from analysis.importers.known import ROLES, matching
 from analysis.importers.raw import Raw, named_apart
@@ -84,6 +84,8 @@ def read_table(
         table = of_runs(read.parts, None, ours)
     table, said = in_nats(table, unit, read.sources)
     if law.response == "loss":
+        if "loss" not in table:
+            raise ValueError(no_loss(raws))
         check_plausible(table, unit)
         table, more = with_resolution(table, table)
         said = [*said, *more]

@@ -74,12 +74,7 @@ def table_of_text(text: str, path: Path) -> Raw:
     if not kept:
         raise ValueError(f"{path} has no rows")
     width = max(cells, len(names))
-    frame = pd.read_csv(
-        io.StringIO("\n".join(line.text for line in kept)), header=None, names=range(width),
-        dtype=str, keep_default_na=False, na_filter=False, index_col=False, engine="c",
-        skip_blank_lines=False, skipinitialspace=True,
-        sep=r"\s+" if separator == _SPACES else separator,
-    )  # fmt: skip
+    frame = _parsed(kept, width, separator, path)
     frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
     frame, rows, said = _without_torn_number(frame, kept, ended)
     if frame.empty:
@@ -92,6 +87,23 @@ def table_of_text(text: str, path: Path) -> Raw:
         rows=rows, decimal=_decimal(frame, separator, path), path=path,
     )  # fmt: skip
     return raw
+
+
+def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.DataFrame:
+    """The cells of rows whose number of cells is known, as text."""
+    try:
+        frame = pd.read_csv(
+            io.StringIO("\n".join(line.text for line in kept)), header=None, names=range(width),
+            dtype=str, keep_default_na=False, na_filter=False, index_col=False, engine="c",
+            skip_blank_lines=False, skipinitialspace=True,
+            sep=r"\s+" if separator == _SPACES else separator,
+        )  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        why = str(error).splitlines()[0]
+        raise ValueError(f"{path} cannot be read as a table: {why}") from None
+    if len(frame) != len(kept):
+        raise ValueError(f"{path} cannot be read as a table: a quotation mark has no partner")
+    return frame
 
 
 def _lines(text: str) -> tuple[list[_Line], str]:
@@ -141,7 +153,10 @@ def _cells(line: str, separator: str) -> list[str]:
         return line.split()
     if '"' not in line:
         return line.split(separator)
-    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a quote that does not end where the cell does
+        return line.split(separator)
 
 
 def _heading(lines: list[_Line], comment: str, separator: str) -> tuple[_Line, list[_Line]]:
