@@ -76,10 +76,10 @@ def read_table(
     roles = {*_OF_ROWS, *needed, *(("tokens", "batch", "context") if "D" in needed else ()),
              *((x,) if x in ROLES else ())} - ({"step", "steps"} if steps else set())  # fmt: skip
     read = typed(raws, ours, None, tuple(roles))
-    if any("step" in part for _, part in read.parts):
-        table, _ = of_curves(read, None, None)
-    elif steps:
+    if steps:
         table = pd.concat([part for _, part in read.parts], ignore_index=True)
+    elif any("step" in part for _, part in read.parts):
+        table, _ = of_curves(read, None, None)
     else:
         table = of_runs(read.parts, None, ours)
     table, said = in_nats(table, unit, read.sources)
