@@ -52,9 +52,10 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
     arm : str, optional
         The column that tells arms apart: they may differ in what they measure.
     """
+    read = list(data.attrs.get("notes", ()))  # what the reader of a file had to decide
     data = as_floats(data.iloc[points.rows])
     if law.curve:
-        return _unfinished(data)
+        return [*_unfinished(data), *read]
     return [
         *_copied(points, data),
         *_confounded(points),
@@ -67,6 +68,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_labels(points, data, arm),
         *_mixed_measures(data, arm),
         *_mixed_counts(points, data),
+        *read,
     ]
 
 

@@ -36,11 +36,14 @@ class Imported:
         curves; empty where there is one row a run.
     notes : tuple of str
         What had to be decided, a sentence each.
+    decided : tuple of str
+        Those notes that a fit should repeat: what was left out, joined or converted.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
 
     def report(self) -> str:
         """What was read, in a few lines."""
@@ -108,7 +111,8 @@ def assemble(
     table, said = with_counts(table, n_count, tied)
     read.notes.extend(said)
     table, said = with_resolution(table, curves)
-    return _finished(table, curves, n_count, [*dict.fromkeys([*read.notes, *said])])
+    decided = [*dict.fromkeys([*read.notes, *said])]
+    return _finished(table, curves, n_count, [*read.names, *decided], tuple(decided))
 
 
 def with_resolution(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -156,8 +160,9 @@ def _odd_compute(runs: pd.DataFrame) -> list[str]:
 
 
 def _finished(
-    runs: pd.DataFrame, curves: pd.DataFrame, n_count: str | None, notes: list[str]
-) -> Imported:
+    runs: pd.DataFrame, curves: pd.DataFrame, n_count: str | None, notes: list[str],
+    decided: tuple[str, ...],
+) -> Imported:  # fmt: skip
     parents = {}
     if "parent" in runs:
         known = runs[runs["parent"].notna()]
@@ -181,4 +186,4 @@ def _finished(
         curves = curves.merge(
             runs[["run_id", *of_run]].rename(columns={"run_id": "run"}), on="run", how="left",
         )
-    return Imported(runs, curves, tuple(notes))
+    return Imported(runs, curves, tuple(notes), decided)

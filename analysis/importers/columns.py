@@ -24,6 +24,7 @@ from analysis.importers.raw import Raw
 from analysis.tables.factors import Formula, read_formula
 
 CONFIGURED_LR = "_configured_lr"  # a run's rate that was set, where none was logged
+_HEAD = 1000  # rows by which a column is judged
 _FEW = 12  # names of columns in a message
 _HIDDEN = ("_runtime", "_wandb", "gradients/", "parameters/", "system/", "system.")
 
@@ -72,7 +73,8 @@ def choose(
     for name in ROLES:
         if name in given or name not in roles or (name == "run" and raw.one_run):
             continue
-        found = [c for c in matching(name, have) if c not in used]
+        found = [c for c in matching(name, have) if c not in used
+                 and (name in TEXT or _has_numbers(raw, c))]  # fmt: skip
         if name == "loss":
             found = _losses(found, have, raw.name, used)
         elif name == "lr" and len(found) > 1:
@@ -87,6 +89,16 @@ def choose(
     if "train_loss" in roles:
         _train_loss(chosen, have, given)
     return chosen, notes
+
+
+def _has_numbers(raw: Raw, column: str) -> bool:
+    """Whether any of a column's first cells is a number, or all are empty."""
+    cells = raw.frame[column]
+    if pd.api.types.is_numeric_dtype(cells):
+        return True
+    head = cells.dropna().head(_HEAD)
+    values, not_finite, bad = numbers(head, counts=True, decimal=raw.decimal)
+    return bad is None or bool((~np.isnan(values) | not_finite).any())
 
 
 def _settings(raw: Raw) -> dict[str, object]:

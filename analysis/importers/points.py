@@ -117,7 +117,7 @@ def _curves(
         raise ValueError(f"{raws[0].name}: {law.name} is a law of curves and needs {lacks}; say"
                          f" columns.{'step' if found.curves.empty else 'lr'}=NAME")  # fmt: skip
     table = found.curves.drop(columns="cluster", errors="ignore")
-    table.attrs["notes"] = list(found.notes)
+    table.attrs["notes"] = list(found.decided)
     return table
 
 

@@ -21,6 +21,7 @@ class Typed:
     parts: list[tuple[Raw, pd.DataFrame]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)  # columns that losses come from
+    names: list[str] = field(default_factory=list)  # which column is what, a sentence each
     chosen: list[dict[str, Column]] = field(default_factory=list)  # of each table
 
 
@@ -53,7 +54,7 @@ def typed(
     if not read.parts or (bad and not all(raw.one_run for raw in raws)):
         raise bad[0] if bad else ValueError("nothing was given to read")
     read.notes += [f"left out: {error}" for error in bad]
-    read.notes += [_renaming(*key, where) for key, where in renamed.items()]
+    read.names += [_renaming(*key, where) for key, where in renamed.items()]
     return read
 
 

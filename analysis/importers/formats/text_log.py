@@ -83,7 +83,7 @@ def _plain_table(text: str, path: Path) -> Raw:
             return raw
         first, why = str(raw.frame.columns[0]), "it has one column"
     raise ValueError(
-        f"{path} is no table ({str(why).removeprefix(str(path)).lstrip(', :')}); of a log of text"
+        f"{path} is no table ({str(why).removeprefix(str(path)).lstrip(', :').split(';')[0]}); of a log of text"
         " say how its lines read, as in pattern='step {step} loss {train_loss} lr {lr}' (its first"
         f" line is {first[:80]!r})"
     )
