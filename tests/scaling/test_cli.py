@@ -61,7 +61,7 @@ def test_a_reader_that_goes_away_is_no_error(finished) -> None:
         (["train", "study=tiny"], "scaling train trains one run"),
         (["train", "model.width=1e9"], "the machine has"),
         (["train", "outputs=/proc/nowhere"], "/proc/nowhere"),
-        (["fit", "data=/tmp"], "there is no such file"),
+        (["fit", "data=/proc/self/net"], "holds no"),
         (["launch", "study=tiny", "launch.backend=slurrm"], "launch.backend = 'slurrm' is not one"),
         (["launch", "study=tiny", "launch.workers=two"], "launch.workers = 'two': expected"),
         (["train", "model.width=17"], "model.width = 17 is not divisible by model.head_dim = 16"),

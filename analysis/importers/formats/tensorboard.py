@@ -12,15 +12,38 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from analysis.importers.raw import Raw
+from analysis.importers.formats.beside import facts_beside
+from analysis.importers.formats.registry import Request, files_below, register
+from analysis.importers.raw import BadRun, Raw
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE = 1, 2  # TensorProto.dtype
+
+
+_MARK = "events.out.tfevents"
+
+
+@register("TensorBoard events (events.out.tfevents.*)", lambda path: _MARK in path.name)
+def read_event_file(path: Path, request: Request) -> list[Raw]:
+    """One event file alone."""
+    return read_events([path])
+
+
+@register("TensorBoard events", lambda folder: bool(_event_files(folder)), of_folders=True)
+def read_event_folder(folder: Path, request: Request) -> list[Raw]:
+    """Event files of a folder and those within it."""
+    return read_events(_event_files(folder))
+
+
+def _event_files(folder: Path) -> list[Path]:
+    return [p for p in files_below(folder) if _MARK in p.name]
 
 
 def read_events(files: list[Path]) -> list[Raw]:
@@ -29,27 +52,42 @@ def read_events(files: list[Path]) -> list[Raw]:
     Raises
     ------
     ValueError
-        If a file is damaged before its end; a record cut off at the end is left out and said.
+        If a file is damaged before its end, and no folder can be read; a record cut off at the end
+        is left out and said, as is a folder that cannot be read among others that can.
     """
     folders: dict[Path, list[Path]] = defaultdict(list)
     for file in files:
-        folders[file.parent].append(file)
-    raws = []
+        folders[file.absolute().parent].append(file)
+    raws, bad = [], []
     for folder, own in folders.items():
-        rows, notes = [], []
-        for attempt, file in enumerate(sorted(own, key=lambda p: p.name)):
+        try:
+            raws += _of_folder(folder, own)
+        except BadRun as error:
+            bad.append(str(error))
+    if not raws:
+        raise BadRun(bad[0] if bad else f"{files[0].parent}: its events hold no scalars")
+    notes = tuple(f"left out: {why}" for why in bad)
+    return [replace(raws[0], notes=(*raws[0].notes, *notes)), *raws[1:]]
+
+
+def _of_folder(folder: Path, files: list[Path]) -> list[Raw]:
+    rows, notes = [], []
+    for attempt, file in enumerate(sorted(files, key=lambda p: p.name)):
+        try:
             found, cut = _scalars(file)
-            rows += [{"attempt": attempt, **row} for row in found]
-            notes += [f"{file.name} ends within a record: its last one is lost"] if cut else []
-        if rows:
-            table = pd.DataFrame(rows).pivot_table(
-                index=["attempt", "step"], columns="tag", values="value", aggfunc="last",
-                dropna=False,
-            )
-            table = table.dropna(how="all").reset_index().rename_axis(columns=None)
-            facts = {"run": folder.name}
-            raws.append(Raw(table, f"events in {folder.name}", 0, facts, tuple(notes)))
-    return raws
+        except (struct.error, IndexError, UnicodeDecodeError, OverflowError):
+            raise BadRun(f"{file}: holds a record that is no event of TensorBoard") from None
+        rows += [{"attempt": attempt, **row} for row in found]
+        notes += [f"{file.name} ends within a record: its last one is lost"] if cut else []
+    if not rows:
+        return []
+    table = pd.DataFrame(rows)
+    table["value"] = table["value"].where(table["value"].notna(), np.inf)  # logged as "nan"
+    table = table.pivot_table(index=["attempt", "step"], columns="tag", values="value",
+                              aggfunc="last", dropna=False)  # fmt: skip
+    table = table.dropna(how="all").reset_index().rename_axis(columns=None)
+    return [Raw(table, folder.name, 0, facts_beside(folder), tuple(notes), path=folder,
+                one_run=True)]  # fmt: skip
 
 
 def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
@@ -82,14 +120,14 @@ def _records(data: bytes, file: Path) -> Iterator[bytes | None]:
         (length,) = struct.unpack_from("<Q", data, at)
         (check,) = struct.unpack_from("<I", data, at + 8)
         if _masked(data[at : at + 8]) != check:
-            raise ValueError(f"{file}, byte {at}: no record of TensorBoard begins there")
+            raise BadRun(f"{file}, byte {at}: no record of TensorBoard begins there")
         end = at + 12 + length + 4
         if end > len(data):
             yield None
             return
         record = data[at + 12 : at + 12 + length]
         if _masked(record) != struct.unpack_from("<I", data, end - 4)[0]:
-            raise ValueError(f"{file}, byte {at}: the record there is damaged")
+            raise BadRun(f"{file}, byte {at}: the record there is damaged")
         yield record
         at = end
 
@@ -109,7 +147,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, object]]:
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
-            raise ValueError(f"TensorBoard event: field {key >> 3} has wire type {kind}")
+            raise IndexError(f"TensorBoard event: field {key >> 3} has wire type {kind}")
         yield key >> 3, data[at : at + length]
         at += length
 
