@@ -127,7 +127,7 @@ def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
 
     A pack larger than any that was timed takes its members' time one after another.
     """
-    times = {1: timing[what]} | {int(k): t[what] for k, t in timing["packed"].items()}
+    times = {1: timing[what]} | {int(k): t[what] for k, t in timing.get("packed", {}).items()}
     largest = max(times)
     if members > largest:
         return times[largest] * members / largest

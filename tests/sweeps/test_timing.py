@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import types
 
 import pytest
 
@@ -30,7 +29,7 @@ def measuring(monkeypatch, tmp_path):
                           "requests = json.load(sys.stdin)\nsay('ready', None)\n"
                           f"for r in requests:\n    width = r['model']['width']\n{lines}")
         script.chmod(0o755)
-        monkeypatch.setattr(timing, "sys", types.SimpleNamespace(executable=str(script)))
+        monkeypatch.setattr(timing, "python_command", lambda module: [str(script)])
 
     return said_of
 
