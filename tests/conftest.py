@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from scaling.config import ConfigError, DataConfig, RunConfig, from_dict
+from scaling.config import DataConfig, RunConfig, from_dict
 from scaling.data.sources import open_store
 from scaling.data.store import TokenStore
 from scaling.records.describe import describe
@@ -128,7 +128,7 @@ def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             _TIMED.update({key: measure(request) for key, request
                            in zip(keys, requests, strict=True) if key not in _TIMED})
-        except ConfigError as error:
+        except ValueError as error:
             raise CannotMeasure(str(error)) from error
         return [_TIMED[key] for key in keys]
 
