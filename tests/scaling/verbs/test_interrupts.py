@@ -17,8 +17,7 @@ OURS = tuple(str(Path(__file__).parents[3] / name) for name in ("scaling", "swee
 # Quick first, so that everything is imported; then so long that the interrupt meets it.
 LONG = [
     ("fit study=tiny resamples=2", "fit study=tiny resamples=300000"),
-    ("compare study=tiny arm=schedule.kind between=[wsd,cosine] resamples=2",
-     "compare study=tiny arm=schedule.kind between=[wsd,cosine] resamples=300000"),
+    ("report study=tiny resamples=2 multiverse=false", "report study=tiny resamples=300000"),
     ("allocate study=tiny resamples=2", "allocate study=tiny resamples=300000"),
     ("schedule study=tiny steps=40 resamples=0 refits=false",
      "schedule study=tiny steps=4000 resamples=300000"),
@@ -65,7 +64,7 @@ def test_an_interrupt_is_told_in_a_sentence(quick, long, place, monkeypatch, cap
     with pytest.raises(SystemExit):
         main(quick.split())
     capsys.readouterr()
-    with interrupt(0.5), pytest.raises(SystemExit) as ended:
+    with interrupt(0.05), pytest.raises(SystemExit) as ended:
         main(long.split())
     assert ended.value.code == 130
     assert capsys.readouterr().err == (
