@@ -44,9 +44,9 @@ def measured(timing, asked: list | None = None) -> Target:
 
 
 def test_a_shape_is_timed_by_a_process_of_its_own(study) -> None:
-    requests = []
-    with_costs(make_plan(study("~study.blocks.curves")), Target(
-        "test", lambda asked: requests.extend(asked) or [{"step": 1.0, "token": 0.0}] * len(asked)))
+    requests, slow = [], measured(SLOWER)
+    noting = Target("test", lambda asked: requests.extend(asked) or slow.measure(asked))
+    with_costs(make_plan(study("~study.blocks.curves")), noting)
     (answer,) = measure_here(requests[:1])
     assert answer["step"] > 0 and answer["token"] > 0
 
