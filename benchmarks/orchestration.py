@@ -4,11 +4,16 @@ Run folders are made by the project's own writers, with made-up losses; nothing 
 at the end, a few runs of four steps that show what the pool costs a run.
 
     python benchmarks/orchestration.py [folder]
+    python benchmarks/orchestration.py --launch 500 2000 10000
+
+The second form shows what a launch costs each tiny run of studies of so many: processor seconds of
+launcher and worker, over runs of four steps with half of the study done, beside their training.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -18,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from scaling.compose import compose
 from scaling.records.atomic import write_json
@@ -31,7 +37,9 @@ from scaling.training.events import validation_steps
 from sweeps.collect import collect
 from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import make_plan, save_plan
+from sweeps.show import Watch
 from sweeps.state import status
+from sweeps.terminal import Screen
 
 # 8 sizes x 5 lengths x 5 rates x 10 seeds: 400 trunks with five cooldowns each.
 STUDY = """
@@ -97,6 +105,11 @@ def train_in_name_only(folder: RunFolder) -> None:
 
 def main() -> None:
     """Print the figures."""
+    if sys.argv[1:2] == ["--launch"]:
+        for count in map(int, sys.argv[2:]):
+            with tempfile.TemporaryDirectory() as folder:
+                launching(Path(folder), count)
+        return
     below = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
     (below / "conf" / "study").mkdir(parents=True, exist_ok=True)
     (below / "conf" / "study" / "many.yaml").write_text(STUDY)
@@ -156,6 +169,54 @@ def trivial(outputs: Path) -> None:
     print(f"pool of one worker, {seeds} runs of four steps: {seconds:.1f} s, of which the start "
           f"{seconds - busy:.1f} s, steps and validation {trained:.1f} s, "
           f"the rest {(busy - trained) / seeds:.2f} s a run")
+
+
+TRAINED = 20  # runs after which a launch of many is cancelled
+
+
+def launching(below: Path, count: int) -> None:
+    """Processor seconds a run of the first few of many, inline and by a pool of one worker."""
+    (below / "conf" / "study").mkdir(parents=True)
+    (below / "conf" / "study" / "many.yaml").write_text(STUDY)
+    os.chdir(below)
+    seeds = f"study.blocks.ladder.grid.seed={list(range(count))}"
+    plan = make_plan(compose(["study=many", *TRIVIAL, seeds]))
+    save_plan(plan)
+    folders = [plan.run_folder(p) for p in plan.runs]
+    for folder in folders[: count // 2]:
+        train_in_name_only(folder)
+    for backend in ("inline", "local"):
+        left = [folder for folder in folders if folder.done() is None]
+        cost = launch_cost(plan.outputs, backend, left)
+        print(f"{count:6,} runs, {backend:<6}: {cost:7.3f} s of the processor a run", flush=True)
+
+
+def launch_cost(outputs: Path, backend: str, left: list[RunFolder]) -> float:
+    """Processor seconds a run from the third run on, which is past imports and warm-up."""
+    ends = {TRAINED // 10: 0.0, TRAINED: 0.0}  # runs -> processor seconds by then
+    trained = 0
+    with Watch(Screen(io.StringIO()), outputs, "trivial") as watch:
+
+        def on_tick() -> None:
+            nonlocal trained
+            watch.tick()
+            while trained < TRAINED and left[trained].done() is not None:
+                trained += 1
+                if trained in ends:
+                    ends[trained] = time.process_time() + children_seconds()
+            if trained == TRAINED:
+                for file in (outputs / "studies/trivial/launches").glob("*/launch.json"):
+                    (file.parent / "cancelled").touch()
+
+        launch(outputs, "trivial", LaunchConfig(backend, workers=1), on_tick)
+    first, last = ends
+    return (ends[last] - ends[first]) / (last - first)
+
+
+def children_seconds() -> float:
+    """Processor seconds of living children, which getrusage would only count once they ended."""
+    children = psutil.Process().children(recursive=True)
+    return sum(sum(child.cpu_times()[:2]) for child in children)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ loads no torch. Functions elsewhere return values; only the verbs print.
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import NoReturn
 
 from scaling.config import ConfigError, unknown_key
 from scaling.verbs import (
@@ -33,8 +35,8 @@ from scaling.verbs import (
     tuning,
     watching,
 )
-from scaling.verbs.options import MissingOption, explain
-from scaling.verbs.verb import INTERRUPTED, Verb
+from scaling.verbs.options import WHOLE_WORDS, MissingOption, explain
+from scaling.verbs.verb import INTERRUPTED, Interrupted, Verb
 
 GROUPS = {
     "train": (launching, watching, training),
@@ -54,6 +56,9 @@ _WIDEST = 100  # columns of a help
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console command ``scaling``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what an encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
         sys.stdout.flush()  # here, where a reader that has gone does not matter
@@ -67,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except OSError as error:
         _fail(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if not isinstance(interrupt, Interrupted):
+            _say("interrupted; what was finished is kept, and the same command starts again")
         sys.exit(INTERRUPTED)
 
 
@@ -94,7 +101,7 @@ def _help() -> str:
     for group, modules in GROUPS.items():
         parts += ["", f"to {group}" if group != "beside it" else group]
         parts += [textwrap.fill(f"  {name:<12}{verb.summary}", _columns(),
-                                subsequent_indent=" " * 14)
+                                subsequent_indent=" " * 14, **WHOLE_WORDS)
                   for module in modules for name, verb in module.VERBS.items()]
     return "\n".join([
         *parts, "",
@@ -106,15 +113,22 @@ def _help() -> str:
 def _help_of(verb: Verb) -> str:
     paragraphs = inspect.cleandoc(verb.run.__doc__ or "").split("\n\n")
     parts = [f"usage: {verb.usage}",
-             *(textwrap.fill(" ".join(p.split()), _columns()) for p in paragraphs)]
+             *(textwrap.fill(" ".join(p.split()), _columns(), **WHOLE_WORDS)
+               for p in paragraphs)]
     if verb.options is not None:
         parts.append("\n".join(["options", *explain(verb.options, _columns())]))
     return "\n\n".join(parts)
 
 
-def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    _say(f"error: {message}")
     sys.exit(2)
+
+
+def _say(message: str) -> None:
+    from sweeps.terminal import Screen
+
+    Screen(sys.stderr).say(message)
 
 
 if __name__ == "__main__":

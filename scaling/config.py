@@ -11,11 +11,13 @@ import dataclasses
 import difflib
 import functools
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any
 
+_STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
@@ -283,6 +285,13 @@ def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
     near = difflib.get_close_matches(key, allowed, n=1)
     hint = f"; did you mean '{_join(parent, near[0])}'?" if near else "."
     return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed) or 'none'}"
+
+
+def check_study_name(path: str, name: str) -> None:
+    """Raise `ConfigError` unless a study's name can be a folder's and stand in any command."""
+    if not _STUDY_NAME.fullmatch(name):
+        raise ConfigError(f"{path} = {name!r} names a folder: a study's name has letters, digits,"
+                          " '.', '_' and '-', and begins with a letter or digit")
 
 
 def one_of(path: str, value: str, allowed: typing.Iterable[str]) -> None:

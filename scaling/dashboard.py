@@ -17,8 +17,8 @@ from __future__ import annotations
 import fcntl
 import gzip
 import shutil
+import shlex
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ import wandb
 
 from scaling.config import one_of
 from scaling.model.flops import flops_per_token
+from scaling.processes.child import python_command, user_environment
 from scaling.records.atomic import read_json, write_json
 from scaling.records.damage import DamagedFile, set_aside
 from scaling.records.run_folder import RunFolder
@@ -153,7 +154,7 @@ class Dashboard:
         waiting = [str(path) for path in self.waiting()]
         if waiting:
             done = subprocess.run(
-                [sys.executable, "-m", "wandb", "sync", "--yes", *waiting],
+                python_command("wandb", "sync", "--yes", *waiting), env=user_environment(),
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode:
                 last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
@@ -320,4 +321,4 @@ def _config(run: dict[str, Any]) -> dict[str, Any]:
 
 def upload_command(waiting: Sequence[Path]) -> str:
     """What a person says where there is a network, to upload folders written offline."""
-    return f"wandb sync --yes {waiting[0].parent}/offline-run-*"
+    return f"wandb sync --yes {shlex.quote(str(waiting[0].parent))}/offline-run-*"

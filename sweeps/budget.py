@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.config import ConfigError
+from scaling.records.atomic import files_below
 from scaling.records.run_folder import RunFolder
 from sweeps.cost import packs
 from sweeps.launches import Budget
@@ -43,11 +44,11 @@ class Cost:
 
 def cost(plan: Plan) -> Cost:
     """What a plan, with predicted seconds, has cost and will cost."""
-    left = [p for p in plan.runs if p.new_steps > 0]
+    left = [p for p in plan.runs if p.is_unfinished]
     devices = plan.execution.processes
     seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # of other programs: unknown
     parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
-    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left)
+    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
     return Cost(
         spent_hours=sum(spent_seconds(plan.run_folder(p)) for p in plan.runs) * devices / 3600,
         new_hours=sum(seconds) * devices / 3600,
@@ -72,7 +73,7 @@ def spent_seconds(folder: RunFolder) -> float:
 def used_bytes(folder: Path) -> int:
     """Bytes of all files below a folder; those that vanish meanwhile count nothing."""
     total = 0
-    for path in folder.rglob("*") if folder.exists() else ():
+    for path in files_below(folder):
         try:
             total += path.stat().st_size
         except OSError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from scaling.printable import printable
 from scaling.records.run_folder import Attempt, RunFolder
 from sweeps.state import read_plan
 
@@ -49,14 +50,15 @@ def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
     end = cases[-1][1].end or {}
     return {
         "class": kind,
-        "error": end.get("error", "the process ended without a word: killed, or its node died"),
+        "error": printable(end.get(
+            "error", "the process ended without a word: killed, or its node died")),
         "runs": [folder.run_id for folder, _ in cases],
         "attempts": sum(
             _cause(folder, folder.attempt(n)) is not None
             for folder, _ in cases for n in folder.attempt_numbers()
         ),
         "nodes": sorted({a.owner.get("node", a.owner["host"]) for _, a in cases}),
-        "traceback": end.get("traceback", ""),
+        "traceback": printable(end.get("traceback", "")),
     }
 
 

@@ -13,7 +13,6 @@ import heapq
 import json
 import math
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +22,7 @@ from typing import Any
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
+from scaling.processes.child import child_environment, python_command
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
 from scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
@@ -34,14 +34,7 @@ from scaling.training.events import validation_steps
 from sweeps.launches import LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
-from sweeps.sizes import (
-    best_size,
-    groups,
-    largest_packs,
-    place,
-    seconds_of,
-    sizes_to_time,
-)
+from sweeps.sizes import pack_sizes, place, seconds_of
 
 _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
@@ -70,9 +63,9 @@ def with_costs(
         What packs and workers are asked for; None: every run is trained alone.
     """
     config = config or LaunchConfig(pack="off")
-    most = largest_packs(plan, config)
-    timings = _timings(plan, target or Target(machine.processor(), measure_here), config, most)
-    plan = replace(plan, runs=_sized(plan, config, most, timings))
+    sizes = pack_sizes(plan, config)
+    plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
+    timings = _timings(plan, target or Target(machine.processor(), measure_here))
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure.
@@ -95,21 +88,8 @@ def about_processes(plan: Plan) -> list[str]:
 
 def packs(plan: Plan) -> list[list[PlannedRun]]:
     """The work left as packs, in the order in which it is best begun."""
-    left = [p for p in plan.runs if p.new_steps]
+    left = [p for p in plan.runs if p.is_unfinished]
     return form(left, place, lambda p: p.pack)
-
-
-def _sized(
-    plan: Plan, config: LaunchConfig, most: dict[str, int], timings: dict[str, dict[str, Any]]
-) -> list[PlannedRun]:
-    """The plan's runs with the sizes of their packs."""
-    sizes = dict(most)
-    if config.pack == "auto":
-        for group in groups(plan):
-            first = group[0].run.run_id
-            size = best_size(timings[first], len(group), most[first], plan.execution.device)
-            sizes |= {p.run.run_id: size for p in group}
-    return [replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs]
 
 
 def finish_seconds(plan: Plan, workers: int) -> float:
@@ -130,7 +110,8 @@ def finish_seconds(plan: Plan, workers: int) -> float:
         end = start + seconds_of_pack
         for planned in pack:
             for pin in planned.pins:
-                share = (pin - planned.start) / planned.new_steps
+                # A checkpoint at its start, or before, is there as soon as the run may begin.
+                share = max(0, pin - planned.start) / max(1, planned.new_steps)
                 ready[planned.run.run_id, pin] = start + share * seconds_of_pack
         heapq.heappush(free, end)
         last = max(last, end)
@@ -166,20 +147,15 @@ def _key(request: dict[str, Any], where: str) -> str:
     return digest(request | here)
 
 
-def _timings(
-    plan: Plan, target: Target, config: LaunchConfig, most: dict[str, int]
-) -> dict[str, dict[str, Any]]:
-    """run_id -> what ``scaling.training.measure`` finds of its shape, in packs up to `most`."""
+def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
+    """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack."""
     path = plan.outputs / "measurements.json"
     known = _known_timings(path)
-    requests = {
-        p.run.run_id: _request(p.run, plan.execution)
-        for p in plan.runs
-        if p.new_steps > 0 and not is_command(p.run.science)
-    }
+    timed = [p for p in plan.runs if p.new_steps > 0 and not is_command(p.run.science)]
+    requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
     sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
-    for run_id, request in requests.items():
-        sizes[digest(request)].update(sizes_to_time(config, most.get(run_id, 1)))
+    for planned in timed:
+        sizes[digest(requests[planned.run.run_id])].update({planned.pack} - {1})
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
@@ -212,12 +188,12 @@ def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         With its last words, if it fails.
     """
     process = subprocess.run(
-        [sys.executable, "-m", "scaling.training.measure"],
+        python_command("scaling.training.measure"),
         input=json.dumps(requests),
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parent.parent,
+        env=child_environment(),
     )
     if process.returncode != 0:
         last = process.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -7,30 +7,34 @@ on from its last checkpoint, and what was submitted before is found and counted.
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.config import ConfigError
+from scaling.processes.child import child_environment, python_command
 from sweeps.cost import Target
 from sweeps.freeze import freeze
 from sweeps.launches import (
     Launch,
     LaunchConfig,
     check_launch,
+    launched_by,
     new_launch,
     read_launches,
     store_launch,
 )
+from sweeps.plan import study_folder
 from sweeps.pool import Pool
 from sweeps.retry import tripped, verdict
 from sweeps.select import select
 from sweeps.state import WAITING, StoredPlan, StoredRun, read_plan, states
 from sweeps.stop import StopFlag
 
+DETACH_SECONDS = 120.0  # until a launcher that has not begun, nor died, is left alone
+DETACH_LINES = 15
 CHECKS_A_SUBMISSION = 10  # a launcher looks at the folders this much more often than it asks SLURM
 
 
@@ -106,22 +110,51 @@ def target_of(config: LaunchConfig, outputs: Path) -> Target | None:
     return target(config, outputs)
 
 
-def detach(arguments: list[str], outputs: Path, study: str) -> int:
-    """Give a launch to a process of its own, which lives on; its process number.
+@dataclass(frozen=True)
+class Detached:
+    """A launcher in the background.
+
+    Attributes
+    ----------
+    pid : int
+        Its process.
+    log : Path
+        What it says, after what earlier ones said.
+    code : int or None
+        Its exit code, if it ended before it could be left alone.
+    tail : list of str
+        The last lines of what it has said so far.
+    """
+
+    pid: int
+    log: Path
+    code: int | None
+    tail: list[str]
+
+
+def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
+    """Give a launch to a process of its own, which lives on; returns when its workers are begun.
 
     Parameters
     ----------
     arguments : list of str
         Of ``scaling launch``, without the detaching.
     """
-    log = outputs / "studies" / study / "launcher.log"
+    log = study_folder(outputs, study) / "launcher.log"
     with log.open("ab") as file:
+        before = file.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "scaling.cli", "launch", *arguments, "launch.detach=false"],
+            python_command("scaling.cli", "launch", *arguments, "launch.detach=false"),
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=child_environment(),
         )
-    return process.pid
+    deadline = time.monotonic() + DETACH_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if launched_by(outputs, study, process.pid):
+            break
+        time.sleep(0.1)
+    said = log.read_bytes()[before:].decode(errors="replace").splitlines()
+    return Detached(process.pid, log, process.poll(), said[-DETACH_LINES:])
 
 
 def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:

@@ -16,12 +16,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scaling.conditions import ConditionError, parse
 from scaling.config import ConfigError, from_dict, one_of, unknown_key
 from scaling.records import machine
 from scaling.records.atomic import read_json, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape, tell
+from scaling.shell import has_control_characters
 from sweeps.plan import study_folder
-from sweeps.select import facts, matches, parse
+from sweeps.select import facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
 _LAUNCH: Shape = {"launched": (int, float), "config": dict, "classes": dict, "code": str,
@@ -114,7 +116,10 @@ def check_launch(config: LaunchConfig) -> None:
     for name, given in config.classes.items():
         if not isinstance(given, dict) or "where" not in given:
             raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
-        parse(str(given["where"]))
+        try:
+            parse(str(given["where"]))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
 
 
 def _check_pack(pack: Any) -> None:
@@ -137,6 +142,10 @@ def _check_slurm(name: str, slurm: SlurmConfig) -> None:
             f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
             "allowed are 1 or more, 1 or more, 0 or more"
         )
+    for key, value in (asdict(slurm) | slurm.extra).items():
+        if key != "setup" and has_control_characters(f"{key}{value}"):
+            raise ConfigError(f"{where}.{key} = {value!r} has a line break or another control"
+                              " character; allowed are those that stand in one line")
     if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
         raise ConfigError(
             f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
@@ -189,6 +198,11 @@ class Launch:
         """The folder that holds everything."""
         return self.folder.parents[3]
 
+    @property
+    def plan_file(self) -> Path:
+        """Where the study's plan is stored."""
+        return study_folder(self.outputs, self.study) / "plan.json"
+
     def plan(self) -> StoredPlan:
         """The study's stored plan."""
         return read_plan(self.outputs, self.study)
@@ -208,13 +222,17 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
     """
     if not config.classes or config.backend != "slurm":
         return {r.folder.run_id: DEFAULT_CLASS for r in runs}
-    trees = {name: parse(str(given["where"])) for name, given in config.classes.items()}
-    found = {}
-    for run in runs:
-        known = facts(run, "planned")
-        chosen = (name for name, tree in trees.items() if matches(tree, known))
-        found[run.folder.run_id] = next(chosen, DEFAULT_CLASS)
-    return found
+    known = [facts(run, "planned") for run in runs]
+    found: dict[str, str] = {}
+    for name, given in config.classes.items():
+        try:
+            chosen = that_meet(known, parse(str(given["where"])))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
+        for run, meets in zip(runs, chosen, strict=True):
+            if meets:
+                found.setdefault(run.folder.run_id, name)
+    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
 
 
 def new_launch(
@@ -254,6 +272,14 @@ def read_launch(folder: Path) -> Launch:
     stored = read_json(folder / "launch.json", _LAUNCH)
     config = from_dict(LaunchConfig, stored["config"], "launch")
     return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
+
+
+def launched_by(outputs: Path, study: str, pid: int) -> bool:
+    """Whether a process of this host has stored a launch of a study, and has not returned."""
+    stored = (read_json(f, _LAUNCH) for f in launches_folder(outputs, study).glob("*/launch.json"))
+    process = (machine.host(), pid, machine.process_start(pid))
+    return process in [(one["host"], one["pid"], one["process_start"])
+                       for one in (launch["launcher"] for launch in stored) if one is not None]
 
 
 def read_launches(outputs: Path, study: str) -> list[Launch]:

@@ -118,7 +118,7 @@ class Study:
         check_places(config, plan.execution)
         check_budget(cost(plan), config.budget, plan.outputs)
         save_plan(plan)
-        if any(p.new_steps for p in plan.runs):
+        if any(p.is_unfinished for p in plan.runs):
             progress = _Progress(self)
             if not launch(self.outputs, self.name, config, progress.tick):
                 print("interrupted: what trained here is saved, jobs on SLURM go on; launch() "

@@ -7,6 +7,7 @@ a common prefix train it once; ``save_plan`` stores the plain result. Nothing is
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +27,7 @@ from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
 from scaling.resolve import Run, resolve
 from scaling.schedule.pieces import shared_steps
+from scaling.shell import has_control_characters
 from sweeps.added import with_added
 from sweeps.caveats import changed_default, other_code, rounded
 from sweeps.design import check_design
@@ -36,6 +38,7 @@ from sweeps.study import StudyConfig, Wanted, read_study
 WORTH_SHARING = 0.1
 WRITERS = 32
 PLAN_VERSION = 1
+ENDED = ("done", "diverged", "stopped", "damaged")  # states that ask for nothing more
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,18 @@ class PlannedRun:
     seconds_alone: float = float("nan")
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether its record is still to be written, also if no step is left to be trained.
+
+        A process may have been killed, or the run's folder removed, after the last checkpoint;
+        and a longer run may have passed its last step on the way.
+        """
+        return self.state not in ENDED
+
+    @property
     def new_steps(self) -> int:
         """Steps that have to be trained for it."""
-        ended = self.state in ("done", "diverged", "stopped", "damaged")
-        return 0 if ended else self.run.steps - self.start
+        return self.run.steps - self.start if self.is_unfinished else 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,17 @@ class Plan:
         return RunFolder(self.outputs / "runs" / planned.run.run_id)
 
 
+def _outputs(given: str) -> Path:
+    """The folder of all runs; its name must not break lists of folders and scripts."""
+    outputs = Path(given).absolute()
+    if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
+        raise ConfigError(
+            f"outputs = {str(outputs)!r} has a {os.pathsep!r} or a line break, at which the search"
+            " path of workers and the script of a job would be cut; choose another folder"
+        )
+    return outputs
+
+
 def study_folder(outputs: Path, name: str) -> Path:
     """Where the files of a study lie."""
     return outputs / "studies" / name
@@ -122,7 +144,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     ConfigError
         On any mistake in any run; nothing has been trained by then.
     """
-    outputs = Path(composed["outputs"]).absolute()
+    outputs = _outputs(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     stores: dict[str, TokenStore] = {}
     place = _place(composed.get("launch") or {})
@@ -285,7 +307,7 @@ def save_plan(plan: Plan) -> None:
                 "start": p.start,
                 "kind": p.kind,
                 "pack": p.pack,
-                "seconds": _number(p.seconds) if p.new_steps else before.get(p.run.run_id),
+                "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
             }
             for p in plan.runs
         ],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from scaling.processes.child import child_environment, python_command, without_slurm
 from scaling.records import machine
 from sweeps.launches import DEFAULT_CLASS, Launch, LaunchConfig, pack_size
 from sweeps.packs import form
@@ -78,18 +79,14 @@ class Pool:
 
     def _spawn(self, number: int) -> subprocess.Popen[bytes]:
         log = self.launch.folder / f"worker-{number}.log"
-        environment = clean_environment() | {
+        environment = without_slurm(child_environment(Path(self.launch.code))) | {
             "OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads),
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, (self.launch.code, os.environ.get("PYTHONPATH")))
-            ),
-            "PYTHONSAFEPATH": "1",  # not the current folder: it may hold the code of today
             "SCALING_LOG": str(log),
         }
         if self.places[number] is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.places[number]
-        command = [sys.executable, "-m", "sweeps.worker", str(self.launch.folder), DEFAULT_CLASS,
-                   "inf", str(os.getpid())]
+        command = python_command("sweeps.worker", self.launch.folder, DEFAULT_CLASS, "inf",
+                                 os.getpid())
         # Its own session, so that Ctrl-C reaches the launcher only, which asks workers to save.
         with log.open("ab") as file:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
@@ -117,11 +114,3 @@ class Pool:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without SLURM's variables: a worker in an interactive job is no rank of it.
-
-    Libraries (Lightning, MPI) would take the variables of the job for their own.
-    """
-    return {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "PMI_", "PMIX_"))}

@@ -4,73 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from scaling.printable import excerpt, one_line
 from scaling.records.run_folder import STATES
-from sweeps.state import status
+from sweeps.state import LOOKS_APART, status
+from sweeps.terminal import Screen, table_lines, wrap
 
 if TYPE_CHECKING:
     from scaling.resolve import Run
-    from sweeps.plan import Plan
+    from sweeps.plan import Plan, PlannedRun
     from sweeps.progress import Progress
-
-STATE_STYLES = {
-    "done": "green", "diverged": "magenta", "stopped": "magenta", "running": "cyan",
-    "failed": "red", "interrupted": "yellow", "blocked": "dim", "planned": "",
-}
-
-
-def table(frame: pd.DataFrame, width: int, optional: Sequence[str] = (), title: str = "") -> Table:
-    """A data frame as a table: numbers to the right, as they are written in it.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        What is shown.
-    width : int
-        Columns of the terminal: where the table is wider, `optional` columns are left out, the
-        first named first. Nothing is ever shortened.
-    optional : sequence of str
-        Columns of the frame.
-    title : str
-        Above the table.
-    """
-    left_out = iter(optional)
-    while _width(frame) > width and (name := next(left_out, None)) is not None:
-        frame = frame.drop(columns=name)
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for name in frame:
-        numeric = pd.api.types.is_numeric_dtype(frame[name])
-        drawn.add_column(str(name), justify="right" if numeric else "left", no_wrap=True,
-                         overflow="ignore")
-    for row in frame.itertuples(index=False):
-        drawn.add_row(*(_styled(str(cell)) for cell in row))
-    return drawn
-
-
-def _width(frame: pd.DataFrame) -> int:
-    cells = [max([len(str(name)), *map(len, map(str, frame[name]))]) for name in frame]
-    return sum(cells) + 2 * len(cells)
-
-
-def _styled(cell: str) -> Text:
-    return Text(cell, style=STATE_STYLES.get(cell, ""))
-
 
 # Left out of a narrow terminal, the first named first.
 PLAN_OPTIONAL = ("pack", "width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule",
                  "seed", "LR", "state")
-STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "note", "seed",
-                   "LR")
+STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
 
 
 # Hyper-parameter -> its column, where a rule gives it to any run.
@@ -102,9 +60,9 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
             "seed": p.run.config.seed,
             "state": p.state,
             "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
-            "starts from": _start(p.needs, p.start, p.new_steps),
+            "starts from": _start(p) if p.is_unfinished else "",
             **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
-            "seconds": _blank(p.seconds if p.new_steps else float("nan"), ".1f"),
+            "seconds": _blank(p.seconds if p.is_unfinished else float("nan"), ".1f"),
         }
         for p in plan.runs
     )
@@ -131,12 +89,10 @@ def distinct_schedules(plan: Plan) -> dict[str, Run]:
     return found
 
 
-def _start(needs: tuple[str, int] | None, start: int, new_steps: int) -> str:
-    if new_steps == 0:
-        return ""
-    if needs is not None:
-        return f"{needs[0]} at {needs[1]}"
-    return f"checkpoint at {start}" if start else ""
+def _start(planned: PlannedRun) -> str:
+    if planned.needs is not None:
+        return f"{planned.needs[0]} at {planned.needs[1]}"
+    return f"checkpoint at {planned.start}" if planned.start else ""
 
 
 def duration(seconds: float) -> str:
@@ -164,7 +120,7 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
         "attempt": found["attempt"],
         "seconds": [_blank(v, ".1f") for v in found["seconds"]],
         "predicted": [_blank(v, ".1f") for v in found["predicted_seconds"]],
-        "note": found["note"],
+        "note": [excerpt(note) for note in found["note"]],
     })
 
 
@@ -200,16 +156,17 @@ def counts(states: pd.Series) -> str:
 class Watch:
     """Shows a study's progress while it runs: live on a terminal, a line a change elsewhere."""
 
-    def __init__(self, console: Console, outputs: Path, study: str) -> None:
-        self.console = console
+    def __init__(self, screen: Screen, outputs: Path, study: str) -> None:
+        self.screen = screen
         self.outputs, self.study = outputs, study
         self.began = time.monotonic()
         self._before: dict[str, str] = {}
         self._finished: dict[str, dict[str, Any]] = {}
-        self._live = Live(console=console, refresh_per_second=2, transient=True)
+        self._live = Live(console=screen.console, refresh_per_second=2, transient=True)
+        self._next = 0.0  # when the study is looked at again, by time.monotonic
 
     def __enter__(self) -> Watch:
-        if self.console.is_terminal:
+        if self.screen.is_live:
             self._live.start()
         self.tick()
         return self
@@ -221,41 +178,51 @@ class Watch:
         """Whether any run was training at the last look."""
         return "running" in self._before.values()
 
-    def tick(self) -> None:
-        """Look at the study and show what has changed."""
+    def tick(self, *, at_once: bool = False) -> None:
+        """Look at the study and show what has changed.
+
+        A look at a large study takes a while: the next is `LOOKS_APART` times as long away, unless
+        one `at_once` is wanted.
+        """
+        began = time.monotonic()
+        if began < self._next and not at_once:
+            return
+        self._look()
+        self._next = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
+
+    def _look(self) -> None:
         found = status(self.outputs, self.study, self._finished)
         for row in found.to_dict("records"):
             before = self._before.get(row["run_id"])
             if before is not None and before != row["state"]:
                 self._say(row, found)
             self._before[row["run_id"]] = row["state"]
-        if self.console.is_terminal:
+        if self.screen.is_live:
+            self.screen.console.width = int(self.screen.width)  # it may have changed
             self._live.update(self._picture(found))
 
-    def _say(self, row: dict[str, object], found: pd.DataFrame) -> None:
+    def _say(self, row: dict[str, Any], found: pd.DataFrame) -> None:
         """A line for a run that has come to an end or was interrupted."""
         if row["state"] in ("running", "blocked", "planned"):
             return
         finished = found["state"].isin(["done", "diverged"]).sum()
         loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
-        self.console.print(
+        self.screen.say(
             f"{finished:3d}/{len(found)}  {row['run_id']}  {row['state']:<12}"
             f"N {row['N']:>9,}  D {row['D']:>11,}  {row['schedule']:<8} seed {row['seed']}  "
             f"{loss}after {duration(time.monotonic() - self.began)}"
-            + (f"  {row['note']}" if row["note"] else ""),
-            highlight=False,
+            + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 
     def _picture(self, found: pd.DataFrame) -> Group:
         done = found["step"].clip(upper=found["steps"]).sum()
-        running = found[found["state"] == "running"]
-        rows = status_frame(running)
+        running = status_frame(found[found["state"] == "running"])
+        width = self.screen.width
+        heading = (f"{self.study}: {counts(found['state'])}   "
+                   f"{duration(time.monotonic() - self.began)}")
         bar = Table.grid()  # a bar alone does not end its line
-        bar.add_row(ProgressBar(total=float(found["steps"].sum()), completed=float(done), width=60))
-        return Group(
-            Text(f"{self.study}: {counts(found['state'])}   "
-                 f"{duration(time.monotonic() - self.began)}"),
-            bar,
-            table(rows[["run", "N", "D", "schedule", "step", "loss", "tok/s"]],
-                  self.console.width, ("tok/s", "schedule")),
-        )
+        bar.add_row(ProgressBar(total=float(found["steps"].sum()), completed=float(done),
+                                width=min(60, int(width))))
+        rows = table_lines(running[["run", "N", "D", "schedule", "step", "loss", "tok/s"]], width,
+                           optional=("tok/s", "schedule"))
+        return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)

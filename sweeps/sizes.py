@@ -1,8 +1,9 @@
-"""How many runs make a good pack: what memory holds, leaves no worker idle, and is faster.
+"""How many runs make a good pack: what memory holds, leaves no worker idle, and fills a device.
 
 On a GPU a small model's step is bound by its launches, and many members cost little more than one.
-On a CPU only toys gain: arithmetic is what takes the time there. So nothing is assumed: a pack is
-chosen where a short measurement (``scaling.training.measure``) finds it faster.
+On a CPU arithmetic takes the time, and a pack gains nothing. How many members a run has touches its
+last digits (docs/cluster.md), so the size is a rule of the run and of where it is trained, never of
+how long a few steps took on a busy machine.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ from sweeps.packs import why_alone
 from sweeps.plan import Plan, PlannedRun
 from sweeps.pool import slots
 
-MOST = 64  # the gain levels off long before
+MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
 MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
-# How many times faster each member must be for a pack to be worth it. On a shared CPU a few steps
-# are timed so badly that less means nothing, and alone a curve has the same bits everywhere.
-GAIN = {"cpu": 1.5, "cuda": 1.1}
-GAIN_OF_MORE = 1.1  # and for a larger pack to be worth it
+# FLOPs of a pack's step. On an H200 captured steps of 2e10 FLOPs became 1.8 times as fast in packs
+# of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12 1.07 and 1.07.
+FULL_STEP = 1e12
 
 
 def place(planned: PlannedRun) -> Hashable | None:
@@ -47,9 +47,9 @@ def groups(plan: Plan) -> list[list[PlannedRun]]:
     return [group for group in found.values() if len(group) > 1]
 
 
-def largest_packs(plan: Plan, config: LaunchConfig) -> dict[str, int]:
-    """run_id -> members that its pack may have at most, of the runs that may have any company."""
-    if config.pack in PACKS_OFF:
+def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
+    """run_id -> members of a full pack of its kind, of the runs that may have any company."""
+    if config.pack in PACKS_OFF or (config.pack == "auto" and plan.execution.device == "cpu"):
         return {}
     found: dict[str, int] = {}
     # Those that wait for a trunk's checkpoint occupy no worker while it is trained.
@@ -58,12 +58,20 @@ def largest_packs(plan: Plan, config: LaunchConfig) -> dict[str, int]:
         new = sum(p.new_steps > 0 and (p.needs is not None) == waits for p in plan.runs)
         counts = [len(g) for g in together]
         if config.pack == "auto":
-            sizes = [_held(g[0], plan, config) for g in together]
+            sizes = [min(_filling(g[0]), _held(g[0], plan, config)) for g in together]
             sizes = spread(counts, sizes, new - sum(counts), _workers(plan, config))
+            # Packs of one size, not a small last one.
+            sizes = [math.ceil(n / math.ceil(n / s)) for n, s in zip(counts, sizes, strict=True)]
         else:
             sizes = [min(config.pack, n) for n in counts]
         found |= {p.run.run_id: s for g, s in zip(together, sizes, strict=True) for p in g}
     return found
+
+
+def _filling(planned: PlannedRun) -> int:
+    """Members whose steps together are work enough for a GPU."""
+    run = planned.run
+    return int(min(MOST, max(1.0, FULL_STEP // (run.C / run.steps))))
 
 
 def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> list[int]:
@@ -117,30 +125,6 @@ def _workers(plan: Plan, config: LaunchConfig) -> int:
     return (config.workers or 1) if config.backend == "slurm" else 1
 
 
-def sizes_to_time(config: LaunchConfig, most: int) -> list[int]:
-    """Sizes of packs that are worth timing, ascending."""
-    if most == 1:
-        return []
-    steps = (4, 16, 64) if config.pack == "auto" else ()
-    return [*(s for s in steps if s < most), most]
-
-
-def best_size(timing: Mapping[str, Any], runs: int, most: int, device: str) -> int:
-    """Members of a pack of `runs` equal ones, by what was measured; 1 if packs do not pay.
-
-    Parameters
-    ----------
-    timing : dict
-        Of ``scaling.training.measure``.
-    """
-    best, gain = 1, GAIN[device]
-    for size in sorted(map(int, timing["packed"])):
-        before, after = (seconds_of(timing, "step", k) / k for k in (best, size))
-        if size <= most and before / after >= gain:
-            best, gain = size, GAIN_OF_MORE
-    return math.ceil(runs / math.ceil(runs / best))  # packs of one size, not a small last one
-
-
 def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
     """Seconds of a whole pack's "step", or of a "token" of validation, between measured sizes.
 
@@ -169,9 +153,14 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
             f"{first.run.steps:,} steps from step {first.start:,} in "
             f"{math.ceil(n / first.pack)} of up to {first.pack}; they differ in {_differ(group)}"
         )
+        if sum(p.seconds for p in group) > sum(p.seconds_alone for p in group):
+            said[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
     if could:
-        said.append(f"not packed: {could} runs that could be; a pack is no faster here, or would "
-                    "leave workers idle or memory short (launch.pack=4 packs them all the same)")
+        why = ("on a CPU a pack is no faster" if plan.execution.device == "cpu" else
+               "a step of one is work enough for a GPU, or packs would leave workers idle or "
+               "memory short")
+        said.append(f"not packed: {could} runs that could be; {why} (launch.pack=4 packs them "
+                    "all the same)")
     alone = Counter(why_alone(p.run.science, plan.execution) for p in plan.runs if p.new_steps)
     said += [f"alone: {n} runs, as {why}" for why, n in alone.items() if why is not None]
     lonely = alone[None] - sum(map(len, groups(plan)))

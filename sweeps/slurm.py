@@ -21,6 +21,7 @@ import submitit
 from submitit.core import utils as _utils
 
 from scaling.config import ConfigError
+from scaling.processes.child import SAFE, shell_lines
 from scaling.records.atomic import read_json, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape, tell
 from sweeps import scheduler, worker
@@ -45,6 +46,8 @@ UNSEEN_SECONDS = 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
 MEASURE_MINUTES = 10
+# How submitit calls the log of a task, in the shell of the job.
+_LOG = '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}_0_log.out"'
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
 
 
@@ -240,17 +243,18 @@ def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
         return 0
     limit = 0.8 * 60 * resources(launch.config, kind).minutes
     packs = form(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
-    seconds = [_pack_seconds(pack) or limit for pack in packs]
+    seconds = [_pack_seconds(pack, limit) for pack in packs]
     share = min(limit, max(SECONDS_A_TASK, *seconds))
     # A person who names a number of workers wants them at once, as far as there is work.
     if launch.config.workers is not None:
         return min(launch.config.workers, len(packs))
-    return min(math.ceil(sum(seconds) / share), len(packs))
+    return min(max(1, math.ceil(sum(seconds) / share)), len(packs))
 
 
-def _pack_seconds(pack: list[StoredRun]) -> float:
-    """Of a pack its members' shares together; 0 if nobody knows."""
-    return 0.0 if any(run.seconds is None for run in pack) else sum(run.seconds for run in pack)
+def _pack_seconds(pack: list[StoredRun], unknown: float) -> float:
+    """Of a pack its members' shares together; `unknown` if nobody has predicted one of them."""
+    seconds = [run.seconds for run in pack if run.seconds is not None]
+    return sum(seconds) if len(seconds) == len(pack) else unknown
 
 
 def cancel(launch: Launch) -> bool:
@@ -293,12 +297,11 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
     executor = _executor(launch.folder / "slurm", slurm)
     options = _options(slurm)
     options["exclude"] = ",".join(filter(None, (slurm.exclude, *exclude))) or None
-    log = launch.folder / "slurm" / "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     executor.update_parameters(
         job_name=submission.name, array_parallelism=at_once, **options,
         setup=[
             "trap '' USR2",  # a warning before the worker listens must not kill it
-            f'export SCALING_LOG="{log}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}_0_log.out"',
+            f"export SCALING_LOG={shlex.quote(str(launch.folder / 'slurm'))}/{_LOG}",
             *_setup(Path(launch.code), slurm),
         ],
     )
@@ -312,19 +315,17 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
 
 
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
+    if "%" in str(folder):
+        raise ConfigError(f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"
+                          " of logs; choose another folder")
     # The process replaces the batch shell and is sent what the shell is sent.
-    python = f"exec {slurm.python or shlex.quote(sys.executable)}"
+    python = f"exec {slurm.python or shlex.quote(sys.executable)} {SAFE}"
     return submitit.SlurmExecutor(folder=folder, python=python)
 
 
 def _setup(code: Path, slurm: SlurmConfig) -> list[str]:
     """Lines of shell before Python."""
-    return [
-        f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
-        "export PYTHONSAFEPATH=1",  # not the current folder: it may hold the code of today
-        "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}",
-        *slurm.setup,
-    ]
+    return [*shell_lines(code, slurm.setup), "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}"]
 
 
 def _options(slurm: SlurmConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,17 @@ from typing import Any
 import pandas as pd
 
 from scaling.config import ConfigError, ExecutionConfig, from_dict
+from scaling.printable import printable
 from scaling.records.damage import DamagedFile, tell
 from scaling.records.plan_file import read_plan_file
 from scaling.records.prefixes import candidates
 from scaling.records.run_folder import RunFolder
+from scaling.shell import override
 from sweeps.plan import PLAN_VERSION, study_folder
 
 WAITING = ("planned", "interrupted")
+# A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
+LOOKS_APART = 20
 COLUMNS = ("run_id", "role", "N", "D", "lr", "schedule", "seed", "state", "step", "steps", "loss",
            "tokens_per_second", "attempt", "predicted_seconds", "seconds", "pack", "note")
 
@@ -86,7 +90,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
             f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
-            f"scaling launch study={name} trains it"
+            f"scaling launch {override('study', name)} trains it"
         )
     stored = read_plan_file(path)
     if stored["plan_version"] != PLAN_VERSION:
@@ -117,10 +121,8 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     )
 
 
-def states(
-    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
-) -> dict[str, str]:
-    """run_id -> state; "blocked" is a waiting run whose trunk's checkpoint is still to come.
+class StateReader:
+    """States of the runs of one plan at one moment, each read once and only if it is asked for.
 
     Parameters
     ----------
@@ -130,28 +132,58 @@ def states(
         Whether a launch tries a run no more. It looks at the states as that launch does: a waiting
         run that it gave up is "failed" and blocks nobody, a failed one that it will try again is
         "interrupted", and its branches wait for it.
+    finished : set of str, optional
+        Runs that are known to be finished.
     """
+
+    def __init__(
+        self, runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None,
+        finished: Collection[str] = (),
+    ) -> None:
+        self._runs = {r.folder.run_id: r for r in runs}
+        self._given_up, self._finished = given_up, finished
+        self._unblocked: dict[str, str] = {}
+        self._states: dict[str, str] = {}
+
+    def state(self, run: StoredRun) -> str:
+        """State of a run; "blocked" is a waiting one whose trunk's checkpoint is still to come."""
+        run_id = run.folder.run_id
+        if run_id not in self._states:
+            found = self._alone(run)
+            blocked = found in WAITING and self._is_blocked(run)
+            self._states[run_id] = "blocked" if blocked else found
+        return self._states[run_id]
+
+    def _alone(self, run: StoredRun) -> str:
+        """State of a run, whatever it may wait for."""
+        run_id = run.folder.run_id
+        if run_id not in self._unblocked:
+            found = "done" if run_id in self._finished else run.folder.state()
+            if self._given_up is not None and found in (*WAITING, "failed"):
+                if self._given_up(run):
+                    found = "failed"
+                elif found == "failed":
+                    found = "interrupted"
+            self._unblocked[run_id] = found
+        return self._unblocked[run_id]
+
+    def _is_blocked(self, run: StoredRun) -> bool:
+        """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
+        trunk = self._runs.get(run.needs[0]) if run.needs is not None else None
+        if trunk is None or self._alone(trunk) not in (*WAITING, "running"):
+            return False
+        science = run.folder.description()["science"]
+        furthest = candidates(run.folder.outputs, science)
+        return not furthest or furthest[0][0] < run.needs[1]
+
+
+def states(
+    runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
+) -> dict[str, str]:
+    """run_id -> state of runs of one plan (`StateReader`)."""
     runs = list(runs)
-    found = {r.folder.run_id: r.folder.state() for r in runs}
-    for run in runs:
-        if given_up is not None and found[run.folder.run_id] in (*WAITING, "failed"):
-            if given_up(run):
-                found[run.folder.run_id] = "failed"
-            elif found[run.folder.run_id] == "failed":
-                found[run.folder.run_id] = "interrupted"
-    for run in runs:
-        if found[run.folder.run_id] in WAITING and _is_blocked(run, found):
-            found[run.folder.run_id] = "blocked"
-    return found
-
-
-def _is_blocked(run: StoredRun, found: dict[str, str]) -> bool:
-    """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
-    if run.needs is None or found.get(run.needs[0]) not in (*WAITING, "running", "blocked"):
-        return False
-    science = run.folder.description()["science"]
-    furthest = candidates(run.folder.outputs, science)
-    return not furthest or furthest[0][0] < run.needs[1]
+    reader = StateReader(runs, given_up)
+    return {r.folder.run_id: reader.state(r) for r in runs}
 
 
 def status(
@@ -253,7 +285,8 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     progress = folder.progress(attempt.number)
     known = ("step", "loss", "tokens_per_second", "pack")
     said = {k: progress[k] for k in known if k in progress}
+    said.setdefault("step", progress.get("start", 0))  # where it began, before its first report
     note = f"one of {progress['members']} in a pack" if "members" in progress else ""
     if attempt.end is not None:
-        note = attempt.end.get("error", "")
+        note = printable(attempt.end.get("error", ""))  # a table cannot hold half a character
     return {**said, "attempt": attempt.number, "note": note}

@@ -6,13 +6,20 @@ points are chosen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaling.config import ConfigError, DataConfig, RunConfig, from_dict, one_of, unknown_key
+from scaling.config import (
+    ConfigError,
+    DataConfig,
+    RunConfig,
+    check_study_name,
+    from_dict,
+    one_of,
+    unknown_key,
+)
 from scaling.data.sources import open_store
 from sweeps.generators.expand import DESIGNED, DESIGNS, BlockConfig, axes, expand
 from sweeps.generators.tune import SPACES
@@ -83,11 +90,7 @@ def read_study(
             "conf/study (a study's file begins with the line '# @package _global_')"
         )
     study = from_dict(StudyConfig, composed["study"], "study")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study.name):
-        raise ConfigError(
-            f"study.name = {study.name!r} names a folder: allowed are letters, digits, '.', '_' "
-            "and '-'"
-        )
+    check_study_name("study.name", study.name)
     base = {key: composed[key] for key in RUN_KEYS if key in composed}
     wanted = []
     for name, values in study.blocks.items():
@@ -168,6 +171,9 @@ def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
 def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with dotted keys set; the keys must exist.
 
+    A value that is a group (``schedule: [{kind: cosine}]``) sets the keys that it has: the others
+    stay as the study has them.
+
     Raises
     ------
     ConfigError
@@ -184,5 +190,19 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             node, so_far = node[group], f"{so_far}.{group}"
         if key not in node:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
-        node[key] = value
+        node[key] = merged(node[key], value)
     return config
+
+
+def merged(group: Any, value: Any) -> Any:
+    """A group with the keys of another set in it; what is no group is replaced.
+
+    Options are of the data source, or the program, that the group names: where the value names
+    another, its options start from none.
+    """
+    if not isinstance(group, Mapping) or not isinstance(value, Mapping):
+        return value
+    chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
+    if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
+        group = {**group, "options": {}}
+    return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}

@@ -16,24 +16,24 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaling.config import ExecutionConfig
 from scaling.records import machine
 from scaling.records.claim import Claim
 from scaling.records.damage import DamagedFile
 from scaling.records.describe import trainer_of
 from sweeps import scheduler
-from sweeps.launches import Launch, pack_size, read_launch
-from sweeps.packs import companions, pack_of, vanished_pack
-from sweeps.retry import got_somewhere, most_members, tripped, verdict
-from sweeps.state import WAITING, StoredRun, states
+from sweeps.launches import Launch, read_launch
+from sweeps.packs import companions
+from sweeps.retry import most_members
+from sweeps.state import LOOKS_APART, StoredRun
 from sweeps.stop import StopFlag
+from sweeps.work_list import WorkList
 
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 5.0
-LOOKS_APART = 20  # an idle worker rests so many times as long as a look at all runs took
 BAD_LUCK = 2  # failures of the machinery in a row after which a worker leaves
 UNFIT = 1  # exit code: a pool replaces the worker, SLURM's task has failed
 IDLE_LIVES = 20  # times that a job may be requeued when it came to nothing
@@ -61,10 +61,10 @@ class Worker:
         self, launch: Launch, kind: str, should_stop: Callable[[], bool],
         until: float = float("inf"), say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.launch, self.kind, self.until, self.say = launch, kind, until, say
+        self.list = WorkList(launch, kind)
+        self.until, self.say = until, say
         self.should_stop = lambda: should_stop() or launch.is_cancelled()
         self.trained = self.bad_luck = 0
-        self.finished: set[str] = set()
 
     def work(self) -> str:
         """Until there is nothing to do.
@@ -76,7 +76,7 @@ class Worker:
             "tripped" (the launch must not go on); "unfit" (this process or node cannot train).
         """
         pause, idle_since = POLL_SECONDS, time.monotonic()
-        idle_seconds = self.launch.config.idle_seconds or float("inf")
+        idle_seconds = self.list.launch.config.idle_seconds or float("inf")
         while not self.should_stop():
             began = time.monotonic()
             # Not before the first run: a life that is too short for anything must show as attempts
@@ -85,16 +85,16 @@ class Worker:
                 return "limit"
             if self.bad_luck >= BAD_LUCK:
                 return "unfit"
-            self.launch = read_launch(self.launch.folder)
-            plan = self.launch.plan()
-            if self._is_tripped(plan.runs):
+            self.list.reload()
+            why = self.list.why_tripped()
+            if why is not None:
+                self.say(f"stops: {why}")
                 return "tripped"
-            look = self._look([r for r in plan.runs if r.folder.run_id not in self.finished])
-            self.finished |= look.finished
-            claims = _claim(self._canaries(plan.runs, look.ready), plan.execution.lease_seconds,
-                            self._size)
+            look = self.list.look()
+            claims = _claim(self.list.canaries(look.ready),
+                            self.list.plan.execution.lease_seconds, self.list.size)
             if claims:
-                self._train(claims, plan)
+                self._train(claims, self.list.plan.execution)
                 pause, idle_since = POLL_SECONDS, time.monotonic()
             elif not look.ready and not look.waits:
                 return "finished"
@@ -115,52 +115,32 @@ class Worker:
 
     def has_work(self) -> bool:
         """Whether a run of its class is still to be trained in this launch."""
-        look = self._look(self.launch.plan().runs)
+        self.list.reload()
+        look = self.list.look()
         return bool(look.ready) or look.waits - {"running"} != set()
 
     def has_claimed(self, job: str) -> bool:
         """Whether an earlier life of a SLURM job began any run of the launch."""
-        folders = (r.folder for r in self.launch.plan().runs)
+        folders = (r.folder for r in self.list.plan.runs)
         return any((f.attempt(n).owner.get("job") or [None])[0] == job
                    for f in folders for n in f.attempt_numbers())
 
-    def _look(self, runs: list[StoredRun]) -> Look:
-        """What there is to do now; each verdict is asked for once."""
-        verdicts: dict[str, str] = {}
-
-        def gave_up(run: StoredRun) -> bool:
-            run_id = run.folder.run_id
-            # A run that this launch was not asked to train will not come: nothing waits for it.
-            asked = run_id in self.launch.classes
-            when = verdict(run.folder, self.launch.launched).when if asked else "never"
-            verdicts[run_id] = when
-            return when == "never"
-
-        current = states(runs, gave_up)
-        own = {i: s for i, s in current.items() if self.launch.classes.get(i) == self.kind}
-        begin = [r for r in runs if own.get(r.folder.run_id) in WAITING]
-        now = [r for r in begin if verdicts[r.folder.run_id] == "now"]
-        ready = _without_survivors(now, [r for r in runs if own.get(r.folder.run_id) == "running"])
-        return Look(
-            ready=ready,
-            waits={s for s in own.values() if s in ("running", "blocked")}
-            | ({"later"} if len(ready) < len(begin) else set()),
-            finished={i for i, s in current.items() if s in ("done", "diverged")},
-        )
-
-    def _train(self, claims: list[Claim], plan: Any) -> None:
-        pins = {run.folder.run_id: run.pins for run in plan.runs}
+    def _train(self, claims: list[Claim], execution: ExecutionConfig) -> None:
+        pins = self.list.pins({c.folder.run_id for c in claims})
         names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
         self.say(f"trains {names}")
         self.trained += 1
         try:
-            train = _trainer(trainer_of(claims[0].folder.description()["science"], plan.execution))
+            train = _trainer(trainer_of(claims[0].folder.description()["science"], execution))
         except Exception as error:  # a library that is missing is a failure of the run: it is told
             for claim in claims:
                 claim.release("failed", error)
+            self.list.look_at_all()
             return
-        outcome = train(claims, pins, plan.execution, self.should_stop)
+        outcome = train(claims, pins, execution, self.should_stop)
         self.say(f"{outcome}: {names}")
+        if outcome != "done":
+            self.list.look_at_all()
         self._judge_this_process(claims[0])
 
     def _judge_this_process(self, claim: Claim) -> None:
@@ -176,52 +156,11 @@ class Worker:
         else:
             self.bad_luck = 0
 
-    def _canaries(self, runs: list[StoredRun], ready: list[StoredRun]) -> list[StoredRun]:
-        """The runs that may be begun: a few packs until one of the launch has got somewhere."""
-        allowed = self.launch.config.canary
-        mine = [r for r in runs if r.folder.run_id in self.launch.classes]
-        if not allowed or not ready or got_somewhere(mine, self.launch.launched):
-            return ready
-        busy = {pack_of(r.folder) for r in mine if r.folder.state() == "running"}
-        size = self._size(ready[0])
-        return companions(ready, size)[:size] if len(busy) < allowed else []
-
-    def _size(self, run: StoredRun) -> int:
-        return pack_size(self.launch.config, run)
-
-    def _is_tripped(self, runs: list[StoredRun]) -> bool:
-        mine = [r for r in runs if r.folder.run_id in self.launch.classes]
-        why = tripped(mine, self.launch.launched, bool(self.launch.config.canary))
-        if why is not None:
-            self.say(f"stops: {why}")
-        return why is not None
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a worker sees: runs to begin, what else it may wait for, and what is finished."""
-
-    ready: list[StoredRun]
-    waits: set[str]
-    finished: set[str]
-
 
 def _trainer(name: str) -> Callable[..., Any]:
     """A trainer by its name: only here does a sweep meet torch."""
     module, _, name = name.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[StoredRun]:
-    """Ready runs but those of a pack that vanished and whose other members' leases still hold.
-
-    One process beats for all: what one of its leases says of it, the others will say soon.
-    """
-    vanished = {r.folder.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
-    if not any(vanished.values()):
-        return ready
-    held = {pack_of(r.folder) for r in running}
-    return [r for r in ready if vanished.get(r.folder.run_id) not in held]
 
 
 def _claim(

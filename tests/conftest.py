@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """The engine silences these two itself, but pytest puts every test's own filters above."""
     config.addinivalue_line("filterwarnings", "ignore:There is a performance drop:UserWarning")
     config.addinivalue_line("filterwarnings", "ignore:grad and param do not obey:UserWarning")
+
+
+@pytest.fixture(scope="session")
+def processes() -> BaseContext:
+    """Real processes, forked off a clean one that has imported trainer and launcher once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["scaling.training.trainer", "sweeps.launch"])
+    return context
 
 
 @pytest.fixture(scope="session")

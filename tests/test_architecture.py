@@ -29,7 +29,7 @@ ONLY_IN = {
         "scaling/records/checkpoint.py",
     },
     "submitit": {"sweeps/slurm.py"},
-    "rich": {"sweeps/show.py", "scaling/verbs/"},
+    "rich": {"sweeps/terminal.py", "sweeps/show.py"},
     "wandb": {"scaling/dashboard.py", "scaling/wandb_runs.py"},
     "pyarrow": {"sweeps/collect.py"},
     "matplotlib": {
@@ -164,6 +164,23 @@ def test_a_study_is_imported_on_first_use() -> None:
 
 def test_training_loads_no_dashboard() -> None:
     assert "wandb" not in loaded_by("import scaling.training.trainer, sweeps.worker, sweeps.launch")
+
+
+# What speaks otherwise than by a `sweeps.terminal.Screen`: JSON, help, logs, a notebook.
+SPEAKS = {"scaling/verbs/as_json.py", "scaling/cli.py", "scaling/programs/guardian.py",
+          "sweeps/worker.py", "sweeps/notebook.py"}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", [f for f in python_files() if f not in SPEAKS])
+def test_people_are_told_by_one_screen(file: str) -> None:
+    """What users and programs write is never markup, and no line is cut: so speaks one file."""
+    nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    consoles = {name for name in called if name.split(".")[-1] in ("Console", "from_markup")}
+    assert not called & {"print", "sys.stdout.write", "console.print"} and not consoles
+    named = {k.arg: k.value for node in nodes if isinstance(node, ast.Call) for k in node.keywords}
+    for option in {"markup", "highlight", "emoji"} & set(named):
+        assert ast.unparse(named[option]) == "False"
 
 
 def test_no_drawers() -> None:

@@ -29,6 +29,7 @@ from analysis.fitting.result import Result
 from analysis.laws import find
 from analysis.laws.law import Law
 from analysis.tables.exclusion import CENSORED, mid_schedule, unfinished
+from analysis.tables.numbers import as_floats
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
 
@@ -143,7 +144,7 @@ def compare_arms(
     law = find(law)
     if law.curve or not {"N", "D"} <= set(law.inputs):
         raise ValueError(f"law = {law.name!r}: arms are compared by a law of N and D")
-    runs, censored, arms = _arms_of(data, arm, between)
+    runs, censored, arms = _arms_of(as_floats(data), arm, between)
     known = pd.DataFrame() if differences is None else differences
     found = ArmComparison(
         arms=arms, result=None, pairs=pair_runs(runs, arms, level), sharing=pd.DataFrame(),

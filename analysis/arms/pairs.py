@@ -38,7 +38,7 @@ def pair_keys(runs: pd.DataFrame) -> list[str]:
     return [
         key for key in _KEYS
         if key in runs and runs[key].notna().all()
-        and (key in ("N", "D") or set.intersection(*(set(rows[key]) for rows in arms)))
+        and (key in ("N", "D") or set(runs[key]).intersection(*(rows[key] for rows in arms)))
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.arms.pairs import pair_keys
-from analysis.tables.runs import FLOPS, load
+from analysis.tables.runs import FLOPS, load, require
 from scaling.records.run_folder import RunFolder
 
 
@@ -36,6 +36,8 @@ def runs_by_arm(
     if (arm is None) != (len(studies) == 2):
         raise ValueError("arms are one study with arm=KEY, or two studies without")
     tables = [load(outputs, study=name, n_count=n_count, flops=FLOPS) for name in studies]
+    for table, name in zip(tables, studies, strict=True):
+        require(table, outputs, name, measured=False)
     if arm is None:
         tables = [t.assign(arm=name) for t, name in zip(tables, studies, strict=True)]
         return pd.concat(tables, ignore_index=True)

@@ -204,8 +204,9 @@ def _after(shared: Array, k: int, noise: float) -> Array:
 
 def _told(shared: Array, noise: float) -> Array:
     """Logarithm of the target's variance that each run takes away, shape (runs,)."""
-    along, own, target = shared[-1, :-1], np.diag(shared)[:-1], max(shared[-1, -1], 1e-300)
-    return -np.log1p(-np.clip(along**2 / (own + noise) / target, 0, 1 - 1e-12))
+    along, target = shared[-1, :-1], max(shared[-1, -1], 1e-300)
+    own = np.maximum(np.diag(shared)[:-1] + noise, 1e-300)  # zero where exact runs are known
+    return -np.log1p(-np.clip(along**2 / own / target, 0, 1 - 1e-12))
 
 
 def _best(shared: Array, noise: float, price: Array, affordable: Array) -> int | None:

@@ -12,6 +12,8 @@ import pandas as pd
 from analysis.laws.law import Law
 from analysis.tables.clusters import copied
 from analysis.tables.exclusion import mid_schedule, unfinished
+from analysis.tables.labels import differing_labels, label_sentences
+from analysis.tables.numbers import as_floats
 from analysis.tables.points import Points
 from scaling.records.recipe import not_one_ladder
 
@@ -50,7 +52,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
     arm : str, optional
         The column that tells arms apart: they may differ in what they measure.
     """
-    data = data.iloc[points.rows]
+    data = as_floats(data.iloc[points.rows])
     if law.curve:
         return _unfinished(data)
     return [
@@ -62,6 +64,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_inside_a_schedule(points, data),
         *_some_annealed(data, arm),
         *_recipes(data, arm),
+        *_labels(points, data, arm),
         *_mixed_measures(data, arm),
         *_mixed_counts(points, data),
     ]
@@ -165,6 +168,13 @@ def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
     return [*dict.fromkeys(filter(None, said))]
 
 
+def _labels(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
+    """Words by which rows differ that are the same to the law: a corpus, say."""
+    keys = [points.renamed[name] for name in points.columns if name in points.renamed]
+    but = (*_RECIPE, *_MEASURES, *points.renamed.values(), *([arm] if arm else []))
+    return label_sentences(differing_labels(data, keys, but=but), keys)
+
+
 def _recipe(column: str, value: Any) -> dict[str, Any]:
     """A recipe as our records give it, or the name that a table made elsewhere has for it."""
     ours = column == "recipe" and str(value).startswith("{")
@@ -176,11 +186,16 @@ def _mixed_measures(data: pd.DataFrame, arm: str | None) -> list[str]:
     for column, why in _MEASURES.items():
         if column not in data or column == arm:
             continue
-        seen = sorted(data[column].dropna().astype(str).unique())
+        seen = sorted({_word(value) for value in data[column].dropna().unique()})
         if len(seen) > 1:
             few = ", ".join(seen[:3]) + (" ..." if len(seen) > 3 else "")
             sentences.append(f"column {column!r} has {len(seen)} values ({few}): {why}")
     return sentences
+
+
+def _word(value: Any) -> str:
+    """A value of a table as text; whole numbers without a point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _mixed_counts(points: Points, data: pd.DataFrame) -> list[str]:

@@ -109,7 +109,7 @@ def fit(
     exclude : list of str
         Rows to leave out, each counted in `Result.excluded`: rules by name (``"unmeasured"``,
         ``"unfinished"``, ``"mid_schedule"``: `analysis.tables.exclusion.RULES`) or conditions on
-        the table's columns (``"D < 1e9"``).
+        the table's columns (``"D < 1e9"``, `scaling.conditions`); the law's names serve, too.
     mix_fingerprints : bool
         Allow points from runs trained by different code.
 

@@ -15,6 +15,7 @@ from analysis.intervals.spread import widened
 from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Law
 from analysis.tables.factors import with_multiples
+from analysis.tables.numbers import as_floats
 from analysis.tables.points import rename, rename_columns
 
 Array = np.ndarray
@@ -190,7 +191,7 @@ class Result:
 
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
         """What the law reads from a table that has the fitted one's names."""
-        data = with_multiples(data, self.columns)
+        data = with_multiples(as_floats(data), self.columns)
         renamed = rename_columns(self.law, data, self.columns, response=False)
         return self.law.read(rename(data.reset_index(drop=True), renamed))
 

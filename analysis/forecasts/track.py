@@ -102,7 +102,8 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
     """
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(f"there is no folder {outputs}")
+        raise ValueError(f"there is no folder {outputs}; outputs= names the one that scaling"
+                         " launch wrote")
     said = list(_kept(outputs))
     said = [one for one in said if study is None or one["study"] == study]
     rows, seen = [], set()

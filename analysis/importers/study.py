@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from analysis.importers.reading import Imported, fittable
+from analysis.tables.condition import rows_that_meet
 from analysis.tables.exclusion import unfinished
 from analysis.tables.imported import IMPORT_VERSION, MANIFEST
+from scaling.conditions import ConditionError
+from scaling.config import check_study_name
 from scaling.records.atomic import save_atomic, write_json
 from scaling.records.run_folder import file_hash
 
@@ -36,7 +38,7 @@ def save_study(
     sources : sequence of path
         Files that it was read from: their hashes are kept.
     held_out : str, optional
-        A condition on the columns (``"N > 1e9"``): runs that meet it are predicted, not fitted.
+        A condition on the columns (``"N > 1e9"``, `scaling.conditions`): runs that meet it are predicted, not fitted.
     question : str
     answer : mapping, optional
         ``law, budgets, curve_law, curve_held_out``, as a study's YAML has them.
@@ -52,8 +54,7 @@ def save_study(
         If a planned study has the name, the name cannot be a folder's, or the condition cannot be
         read.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ValueError(f"to = {name!r}: a study's name has letters, digits, '.', '_' and '-'")
+    check_study_name("to", name)
     folder = Path(outputs) / "studies" / name
     if (folder / "plan.json").exists():
         raise ValueError(f"to = {name!r}: a planned study is called so; choose another name")
@@ -82,10 +83,10 @@ def _roles(imported: Imported, held_out: str | None) -> list[str]:
     held = np.zeros(len(runs), bool)
     if held_out is not None:
         try:
-            held = np.asarray(runs.eval(held_out, engine="python"))
-        except Exception as error:  # pandas raises whatever the expression does
-            raise ValueError(f"held_out = {held_out!r}: {error}") from None
-        if held.dtype != bool or held.shape != (len(runs),) or not held.any():
+            held = rows_that_meet(runs, held_out)
+        except ConditionError as error:
+            raise ValueError(f"held_out = {error}") from None
+        if not held.any():
             raise ValueError(f"held_out = {held_out!r} chooses none of {len(runs)} runs")
     curved = set()
     if {"lr", "loss"} <= set(imported.curves):

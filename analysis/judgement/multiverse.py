@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis.decisions.target import Target
 from analysis.fitting.result import Result
-from analysis.tables.runs import FLOPS, N_COUNTS, load
+from analysis.tables.runs import FLOPS, N_COUNTS, load, require
 
 Array = np.ndarray
 
@@ -158,12 +158,9 @@ def of_study(
     conventions = {}
     for asked in n_counts:
         runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS)
+        require(runs, outputs, study, "fit")
         # Imported runs may have one count, whichever is asked for.
         conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
-    if next(iter(conventions.values())).empty:
-        raise ValueError(
-            f"study {study!r} has no finished run to fit; scaling launch study={study}"
-        )
     return of_tables(conventions, target, law=law, **options)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.judgement.accuracy import scores
 from analysis.reporting.answer import Answer
-from analysis.tables.runs import FLOPS, load, load_curves, study_plan, with_role
+from analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
 
 if TYPE_CHECKING:
     from analysis.fitting.result import Result
@@ -51,11 +51,7 @@ def answer_study(
     plan = study_plan(outputs, study)
     wanted = plan["study"]["answer"]
     runs = load(outputs, study=study, flops=FLOPS)
-    fitted = with_role(runs, "fit")
-    if fitted.empty:
-        raise ValueError(
-            f"study {study!r} has no finished run to fit; scaling launch study={study}"
-        )
+    fitted = require(with_role(runs, "fit"), outputs, study, "fit")
     law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
               mix_fingerprints=mix_fingerprints)
     if widen:

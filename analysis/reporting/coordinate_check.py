@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,7 +22,9 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``parametrization, axis, sizes, hidden, logits`` (texts) and ``growth`` of `hidden`.
+        ``parametrization, axis, sizes, hidden, logits`` (texts), ``growth`` of `hidden`, and on
+        the width's axis ``tensor`` (text): whose movement changes most from the first size to the
+        last, and by how much. Along depth, parametrizations differ in what tensors should do.
     """
     rows = []
     for (name, axis), part in movement.groupby(["parametrization", "axis"], sort=False):
@@ -33,8 +36,19 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
             "hidden": _joined(part["hidden"], "{:.3g}"),
             "logits": _joined(part["logits"], "{:.3g}"),
             "growth": part["hidden"].iloc[-1] / part["hidden"].iloc[0],
+            "tensor": _most_changed(part["tensors"]) if axis == "width" else "",
         })
     return pd.DataFrame(rows)
+
+
+def _most_changed(tensors: pd.Series) -> str:
+    """The tensor whose movement at the last size is furthest from that at the first, as text."""
+    first, last = tensors.iloc[0], tensors.iloc[-1]
+    growth = {name: last[name] / first[name] for name in last if first[name] > 0 and last[name] > 0}
+    if not growth:
+        return ""
+    name = max(growth, key=lambda name: abs(math.log(growth[name])))
+    return f"{name} {growth[name]:.2f}"
 
 
 def draw_coordinate_check(movement: pd.DataFrame) -> Figure:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.reporting import page
-from analysis.tables.runs import load, load_curves, study_plan
+from analysis.tables.runs import load, load_curves, require, study_plan
 from scaling.model.flops import CONVENTIONS
 from scaling.records.atomic import write_atomic
 from scaling.records.run_folder import RunFolder
@@ -81,9 +81,7 @@ def give_verdict(outputs: str | Path, study: str) -> Verdict:
     check_kind(kind, options)
     if kind == "law":
         raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
-    runs = study_runs(outputs, study)
-    if runs.empty:
-        raise ValueError(f"study {study!r} has no finished run; scaling launch study={study}")
+    runs = require(study_runs(outputs, study), outputs, study, measured=False)
     curves = {"curves": load_curves(outputs, study=study)} if kind in CURVES else {}
     finding = _judge(kind)(runs, **curves, **options)
     finding.warnings.extend(_caveats(runs, len(plan["runs"])))

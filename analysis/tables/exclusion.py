@@ -2,16 +2,19 @@
 
 Runs that diverged, or that a rule stopped because they could not matter, are always left out: they
 say that the loss was at least so bad. The rest is the
-user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``), and every row is
-counted for the first rule that takes it.
+user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``,
+`scaling.conditions`), and every row is counted for the first rule that takes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+
+from analysis.tables.condition import columns_of, rows_that_meet
+from scaling.conditions import ConditionError
 
 Array = np.ndarray
 
@@ -25,6 +28,7 @@ RULES = {
     "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
 }
 _DONE = ("done", *CENSORED, "finished", "completed", "complete", "success")
+_NONE: Mapping[str, str] = {}
 _LENGTHS = ("D", "tokens", "C", "flops")  # columns that grow along one run
 
 
@@ -35,6 +39,7 @@ def exclude_rows(
     response: str,
     needed: Sequence[str],
     length: str | None,
+    names: Mapping[str, str] = _NONE,
     sparse: bool = False,
 ) -> tuple[Array, dict[str, int]]:
     """Which rows are left out, and how many by each rule.
@@ -48,6 +53,8 @@ def exclude_rows(
         Columns of the measured response and of what grows along a run (tokens, FLOPs).
     needed : list of str
         Columns without any of which a row is unmeasured.
+    names : mapping of str to str
+        What the law calls some columns -> the column; a condition may use either.
     sparse : bool
         Most rows have no response (steps of a curve): only those that have one count.
 
@@ -61,7 +68,7 @@ def exclude_rows(
         raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORED.values(), *rules):
-        taken = _meets(frame, rule, needed, length) & ~left_out
+        taken = _meets(frame, rule, needed, length, names) & ~left_out
         if rule in CENSORED.values() and taken.all():
             status = rule.partition(" ")[0]
             raise ValueError(f"every row has status {status!r}: nothing is left to fit")
@@ -97,7 +104,8 @@ def mid_schedule(frame: pd.DataFrame, length: str | None) -> Array:
 
 
 def _meets(
-    frame: pd.DataFrame, rule: str, needed: Sequence[str], length: str | None
+    frame: pd.DataFrame, rule: str, needed: Sequence[str], length: str | None,
+    names: Mapping[str, str],
 ) -> Array:
     if rule in CENSORED.values():
         if "status" not in frame:
@@ -109,20 +117,14 @@ def _meets(
         return unfinished(frame)
     if rule == "mid_schedule":
         return mid_schedule(frame, length)
-    return _condition(frame, rule)
+    return _condition(frame, rule, names)
 
 
-def _condition(frame: pd.DataFrame, rule: str) -> Array:
-    own = frame.loc[:, [not str(c).startswith("_") for c in frame.columns]]
+def _condition(frame: pd.DataFrame, rule: str, names: Mapping[str, str]) -> Array:
     try:
-        meets = np.asarray(own.eval(rule, engine="python"))
-    except Exception as error:  # pandas raises whatever the expression does
-        meets, why = np.empty(0), f": {error}"
-    else:
-        why = ""
-    if meets.shape != (len(frame),) or meets.dtype != bool:
+        return rows_that_meet(frame, rule, names)
+    except ConditionError as error:
         raise ValueError(
             f"exclude: {rule!r} is not one of {', '.join(RULES)}, nor a condition on the columns"
-            f" {', '.join(map(str, own.columns))}{why}"
-        )
-    return meets
+            f" {columns_of(frame)}: {error.reason}"
+        ) from None

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.tables.numbers import as_floats
 from scaling.records.atomic import read_json
 from scaling.records.damage import DamagedFile, Shape
 from scaling.records.run_folder import file_hash
@@ -35,8 +36,7 @@ def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
     runs = _table(manifest, "runs")
     if n_count in runs and runs[n_count].notna().all():
         runs = runs.assign(N=runs[n_count], n_count=n_count)
-    counts = [c for c in (*N_COUNTS, "N", "D") if c in runs and runs[c].notna().all()]
-    return runs.astype({c: int for c in counts if (runs[c] % 1 == 0).all()})
+    return as_floats(runs)
 
 
 def stored_curves(manifest: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from analysis.tables.clusters import clusters
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.factors import with_multiples
 from analysis.tables.noise import rounding_noise, seed_noise
+from analysis.tables.numbers import as_floats
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 
@@ -97,7 +98,7 @@ def read_points(
         raise ValueError(f"data must be a pandas DataFrame, not {type(data).__name__}")
     if data.empty:
         raise ValueError("data is an empty table")
-    frame = data.reset_index(drop=True).assign(
+    frame = as_floats(data).reset_index(drop=True).assign(
         _row=data.index,
         _weight=_per_row(data, "weights", weights, 1.0),
         _noise=_per_row(data, "noise", noise, np.nan),
@@ -198,7 +199,8 @@ def _without_excluded(
     length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
     needed = [response] if law.curve else list(renamed.values())
     left_out, counts = exclude_rows(
-        frame, exclude, response=response, needed=needed, length=length, sparse=law.curve
+        frame, exclude, response=response, needed=needed, length=length, names=renamed,
+        sparse=law.curve,
     )
     if not law.curve:
         return frame[~left_out], counts

@@ -6,7 +6,7 @@ files is needed.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from scaling.records.identity import canonical_json
 from scaling.records.plan_file import read_plan_file, stored_plans
 from scaling.records.recipe import recipe
 from scaling.records.record import RECORD_VERSION
-from scaling.records.run_folder import RunFolder
+from scaling.records.run_folder import STATES, RunFolder
+from scaling.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
 # in it, and budgets mean the same for measured and planned models.
@@ -39,6 +40,17 @@ RUN_COLUMNS = (
     "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
     "fingerprint", "tokens_per_second", "seconds", "recipe",
 )
+CURVE_COLUMNS = ("run", "step", "tokens", "lr", "loss", "grad_norm", "validation_loss",
+                 "validation_bpb", "N", "schedule", "seed", "cluster", "fingerprint", "status")
+_TRAIN = "scaling launch study={study} trains what is left"
+_WAYS_ON = {  # state of a run -> what brings it to a measured end
+    "diverged": "a diverged run has no final loss: a lower optimizer.lr may help",
+    "running": "scaling status study={study} watch=true shows how far they are",
+    "stopped": "scaling forecast study={study} take_up=stopped lets stopped runs be trained",
+    "failed": "scaling status study={study} why=true says why they failed",
+    "interrupted": _TRAIN,
+    "planned": _TRAIN,
+}
 LEFT_OUT = "its run is left out"
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
 
@@ -106,7 +118,8 @@ def load(
         table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
         table = table.reindex(columns=[*RUN_COLUMNS, *(c for c in table if c not in RUN_COLUMNS)])
     if role is not None:
-        table = table[[role in r.split(",") for r in table["role"]]]
+        table = with_role(table, role)
+    table = table.astype(dict.fromkeys(("N", *N_COUNTS, "D", "C"), float))  # 6 N D passes 2^63
     return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
 
 
@@ -154,7 +167,7 @@ def load_curves(
         curves.append(curve.assign(**constants))
     curves = [curve for curve in curves if len(curve)]
     if not curves:
-        return pd.DataFrame(columns=["run", "step", "tokens", "lr", "loss", "validation_loss"])
+        return pd.DataFrame(columns=list(CURVE_COLUMNS))
     return pd.concat(curves, ignore_index=True)
 
 
@@ -175,7 +188,7 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
                         for p in Path(outputs).glob(f"studies/*/{name}")})
         raise ValueError(
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
-            f"scaling launch study={study} trains it"
+            f"scaling launch {override('study', study)} trains it"
         )
     return read_manifest(path)
 
@@ -185,7 +198,7 @@ def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.D
     if curves.empty:
         return curves
     if role is not None:
-        runs = runs[[role in names.split(",") for names in runs["role"]]]
+        runs = with_role(runs, role)
     if "cluster" in runs:
         curves = curves.assign(cluster=curves["run"].map(runs.set_index("run_id")["cluster"]))
     return curves[curves["run"].isin(runs["run_id"])]
@@ -197,7 +210,8 @@ def _ended_runs(
     """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles."""
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(f"there is no folder {outputs}")
+        raise ValueError(f"there is no folder {outputs}; outputs= names the one that scaling"
+                         " launch wrote")
     if study is not None:
         study_plan(outputs, study)
     roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
@@ -280,4 +294,44 @@ def _number(value: float | None) -> float:
 
 def with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
     """The runs that have a role, maybe among others."""
-    return runs[[role in names.split(",") for names in runs["role"]]]
+    return runs[np.array([role in names.split(",") for names in runs["role"]], dtype=bool)]
+
+
+def require(
+    table: pd.DataFrame, outputs: str | Path, study: str, role: str | None = None, *,
+    measured: bool = True,
+) -> pd.DataFrame:  # fmt: skip
+    """A table of a study's finished runs, or of their curves, if it holds any.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `load` or `load_curves`.
+    outputs, study
+        Where the study lies.
+    role : str, optional
+        What the runs are for that were asked for.
+    measured : bool
+        Whether a run must have come to its end; else diverged and stopped ones will do.
+
+    Raises
+    ------
+    ValueError
+        If there is none: what is missing, how far the study is, and what to do.
+    """
+    if (table["status"] == "done").any() or (not measured and len(table)):
+        return table
+    wanted = "finished run" + (f" with the role {role!r}" if role else "")
+    plan = study_plan(outputs, study)
+    if not (Path(outputs) / "studies" / study / "plan.json").exists():
+        raise ValueError(f"study {study!r} was imported without a {wanted}: import one that has")
+    folders = [RunFolder(Path(outputs) / "runs" / run["run_id"]) for run in plan["runs"]
+               if role is None or role in run["roles"]]
+    states = Counter(folder.state() for folder in folders)
+    if not states:
+        raise ValueError(f"study {study!r} plans no run with the role {role!r}: scaling add"
+                         f" study={study} role={role} adds some")
+    told = ", ".join(f"{states[state]} {state}" for state in STATES if state in states)
+    ways = dict.fromkeys(_WAYS_ON[state].format(study=study) for state in STATES
+                         if state in states and state in _WAYS_ON)
+    raise ValueError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))

@@ -7,11 +7,11 @@ A store is a folder ``<outputs>/data/<source>-<key>/`` with ``train.bin``, ``val
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import re
 import shutil
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -24,7 +24,7 @@ from scaling.config import ConfigError
 from scaling.data.order import DataOrder, permute
 from scaling.data.verify import check_tokens, head
 from scaling.records import machine
-from scaling.records.atomic import read_json, save_atomic, server_time, write_json
+from scaling.records.atomic import create_folder, read_json, save_atomic, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape
 
 DTYPES = ("uint8", "uint16", "int32")  # as narrow as the vocabulary allows
@@ -186,42 +186,43 @@ def window_count(tokens: int, context: int) -> int:
 
 
 def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corpus) -> Manifest:
-    """Write a corpus as a store, whole or not at all.
+    """Write a corpus as a store, whole or not at all; what this process has made.
 
     What others left half made beside it goes first; two who make it at once do not disturb each
     other.
+
+    Raises
+    ------
+    FileExistsError
+        If something that is no store has its name.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in abandoned_stores(folder.parent):
         shutil.rmtree(left, ignore_errors=True)
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    aside.mkdir()
-    try:
+    made: list[Manifest] = []
+
+    def fill(aside: Path) -> None:
         with _alive(aside):
             content = _write_tokens(aside, corpus)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    manifest = Manifest(
-        source=source,
-        options=options,
-        vocab=corpus.vocab,
-        dtype=str(corpus.train.dtype),
-        train_tokens=len(corpus.train),
-        validation_tokens=len(corpus.validation),
-        bytes_per_token=corpus.bytes_per_token,
-        content_hash=content,
-        facts=corpus.facts,
-    )
-    write_json(aside / "manifest.json", asdict(manifest))
-    (aside / MAKER).unlink(missing_ok=True)
-    try:
-        aside.rename(folder)
-    except OSError:
-        shutil.rmtree(aside)
-        if not (folder / "manifest.json").exists():  # else another process was first
-            raise
-    return manifest
+        manifest = Manifest(
+            source=source,
+            options=options,
+            vocab=corpus.vocab,
+            dtype=str(corpus.train.dtype),
+            train_tokens=len(corpus.train),
+            validation_tokens=len(corpus.validation),
+            bytes_per_token=corpus.bytes_per_token,
+            content_hash=content,
+            facts=corpus.facts,
+        )
+        write_json(aside / "manifest.json", asdict(manifest))
+        (aside / MAKER).unlink(missing_ok=True)
+        made.append(manifest)
+
+    # Another process may have been first: its store is as good.
+    if not create_folder(folder, fill) and not (folder / "manifest.json").exists():
+        raise FileExistsError(errno.EEXIST, "this is not a store; move it away", str(folder))
+    return made[0]
 
 
 def _write_tokens(folder: Path, corpus: Corpus) -> str:

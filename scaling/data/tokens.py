@@ -6,6 +6,7 @@ and no corpus has to fit into memory.
 
 from __future__ import annotations
 
+import filecmp
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,14 +40,18 @@ class TokensSource:
         Raises
         ------
         ConfigError
-            If an option is missing or impossible, no file matches, a file holds no whole number of
-            tokens, or, later, a token that is not in the vocabulary.
+            If an option is missing or impossible, no file matches, a file is in both parts, by its
+            place or its content, a file holds no whole number of tokens, or, later, a token that is
+            not in the vocabulary.
         """
         self._check()
-        train = [_File(path, self) for path in _matching("train", self.train)]
+        paths = _matching("train", self.train)
+        others = _matching("validation", self.validation) if self.validation else []
+        _refuse_shared(paths, others)
+        train = [_File(path, self) for path in paths]
         total = sum(map(len, train))
         if self.validation:
-            held_out = [_File(path, self) for path in _matching("validation", self.validation)]
+            held_out = [_File(path, self) for path in others]
             files = len(train) + len(held_out)
             last = sum(map(len, held_out))
             parts = self._pieces(train, 0, total), self._pieces(held_out, 0, last)
@@ -146,3 +151,18 @@ def _matching(key: str, pattern: str) -> list[Path]:
     if not found:
         raise ConfigError(f"data.options.{key} = {pattern!r}: no such file")
     return found
+
+
+def _refuse_shared(train: Sequence[Path], validation: Sequence[Path]) -> None:
+    """A file that is trained on measures nothing: by whatever name, link or copy it comes twice."""
+    of_size: dict[int, list[Path]] = {}
+    for path in train:
+        of_size.setdefault(path.stat().st_size, []).append(path)
+    for held_out in validation:
+        for path in of_size.get(held_out.stat().st_size, []):
+            if path.samefile(held_out) or filecmp.cmp(path, held_out, shallow=False):
+                copy = "" if path.samefile(held_out) else f", as a copy of {path}"
+                raise ConfigError(
+                    f"{held_out} is in both parts{copy}: its tokens would be trained on and "
+                    "validated on; give data.options.train a pattern that leaves it out"
+                )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scaling.config import ConfigError
 from scaling.data.store import TokenStore, window_count
+from scaling.records.atomic import folders_in
 
 
 def further_stores(
@@ -37,7 +38,8 @@ def further_stores(
 def _store(name: str, outputs: Path, vocab: int, tokens: int, context: int) -> TokenStore:
     folder = outputs / "data" / name
     if not (folder / "manifest.json").exists():
-        there = sorted(p.parent.name for p in outputs.glob("data/*/manifest.json"))
+        there = [store.name for store in folders_in(outputs / "data")
+                 if (store / "manifest.json").exists()]
         raise ConfigError(f"execution.validate = {name!r}: there is no such store; there are "
                           f"{', '.join(there) or 'none'} (scaling data data=... makes one)")
     store = TokenStore(folder)

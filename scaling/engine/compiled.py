@@ -6,20 +6,25 @@ import importlib.util
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 import torch._functorch.config
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 
-from scaling.engine.eager import EagerEngine
+from scaling.engine.eager import Backward, EagerEngine, Ran
 
 log = logging.getLogger(__name__)
 # Kinds of devices on which elementwise updates are fused too. An update reads and writes the
 # buffers a dozen times, fused twice; a CPU gains nothing (1.02 of the time at width 128).
 FUSED_UPDATES = ("cuda",)
+# Names of what says that there is no code for a function on this device: torch's, inductor's, and
+# Triton's, which need not be installed. Some come when a kernel is made, others when it is started.
+NO_CODE = {
+    "TorchDynamoException", "InductorError", "NoTritonConfigsError", "CppCompileError",
+    "SubprocException", "OutOfResources", "CompilationError", "PTXASError",
+}  # fmt: skip
 
 
 class CompiledEngine(EagerEngine):
@@ -32,18 +37,43 @@ class CompiledEngine(EagerEngine):
         super().__init__(*arguments, **named)
         self._passes = super()._losses
         self._step = self._optimizer.step
+        self._unfused: str | None = None  # why the passes are not compiled
         kind = self.module.weights.device.type
         if reason := no_compiler(kind):
             say_unfused(reason)
+            self._unfused = reason
             return
         torch.compiler.reset()  # what engines before this one compiled would count against limits
         self._passes = Fused(self._passes)
         if not self._optimizer.settings[0].whole and kind in FUSED_UPDATES:
-            # All of it or nothing: one that fails half-way has changed half of the weights.
-            self._step = Fused(self._step, fullgraph=True)
+            self._step = Fused(self._step, fullgraph=True, written=self._written)
+
+    @property
+    def ran(self) -> Ran:
+        """See ``Engine.ran``."""
+        if isinstance(self._passes, Fused):
+            self._unfused = self._passes.failed
+        if self._unfused:
+            return Ran(super().ran.engine, self._unfused)
+        update = self._step.failed if isinstance(self._step, Fused) else None
+        return Ran("compiled", update and f"the update is not: {update}")
+
+    def _written(self) -> list[Tensor]:
+        """What an update writes."""
+        return [self.module.gradient, *(tensor for _, tensor in self._parts())]
 
     def _losses(self, tokens_kBT: Tensor) -> tuple[Tensor, Tensor]:
         return self._passes(tokens_kBT)
+
+    def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
+        try:
+            return super()._accumulate(tokens_kBT, backward)
+        except Exception as error:  # some kernels fail when the backward pass starts them
+            if not isinstance(self._passes, Fused) or not has_no_code(error):
+                raise
+            self._passes.give_up(error)
+        self.module.clear_gradient()
+        return super()._accumulate(tokens_kBT, backward)
 
     def _update(self, lr_k: Tensor, count: int | Tensor) -> Tensor:
         if isinstance(self._step, Fused) and isinstance(count, int):  # or it is compiled into it
@@ -52,21 +82,73 @@ class CompiledEngine(EagerEngine):
 
 
 class Fused:
-    """What ``torch.compile`` makes of a function; the function, if that fails, which is logged."""
+    """What ``torch.compile`` makes of a function; the function, if that fails, which is logged.
 
-    def __init__(self, function: Callable[..., Any], fullgraph: bool = False) -> None:
-        self._function = function
+    Parameters
+    ----------
+    function : callable
+        What is compiled at its first call.
+    fullgraph : bool
+        Whether all of it must become one graph.
+    written : callable
+        Gives the tensors that it writes: a first call that fails half-way leaves no trace in them.
+
+    Attributes
+    ----------
+    failed : str or None
+        Why it is not compiled.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fullgraph: bool = False,
+        written: Callable[[], Iterable[Tensor]] = tuple,
+    ) -> None:
+        self._function, self._written, self._proven = function, written, False
+        self.failed: str | None = None
         # Else the backward pass is compiled at its first use, where a failure is not caught.
         torch._functorch.config.force_non_lazy_backward_lowering = True
         self._compiled = torch.compile(function, dynamic=False, fullgraph=fullgraph)
 
     def __call__(self, *arguments: Any) -> Any:
-        try:
-            return self._compiled(*arguments)
-        except TorchDynamoException as error:
-            say_unfused(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
-            self._compiled = self._function
+        if self.failed:
             return self._function(*arguments)
+        written = [] if self._proven else list(self._written())
+        before = [tensor.to("cpu", copy=True) for tensor in written]  # a device may be full
+        try:
+            result = self._compiled(*arguments)
+            self._proven = True
+            return result
+        except Exception as error:
+            if not has_no_code(error):
+                raise
+            self.give_up(error)
+        with torch.no_grad():
+            for tensor, value in zip(written, before, strict=True):
+                tensor.copy_(value)
+        return self._function(*arguments)
+
+    def give_up(self, error: BaseException) -> None:
+        """Call the function as it is from now on, and say why."""
+        self.failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        say_unfused(self.failed)
+
+
+def has_no_code(error: BaseException) -> bool:
+    """Whether an error says that a function cannot be compiled here, by the names of its kinds.
+
+    Lack of memory says that of no function: a smaller micro-batch may do.
+    """
+    names = [{kind.__name__ for kind in type(e).__mro__} for e in causes(error)]
+    return any(NO_CODE & n for n in names) and not any("OutOfMemoryError" in n for n in names)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what caused it, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def say_unfused(reason: str) -> None:

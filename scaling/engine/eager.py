@@ -21,8 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from scaling.engine.arithmetic import matrix_products
 from scaling.engine.loss import ModelLoss
 from scaling.engine.measurements import Subject, measure
+from scaling.engine.reduction import Alone, Reduction
 from scaling.engine.stacked import StackedParameters, split
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
@@ -39,6 +41,7 @@ warnings.filterwarnings("ignore", message="grad and param do not obey the gradie
 # Without a batching rule vmap calls the CPU's attention kernel once a member, as it should.
 warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
 EVALUATION_TOKENS = 4_096  # tokens of one forward pass of validation, all members together
+EVALUATION_BYTES = 512 * 2**20  # of its logits: a large vocabulary takes more than all else
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ class Held(Protocol):
 
 
 @dataclass(frozen=True)
+class Ran:
+    """The engine whose kernels made the steps so far, and why not the one that was asked for."""
+
+    engine: str
+    why: str | None = None
+
+
+@dataclass(frozen=True)
 class ChunkResult:
     """Losses and gradient norms of the steps of a chunk, float32 (steps, members)."""
 
@@ -69,9 +80,13 @@ class Engine(Protocol):
 
     module: nn.Module
     steps_done: int
-    reduce: Callable[[Tensor], None]  # in place, on a step's gradient (k, P) before its use
+    reduce: Reduction  # of each step's gradient (k, P), in place, before its use
     averages: bool  # whether its backward pass has averaged over the ranks: no use for `reduce`
     watched: bool  # whether to keep the weights before the last update of the next chunk
+
+    @property
+    def ran(self) -> Ran:
+        """What stepped: an engine that cannot do what it is for steps as another."""
 
     def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         """One update of all members; losses before it and gradient norms, both (k,)."""
@@ -127,11 +142,12 @@ class EagerEngine:
         check_device(device)
         if len(members) > 1 and options.alone:
             raise ValueError(options.alone)
-        self.members = len(members)
+        self.members, self.vocab = len(members), architecture.shape.vocab
         self.micro_batch = micro_batch
-        self.reduce = alone
+        self.reduce: Reduction = Alone()
         self.watched, self._before = False, None
         self.steps_done = 0
+        self.options = options
         self._loss = self._built(architecture, options)
         self.module = self._parameters(device)
         self._names = self.module.names
@@ -144,6 +160,11 @@ class EagerEngine:
                     self.module.views[name][i].copy_(self._own(name, weight))
                 del weight  # before there is the next
         self._optimizer.start(self.module.weights)
+
+    @property
+    def ran(self) -> Ran:
+        """See ``Engine.ran``."""
+        return Ran("eager")
 
     def _built(self, architecture: Architecture, options: StepOptions) -> ModelLoss:
         """What computes, before it has its parameters."""
@@ -166,7 +187,7 @@ class EagerEngine:
         """See ``Engine.step``."""
         self.module.clear_gradient()
         losses_k = self._accumulate(tokens_kBT, backward)
-        self.reduce(self.module.gradient)
+        self.reduce.finish(self.module.gradient)
         self.steps_done += 1
         return losses_k, self._update(lr_k, self.steps_done)
 
@@ -178,12 +199,16 @@ class EagerEngine:
         """Add up the gradients of a batch's parts; the mean losses of the whole, (k,)."""
         batch = tokens_kBT.shape[1]
         total_k = torch.zeros(self.members, device=tokens_kBT.device)
-        for part in tokens_kBT.split(self.micro_batch or batch, dim=1):
-            share = part.shape[1] / batch  # the last part may be smaller
-            losses_k, penalties_k = self._losses(part)
-            # The sum's gradient is, for each member, that of its own loss: members never mix.
-            backward(((losses_k + penalties_k) * share).sum())
-            total_k += losses_k.detach() * share
+        parts = tokens_kBT.split(self.micro_batch or batch, dim=1)
+        with matrix_products(self.options.precision):
+            for i, part in enumerate(parts):
+                share = part.shape[1] / batch  # the last part may be smaller
+                losses_k, penalties_k = self._losses(part)
+                if i == len(parts) - 1:
+                    self.reduce.begin()
+                # The sum's gradient is, for each member, that of its own loss: members never mix.
+                backward(((losses_k + penalties_k) * share).sum())
+                total_k += losses_k.detach() * share
         return total_k
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
@@ -210,25 +235,35 @@ class EagerEngine:
         losses_at = self._at(self._optimizer.evaluation_weights(self.module.weights))
         device = self.module.weights.device
         total_k = torch.zeros(self.members, dtype=torch.float64, device=device)
-        size = max(1, EVALUATION_TOKENS // (windows_WT.shape[1] * self.members))
-        if device.type == "cuda":  # waits for short passes, and holds what it holds in training
-            size = max(size, self.micro_batch or 1)
-        for start in range(0, len(windows_WT), size):
-            part = self._moved(windows_WT[start : start + size]).long()
-            losses_k, _ = losses_at(part.expand(self.members, *part.shape))
-            total_k += losses_k.double() * len(part)
+        size = self._windows_at_once(windows_WT.shape[1])
+        with matrix_products(self.options.precision):
+            for start in range(0, len(windows_WT), size):
+                part = self._moved(windows_WT[start : start + size]).long()
+                losses_k, _ = losses_at(part.expand(self.members, *part.shape))
+                total_k += losses_k.double() * len(part)
         return (total_k / len(windows_WT)).cpu().numpy()
+
+    def _windows_at_once(self, length: int) -> int:
+        """Windows of one pass of validation, which must not take more memory than training."""
+        tokens, chunk = EVALUATION_TOKENS, self.options.loss_chunk
+        if chunk is None or chunk > tokens:
+            tokens = min(tokens, EVALUATION_BYTES // (4 * self.vocab))
+        size = max(1, tokens // (length * self.members))
+        if self.module.weights.device.type == "cuda":  # waits for short passes
+            size = max(size, self.micro_batch or 1)  # what it holds in training
+        return size
 
     def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
         """See ``Engine.measure``."""
-        return measure(names, Subject(
-            model=self._loss.model,
-            weights=self.module.views,
-            before=None if self._before is None else split(self._before, self._names),
-            tokens_kBT=self._moved(tokens_kBT).long(),
-            part=self.micro_batch or tokens_kBT.shape[1],
-            gradients=self._gradients,
-        ))  # fmt: skip
+        with matrix_products(self.options.precision):
+            return measure(names, Subject(
+                model=self._loss.model,
+                weights=self.module.views,
+                before=None if self._before is None else split(self._before, self._names),
+                tokens_kBT=self._moved(tokens_kBT).long(),
+                part=self.micro_batch or tokens_kBT.shape[1],
+                gradients=self._gradients,
+            ))  # fmt: skip
 
     def _gradients(self, tokens_kBT: Tensor) -> Tensor:
         """Gradients of the members' objectives as they are, (k, P)."""
@@ -277,10 +312,6 @@ class EagerEngine:
             return functional_call(self._loss, own, (tokens_BT,))
 
         return vmap(of_member)(parameters, tokens_kBT)
-
-
-def alone(gradient: Tensor) -> None:
-    """What a process does that shares a run with no other."""
 
 
 def check_device(device: str) -> None:

@@ -18,13 +18,19 @@ asks of a hidden matrix (arXiv 2310.17813), so its learning rate needs no width;
 of AdamW's, which is sqrt(width) times that, it needs m_N^-1/2, and so does Adafactor's, whose
 updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward multipliers are the
 architecture's. At the base shape every one is ``sp``.
+
+The gradient of an entry of a gain or bias is a sum over all that the entry multiplies: m_N / m
+terms of size 1 / m_N each, where m is the growth of the tensor's own length. So under mup m takes
+the place of m_N: a gain of a head whose width is fixed (m = 1) keeps SGD's rate and Adam's epsilon.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from scaling.config import ConfigError
 from scaling.model.architecture import Architecture
@@ -100,8 +106,9 @@ def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, Tensor
         If the parametrization has no rule for the optimizer.
     """
     check_optimizer(architecture.parametrization, optimizer)
-    return {name: _rule(architecture, optimizer, name, size)
-            for name, size in tensor_sizes(architecture).items()}
+    sizes, base = tensor_sizes(architecture), tensor_sizes(_base(architecture))
+    return {name: _rule(architecture, optimizer, name, size, _growth(size, base[name]))
+            for name, size in sizes.items()}
 
 
 def check_optimizer(parametrization: str, optimizer: str) -> None:
@@ -124,7 +131,29 @@ def role_of(name: str, size: Size) -> str:
     return name.partition(".")[0] if name.startswith(("embedding", "head")) else "hidden"
 
 
-def _rule(architecture: Architecture, optimizer: str, name: str, size: Size) -> TensorRule:
+def _base(architecture: Architecture) -> Architecture:
+    """The network at its base width; its depth stays, so that it has the same tensors.
+
+    Widths are exact fractions: a base need not be a model that could be built.
+    """
+    shape = architecture.shape
+    ratio = Fraction(shape.width, architecture.base_width or shape.width)
+    head_dim = architecture.base_head_dim or shape.head_dim
+    width = shape.width / ratio
+    return dataclasses.replace(architecture, shape=dataclasses.replace(
+        shape, width=width, heads=width / head_dim, mlp_width=shape.mlp_width / ratio,
+    ))
+
+
+def _growth(size: Size, base: Size) -> float:
+    """How many times longer a tensor is than at the base."""
+    return float(Fraction(size[0]) / base[0])
+
+
+def _rule(
+    architecture: Architecture, optimizer: str, name: str, size: Size, growth: float
+) -> TensorRule:
+    """The rule of a tensor of some size, of whose rows there are `growth` times the base's."""
     role = role_of(name, size)
     std = _init_std(architecture, role, name, size)
     decayed = float(role in ("hidden", "head"))
@@ -134,8 +163,9 @@ def _rule(architecture: Architecture, optimizer: str, name: str, size: Size) -> 
     if family.startswith("muon") and role != "hidden":
         family = "adaptive"  # Muon leaves them to AdamW
     part = _width_part(architecture.parametrization)
-    width = architecture.width_ratio ** WIDTH_LR[part][family].get(role, 0.0)
-    epsilon = architecture.width_ratio ** WIDTH_EPSILON[part].get(role, 0.0)
+    ratio = growth if role in VECTORS else architecture.width_ratio
+    width = ratio ** WIDTH_LR[part][family].get(role, 0.0)
+    epsilon = ratio ** WIDTH_EPSILON[part].get(role, 0.0)
     depth_lr, depth_epsilon = _depth(architecture, family) if name.startswith("blocks") else (1, 1)
     return TensorRule(
         role, std,

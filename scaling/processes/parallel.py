@@ -3,9 +3,9 @@
 What rank 0 decides (the engine, where to start, the length of a chunk, when to validate, the end)
 goes out as commands, so the ranks cannot come apart. Its ``Training`` knows nothing of them: it
 talks to an engine that hands out slices of batches and of validation windows. A follower has no
-run folder, no claim and no data of its own. Gradients are averaged by one all-reduce a step of the
-engine's one buffer, each rank weighted by its number of sequences; or, where the model itself lies
-in parts (``execution.shard``), as ``scaling.engine.sharded`` says.
+run folder, no claim and no data of its own. Gradients are averaged, each rank weighted by its
+number of sequences, as ``scaling.engine.reduction`` does; or, where the model itself lies in parts
+(``execution.shard``), as ``scaling.engine.sharded`` says.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from scaling.config import ExecutionConfig
 from scaling.engine.determinism import determinism
-from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, Held, State
+from scaling.engine.eager import ENGINES, Backward, ChunkResult, Engine, Held, Ran, State
+from scaling.engine.reduction import Buckets
 from scaling.engine.sharded import ShardedEngine
 from scaling.processes.group import Group
 from scaling.processes.rank import LentClaim
@@ -82,22 +82,23 @@ class SharedEngine:
             kind = partial(ShardedEngine, compiled=execution.engine == "compiled")
         self.engine: Engine = kind(**values, device=execution.device)
         self.module = self.engine.module
+        if not self.engine.averages:
+            self.engine.reduce = Buckets(self.engine.module)
         self.group = group
         self.sequences = 0  # of a whole batch
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """A chunk of this rank's slice: the losses of the whole batch, and its gradient norms."""
         share = tokens_SkBT.shape[2] / self.sequences
-
-        def average(gradient: Tensor) -> None:
-            gradient.mul_(share)
-            dist.all_reduce(gradient)
-
-        if not self.engine.averages:
-            self.engine.reduce = average
+        self.engine.reduce.share = share
         result = self.engine.train(tokens_SkBT, lr_Sk, backward)
         loss = self.group.sum(result.loss * share)
         return ChunkResult(loss.astype(np.float32), result.grad_norm)
+
+    @property
+    def ran(self) -> Ran:
+        """See ``Engine.ran``."""
+        return self.engine.ran
 
     def evaluate(self, windows_WT: np.ndarray, members: int) -> np.ndarray:
         """Sums of losses over the windows of all ranks, from this rank's part; float64 (k,)."""

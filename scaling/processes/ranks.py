@@ -18,7 +18,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.config import ConfigError, ExecutionConfig
+from scaling.processes.child import child_environment, python_command, without_slurm
 from scaling.records import machine
 from scaling.records.claim import Claim, ClaimLost
 from scaling.training.endings import outcome, reason
@@ -160,19 +160,14 @@ class _Group:
         """Start all ranks."""
         host = machine.node() if self.work.nodes > 1 else "127.0.0.1"
         port = str(self.server.getsockname()[1])
-        command = [sys.executable, "-m", "scaling.processes.rank", host, port]
-        root = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {
-            "PYTHONSAFEPATH": "1",
-            "PYTHONPATH": path, SECRET: self.secret,
-            "MASTER_ADDR": host, "MASTER_PORT": str(_free_port()),
+        command = python_command("scaling.processes.rank", host, port)
+        environment = child_environment() | {
+            SECRET: self.secret, "MASTER_ADDR": host, "MASTER_PORT": str(_free_port()),
         }
         if self.work.nodes > 1:
             self._spawn(srun(self.size, self.work.nodes) + command, environment)
             return
-        environment = {k: v for k, v in environment.items()
-                       if not k.startswith(("SLURM_", "SRUN_", "PMI_", "PMIX_"))}
+        environment = without_slurm(environment)
         for rank in range(self.size):
             self._spawn(command, environment | {
                 "RANK": str(rank), "LOCAL_RANK": str(rank), "NODE_RANK": "0",

@@ -27,6 +27,8 @@ import numpy as np
 from scaling.config import ExecutionConfig
 from scaling.data.sources import open_planned
 from scaling.model.flops import flops_per_token
+from scaling.processes.child import user_environment, without_slurm
+from scaling.programs import guardian
 from scaling.programs.command_line import fill
 from scaling.programs.program_record import read_curve, read_final, read_progress
 from scaling.records import machine
@@ -193,17 +195,14 @@ class Program:
             "threads": self.execution.threads,
             "device": self.execution.device,
         })
-        root = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {"PYTHONPATH": path}
+        environment = user_environment()
         if not self.execution.keep_slurm:
-            # Else libraries would take the program for a task of the worker's own step.
-            environment = {k: v for k, v in environment.items()
-                           if not k.startswith(("SLURM_", "SRUN_", "PMI_", "PMIX_"))}
+            environment = without_slurm(environment)
         with (self.folder / "stdout.log").open("ab") as out, \
                 (self.folder / "stderr.log").open("ab") as err:
             return subprocess.Popen(
-                [sys.executable, "-m", "scaling.programs.guardian", *words], env=environment,
+                # By its file and isolated (-I): it takes nothing from the program's environment.
+                [sys.executable, "-I", guardian.__file__, *words], env=environment,
                 stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True,
             )
 

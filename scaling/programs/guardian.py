@@ -1,7 +1,8 @@
 """Runs a program of somebody else so that it does not outlive the worker that wants it.
 
-    python -m scaling.programs.guardian <words of the command>
+    python -I guardian.py <words of the command>
 
+It needs the standard library alone, so that its environment can be the program's.
 Standard input is a pipe whose other end the worker holds: when it closes, the worker is gone, and
 the whole process group is killed. SIGTERM is for the program; the exit code is the program's, 128
 and the signal's number where a signal ended it, as a shell has it.
@@ -24,9 +25,7 @@ def main(arguments: list[str]) -> int:
     # A handler, not SIG_IGN, which the program would inherit.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
-        # The program finds its own modules: the safe path is for our workers.
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
-        program = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=environment)
+        program = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
     except OSError as error:
         print(f"cannot start {arguments[0]!r}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND

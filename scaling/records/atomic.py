@@ -1,19 +1,25 @@
-"""Files that are either whole or absent: write aside, flush to disk, rename or link into place."""
+"""Files and folders that are whole or absent: write aside, flush to disk, move or link into place.
+
+Whoever looks through a folder that others write to meets what lies aside, and sees it go:
+`files_below` and `folders_in` pass over both.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from scaling.records.damage import Shape, sealed, unsealed
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}  # what a rename says of a name in use
 _LOCK_SECONDS = 30.0
 _PROBE_SECONDS = 60.0
 _STAMP_SECONDS = 0.05
@@ -82,6 +88,52 @@ def _create_by_folder(aside: Path, path: Path) -> bool:
     os.replace(aside, path)
     _flush(path.parent)
     return True
+
+
+def create_folder(path: Path, fill: Callable[[Path], Any]) -> bool:
+    """Let `fill` fill a folder beside `path`, and move it into place unless one is there.
+
+    True for exactly one of any number of callers; a reader sees its whole folder or none. An empty
+    folder in its place is none. Nobody's folder but one's own is ever removed: of a caller that
+    was killed a folder stays, whose name begins with a dot.
+    """
+    aside = _aside(path)
+    aside.mkdir()
+    try:
+        fill(aside)
+        for folder, _, names in os.walk(aside):
+            for name in names:
+                _flush(Path(folder) / name)
+            _flush(Path(folder))
+        try:
+            os.rename(aside, path)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                return False
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    _flush(path.parent)
+    return True
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, but those that go, with their folder, while one looks.
+
+    ``Path.rglob`` ends with an error when a folder that it has seen is moved before it looks into
+    it, as `create_folder` does.
+    """
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent) / name for name in names)
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Folders in a folder, in order of their names, without what lies aside; none if it is not."""
+    try:
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    return sorted(Path(entry.path) for entry in entries if entry.is_dir())
 
 
 def server_time(folder: Path) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from scaling.config import ExecutionConfig
@@ -9,7 +10,9 @@ from scaling.records import machine
 from scaling.records.fingerprint import code_fingerprint
 
 
-def provenance(execution: ExecutionConfig, micro_batch: int) -> dict[str, Any]:
+def provenance(
+    execution: ExecutionConfig, micro_batch: int, ran: str, why: str | None, packs: Sequence[int]
+) -> dict[str, Any]:
     """Machine, versions and code of this process, as plain values.
 
     Parameters
@@ -18,6 +21,12 @@ def provenance(execution: ExecutionConfig, micro_batch: int) -> dict[str, Any]:
         How the run was executed.
     micro_batch : int
         Sequences that went through the model at once.
+    ran : str
+        The engine that made the steps.
+    why : str or None
+        Why it is not, or not in all of a step, the one of `execution`.
+    packs : sequence of int
+        Members of the pack that the run was in, 1 alone, of each attempt that made steps.
     """
     return {
         "machine": {
@@ -25,7 +34,11 @@ def provenance(execution: ExecutionConfig, micro_batch: int) -> dict[str, Any]:
             "processor": machine.processor(),
             "device": execution.device,
             "threads": execution.threads,
-            "engine": execution.engine,
+            "engine": ran,
+            "engine_asked": execution.engine,
+            "engine_why": why,
+            "replayed": ran.startswith("captured"),
+            "packs": list(packs),
             "processes": execution.processes,
             "shard": execution.shard,
             "deterministic": execution.deterministic,

@@ -1,13 +1,16 @@
-"""The coordinate check: how far the hidden state moves in a few steps, against width or depth.
+"""The coordinate check: how far a model moves in a few steps, against width or depth.
 
 In a parametrization that transfers, a coordinate of the last hidden state moves equally far at
 every shape; where it moves further the larger the model, the best learning rate falls with size
-(arXiv 2203.03466, appendix D.1; 2505.01618, figure 2).
+(arXiv 2203.03466, appendix D.1; 2505.01618, figure 2). The last state is a sum over all tensors, so
+one tensor that moves too far can hide in it: each is watched by its own size, too.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +23,7 @@ from scaling.config import ConfigError, ModelConfig, OptimizerConfig
 from scaling.engine.eager import ENGINES, Member, State
 from scaling.model.architecture import Architecture
 from scaling.model.dial import architecture_of
-from scaling.model.parametrization import check_optimizer
+from scaling.model.parametrization import VECTORS, check_optimizer, role_of
 from scaling.model.transformer import Transformer
 from scaling.optimizer_settings import SETTINGS, Settings, optimizer_science
 
@@ -60,8 +63,10 @@ def coordinate_check(check: CoordinateCheck) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``parametrization``, ``axis`` (width or depth), ``width``, ``depth``, and the mean absolute
-        change of a coordinate of the last hidden state, ``hidden``, and of the ``logits``.
+        ``parametrization``, ``axis`` (width or depth), ``width``, ``depth``; the mean absolute
+        change of a coordinate of the last hidden state, ``hidden``, and of the ``logits``; and
+        ``tensors``, name -> how far each tensor moved in its natural size (`tensor_movement`).
+        Tensors of the same place in all blocks are one, ``blocks.*.up.weight``: their mean.
 
     Raises
     ------
@@ -110,27 +115,67 @@ def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> A
 
 def _movement(
     check: CoordinateCheck, architecture: Architecture, settings: Settings
-) -> dict[str, float]:
-    """Mean absolute change after the steps, over seeds, tokens and coordinates."""
+) -> dict[str, Any]:
+    """Mean absolute change after the steps, over seeds, tokens and coordinates; of tensors, too."""
     tokens = np.random.default_rng(0).integers(VOCAB, size=(BATCH, architecture.shape.context + 1))
     engine = ENGINES["eager"](architecture, [Member(s, settings) for s in range(check.seeds)])
     model = Transformer(architecture)
-    before = [_outputs(model, engine.state(i), tokens) for i in range(check.seeds)]
+    before = [_weights(engine.state(i)) for i in range(check.seeds)]
     engine.train(
         np.broadcast_to(tokens, (check.steps, check.seeds, *tokens.shape)).copy(),
         np.full((check.steps, check.seeds), check.optimizer.lr), torch.Tensor.backward,
     )
-    after = [_outputs(model, engine.state(i), tokens) for i in range(check.seeds)]
-    moved = [[float((y - x).abs().mean()) for x, y in zip(*pair, strict=True)]
-             for pair in zip(before, after, strict=True)]
+    after = [_weights(engine.state(i)) for i in range(check.seeds)]
+    moved = [
+        [float((y - x).abs().mean()) for x, y in
+         zip(_outputs(model, old, tokens), _outputs(model, new, tokens), strict=True)]
+        for old, new in zip(before, after, strict=True)
+    ]
     hidden, logits = np.mean(moved, axis=0)
-    return {"hidden": float(hidden), "logits": float(logits)}
+    tensors: dict[str, list[float]] = {}
+    for old, new in zip(before, after, strict=True):
+        for name, weights in new.items():
+            place = re.sub(r"^blocks\.\d+\.", "blocks.*.", name)
+            moved_by = tensor_movement(architecture, name, weights - old[name])
+            tensors.setdefault(place, []).append(moved_by)
+    return {"hidden": float(hidden), "logits": float(logits),
+            "tensors": {place: float(np.mean(by)) for place, by in tensors.items()}}
+
+
+def _weights(state: State) -> dict[str, Tensor]:
+    return {key.removeprefix("weight/"): value.clone() for key, value in state.items()
+            if key.startswith("weight/")}
+
+
+def tensor_movement(architecture: Architecture, name: str, change: Tensor) -> float:
+    """How far a change of a tensor moves a coordinate of what the tensor gives.
+
+    The root mean square of what it writes directly (gains, biases, rows of the embedding); of a
+    matrix, which meets inputs of unit coordinates that are aligned with its change, the spectral
+    norm times sqrt(columns / rows) (arXiv 2310.17813, condition 1). Both stay under a
+    parametrization that transfers.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    name : str
+        Of the tensor.
+    change : Tensor
+        Its weights after training less those before.
+    """
+    if role_of(name, tuple(change.shape)) in (*VECTORS, "embedding"):
+        return float(change.square().mean().sqrt())
+    rows, columns = change.shape
+    multiplier = architecture.head_multiplier if name.startswith("head") else 1.0
+    norm = float(torch.linalg.matrix_norm(change, ord=2))
+    return multiplier * norm * math.sqrt(columns / rows)
 
 
 @torch.no_grad()
-def _outputs(model: Transformer, state: State, tokens: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Last hidden state and logits under the weights of a state."""
-    model.load_state_dict({key.removeprefix("weight/"): value for key, value in state.items()
-                           if key.startswith("weight/")})
+def _outputs(
+    model: Transformer, weights: dict[str, Tensor], tokens: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Last hidden state and logits under some weights."""
+    model.load_state_dict(weights)
     hidden = model.hidden(torch.from_numpy(tokens[:, :-1]))
     return hidden, model.logits(hidden)

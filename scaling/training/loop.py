@@ -282,7 +282,8 @@ class Training:
                 "members": len(self.members),
                 **throughput(rate, member.run["flops"], device, self.execution.processes),
             },
-            **provenance(self.execution, self.micro_batch),
+            **provenance(self.execution, self.micro_batch, self.engine.ran.engine,
+                         self.engine.ran.why, [*member.earlier_packs, len(self.members)]),
         }
 
     def _seconds_a_member(self) -> float:

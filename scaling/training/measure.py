@@ -44,8 +44,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``step``: seconds of one update; ``token``: seconds a token of validation; ``packed``:
-        members -> the same of a whole pack, up to the first that memory does not hold or that is
-        no faster. Steps too long for a pack to shorten are not timed in packs.
+        members -> the same of a whole pack, up to the first that memory does not hold. Steps too
+        long for a pack to shorten are not timed in packs.
     """
     torch.set_num_threads(request["threads"])
     size = request["micro_batch"] or request["batch"]
@@ -65,7 +65,6 @@ def _measure_packs(
     request: dict[str, Any], micro_batch: int, alone: float
 ) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    best = alone
     for members in request["packs"] if alone < LONG_STEP else ():
         try:
             timing = _measure(request, micro_batch, members)
@@ -75,9 +74,6 @@ def _measure_packs(
             break
         gc.collect()
         found[str(members)] = timing
-        if timing["step"] / members >= best:
-            break
-        best = timing["step"] / members
     return found
 
 

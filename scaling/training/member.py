@@ -50,9 +50,9 @@ class MemberRun:
         self.curve = Curve.empty()
         self.finished = False
         # Of attempts before this one, as they last said of themselves.
-        self.earlier_seconds = sum(
-            claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
-        )
+        said = [claim.folder.progress(n) for n in range(1, claim.number)]
+        self.earlier_seconds = sum(p.get("seconds", 0.0) for p in said)
+        self.earlier_packs = [p.get("members", 1) for p in said if "step" in p]
 
     @property
     def outputs(self) -> Path:

@@ -14,10 +14,9 @@ from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
+    from sweeps.terminal import Screen
 
 COSTS = ("6nd", "attention", "hours")
-_OPTIONAL = ("inside", "loss")
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def _approaches(
     )
 
 
-def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
+def _show(console: Screen, answer: dict[str, Any], grown: str) -> None:
     warnings = list(answer["warnings"])
     counted = [f"{name} = {how}" for name, how in answer["counted"].items()]
     say(console, ", ".join([f"C = {answer['cost']}", *counted]))
@@ -183,7 +182,7 @@ def _show(console: Console, answer: dict[str, Any], grown: str) -> None:
         say(console, f"! {warning}", style="yellow")
 
 
-def _show_approaches(console: Console, found: dict[str, Any]) -> None:
+def _show_approaches(console: Screen, found: dict[str, Any]) -> None:
     from analysis.reporting.facts import refusals_in_words
 
     say(console, "\nthree approaches: N* grows as C^a, D* as C^b")
@@ -194,11 +193,10 @@ def _show_approaches(console: Console, found: dict[str, Any]) -> None:
         say(console, sentence, style="dim")
 
 
-def _table(console: Console, frame: pd.DataFrame) -> None:
+def _table(console: Screen, frame: pd.DataFrame) -> None:
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
-    console.print(table(with_intervals(frame), console.width, _OPTIONAL))
+    console.table(with_intervals(frame))
 
 
 VERBS = {

@@ -12,9 +12,9 @@ from scaling.verbs.verb import open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
     from sweeps.plan import Plan
+    from sweeps.terminal import Screen
 
 BLOCK = "next"
 
@@ -62,14 +62,11 @@ def hours_asked(options: ChoiceOptions) -> float:
 def known_runs(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
     """The runs that the study has finished to be fitted, and the law."""
     import analysis
-    from analysis.tables.runs import FLOPS
+    from analysis.tables.runs import FLOPS, require
 
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)
-    if runs.empty:
-        raise ConfigError(f"study {options.study!r} has no finished run to fit; scaling launch "
-                          f"study={options.study}")
-    return runs, options.law or answer["law"]
+    return require(runs, options.outputs, options.study, "fit"), options.law or answer["law"]
 
 
 def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
@@ -150,21 +147,20 @@ def blocks_of(chosen: pd.DataFrame, taken: Sequence[str] = ()) -> dict[str, Any]
     return blocks
 
 
-def show_chosen(console: Console, chosen: pd.DataFrame) -> None:
+def show_chosen(console: Screen, chosen: pd.DataFrame) -> None:
     """Print the chosen runs with what they cost, and how well the target is expected to be known
     after each."""
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
     shown = with_intervals(chosen.drop(columns="tokens"))
     shown["N"], shown["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
     shown = shown.rename(columns={"cost": "hours", "spent": "hours so far",
                                   "half_width": "then known within"})
     shown.insert(0, "run", chosen.index)
-    console.print(table(shown, console.width, ("hours so far", "depth")))
+    console.table(shown, optional=("hours so far", "depth"))
 
 
-def say_widened(console: Console, inflation: float) -> None:
+def say_widened(console: Screen, inflation: float) -> None:
     """Say by what the record of forecasts widened the target's interval, where it did."""
     from analysis.intervals.spread import in_words
 

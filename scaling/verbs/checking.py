@@ -27,12 +27,14 @@ class CoordcheckOptions:
 
 
 def coordcheck_verb(arguments: Sequence[str]) -> int:
-    """How far the last hidden state moves in a few steps, against width and depth; also a PNG.
+    """How far a model moves in a few steps, against width and depth; also a PNG.
 
     Trains tiny models of each parametrization on tokens without structure, the widths at the first
     depth and the depths at the first width. Where the movement grows with size, the best learning
-    rate falls with it; where it stays, one learning rate serves all sizes. Any key of the model and
-    of the optimizer may be set: model.placement=peri optimizer.name=lion optimizer.lr=0.003.
+    rate falls with it; where it stays, one learning rate serves all sizes. The last hidden state is
+    shown at each size, and against width the tensor whose movement changes most. Any key of the
+    model and of the optimizer may be set: model.placement=peri optimizer.name=lion
+    optimizer.lr=0.003.
     """
     import pandas as pd
 
@@ -40,7 +42,6 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
     from scaling.config import ModelConfig, OptimizerConfig, from_dict
     from scaling.training.coordcheck import CoordinateCheck, coordinate_check
     from scaling.verbs.options import read_options
-    from sweeps.show import table
 
     options = read_options(CoordcheckOptions, arguments)
     tiny = {"context": 16, "head_dim": 16}
@@ -57,7 +58,7 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
     console = open_console()
     frame = growth(movement)
     frame["growth"] = [f"{value:.2f}" for value in frame["growth"]]
-    console.print(table(frame, console.width, ("logits",)))
+    console.table(frame, optional=("logits",))
     say(console, f"mean change of a coordinate after {check.steps} steps, {check.seeds} seeds, "
                  f"peak LR {check.optimizer.lr:g} at the base")
     path = Path(options.to)

@@ -62,13 +62,13 @@ def compare_verb(arguments: Sequence[str]) -> int:
         print_json(facts_of_arms(found) | {"curves": curves})
         return 0
     console = open_console()
-    print(found.report())
+    say(console, found.report())
     if isinstance(curves, str):
         say(console, f"curves: {curves}")
     elif curves is not None:
         from analysis.arms.text import of_curves
 
-        print(of_curves(curves))
+        say(console, of_curves(curves))
     return 0
 
 
@@ -81,8 +81,9 @@ def _runs(options: CompareOptions, outputs: Path) -> Any:
         raise ConfigError("name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE"
                           " arm=COLUMN")
     if options.studies:
-        if len(options.studies) != 2 or options.arm:
-            raise ConfigError(f"studies = {options.studies}: two are compared, without arm=")
+        if len(set(options.studies)) != 2 or len(options.studies) != 2 or options.arm:
+            raise ConfigError(f"studies = {options.studies}: two different ones are compared,"
+                              " without arm=")
         return analysis.runs_by_arm(outputs, options.studies, None, n_count=options.n_count)
     if options.arm is None:
         raise ConfigError("arm is not set; say which setting or column tells the recipes apart, as"

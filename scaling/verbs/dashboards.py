@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from scaling.config import ConfigError, one_of
 from scaling.verbs.options import option
-from scaling.verbs.verb import Verb
+from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
     from scaling.dashboard import Dashboard
+    from sweeps.terminal import Screen
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,21 @@ def sync_verb(arguments: Sequence[str]) -> int:
     read_plan(outputs, options.study)  # a wrong name is said before wandb is loaded
     from scaling.dashboard import Dashboard, upload_command
 
+    console = open_console()
     folder = Path(options.dir).absolute() if options.dir else outputs / "dashboard"
     with Dashboard(folder, options.project, options.entity, options.mode) as dashboard:
         if options.mode == "online" and (uploaded := dashboard.upload()):
-            print(f"uploaded {uploaded} folders that were written offline")
-        while _push(dashboard, outputs, options) and options.watch:
+            say(console, f"uploaded {uploaded} folders that were written offline")
+        while _push(console, dashboard, outputs, options) and options.watch:
             time.sleep(options.seconds)
     if options.mode == "offline" and (waiting := dashboard.waiting()):
-        print(f"{len(waiting)} folders wait in {folder}/wandb; to upload them:\n"
-              f"  {upload_command(waiting)}\nor scaling sync study={options.study} mode=online")
+        say(console, f"{len(waiting)} folders wait in {folder}/wandb; to upload them:\n"
+                     f"  {upload_command(waiting)}\n"
+                     f"or scaling sync study={options.study} mode=online")
     return 0
 
 
-def _push(dashboard: Dashboard, outputs: Path, options: SyncOptions) -> bool:
+def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOptions) -> bool:
     """Push what is new of every run; whether more is to come."""
     from scaling.records.damage import DamagedFile, tell
     from sweeps.state import read_plan, states
@@ -77,9 +80,9 @@ def _push(dashboard: Dashboard, outputs: Path, options: SyncOptions) -> bool:
             continue
         runs, points = runs + bool(pushed), points + pushed
         if pushed and runs % 100 == 0:
-            print(f"{runs} runs ...", flush=True)
+            say(console, f"{runs} runs ...")
     if runs or not options.watch:
-        print(f"{options.study}: {points} points of {runs} runs pushed", flush=True)
+        say(console, f"{options.study}: {points} points of {runs} runs pushed")
     return not set(current.values()) <= {"done", "diverged", "failed"}
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
 from scaling.verbs.options import option
-from scaling.verbs.verb import Verb
+from scaling.verbs.verb import Verb, open_console, say
+
+if TYPE_CHECKING:
+    from sweeps.terminal import Screen
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,10 @@ def fit_verb(arguments: Sequence[str]) -> int:
     if options.json:
         print_json(facts_of_fit(result) | {"saved": options.save})
         return 0
-    print(result.report())
+    console = open_console()
+    say(console, result.report())
     if options.save:
-        print(f"saved to {options.save}")
+        say(console, f"saved to {options.save}")
     return 0
 
 
@@ -114,6 +118,7 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
 def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, str]:
     """The table that the options name, and the law: `law`, or else what the study asks for."""
     import analysis
+    from analysis.tables.runs import require
 
     check_source(options)
     if options.data is not None:
@@ -125,10 +130,16 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
     law = law or answer["law"]
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
         curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
+        require(curves, options.outputs, options.study, "curve")
         seen = curves[curves["schedule"] != answer["curve_held_out"]]
+        if seen.empty:
+            raise ConfigError(f"every finished curve of study {options.study!r} has the schedule"
+                              f" {answer['curve_held_out']!r}, which is held out: scaling launch"
+                              f" study={options.study} trains what is left")
         return seen.assign(loss=seen["validation_loss"]).drop(columns="cluster"), law
     runs = analysis.load(options.outputs, study=options.study, role="fit",
                          n_count=options.n_count or "n_matmul", flops=options.flops)
+    require(runs, options.outputs, options.study, "fit")
     _check_count(options, runs)
     return runs, law
 
@@ -187,7 +198,7 @@ def report_verb(arguments: Sequence[str]) -> int:
         mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
         multiverse=options.multiverse, widen=options.widen,
     )  # fmt: skip
-    return _told(options, answer.text(), facts_of_answer(answer),
+    return _told(options, lambda console: say(console, answer.text()), facts_of_answer(answer),
                  lambda page: analysis.write_report(answer, page))
 
 
@@ -195,24 +206,38 @@ def _verdict(options: ReportOptions) -> int:
     from analysis.reporting.verdict import facts_of_verdict, give_verdict, write_verdict
 
     verdict = give_verdict(options.outputs, options.study)
-    return _told(options, verdict.text(), facts_of_verdict(verdict),
-                 lambda page: write_verdict(verdict, page))
+    return _told(options, lambda console: _show_verdict(console, verdict),
+                 facts_of_verdict(verdict), lambda page: write_verdict(verdict, page))
+
+
+def _show_verdict(console: Screen, verdict: Any) -> None:
+    from analysis.reporting.answer import with_intervals
+
+    found = verdict.finding
+    say(console, "\n\n".join([verdict.question, *found.sentences]))
+    for title, table in found.tables.items():
+        say(console, "")
+        console.table(with_intervals(table), title=title)
+    for warning in found.warnings:
+        say(console, f"\n! {warning}", style="yellow")
 
 
 def _told(
-    options: ReportOptions, text: str, facts: dict[str, Any], write: Callable[[Path], Path]
+    options: ReportOptions, show: Callable[[Screen], None], facts: dict[str, Any],
+    write: Callable[[Path], Path],
 ) -> int:
     """Say an answer in words, or as one JSON object, and write its page.
 
     The words come first: where the page cannot be written they are not lost.
     """
+    console = open_console()
     if not options.json:
-        print(text)
+        show(console)
     path = write(Path(options.to or f"{options.outputs}/studies/{options.study}/report.html"))
     if options.json:
         print_json(facts | {"report": path})
     else:
-        print(f"\nreport: {path}")
+        say(console, f"\nreport: {path}")
     return 0
 
 

@@ -82,11 +82,10 @@ def _draw(found: Any, to: str) -> None:
 
 def _show(found: Any) -> None:
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
     console = open_console()
     say(console, found.sentence())
-    console.print(table(with_intervals(found.shares), console.width))
+    console.table(with_intervals(found.shares))
     for why, own in found.table[found.table["why"] != ""].groupby("why"):
         say(console, f"! {len(own)} ways give no answer: {why}", style="yellow")
 

@@ -86,13 +86,12 @@ def forecast_verb(arguments: Sequence[str]) -> int:
 def show_forecasts(console: Any, found: pd.DataFrame, title: str, inflation: float) -> None:
     """Print forecasts as a table, and by what the record widened their intervals."""
     from analysis.intervals.spread import in_words
-    from sweeps.show import table
 
     if found.empty:
         say(console, f"{title}: every run has ended")
         return
-    console.print(table(_shown(found), console.width, ("role", "seed", "schedule", "law"),
-                        f"{title}: forecast of final losses"))  # fmt: skip
+    console.table(_shown(found), optional=("role", "seed", "schedule", "law"), text="note",
+                  title=f"{title}: forecast of final losses")  # fmt: skip
     if inflation > 1:
         say(console, f"intervals are {in_words(inflation)}")
 
@@ -155,7 +154,7 @@ def _take_up(outputs: Path, options: ForecastOptions) -> int:
     for folder in taken:
         folder.take_up()
     said = [f"{folder.run_id} may be trained again" for folder in taken]
-    print("\n".join(said or ["none of them was stopped"]))
+    say(open_console(), "\n".join(said or ["none of them was stopped"]))
     return 0
 
 
@@ -189,8 +188,6 @@ def track_verb(arguments: Sequence[str]) -> int:
 def _show_track(console: Any, record: pd.DataFrame) -> None:
     import pandas as pd
 
-    from sweeps.show import table
-
     shown = pd.DataFrame({
         "made": [m[:16].replace("T", " ") for m in record["made"]],
         "study": record["study"],
@@ -203,7 +200,7 @@ def _show_track(console: Any, record: pd.DataFrame) -> None:
         "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in record["error"]],
         "outcome": record["outcome"],
     })  # fmt: skip
-    console.print(table(shown, console.width, ("law", "study", "made")))
+    console.table(shown, optional=("law", "study", "made"), text="outcome")
 
 
 VERBS = {

@@ -37,8 +37,9 @@ def collect_verb(arguments: Sequence[str]) -> int:
     from sweeps.collect import collect
 
     options = read_options(CollectOptions, arguments)
+    console = open_console()
     for path in collect(Path(options.outputs).absolute(), options.study):
-        print(path)
+        say(console, str(path))
     return 0
 
 
@@ -51,16 +52,16 @@ def gc_verb(arguments: Sequence[str]) -> int:
     """
     from scaling.verbs.options import read_options
     from sweeps.gc import remove, size, summary, survey
-    from sweeps.show import table
 
     options = read_options(GcOptions, arguments)
     outputs = Path(options.outputs).absolute()
     if not outputs.is_dir():
-        raise ConfigError(f"outputs = {options.outputs!r}: there is no such folder")
+        raise ConfigError(f"outputs = {options.outputs!r}: there is no such folder; it is the one "
+                          "that scaling launch wrote")
     found = survey(outputs, options.keep)
     console = open_console()
     if len(found):
-        console.print(table(summary(found), console.width, ("why it is there",)))
+        console.table(summary(found), text="why it is there")
     going = found[found["goes"]]
     freed, all_bytes = size(int(going["bytes"].sum())), size(int(found["bytes"].sum()))
     what = f"of {len(found)} files, {freed} of {all_bytes}"
@@ -84,12 +85,11 @@ def doctor_verb(arguments: Sequence[str]) -> int:
 
     from scaling.verbs.options import read_options
     from sweeps.doctor import examine
-    from sweeps.show import table
 
     options = read_options(DoctorOptions, arguments)
     found = examine(Path(options.outputs).absolute())
     console = open_console()
-    console.print(table(pd.DataFrame([vars(f) for f in found]), console.width))
+    console.table(pd.DataFrame([vars(f) for f in found]), text="seen")
     return 1 if any(f.verdict == "wrong" for f in found) else 0
 
 

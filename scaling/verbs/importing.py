@@ -9,7 +9,7 @@ from typing import Any
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
 from scaling.verbs.options import option
-from scaling.verbs.verb import Verb
+from scaling.verbs.verb import Verb, open_console, say
 
 _WANDB = "wandb:"
 
@@ -54,18 +54,19 @@ def import_verb(arguments: Sequence[str]) -> int:
         raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
     _check_law(options.law)
     imported = _read(sources, options)
+    console = open_console()
     if not options.json:
-        print(imported.report())
+        say(console, imported.report())
     if options.to is not None:
         _store(imported, sources, options)
     if options.json:
         print_json({"study": options.to, "runs": imported.runs, "notes": imported.notes,
                     "rows_of_curves": len(imported.curves)})  # fmt: skip
     elif options.to is None:
-        print("nothing was stored; to=NAME makes it a study")
+        say(console, "nothing was stored; to=NAME makes it a study")
     else:
-        print(f"study {options.to}: scaling fit study={options.to}, scaling report"
-              f" study={options.to}")  # fmt: skip
+        say(console, f"study {options.to}: scaling fit study={options.to}, scaling report"
+                     f" study={options.to}")  # fmt: skip
     return 0
 
 

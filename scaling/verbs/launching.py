@@ -13,10 +13,11 @@ from scaling.verbs.options import option
 from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from sweeps.terminal import Screen
 
 DRAW = "--schedules"
 _FULL_DISK = 1e7  # bytes
+_SHOWN = 10  # runs that are left, by name
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def launch_verb(arguments: Sequence[str]) -> int:
 
 
 def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
-    """What ``scaling launch`` does, for a command that may have shown the plan before."""
+    """What ``scaling launch`` does, for a command that may have shown the plan before.
+
+    The exit code says whether the runs that were asked for are done, all or those of launch.runs.
+    """
     from scaling.compose import compose
     from sweeps.budget import check_budget, cost
     from sweeps.launch import check_backend, detach, launch
@@ -81,14 +85,11 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     console, name = open_console(), plan.study.name
     if config.detach:
         given = [a for a in arguments if not a.startswith("launch.detach=")]
-        process = detach(given, plan.outputs, name)
-        say(console, f"process {process} trains it; scaling status study={name} watch=true shows "
-                     f"how far it is, scaling cancel study={name} stops it")
-        return 0
-    if any(p.new_steps for p in plan.runs):
+        return _say_detached(console, detach(given, plan.outputs, name), name)
+    if any(p.is_unfinished for p in plan.runs):
         with Watch(console, plan.outputs, name) as watch:
             finished = launch(plan.outputs, name, config, watch.tick)
-            watch.tick()
+            watch.tick(at_once=True)
         if not finished:
             say(console, _interrupted(config.backend, name))
             return INTERRUPTED
@@ -96,6 +97,18 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
             say(console, "the search goes on with what these runs found")
             return launch_study(arguments, show_plan=show_plan)
     return _end_of_launch(console, plan.outputs, name, config)
+
+
+def _say_detached(console: Screen, launcher: Any, name: str) -> int:
+    if launcher.code is None:
+        say(console, f"process {launcher.pid} trains it and writes to {launcher.log}; scaling "
+                     f"status study={name} watch=true shows how far it is, scaling cancel "
+                     f"study={name} stops it")
+        return 0
+    say(console, "\n".join(f"    {line}" for line in launcher.tail))
+    say(console, f"the launch in the background ended at once, with exit code {launcher.code}: the "
+                 f"lines above are the last of {launcher.log}")
+    return 1 if launcher.code else 0
 
 
 def _next_round(composed: dict[str, Any], plan: Any) -> bool:
@@ -115,8 +128,10 @@ def _interrupted(backend: str, name: str) -> str:
     return "interrupted; all runs are saved, the same command goes on"
 
 
-def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> int:
+def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> int:
+    from scaling.printable import excerpt
     from sweeps.launch import given_up, why_stopped
+    from sweeps.launches import read_launches
     from sweeps.show import counts
     from sweeps.state import read_plan, status
 
@@ -125,6 +140,8 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
     for error in damaged.values():
         say(console, f"left out: {error}", style="red")
     left = final[~final["state"].isin(["done", "diverged", "stopped"])]
+    if config.runs is not None and (launches := read_launches(outputs, name)):
+        left = left[left["run_id"].isin(list(launches[-1].classes))]
     if len(left) and config.backend == "slurm" and not config.watch:
         say(console, f"submitted; scaling status study={name} shows how far it is")
         return 0
@@ -132,9 +149,11 @@ def _end_of_launch(console: Console, outputs: Path, name: str, config: Any) -> i
     if why is not None:
         say(console, f"stopped: {why}", style="red")
     reasons = given_up(outputs, name)
-    for row in left.to_dict("records"):
-        why = "; ".join(filter(None, (row["note"], reasons.get(row["run_id"]))))
+    for row in left.head(_SHOWN).to_dict("records"):
+        why = "; ".join(filter(None, (excerpt(row["note"]), reasons.get(row["run_id"]))))
         say(console, f"  {row['run_id']} {row['state']}{': ' * bool(why)}{why}")
+    if len(left) > _SHOWN:
+        say(console, f"  and {len(left) - _SHOWN:,} more")
     if len(left):
         free = shutil.disk_usage(outputs).free
         if free < _FULL_DISK:  # a worker that cannot write cannot say so either
@@ -209,12 +228,11 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 def _show_plan(plan: Any, config: Any) -> None:
     from sweeps.cost import about_processes, packs
     from sweeps.pool import worker_count
-    from sweeps.show import PLAN_OPTIONAL, plan_frame, table
+    from sweeps.show import PLAN_OPTIONAL, plan_frame
     from sweeps.sizes import about_packs
 
     console = open_console()
-    frame = plan_frame(plan)
-    console.print(table(frame, console.width, PLAN_OPTIONAL))
+    console.table(plan_frame(plan), optional=PLAN_OPTIONAL)
     execution = plan.execution
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
@@ -242,14 +260,14 @@ def _show_schedules(plan: Any) -> None:
     """Each schedule of a plan once, with its areas; the picture lies beside the plan."""
     from analysis.reporting.schedules import DECAY, draw_schedules, schedule_table
     from scaling.schedule.pieces import lr_array
-    from sweeps.show import distinct_schedules, table
+    from sweeps.show import distinct_schedules
 
     schedules = {name: lr_array(run.pieces) for name, run in distinct_schedules(plan).items()}
     console = open_console()
     frame = schedule_table(schedules)
     for name in ("peak", "S1", "S2"):
         frame[name] = [f"{value:.4g}" for value in frame[name]]
-    console.print(table(frame, console.width, ("peak", "rate")))
+    console.table(frame, optional=("peak", "rate"))
     path = plan.folder / "schedules.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     draw_schedules(schedules).savefig(path, dpi=150)
@@ -265,13 +283,14 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     from sweeps.show import counts, duration
 
     runs = f"{len(plan.runs)} runs ({counts(pd.Series([p.state for p in plan.runs]))})"
-    new = sum(p.new_steps for p in plan.runs)
-    if not new:
+    if not any(p.is_unfinished for p in plan.runs):
         return f"{runs}: nothing is left to train."
+    new = sum(p.new_steps for p in plan.runs)
     seconds = pd.Series([p.seconds for p in plan.runs if p.new_steps])
     alone = sum(p.seconds_alone for p in plan.runs if p.seconds_alone > 0)
     packed = any(p.pack > 1 for p in plan.runs if p.new_steps)
     found = cost(plan)
+    unrecorded = sum(p.is_unfinished and not p.new_steps and p.needs is None for p in plan.runs)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
@@ -286,6 +305,8 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
         + f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "
         f"{found.new_disk_gb:.2g} GB of checkpoints."
+        + (f" {unrecorded} run(s) have their last checkpoint and lack only their record."
+           if unrecorded else "")
     )
 
 

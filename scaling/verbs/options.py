@@ -19,6 +19,7 @@ class MissingOption(ConfigError):
     """An option without which a verb has nothing to do."""
 
 
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
 _LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
 
 
@@ -43,7 +44,7 @@ def explain(cls: type, width: int) -> list[str]:
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []
     for key, says in shown.items():
-        first, *more = textwrap.wrap(says, max(width - column, 20)) or [""]
+        first, *more = textwrap.wrap(says, max(width - column, 20), **WHOLE_WORDS) or [""]
         head = f"  {key:<{column - 2}}"
         lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
         lines += [" " * column + line for line in more]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scaling.config import ConfigError
+from scaling.config import ConfigError, check_study_name
 from scaling.verbs.as_json import print_json
 from scaling.verbs.candidates import (
     ChoiceOptions,
@@ -75,6 +75,7 @@ def _choose(options: ChoiceOptions, overrides: list[str]) -> Any:
 def _check_file(to: str) -> None:
     if Path(to).suffix != ".yaml" or Path(to).parent.name != "study":
         raise ConfigError(f"to = {to!r}: a study's file is conf/study/NAME.yaml")
+    check_study_name("to: NAME", Path(to).stem)
 
 
 def _write_study(path: Path, study: str, table: pd.DataFrame) -> None:

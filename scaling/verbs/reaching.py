@@ -21,13 +21,13 @@ from scaling.verbs.candidates import (
     show_chosen,
 )
 from scaling.verbs.options import option
-from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
+from scaling.verbs.verb import INTERRUPTED, Interrupted, Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
     from analysis.decisions.target import Target
+    from sweeps.terminal import Screen
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class _Rounds:
 
     def __init__(self, options: ReachOptions, overrides: list[str], target: Target) -> None:
         self.options, self.overrides, self.target = options, overrides, target
-        self.console: Console = open_console()
+        self.console: Screen = open_console()
         self.begun = 0
 
     def tell(self, row: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ class _Rounds:
         whole = self.begun == 1 or self.options.plan
         code = _launch(self.overrides, whole, quiet=self.options.json)
         if code == INTERRUPTED:
-            raise KeyboardInterrupt
+            raise Interrupted
         if code:
             raise ConfigError(f"scaling launch study={self.options.study} ended with code {code}:"
                               " mend what it says, and give scaling reach again")

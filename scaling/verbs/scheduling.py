@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scaling.config import ConfigError
+from scaling.shell import override
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
 from scaling.verbs.options import option
@@ -88,21 +89,20 @@ def _refits(options: ScheduleOptions, curves: Any, law: str) -> list[Any]:
 
 def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
     console = open_console()
-    console.print(table(with_intervals(best.table), console.width))
+    console.table(with_intervals(best.table))
     low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
     between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
     say(console, f"predicted last loss {best.loss['loss']:.4f}{between}; found in "
                  f"{best.seconds:.1f} s. What it gains:")
     shown = with_intervals(best.gains).rename(columns={
         "share": "resamples agree", "refits_agree": "refits agree"})
-    console.print(table(shown, console.width))
+    console.table(shown)
     for warning in best.warnings:
         say(console, f"! {warning}", style="yellow")
     if options.to is not None:
-        say(console, f"written: scaling train schedule=file schedule.path={options.to} "
+        say(console, f"written: scaling train schedule=file {override('schedule.path', options.to)} "
                      f"optimizer.lr={peak:g} trains it, in a run of {options.steps} steps")
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.verb import INTERRUPTED, Verb, open_console, say
+
+if TYPE_CHECKING:
+    from sweeps.terminal import Screen
 
 
 def train_verb(arguments: Sequence[str]) -> int:
@@ -41,13 +43,14 @@ def train_verb(arguments: Sequence[str]) -> int:
                    config.data.validation_tokens, run.shape.context)  # fmt: skip
     folder = RunFolder(outputs / "runs" / run.run_id)
     folder.describe(describe(run, store))
-    print(f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
-          f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps")
-    outcome = "done" if folder.done() else _train(folder, config.execution)
-    return _say_outcome(folder, outcome)
+    console = open_console()
+    say(console, f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
+                 f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps")
+    outcome = "done" if folder.done() else _train(console, folder, config.execution)
+    return _say_outcome(console, folder, outcome)
 
 
-def _train(folder: Any, execution: Any) -> str:
+def _train(console: Screen, folder: Any, execution: Any) -> str:
     from scaling.records.claim import Claim
     from scaling.records.describe import is_command, trainer_of
     from sweeps.stop import StopFlag
@@ -64,7 +67,7 @@ def _train(folder: Any, execution: Any) -> str:
     train = getattr(importlib.import_module(module), name)
     stop = StopFlag()
     stop.install()
-    interval = 0.5 if sys.stdout.isatty() else 5.0
+    interval = 0.5 if console.is_live else 5.0
     said = time.monotonic()
 
     def between_chunks() -> bool:
@@ -77,9 +80,9 @@ def _train(folder: Any, execution: Any) -> str:
     def show(progress: dict[str, Any]) -> None:
         if "step" not in progress:
             return
-        print(f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
-              f"{progress['tokens_per_second']:,.0f} tokens/s",
-              end="\r" if sys.stdout.isatty() else "\n", flush=True)
+        console.fleeting(
+            f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
+            f"{progress['tokens_per_second']:,.0f} tokens/s")
 
     try:
         return train([claim], {}, execution, between_chunks)
@@ -87,25 +90,25 @@ def _train(folder: Any, execution: Any) -> str:
         stop.uninstall()
 
 
-def _say_outcome(folder: Any, outcome: str) -> int:
+def _say_outcome(console: Screen, folder: Any, outcome: str) -> int:
     if outcome in ("held", "lost"):
         owner = folder.latest_attempt().owner
-        print(f"process {owner['pid']} on {owner['host']} is training it")
+        say(console, f"process {owner['pid']} on {owner['host']} is training it")
         return 1
     if outcome == "interrupted":
-        print("interrupted; the run is saved, the same command goes on")
+        say(console, "interrupted; the run is saved, the same command goes on")
         return INTERRUPTED
     if outcome != "done":
         end = folder.latest_attempt().end
-        print(f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}")
+        say(console, f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}")
         return 1
     record = folder.record()
     final = record["final"]
     if record["status"] == "diverged":
-        print(f"diverged after {record['steps']:,} steps: recorded as a result")
+        say(console, f"diverged after {record['steps']:,} steps: recorded as a result")
     else:
-        print(f"validation loss {final['validation_loss']:.4f} nats/token, "
-              f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}")
+        say(console, f"validation loss {final['validation_loss']:.4f} nats/token, "
+                     f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}")
     return 0
 
 
@@ -119,12 +122,13 @@ def data_verb(arguments: Sequence[str]) -> int:
     from scaling.config import DataConfig, from_dict
     from scaling.data.sources import SOURCES, open_store
     from scaling.data.store import TokenStore
-    from sweeps.show import table
+    from scaling.records.atomic import folders_in
 
     composed = compose(arguments)
     outputs = Path(composed["outputs"]).absolute()
     open_store(from_dict(DataConfig, composed["data"], "data"), outputs)
-    stores = [TokenStore(p.parent) for p in sorted(outputs.glob("data/*/manifest.json"))]
+    stores = [TokenStore(folder) for folder in folders_in(outputs / "data")
+              if (folder / "manifest.json").exists()]
     rows = [asdict(s.manifest) | {"folder": s.folder.name} for s in stores]
     frame = pd.DataFrame({
         "store": [r["folder"] for r in rows],
@@ -135,7 +139,7 @@ def data_verb(arguments: Sequence[str]) -> int:
         "facts": [", ".join(f"{k} {v}" for k, v in r["facts"].items()) for r in rows],
     })
     console = open_console()
-    console.print(table(frame, console.width, ("facts", "validation tokens")))
+    console.table(frame, text="facts")
     for name, source in SOURCES.items():
         say(console, f"{name}: {(source.__doc__ or '').splitlines()[0].replace('``', '')}")
     return 0

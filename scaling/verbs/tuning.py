@@ -70,7 +70,6 @@ def tune_verb(arguments: Sequence[str]) -> int:
 def _critical_batch(options: TuneOptions) -> int:
     import analysis
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
     result = analysis.fit(options.law, _sweep(options), columns=options.columns or None,
                           resamples=options.resamples, seed=options.seed, level=options.level,
@@ -80,7 +79,7 @@ def _critical_batch(options: TuneOptions) -> int:
         print_json({"law": options.law, "critical_batch": found, "warnings": result.warnings})
         return 0
     console = open_console()
-    console.print(table(with_intervals(found), console.width))
+    console.table(with_intervals(found))
     say(console, f"by {options.law}, in the unit of the fitted batches")
     for warning in result.warnings:
         say(console, f"! {warning}", style="yellow")
@@ -113,10 +112,9 @@ def _regret(laws: Any) -> dict[str, Any]:
 
 def _show(answer: dict[str, Any]) -> None:
     from analysis.reporting.answer import with_intervals
-    from sweeps.show import table
 
     console, told = open_console(), answer["regret"]
-    console.print(table(with_intervals(answer["recommended"]), console.width, ("inside",)))
+    console.table(with_intervals(answer["recommended"]))
     say(console, f"excess loss of the runs nearest to such a choice, {told['cells']} (N, D) that "
                  f"were fitted: {told['fitted_mean']:.3%} on average")
     if told["held_out_mean"] is None:

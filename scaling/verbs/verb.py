@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from sweeps.terminal import Screen
 
 INTERRUPTED = 130
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt of which the person has been told already."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,13 @@ class Verb:
     options: type | None = None
 
 
-def open_console() -> Console:
-    """Where tables are drawn; they must not be cut where the output goes to a file."""
-    from rich.console import Console
+def open_console() -> Screen:
+    """Where a verb prints all that it shows, but for ``--json``."""
+    from sweeps.terminal import Screen
 
-    return Console() if sys.stdout.isatty() else Console(width=200)
+    return Screen()
 
 
-def say(console: Console, text: str, style: str = "") -> None:
-    """A sentence: broken at words on a terminal, whole in a file."""
-    console.print(text, style=style, highlight=False, soft_wrap=not console.is_terminal)
+def say(console: Screen, text: str, style: str = "") -> None:
+    """A text of one line or several: broken at words on a terminal, whole in a file."""
+    console.say(text, style)

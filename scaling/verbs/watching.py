@@ -13,7 +13,7 @@ from scaling.verbs.options import option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from sweeps.terminal import Screen
 
 
 WATCH_SECONDS = 3.0
@@ -85,7 +85,7 @@ def status_verb(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _show_forecasts(console: Console, outputs: Path, name: str) -> None:
+def _show_forecasts(console: Screen, outputs: Path, name: str) -> None:
     import analysis
     from analysis.forecasts.track import widening
     from scaling.verbs.forecasting import show_forecasts
@@ -95,10 +95,10 @@ def _show_forecasts(console: Console, outputs: Path, name: str) -> None:
     show_forecasts(console, found, name, wider)
 
 
-def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -> None:
+def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) -> None:
     from sweeps.progress import progress
     from sweeps.select import select
-    from sweeps.show import STATUS_OPTIONAL, counts, progress_text, status_frame, table
+    from sweeps.show import STATUS_OPTIONAL, counts, progress_text, status_frame
     from sweeps.state import read_plan, status
 
     found, plan = status(outputs, name), read_plan(outputs, name)
@@ -107,14 +107,14 @@ def _show_status(console: Console, outputs: Path, name: str, runs: str | None) -
     if runs is not None:
         chosen = {r.folder.run_id for r in select(plan.runs, runs)}
         found = found[found["run_id"].isin(chosen)]
-    console.print(table(status_frame(found), console.width, STATUS_OPTIONAL, title))
+    console.table(status_frame(found), optional=STATUS_OPTIONAL, text="note", title=title)
     say(console, progress_text(progress(outputs, name, whole)))
     if plan.gone:
         say(console, f"! the folder of {', '.join(plan.gone[:8])}{' ...' * (len(plan.gone) > 8)} is"
                      f" gone; scaling launch study={name} makes it again", style="yellow")
 
 
-def _watch(console: Console, outputs: Path, name: str) -> None:
+def _watch(console: Screen, outputs: Path, name: str) -> None:
     from sweeps.cancel import open_launches
     from sweeps.show import Watch
 
@@ -125,7 +125,7 @@ def _watch(console: Console, outputs: Path, name: str) -> None:
     _show_status(console, outputs, name, None)
 
 
-def _show_causes(console: Console, outputs: Path, name: str) -> None:
+def _show_causes(console: Screen, outputs: Path, name: str) -> None:
     from sweeps.causes import causes
     from sweeps.launch import given_up
 
@@ -155,19 +155,20 @@ def logs_verb(arguments: Sequence[str]) -> int:
 
     options = read_options(LogsOptions, arguments)
     outputs = Path(options.outputs).absolute()
-    runs = read_plan(outputs, options.study).runs
+    runs, console = read_plan(outputs, options.study).runs, open_console()
     if options.runs == "failed" and "failed" not in states(runs).values():
-        print(f"no run of {options.study} has failed; runs=SELECTION shows others, as runs=done")
+        say(console, f"no run of {options.study} has failed; runs=SELECTION shows others, as "
+                     "runs=done")
         return 0
     chosen = select(runs, options.runs)
     for run in chosen:
-        print(history(run.folder))
+        say(console, history(run.folder))
     path = log_file(chosen[0].folder)
     if options.follow and path is not None:
         with path.open(errors="replace") as log:
             log.seek(0, 2)
             while chosen[0].folder.state() == "running":
-                print(log.read(), end="", flush=True)
+                console.write(log.read())
                 time.sleep(0.5)
     return 0
 
@@ -186,7 +187,7 @@ def cancel_verb(arguments: Sequence[str]) -> int:
         said = cancel_study(outputs, options.study)
     else:
         said = cancel_runs(outputs, options.study, options.runs)
-    print("\n".join(said or ["there is nothing to cancel"]))
+    say(open_console(), "\n".join(said or ["there is nothing to cancel"]))
     return 0
 
 

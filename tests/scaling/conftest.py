@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import multiprocessing
 from collections.abc import Callable, Sequence
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +21,6 @@ from scaling.training.trainer import train
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def processes() -> BaseContext:
-    """Real processes, forked off a clean one that has imported the trainer once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["scaling.training.trainer"])
-    return context
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from scaling.records import machine
+from sweeps.budget import used_bytes
 from sweeps.freeze import freeze
 
 
@@ -31,3 +35,34 @@ def test_an_edit_does_not_reach_a_copy(tmp_path, monkeypatch) -> None:
     assert before != after
     assert (before / "scaling" / "one.py").read_text() == "x = 1\n"
     assert (after / "scaling" / "one.py").read_text() == "x = 2\n"
+
+
+@pytest.mark.parametrize("damage", ["scaling/records", "scaling/records/atomic.py", "COMMIT", "*"])
+def test_a_copy_is_not_trusted_by_its_name(tmp_path, damage) -> None:
+    whole = contents(freeze(tmp_path))
+    for path in freeze(tmp_path).glob(damage):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert contents(freeze(tmp_path)) == whole
+
+
+def test_a_changed_file_of_a_copy_is_put_back(tmp_path) -> None:
+    whole = contents(freeze(tmp_path))
+    (freeze(tmp_path) / "sweeps" / "worker.py").write_text("raise SystemExit")
+    assert contents(freeze(tmp_path)) == whole
+
+
+def test_many_launchers_freeze_at_once_while_others_look_through_the_folder(
+    tmp_path, processes
+) -> None:
+    """What a launch's budget counts may be moved into place while it counts."""
+    with processes.Pool(4) as pool:
+        frozen = pool.map_async(freeze, [tmp_path] * 8, chunksize=1)
+        while not frozen.ready():
+            used_bytes(tmp_path)
+        folders = frozen.get()
+    assert [p.name for p in (tmp_path / "code").iterdir()] == [folders[0].name]
+    assert len(set(folders)) == 1 and used_bytes(tmp_path) > 0
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*") if f.is_file()}

@@ -15,7 +15,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from scaling.cli import main
 from scaling.config import ConfigError
+from scaling.processes.child import python_command
 from scaling.records.claim import Claim
 from scaling.records.run_folder import RunFolder
 from scaling.training.trainer import train
@@ -370,6 +372,35 @@ def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -
         time.sleep(0.1)
     found = set(states(read_plan(outputs, "tiny").runs).values())
     assert "interrupted" in found and "running" not in found
+
+
+def test_a_launch_in_the_background_starts_beside_packages_named_as_ours(study, tmp_path) -> None:
+    outputs = tmp_path / "outputs"
+    for name in ("scaling", "sweeps"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
+    arguments = ["launch", "study=tiny", "~study.blocks.curves", "launch.workers=1",
+                 "study.blocks.ladder.grid.tokens=[2560]", "launch.detach=true"]
+    out = subprocess.run(python_command("scaling.cli", *arguments), env=environment(), check=True,
+                         capture_output=True, text=True)
+    assert "trains it and writes to" in out.stdout, out
+    deadline = time.monotonic() + 120
+    while set(states(read_plan(outputs, "tiny").runs).values()) != {"done"}:
+        assert time.monotonic() < deadline, (outputs / "studies/tiny/launcher.log").read_text()
+        time.sleep(0.2)
+
+
+def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypatch, capsys) -> None:
+    planned(study)
+    lines = "import sys; print(*range(100), sep='\\n'); sys.exit('no module named x')"
+    monkeypatch.setattr("sweeps.launch.python_command",
+                        lambda *words: [sys.executable, "-c", lines])
+    with pytest.raises(SystemExit) as ended:
+        main(["launch", "study=tiny", "launch.detach=true", "launch.pack=off"])
+    out = capsys.readouterr().out
+    assert ended.value.code == 1 and "    99\n" in out and "    50\n" not in out
+    assert "    no module named x\n" in out and "ended at once, with exit code 1" in out
+    assert "trains it" not in out
 
 
 def test_a_worker_whose_launcher_is_gone_stops_and_a_launcher_outlives_its_shell() -> None:

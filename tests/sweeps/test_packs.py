@@ -12,7 +12,8 @@ from scaling.records.claim import Claim
 from scaling.records.prefixes import checkpoint_path
 from sweeps.packs import companions, form, pack_kind, vanished_pack, why_alone
 from sweeps.state import StoredRun
-from sweeps.worker import _claim, _without_survivors
+from sweeps.work_list import without_survivors
+from sweeps.worker import _claim
 
 
 def kind(run, **execution) -> str | None:
@@ -128,8 +129,8 @@ def test_members_whose_lease_ended_first_wait_for_the_rest_of_their_pack(stored)
     was_in_a_pack(runs[:2], saved=0)
     expire(runs[0])
     assert vanished_pack(runs[0].folder) == "one"
-    assert _without_survivors([runs[0], runs[2]], [runs[1]]) == [runs[2]]
-    assert _without_survivors([runs[0], runs[2]], []) == [runs[0], runs[2]]
+    assert without_survivors([runs[0], runs[2]], [runs[1]]) == [runs[2]]
+    assert without_survivors([runs[0], runs[2]], []) == [runs[0], runs[2]]
 
 
 def test_a_worker_claims_a_pack_and_the_next_one_the_rest(stored) -> None:

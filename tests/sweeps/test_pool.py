@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scaling.records import machine
 from sweeps.launches import LaunchConfig
-from sweeps.pool import clean_environment, slots
+from sweeps.pool import slots
 
 
 def test_gpus_that_are_hidden_are_not_used(monkeypatch) -> None:
@@ -30,11 +30,3 @@ def test_a_worker_whose_runs_take_several_processes_has_as_many_gpus_or_cores(mo
     assert slots(LaunchConfig(), "cuda", 1, processes=2) == ["0,1", "2,3"]
     assert slots(LaunchConfig(), "cuda", 1, processes=8) == [None]  # the run says what it lacks
     assert len(slots(LaunchConfig(), "cpu", 2, processes=2)) == 2
-
-
-def test_a_worker_is_no_rank_of_the_job_that_started_it(monkeypatch) -> None:
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv("PMI_RANK", "0")
-    monkeypatch.setenv("KEPT", "1")
-    clean = clean_environment()
-    assert clean["KEPT"] == "1" and not {"SLURM_JOB_ID", "PMI_RANK"} & clean.keys()

@@ -8,11 +8,12 @@ from itertools import pairwise
 import pytest
 
 from scaling.config import ConfigError
+from scaling.engine.memory import training_bytes
 from sweeps.budget import cost
 from sweeps.cost import Target, about_processes, finish_seconds, packs, with_costs
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan
-from sweeps.sizes import about_packs, best_size, largest_packs, seconds_of, spread
+from sweeps.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
 
 SWEEP = ["~study.blocks.curves", "study.blocks.ladder.grid.model.width=[8]",
          "study.blocks.ladder.grid.tokens=[2560]",
@@ -22,10 +23,12 @@ FASTER = {"step": 1.0, "token": 0.0, "packed": {"4": {"step": 1.6, "token": 0.0}
 SLOWER = {"step": 1.0, "token": 0.0, "packed": {"4": {"step": 4.4, "token": 0.0}}}
 
 
-def measured(timing) -> Target:
-    """A machine on which every shape takes so long."""
+def measured(timing, asked: list | None = None) -> Target:
+    """A machine on which every shape takes so long; `asked` gets what was to be timed."""
+    asked = [] if asked is None else asked
 
     def one(request):
+        asked.append(request)
         packed = {str(k): {what: seconds_of(timing, what, k) for what in ("step", "token")}
                   for k in request["packs"]}
         return {"step": timing["step"], "token": timing["token"], "packed": packed}
@@ -57,27 +60,56 @@ def test_no_worker_is_idle_that_could_take_a_pack(counts, sizes, alone, workers,
     assert spread(counts, sizes, alone, workers) == expected
 
 
-def test_a_pack_is_as_large_as_its_memory(sweep, monkeypatch) -> None:
-    config = LaunchConfig("inline")
-    assert set(largest_packs(sweep, config).values()) == {6}
-    from scaling.engine.memory import training_bytes
-
-    first = sweep.runs[0].run
-    each = training_bytes(first.architecture, first.config.batch)
-    monkeypatch.setattr("sweeps.sizes.machine.memory_bytes", lambda: each * 3.5 / 0.8)
-    assert set(largest_packs(sweep, config).values()) == {3}
-    # What a person asks for is done: memory that lacks shows, and splits the pack.
-    assert set(largest_packs(sweep, LaunchConfig("inline", pack=5)).values()) == {5}
-    assert largest_packs(sweep, LaunchConfig("inline", pack="off")) == {}
+def test_on_a_cpu_only_a_number_packs(sweep) -> None:
+    """Auto is alone, and nothing is timed to find out; which number a user gets is no accident."""
+    config, asked = LaunchConfig("inline"), []
+    plan = with_costs(sweep, measured(FASTER, asked), config)
+    assert {p.pack for p in plan.runs} == {1} and {tuple(r["packs"]) for r in asked} == {()}
+    said, = about_packs(plan, config)
+    assert said.startswith("not packed: 6 runs that could be; on a CPU a pack is no faster")
+    assert set(pack_sizes(sweep, LaunchConfig("inline", pack=5)).values()) == {5}
+    assert pack_sizes(sweep, LaunchConfig("inline", pack="off")) == {}
 
 
-def test_a_pack_must_be_measured_faster() -> None:
-    assert best_size(FASTER, 6, 6, "cpu") == 6
-    assert best_size(FASTER, 6, 4, "cpu") == 3  # two of three rather than four and two
-    assert best_size(SLOWER, 6, 6, "cuda") == 1
-    assert best_size({"step": 1.0, "token": 0.0, "packed": {}}, 6, 6, "cpu") == 1  # none fitted
-    some = {"step": 1.0, "packed": {"4": {"step": 3.2}}}  # a quarter faster
-    assert (best_size(some, 8, 8, "cuda"), best_size(some, 8, 8, "cpu")) == (4, 1)
+@pytest.fixture
+def on_a_gpu(sweep, monkeypatch):
+    """The sweep as planned for a GPU of so many bytes, its members making steps of so many FLOPs.
+    """
+
+    def planned(flops: float = 1.0, held: float = 100.0):
+        run = sweep.runs[0].run
+        each = training_bytes(run.architecture, run.config.batch)
+        monkeypatch.setattr("sweeps.sizes.machine.gpu_memory_bytes", lambda: each * held / 0.8)
+        monkeypatch.setattr("sweeps.sizes.FULL_STEP", FULL_STEP * run.C / run.steps / flops)
+        return replace(sweep, execution=replace(sweep.execution, device="cuda"))
+
+    return planned
+
+
+@pytest.mark.parametrize(("flops", "held", "size"), [
+    (1e8, 100, 6),  # the six there are
+    (1e8, 3.5, 3),  # memory
+    (1e12 / 3.5, 100, 3),  # three fill the device
+    (1e12 / 4.5, 100, 3),  # two of three rather than four and two
+    (4e12, 100, 1),  # one does
+])  # fmt: skip
+def test_on_a_gpu_the_size_is_a_rule_of_the_run(on_a_gpu, flops, held, size) -> None:
+    """Whatever a few steps took: what was timed is the size that the rule gave."""
+    plan = on_a_gpu(flops, held)
+    sizes = set()
+    for timing in (FASTER, SLOWER):
+        asked: list = []
+        found = with_costs(plan, measured(timing, asked), LaunchConfig("inline"))
+        sizes |= {p.pack for p in found.runs}
+        (plan.outputs / "measurements.json").unlink()
+        assert {tuple(r["packs"]) for r in asked} == {(size,) if size > 1 else ()}
+    assert sizes == {size}
+
+
+def test_what_a_person_asks_for_is_done(on_a_gpu) -> None:
+    """Memory that lacks shows, and splits the pack."""
+    plan = on_a_gpu(4e12, 1.5)
+    assert set(pack_sizes(plan, LaunchConfig("inline", pack=5)).values()) == {5}
 
 
 def test_times_between_and_beyond_the_measured_sizes() -> None:
@@ -87,7 +119,7 @@ def test_times_between_and_beyond_the_measured_sizes() -> None:
 
 
 def test_the_plan_packs_where_that_is_faster_and_says_what_it_saves(sweep) -> None:
-    config = LaunchConfig("inline")
+    config = LaunchConfig("inline", pack=6)
     plan = with_costs(sweep, measured(FASTER), config)
     assert [len(pack) for pack in packs(plan)] == [6]
     steps = plan.runs[0].run.steps
@@ -99,20 +131,17 @@ def test_the_plan_packs_where_that_is_faster_and_says_what_it_saves(sweep) -> No
     assert "6 runs of width 8" in said and "in 1 of up to 6" in said and "differ in LR" in said
 
 
-def test_where_a_pack_is_no_faster_the_plan_says_so(sweep) -> None:
-    config = LaunchConfig("inline")
+def test_where_a_pack_is_slower_the_plan_says_so(sweep) -> None:
+    config = LaunchConfig("inline", pack=4)
     plan = with_costs(sweep, measured(SLOWER), config)
-    assert len(packs(plan)) == 6
-    said, = about_packs(plan, config)
-    assert "not packed: 6 runs" in said
-    forced = LaunchConfig("inline", pack=4)
-    plan = with_costs(sweep, measured(SLOWER), forced)
     assert [len(pack) for pack in packs(plan)] == [4, 2]
+    said, = about_packs(plan, config)
+    assert said.endswith("measured here, that is slower than each alone (launch.pack=off)")
 
 
-def test_two_workers_get_a_pack_each(sweep) -> None:
+def test_two_workers_get_a_pack_each(on_a_gpu) -> None:
     config = LaunchConfig("local", workers=2)
-    plan = with_costs(sweep, measured(FASTER), config)
+    plan = with_costs(on_a_gpu(), measured(FASTER), config)
     assert [len(pack) for pack in packs(plan)] == [3, 3]
     assert finish_seconds(plan, 2) < finish_seconds(plan, 1)
 
@@ -135,11 +164,12 @@ def test_a_run_of_several_processes_is_timed_by_the_part_of_one_and_the_plan_say
 def test_lengths_and_branches_do_not_mix(study) -> None:
     """Trunks of one length pack, their branches among themselves, after them."""
     plan = make_plan(study(*SWEEP, "study.blocks.ladder.grid.tokens=[2560,5120]"))
-    plan = with_costs(plan, measured(FASTER), LaunchConfig("inline"))
+    config = LaunchConfig("inline", pack=6)
+    plan = with_costs(plan, measured(FASTER), config)
     found = packs(plan)
     assert [len(pack) for pack in found] == [6, 6]
     assert [{p.start for p in pack} for pack in found] == [{0}, {32}]
-    said = about_packs(plan, LaunchConfig("inline"))
+    said = about_packs(plan, config)
     assert "steps from step 32" in " ".join(said)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from scaling.config import ConfigError
 from scaling.records.atomic import read_json, write_json
 from scaling.records.claim import Claim
 from sweeps import scheduler, slurm
-from sweeps.launches import LaunchConfig, SlurmConfig, new_launch, store_launch
+from sweeps.launches import LaunchConfig, SlurmConfig, check_launch, new_launch, store_launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.state import read_plan
 
@@ -232,3 +233,41 @@ def test_a_token_bucket_lets_a_burst_through_and_then_waits(monkeypatch) -> None
     for _ in range(5):
         bucket.take()
     assert slept == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "`touch x`", "a b", "a'b\"c", ";touch x", "*", "ü",
+                                  "$HOME", "a\\", "&touch x", "!!", "#"])  # fmt: skip
+def test_folders_are_names_in_the_script_of_a_job(tmp_path, fake, monkeypatch, name) -> None:
+    """The script is run by bash, with a stand-in for Python that tells what it was given."""
+    home = tmp_path / name
+    python = home / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/bash\nprintf "%s\\0" "$@" "$SCALING_LOG" "$PYTHONPATH"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(slurm.sys, "executable", str(python))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (fake / "sbatch").write_text(f"#!/bin/bash\ncp \"$1\" {fake}/script\necho job 1\n")
+    launch = new_launch(home / "outputs", "tiny", LaunchConfig("slurm"), [], home / "code")
+    slurm._submit(launch, "default", 1, 1, [])
+
+    here = tmp_path / "here"
+    here.mkdir()
+    environment = os.environ | {"SLURM_JOB_ID": "7"}
+    told = subprocess.run(["bash", str(fake / "script")], cwd=here, env=environment, check=True,
+                          capture_output=True, text=True).stdout.split("\0")  # fmt: skip
+    folder = launch.folder / "slurm"
+    assert told[-4:-1] == [str(folder), f"{folder}/7_0_log.out", str(home / "code")]
+    assert not list(here.iterdir())
+
+
+def test_what_no_script_can_hold_is_refused(study, tmp_path, fake) -> None:
+    for name, why in (("a\nb", "line break"), ("a:b", "':'")):
+        with pytest.raises(ConfigError, match=f"outputs = .*{why}"):
+            make_plan(study(f"outputs='{tmp_path}/{name}'"))
+    launch = new_launch(tmp_path / "%j", "tiny", LaunchConfig("slurm"), [], tmp_path / "code")
+    with pytest.raises(ConfigError, match="has a '%'"):
+        slurm._submit(launch, "default", 1, 1, [])
+    with pytest.raises(ConfigError, match="launch.slurm.account = .*line break"):
+        check_launch(LaunchConfig("slurm", slurm=SlurmConfig(account="a\ntouch x")))
+    with pytest.raises(ConfigError, match="launch.slurm.comment"):
+        check_launch(LaunchConfig("slurm", slurm=SlurmConfig(extra={"comment": "a\rb"})))

@@ -6,7 +6,7 @@ import pytest
 
 from scaling.compose import compose
 from scaling.config import ConfigError
-from sweeps.study import read_study
+from sweeps.study import merged, read_study
 
 
 def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
@@ -22,6 +22,24 @@ def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
 def test_an_axis_can_be_overridden_on_the_command_line(study) -> None:
     _, wanted = read_study(study("study.blocks.ladder.grid.tokens=[2560]"))
     assert len([w for w in wanted if w.block == "ladder"]) == 2
+
+
+def test_an_axis_over_a_group_keeps_the_study_s_own_settings_of_it(study) -> None:
+    _, wanted = read_study(study(
+        "schedule.warmup_tokens=512", "schedule.final_ratio=0.25",
+        "~study.blocks.ladder", "~study.blocks.curves.grid.schedule",
+        "+study.blocks.curves.grid.schedule=[{kind:cosine},{kind:linear,final_ratio:0}]",
+    ))
+    assert [(w.config.schedule.kind, w.config.schedule.warmup_tokens,
+             w.config.schedule.final_ratio) for w in wanted] == [
+        ("cosine", 512, 0.25), ("linear", 512, 0.0)]
+
+
+def test_options_are_of_the_source_that_is_named() -> None:
+    markov = {"source": "markov", "options": {"vocab": 8, "tokens": 100}, "validation_tokens": 64}
+    assert merged(markov, {"options": {"vocab": 16}})["options"] == {"vocab": 16, "tokens": 100}
+    assert merged(markov, {"source": "stdlib"}) == {
+        "source": "stdlib", "options": {}, "validation_tokens": 64}
 
 
 def test_no_study_is_named() -> None:

@@ -86,7 +86,7 @@ def test_an_unfinished_study_is_answered_from_what_there_is(finished, tmp_path) 
 def test_a_study_with_nothing_finished_says_so(finished, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished / "studies", outputs / "studies")
-    with pytest.raises(ValueError, match="study 'tiny' has no finished run to fit"):
+    with pytest.raises(ValueError, match="study 'tiny' has no finished run with the role 'fit'"):
         analysis.answer_study(outputs, "tiny")
 
 

@@ -43,6 +43,27 @@ def test_files_follow_each_other_by_name(shards, tmp_path):
     assert (manifest.train_tokens, manifest.validation_tokens) == (9_000, 1_000)
 
 
+@pytest.mark.parametrize("how", ["the pattern", "a link", "a copy"])
+def test_a_file_is_not_both_trained_on_and_validated_on(shards, tmp_path, how):
+    named = shards / "validation.bin"
+    twice = named if how == "the pattern" else shards / "train_c.bin"
+    if how == "a link":
+        twice.symlink_to(named)
+    elif how == "a copy":
+        twice.write_bytes(named.read_bytes())
+    train = f"{shards}/*.bin" if how == "the pattern" else f"{shards}/train_*.bin"
+    with pytest.raises(ConfigError, match=r"validation\.bin is in both parts"):
+        store(tmp_path, train=train, validation=str(named))
+    assert not list((tmp_path / "data").glob("[!.]*"))
+
+
+def test_files_of_one_size_are_no_copies(shards, tmp_path):
+    (shards / "train_c.bin").write_bytes((shards / "validation.bin").read_bytes()[::-1])
+    found = store(tmp_path, train=f"{shards}/train_*.bin", validation=f"{shards}/validation.bin",
+                  vocab=65_536)
+    assert len(found.train) == 10_000
+
+
 def test_without_validation_files_the_last_tokens_are_held_out(shards, tmp_path):
     found = store(tmp_path, train=f"{shards}/train_*.bin", held_out=3_500)
     assert np.array_equal(found.train, TOKENS[:5_500])  # the cut lies in the first file

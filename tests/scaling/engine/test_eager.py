@@ -101,6 +101,29 @@ def test_a_pack_trains_its_members_as_they_train_alone(name):
         assert_close_state(pack.state(i), solo.state(0))
 
 
+@pytest.fixture
+def in_double(monkeypatch):
+    """All that is float32 is float64."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_a_pack_differs_from_its_members_by_rounding_alone(name, in_double):
+    """In float64 by 1e-13, in float32 by 1e-5 (above): it is the same arithmetic."""
+    pack = engine(name)
+    together = train(pack)
+    for i, member in enumerate(MEMBERS):
+        solo = engine(name, [member])
+        alone = train(solo, rows=slice(i, i + 1))
+        assert solo.module.weights.dtype == torch.float64
+        np.testing.assert_allclose(together.loss[:, i], alone.loss[:, 0], rtol=1e-13)
+        np.testing.assert_allclose(together.grad_norm[:, i], alone.grad_norm[:, 0], rtol=1e-11)
+        for key, value in solo.state(0).items():
+            torch.testing.assert_close(pack.state(i)[key], value, rtol=1e-9, atol=1e-12)
+
+
 def test_the_first_loss_is_the_mean_of_the_plain_models(name):
     model = Transformer(SMALL)
     model.load_state_dict(dict(initial_weights(SMALL, seed=1)))

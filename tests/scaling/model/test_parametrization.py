@@ -73,6 +73,19 @@ def test_mup_under_sgd_gives_what_meets_a_finite_side_a_rate_that_grows_with_wid
         "embedding": 4, "hidden": 1, "block gain": 4, "final gain": 4, "head": 4}
 
 
+def test_a_gain_that_does_not_grow_with_the_width_keeps_its_rate_and_epsilon():
+    """Gains of queries and keys are one head's, shared by all heads."""
+    options = {"base_head_dim": 16, "placement": "normformer"}
+    fixed = tensor_rules(scaled("mup", WIDE, **options), "sgd")  # heads of 16 at 32 and at 128
+    wider = dataclasses.replace(WIDE, heads=2)
+    grown = tensor_rules(scaled("mup", wider, **options), "sgd")  # 2 heads of 16, then of 64
+    gains = ("attention.query_norm.gain", "attention.head_gain", "attention_norm.gain")
+    assert [fixed[f"blocks.0.{g}"].lr for g in gains] == [1, 4, 4]
+    assert [grown[f"blocks.0.{g}"].lr for g in gains] == [4, 1, 4]
+    adam = tensor_rules(scaled("mup", WIDE, **options), "adamw")
+    assert [adam[f"blocks.0.{g}"].epsilon for g in gains] == [1, 1 / 4, 1 / 4]
+
+
 def test_muon_needs_no_width_and_leaves_the_rest_to_adamw():
     wide = scaled("mup", WIDE)
     assert multipliers(wide, "lr", "muon") == dict.fromkeys(EXAMPLES, 1)

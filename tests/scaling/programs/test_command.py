@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from scaling.config import ExecutionConfig
+from scaling.processes import child
 from scaling.programs import command
 from scaling.records.claim import Claim
 from scaling.records.run_folder import RunFolder
@@ -55,6 +56,25 @@ def error_of(folder: RunFolder) -> str:
 
 
 # ---------------------------------------------------------------------- what it is told
+
+
+def test_a_program_finds_the_modules_of_its_own_python(
+    make_run, run_program, tmp_path, monkeypatch
+):
+    """None of ours: its environment is the user's, also below a worker that has a path to us."""
+    for given in (None, "/of/the/user"):
+        for name, value in (("PYTHONPATH", given), (child.GIVEN, None)):
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        for name, value in child.child_environment(Path("/frozen")).items():
+            monkeypatch.setenv(name, value)
+        folder = make_run(PROGRAM | {"seed": len(given or "")})
+        program = 'leave(whole, validation_loss=1.0, path=os.environ.get("PYTHONPATH"),\n' \
+                  '      safe=sys.flags.safe_path, names=sorted(os.environ))'
+        assert run_program(folder, program) == "done"
+        final = folder.record()["program"]["final"]
+        assert final["path"] == given and not final["safe"] and child.GIVEN not in final["names"]
 
 
 def test_a_program_is_told_every_value_of_the_run(make_run, tiny_run, tiny_store, run_program):

@@ -1,7 +1,6 @@
 """A file is whole or absent, and a name is taken once."""
 
 import errno
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,9 @@ import pytest
 
 from scaling.records.atomic import (
     create_exclusive,
+    create_folder,
+    files_below,
+    folders_in,
     read_json,
     save_atomic,
     server_time,
@@ -127,3 +129,73 @@ def test_ages_are_told_by_the_clock_that_stamps_files(tmp_path, monkeypatch) -> 
     (tmp_path / "other").mkdir()
     assert abs(server_time(tmp_path / "other") - now) < 5.0
     assert not list((tmp_path / "other").iterdir())
+
+
+def two_files(folder, text="whole"):
+    (folder / "deep").mkdir()
+    (folder / "a").write_text(text)
+    (folder / "deep" / "b").write_text(text)
+
+
+def test_a_folder_is_made_whole_and_once(tmp_path):
+    path = tmp_path / "parent" / "folder"
+    assert [create_folder(path, lambda f, t=t: two_files(f, t)) for t in "xyz"] == [True, False, False]
+    assert (path / "deep" / "b").read_text() == "x"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_could_not_be_filled_is_not_there(tmp_path):
+    def half(aside):
+        two_files(aside)
+        raise OSError(errno.ENOTEMPTY, "of the filling, not of the name")
+
+    with pytest.raises(OSError, match="of the filling"):
+        create_folder(tmp_path / "folder", half)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_is_none_and_a_file_is_in_the_way(tmp_path):
+    (tmp_path / "folder").mkdir()
+    assert create_folder(tmp_path / "folder", two_files)
+    (tmp_path / "file").write_text("mine")
+    assert not create_folder(tmp_path / "file", two_files)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_of_two_who_make_a_folder_at_once_neither_removes_what_the_other_makes(tmp_path):
+    """The second comes and goes while the first is half way."""
+    path, second = tmp_path / "folder", []
+
+    def first(aside):
+        (aside / "deep").mkdir()
+        second.append(create_folder(path, two_files))
+        (aside / "deep" / "b").write_text("first")
+
+    assert create_folder(path, first) is False and second == [True]
+    assert (path / "deep" / "b").read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_looks_through_folders_meets_none_that_has_gone(tmp_path):
+    """A folder is moved into place between being listed and being looked into."""
+    (tmp_path / "first").write_text("")
+    seen = []
+
+    def fill(aside):
+        two_files(aside)
+        found = files_below(tmp_path)
+        seen.append(next(found).name)  # the folders beside it are listed by now
+        aside.rename(tmp_path / "moved")
+        seen.extend(path.name for path in found)
+        (tmp_path / "moved").rename(aside)
+
+    assert create_folder(tmp_path / "folder", fill)
+    assert seen == ["first"]
+    assert sorted(p.name for p in files_below(tmp_path)) == ["a", "b", "first"]
+    assert list(files_below(tmp_path / "nowhere")) == folders_in(tmp_path / "nowhere") == []
+
+
+def test_what_lies_aside_is_no_folder_of_the_kind(tmp_path):
+    seen = []
+    assert create_folder(tmp_path / "one", lambda aside: seen.append(folders_in(tmp_path)))
+    assert seen == [[]] and folders_in(tmp_path) == [tmp_path / "one"]

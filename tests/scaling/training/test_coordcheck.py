@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 import pytest
 
 from scaling.config import ConfigError, ModelConfig, OptimizerConfig
+from scaling.model import parametrization
 from scaling.training.coordcheck import CoordinateCheck, coordinate_check
 
 TINY = CoordinateCheck(
@@ -67,12 +69,37 @@ def test_and_for_depth(optimizer):
     assert growth("mup", optimizer, depths=[2, 32], seeds=1) > 3
 
 
+def test_a_tensor_with_a_wrong_rate_is_seen_where_the_last_state_hides_it(monkeypatch):
+    """Gains of a fixed head under SGD with the rate of the width's: seen 4.0, right 0.5."""
+    sgd = OptimizerConfig(name="sgd", lr=0.1, clip=1e6)
+    check = dataclasses.replace(TINY, optimizer=sgd, widths=[64, 512], seeds=1)
+    gain = "blocks.*.attention.query_norm.gain"
+
+    def movement() -> tuple[float, float]:
+        first, last = (row["tensors"] for row in coordinate_check(check))
+        growth = {name: last[name] / first[name] for name in first}
+        return growth.pop(gain), max(growth[n] for n in growth if "key_norm" not in n)
+
+    right, others = movement()
+    assert right < 1.5 and others < 1.5
+    real = parametrization._base
+
+    def heads_grow(architecture):
+        head_dim = architecture.shape.head_dim / Fraction(architecture.width_ratio)
+        return real(dataclasses.replace(architecture, base_head_dim=head_dim))
+
+    monkeypatch.setattr(parametrization, "_base", heads_grow)
+    wrong, others = movement()
+    assert wrong > 4 * right and others < 1.5
+
+
 def test_movements_name_their_shape():
     check = dataclasses.replace(TINY, widths=[16, 32], depths=[1, 2], steps=1, seeds=1)
     rows = coordinate_check(check)
     assert [(r["axis"], r["width"], r["depth"]) for r in rows] == [
         ("width", 16, 1), ("width", 32, 1), ("depth", 16, 1), ("depth", 16, 2)]
     assert all(r["hidden"] > 0 and r["logits"] > 0 for r in rows)
+    assert {"embedding.weight", "blocks.*.up.weight", "head.weight"} <= set(rows[-1]["tensors"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""The rows of a table that meet a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from scaling.conditions import ConditionError, listed, parse
+
+Array = np.ndarray
+_NONE: Mapping[str, str] = {}
+
+
+def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NONE) -> Array:
+    """In which rows a condition on the columns holds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns whose names begin with "_" are not among those that a condition may name.
+    text : str
+        See `scaling.conditions`.
+    also : mapping of str to str
+        Further names of columns -> the column: a law's own names of what it reads.
+
+    Returns
+    -------
+    array of bool, shape (rows,)
+
+    Raises
+    ------
+    ConditionError
+        If the condition cannot be read or applied, or a name is both a column and, in `also`,
+        another one.
+    """
+    condition = parse(text)
+    own: dict[str, int] = {}
+    for place, column in enumerate(map(str, frame.columns)):
+        if not column.startswith("_"):
+            own.setdefault(column, place)
+    for name in condition.names:
+        column = also.get(name, name)
+        if column != name and name in own:
+            raise ConditionError(
+                text, f"{name!r} is ambiguous: columns= says that {name} is {column!r}, and the"
+                f" table has a column {name!r}, too; write {column!r}, or rename the table's {name!r}"
+            )
+    places = own | {name: own[column] for name, column in also.items() if column in own}
+    used = {name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places}
+    return condition.holds({**dict.fromkeys(places), **used}, len(frame))
+
+
+def columns_of(frame: pd.DataFrame) -> str:
+    """The columns that a condition may name, for a message."""
+    return listed(c for c in frame.columns if not str(c).startswith("_"))
+
+
+def _cells(column: pd.Series) -> Array:
+    plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+    return column.to_numpy() if plain else column.astype(object).to_numpy()

@@ -1,0 +1,44 @@
+"""Columns of words by which rows differ that a law cannot tell apart: corpora, recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import pandas as pd
+
+_NAMES = ("run", "run_id", "run_name", "name", "Name", "parent", "status", "state", "study", "role",
+          "fingerprint", "n_count", "flops_convention", "cluster", "date", "time", "file")  # fmt: skip
+
+
+def differing_labels(
+    table: pd.DataFrame, keys: Sequence[str], *, but: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Columns of words with several values among rows that agree in `keys`, and those values.
+
+    A name that no two rows share, as that of a run, is no label.
+    """
+    keys = [k for k in keys if k in table]
+    words = [c for c in table if c not in {*keys, *but, *_NAMES} and not str(c).startswith("_")
+             and not pd.api.types.is_numeric_dtype(table[c])]  # fmt: skip
+    if not keys or not words or table.empty:
+        return {}
+    found = {}
+    group = table.groupby(keys, sort=False).ngroup()
+    for column in words:
+        labels = table[column].astype("string")
+        if 1 < labels.nunique() <= labels.notna().sum() / 2 and (
+            labels.groupby(group).nunique() > 1
+        ).any():
+            found[str(column)] = sorted(labels.dropna().unique())
+    return found
+
+
+def label_sentences(found: dict[str, list[str]], keys: Sequence[str]) -> list[str]:
+    """One sentence for each column that `differing_labels` found."""
+    return [
+        f"rows of equal {' and '.join(keys)} differ in {column}"
+        f" ({', '.join(values[:4])}{', ...' if len(values) > 4 else ''}): one law for all of them"
+        f" mixes recipes; keep one (exclude=[\"{column} != '{values[0]}'\"]) or compare them"
+        f" (scaling compare arm={column})"
+        for column, values in found.items()
+    ]
