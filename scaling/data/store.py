@@ -276,17 +276,20 @@ def abandoned_stores(stores: Path) -> list[Path]:
     """
     folders = [p for p in stores.glob(".*") if _ASIDE.fullmatch(p.name) and p.is_dir()]
     now = server_time(stores) if folders else 0.0
-    return [folder for folder in folders if _is_abandoned(folder, now)]
+    found = []
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):  # it is whole now, and elsewhere
+            if _is_abandoned(folder, now):
+                found.append(folder)
+    return found
 
 
 def _is_abandoned(folder: Path, now: float) -> bool:
-    try:
-        beat = (folder / MAKER).stat().st_mtime
-    except FileNotFoundError:  # it has just begun, is just over, or was made by code of before
-        beat = max((p.stat().st_mtime for p in (folder, *folder.glob("*")) if p.exists()),
-                   default=now)
-        return now - beat > UNSIGNED_SECONDS
-    with contextlib.suppress(DamagedFile, FileNotFoundError):
-        if machine.has_ended(read_json(folder / MAKER, {"host": str, "boot": str, "pid": int})):
+    maker = folder / MAKER
+    if not maker.exists():  # it has just begun, is just over, or was made by code of before
+        last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        return now - last > UNSIGNED_SECONDS
+    with contextlib.suppress(DamagedFile):
+        if machine.has_ended(read_json(maker, {"host": str, "boot": str, "pid": int})):
             return True
-    return now - beat > SILENT_SECONDS
+    return now - maker.stat().st_mtime > SILENT_SECONDS

@@ -121,15 +121,22 @@ def data_verb(arguments: Sequence[str]) -> int:
     from scaling.compose import compose
     from scaling.config import DataConfig, from_dict
     from scaling.data.sources import SOURCES, open_store
-    from scaling.data.store import TokenStore
+    from scaling.data.store import Manifest, read_manifest
     from scaling.records.atomic import folders_in
+    from scaling.records.damage import DamagedFile, tell
 
     composed = compose(arguments)
     outputs = Path(composed["outputs"]).absolute()
     open_store(from_dict(DataConfig, composed["data"], "data"), outputs)
-    stores = [TokenStore(folder) for folder in folders_in(outputs / "data")
-              if (folder / "manifest.json").exists()]
-    rows = [asdict(s.manifest) | {"folder": s.folder.name} for s in stores]
+    stores: dict[str, Manifest] = {}
+    for folder in folders_in(outputs / "data"):
+        try:
+            stores[folder.name] = read_manifest(folder)
+        except FileNotFoundError:
+            continue
+        except DamagedFile as error:
+            tell(error, "this store is not shown")
+    rows = [asdict(manifest) | {"folder": name} for name, manifest in stores.items()]
     frame = pd.DataFrame({
         "store": [r["folder"] for r in rows],
         "vocab": [r["vocab"] for r in rows],
