@@ -48,14 +48,35 @@ class MemoryLimits:
     def __init__(self, device: str) -> None:
         self.device = device
         self._shapes: dict[str, str] = {}
+        self._done: dict[str, float] = {}  # run_id -> when
+        self._ended: dict[tuple[str, float], Limit] = {}
 
     def of(self, run: StoredRun, runs: Iterable[StoredRun], launched: float) -> Limit:
         """The limit of a run, by the attempts at it and its siblings since a launch began."""
         limit, shape = NO_LIMIT, self._shape(run.folder)
         for other in runs:
-            if self._shape(other.folder) == shape:
-                for attempt in since(other.folder, launched):
-                    limit &= self._of(attempt)
+            if not self._was_done(other.folder, launched) and self._shape(other.folder) == shape:
+                limit &= self._of_run(other.folder, launched)
+        return limit
+
+    def _was_done(self, folder: RunFolder, launched: float) -> bool:
+        """Whether a run had ended before a launch began: a large study's many are not read."""
+        if folder.run_id not in self._done:
+            try:
+                self._done[folder.run_id] = folder.done_file.stat().st_mtime
+            except FileNotFoundError:
+                return False
+        return self._done[folder.run_id] < launched
+
+    def _of_run(self, folder: RunFolder, launched: float) -> Limit:
+        key = folder.run_id, launched
+        if key in self._ended:
+            return self._ended[key]
+        limit = NO_LIMIT
+        for attempt in since(folder, launched):
+            limit &= self._of(attempt)
+        if folder.run_id in self._done:  # there will be no other attempt
+            self._ended[key] = limit
         return limit
 
     def _shape(self, folder: RunFolder) -> str:
