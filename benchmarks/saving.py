@@ -1,19 +1,21 @@
 """What saving costs a training, at a state of about half a gigabyte.
 
-    python benchmarks/saving.py                     a minute; --seconds=30 the interval that is asked for
+    python benchmarks/saving.py                     a minute on a free machine
     python benchmarks/saving.py --steps=40 --width=512
 
-Trains one run twice: with every checkpoint written between two chunks, and as it is done now, by a thread
-while training goes on, at an interval that follows the cost. Prints the part of the time in which
-the training stood still, and what a step took besides.
+Trains one run twice: with every checkpoint written between two chunks, and as it is done now, by a
+thread while training goes on. Prints how long the training stood still for a checkpoint, by the
+clock and by the processor, and what part of its time that is at the interval of the default.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,9 +27,6 @@ from scaling.records.run_folder import RunFolder
 from scaling.resolve import resolve
 from scaling.training import saver
 from scaling.training.loop import Training
-
-BETWEEN = {"ASIDE_BYTES": float("inf"), "SHARE": float("inf")}  # as it was: at once, and each time
-
 
 def run_folder(outputs: Path, width: int, depth: int, steps: int) -> RunFolder:
     """A planned run of a model whose state has about 12 bytes a parameter."""
@@ -47,24 +46,43 @@ def run_folder(outputs: Path, width: int, depth: int, steps: int) -> RunFolder:
 
 
 def train(folder: RunFolder, seconds: float) -> dict[str, float]:
-    """Train a run: seconds in all, in which it stood still to save, and checkpoints written."""
+    """Train a run: of each checkpoint the seconds in which training stood still and the thread's."""
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     training = Training([claim], {}, ExecutionConfig(checkpoint_seconds=seconds))
-    still, saves, write = 0.0, [], training.write
-    training.write = lambda *args: saves.append(0) or write(*args)  # type: ignore[method-assign]
-    began = time.perf_counter()
+    still = busy = steps = processor = 0.0
+    written, write = [], training.write
+
+    def timed(*arguments: Any) -> Path:
+        nonlocal busy
+        began = time.thread_time()
+        written.append(write(*arguments))
+        if threading.current_thread() is not threading.main_thread():
+            busy += time.thread_time() - began
+        return written[-1]
+
+    training.write = timed  # type: ignore[method-assign]
     while not training.over:
         chunk = training.next_chunk()
         start = time.perf_counter()
         result = training.engine.train(chunk.tokens, chunk.lr, torch.Tensor.backward)
-        trained = time.perf_counter()
+        trained, used = time.perf_counter(), time.thread_time()
         training.absorb(result, trained - start)
+        if training.over:  # what is still being written is waited for
+            training.close()
+        steps += trained - start
         still += time.perf_counter() - trained
-    whole = time.perf_counter() - began
-    training.close()
-    return {"seconds": whole, "still": still, "saves": len(saves),
-            "step": (whole - still) / training.steps}  # fmt: skip
+        processor += time.thread_time() - used
+    count = len(written)
+    return {"count": count, "still": still / count, "processor": processor / count,
+            "busy": busy / count, "step": steps / training.steps}  # fmt: skip
+
+
+def share(still: float, cost: float, follows: bool) -> str:
+    """The interval of the default, and the part of the time that a training stands still."""
+    least = ExecutionConfig().checkpoint_seconds
+    interval = min(max(least, cost / saver.SHARE), saver.LONGEST * least) if follows else least
+    return f"{100 * still / (interval + still):.1f} % of the time at one each {interval:.0f} s"
 
 
 def main() -> None:
@@ -72,22 +90,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--depth", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=1.0)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    now = {name: getattr(saver, name) for name in BETWEEN}
-    for name, values in (("between chunks", BETWEEN), ("by a thread", now)):
-        for key, value in values.items():
-            setattr(saver, key, value)
+    aside = saver.ASIDE_BYTES
+    for name, most in (("between chunks", float("inf")), ("by a thread", aside)):
+        saver.ASIDE_BYTES = most
         with tempfile.TemporaryDirectory() as outputs:
             folder = run_folder(Path(outputs), given.width, given.depth, given.steps)
             found = train(folder, given.seconds)
             (final,) = Path(outputs).glob("checkpoints/*/*.pt")
             size = final.stat().st_size / 1e6
-        print(f"{name}: {size:.0f} MB, {found['saves']} checkpoints in {found['seconds']:.0f} s, "
-              f"stood still {100 * found['still'] / found['seconds']:.1f} % of the time, "
-              f"{1e3 * found['step']:.0f} ms a step besides", flush=True)
+        cost = found["still"] + found["busy"]
+        print(f"{name}: {size:.0f} MB; of each of {found['count']} checkpoints training stood still "
+              f"{found['still']:.2f} s ({found['processor']:.2f} s of the processor), a thread took "
+              f"{found['busy']:.2f} s of the processor: "
+              f"{share(found['still'], cost, name == 'by a thread')}; "
+              f"{found['step']:.2f} s a step", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ LAB = product.FOLDER / "lab"
 LONG_AGO = 1e9
 # Keys that say on which machine or by which process a file was written -> what stands there now.
 NEUTRAL: dict[str, Any] = {
-    "host": "node-1", "node": "node-1", "processor": "a processor", "boot": "a boot",
+    "host": "a-host-of-then", "node": "a-host-of-then", "processor": "a processor", "boot": "a boot",
     "process_space": "a space", "pid": 1, "process_start": "1", "log": None, "job": None,
     "launcher": None, "started": LONG_AGO, "ended": LONG_AGO, "launched": LONG_AGO,
     "submitted": LONG_AGO, "code": "/elsewhere/code",
@@ -224,8 +224,10 @@ def readings(outputs: Path) -> dict[str, Any]:
 
 
 def rows(frame: Any) -> list[dict[str, Any]]:
-    """A table as plain rows; what is not finite is null."""
-    return json.loads(frame.to_json(orient="records", double_precision=15))
+    """A table as plain rows; what is not finite is null, what is JSON in a cell is read."""
+    plain = json.loads(frame.to_json(orient="records", double_precision=15))
+    return [{key: json.loads(v) if isinstance(v, str) and v.startswith("{") else v
+             for key, v in row.items()} for row in plain]
 
 
 def _sums(curve: Any) -> dict[str, Any]:
