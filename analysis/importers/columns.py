@@ -71,7 +71,8 @@ def choose(
     chosen, notes = _as_told(raw, given, have, settings), []
     used = {c for column in chosen.values() for c in column.formula.columns}
     for name in ROLES:
-        if name in given or name not in roles or (name == "run" and raw.one_run):
+        if name in given or name not in roles or (name == "run" and raw.one_run) or (
+                name == "tokens" and _counted_by_step(given)):
             continue
         found = [c for c in matching(name, have) if c not in used
                  and (name in TEXT or _has_numbers(raw, c))]  # fmt: skip
@@ -89,6 +90,11 @@ def choose(
     if "train_loss" in roles:
         _train_loss(chosen, have, given)
     return chosen, notes
+
+
+def _counted_by_step(given: Mapping[str, str | float]) -> bool:
+    """Whether a person said how tokens follow from steps: then no column of tokens counts."""
+    return {"batch", "context"} <= set(given) and "tokens" not in given
 
 
 def _has_numbers(raw: Raw, column: str) -> bool:
@@ -230,6 +236,8 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
         taken["run"] = [str(raw.facts.get("run", raw.name))] * size
     used = {c for column in chosen.values() for c in column.formula.columns}
     for name in map(str, raw.frame.columns):
+        if name == "tokens" and _counted_by_step(given):
+            continue
         if name not in taken and name not in used:
             taken[name] = _plain(raw.frame[name], raw.decimal)
     for name, value in settings.items():
@@ -296,14 +304,23 @@ def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.nda
 
 
 def _check_sizes(taken: Mapping[str, object], raw: Raw) -> None:
-    for name, role in ROLES.items():
-        if role.least is None or name not in taken:
+    """Refuse counts and losses that nothing can have."""
+    for name in taken:
+        role = ROLES.get(name)
+        is_loss = name.startswith("loss") or (role is not None and role.kind == "loss")
+        if not is_loss and (role is None or (role.kind != "count" and role.least is None)):
             continue
-        values = np.asarray(taken[name], float)
-        bad = np.flatnonzero(~((values >= role.least) & np.isfinite(values)) & ~np.isnan(values))
+        least = 0.0 if role is None or role.least is None else role.least
+        values = np.asarray(taken[name])
+        if values.dtype.kind != "f":
+            continue
+        wrong = values < least if is_loss else ~((values >= least) & np.isfinite(values))
+        bad = np.flatnonzero(wrong & ~np.isnan(values))
         if len(bad):
+            what = "loss" if is_loss else "count"
+            unit = "" if is_loss else (" (if it counts millions or billions:"
+                                       f" columns.{name}='NAME * 1e9')")  # fmt: skip
             raise ValueError(
-                f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no count;"
-                f" expected is {role.least:g} or more (if it counts millions or billions:"
-                f" columns.{name}='NAME * 1e9')"
+                f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no {what};"
+                f" expected is {least:g} or more{unit}"
             )

@@ -27,9 +27,12 @@ class Typed:
 
 def typed(
     raws: Sequence[Raw], given: Mapping[str, str | float], about: pd.DataFrame | None,
-    roles: Collection[str] = tuple(ROLES),
+    roles: Collection[str] = tuple(ROLES), as_rows: bool = False,
 ) -> Typed:  # fmt: skip
-    """Each table under our names; one of many runs that cannot be read is left out and named."""
+    """Each table under our names; one of many runs that cannot be read is left out and named.
+
+    With `as_rows` nobody asks whether rows are runs or steps.
+    """
     read, bad = Typed(notes=[note for raw in raws for note in raw.notes]), []
     renamed: dict[tuple[str, str], list[str]] = {}
     for raw in raws:
@@ -39,7 +42,8 @@ def typed(
             if raw.frame.empty:
                 raise BadRun(f"{raw.name} has no rows")
             chosen, said = choose(raw, own, roles)
-            part = _rows_that_are_runs(raw, take(raw, own, chosen), own)
+            part = take(raw, own, chosen)
+            part = part if as_rows else _rows_that_are_runs(raw, part, own)
         except ValueError as error:
             bad.append(error)
             continue
