@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.importers.columns import CONFIGURED_LR, Column, choose, take
+from analysis.importers.columns import CONFIGURED_LR, Column, choose
 from analysis.importers.known import ROLES
 from analysis.importers.raw import BadRun, Raw
+from analysis.importers.take import take
 from analysis.importers.units import losses
 from analysis.tables.factors import has
 

@@ -184,7 +184,8 @@ def with_tokens(
                  + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
                  + f": its step {at} is the {at + 1}th (zero_based=false if not)"]  # fmt: skip
     if {"batch", "context"} <= set(frame):
-        a_step = frame.groupby("run")[["batch", "context"]].transform("last").prod(axis=1, skipna=False)
+        each = frame.groupby("run")[["batch", "context"]].transform("last")
+        a_step = each["batch"] * each["context"]
         return frame.assign(tokens=done * a_step), ["tokens are step x batch x context", *notes]
     if {"D", "steps"} <= set(frame):
         a_step = (frame["D"] / frame["steps"]).groupby(frame["run"]).transform("last")
