@@ -130,7 +130,8 @@ def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: st
     first = step[stretch == 0]
     last = step[stretch == stretch[-1]]
     again = stretch[-1] > 0 and len(first) > 1 and len(last) > 1 and (
-        first.min() == last.min() and first.max() == last.max()) and _contradiction(rows) is not None
+        (first.min(), first.max()) == (last.min(), last.max())
+    ) and _contradiction(rows) is not None  # fmt: skip
     measured = kept[kept[_measured(kept)].notna().any(axis=1)]
     twice = measured[measured.duplicated("step", keep=False)]
     alternate = _contradicting(twice.assign(run=run)) if len(twice) else 0
@@ -138,9 +139,9 @@ def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: st
         a, b = (rows["_row"][rows["step"] == step.max()].iloc[:2] if again
                 else twice["_row"].iloc[:2])
         raise BadRun(
-            f"{where}, rows {a} and {b}: two runs seem to be called {run!r}, as they have most steps"
-            " twice with different values; name a column that tells them apart (columns.run=ID), or"
-            " what says which is later (columns.attempt, columns.time)"
+            f"{where}, rows {a} and {b}: two runs seem to be called {run!r}, as they have most"
+            " steps twice with different values; name a column that tells them apart"
+            " (columns.run=ID), or what says which is later (columns.attempt, columns.time)"
         )
 
 

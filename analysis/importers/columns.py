@@ -67,11 +67,12 @@ def choose(
     ValueError
         If a name is not ours, a column does not exist, or the loss could be one of several.
     """
-    have, settings = [str(c) for c in raw.frame.columns], _settings(raw)
+    have, settings = [str(c) for c in raw.frame.columns], settings_of(raw)
     chosen, notes = _as_told(raw, given, have, settings), []
     used = {c for column in chosen.values() for c in column.formula.columns}
     for name in ROLES:
-        if name in given or name not in roles or (name == "run" and raw.one_run):
+        if name in given or name not in roles or (name == "run" and raw.one_run) or (
+                name == "tokens" and counted_by_step(given)):
             continue
         found = [c for c in matching(name, have) if c not in used
                  and (name in TEXT or _has_numbers(raw, c))]  # fmt: skip
@@ -91,6 +92,11 @@ def choose(
     return chosen, notes
 
 
+def counted_by_step(given: Mapping[str, str | float]) -> bool:
+    """Whether a person said how tokens follow from steps: then no column of tokens counts."""
+    return {"batch", "context"} <= set(given) and "tokens" not in given
+
+
 def _has_numbers(raw: Raw, column: str) -> bool:
     """Whether any of a column's first cells is a number, or all are empty."""
     cells = raw.frame[column]
@@ -101,7 +107,7 @@ def _has_numbers(raw: Raw, column: str) -> bool:
     return bad is None or bool((~np.isnan(values) | not_finite).any())
 
 
-def _settings(raw: Raw) -> dict[str, object]:
+def settings_of(raw: Raw) -> dict[str, object]:
     """What holds for every row and is no column."""
     return {k: v for k, v in raw.facts.items() if k not in raw.frame and k != "run"}
 
@@ -205,105 +211,3 @@ def few(names: Sequence[str]) -> str:
     """Names in a message: not five thousand of them."""
     shown = ", ".join(map(str, names[:_FEW]))
     return shown + (f" and {len(names) - _FEW:,} more" if len(names) > _FEW else "")
-
-
-def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column]) -> pd.DataFrame:
-    """The rows under our names, numbers as numbers, with the number of each row in ``_row``.
-
-    Columns that are nobody's keep their names. Losses that were no number are infinite, those that
-    were not measured NaN.
-
-    Raises
-    ------
-    ValueError
-        If a cell is no number, or smaller than such a thing can be: names the row.
-    """
-    size, settings = len(raw.frame), _settings(raw)
-    taken: dict[str, object] = {"_row": raw.numbers}
-    for name, column in chosen.items():
-        cells = _cells(raw, column, settings, size)
-        taken[name] = _words(column, cells) if name in TEXT else _numbers(raw, column, cells)
-    for name, value in given.items():
-        if not isinstance(value, str):
-            taken[name] = np.full(size, float(value))
-    if raw.one_run:
-        taken["run"] = [str(raw.facts.get("run", raw.name))] * size
-    used = {c for column in chosen.values() for c in column.formula.columns}
-    for name in map(str, raw.frame.columns):
-        if name not in taken and name not in used:
-            taken[name] = _plain(raw.frame[name], raw.decimal)
-    for name, value in settings.items():
-        if name not in taken and name not in used:
-            taken[name] = [value] * size
-    _check_sizes(taken, raw)
-    return pd.DataFrame(taken).reset_index(drop=True)
-
-
-def _cells(
-    raw: Raw, column: Column, settings: Mapping[str, object], size: int
-) -> dict[str, pd.Series]:
-    """The cells of what a column is made of; a setting in every row."""
-    if not column.fact:
-        return {c: raw.frame[c] for c in column.formula.columns}
-    return {c: pd.Series([settings[c]] * size, dtype=object) for c in column.formula.columns}
-
-
-def _words(column: Column, cells: Mapping[str, pd.Series]) -> pd.Series:
-    if not column.formula.plain:
-        raise ValueError(f"columns.{column.role} = {column.source!r}: a name is one column alone")
-    return _text(cells[column.formula.columns[0]])
-
-
-def _text(cells: pd.Series) -> pd.Series:
-    if pd.api.types.is_float_dtype(cells) and (cells.dropna() % 1 == 0).all():
-        cells = cells.astype("Int64")  # a run called 7 is not called 7.0
-    text = cells.astype(str).str.strip()
-    return text.where(cells.notna() & (text != ""), None).reset_index(drop=True)
-
-
-def _plain(cells: pd.Series, decimal: str) -> object:
-    """A column that is nobody's: as numbers if it holds nothing else."""
-    if pd.api.types.is_numeric_dtype(cells):
-        return cells.to_numpy()
-    first = next((c for c in cells if isinstance(c, str) and c.strip()), "")
-    if first and not first.strip()[0].isalpha():
-        values, not_finite, bad = numbers(cells, decimal=decimal)
-        if bad is None:
-            return np.where(not_finite, np.nan, values)
-    text = _text(cells)
-    values = pd.to_numeric(text, errors="coerce")
-    return values.to_numpy() if values.notna().sum() == text.notna().sum() else text
-
-
-def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.ndarray:
-    role = ROLES.get(column.role)
-    counts = role is not None and role.kind == "count"
-    is_loss = "loss" in column.role
-    values, lost = {}, np.zeros(len(raw.frame), bool)
-    for source, own in cells.items():
-        values[source], not_finite, bad = numbers(own, counts=counts, decimal=raw.decimal)
-        if bad is not None:
-            wrong = pd.to_numeric(own, errors="coerce").isna().sum()
-            where = f"{raw.name}, row {raw.numbers[bad]}" if not column.fact else raw.name
-            raise ValueError(f"{where}: {source} = {str(own.iloc[bad])[:60]!r} is no number"
-                             f" ({wrong} of {len(own)} cells are none)")  # fmt: skip
-        lost |= not_finite
-        if is_loss:
-            values[source] = np.where(not_finite, np.nan, values[source])
-    made = column.formula.value(values)
-    # A tracker writes "nan" for a loss that was one, and nothing where none was measured.
-    return np.where(lost, np.inf, made) if is_loss else made
-
-
-def _check_sizes(taken: Mapping[str, object], raw: Raw) -> None:
-    for name, role in ROLES.items():
-        if role.least is None or name not in taken:
-            continue
-        values = np.asarray(taken[name], float)
-        bad = np.flatnonzero(~((values >= role.least) & np.isfinite(values)) & ~np.isnan(values))
-        if len(bad):
-            raise ValueError(
-                f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no count;"
-                f" expected is {role.least:g} or more (if it counts millions or billions:"
-                f" columns.{name}='NAME * 1e9')"
-            )

@@ -41,7 +41,7 @@ def of_curves(
         curves = joined(curves, about)
     first = zero_based_runs(curves) if zero_based is None else (
         dict.fromkeys(curves["run"].unique(), bool(zero_based)))
-    curves, said = with_tokens(curves, first)
+    curves, said = with_tokens(curves, first, left)
     read.notes.extend(said)
     runs = ends(curves, first)
     curves, said = with_history(curves, left)

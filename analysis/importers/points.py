@@ -74,8 +74,8 @@ def read_table(
     needed = [*law.inputs, law.response]
     steps = _asked_by_step(raws, [*given.values(), x, *needed])
     roles = {*_OF_ROWS, *needed, *(("tokens", "batch", "context") if "D" in needed else ()),
-             *((x,) if x in ROLES else ())} - ({"step", "steps"} if steps else set())  # fmt: skip
-    read = typed(raws, ours, None, tuple(roles))
+             *((x,) if x in ROLES else ())}  # fmt: skip
+    read = typed(raws, ours, None, tuple(roles), as_rows=steps)
     if steps:
         table = pd.concat([part for _, part in read.parts], ignore_index=True)
     elif any("step" in part for _, part in read.parts):

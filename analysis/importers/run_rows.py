@@ -64,7 +64,7 @@ def _with_names(raw: Raw, part: pd.DataFrame, several: bool) -> pd.DataFrame:
 def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | float]) -> None:
     """Rows that are one training seen again and again are no runs of their own."""
     tokens = next((c for c in ("tokens", "D") if c in part), None)
-    if len(part) < _CURVE_ROWS or "run" in part or tokens is None or tokens in given or "D" in given:
+    if len(part) < _CURVE_ROWS or "run" in part or tokens is None or {tokens, "D"} & set(given):
         return
     varies = [c for c in ("N", "n_block", "n_total", "width", "seed", "lr")
               if c in part and part[c].nunique() > 1]  # fmt: skip
@@ -80,5 +80,5 @@ def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | fl
 def statuses(table: pd.DataFrame, diverged: np.ndarray) -> list[str]:
     """What became of each run: "done", "diverged", or what the table says."""
     said = table["status"] if "status" in table else pd.Series(None, index=table.index)
-    words = ["done" if s is None or pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in said]
+    words = ["done" if pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in said]
     return ["diverged" if bad else word for bad, word in zip(diverged, words, strict=True)]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.importers.columns import CONFIGURED_LR, Column, choose, take
+from analysis.importers.columns import CONFIGURED_LR, Column, choose
 from analysis.importers.known import ROLES
 from analysis.importers.raw import BadRun, Raw
+from analysis.importers.take import take
 from analysis.importers.units import losses
 from analysis.tables.factors import has
 
@@ -27,9 +28,12 @@ class Typed:
 
 def typed(
     raws: Sequence[Raw], given: Mapping[str, str | float], about: pd.DataFrame | None,
-    roles: Collection[str] = tuple(ROLES),
+    roles: Collection[str] = tuple(ROLES), as_rows: bool = False,
 ) -> Typed:  # fmt: skip
-    """Each table under our names; one of many runs that cannot be read is left out and named."""
+    """Each table under our names; one of many runs that cannot be read is left out and named.
+
+    With `as_rows` nobody asks whether rows are runs or steps.
+    """
     read, bad = Typed(notes=[note for raw in raws for note in raw.notes]), []
     renamed: dict[tuple[str, str], list[str]] = {}
     for raw in raws:
@@ -39,7 +43,8 @@ def typed(
             if raw.frame.empty:
                 raise BadRun(f"{raw.name} has no rows")
             chosen, said = choose(raw, own, roles)
-            part = _rows_that_are_runs(raw, take(raw, own, chosen), own)
+            part = take(raw, own, chosen)
+            part = part if as_rows else _rows_that_are_runs(raw, part, own)
         except ValueError as error:
             bad.append(error)
             continue

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.importers.known import measure_of
+from analysis.importers.raw import BadRun, LeftOut
 from analysis.tables.imported import N_COUNTS
 
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
@@ -163,10 +164,14 @@ def _zero_based(rows: pd.DataFrame) -> bool:
 
 
 def with_tokens(
-    frame: pd.DataFrame, zero_based: Mapping[str, bool]
+    frame: pd.DataFrame, zero_based: Mapping[str, bool], left: LeftOut
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Curves with ``tokens``: as logged, else steps x batch x context."""
+    """Curves with ``tokens``: as logged, else steps x batch x context.
+
+    Runs whose tokens go back are not read: they count since a restart, or a cell is wrong.
+    """
     if "tokens" in frame and frame["tokens"].notna().any():
+        frame = _without_tokens_that_go_back(frame, left)
         at = frame.groupby("run", sort=False)
         filled = at["tokens"].transform(lambda t: _between(frame.loc[t.index, "step"], t))
         return frame.assign(tokens=filled), []
@@ -179,7 +184,8 @@ def with_tokens(
                  + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
                  + f": its step {at} is the {at + 1}th (zero_based=false if not)"]  # fmt: skip
     if {"batch", "context"} <= set(frame):
-        a_step = frame.groupby("run")[["batch", "context"]].transform("last").prod(axis=1, skipna=False)
+        each = frame.groupby("run")[["batch", "context"]].transform("last")
+        a_step = each["batch"] * each["context"]
         return frame.assign(tokens=done * a_step), ["tokens are step x batch x context", *notes]
     if {"D", "steps"} <= set(frame):
         a_step = (frame["D"] / frame["steps"]).groupby(frame["run"]).transform("last")
@@ -187,11 +193,32 @@ def with_tokens(
     return frame, []
 
 
+def _without_tokens_that_go_back(frame: pd.DataFrame, left: LeftOut) -> pd.DataFrame:
+    known = frame[frame["tokens"].notna()]
+    back = known[known.groupby("run", sort=False)["tokens"].diff() < 0]
+    for run, rows in back.groupby("run", sort=False):
+        row = rows.iloc[0]
+        left.why[str(run)] = BadRun(
+            f"run {str(run)!r}: its tokens fall to {row['tokens']:g} at step {row['step']:g} (row"
+            f" {row['_row']:g}); they must count from the run's beginning: mend the row, or say"
+            " columns.batch and columns.context to count them by step"
+        )
+    left.unless_all(frame["run"].nunique())
+    return frame[~frame["run"].isin(back["run"])].reset_index(drop=True)
+
+
 def _between(step: pd.Series, tokens: pd.Series) -> np.ndarray:
+    """Tokens of every step, on straight lines between those known, and on along the outer two."""
     known = tokens.notna().to_numpy()
     if not known.any():
         return tokens.to_numpy()
-    return np.interp(step, step[known], tokens[known])
+    x, y, at = step[known].to_numpy(float), tokens[known].to_numpy(float), step.to_numpy(float)
+    filled = np.interp(at, x, y)
+    if len(x) > 1:
+        slope = (y[-1] - y[0]) / (x[-1] - x[0])
+        filled = np.where(at > x[-1], y[-1] + slope * (at - x[-1]), filled)
+        filled = np.where(at < x[0], np.maximum(y[0] - slope * (x[0] - at), 0.0), filled)
+    return filled
 
 
 def resolution_of(values: pd.Series) -> float | None:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 _NAMES = ("run", "run_id", "run_name", "name", "Name", "parent", "status", "state", "study", "role",
-          "fingerprint", "n_count", "flops_convention", "cluster", "date", "time", "file")  # fmt: skip
+          "fingerprint", "n_count", "flops_convention", "cluster", "date", "time",
+          "file")  # fmt: skip
 
 
 def differing_labels(

@@ -151,10 +151,10 @@ def _approaches(
     points, _ = points_asked(options)
     kept = read_points(result.law, points, columns=options.columns, exclude=options.exclude,
                        mix_fingerprints=options.mix_fingerprints).rows
-    points = points.iloc[kept]
     surface = replace(result, columns={name: name for name in result.columns})
+    points = rename(with_multiples(points.iloc[kept], options.columns), options.columns)
     return analysis.compare_approaches(
-        rename(with_multiples(points, options.columns), options.columns), budgets, surface=surface, budget=options.budget,
+        points, budgets, surface=surface, budget=options.budget,
         resamples=options.resamples, seed=options.seed, **asked,
     )
 

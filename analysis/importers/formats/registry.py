@@ -130,7 +130,7 @@ def text_of(path: Path) -> str:
         text = data.decode(coding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: not text in UTF-8; save the file as UTF-8") from None
+        raise ValueError(f"{path}, line {line}: not text in UTF-8; save it as UTF-8") from None
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
         raise ValueError(f"{path}, line {line}: holds a zero byte, which no text does")

@@ -82,8 +82,9 @@ def _plain_table(text: str, path: Path) -> Raw:
         if len(raw.frame.columns) > 1:
             return raw
         first, why = str(raw.frame.columns[0]), "it has one column"
+    reason = str(why).removeprefix(str(path)).lstrip(", :").partition(";")[0]
     raise ValueError(
-        f"{path} is no table ({str(why).removeprefix(str(path)).lstrip(', :').split(';')[0]}); of a log of text"
-        " say how its lines read, as in pattern='step {step} loss {train_loss} lr {lr}' (its first"
-        f" line is {first[:80]!r})"
+        f"{path} is no table ({reason}); of a log of text say how its lines read, as in"
+        " pattern='step {step} loss {train_loss} lr {lr}' (its first line is"
+        f" {first[:80]!r})"
     )

@@ -128,7 +128,7 @@ def megatron_log(folder: Path) -> Layout:
                      f" {rate_at(s, 1000):.6E} | lm loss: {loss_at(s):.6E} | grad norm: 1.234 |")
         lines.append("(min, max) time across ranks (ms):")
     (folder / "train.log").write_text("\n".join(lines) + "\n iteration     1100/    1000 | consumed"
-                                      " samples:        70400 | learning rate: 1.0E-04 | lm loss: 3.")
+                                      " samples: 70400 | learning rate: 1.0E-04 | lm loss: 3.")
     pattern = "iteration {step}/ {steps} | consumed samples: {samples} | learning rate: {lr} | " \
               "lm loss: {loss}"
     return Layout(folder / "train.log", {"train": loss_at(1000)},

@@ -54,7 +54,7 @@ def _row_twice(rng: random.Random, names: list[str], rows: Rows) -> None:
 def _heading(rng: random.Random, names: list[str], rows: Rows) -> None:
     k = rng.randrange(len(names))
     names[k] = rng.choice(["", names[k].upper(), f" {names[k]} ", f"[{names[k]}]*", "loss", "ppl",
-                           "N", "step", "status", "a,b", '"', "é", names[k] + " (M)", "perplexity"])
+                           "N", "step", "status", "a,b", '"', "é", names[k] + "M", "perplexity"])
 
 
 def _swap(rng: random.Random, names: list[str], rows: Rows) -> None:

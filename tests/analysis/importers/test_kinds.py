@@ -56,6 +56,9 @@ def test_whole_numbers_do_not_wrap_around(rule: str, tmp_path) -> None:
     ("N,D,loss\n1e8,2e9,26.1\n1e9,2e10,16.2\n", "worse than guessing"),
     ("N,step,val_loss\n1e8,10,3\n1e9,10,2\n", "differ in N and have steps"),
     ("tokens,loss\n" + "".join(f"{k}e9,{9 / k}\n" for k in range(1, 20)), "that is one run"),
+    ("step,lr,val_loss\n0,1,3\n1,1,-2\n", "row 3: loss = -2 is no loss"),
+    ("step,tokens,val_loss\n0,0,3\n1,inf,2\n", "row 3: tokens = inf is no count"),
+    ("step,tokens,val_loss\n0,5,3\n1,10,2\n2,7,1\n", "its tokens fall to 7 at step 2 .row 4"),
     ("run,step,val_loss\n" + "a,10,3\na,10,4\na,20,2\na,20,3\n", "two runs seem to be called 'a'"),
 ])  # fmt: skip
 def test_what_would_shift_or_merge_is_refused_through_every_door(text, said, tmp_path) -> None:
@@ -161,6 +164,19 @@ def test_steps_from_zero(zero_based, tmp_path) -> None:
     found = analysis.read_runs(tmp_path / "t.csv", zero_based=zero_based)
     steps = 200 if zero_based is None else 199
     assert found.runs["steps"].tolist() == [steps] and found.runs["D"].tolist() == [steps * 32]
+
+
+def test_a_batch_and_a_context_that_were_said_come_before_a_column_of_tokens(tmp_path) -> None:
+    path = write(tmp_path / "t.csv", "step,tokens,val_loss\n0,5,3\n1,10,2\n2,7,1\n")
+    found = analysis.read_runs(path, columns={"batch": 4, "context": 8})
+    assert found.runs["D"].tolist() == [64]
+
+
+def test_tokens_that_the_last_row_lacks_go_on_along_the_line(tmp_path) -> None:
+    table = curve(range(0, 101, 10)).assign(tokens=lambda t: t.step * 1e6)
+    table.loc[10, "tokens"] = np.nan
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert analysis.read_runs(tmp_path / "t.csv").runs["D"].tolist() == [1e8]
 
 
 def test_a_wide_table_is_read_without_noise(tmp_path, capfd) -> None:
