@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scaling.engine.eager import ENGINES, Member
+from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture, Shape
 from scaling.model.initialization import initial_weights
 from scaling.model.transformer import Transformer
@@ -84,6 +85,20 @@ def test_narrow_tokens_are_the_same_tokens(name, dtype):
 def test_the_largest_tokens_survive_the_way_to_the_device(name):
     tokens = np.array([0, 2**15 - 1, 2**15, 2**16 - 1], dtype=np.uint16)
     assert engine(name)._moved(tokens).long().tolist() == tokens.tolist()
+
+
+def test_a_large_vocabulary_is_validated_in_smaller_passes(name, monkeypatch):
+    """Logits of all members count; where training makes no more of them either, they do not."""
+    def at_once(members, **options):
+        return ENGINES[name](SMALL, members, options=StepOptions(**options))._windows_at_once(17)
+
+    whole = engine(name)
+    assert at_once(MEMBERS) == 4096 // (17 * 3)
+    expected = whole.evaluate(WINDOWS)
+    monkeypatch.setattr("scaling.engine.eager.EVALUATION_BYTES", 4 * 11 * 17 * 6)  # of six windows
+    assert (at_once(MEMBERS), at_once(MEMBERS[:1]), at_once(MEMBERS[:1], loss_chunk=40)) == (
+        2, 6, 4096 // 17)
+    np.testing.assert_allclose(whole.evaluate(WINDOWS), expected, rtol=1e-6)
 
 
 # ---------------------------------------------------------------------- packing

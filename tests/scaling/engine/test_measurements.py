@@ -34,6 +34,15 @@ def plain(target, member):
     return model
 
 
+def test_a_batch_in_parts_measures_the_same():
+    """No more logits exist at once than training makes."""
+    whole, parts = engine(), engine(micro_batch=3)
+    names = ["activations", "logits"]
+    expected, found = whole.measure(names, TOKENS[0]), parts.measure(names, TOKENS[0])
+    for one, other in zip(expected, found, strict=True):
+        assert len(one) == 4 and one == pytest.approx(other, rel=1e-5)
+
+
 def test_the_names_that_may_be_given_are_those_there_are():
     assert set(MEASUREMENT_NAMES) == set(MEASUREMENTS)
 

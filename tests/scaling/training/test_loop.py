@@ -55,6 +55,16 @@ def test_a_run_leaves_one_row_a_step_and_a_record(make_run, train_run, curve_of,
     assert record["status"] == "done" and record["code"]["fingerprint"]
 
 
+def test_the_record_says_which_engine_stepped_and_why_not_another(make_run, train_run):
+    folder = make_run({"execution.engine": "captured"})
+    assert train_run(folder) == "done"
+    place = folder.record()["machine"]
+    assert (place["engine"], place["engine_asked"], place["replayed"]) == (
+        "eager", "captured", False)
+    assert place["engine_why"] == "there are graphs on CUDA devices only"
+    assert place["packs"] == [1]
+
+
 def test_it_learns(make_run, train_run):
     folder = make_run({"tokens": 64 * 250})
     train_run(folder)

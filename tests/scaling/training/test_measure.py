@@ -60,6 +60,21 @@ def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:
         measure(REQUEST | {"micro_batch": 2})
 
 
+def test_a_guess_is_said_before_anything_is_compiled(monkeypatch) -> None:
+    """First a guess by one chunk of eager steps, then by several; what compiles follows."""
+    made, said = [], []
+
+    def compiled(*arguments, **named):
+        made.append(len(said))
+        return EagerEngine(*arguments, **named)
+
+    monkeypatch.setattr("scaling.training.measure.ENGINES",
+                        {"eager": EagerEngine, "compiled": compiled})
+    found = measure(REQUEST | {"engine": "compiled"}, said.append)
+    assert made == [2] and len(said) == 3 and found == said[-1] | {"packed": {}}
+    assert all(guess["step"] > 0 and guess["token"] > 0 for guess in said)
+
+
 def test_packs_are_timed_up_to_the_first_that_does_not_fit(monkeypatch) -> None:
     losses = EagerEngine._losses
 
@@ -76,7 +91,7 @@ def test_packs_are_timed_up_to_the_first_that_does_not_fit(monkeypatch) -> None:
 def test_only_steps_that_a_pack_may_shorten_are_timed_in_packs(monkeypatch) -> None:
     times = {1: 1.0, 4: 4.5}
     monkeypatch.setattr("scaling.training.measure.LONG_STEP", 2.0)
-    monkeypatch.setattr("scaling.training.measure._measure", lambda request, size, members=1: {
+    monkeypatch.setattr("scaling.training.measure._measure", lambda request, size, members=1, so_far=None: {
         "step": times[members], "token": 0.0})
     assert set(measure(REQUEST | {"packs": [4]})["packed"]) == {"4"}  # slower: the plan says so
     monkeypatch.setattr("scaling.training.measure.LONG_STEP", 0.5)  # arithmetic, which none shares
