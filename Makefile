@@ -11,8 +11,10 @@ study: environment  ## plan, train, fit and report the quickstart study (resumes
 	$(BIN)/scaling launch study=$(STUDY) outputs=$(OUTPUTS)
 	$(BIN)/scaling report study=$(STUDY) outputs=$(OUTPUTS) to=report.html
 
+# Each of two processes takes neighbouring tests, which share what their files set up, and the last
+# ones from the other's end; more threads than cores would only wait for each other.
 test: environment  ## the default tests, on two cores
-	$(BIN)/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 environment: $(VENV)/.installed
 

@@ -24,7 +24,7 @@ from scaling.engine.eager import ENGINES, Member
 from scaling.model.architecture import Shape
 
 SIZES = (1, 2, 4, 16)
-LRS = (0.004, 0.016, 0.032, 0.064, 0.128)  # of --apart; about .2 is the most that trains
+LRS = (0.016, 0.064, 0.128, 0.256, 0.512)  # of --apart: from the best to hardly stable
 # Depth, width, heads, width of the MLP, context, vocabulary; sequences a step.
 SHAPES = {
     "1 x 8, batch 4 x 16 (the tests')": (Shape(1, 8, 1, 32, 16, 8), 4),

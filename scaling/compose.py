@@ -42,6 +42,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         On an unknown key, group or option, a broken override, or a resolver (environment, time,
         hydra) where the science stands.
     """
+    for override in overrides:
+        if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
+            raise ConfigError(f"{override!r}: no Hydra job is run, so its settings change nothing; "
+                              "allowed of them is hydra.searchpath")
     own = Path.cwd() / "conf"
     if own.is_dir() and own.resolve() != SHIPPED.resolve():
         _refuse_shadowed(own)
@@ -70,6 +74,8 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
             f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
         ) from error
     assert isinstance(plain, dict)
+    if not isinstance(plain["outputs"], str) or not plain["outputs"]:
+        raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
     return plain
 
 
@@ -99,6 +105,8 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
         key = getattr(error.__cause__, "full_key", None)
         if key:
             beside = _keys_beside(key, overrides)
+            if key.rpartition(".")[2] in beside:  # it is there: the value does not fit
+                return f"{key}: {str(error.__cause__).splitlines()[0]}"
             near = difflib.get_close_matches(key.rpartition(".")[2], beside, n=1)
             if key.startswith("study.") and not near:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
@@ -123,7 +131,9 @@ def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
     groups = key.split(".")[:-1]
     for part in groups:
         node = node.get(part, {}) if isinstance(node, DictConfig) else {}
-    return [str(k) for k in node] if groups else list(TOP_LEVEL)
+    if not groups:
+        return list(TOP_LEVEL)
+    return [str(k) for k in node] if isinstance(node, DictConfig) else []
 
 
 def _refuse_resolvers(config: DictConfig) -> None:

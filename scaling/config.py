@@ -155,7 +155,7 @@ class ScheduleConfig:
     """
 
     kind: str = "wsd"
-    warmup_tokens: int | None = 65_536  # None: by the rule
+    warmup_tokens: int | None = None  # None: by the rule, else scaling.schedule.kinds.default_warmup
     cooldown_fraction: float = 0.2  # of the whole run
     cooldown_shape: str = "linear"
     final_ratio: float = 0.0  # last LR over peak
@@ -200,7 +200,7 @@ class ExecutionConfig:
     validate: list[str] = field(default_factory=list)  # further validation sets: names of stores
     command: list[str] = field(default_factory=list)  # the line that starts trainer.program
     keep_slurm: bool = False  # show that command the variables of our own SLURM step
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: float = 30.0  # at least; longer where saving takes long
     lease_seconds: float = 60.0
     hang_seconds: float = 3600.0  # a training that shows no progress for so long is tried again
 
@@ -282,7 +282,8 @@ def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
     """The sentence for a key that does not exist, with the nearest ones that do."""
     parent, _, key = path.rpartition(".")
     allowed = sorted(allowed)
-    near = difflib.get_close_matches(key, allowed, n=1)
+    near = (difflib.get_close_matches(key, allowed, n=1)
+            or [name for name in allowed if key and name.startswith(key)])
     hint = f"; did you mean '{_join(parent, near[0])}'?" if near else "."
     return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed) or 'none'}"
 
@@ -325,6 +326,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 def _scalar(hint: Any, value: Any, path: str) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is int and number and math.isfinite(value) and float(value).is_integer():
+        if abs(value) >= 2**63:  # tokens, sizes and seeds are 64-bit numbers further on
+            raise ConfigError(f"{path} = {value!r}: expected a whole number below 2^63")
         return int(value)
     if hint is float and number and math.isfinite(value):
         return float(value)

@@ -26,7 +26,8 @@ from scaling.rules import Given, determine
 from scaling.schedule.kinds import build_pieces
 from scaling.schedule.pieces import Piece, plain, top_rate
 
-PRECISIONS = ("fp32", "bf16")
+MAX_STEPS = 100_000_000
+PRECISIONS = ("fp32", "tf32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
 TRAINERS = ("engine", "command")
@@ -116,6 +117,10 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     _check_trainer(config)
     tokens_per_step = config.batch * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
+    if steps > MAX_STEPS:
+        raise ConfigError(f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
+                          f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
+                          "larger batch")
     tokens = steps * tokens_per_step
     unique = _unique_tokens(config, shape, manifest, tokens)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
@@ -168,6 +173,9 @@ def _check_trainer(config: RunConfig) -> None:
         one_of("precision", config.precision, PRECISIONS)
         one_of("execution.engine", execution.engine, ENGINE_NAMES)
         one_of("execution.device", execution.device, DEVICES)
+        if config.precision == "tf32" and execution.device == "cpu":
+            raise ConfigError("precision = 'tf32': the matrix units of NVIDIA's GPUs compute in "
+                              "it; allowed on execution.device = 'cpu' are fp32, bf16")
         check_optimizer(config.model.parametrization, config.optimizer.name)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)
@@ -244,6 +252,9 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
 def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: int) -> int:
     """Tokens of the pool, after checking that pool and validation are long enough."""
     windows = window_count(manifest.train_tokens, shape.context)
+    if windows < 1:
+        raise ConfigError(f"model.context = {shape.context}: the source {config.data.source!r} has "
+                          f"{manifest.train_tokens} training tokens; allowed is less than that")
     pool = windows * shape.context
     data = config.data
     if data.unique_tokens is not None:

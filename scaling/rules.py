@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from scaling.config import ConfigError, RuleConfig, RulesConfig, RunConfig, one_of
+from scaling.schedule.kinds import default_warmup
 from scaling.schedule.pieces import settled
 
 COUNTS = ("n_block", "n_matmul", "n_total")
@@ -92,7 +93,7 @@ def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Det
     Raises
     ------
     ConfigError
-        If a value and a rule for it are both set, or neither.
+        If a value and a rule for it are both set, or neither; a warm-up has a default.
     """
     rules = config.rule or RulesConfig()
     sizes = Sizes(counts, config.tokens)
@@ -120,11 +121,14 @@ def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Det
     }
     for name, (key, value) in others.items():
         rule = getattr(rules, name)
+        if name == "warmup" and value is None and rule is None:
+            continue
         if _by_rule(key, value, rule, name):
             value = rule_value(rule, sizes, f"rule.{name}")
             used = round(value) if name == "warmup" else settled(value)
             given[name] = Given(rule.name, value, used)
-    return Determined(_filled(config, batch, given), sizes.lr, given)
+    warmup = default_warmup(steps, batch * context)
+    return Determined(_filled(config, batch, given, warmup), sizes.lr, given)
 
 
 def _by_rule(key: str, value: float | None, rule: RuleConfig | None, name: str = "batch") -> bool:
@@ -151,12 +155,16 @@ def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
     return Given(rule.name, tokens, float(sequences * context))
 
 
-def _filled(config: RunConfig, batch: int, given: Mapping[str, Given]) -> RunConfig:
-    """The configuration with the values that rules gave, but for the LR."""
+def _filled(
+    config: RunConfig, batch: int, given: Mapping[str, Given], warmup: int
+) -> RunConfig:
+    """The configuration with the values that rules gave, but for the LR, and a warm-up."""
     optimizer = {k: given[k].used for k in ("weight_decay", "beta2") if k in given}
     schedule = config.schedule
     if "warmup" in given:
         schedule = replace(schedule, warmup_tokens=int(given["warmup"].used))
+    elif schedule.warmup_tokens is None:
+        schedule = replace(schedule, warmup_tokens=warmup)
     return replace(config, batch=batch, optimizer=replace(config.optimizer, **optimizer),
                    schedule=schedule)
 

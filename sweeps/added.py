@@ -40,6 +40,8 @@ def with_added(composed: Mapping[str, Any]) -> dict[str, Any]:
         return dict(composed)
     added = read_added(Path(composed["outputs"]).absolute(), str(study["name"]))
     blocks = study.get("blocks") or {}
+    if not isinstance(blocks, dict):
+        raise ConfigError(f"study.blocks = {blocks!r}: expected a group of keys")
     for name in set(added) & set(blocks):
         if added[name] != blocks[name]:
             raise ConfigError(

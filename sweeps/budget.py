@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.config import ConfigError
+from scaling.engine.memory import process_bytes
 from scaling.records.atomic import files_below
+from scaling.records.describe import is_command
 from scaling.records.run_folder import RunFolder
 from sweeps.cost import packs
 from sweeps.launches import Budget
@@ -29,7 +31,8 @@ class Cost:
     longest_hours : float
         Of the longest run, or pack, that is left.
     memory_gb : float
-        Of the largest run, or pack, in weights, gradients and moments.
+        At the peak of a process that trains the largest run, or pack: weights, gradients, moments,
+        activations and logits, as ``check_memory`` refuses by. Other programs' is not known.
     disk_gb, new_disk_gb : float
         What lies under outputs, and what checkpoints will add.
     """
@@ -53,8 +56,8 @@ def cost(plan: Plan) -> Cost:
         spent_hours=sum(spent_seconds(plan.run_folder(p)) for p in plan.runs) * devices / 3600,
         new_hours=sum(seconds) * devices / 3600,
         longest_hours=max(map(_pack_seconds, packs(plan)), default=0.0) / 3600,
-        memory_gb=max((p.pack * parameters[p.run.run_id] for p in left), default=0)
-        * (BYTES_A_PARAMETER + 4) / 1e9,
+        memory_gb=max((process_bytes(p.run.architecture, p.run.config, p.pack) for p in left
+                       if not is_command(p.run.science)), default=0) / 1e9,
         disk_gb=used_bytes(plan.outputs) / 1e9,
         new_disk_gb=checkpoints * BYTES_A_PARAMETER / 1e9,
     )

@@ -77,7 +77,7 @@ def history(folder: RunFolder) -> str:
             f"{_ended(folder, attempt)}"
         )
         if attempt.end is not None and "traceback" in attempt.end:
-            lines += ["    " + line for line in attempt.end["traceback"].splitlines()]
+            lines += ["    " + line for line in attempt.end["traceback"].strip().split("\n")]
     return "\n".join([*lines, *log_tail(folder)])
 
 

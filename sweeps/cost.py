@@ -10,19 +10,16 @@ on top and is not predicted.
 from __future__ import annotations
 
 import heapq
-import json
 import math
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scaling.config import ConfigError, ExecutionConfig
+from scaling.config import ExecutionConfig
 from scaling.engine.choice import chosen
 from scaling.engine.step_options import StepOptions
-from scaling.processes.child import child_environment, python_command
 from scaling.records import machine
 from scaling.records.atomic import read_json, write_json
 from scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
@@ -35,6 +32,7 @@ from sweeps.launches import LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
 from sweeps.sizes import pack_sizes, place, seconds_of
+from sweeps.timing import SHAPE_SECONDS, CannotMeasure, measure_here
 
 _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 START_SECONDS = 4.0  # a worker imports Lightning, once
@@ -42,10 +40,43 @@ START_SECONDS = 4.0  # a worker imports Lightning, once
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine: its name, and how shapes are timed on it."""
+    """A kind of machine, and how shapes are timed on it.
+
+    Attributes
+    ----------
+    where : str
+        Its name.
+    measure : callable
+        Times shapes; may raise `CannotMeasure`.
+    required : bool
+        Whether a plan without times is refused; else it says that it has none.
+    """
 
     where: str
     measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    required: bool = True
+
+
+def here() -> Target:
+    """A machine like this one."""
+
+    def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            return measure_here(requests)
+        except CannotMeasure as error:
+            raise CannotMeasure(f"{error} (launch.measure=target measures in a job on the cluster "
+                                "with launch=slurm, launch.measure=off goes without)") from error
+
+    return Target(machine.processor(), measure)
+
+
+def nowhere() -> Target:
+    """Nothing is timed."""
+
+    def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        raise CannotMeasure("launch.measure = off")
+
+    return Target("nowhere", refuse, required=False)
 
 
 def with_costs(
@@ -58,23 +89,38 @@ def with_costs(
     plan : Plan
         Without them.
     target : Target, optional
-        Where the runs will be trained; None: on a machine like this one.
+        Where the runs will be trained; None: on a machine like this one. Where it cannot time
+        them and need not, seconds stay NaN, and a warning says why.
     config : LaunchConfig, optional
         What packs and workers are asked for; None: every run is trained alone.
     """
     config = config or LaunchConfig(pack="off")
     sizes = pack_sizes(plan, config)
     plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
-    timings = _timings(plan, target or Target(machine.processor(), measure_here))
+    timings, why = _timings(plan, target or here())
+    if why:
+        plan = replace(plan, warnings=[*plan.warnings, f"the time of a step is not known ({why}): "
+                       "no seconds, and no device-hours for launch.budget"])
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure.
         replace(p, seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
-                seconds_alone=_predict(p, timings[p.run.run_id], 1)) if p.run.run_id in timings
+                seconds_alone=_predict(p, timings[p.run.run_id], 1),
+                estimated=timings[p.run.run_id].get("estimated", False))
+        if p.run.run_id in timings
         else replace(p, seconds=0.0, seconds_alone=0.0) if p.new_steps == 0 else p
         for p in plan.runs
     ]
     return replace(plan, runs=runs)
+
+
+def about_estimates(plan: Plan) -> list[str]:
+    """Which predicted seconds were not measured, as a sentence; none where all were."""
+    count = sum(p.estimated for p in plan.runs if p.new_steps)
+    if not count:
+        return []
+    return [f"times of {count} runs are estimated: to time a step of theirs takes more than "
+            f"{SHAPE_SECONDS:.0f} s"]
 
 
 def about_processes(plan: Plan) -> list[str]:
@@ -95,7 +141,7 @@ def packs(plan: Plan) -> list[list[PlannedRun]]:
 def finish_seconds(plan: Plan, workers: int) -> float:
     """When the last run ends if `workers` take the packs in order, branches after their trunks.
 
-    Runs of another program, whose time is not known, are left out.
+    Runs whose time is not known, as of another program, are left out.
     """
     free = [START_SECONDS] * workers
     heapq.heapify(free)
@@ -147,8 +193,11 @@ def _key(request: dict[str, Any], where: str) -> str:
     return digest(request | here)
 
 
-def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
-    """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack."""
+def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str]:
+    """run_id -> what ``scaling.training.measure`` finds of its shape, alone and in its pack.
+
+    And why some are missing, if so.
+    """
     path = plan.outputs / "measurements.json"
     known = _known_timings(path)
     timed = [p for p in plan.runs if p.new_steps > 0 and not is_command(p.run.science)]
@@ -159,10 +208,16 @@ def _timings(plan: Plan, target: Target) -> dict[str, dict[str, Any]]:
     requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
     keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
     missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
+    why = ""
     if missing:
-        known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
-        write_json(path, known)
-    return {run_id: known[key] for run_id, key in keys.items()}
+        try:
+            known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
+            write_json(path, known)
+        except CannotMeasure as error:
+            if target.required:
+                raise
+            why = str(error)
+    return {run_id: known[key] for run_id, key in keys.items() if key in known}, why
 
 
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
@@ -177,25 +232,3 @@ def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
         set_aside(error, "step times are measured again")
         return {}
     return known
-
-
-def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Time some shapes in a process of its own, which may import torch.
-
-    Raises
-    ------
-    ConfigError
-        With its last words, if it fails.
-    """
-    process = subprocess.run(
-        python_command("scaling.training.measure"),
-        input=json.dumps(requests),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=child_environment(),
-    )
-    if process.returncode != 0:
-        last = process.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise ConfigError(f"measuring the step time failed: {last[0]}")
-    return json.loads(process.stdout)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling.config import ConfigError
+from scaling.config import ConfigError, ExecutionConfig
 from scaling.processes.child import child_environment, python_command
-from sweeps.cost import Target
+from sweeps.cost import Target, here, nowhere
 from sweeps.freeze import freeze
 from sweeps.launches import (
     Launch,
@@ -101,13 +101,26 @@ def check_backend(config: LaunchConfig) -> None:
         check_cluster(config)
 
 
-def target_of(config: LaunchConfig, outputs: Path) -> Target | None:
-    """Where the step times of a plan are measured; None: here."""
-    if config.measure == "here":
-        return None
-    from sweeps.slurm import target
+def target_of(
+    config: LaunchConfig, execution: ExecutionConfig, outputs: Path,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Target:
+    """Where the step times of a plan are measured.
 
-    return target(config, outputs)
+    Parameters
+    ----------
+    tell : callable
+        Told of what takes long.
+    """
+    if config.measure == "off":
+        return nowhere()
+    # A login node has no GPU: planning never needs the device of the runs.
+    away = config.backend == "slurm" and execution.device != "cpu"
+    if config.measure == "here" or (config.measure == "auto" and not away):
+        return here()
+    from sweeps.cluster_timing import target
+
+    return target(config, outputs, tell)
 
 
 @dataclass(frozen=True)
@@ -149,10 +162,14 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
             env=child_environment(),
         )
     deadline = time.monotonic() + DETACH_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if launched_by(outputs, study, process.pid):
-            break
-        time.sleep(0.1)
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if launched_by(outputs, study, process.pid):
+                break
+            time.sleep(0.1)
+    except KeyboardInterrupt:  # whoever stops us before it has begun wants no launch
+        process.terminate()
+        raise
     said = log.read_bytes()[before:].decode(errors="replace").splitlines()
     return Detached(process.pid, log, process.poll(), said[-DETACH_LINES:])
 

@@ -23,13 +23,16 @@ from scaling.records.atomic import read_json, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape, tell
 from scaling.shell import has_control_characters
 from sweeps.plan import study_folder
-from sweeps.select import facts, that_meet
+from sweeps.select import check_selection, facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
 _LAUNCH: Shape = {"launched": (int, float), "config": dict, "classes": dict, "code": str,
                   "launcher": (dict, type(None))}
 BACKENDS = ("inline", "local", "slurm")
 DEFAULT_CLASS = "default"
+# auto: on the cluster where runs need GPUs of its nodes, else here. On the cluster (target) a short
+# job times them, once; off: what a run takes is not known.
+MEASURE = ("auto", "here", "target", "off")
 PACKS_OFF = ("off", False)
 
 
@@ -87,7 +90,7 @@ class LaunchConfig:
     idle_seconds: float | None = None
     poll_seconds: float = 0.5
     rate: float | None = None  # money a device-hour
-    measure: str = "here"  # or "target": in a short job on the cluster, once
+    measure: str = "auto"  # where steps are timed: MEASURE
     measure_seconds: float = 900.0
     budget: Budget = field(default_factory=Budget)
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
@@ -104,11 +107,14 @@ def check_launch(config: LaunchConfig) -> None:
             raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
     if config.canary < 0:
         raise ConfigError(f"launch.canary = {config.canary}: allowed is 0 (none) or more")
-    one_of("launch.measure", config.measure, ("here", "target"))
+    one_of("launch.measure", config.measure, MEASURE)
     if config.measure == "target" and config.backend != "slurm":
         raise ConfigError(
-            f"launch.measure = target: launch.backend = {config.backend} runs here; allowed is here"
+            f"launch.measure = target: launch.backend = {config.backend} runs here; allowed are "
+            "auto, here and off"
         )
+    if config.runs is not None:
+        check_selection("launch.runs", config.runs)
     if config.detach and config.backend == "inline":
         raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
     for name in (DEFAULT_CLASS, *config.classes):

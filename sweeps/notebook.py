@@ -186,7 +186,8 @@ class Study:
 
         config = from_dict(LaunchConfig, composed["launch"], "launch")
         check_launch(config)
-        return with_costs(make_plan(composed), target_of(config, self.outputs), config)
+        plan = make_plan(composed)
+        return with_costs(plan, target_of(config, plan.execution, self.outputs, print), config)
 
 
 class _Progress:

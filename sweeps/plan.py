@@ -70,6 +70,8 @@ class PlannedRun:
         Members of a pack of its kind, as ``sweeps.cost`` finds best.
     seconds_alone : float
         As `seconds`, without company.
+    estimated : bool
+        Whether both are, because a step took too long to be timed.
     """
 
     run: Run
@@ -84,6 +86,7 @@ class PlannedRun:
     kind: str | None = None
     pack: int = 1
     seconds_alone: float = float("nan")
+    estimated: bool = False
 
     @property
     def is_unfinished(self) -> bool:

@@ -79,7 +79,9 @@ class Pool:
 
     def _spawn(self, number: int) -> subprocess.Popen[bytes]:
         log = self.launch.folder / f"worker-{number}.log"
-        environment = without_slurm(child_environment(Path(self.launch.code))) | {
+        environment = without_slurm(child_environment(Path(self.launch.code))) | (
+            machine.compile_threads(len(self.places))
+        ) | {
             "OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads),
             "SCALING_LOG": str(log),
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from sweeps.launches import read_launches
+from sweeps.plan import ENDED
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Progress:
 def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
     """Progress of a study, from the table of ``sweeps.state.status``."""
     predicted = found["predicted_seconds"].astype(float).fillna(0.0)
-    finished = found["state"].isin(["done", "diverged", "stopped"])
+    finished = found["state"].isin(ENDED)
     part = (found["step"] / found["steps"]).where(~finished, 1.0)
     share = float((predicted * part).sum() / predicted.sum()) if predicted.sum() > 0 else math.nan
     trained = finished & found["seconds"].gt(0) & predicted.gt(0)

@@ -38,7 +38,7 @@ class Verdict:
 
 def verdict(folder: RunFolder, launched: float) -> Verdict:
     """What a launch that began at `launched` should do with a run that is not done nor held."""
-    attempts = _since(folder, launched)
+    attempts = since(folder, launched)
     if not attempts:
         return Verdict("now")
     last = attempts[-1]
@@ -100,7 +100,7 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
     for run in runs:
         if run.folder.done_file.exists():
             continue
-        attempts = _since(run.folder, launched)
+        attempts = since(run.folder, launched)
         if attempts and _class(attempts[-1]) == "user_error":
             end = attempts[-1].end
             mark = end["signature"]
@@ -125,7 +125,7 @@ def got_somewhere(runs: Iterable[StoredRun], launched: float) -> bool:
             if run.folder.done_file.stat().st_mtime >= launched:
                 return True
             continue
-        attempts = _since(run.folder, launched)
+        attempts = since(run.folder, launched)
         latest = run.folder.latest_attempt()
         if latest is not None and run.folder.is_alive(latest):
             attempts.append(latest)
@@ -143,7 +143,7 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
     broken: dict[str, set[str]] = defaultdict(set)
     well: set[str] = set()
     for run in runs:
-        for attempt in _since(run.folder, launched):
+        for attempt in since(run.folder, launched):
             node = attempt.owner.get("node", attempt.owner["host"])
             vanished = attempt.end is None and not run.folder.is_alive(attempt)
             if _step(run.folder, attempt) > _start(run.folder, attempt):
@@ -155,7 +155,7 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
     return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 
 
-def _since(folder: RunFolder, launched: float) -> list[Attempt]:
+def since(folder: RunFolder, launched: float) -> list[Attempt]:
     """Attempts of a launch: those that began after it, and one from before that failed since."""
     attempts = []
     for number in reversed(folder.attempt_numbers()):

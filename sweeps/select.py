@@ -44,6 +44,15 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
     return found
 
 
+def check_selection(path: str, text: str) -> None:
+    """Raise `ConfigError` if a selection cannot be read; what it names is asked of the runs."""
+    if not _is_word(text.strip()):
+        try:
+            parse(text)
+        except ConditionError as error:
+            raise ConfigError(f"{path} = {error}") from None
+
+
 def _is_word(text: str) -> bool:
     return text.isalnum() or text in CLASSES
 

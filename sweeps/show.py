@@ -150,7 +150,7 @@ def _blank(value: float, form: str) -> str:
 def counts(states: pd.Series) -> str:
     """"12 done, 2 running, 9 planned"."""
     found = states.value_counts()
-    return ", ".join(f"{found[state]} {state}" for state in STATES if state in found)
+    return ", ".join(f"{found[state]} {state}" for state in STATES if state in found) or "no run"
 
 
 class Watch:

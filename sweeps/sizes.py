@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling.engine.memory import training_bytes
-from scaling.engine.step_options import StepOptions
+from scaling.engine.memory import process_bytes
 from scaling.records import machine
 from sweeps.launches import PACKS_OFF, LaunchConfig
 from sweeps.packs import why_alone
@@ -101,9 +100,7 @@ def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> lis
 def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
     """Members whose state and activations fit into what memory a worker is known to have."""
     run = planned.run
-    at_once = min(run.config.batch, plan.execution.micro_batch or run.config.batch)
-    each = training_bytes(run.architecture, at_once, optimizer=run.config.optimizer.name,
-                          options=StepOptions.of(run.science, plan.execution))
+    each = process_bytes(run.architecture, run.config)
     there = MEMORY_SHARE * _memory_bytes(plan, config)
     return int(min(MOST, max(1.0, there // each)))
 

@@ -11,8 +11,7 @@ import math
 import secrets
 import shlex
 import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ from scaling.processes.child import SAFE, shell_lines
 from scaling.records.atomic import read_json, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape, tell
 from sweeps import scheduler, worker
-from sweeps.cost import Target, measure_here
-from sweeps.freeze import freeze
 from sweeps.launches import (
     Launch,
     LaunchConfig,
@@ -45,7 +42,6 @@ SECONDS_A_TASK = 20 * 60.0
 UNSEEN_SECONDS = 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
-MEASURE_MINUTES = 10
 # How submitit calls the log of a task, in the shell of the job.
 _LOG = '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}_0_log.out"'
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
@@ -134,59 +130,8 @@ def continued(launch: Launch) -> Launch:
 
 def _lasting(launch: Launch) -> LaunchConfig:
     """The configuration without what only matters while a launcher watches."""
-    return replace(launch.config, watch=True, detach=False, poll_seconds=1.0)
-
-
-def target(config: LaunchConfig, outputs: Path) -> Target:
-    """The nodes of a cluster as a place where shapes can be timed, by a short job."""
-    slurm = config.slurm
-    parts = [slurm.partition, slurm.constraint, slurm.gpus and f"{slurm.gpus} GPUs", slurm.python]
-    where = " ".join(["slurm", *(str(part) for part in parts if part)])
-    return Target(where, lambda requests: _measure(config, outputs, requests))
-
-
-def _measure(
-    config: LaunchConfig, outputs: Path, requests: list[dict[str, Any]]
-) -> list[dict[str, float]]:
-    """Time some shapes in a job, and wait for it.
-
-    Raises
-    ------
-    ConfigError
-        If it fails, or does not start in time: `launch.measure` says what else there is.
-    """
-    folder = outputs / "measure" / secrets.token_hex(4)
-    write_json(folder / "requests.json", requests)
-    executor = _executor(folder / "slurm", config.slurm)
-    executor.update_parameters(
-        job_name="scaling-measure", **_options(config.slurm) | {"time": MEASURE_MINUTES},
-        setup=_setup(freeze(outputs), config.slurm),
-    )
-    _calls.take()
-    job = executor.submit(measure_to, str(folder / "requests.json"), str(folder / "answers.json"))
-    deadline = time.monotonic() + config.measure_seconds
-    while time.monotonic() < deadline:
-        if (folder / "answers.json").exists():
-            answers = read_json(folder / "answers.json")
-            if "error" in answers:
-                raise ConfigError(f"measuring on the cluster: {answers['error']}")
-            return answers["answers"]
-        time.sleep(0.5)
-    scheduler.cancel([job.job_id])
-    raise ConfigError(
-        f"job {job.job_id}, which was to measure the step times, did not end within "
-        f"launch.measure_seconds = {config.measure_seconds:g}; wait longer, or take the times of "
-        "this machine with launch.measure=here"
-    )
-
-
-def measure_to(requests: str, answers: str) -> None:
-    """What the measuring job runs: requests in one file, answers or an error in another."""
-    try:
-        content: dict[str, Any] = {"answers": measure_here(read_json(Path(requests)))}
-    except ConfigError as error:
-        content = {"error": str(error)}
-    write_json(Path(answers), content)
+    return replace(launch.config, watch=True, detach=False, poll_seconds=1.0, measure="auto",
+                   measure_seconds=0.0)
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
@@ -312,6 +257,27 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
     with executor.batch():
         asked = [executor.submit(worker.main, arguments) for _ in range(submission.tasks)]
     return asked[0].job_id.partition("_")[0]
+
+
+def submit_one(
+    folder: Path, slurm: SlurmConfig, code: Path, name: str, minutes: int,
+    function: Callable[..., None], *arguments: str,
+) -> str:
+    """Ask for one job that calls a function of ours; its id.
+
+    Raises
+    ------
+    ConfigError
+        If SLURM refuses it.
+    """
+    executor = _executor(folder, slurm)
+    executor.update_parameters(job_name=name, **_options(slurm) | {"time": minutes},
+                               setup=_setup(code, slurm))
+    _calls.take()
+    try:
+        return executor.submit(function, *arguments).job_id
+    except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
+        raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
 
 
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:

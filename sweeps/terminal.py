@@ -219,7 +219,7 @@ def _with_texts(lines: list[Text], texts: list[str], start: int, width: float) -
         whole.append(line)
         if start + len(_GAP) + cell_len(text) <= width:
             line.append(_GAP + text, "bold" if line is lines[0] else "")
-        elif line is not lines[0]:
+        elif text and line is not lines[0]:
             whole += [Text(part) for part in wrap(f"    {text}", width, "    ")]
     return whole
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.launches import Launch, pack_size, read_launch
+from sweeps.memory_limits import Limit, MemoryLimits
 from sweeps.packs import companions, pack_of, vanished_pack
 from sweeps.retry import got_somewhere, tripped, verdict
 from sweeps.state import LOOKS_APART, WAITING, StateReader, StoredPlan, StoredRun
@@ -59,6 +60,8 @@ class WorkList:
         if stamps != self._stamps:
             self.launch = read_launch(self.launch.folder)
             self.plan: StoredPlan = self.launch.plan()
+            self._runs = {r.folder.run_id: r for r in self.plan.runs}
+            self._limits = MemoryLimits(self.plan.execution.device)
             self._stamps = stamps
             self.look_at_all()
 
@@ -67,12 +70,16 @@ class WorkList:
         self._next_whole = 0.0
 
     def why_tripped(self) -> str | None:
-        """Why the launch must not go on; asked of all runs now and then, of a canary always."""
+        """Why the launch must not go on; asked of all runs now and then, of a canary always.
+
+        What memory could not hold is read with it.
+        """
         canary = bool(self.launch.config.canary)
         if time.monotonic() < self._next_whole and (self._proven or not canary):
             return None
         began = time.monotonic()
         why = tripped(self._mine(), self.launch.launched, canary)
+        self._limits.read(self.plan.runs, self.launch.launched)
         self._next_whole = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
         return why
 
@@ -134,11 +141,16 @@ class WorkList:
 
     def size(self, run: StoredRun) -> int:
         """How many runs are at most to train together with one of these."""
-        return pack_size(self.launch.config, run)
+        size = pack_size(self.launch.config, run)
+        return size if size == 1 else int(min(size, self.limit(run.folder.run_id).members))
 
-    def pins(self, run_ids: set[str]) -> dict[str, tuple[int, ...]]:
+    def limit(self, run_id: str) -> Limit:
+        """What memory is known to hold of a run, by those of its shape in this launch."""
+        return self._limits.of(self._runs[run_id])
+
+    def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """Steps of some runs whose checkpoints others start from."""
-        return {r.folder.run_id: r.pins for r in self.plan.runs if r.folder.run_id in run_ids}
+        return {run_id: self._runs[run_id].pins for run_id in run_ids}
 
     def _most(self, ready: list[StoredRun]) -> float:
         return max(LEAST_LOOK, PACKS_LOOK * self.size(ready[0])) if ready else float("inf")

@@ -12,10 +12,12 @@ trainer, and with it torch and Lightning, once. As a process:
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ class Worker:
             claims = _claim(self.list.canaries(look.ready),
                             self.list.plan.execution.lease_seconds, self.list.size)
             if claims:
-                self._train(claims, self.list.plan.execution)
+                self._train(claims)
                 pause, idle_since = POLL_SECONDS, time.monotonic()
             elif not look.ready and not look.waits:
                 return "finished"
@@ -125,8 +127,9 @@ class Worker:
         return any((f.attempt(n).owner.get("job") or [None])[0] == job
                    for f in folders for n in f.attempt_numbers())
 
-    def _train(self, claims: list[Claim], execution: ExecutionConfig) -> None:
-        pins = self.list.pins({c.folder.run_id for c in claims})
+    def _train(self, claims: list[Claim]) -> None:
+        run_ids = [c.folder.run_id for c in claims]
+        pins, execution = self.list.pins(run_ids), self._execution(run_ids[0])
         names = ", ".join(f"{c.folder.run_id} (attempt {c.number})" for c in claims)
         self.say(f"trains {names}")
         self.trained += 1
@@ -142,6 +145,14 @@ class Worker:
         if outcome != "done":
             self.list.look_at_all()
         self._judge_this_process(claims[0])
+
+    def _execution(self, run_id: str) -> ExecutionConfig:
+        """How a run, or its pack, is executed: with no more at once than memory has held."""
+        execution, most = self.list.plan.execution, self.list.limit(run_id).micro_batch
+        if most >= (execution.micro_batch or math.inf):
+            return execution
+        self.say(f"micro-batch {most}: a run of this shape ran out of memory with more")
+        return replace(execution, micro_batch=int(most))
 
     def _judge_this_process(self, claim: Claim) -> None:
         """Two failures of the machinery in a row, or one of the device, and it is best to leave.

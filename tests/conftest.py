@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import shutil
 from collections.abc import Callable
@@ -107,6 +108,27 @@ def make_run(outputs, tiny_run, tiny_store) -> Callable[..., RunFolder]:
         return folder
 
     return make
+
+
+_TIMED: dict[str, dict[str, Any]] = {}  # request, as JSON -> answer
+
+
+@pytest.fixture(autouse=True)
+def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans have their shapes timed here, each once, and not by a process that loads torch anew.
+
+    That process is run by `tests/sweeps/test_sizes.py`, and by all commands that are processes.
+    """
+
+    def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        from scaling.training.measure import measure
+
+        keys = [json.dumps(request, sort_keys=True) for request in requests]
+        _TIMED.update({key: measure(request) for key, request in zip(keys, requests, strict=True)
+                       if key not in _TIMED})  # fmt: skip
+        return [_TIMED[key] for key in keys]
+
+    monkeypatch.setattr("sweeps.cost.measure_here", measure_here)
 
 
 def _copy(value: Any) -> Any:

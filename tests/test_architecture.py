@@ -24,6 +24,7 @@ ONLY_IN = {
         "scaling/engine/loss.py", "scaling/engine/eager.py", "scaling/engine/captured.py",
         "scaling/engine/compiled.py", "scaling/engine/dealt.py", "scaling/engine/sharded.py",
         "scaling/engine/determinism.py", "scaling/engine/measurements.py",
+        "scaling/engine/arithmetic.py", "scaling/engine/reduction.py",
         "scaling/training/trainer.py", "scaling/training/measure.py",
         "scaling/processes/parallel.py", "scaling/processes/group.py",
         "scaling/records/checkpoint.py",
@@ -47,7 +48,8 @@ IMPURE = {
     "scaling.optimizers", "scaling.engine.stacked", "scaling.engine.loss", "scaling.engine.eager",
     "scaling.engine.captured", "scaling.engine.compiled", "scaling.engine.dealt",
     "scaling.engine.sharded", "scaling.training.pack_engine", "scaling.engine.determinism",
-    "scaling.engine.measurements", "scaling.training.member", "scaling.training.loop",
+    "scaling.engine.measurements", "scaling.engine.arithmetic", "scaling.engine.reduction",
+    "scaling.training.member", "scaling.training.loop",
     "scaling.training.trainer", "scaling.training.measure", "scaling.records.checkpoint",
     "scaling.processes.parallel", "scaling.processes.group", "scaling.processes.rank",
 }

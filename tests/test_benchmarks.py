@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import multiprocessing
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +41,24 @@ def run(name: str, *words: str, **environment: str) -> str:
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+def test_tests_are_run_on_other_kernels_and_what_fails_is_listed(tmp_path) -> None:
+    """One test that passes only where numpy runs what was asked for, and one that never does."""
+    tests = tmp_path / "test_kernels.py"
+    tests.write_text("import sys, sysconfig; sys.path.insert(0, 'benchmarks')\n"
+                     "from portability import kernels\n"
+                     "def test_asked(): assert 'numpy Nehalem' in kernels()\n"
+                     "def test_never(): assert sysconfig.get_path('stdlib') == '/nowhere'\n")
+    command = [sys.executable, str(BENCHMARKS / "portability.py"), "--only", "Nehalem", "stdlib",
+               "--stdlib", "/nowhere", "--numprocesses", "0", "--", str(tests)]  # fmt: skip
+    done = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    nehalem, stdlib = done.stdout.split("stdlib /nowhere")
+    assert nehalem.startswith("OpenBLAS Nehalem (numpy Nehalem, scipy Nehalem, torch")
+    assert "1 failed, 1 passed" in nehalem and "test_never" in nehalem
+    assert "test_asked" in stdlib and "test_never" not in stdlib
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice
@@ -139,6 +159,54 @@ def test_the_mfu_of_a_known_device_is_shown_by_both_counts(script, capsys, monke
     script("large").print_rates([0.16], setting)
     # 204,800 tokens a second of 2.013 GFLOP in matrix products, and .604 or .302 in attention.
     assert "54.2% by PaLM's count, 47.9% with causal attention" in capsys.readouterr().out
+
+
+SECTIONS = """
+import json, sys, time
+def say(what, **more): print(json.dumps({"what": what, "figure": "x | y", **more}), flush=True)
+name, device, quick, seconds = sys.argv[1:]
+if name == "capture":
+    say("one", value=2.0, aim=1.0), say("two", value=.5, aim=1.0)
+if name == "speed":
+    say("before it hung")
+    time.sleep(600)
+if name == "large":
+    print("no such thing"), sys.exit("a defect")
+if name == "tests":
+    say(f"{device} {quick} {float(seconds):.0f}")
+"""
+
+
+def test_a_section_that_hangs_or_fails_costs_the_others_nothing(
+    script, tmp_path, monkeypatch, capsys
+) -> None:
+    device = script("device")
+    (tmp_path / "device_sections.py").write_text(SECTIONS)
+    monkeypatch.setattr(device, "HERE", tmp_path)
+    monkeypatch.setattr(device, "AT_THE_END", 0.0)
+    monkeypatch.setattr(device, "SECTIONS", {"capture": 1, "speed": 1, "large": 3, "tests": 3})
+    words = ["--device=cpu", "--quick", "--minutes=.3", f"--to={tmp_path}", "--only", "capture",
+             "speed", "large", "tests"]
+    start = time.monotonic()
+    assert device.main(words) == 1 and time.monotonic() - start < 18
+    found = json.loads((tmp_path / "device.json").read_text())["sections"]
+    assert [found[n]["ended"].split(" ")[0] for n in found] == ["done", "stopped", "failed", "done"]
+    lines = (tmp_path / "device.md").read_text().splitlines()
+    assert lines[2:5] == ["| capture | one | x / y | 1 met |",
+                          "| capture | two | x / y | 1 missed |",
+                          "| speed | before it hung | x / y |  |"]
+    assert lines[6] == "| large | | failed with exit code 1: a defect | |"
+    assert lines[7].startswith("| tests | cpu 1 ")
+    assert capsys.readouterr().out.endswith("\n".join(lines) + "\n\n")
+
+
+@pytest.mark.slow
+def test_the_script_for_a_device_is_rehearsed_on_a_cpu(tmp_path) -> None:
+    run("device", "--device=cpu", "--quick", "--minutes=9", f"--to={tmp_path}")
+    found = json.loads((tmp_path / "device.json").read_text())["sections"]
+    assert {section["ended"] for section in found.values()} == {"done"}
+    assert all(section["rows"] for section in found.values())
+    assert {"capture", "speed", "large", "tests", "launched"} <= set(found)
 
 
 @pytest.mark.slow

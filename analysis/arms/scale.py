@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.fitting.result import Result
 from analysis.intervals.rolling import wanderings
 from analysis.laws.arms import ArmLaw
+from analysis.laws.error_scale import RELATIVE
 from analysis.laws.law import Array, Columns
 
 Arms = tuple[str, str]  # the baseline A, and B
@@ -112,7 +113,7 @@ class _Ratio:
 
     def predict(self, params: Array, columns: Columns) -> Array:
         a, b = (_losses(self.result, arm, np.atleast_2d(params), columns) for arm in self.arms)
-        return b / a
+        return RELATIVE.possible(b) / RELATIVE.possible(a)
 
 
 def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array, Array]:
@@ -178,7 +179,7 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
     grid = np.geomspace(ladder.low / 10, ladder.top * 1e3, _GRID)
     size, tokens = ladder.at(grid)
     columns = {"N": size, "D": tokens}
-    gap = np.log(_Ratio(result, arms).predict(_params(result), columns))
+    gap = RELATIVE.of(_Ratio(result, arms).predict(_params(result), columns))
     gap[1:] += np.log(wandering(result, arms, columns))
     places = np.array([_first_zero(line, np.log(grid)) for line in gap])
     found = np.exp(places[1:][np.isfinite(places[1:])])
@@ -196,7 +197,9 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
 
 
 def _first_zero(line: Array, at: Array) -> float:
-    """Where a line first changes its sign; NaN if it does not."""
+    """Where a line first changes its sign; NaN if it does not, or is not known all along."""
+    if np.isnan(line).any():
+        return np.nan
     change = np.flatnonzero(np.sign(line[:-1]) * np.sign(line[1:]) < 0)
     if not len(change):
         return np.nan

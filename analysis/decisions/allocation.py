@@ -14,12 +14,11 @@ import pandas as pd
 from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from analysis.decisions.optimum import best_split, loss_at
 from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, growth, in_words, spread, spread_by
+from analysis.intervals.spread import drawn_params, growth, in_words, lacking, spread, spread_by
 
 Array = np.ndarray
 
 _AROUND = np.exp([-0.1, 0.1])  # one budget: growth is told from these times it
-_MAY_FAIL = 0.05  # share of the resamples
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def allocate(
         table,
         pd.DataFrame.from_dict(exponents, orient="index"),
         cost_in_words(cost),
-        tuple(_warnings(result, table, splits)),
+        tuple(_warnings(result, table, splits, level)),
         result.inflation,
     )
 
@@ -132,7 +131,7 @@ def _row(
     return row
 
 
-def _warnings(result: Result, table: pd.DataFrame, splits: list) -> list[str]:
+def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -> list[str]:
     sentences = []
     if result.inflation > 1:
         sentences.append(f"intervals of the loss are {in_words(result.inflation)}")
@@ -147,9 +146,7 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list) -> list[str]:
     lost = sorted(set(result.diagnosis.unidentified) - {"E"})
     if lost:
         sentences.append(f"the split rests on {', '.join(lost)}, which the points do not identify")
-    failed = max(float(np.mean(~np.isfinite(N))) for N, _ in splits)
-    if failed > _MAY_FAIL:
-        sentences.append(
-            f"{failed:.0%} of the resamples have no best split: the intervals leave them out"
-        )
-    return sentences
+    drawn = [N[1:] for N, _ in splits if len(N) > 1]
+    failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)
+    without = lacking(failed, level, "have no best split")
+    return [*sentences, without] if without else sentences

@@ -30,6 +30,7 @@ Array = np.ndarray
 NAMES = {1: "1 envelope", 2: "2 IsoFLOP", 3: "3 surface"}
 _SAME_COST = 1.02  # ratio of costs within a budget up to which points count as of one cost
 _FAR_APART = 2.0  # and from which on no surface should bring them together
+_MAY_LACK = 0.05  # of the resamples, that have no power law without a word
 _BIASED = 0.1  # of N*, that a parabola alone may be wrong by without a word
 
 
@@ -118,7 +119,11 @@ def compare_approaches(
     level_points, moved = _to_one_cost(known, surface, cost, budget)
     minima = isoflop_minima(level_points, budget=budget, level=level, **asked)
     found = envelope(points if curves is None else curves, cost=cost, **asked)
-    lines = {1: found.power, 2: _power(minima)}
+    lines, without = {}, []
+    for approach, power in ((1, found.power), (2, _power(minima))):
+        lines[approach], lost = _with_line(power)
+        without += [f"approach {approach}: {lost:.0%} of the resamples give no power law: its"
+                    " intervals are of the others"] if lost > _MAY_LACK else []
     rows, exponents, refused = [], [], _refused(minima, found)
     seen = {1: found.sizes, 2: len(minima.found)}
     for approach, power in lines.items():
@@ -131,7 +136,8 @@ def compare_approaches(
             )  # fmt: skip
     rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
-    warnings = [*third.warnings, *moved, *_bias(surface, level_points, minima, cost, budget)]
+    bias = _bias(surface, level_points, minima, cost, budget)
+    warnings = [*third.warnings, *without, *moved, *bias]
     return Approaches(
         pd.DataFrame(rows).sort_values(["C", "approach"], ignore_index=True),
         pd.DataFrame(exponents), refused, minima, found, surface, third, cost_in_words(cost),
@@ -191,6 +197,16 @@ def _power(minima: Minima) -> Array:
     middle = (known * np.log(C)).sum(1) / np.maximum(known.sum(1), 1)
     height = np.where(known, minima.drawn, 0).sum(1) / np.maximum(known.sum(1), 1)
     return np.stack([height - slope * middle, slope], axis=1)
+
+
+def _with_line(power: Array) -> tuple[Array, float]:
+    """The best power law and those of the resamples that give one, and the share that do not.
+
+    Whether sizes drawn again lie around a best one is chance, and says nothing of where it is.
+    """
+    known = np.isfinite(power).all(axis=1)
+    lost = float(np.mean(~known[1:])) if known[0] and len(known) > 1 else 0.0
+    return np.concatenate([power[:1], power[1:][known[1:]]]), lost
 
 
 def _drawn(power: Array, budgets: Array, cost: Cost) -> tuple[Array, Array]:

@@ -179,7 +179,8 @@ def _row(curve: _Curve, tops: Array, refused: str, level: float) -> dict:
     row |= {"N_lower": np.nan, "N_upper": np.nan, "refused": refused}
     if refused:
         return row
-    low, high = quantiles(tops[1:], level)
+    drawn = tops[1:]  # `uncertain` has judged how many have no minimum inside
+    low, high = quantiles(drawn[np.isfinite(drawn)], level)
     row |= {"N": float(np.exp(tops[0])), "N_lower": float(np.exp(low))}
     nearest = np.interp(tops[0], curve.x, curve.fitted)
     return row | {"N_upper": float(np.exp(high)), "loss": float(np.exp(nearest))}

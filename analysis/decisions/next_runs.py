@@ -101,6 +101,9 @@ def choose_next(
     price = candidates["cost"].to_numpy(float)
     noise = _noise(result)
     now = target.known(result, level, cost)["half_width"]
+    if not np.isfinite(now):
+        raise ValueError(f"{target.in_words} has no interval under this fit: there is nothing to"
+                         " choose by")
     goal = 0.0 if target.within is None else shared[-1, -1] * (target.within / now) ** 2
     whole = most if target.within is None else None  # runs that may reach the goal only together
     chosen = _greedy(shared, noise, price, budget, goal, whole)

@@ -68,8 +68,8 @@ def cheapest(
     -------
     DataFrame
         ``target``; ``C, N, D, tokens_per_parameter``, each with its interval; ``reached``: the
-        share of the resamples in which some budget reaches it. The others lie above their E: those
-        of N, D and D / N leave them out, that of C has no upper end where they are many.
+        share of the resamples in which some budget reaches it. The others lie above their E: where
+        they are many, C has no upper end, and N, D and D / N have no interval.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def cheapest(
         if not np.isfinite(C[0]):
             raise ValueError(f"no budget reaches a loss of {target:g}: the law does not go so low")
         N, D = best_split(result.law, params, C, cost)
-        values = {"C": C, "N": N, "D": D, "tokens_per_parameter": D / N}
+        endless = np.where(np.isfinite(C), C, np.inf)
+        values = {"C": endless, "N": N, "D": D, "tokens_per_parameter": D / N}
         row = spread_by(result, values, level)
-        row = _without_end(row, ("C",), C, level)
         rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
     return pd.DataFrame(rows)
 
@@ -114,17 +114,8 @@ def tokens_to_loss(
         D = tokens_for(result.law, params, size, loss)
         values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
         row = spread_by(result, values, level)
-        row = _without_end(row, tuple(values), D, level)
         rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
     return pd.DataFrame(rows)
-
-
-def _without_end(row: dict, names: tuple[str, ...], needed: np.ndarray, level: float) -> dict:
-    """The row with upper ends of inf, where more of the resamples than lie above them never
-    reach a loss: `needed` is not finite there."""
-    if not len(needed[1:]) or (~np.isfinite(needed[1:])).mean() <= (1 - level) / 2:
-        return row
-    return row | {f"{name}_upper": np.inf for name in names}
 
 
 def critical_batch(

@@ -105,8 +105,9 @@ def reach_target(
         history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""
-        if by_worth and len(left) and result.settings["withheld"]:
-            why = f"the fit gives nothing to choose by; {result.settings['withheld']}"
+        if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
+            reason = result.settings["withheld"] or f"{target.in_words} has no interval"
+            why = f"the fit gives nothing to choose by; {reason}"
         if not why:
             chosen = choose(result, left, budget - spent)
             chosen = chosen[chosen["cost"].cumsum() <= budget - spent]

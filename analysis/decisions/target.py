@@ -20,6 +20,7 @@ from analysis.decisions.optimum import best_split, loss_at
 from analysis.fitting.result import Result
 from analysis.intervals.rolling import wanderings
 from analysis.intervals.spread import drawn_params, spread_by
+from analysis.laws.error_scale import RELATIVE
 
 Array = np.ndarray
 
@@ -95,9 +96,10 @@ class Target:
 
     def wandered(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""
-        log = np.log(np.abs(self.drawn(result, cost)))
+        drawn = self.drawn(result, cost)
         if self.of != "loss":
-            return log
+            return RELATIVE.of(np.abs(drawn))
+        log = RELATIVE.of(RELATIVE.possible(drawn))
         return log + wandering(result, *self.place(result, cost), len(log))[:, 0]
 
     def place(self, result: Result, cost: Cost = SIX_ND) -> tuple[Array, Array]:

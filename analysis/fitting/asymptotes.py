@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
+from analysis.intervals.spread import quantiles
 from analysis.laws.law import Array
 
 _LAW = "power_plus_constant"
@@ -92,7 +93,7 @@ def asymptotes(
         points, spread, found = _limits(points, spread, name, held, given)
         fits |= found
         loss = "limit"
-    low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = quantiles(spread, level)
     table = points.assign(lower=low, upper=high)
     law = None
     if len(table) >= 4:

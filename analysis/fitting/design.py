@@ -54,9 +54,10 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
     arm : str, optional
         The column that tells arms apart: they may differ in what they measure.
     """
+    read = list(data.attrs.get("notes", ()))  # what the reader of a file had to decide
     data = as_floats(data.iloc[points.rows])
     if law.curve:
-        return _unfinished(data)
+        return [*_unfinished(data), *read]
     return [
         *_copied(points, data),
         *_confounded(points),
@@ -69,6 +70,7 @@ def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_labels(points, data, arm),
         *_mixed_measures(points, data, arm),
         *_mixed_counts(points, data),
+        *read,
     ]
 
 

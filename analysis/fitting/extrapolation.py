@@ -44,8 +44,9 @@ def check_top(misfit: Misfit, best: Array, group: Array) -> dict | None:
         above the rest it lies; ``points``; ``error``: mean of predicted / measured - 1, or of
         predicted - measured where errors are absolute;
         ``expected``: the size that noise alone gives it; ``one_sided``: share of the errors on the
-        larger side; ``sentence``; ``budget``: the same of the largest products of all columns (N
-        and D together are the budget), or None.
+        larger side; ``impossible``: points at which the refit has no possible value (if there are
+        any, ``error`` and ``one_sided`` are NaN); ``sentence``; ``budget``: the same of the largest
+        products of all columns (N and D together are the budget), or None.
     """
     columns = {name: column for name, column in misfit.columns.items() if column.ndim == 1}
     if not columns:
@@ -145,6 +146,12 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     one_sided = max(above, 1 - above)
     sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} on one side)"
     those = "the one point" if top.sum() == 1 else f"those {int(top.sum())} points"
+    predicts = f"predicts {those} {scale.say(mean, sign='+')} off"
+    predicts += sides if len(error) > 1 else ""
+    impossible = int((~np.isfinite(error)).sum())
+    if impossible:
+        predicts = f"has no possible value at {impossible} of {len(error)} points"
+        mean = one_sided = float("nan")
     return {
         "column": name,
         "value": float(column[top].min()),
@@ -152,9 +159,9 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "points": int(top.sum()),
         "error": mean,
         "one_sided": one_sided,
+        "impossible": impossible,
         "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
-        f" rest), the law predicts {those} {scale.say(mean, sign='+')} off"
-        + (sides if len(error) > 1 else ""),
+        f" rest), the law {predicts}",
     }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.fitting.diagnosis import Diagnosis
 from analysis.intervals.rolling import NO_ORIGINS, Origins, wanderings
-from analysis.intervals.spread import widened
+from analysis.intervals.spread import quantiles, widened
 from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Law
 from analysis.tables.factors import with_multiples
@@ -119,7 +119,7 @@ class Result:
             allowed = ", ".join(self.params)
             raise ValueError(f"{self.law.name} has no parameter {name!r}, only {allowed}")
         self._need_draws()
-        low, high = np.quantile(self.draws[name], _tails(level))
+        low, high = quantiles(self.draws[name].to_numpy(), _checked(level))
         return float(low), float(high)
 
     @property
@@ -171,7 +171,8 @@ class Result:
             Index of `data`; the law's response, ``inside`` (within the measured range of every
             column and, if the fit has resamples, of their product: N and D together are the
             budget), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
-            and ``upper``.
+            and ``upper``: NaN where too many resamples, or a refit, predict what no response can be
+            (`analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
         """
         columns = self.columns_of(data)
         values = np.array([list(self.params.values())])
@@ -186,7 +187,8 @@ class Result:
         )
         if level is not None:
             doubt = self._doubt_of_law(columns, data, table, beside)
-            table["lower"], table["upper"] = self._predicted_interval(columns, doubt, level)
+            ends, impossible = self._predicted_interval(columns, doubt, _checked(level))
+            table["lower"], table["upper"], table["impossible"] = *ends, impossible
         return table
 
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
@@ -201,7 +203,7 @@ class Result:
         self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
     ) -> Array:
         """Standard deviation of the law on its scale, beside the doubt about its parameters: none
-        inside the range."""
+        inside the range, NaN where a refit or another law has no possible value."""
         best = np.array([list(self.params.values())])
         squared = self.origins.wander(self.law, best, columns, self.scale) ** 2
         if beside:
@@ -218,7 +220,7 @@ class Result:
 
         Each row is one law that could be, with the noise of the points on top; beyond the measured
         range it wanders off as rolling-origin refits do. The intervals of `predict` are its
-        quantiles, before they are widened by a record.
+        quantiles, before they are widened by a record. NaN where the law has no possible value.
 
         Raises
         ------
@@ -234,15 +236,17 @@ class Result:
     def _predicted_interval(
         self, columns: dict[str, Array], doubt: Array, level: float
     ) -> tuple[Array, Array]:
+        """Ends, shape (2, rows), and each row's share of resamples without a possible value."""
         self._need_draws()
         first, same = _twins(columns, doubt)
         columns, doubt = {name: column[..., first] for name, column in columns.items()}, doubt[first]
-        ends = np.empty((2, len(doubt)))
-        for part, drawn in self._measurable(columns, doubt):
-            ends[:, part] = np.quantile(drawn, _tails(level), axis=0)
-        ends = ends[:, same]
-        lower, upper = np.clip(widened(*ends, self.inflation, self.scale), *self.law.span)
-        return lower, upper
+        ends, impossible = np.empty((2, len(doubt))), np.empty(len(doubt))
+        for part, drawn in self._measurable(columns, np.nan_to_num(doubt)):
+            ends[:, part] = quantiles(drawn, level)
+            impossible[part] = np.isnan(drawn).mean(axis=0)
+        ends[:, np.isnan(doubt)] = np.nan
+        ends, impossible = ends[:, same], impossible[same]
+        return np.clip(widened(*ends, self.inflation, self.scale), *self.law.span), impossible
 
     def _measurable(
         self, columns: dict[str, Array], doubt: Array
@@ -255,7 +259,8 @@ class Result:
         for at in range(0, len(doubt), length):
             part = slice(at, at + length)
             within = {name: column[..., part] for name, column in columns.items()}
-            drawn = self.scale.of(self.law.predict(self.draws.to_numpy(), within))
+            drawn = self.law.predict(self.draws.to_numpy(), within)
+            drawn = self.scale.of(self.scale.possible(drawn))
             drawn = drawn + rng.choice(self.noise_sample, size=drawn.shape)
             yield part, self.scale.back(drawn + np.outer(wandering, doubt[part]))
 
@@ -311,7 +316,7 @@ def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:
     return np.flatnonzero(~pd.Series(group).duplicated()), group
 
 
-def _tails(level: float) -> tuple[float, float]:
+def _checked(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level={level!r} must lie between 0 and 1")
-    return (1 - level) / 2, (1 + level) / 2
+    return level

@@ -19,6 +19,7 @@ import pandas as pd
 
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
+from analysis.intervals.spread import quantiles
 from analysis.laws.law import Array
 from analysis.laws.task_accuracy import TASK_ACCURACY
 
@@ -69,8 +70,7 @@ class TaskChain:
         })
         if level is not None:
             table["task_loss_lower"], table["task_loss_upper"] = first["lower"], first["upper"]
-            ends = np.quantile(self.simulate(data), [(1 - level) / 2, (1 + level) / 2], axis=0)
-            table["lower"], table["upper"] = ends
+            table["lower"], table["upper"] = quantiles(self.simulate(data), level)
         return table
 
     def simulate(self, data: pd.DataFrame) -> Array:

@@ -82,7 +82,11 @@ def _one_sided_top(result: Result) -> list[str]:
 
 
 def _one_sided(result: Result, held: dict | None) -> list[str]:
-    if held is None or held["one_sided"] < 1 or held["points"] < 3:
+    if held is None:
+        return []
+    if held.get("impossible"):  # kept fits of earlier versions do not say
+        return [f"{held['sentence']}: do not trust it beyond the measured range"]
+    if held["one_sided"] < 1 or held["points"] < 3:
         return []
     if abs(held["error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
         return []

@@ -22,7 +22,7 @@ import pandas as pd
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.hindcasts import distance, hindcasts, left_out, misses, share_kept
-from analysis.intervals.spread import in_words, widened
+from analysis.intervals.spread import IMPOSSIBLE, in_words, lacking, widened
 from analysis.laws import find
 from analysis.laws.error_scale import RELATIVE
 from analysis.laws.law import Array, Law
@@ -56,6 +56,8 @@ class Forecast:
         What the interval was widened by, from the record of earlier forecasts.
     beyond : float
         How many times beyond the fitted curves the end of the run lies; 1 inside.
+    note : str
+        What the interval could not rest on.
     """
 
     loss: float
@@ -68,6 +70,7 @@ class Forecast:
     hindcast: pd.DataFrame
     inflation: float = 1.0
     beyond: float = 1.0
+    note: str = ""
 
     @property
     def inside(self) -> bool:
@@ -88,9 +91,11 @@ class Forecast:
         )  # fmt: skip
         where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
         wider = f"; the interval is {in_words(self.inflation)}" if self.inflation > 1 else ""
+        note = f"; {self.note}" if self.note else ""
         return (
             f"final loss {self.loss:.4f} ({self.lower:.4f} to {self.upper:.4f}, {self.level:.0%})"
             f" from {self.share:.0%} of the curve by {self.law.law.name}{where}; {checked}{wider}"
+            f"{note}"
         )
 
 
@@ -155,25 +160,49 @@ class Basis:
     left_out: tuple[pd.DataFrame, ...]
 
     def forecast(self, target: pd.DataFrame) -> Forecast:
-        """Forecast one run; see `forecast_run`."""
+        """Forecast one run; see `forecast_run`.
+
+        Raises
+        ------
+        ValueError
+            If the law, or what it rests on, gives no loss or no interval at the run's end.
+        """
         target = _whole(target)
         share = _share(target)
         predicted = self.law.predict(target, level=self.level if len(self.law.draws) else None)
         end = predicted.iloc[-1]
+        note = self._doubtful(end)
         past = hindcasts(self.left_out, share)
         kept = share_kept(past)
         missed = misses(past, kept)
-        middle = np.log(end["loss"]) + kept * distance(target, predicted["loss"])
+        middle = RELATIVE.of(end["loss"]) + kept * distance(target, predicted["loss"])
         half = _half_width(end, missed, self.level)
         if not np.isfinite(middle + half):
-            raise ValueError("too few curves for an interval: two ended runs, and resamples")
+            raise ValueError(note or "too few curves for an interval: two ended runs, and resamples"
+                             ", each with a law that predicts possible losses")
         table = past.assign(forecast=np.exp(missed) * past["measured"], error=missed)
         return Forecast(
             loss=float(np.exp(middle)), lower=float(np.exp(middle - half)),
             upper=float(np.exp(middle + half)), level=self.level, share=share, law=self.law,
             kept=kept, hindcast=table[["run", "forecast", "measured", "error"]],
-            beyond=float(end["beyond"]),
+            beyond=float(end["beyond"]), note=note,
         )  # fmt: skip
+
+    def _doubtful(self, end: pd.Series) -> str:
+        """Why the law itself gives no interval, or one that allows for impossible resamples.
+
+        Within the fitted curves the hindcasts can do without it; beyond they do not reach.
+        """
+        name = self.law.law.name
+        if not end["loss"] > 0:
+            raise ValueError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
+        if "lower" not in end:
+            return ""
+        why = self.law.settings["withheld"] or lacking(end["impossible"], self.level, IMPOSSIBLE)
+        if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
+            raise ValueError(f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
+                             f" knows: {why or 'a refit without the outermost points fails there'}")
+        return why
 
 
 def lay_basis(
@@ -252,6 +281,8 @@ def _half_width(end: pd.Series, missed: Array, level: float) -> float:
     from scipy.special import ndtri, stdtrit
 
     by_law = float(np.log(end["upper"] / end["lower"]) / 2) if "lower" in end else np.nan
+    if not np.isfinite(missed).all():
+        return np.nan
     if not np.isfinite(by_law):
         by_law, weight = 0.0, 0
     else:

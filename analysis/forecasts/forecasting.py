@@ -12,7 +12,7 @@ from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.forecasts.forecast import Basis, lay_basis
 from analysis.forecasts.unfinished import unfinished_runs
-from analysis.intervals.spread import widened
+from analysis.intervals.spread import IMPOSSIBLE, lacking, widened
 from analysis.laws.error_scale import RELATIVE
 from analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from analysis.tables.validation_sets import SET
@@ -51,7 +51,7 @@ def forecast_study(
     DataFrame
         One row a run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
         curve that is known), ``loss, lower, upper, beyond`` (1 inside what was measured), ``law``,
-        and ``note``, why there is no forecast where there is none.
+        and ``note``, why there is no forecast or no interval where there is none.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def _about(target: pd.DataFrame) -> dict[str, Any]:
 
 def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
     found = basis.forecast(target)
-    names = ("loss", "lower", "upper", "beyond")
+    names = ("loss", "lower", "upper", "beyond", "note")
     return {name: getattr(found, name) for name in names} | {"law": basis.law.law.name}
 
 
@@ -142,10 +142,11 @@ def _from_surface(
         said = law.predict(end, level).iloc[0]
     except ValueError as error:
         return nothing | {"law": "", "note": f"{why}; {error}"}
-    middle, half = np.log(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
+    middle, half = RELATIVE.of(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
+    doubtful = law.settings["withheld"] or lacking(said["impossible"], level, IMPOSSIBLE)
     return {"loss": said["loss"], "lower": float(np.exp(middle - half)),
             "upper": float(np.exp(middle + half)), "beyond": said["beyond"],
-            "law": law.law.name, "note": ""}  # fmt: skip
+            "law": law.law.name, "note": doubtful}  # fmt: skip
 
 
 def cannot_matter(

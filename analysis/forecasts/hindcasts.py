@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
+from analysis.laws.error_scale import RELATIVE
 from analysis.laws.law import Array
 
 _HINDCASTS = 12  # at most: each is a fit
@@ -17,14 +18,17 @@ _NONE_KEPT = 3  # runs that are taken to have kept nothing of their distance, be
 
 
 def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
-    """How far a curve lies above the law lately, in logarithms; 0 if it has no loss yet."""
-    away = np.log(curve["loss"] / predicted)
-    known = away.notna()
+    """How far a curve lies above the law lately, in logarithms; 0 if it has no loss yet.
+
+    NaN where the law has no possible loss at one of these steps.
+    """
+    away = RELATIVE.of(curve["loss"] / predicted)
+    known = curve["loss"].notna() & predicted.notna()
     if not known.any():
         return 0.0
     last = curve.loc[known, "step"].max()
     late = known & (curve["step"] >= (1 - _LATE) * last)
-    return float(away[late].mean())
+    return float(away[late].mean(skipna=False))
 
 
 def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -46,7 +50,8 @@ def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
     """Each curve's end as the law had it, and how far the curve lay from the law at a share.
 
-    Of `left_out`'s curves: ``run, log_forecast, measured, distance``, one row each.
+    Of `left_out`'s curves: ``run, log_forecast, measured, distance``, one row each; NaN where the
+    law has no possible loss.
     """
     rows = []
     for own in curves:
@@ -54,7 +59,8 @@ def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:
         if last is not None and np.isfinite(own["predicted"][last]):
             seen = own["step"] <= share * own["step"].max()
             away = distance(own.assign(loss=own["loss"].where(seen)), own["predicted"])
-            rows.append((own["run"][0], np.log(own["predicted"][last]), own["loss"][last], away))
+            end = float(RELATIVE.of(own["predicted"][last]))
+            rows.append((own["run"][0], end, own["loss"][last], away))
     return pd.DataFrame(rows, columns=["run", "log_forecast", "measured", "distance"])
 
 

@@ -49,6 +49,8 @@ def remember(
 ) -> int:
     """Keep predictions of runs that have not ended; what is known already is not kept twice.
 
+    One without an interval says nothing that could be tested, and is not kept.
+
     Parameters
     ----------
     outputs, study
@@ -64,7 +66,8 @@ def remember(
         How many were new.
     """
     new = 0
-    for row in forecasts[forecasts["loss"].notna()].to_dict("records"):
+    tested = forecasts[["loss", "lower", "upper"]].notna().all(axis=1)
+    for row in forecasts[tested].to_dict("records"):
         said = {name: _plain(row[name]) for name in _KEPT}
         said |= {"version": VERSION, "study": study, "level": level, "inflation": inflation}
         folder = Path(outputs) / "track" / str(row["run_id"])
@@ -133,6 +136,9 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     row = {name: said.get(name) for name in COLUMNS if name in said}
     row |= {"share": said["step"] / said["steps"], "measured": np.nan, "error": np.nan,
             "ratio": np.nan, "contained": None, "counts": False}  # fmt: skip
+    if said["lower"] is None or said["upper"] is None:
+        row |= {"lower": np.nan, "upper": np.nan}
+        return row | {"outcome": "made without an interval: does not count"}
     content = {k: v for k, v in said.items() if k != "hash"}
     if digest(content, 20) != said["hash"]:
         return row | {"outcome": "changed after it was made: does not count"}

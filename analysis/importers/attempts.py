@@ -10,11 +10,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.importers.raw import BadRun, LeftOut
+
 _LAST = 1e18
 
 
-def one_row_a_step(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
+def one_row_a_step(
+    frame: pd.DataFrame, where: str, left: LeftOut
+) -> tuple[pd.DataFrame, list[str]]:
     """Curves with one row for each run and step, in order, and what was decided.
+
+    A run that cannot be read goes to `left`, unless it is the only one.
 
     Attempts are told apart by the columns ``attempt`` or ``time``. Without them two rows must
     contradict each other for there to be several; a new one begins wherever the steps go back. The
@@ -26,14 +32,21 @@ def one_row_a_step(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[
     ValueError
         If a step is missing or two rows contradict each other: names the rows.
     """
-    _check_steps(frame, where)
     parts, superseded, unsorted = [], 0, 0
-    for run, rows in frame.groupby("run", sort=False):
-        ordered = _in_time(rows, str(run), where)
-        gone = _superseded(ordered)
+    groups = frame.groupby("run", sort=False)
+    for run, rows in groups:
+        try:
+            _check_steps(rows, where)
+            ordered = _in_time(rows, str(run), where)
+            gone = _superseded(ordered)
+            _refuse_two_runs(rows, ordered[~gone], str(run), where)
+        except BadRun as error:
+            left.why[str(run)] = error
+            continue
         superseded += int(gone.sum())
         unsorted += bool((rows["step"].diff() < 0).any() and not gone.any())
         parts.append(ordered[~gone])
+    left.unless_all(len(groups))
     kept = pd.concat(parts)
     joined = _join(kept)
     repeated = _contradicting(kept)
@@ -51,7 +64,7 @@ def _check_steps(frame: pd.DataFrame, where: str) -> None:
     bad = np.flatnonzero(~np.isfinite(frame["step"]) | (frame["step"] < 0))
     if len(bad):
         row = frame.iloc[bad[0]]
-        raise ValueError(f"{where}, row {row['_row']}: step = {row['step']:g} is no step")
+        raise BadRun(f"{where}, row {row['_row']}: step = {row['step']:g} is no step")
 
 
 def _in_time(rows: pd.DataFrame, run: str, where: str) -> pd.DataFrame:
@@ -70,10 +83,10 @@ def _in_time(rows: pd.DataFrame, run: str, where: str) -> pd.DataFrame:
             return rows.assign(_attempt=attempt).iloc[np.argsort(attempt, kind="stable")]
     name, same = wrong
     (a, b), (x, y) = same["_row"], same[name]
-    raise ValueError(
+    raise BadRun(
         f"{where}, rows {a} and {b}: run {run!r} has {name} = {x:g} and {y:g} at step"
         f" {same['step'].iloc[0]:g}, and nothing says which is later; name a column that does, with"
-        " columns.attempt or columns.time"
+        " columns.attempt or columns.time (or columns.run, if these are several runs)"
     )
 
 
@@ -105,6 +118,30 @@ def _contradiction(rows: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
 
 def _measured(rows: pd.DataFrame) -> list[str]:
     return [c for c in rows if c in ("loss", "train_loss", "lr") or c.startswith("loss_")]
+
+
+def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: str) -> None:
+    """Two runs of one name are no two attempts at one: both came to the end, or alternate."""
+    ordered = ("attempt" in rows and rows["attempt"].notna().all()) or (
+        "time" in rows and rows["time"].notna().all())
+    if ordered:
+        return
+    stretch, step = _stretch(rows), rows["step"].to_numpy()
+    first = step[stretch == 0]
+    last = step[stretch == stretch[-1]]
+    again = stretch[-1] > 0 and len(first) > 1 and len(last) > 1 and (
+        first.min() == last.min() and first.max() == last.max()) and _contradiction(rows) is not None
+    measured = kept[kept[_measured(kept)].notna().any(axis=1)]
+    twice = measured[measured.duplicated("step", keep=False)]
+    alternate = _contradicting(twice.assign(run=run)) if len(twice) else 0
+    if again or alternate > 0.5 * measured["step"].nunique():
+        a, b = (rows["_row"][rows["step"] == step.max()].iloc[:2] if again
+                else twice["_row"].iloc[:2])
+        raise BadRun(
+            f"{where}, rows {a} and {b}: two runs seem to be called {run!r}, as they have most steps"
+            " twice with different values; name a column that tells them apart (columns.run=ID), or"
+            " what says which is later (columns.attempt, columns.time)"
+        )
 
 
 def _superseded(ordered: pd.DataFrame) -> np.ndarray:

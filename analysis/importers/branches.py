@@ -10,14 +10,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.importers.raw import BadRun, LeftOut
+
 _WAIT = 3.0  # logging intervals: a first step later than these is no sparse log
 
 
-def with_history(curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, list[str]]:
     """Curves whose runs all begin at step 0 or 1, with a learning rate in each row.
 
     Runs without any learning rate are left as they are. A ``parent`` (the name of another run) and,
-    if the branch counts its steps anew, a ``branch_step`` may stand in the rows.
+    if the branch counts its steps anew, a ``branch_step`` may stand in the rows. A run whose
+    history cannot be told goes to `left`, unless it is the only one.
 
     Raises
     ------
@@ -31,7 +34,11 @@ def with_history(curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     done: dict[str, pd.DataFrame] = {}
     notes: dict[str, list[str]] = {}
     for run in own:
-        _complete(run, own, done, notes, ())
+        try:
+            _complete(run, own, done, notes, ())
+        except BadRun as error:
+            left.why[run] = error
+    left.unless_all(len(own))
     said = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
     return pd.concat(done.values(), ignore_index=True), said
 
@@ -52,7 +59,7 @@ def _complete(
     if run in done:
         return done[run]
     if run in asked:
-        raise ValueError(f"parent: {' -> '.join([*asked, run])} go round in a circle")
+        raise BadRun(f"parent: {' -> '.join([*asked, run])} go round in a circle")
     rows = own[run]
     parent = _the(rows, "parent")
     if not rows["lr"].notna().any():
@@ -65,7 +72,7 @@ def _complete(
             before = before.iloc[:0]
     else:
         if str(parent) not in own:
-            raise ValueError(f"run {run!r}: its parent {parent!r} is not among the runs")
+            raise BadRun(f"run {run!r}: its parent {parent!r} is not among the runs")
         trunk = _complete(str(parent), own, done, notes, (*asked, run))
         rows = _shifted(rows, run, notes)
         before = _inherited(run, rows, str(parent), trunk)
@@ -85,7 +92,7 @@ def _the(rows: pd.DataFrame, column: str):
     values = rows[column].dropna().unique()
     if len(values) > 1:
         run = rows["run"].iloc[0]
-        raise ValueError(f"run {run!r} has several values of {column}: {values[:3]}")
+        raise BadRun(f"run {run!r} has several values of {column}: {values[:3]}")
     return values[0] if len(values) else None
 
 
@@ -102,7 +109,7 @@ def _shifted(rows: pd.DataFrame, run: str, notes: dict[str, list[str]]) -> pd.Da
 def _inherited(run: str, rows: pd.DataFrame, parent: str, trunk: pd.DataFrame) -> pd.DataFrame:
     first, reach = rows["step"].min(), trunk["step"].max()
     if reach < first - _WAIT * _interval(rows):
-        raise ValueError(
+        raise BadRun(
             f"run {run!r} begins at step {first:g}, but its parent {parent!r} ends at {reach:g}"
         )
     before = trunk[trunk["step"] < first]
@@ -116,7 +123,7 @@ def _beginning(run: str, rows: pd.DataFrame, notes: dict[str, list[str]]) -> pd.
     if first <= 1 and rows["step"].iloc[0] <= 1:
         return rows.iloc[:0]
     if first > _WAIT * _interval(known) + 1:
-        raise ValueError(
+        raise BadRun(
             f"run {run!r} begins at step {first:g}: name the run that it branched from"
             " (columns.parent), or give the learning rate of the steps before"
         )

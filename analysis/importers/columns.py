@@ -3,168 +3,307 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis.importers.cells import numbers
+from analysis.importers.known import (
+    ROLES,
+    TEXT,
+    matching,
+    measure_of,
+    normal,
+    sounds_like_a_loss,
+    sounds_validated,
+    spellings,
+)
 from analysis.importers.raw import Raw
-from analysis.tables.factors import has, split_factor
+from analysis.tables.factors import Formula, read_formula
 
-# Ours -> names in use, the surest first.
-KNOWN: dict[str, tuple[str, ...]] = {
-    "run": ("run", "run_id", "run_name", "Name", "name"),
-    "step": ("step", "trainer/global_step", "global_step", "iteration", "iter", "_step", "Step"),
-    "tokens": ("tokens", "tokens_seen", "seen_tokens", "consumed_tokens", "throughput/tokens"),
-    "lr": ("lr", "learning_rate", "train/lr", "train/learning_rate", "optim/lr", "lr-AdamW"),
-    "loss": ("validation_loss", "val_loss", "val/loss", "valid_loss", "valid/loss", "eval_loss",
-             "eval/loss", "validation/loss", "loss"),
-    "train_loss": ("train_loss", "train/loss", "training_loss"),
-    "grad_norm": ("grad_norm", "train/grad_norm", "gradient_norm"),
-    "N": ("N", "params", "n_params", "parameters", "num_params", "model_size"),
-    "n_block": ("n_block", "non_embedding_params"),
-    "n_matmul": ("n_matmul",),
-    "n_total": ("n_total", "total_params"),
-    "D": ("D", "total_tokens", "train_tokens"),
-    "C": ("C", "flops", "total_flops"),
-    "batch": ("batch", "batch_size", "batch_seqs", "global_batch_size"),
-    "context": ("context", "seq_len", "sequence_length", "context_length", "block_size"),
-    "vocab": ("vocab", "vocab_size"),
-    "width": ("width", "n_embd", "d_model", "hidden_size"),
-    "steps": ("steps", "max_steps", "total_steps", "iterations"),
-    "seed": ("seed",),
-    "status": ("status", "state", "State"),
-    "schedule": ("schedule", "scheduler", "lr_schedule"),
-    "parent": ("parent",),
-    "branch_step": ("branch_step",),
-    "attempt": ("attempt",),
-    "time": ("time", "_timestamp", "wall_time", "timestamp"),
-    "bytes_per_token": ("bytes_per_token",),
-}
-TEXT = ("run", "parent", "status", "schedule")
-_SEVERAL = ("loss",)  # of which a second candidate is another measurement, not another spelling
-_STRANGE = {"N": 1.0, "D": 1.0, "C": 1.0, "n_block": 1.0, "n_matmul": 1.0, "n_total": 1.0}
+CONFIGURED_LR = "_configured_lr"  # a run's rate that was set, where none was logged
+_HEAD = 1000  # rows by which a column is judged
+_FEW = 12  # names of columns in a message
+_HIDDEN = ("_runtime", "_wandb", "gradients/", "parameters/", "system/", "system.")
 
 
-def choose(frame: pd.DataFrame, given: Mapping[str, str | float], where: str) -> dict[str, str]:
-    """Our name -> column of the frame, for all that it has.
+@dataclass(frozen=True)
+class Column:
+    """Where one of our columns comes from.
 
-    Numbers in `given` are values that hold for every row; they are no columns.
+    Attributes
+    ----------
+    role : str
+    source : str
+        As the table calls it, or the formula that was given.
+    formula : Formula
+    given : bool
+        Whether a person said so.
+    fact : bool
+        It is no column but a setting that holds for every row.
+    """
+
+    role: str
+    source: str
+    formula: Formula
+    given: bool = False
+    fact: bool = False
+
+
+def choose(
+    raw: Raw, given: Mapping[str, str | float], roles: Collection[str] = tuple(ROLES)
+) -> tuple[dict[str, Column], list[str]]:
+    """Where each of our columns comes from, for all that a table has, and what had to be decided.
+
+    Only `roles` are looked for, and those in `given`.
+
+    Numbers in `given` are values that hold for every row; they are no columns. What is logged comes
+    before what was configured.
 
     Raises
     ------
     ValueError
         If a name is not ours, a column does not exist, or the loss could be one of several.
     """
-    have = list(frame.columns)
-    chosen: dict[str, str] = {}
-    for name, source in given.items():
-        if name not in KNOWN and not name.startswith("loss_"):
-            near = difflib.get_close_matches(name, KNOWN, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(KNOWN)}"
-            raise ValueError(f"columns.{name}: nothing is called so here{hint}")
-        if isinstance(source, str):
-            if not has(frame, source):
-                raise ValueError(_missing(name, source, have, where))
-            chosen[name], _ = split_factor(source, have)
-    for name, spellings in KNOWN.items():
-        found = [s for s in spellings if s in have and s not in chosen.values()]
-        if name in given or not found:
+    have, settings = [str(c) for c in raw.frame.columns], _settings(raw)
+    chosen, notes = _as_told(raw, given, have, settings), []
+    used = {c for column in chosen.values() for c in column.formula.columns}
+    for name in ROLES:
+        if name in given or name not in roles or (name == "run" and raw.one_run):
             continue
-        if name in _SEVERAL:
-            found = _losses(found, where)
-        chosen[name] = found[0]
-    if "loss" in have and "loss" not in chosen.values() and "train_loss" not in given:
-        chosen.setdefault("train_loss", "loss")  # beside a validation loss it is that of training
+        found = [c for c in matching(name, have) if c not in used
+                 and (name in TEXT or _has_numbers(raw, c))]  # fmt: skip
+        if name == "loss":
+            found = _losses(found, have, raw.name, used)
+        elif name == "lr" and len(found) > 1:
+            found, said = _one_rate(raw, found)
+            notes += said
+        if found:
+            chosen[name] = Column(name, found[0], Formula(((found[0], 1.0),)))
+        elif name not in ("step", "loss") and (setting := _setting(name, settings)) is not None:
+            role = CONFIGURED_LR if name == "lr" else name
+            chosen[role] = Column(role, setting, Formula(((setting, 1.0),)), fact=True)
+        used |= {c for column in chosen.values() for c in column.formula.columns}
+    if "train_loss" in roles:
+        _train_loss(chosen, have, given)
+    return chosen, notes
+
+
+def _has_numbers(raw: Raw, column: str) -> bool:
+    """Whether any of a column's first cells is a number, or all are empty."""
+    cells = raw.frame[column]
+    if pd.api.types.is_numeric_dtype(cells):
+        return True
+    head = cells.dropna().head(_HEAD)
+    values, not_finite, bad = numbers(head, counts=True, decimal=raw.decimal)
+    return bad is None or bool((~np.isnan(values) | not_finite).any())
+
+
+def _settings(raw: Raw) -> dict[str, object]:
+    """What holds for every row and is no column."""
+    return {k: v for k, v in raw.facts.items() if k not in raw.frame and k != "run"}
+
+
+def _setting(role: str, settings: Mapping[str, object]) -> str | None:
+    """The setting that is a role by its name, or by the last part of a nested one."""
+    found = matching(role, list(settings))
+    if found:
+        return found[0]
+    ends = {name: name.rpartition(".")[2] for name in settings if "." in name}
+    nested = [name for name, end in ends.items() if matching(role, [end])]
+    same = {str(settings[name]) for name in nested}
+    return nested[0] if len(same) == 1 else None
+
+
+def _as_told(
+    raw: Raw, given: Mapping[str, str | float], have: Sequence[str], settings: Mapping[str, object]
+) -> dict[str, Column]:
+    chosen = {}
+    for name, source in given.items():
+        if name not in ROLES and not name.startswith("loss_"):
+            near = difflib.get_close_matches(name, ROLES, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(ROLES)}"
+            raise ValueError(f"columns.{name}: nothing is called so here{hint}")
+        if not isinstance(source, str):
+            continue
+        formula = read_formula(source, have)
+        fact = formula is None
+        formula = read_formula(source, settings) if fact else formula
+        if formula is None:
+            raise ValueError(missing(name, source, have, raw.name))
+        chosen[name] = Column(name, source, formula, given=True, fact=fact)
     return chosen
 
 
-def _losses(found: list[str], where: str) -> list[str]:
-    validated = [name for name in found if name != "loss"]
+def _losses(found: list[str], have: list[str], where: str, used: set[str]) -> list[str]:
+    """The column that is the loss: one of validation before one called "loss"."""
+    validated = [name for name in found if name.lower() != "loss"]
+    if not validated:
+        validated = [c for c in have if c not in used and sounds_validated(c)
+                     and measure_of(c) is None and "train" not in c.lower()]  # fmt: skip
+        if len(validated) > 1 and found:
+            return found
     if len(validated) > 1:
+        listed = few(validated) if len(validated) > 2 else " and ".join(validated)
         raise ValueError(
-            f"{where}: {' and '.join(validated)} could each be the loss; say columns.loss="
+            f"{where}: {listed} could each be the loss; say columns.loss="
             f"{validated[0]} (and columns.loss_other={validated[1]} to keep the other)"
         )
     return validated or found
 
 
-def _missing(name: str, source: str, have: list[str], where: str) -> str:
+def _train_loss(
+    chosen: dict[str, Column], have: Sequence[str], given: Mapping[str, str | float]
+) -> None:
+    """Beside a validation loss, a column called "loss" is that of training."""
+    plain = next((c for c in have if c.lower() == "loss"), None)
+    taken = {c for name, column in chosen.items() for c in column.formula.columns
+             if name == "loss" or name.startswith("loss_")}  # fmt: skip
+    if plain is not None and plain not in taken and "train_loss" not in given:
+        chosen.setdefault("train_loss", Column("train_loss", plain, Formula(((plain, 1.0),))))
+
+
+def _one_rate(raw: Raw, found: list[str]) -> tuple[list[str], list[str]]:
+    """One column of rates where those of several groups of parameters agree."""
+    if normal(found[0]) in spellings("lr"):
+        return found, []
+    values = [numbers(raw.frame[c], decimal=raw.decimal)[0] for c in found]
+    if all(np.array_equal(values[0], v, equal_nan=True) for v in values[1:]):
+        return found[:1], []
+    note = (f"{raw.name}: {few(found)} are rates of several groups of parameters and differ: none"
+            f" is taken; say columns.lr={found[0]}")  # fmt: skip
+    return [], [note]
+
+
+def missing(name: str, source: str, have: Sequence[str], where: str) -> str:
+    """A sentence: there is no such column."""
     near = difflib.get_close_matches(source, have, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(have)}"
+    hint = f"; did you mean {near[0]!r}?" if near else f"; it has {few(have)}"
     return f"columns.{name} = {source!r}: {where} has no such column{hint}"
 
 
-def take(raw: Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
+def no_loss(raws: Sequence[Raw]) -> str:
+    """A sentence: no column is the loss, and which ones could be."""
+    have = [str(c) for c in dict.fromkeys(c for raw in raws for c in raw.frame.columns)]
+    where = raws[0].name if len(raws) == 1 else "the tables"
+    others = {"perplexity": "columns.loss='log({})'",
+              "bits": "columns.loss={} unit=bits or unit=bits_per_byte"}  # fmt: skip
+    for name in have:
+        measure = measure_of(name)
+        if measure is not None:
+            return (f"{where}: no column is the loss; of {name!r} it can be made:"
+                    f" {others[measure].format(name)}")  # fmt: skip
+    near = [c for c in have if sounds_like_a_loss(c)]
+    shown = near or [c for c in have if not c.startswith(_HIDDEN)]
+    what = "these may be" if near else "it has"
+    return f"{where}: no column is the loss; say columns.loss=NAME ({what} {few(shown)})"
+
+
+def few(names: Sequence[str]) -> str:
+    """Names in a message: not five thousand of them."""
+    shown = ", ".join(map(str, names[:_FEW]))
+    return shown + (f" and {len(names) - _FEW:,} more" if len(names) > _FEW else "")
+
+
+def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column]) -> pd.DataFrame:
     """The rows under our names, numbers as numbers, with the number of each row in ``_row``.
 
-    Columns that are nobody's keep their names. Losses that are not finite stay so (a missing one is
-    NaN, one that diverged is infinite).
+    Columns that are nobody's keep their names. Losses that were no number are infinite, those that
+    were not measured NaN.
 
     Raises
     ------
     ValueError
-        As `choose`; or if a cell is no number: names the row.
+        If a cell is no number, or smaller than such a thing can be: names the row.
     """
-    frame = raw.frame.assign(**{k: v for k, v in raw.facts.items() if k not in raw.frame})
-    chosen = choose(frame, given, raw.name)
-    taken = pd.DataFrame({"_row": np.arange(len(frame)) + raw.first}, index=frame.index)
-    for name, source in chosen.items():
-        cells = frame[source]
-        taken[name] = _text(cells) if name in TEXT else (
-            _numbers(cells, raw, source, name) * _factor(given.get(name), frame))
+    size, settings = len(raw.frame), _settings(raw)
+    taken: dict[str, object] = {"_row": raw.numbers}
+    for name, column in chosen.items():
+        cells = _cells(raw, column, settings, size)
+        taken[name] = _words(column, cells) if name in TEXT else _numbers(raw, column, cells)
     for name, value in given.items():
         if not isinstance(value, str):
-            taken[name] = float(value)
-    for name in frame:
-        if name not in taken and name not in chosen.values():
-            taken[name] = _plain(frame[name])
+            taken[name] = np.full(size, float(value))
+    if raw.one_run:
+        taken["run"] = [str(raw.facts.get("run", raw.name))] * size
+    used = {c for column in chosen.values() for c in column.formula.columns}
+    for name in map(str, raw.frame.columns):
+        if name not in taken and name not in used:
+            taken[name] = _plain(raw.frame[name], raw.decimal)
+    for name, value in settings.items():
+        if name not in taken and name not in used:
+            taken[name] = [value] * size
     _check_sizes(taken, raw)
-    return taken.reset_index(drop=True)
+    return pd.DataFrame(taken).reset_index(drop=True)
 
 
-def _factor(source: str | float | None, frame: pd.DataFrame) -> float:
-    return split_factor(source, frame.columns)[1] if isinstance(source, str) else 1.0
+def _cells(
+    raw: Raw, column: Column, settings: Mapping[str, object], size: int
+) -> dict[str, pd.Series]:
+    """The cells of what a column is made of; a setting in every row."""
+    if not column.fact:
+        return {c: raw.frame[c] for c in column.formula.columns}
+    return {c: pd.Series([settings[c]] * size, dtype=object) for c in column.formula.columns}
+
+
+def _words(column: Column, cells: Mapping[str, pd.Series]) -> pd.Series:
+    if not column.formula.plain:
+        raise ValueError(f"columns.{column.role} = {column.source!r}: a name is one column alone")
+    return _text(cells[column.formula.columns[0]])
 
 
 def _text(cells: pd.Series) -> pd.Series:
+    if pd.api.types.is_float_dtype(cells) and (cells.dropna() % 1 == 0).all():
+        cells = cells.astype("Int64")  # a run called 7 is not called 7.0
     text = cells.astype(str).str.strip()
-    return text.where(cells.notna() & (text != ""), None)
+    return text.where(cells.notna() & (text != ""), None).reset_index(drop=True)
 
 
-def _plain(cells: pd.Series) -> pd.Series:
+def _plain(cells: pd.Series, decimal: str) -> object:
     """A column that is nobody's: as numbers if it holds nothing else."""
     if pd.api.types.is_numeric_dtype(cells):
-        return cells
+        return cells.to_numpy()
+    first = next((c for c in cells if isinstance(c, str) and c.strip()), "")
+    if first and not first.strip()[0].isalpha():
+        values, not_finite, bad = numbers(cells, decimal=decimal)
+        if bad is None:
+            return np.where(not_finite, np.nan, values)
     text = _text(cells)
     values = pd.to_numeric(text, errors="coerce")
-    return values if values.notna().sum() == text.notna().sum() else text
+    return values.to_numpy() if values.notna().sum() == text.notna().sum() else text
 
 
-def _numbers(cells: pd.Series, raw: Raw, source: str, name: str) -> np.ndarray:
-    if pd.api.types.is_numeric_dtype(cells):
-        return cells.to_numpy(float, na_value=np.nan)
-    text = cells.where(cells.notna(), "").astype(str).str.strip()
-    values = pd.to_numeric(text, errors="coerce").to_numpy(float)
-    said_nan = text.str.lower().isin(["nan", "inf", "-inf", "infinity"]).to_numpy()
-    bad = np.flatnonzero(np.isnan(values) & (text != "").to_numpy() & ~said_nan)
-    if len(bad):
-        raise ValueError(
-            f"{raw.name}, row {bad[0] + raw.first}: {source} = {text.iloc[bad[0]]!r} is no number"
-            f" ({len(bad)} such of {len(text)} cells)"
-        )
+def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.ndarray:
+    role = ROLES.get(column.role)
+    counts = role is not None and role.kind == "count"
+    is_loss = "loss" in column.role
+    values, lost = {}, np.zeros(len(raw.frame), bool)
+    for source, own in cells.items():
+        values[source], not_finite, bad = numbers(own, counts=counts, decimal=raw.decimal)
+        if bad is not None:
+            wrong = pd.to_numeric(own, errors="coerce").isna().sum()
+            where = f"{raw.name}, row {raw.numbers[bad]}" if not column.fact else raw.name
+            raise ValueError(f"{where}: {source} = {str(own.iloc[bad])[:60]!r} is no number"
+                             f" ({wrong} of {len(own)} cells are none)")  # fmt: skip
+        lost |= not_finite
+        if is_loss:
+            values[source] = np.where(not_finite, np.nan, values[source])
+    made = column.formula.value(values)
     # A tracker writes "nan" for a loss that was one, and nothing where none was measured.
-    return np.where(said_nan & ("loss" in name), np.inf, values)
+    return np.where(lost, np.inf, made) if is_loss else made
 
 
-def _check_sizes(taken: pd.DataFrame, raw: Raw) -> None:
-    for name in _STRANGE:
-        if name not in taken:
+def _check_sizes(taken: Mapping[str, object], raw: Raw) -> None:
+    for name, role in ROLES.items():
+        if role.least is None or name not in taken:
             continue
-        bad = np.flatnonzero(~(taken[name] >= _STRANGE[name]) & taken[name].notna())
+        values = np.asarray(taken[name], float)
+        bad = np.flatnonzero(~((values >= role.least) & np.isfinite(values)) & ~np.isnan(values))
         if len(bad):
             raise ValueError(
-                f"{raw.name}, row {taken['_row'].iloc[bad[0]]}: {name} ="
-                f" {taken[name].iloc[bad[0]]:g} is no count; expected is 1 or more (if it counts"
-                f" millions or billions: columns.{name}='NAME * 1e9')"
+                f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no count;"
+                f" expected is {role.least:g} or more (if it counts millions or billions:"
+                f" columns.{name}='NAME * 1e9')"
             )

@@ -1,30 +1,52 @@
-"""Files as raw tables: what they hold, under their own names, with nothing decided yet."""
+"""Rows as a file or a tracker gave them: what every format's reader gives and every door takes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-_READERS = {
-    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
-    ".tsv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False, sep="\t"),
-    ".parquet": pd.read_parquet,
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
-}
-# Reading one of these runs whatever program it contains.
-_PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".dill")
+_MOST_NESTED = 64  # entries of a list inside a record that become columns of their own
+
+
+class BadRun(ValueError):
+    """One run that cannot be read; where there are others it leaves itself out, named."""
+
+
+@dataclass
+class LeftOut:
+    """Runs that could not be read, and why."""
+
+    why: dict[str, BadRun] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> set[str]:
+        """Their names."""
+        return set(self.why)
+
+    def notes(self) -> list[str]:
+        """A sentence for each."""
+        return [f"left out: {error}" for error in self.why.values()]
+
+    def unless_all(self, runs: int) -> None:
+        """Raise the first reason where no run is left."""
+        if self.why and len(self.why) >= runs:
+            raise next(iter(self.why.values()))
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Rows as a file or a tracker gave them.
+    """Rows under their own names, with nothing decided yet.
 
     Attributes
     ----------
     frame : DataFrame
-        Cells of a CSV are text: "" was not measured, "nan" was not a number.
+        Cells of text formats are text: "" was not measured, "nan" was not a number. Column names
+        are text and unique.
     name : str
         Where the rows come from, for messages; the run's name where there is no other.
     first : int
@@ -33,6 +55,14 @@ class Raw:
         What holds for every row: a configuration, the run's name.
     notes : tuple of str
         What reading had to decide.
+    rows : array of int, optional
+        Number of each row in the file, where they are not one after the other.
+    decimal : {".", ","}
+        What stands between whole part and fraction in cells of text.
+    path : Path, optional
+        The file or folder: it tells apart those of one name.
+    one_run : bool
+        All rows are of one run, whatever columns there are.
     """
 
     frame: pd.DataFrame
@@ -40,41 +70,78 @@ class Raw:
     first: int = 2
     facts: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rows: np.ndarray | None = None
+    decimal: str = "."
+    path: Path | None = None
+    one_run: bool = False
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Number of each row in the file, shape (rows,)."""
+        return np.arange(len(self.frame)) + self.first if self.rows is None else self.rows
 
 
-def read_file(path: Path) -> Raw:
-    """One table: CSV (also compressed), TSV, parquet, or one JSON object a line.
+def of_records(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Dictionaries, nested or not, as a table; keys of inner ones are joined by dots.
+
+    A cell that a record lacks, and null, is None; a number that was none is the word "nan".
+    """
+    flat = [dict(flatten(record)) for record in records]
+    names = dict.fromkeys(key for record in flat for key in record)
+    return pd.DataFrame({name: pd.Series([r.get(name) for r in flat], dtype=object)
+                         for name in names})  # fmt: skip
+
+
+def flatten(node: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    """``(dotted path, value)`` of every plain value; long lists are left out."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from flatten(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        if len(node) <= _MOST_NESTED and any(isinstance(v, Mapping) for v in node):
+            for k, value in enumerate(node):
+                yield from flatten(value, f"{path}.{k}")
+    elif isinstance(node, float) and not np.isfinite(node):
+        yield path, str(node)
+    elif node is None or isinstance(node, str | int | float | bool):
+        yield path, node
+
+
+def named_apart(raws: Sequence[Raw]) -> list[Raw]:
+    """Tables of one name get as much of their folders before it as tells them apart.
 
     Raises
     ------
     ValueError
-        If there is no such file, it is empty, or it is of a kind that is not read.
+        If one file is given twice.
     """
-    kind = next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst", ".xz")), "")
-    refuse_pickle(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file")
-    if kind.lower() not in _READERS:
-        raise ValueError(f"{path}: {kind or 'no'} suffix; read are {', '.join(_READERS)}")
-    try:
-        frame = _READERS[kind.lower()](path)
-    except (ValueError, UnicodeDecodeError, OSError) as error:  # pandas' and pyarrow's are such
-        raise ValueError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
-    if frame.empty:
-        raise ValueError(f"{path} has no rows")
-    frame.columns = [str(name).strip() for name in frame.columns]
-    if len(frame.columns) == 1 and ";" in frame.columns[0]:
-        raise ValueError(f"{path}: its cells are separated by semicolons; save it with commas")
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise ValueError(f"{path} has two columns called {twice[0]!r}")
-    return Raw(frame, path.name.removesuffix("".join(path.suffixes)) or path.name)
+    taken: dict[str, list[int]] = {}
+    for k, raw in enumerate(raws):
+        taken.setdefault(raw.name, []).append(k)
+    named = list(raws)
+    for own in taken.values():
+        if len(own) == 1:
+            continue
+        paths = [raws[k].path for k in own]
+        if any(p is None for p in paths):
+            continue
+        if len({p.resolve() for p in paths}) < len(paths):
+            raise ValueError(f"{paths[0]} is given twice")
+        for k, name in zip(own, _shortest([p.absolute() for p in paths]), strict=True):
+            named[k] = replace(raws[k], name=name)
+    return named
 
 
-def refuse_pickle(path: Path) -> None:
-    """Raise `ValueError` for files whose reading could run a program."""
-    if path.suffix.lower() in _PICKLES:
-        raise ValueError(
-            f"{path}: {path.suffix} files may hold pickles, and reading one runs what it contains;"
-            " export a CSV, parquet or JSON lines file instead"
-        )
+def _shortest(paths: Sequence[PurePath]) -> list[str]:
+    """The ends of paths, as long as it takes for no two to be the same."""
+    depth = 2
+    while True:
+        ends = [_without_suffix(PurePath(*p.parts[-depth:])) for p in paths]
+        if len(set(ends)) == len(ends) or depth > max(len(p.parts) for p in paths):
+            return ends if len(set(ends)) == len(ends) else [str(p) for p in paths]
+        depth += 1
+
+
+def _without_suffix(path: PurePath) -> str:
+    kept = path.name.removesuffix("".join(PurePath(path.name).suffixes)) or path.name
+    return path.with_name(kept).as_posix()

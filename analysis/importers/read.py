@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.importers.raw import Raw, read_file, refuse_pickle
-from analysis.importers.reading import Imported, assemble
-
-_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".csv.gz")
+from analysis.importers.assemble import Imported, assemble
+from analysis.importers.formats.registry import Request, read_path
+from analysis.importers.formats.wandb_chart import is_chart, read_chart
+from analysis.importers.raw import Raw
 
 
 def read_runs(
@@ -19,6 +19,8 @@ def read_runs(
     unit: str | None = None,
     n_count: str | None = None,
     tied: bool = False,
+    pattern: str | Sequence[str] = (),
+    zero_based: bool | None = None,
 ) -> Imported:
     """Read runs that other programs made.
 
@@ -41,6 +43,11 @@ def read_runs(
         What ``N`` counts. With ``vocab`` and ``width`` the other counts follow.
     tied : bool
         Whether embedding and unembedding are one matrix.
+    pattern : str or list of str, optional
+        How lines of a text log read: ``"step {step}/{steps} | loss {train_loss} | lr {lr}"``.
+    zero_based : bool, optional
+        Whether the first step is number 0, so that the last, 199, is the 200th. Default: by the
+        steps themselves.
 
     Returns
     -------
@@ -52,49 +59,21 @@ def read_runs(
         For what cannot be read without guessing, or only by running what it contains.
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
-    raws = [raw for one in sources for raw in _raws(Path(one))]
-    about = None if runs is None else read_file(Path(runs))
-    return assemble(raws, columns=columns, runs=about, unit=unit, n_count=n_count, tied=tied)
+    raws = read_raws(sources, pattern)
+    about = None if runs is None else read_raws([runs])[0]
+    return assemble(raws, columns=columns, runs=about, unit=unit, n_count=n_count, tied=tied,
+                    zero_based=zero_based)
 
 
-def _raws(path: Path) -> list[Raw]:
-    from analysis.importers.wandb_export import is_chart, read_chart
-
-    refuse_pickle(path)
-    if not path.exists():
-        raise ValueError(f"{path}: there is no such file or folder")
-    if not path.is_dir():
-        if path.name.startswith("events.out.tfevents"):
-            from analysis.importers.tensorboard import read_events
-
-            return read_events([path])
-        raw = read_file(path)
-        return [read_chart(raw)] if is_chart(raw.frame) else [raw]
-    for found in _FOLDERS:
-        raws = found(path)
-        if raws:
-            return raws
-    raise ValueError(
-        f"{path} holds no tables ({', '.join(_TABLES)}), no metrics.csv of Lightning and no"
-        " TensorBoard events"
-    )
+def read_raws(
+    sources: Sequence[str | Path], pattern: str | Sequence[str] = ()
+) -> list[Raw]:
+    """The tables of files and folders, under their own names."""
+    if not sources:
+        raise ValueError("no file is named")
+    request = Request((pattern,) if isinstance(pattern, str) else tuple(pattern))
+    return [raw for one in sources for raw in _raws(Path(one), request)]
 
 
-def _tensorboard(path: Path) -> list[Raw]:
-    from analysis.importers.tensorboard import read_events
-
-    return read_events(sorted(path.rglob("*events.out.tfevents*")))
-
-
-def _lightning(path: Path) -> list[Raw]:
-    from analysis.importers.csv_logger import read_csv_logs
-
-    return read_csv_logs(path)
-
-
-def _tables(path: Path) -> list[Raw]:
-    files = [f for f in sorted(path.iterdir()) if f.name.endswith(_TABLES)]
-    return [read_file(file) for file in files]
-
-
-_FOLDERS: tuple[Callable[[Path], list[Raw]], ...] = (_lightning, _tensorboard, _tables)
+def _raws(path: Path, request: Request) -> list[Raw]:
+    return [read_chart(raw) if is_chart(raw.frame) else raw for raw in read_path(path, request)]

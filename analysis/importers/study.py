@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.importers.reading import Imported, fittable
+from analysis.importers.assemble import Imported, fittable
 from analysis.tables.condition import rows_that_meet
 from analysis.tables.exclusion import unfinished
 from analysis.tables.imported import IMPORT_VERSION, MANIFEST

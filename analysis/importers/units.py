@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from analysis.importers.known import measure_of
 from analysis.tables.imported import N_COUNTS
 
-UNITS = ("nats", "bits", "bits_per_byte")
+UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
+_GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
 
 
 def losses(frame: pd.DataFrame) -> list[str]:
@@ -35,28 +38,69 @@ def in_nats(
     if unit is not None and unit not in UNITS:
         raise ValueError(f"unit = {unit!r} is not one of: {', '.join(UNITS)}")
     if unit is None:
-        odd = [s for s in sources if any(w in s.lower() for w in ("bpb", "bits", "bpc", "ppl"))]
-        if odd:
-            raise ValueError(
-                f"column {odd[0]!r} does not sound like nats per token; say unit=nats, unit=bits or"
-                " unit=bits_per_byte (a perplexity must be made a loss first: its logarithm)"
-            )
-    bytes_known = "bytes_per_token" in frame and frame["bytes_per_token"].notna().all()
+        for source in sources:
+            _refuse_other_measures(source)
+    no_loss = frame[losses(frame)].isna().all(axis=1)  # as before the first step that was logged
+    bytes_known = "bytes_per_token" in frame and (frame["bytes_per_token"].notna() | no_loss).all()
     if unit == "bits_per_byte" and not bytes_known:
         raise ValueError(
             "unit = 'bits_per_byte': how many bytes has a token on average? Say"
             " columns.bytes_per_token=4.2, or name the column that holds it"
         )
-    if unit in (None, "nats"):
+    if unit in (None, "nats", "perplexity"):
         factor = np.ones(len(frame))
     else:
         bytes_each = frame["bytes_per_token"] if unit == "bits_per_byte" else 1.0
         factor = np.broadcast_to(math.log(2) * np.asarray(bytes_each, float), len(frame))
-    frame = frame.assign(**{c: frame[c].to_numpy(float) * factor for c in losses(frame)})
+    if unit == "perplexity":
+        frame = frame.assign(**{c: _log(frame[c]) for c in losses(frame)})
+    else:
+        frame = frame.assign(**{c: frame[c].to_numpy(float) * factor for c in losses(frame)})
     if bytes_known and "loss" in frame:
         frame["bpb"] = frame["loss"] / math.log(2) / frame["bytes_per_token"]
     said = f"losses were given in {unit} and are nats per token here"
     return frame, [] if unit in (None, "nats") else [said]
+
+
+def _log(perplexity: pd.Series) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.where(np.isinf(perplexity), perplexity, np.log(perplexity.to_numpy(float)))
+
+
+def _refuse_other_measures(source: str) -> None:
+    measure = measure_of(source)
+    if measure == "perplexity":
+        raise ValueError(
+            f"column {source!r} sounds like a perplexity, which is no loss; its logarithm is: say"
+            f" columns.loss='log({source})' or unit=perplexity (unit=nats if it is a loss)"
+        )
+    if measure == "bits":
+        raise ValueError(
+            f"column {source!r} does not sound like nats per token; say unit=nats, unit=bits or"
+            " unit=bits_per_byte"
+        )
+
+
+def check_plausible(runs: pd.DataFrame, unit: str | None) -> None:
+    """Refuse losses that nobody trains to, unless their unit was said.
+
+    Raises
+    ------
+    ValueError
+        If half of the final losses are worse than guessing: they are in another unit.
+    """
+    if unit is not None or "loss" not in runs:
+        return
+    known = runs["loss"].dropna()
+    worst = _GUESSING
+    if "vocab" in runs and runs["vocab"].notna().any():
+        worst = min(worst, 1.2 * math.log(max(float(runs["vocab"].max()), 2.0)))
+    if len(known) and known.median() > worst:
+        raise ValueError(
+            f"loss = {known.median():.4g} is worse than guessing, in nats per token; if it is a"
+            " perplexity say unit=perplexity, if bits unit=bits or unit=bits_per_byte, else"
+            " unit=nats"
+        )
 
 
 def with_counts(
@@ -97,18 +141,49 @@ def with_counts(
     return runs, notes
 
 
-def with_tokens(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def zero_based_runs(curves: pd.DataFrame) -> dict[str, bool]:
+    """Whether each run's first step is number 0, so that its last, 199, is the 200th.
+
+    It is where the last step is one less than those planned, or where steps are logged as 9, 19, 29
+    and so on.
+    """
+    return {str(run): _zero_based(rows) for run, rows in
+            curves[[c for c in ("run", "step", "steps") if c in curves]].groupby("run", sort=False)}
+
+
+def _zero_based(rows: pd.DataFrame) -> bool:
+    step = rows["step"].to_numpy(float)
+    if "steps" in rows and rows["steps"].notna().any():
+        planned = float(rows["steps"].max())
+        if planned in (step.max(), step.max() + 1):
+            return planned == step.max() + 1
+    gaps = np.diff(step)
+    gap = float(np.median(gaps)) if len(gaps) > 1 else 0.0
+    return gap >= 2 and gap % 1 == 0 and float(np.mean((step + 1) % gap == 0)) > 0.8
+
+
+def with_tokens(
+    frame: pd.DataFrame, zero_based: Mapping[str, bool]
+) -> tuple[pd.DataFrame, list[str]]:
     """Curves with ``tokens``: as logged, else steps x batch x context."""
     if "tokens" in frame and frame["tokens"].notna().any():
         at = frame.groupby("run", sort=False)
         filled = at["tokens"].transform(lambda t: _between(frame.loc[t.index, "step"], t))
         return frame.assign(tokens=filled), []
+    counted = [run for run, first in zero_based.items() if first]
+    done = frame["step"] + frame["run"].isin(counted)
+    notes = []
+    if counted:
+        at = int(frame["step"][frame["run"] == counted[0]].max())
+        notes = [f"steps count from 0 in {counted[0]!r}"
+                 + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
+                 + f": its step {at} is the {at + 1}th (zero_based=false if not)"]  # fmt: skip
     if {"batch", "context"} <= set(frame):
-        a_step = frame.groupby("run")[["batch", "context"]].transform("last").prod(axis=1)
-        return frame.assign(tokens=frame["step"] * a_step), ["tokens are step x batch x context"]
+        a_step = frame.groupby("run")[["batch", "context"]].transform("last").prod(axis=1, skipna=False)
+        return frame.assign(tokens=done * a_step), ["tokens are step x batch x context", *notes]
     if {"D", "steps"} <= set(frame):
         a_step = (frame["D"] / frame["steps"]).groupby(frame["run"]).transform("last")
-        return frame.assign(tokens=frame["step"] * a_step), ["tokens are D x step / steps"]
+        return frame.assign(tokens=done * a_step), ["tokens are D x step / steps", *notes]
     return frame, []
 
 

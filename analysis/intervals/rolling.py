@@ -100,23 +100,27 @@ class Origins:
 
         The mean square, over the refits of an axis, of their departure from the whole fit, times
         the share of their way that lies beyond the whole fit's points; or by how much more they
-        missed what they did not see, where that is more.
+        missed what they did not see, where that is more. NaN where one predicts what no response
+        can be: how far the law wanders is not known there.
         """
+        def said(params: Array) -> Array:
+            return scale.of(scale.possible(law.predict(params, columns)[0]))
+
         with np.errstate(all="ignore"):
-            whole = scale.of(law.predict(best, columns)[0])
+            whole = said(best)
             for axis, sign in dict.fromkeys(zip(self.axis, self.sign.tolist(), strict=True)):
                 refits = [k for k, a in enumerate(self.axis) if (a, self.sign[k]) == (axis, sign)]
                 along = sign * _along(axis, columns)
                 beyond = np.maximum(along - self.edge[refits[0]], 0)
                 way = np.where(beyond > 0, along - self.cut[refits, None], 1)
                 departed = [
-                    scale.of(law.predict(self.params[k : k + 1], columns)[0]) - whole
+                    said(self.params[k : k + 1]) - whole
                     for k in refits
                 ]
-                departure = np.nan_to_num(np.square(departed) * beyond / way, posinf=0.0)
-                excess = max(self.missed[refits].mean(), 0.0)
+                departure = np.mean(np.square(departed) * beyond / way, axis=0)
+                excess = np.maximum(self.missed[refits].mean(), 0.0)
                 excess = excess * np.minimum(beyond / self.reach[refits].mean(), 1)
-                yield beyond, np.maximum(departure.mean(axis=0), np.nan_to_num(excess))
+                yield beyond, np.where(beyond > 0, np.maximum(departure, excess), 0)
 
 
 def wanderings(count: int, seed: int) -> Array:
@@ -135,12 +139,14 @@ def shared_wander(
 
     Two points on one way share the stretch up to the nearer one, so a measurement takes away the
     doubt up to where it lies and leaves that of the rest; points beyond different axes share none.
+    A plan needs no interval: a wandering that is not known counts as none.
     """
     n = next(iter(columns.values())).shape[-1]
     shared = np.zeros((n, n))
     for beyond, squared in origins.departures(law, best, columns, scale):
         near, far = (pair.outer(beyond, beyond) for pair in (np.minimum, np.maximum))
         alike = np.sqrt(np.divide(near, far, out=np.zeros((n, n)), where=far > 0))
+        squared = np.nan_to_num(squared, posinf=0.0)
         shared += np.sqrt(np.outer(squared, squared)) * alike
     return shared * _T_VARIANCE
 

@@ -1,4 +1,11 @@
-"""A number and its interval, from the best parameters and the resampled ones."""
+"""A number and its interval, from the best parameters and the resampled ones.
+
+Some resamples find parameters under which a question has no answer: a predicted loss below zero, a
+budget without a best split. They are NaN among the draws, here and nowhere else made into ends: a
+draw without a value could lie at either end, so the interval must hold wherever they all lie. Where
+they are more than one tail holds there is none. An interval is honest or absent, and whoever shows
+it says the share (`lacking`).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.fitting.result import Result
     from analysis.laws.error_scale import ErrorScale
 
 Array = np.ndarray
 
+IMPOSSIBLE = "predict what no loss can be"  # see `lacking`
 LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far off they may be
 
 
@@ -27,8 +37,8 @@ def spread(
 ) -> dict[str, float]:
     """``x``, ``x_lower`` and ``x_upper`` of each array: its first entry, and quantiles of the rest.
 
-    The ends are NaN where there is nothing to take them from; not given at all for a fit that was
-    made without resamples.
+    The ends are NaN where `quantiles` gives none; left out for a fit that was made without
+    resamples.
     """
     if not 0 < level < 1:
         raise ValueError(f"level={level!r} must lie between 0 and 1")
@@ -36,7 +46,7 @@ def spread(
     for name, value in values.items():
         row[name] = float(value[0])
         if resampled:
-            row[f"{name}_lower"], row[f"{name}_upper"] = quantiles(value[1:], level)
+            row[f"{name}_lower"], row[f"{name}_upper"] = map(float, quantiles(value[1:], level))
     return row
 
 
@@ -45,6 +55,10 @@ def spread_by(result: Result, values: Mapping[str, Array], level: float) -> dict
 
     Sizes, budgets and parameters keep the ends of their resamples: no forecast has tested them.
     """
+    values = {
+        name: np.append(value[:1], result.scale.possible(value[1:])) if name in LOSSES else value
+        for name, value in values.items()
+    }
     row = spread(values, level, resampled=len(result.draws) > 0)
     for lower, upper in ((f"{name}_lower", f"{name}_upper") for name in LOSSES):
         if lower in row:
@@ -53,13 +67,58 @@ def spread_by(result: Result, values: Mapping[str, Array], level: float) -> dict
     return row
 
 
-def quantiles(drawn: Array, level: float) -> tuple[float, float]:
-    """Lower and upper end of what was drawn, NaN left out."""
-    known = drawn[np.isfinite(drawn)]
-    if not len(known):
-        return np.nan, np.nan
-    low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2))
-    return float(low), float(high)
+def quantiles(drawn: Array, level: float) -> Array:
+    """Lower and upper end of what was drawn, shape (draws, ...) -> (2, ...).
+
+    NaN is a draw without a value: the ends are those that hold wherever such draws lie, and NaN
+    where they outnumber the draws of one tail. An infinite draw is a value like any other.
+    """
+    drawn = np.asarray(drawn, float)
+    if not len(drawn):
+        return np.full((2, *drawn.shape[1:]), np.nan)
+    tail = (1 - level) / 2
+    finite = np.isfinite(drawn).all(axis=0)
+    if finite.all():
+        return np.quantile(drawn, (tail, 1 - tail), axis=0)
+    last = len(drawn) - 1
+    rank = int(tail * last)
+    lacking = np.isnan(drawn).sum(axis=0)
+    ordered = np.sort(drawn, axis=0)  # NaN last: for the upper end they stand where they should
+    low = np.take_along_axis(ordered, np.maximum(rank - lacking, 0)[None], axis=0)[0]
+    ends = np.where(lacking > rank, np.nan, [low, ordered[last - rank]])
+    if finite.any():
+        ends[:, finite] = np.quantile(drawn[:, finite], (tail, 1 - tail), axis=0)
+    return ends
+
+
+def lacking(share: float, level: float, what: str) -> str:
+    """What some resamples without a value mean for an interval; nothing where there are none.
+
+    Parameters
+    ----------
+    share : float
+        Of the resamples.
+    level : float
+        Of the interval.
+    what : str
+        What they do instead: `IMPOSSIBLE`, ``have no best split``.
+    """
+    if not share > 0:
+        return ""
+    shown = f"{share:.0%}" if share >= 0.01 else f"{share:.2%}"
+    outcome = "there is no interval" if share > (1 - level) / 2 else "the interval allows for them"
+    return f"{shown} of the resamples {what}: {outcome}"
+
+
+def between(lower: float, upper: float, form: str = ".4f") -> str:
+    """An interval after its number, `` (1.2 to 1.3)``; nothing where there is none."""
+    return "" if np.isnan(lower) or np.isnan(upper) else f" ({lower:{form}} to {upper:{form}})"
+
+
+def contained(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
+    """Whether each interval of a table (``lower, upper``) has what was measured; else NaN."""
+    inside = measured.between(table["lower"], table["upper"])
+    return inside.where(table["lower"].notna() & table["upper"].notna())
 
 
 def widened(

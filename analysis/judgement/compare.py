@@ -230,16 +230,18 @@ def _ahead(
         result = fit(law, data[seen], **options)
         predicted = result.predict(data[ahead])[law.response]
     measured, scale = data.loc[ahead, response], result.scale
+    error = scale.error(scale.of(predicted) - scale.of(measured))
+    impossible = np.isnan(scale.possible(predicted)) & predicted.notna()
     table = pd.DataFrame(
         {
             "law": name,
             "row": measured.index,
             "measured": measured,
             "predicted": predicted,
-            "error": scale.error(scale.of(predicted) - scale.of(measured)),
+            "error": error.mask(impossible, np.inf),  # no law wins by what it cannot predict
         }
     )
-    return table[np.isfinite(table["error"])]
+    return table[table["error"].notna() & np.isfinite(table["measured"])]
 
 
 def _held_out(predictions: pd.DataFrame) -> pd.Series:

@@ -13,6 +13,7 @@ from analysis.fitting.extrapolation import top_rows
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
 from analysis.judgement.accuracy import scores
+from analysis.intervals.spread import IMPOSSIBLE, contained, lacking
 from analysis.laws import find
 from analysis.laws.law import Law
 from analysis.tables.factors import with_multiples
@@ -28,8 +29,9 @@ class HeldOut:
     result : Result
         The fit without them.
     table : DataFrame
-        The held-out rows with ``measured``, ``predicted``, ``lower``, ``upper``, ``contained``,
-        ``relative_error`` (predicted / measured - 1), ``inside`` and ``beyond``.
+        The held-out rows with ``measured``, ``predicted``, ``lower``, ``upper``, ``contained`` (NaN
+        without an interval), ``relative_error`` (predicted / measured - 1), ``inside``, ``beyond``
+        and ``impossible``, as `Result.predict` gives them.
     by : str
         The column that separates them.
     """
@@ -40,7 +42,8 @@ class HeldOut:
 
     @property
     def scores(self) -> dict[str, float]:
-        """`analysis.scores`, with ``coverage`` of the intervals and ``beyond``, the farthest."""
+        """`analysis.scores`, with ``coverage`` of the intervals that there are (NaN if none is) and
+        ``beyond``, the farthest."""
         return scores(self.table["measured"], self.table["predicted"]) | {
             "coverage": float(self.table["contained"].mean()),
             "beyond": float(self.table["beyond"].max()),
@@ -50,10 +53,16 @@ class HeldOut:
         """The outcome in one sentence."""
         s = self.scores
         where = "inside" if s["beyond"] <= 1 else f"{s['beyond']:.2g}x beyond"
+        level, told = self.result.settings["level"], int(self.table["contained"].notna().sum())
+        of = "" if told == s["points"] else f" of the {told} that have one"
+        covered = (f"{s['coverage']:.0%} inside the {level:.0%} interval{of}" if told
+                   else "no interval can be given")
+        lost = lacking(float(self.table["impossible"].max()), level, IMPOSSIBLE)
         return (
             f"{self.result.law.name} predicts {s['points']} held-out points ({where} the measured"
             f" range) {s['relative_error']:+.2%} off; {s['one_sided']:.0%} of the errors on one"
-            f" side, {s['coverage']:.0%} inside the {self.result.settings['level']:.0%} interval"
+            f" side, {covered}"
+            + (f"; {lost}" if lost and not self.result.settings["withheld"] else "")
         )
 
 
@@ -98,10 +107,10 @@ def hold_out(
     table = data[held].assign(
         measured=data.loc[held, response],
         predicted=predicted[law.response],
-        **{name: predicted[name] for name in ("lower", "upper", "inside", "beyond")},
+        **{name: predicted[name] for name in ("lower", "upper", "inside", "beyond", "impossible")},
     )
     table["relative_error"] = table["predicted"] / table["measured"] - 1
-    table["contained"] = table["measured"].between(table["lower"], table["upper"])
+    table["contained"] = contained(table["measured"], table)
     return HeldOut(result, table[table["measured"].notna() & table["predicted"].notna()], by)
 
 

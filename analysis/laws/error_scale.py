@@ -30,12 +30,23 @@ class ErrorScale:
         The response of a value on this scale.
     slope : callable
         d scale / d response, at a response.
+    low : float
+        Every response lies above it.
     """
 
     name: Errors
     of: Callable[[Array], Array]
     back: Callable[[Array], Array]
     slope: Callable[[Array], Array]
+    low: float
+
+    def possible(self, value: Array) -> Array:
+        """Responses, with NaN for what none can be: infinite or, of a loss, zero or negative.
+
+        Parameters that a resample found may predict such values far from the points.
+        """
+        value = np.asarray(value, float)
+        return np.where(np.isfinite(value) & (value > self.low), value, np.nan)
 
     def error(self, residual: Array) -> Array:
         """Error behind predicted - measured on this scale: a share, or an amount."""
@@ -52,8 +63,14 @@ def _same(value: Array) -> Array:
     return value
 
 
-RELATIVE = ErrorScale("relative", np.log, np.exp, lambda value: 1 / value)
+def _log(value: Array) -> Array:
+    """NaN for a negative value, -inf for zero, without a warning: see `ErrorScale.possible`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(value)
+
+
+RELATIVE = ErrorScale("relative", _log, np.exp, lambda value: 1 / value, 0.0)
 ERROR_SCALES: dict[str, ErrorScale] = {
     "relative": RELATIVE,
-    "absolute": ErrorScale("absolute", _same, _same, np.ones_like),
+    "absolute": ErrorScale("absolute", _same, _same, np.ones_like, -np.inf),
 }

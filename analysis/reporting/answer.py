@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.spread import in_words
+from analysis.intervals.spread import IMPOSSIBLE, in_words, lacking
 from analysis.reporting.facts import growth_in_words
 from analysis.tables.runs import with_role
 
@@ -43,7 +43,8 @@ class Answer:
         Fitted to the runs with the role "fit".
     held_out : DataFrame
         One row a held-out run: ``run_id, N, D, loss, predicted, lower, upper, error`` (predicted
-        over measured, minus one) and ``covered``.
+        over measured, minus one), ``covered`` (NaN without an interval) and ``impossible``, the
+        share of the resamples that predict what no loss can be.
     allocation : Allocation or None
         N*, D* for the study's budgets; None if it names none.
     curves : DataFrame
@@ -143,7 +144,9 @@ class Answer:
             ).to_dict("records")
         ]
         wider = f", intervals {in_words(self.law.inflation)}" if self.law.inflation > 1 else ""
-        return "\n".join([f"Held out, never fitted{wider}:", *rows])
+        share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
+        lost = lacking(share, self.law.settings["level"], IMPOSSIBLE)
+        return "\n".join([f"Held out, never fitted{wider}:", *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
         if self.allocation is None:

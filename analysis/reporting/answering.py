@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.intervals.spread import contained
 from analysis.judgement.accuracy import scores
 from analysis.reporting.answer import Answer
 from analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
@@ -59,7 +60,10 @@ def answer_study(
               mix_fingerprints=mix_fingerprints)
     if widen:
         law = by_record(law, outputs, study)
-    curves, curve_law, curve_check = _curves(outputs, runs, wanted, mix_fingerprints, loss)
+    curves, curve_law, curve_check = _curves(
+        outputs, runs, wanted, loss, resamples=resamples, seed=seed,
+        mix_fingerprints=mix_fingerprints,
+    )
     return Answer(
         study=study,
         question=plan["study"]["question"],
@@ -88,22 +92,25 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
     level = float(law.settings["level"]) if len(law.draws) else None
     predicted = law.predict(runs, level=level)
     table = runs[["run_id", "N", "D", "C", "loss"]].assign(
-        predicted=np.asarray(predicted["loss"]), lower=np.nan, upper=np.nan
+        predicted=np.asarray(predicted["loss"]), lower=np.nan, upper=np.nan, impossible=0.0
     )
     if level is not None:
         table = table.assign(lower=np.asarray(predicted["lower"]),
-                             upper=np.asarray(predicted["upper"]))
+                             upper=np.asarray(predicted["upper"]),
+                             impossible=np.asarray(predicted["impossible"]))
     table["error"] = table["predicted"] / table["loss"] - 1
-    covered = table["loss"].between(table["lower"], table["upper"])
-    table["covered"] = np.nan if level is None else covered
+    table["covered"] = contained(table["loss"], table)
     return table
 
 
 def _curves(
-    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], mix_fingerprints: bool,
-    loss: str | None,
+    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], loss: str | None,
+    **options: Any,
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
-    """Fit the curve law to all schedules but the held-out one, and predict that one."""
+    """Fit the curve law to all schedules but the held-out one, and predict that one.
+
+    `options` are those of the fit.
+    """
     from analysis.fitting.fitter import fit
 
     ids = with_role(runs[runs["status"] == "done"], "curve")["run_id"]
@@ -114,7 +121,7 @@ def _curves(
     # All have the same initial weights and data: what varies is within the curves.
     curves = curves.drop(columns="cluster")
     curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
-    law = fit(wanted["curve_law"], curves[~held_out], mix_fingerprints=mix_fingerprints)
+    law = fit(wanted["curve_law"], curves[~held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)
 

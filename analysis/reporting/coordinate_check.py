@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.reporting.labels import literal
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -64,7 +66,7 @@ def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
         for k, (name, line) in enumerate(part.groupby("parametrization", sort=False)):
             # The first are the thickest: those that move alike lie on one another.
             ax.plot(line[axis], line["hidden"], marker="o", ms=8 - 2 * min(k, 2),
-                    lw=4 - 1.2 * min(k, 2), label=name)
+                    lw=4 - 1.2 * min(k, 2), label=literal(name))
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(MaxNLocator(6))

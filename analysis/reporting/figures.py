@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.fitting.outliers import outlying
+from analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,9 +108,10 @@ def curves(answer: Answer) -> Figure | None:
     held_out = set(answer.curve_check["run"])
     for i, (run, curve) in enumerate(answer.curves.groupby("run")):
         colour = HELD_OUT if run in held_out else f"C{i}"
-        name = curve["schedule"].iloc[0] + (" (predicted)" if run in held_out else " (fitted)")
+        schedule = literal(curve["schedule"].iloc[0])
+        name = schedule + (" (predicted)" if run in held_out else " (fitted)")
         measured = curve[curve["loss"].notna()]
-        right.plot(curve["step"], curve["lr"], color=colour, label=curve["schedule"].iloc[0])
+        right.plot(curve["step"], curve["lr"], color=colour, label=schedule)
         left.plot(measured["step"], measured["loss"], "o", ms=3.5, color=colour)
         left.plot(curve["step"], answer.curve_law.predict(curve)["loss"], color=colour, lw=1,
                   label=name)
@@ -143,7 +145,8 @@ def arms(answer: Answer) -> Figure | None:
     ax.set_xscale("log")
     _log_ticks(ax.xaxis, _power)
     ax.set_xlabel("training FLOPs, 6 N D")
-    ax.set_ylabel(f"loss of {found.arms[1]} over {found.arms[0]} − 1, %")
+    a, b = map(literal, found.arms)
+    ax.set_ylabel(f"loss of {b} over {a} − 1, %")
     ax.legend(fontsize=8)
     ax.grid(alpha=0.2)
     return figure
@@ -174,15 +177,16 @@ def multiverse(found: Multiverse) -> Figure | None:
     most = found.shares["choice"][0]
     known = found.table.dropna(subset="answer").sort_values("answer", ignore_index=True)
     for k, (name, own) in enumerate(known.groupby(most, sort=False)):
-        left.scatter(own.index + 1, own["answer"], s=20, color=f"C{k}", label=str(name))
+        left.scatter(own.index + 1, own["answer"], s=20, color=f"C{k}", label=literal(name))
     left.set_yscale("log")
     _log_ticks(left.yaxis, _short)
     left.set_xlabel("way to fit, by its answer")
-    left.set_ylabel(found.of)
-    left.legend(fontsize=8, title=most, title_fontsize=8)
+    left.set_ylabel(literal(found.of))
+    left.legend(fontsize=8, title=literal(most), title_fontsize=8)
     rows = found.shares.iloc[::-1]
-    right.barh(rows["choice"], 100 * rows["whole"], color="0.8", label="with all it acts through")
-    right.barh(rows["choice"], 100 * rows["own"], color="C0", height=0.4, label="its own")
+    choices = [literal(choice) for choice in rows["choice"]]
+    right.barh(choices, 100 * rows["whole"], color="0.8", label="with all it acts through")
+    right.barh(choices, 100 * rows["own"], color="C0", height=0.4, label="its own")
     right.set_xlabel("share of the variance of the log answer, %")
     right.set_xlim(0, 105)
     right.legend(fontsize=8, loc="lower right")

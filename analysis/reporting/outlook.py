@@ -45,13 +45,15 @@ class Outlook:
         """What to say of each, a paragraph each."""
         from analysis.arms.text import at_scale, crossover, paired
         from analysis.forecasts.track import sentence
+        from analysis.intervals.spread import between
 
         said = []
         known = self.forecasts[self.forecasts["loss"].notna()]
         if len(known):
             rows = [
                 f"- N {r['N']:,}, D {r['D']:,} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
-                f" of its curve known): {r['loss']:.4f} ({r['lower']:.4f} to {r['upper']:.4f})"
+                f" of its curve known): {r['loss']:.4f}"
+                + (between(r["lower"], r["upper"]) or f", without interval: {r['note']}")
                 for r in known.head(8).to_dict("records")
             ]
             more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scaling.printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -38,17 +40,22 @@ figcaption { color: #555; font-size: 13px; } footer { color: #777; margin-top: 3
 """
 
 
+def escape(text: object) -> str:
+    """A text in a page as it is: nothing in it is markup, and control characters are shown."""
+    return html.escape(printable(str(text)))
+
+
 def page(title: str, question: str, sections: Iterable[str], outputs: str | Path) -> str:
     """A page of HTML sections; empty ones are left out."""
-    title = html.escape(title)
+    title = escape(title)
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{title}: scaling study</title><style>{STYLE}</style></head><body>"
-        f"<h1>{title}</h1><p class='question'>{html.escape(question)}</p>"
+        f"<h1>{title}</h1><p class='question'>{escape(question)}</p>"
         + "\n".join(filter(None, sections))
         + f"<footer>Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from the records in "
-        f"{html.escape(str(outputs))}.</footer></body></html>\n"
+        f"{escape(outputs)}.</footer></body></html>\n"
     )
 
 
@@ -66,13 +73,13 @@ def warnings(sentences: Sequence[str]) -> str:
 
 
 def _paragraph(lines: Sequence[str]) -> str:
-    said = "<br>".join(html.escape(line) for line in lines if not line.startswith("- "))
+    said = "<br>".join(escape(line) for line in lines if not line.startswith("- "))
     listed = [line[2:] for line in lines if line.startswith("- ")]
     return f"<p>{said}</p>" + (_list(listed) if listed else "")
 
 
 def _list(lines: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 
 def figures(drawn: Iterable[tuple[str, Figure | None]]) -> str:
@@ -85,7 +92,7 @@ def figures(drawn: Iterable[tuple[str, Figure | None]]) -> str:
 def captioned(figure: Figure, caption: str) -> str:
     """A figure and its caption; one of several panels is scrolled on a narrow screen."""
     broad = " class='broad'" if len(figure.axes) > 1 else ""
-    return f"<figure{broad}>{svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return f"<figure{broad}>{svg(figure)}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def svg(figure: Figure) -> str:
@@ -113,7 +120,7 @@ def table(frame: pd.DataFrame) -> str:
 
 def _cell(tag: str, text: str, number: bool) -> str:
     kind = " class='number'" if number else ""
-    return f"<{tag}{kind}>{html.escape(text)}</{tag}>"
+    return f"<{tag}{kind}>{escape(text)}</{tag}>"
 
 
 def _column(values: pd.Series) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +67,8 @@ def _figures(answer: Answer) -> str:
 
 
 def _parameters(answer: Answer) -> str:
-    text = html.escape(answer.law.report())
-    return (f"<h2>The law: {html.escape(answer.law.law.name)}</h2>"
+    text = page.escape(answer.law.report())
+    return (f"<h2>The law: {page.escape(answer.law.law.name)}</h2>"
             f"{page.table(answer.law.summary.reset_index())}<pre>{text}</pre>")
 
 
@@ -77,14 +76,14 @@ def _held_out(answer: Answer) -> str:
     if answer.held_out.empty:
         return ""
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
-    table = answer.held_out.drop(columns="C").assign(error=error)
+    table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
     return f"<h2>Held out: predicted before, measured after</h2>{page.table(table)}"
 
 
 def _allocation(answer: Answer) -> str:
     if answer.allocation is None:
         return ""
-    return (f"<h2>How to split a budget ({answer.counted})</h2>"
+    return (f"<h2>How to split a budget ({page.escape(answer.counted)})</h2>"
             f"{page.table(with_intervals(answer.allocation.table))}{_approaches(answer)}")
 
 
@@ -92,7 +91,7 @@ def _approaches(answer: Answer) -> str:
     found = answer.approaches
     if found is None:
         return ""
-    refused = "".join(f"<p>{html.escape(why)}</p>" for why in refusals_in_words(found.refused))
+    refused = "".join(f"<p>{page.escape(why)}</p>" for why in refusals_in_words(found.refused))
     return ("<p>Three approaches side by side: N* grows as C^a, D* as C^b.</p>"
             f"{page.table(with_intervals(found.exponents))}{page.table(with_intervals(found.table))}"
             + (f"<details><summary>Refused</summary>{refused}</details>" if refused else ""))
@@ -107,7 +106,7 @@ def _multiverse(answer: Answer) -> str:
     caption = "Every way to fit with its answer, and what part of their spread each choice makes."
     figure = figures.multiverse(found)
     drawn = "" if figure is None else page.captioned(figure, caption)
-    return (f"<h2>What the answer hangs on</h2><p>{html.escape(found.sentence())}</p>"
+    return (f"<h2>What the answer hangs on</h2><p>{page.escape(found.sentence())}</p>"
             f"{page.table(with_intervals(found.shares))}{drawn}")
 
 
@@ -115,8 +114,9 @@ def _curves(answer: Answer) -> str:
     if answer.curve_law is None:
         return ""
     error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
-    return (f"<h2>The curve law: {html.escape(answer.curve_law.law.name)}</h2>"
-            f"{page.table(answer.curve_check.assign(error=error))}<pre>{html.escape(answer.curve_law.report())}</pre>")
+    return (f"<h2>The curve law: {page.escape(answer.curve_law.law.name)}</h2>"
+            f"{page.table(answer.curve_check.assign(error=error))}"
+            f"<pre>{page.escape(answer.curve_law.report())}</pre>")
 
 
 def _outlook(answer: Answer) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.intervals.spread import in_words
+from analysis.reporting import page
 from analysis.reporting.answer import with_intervals
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
 
 def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
     from analysis.forecasts.track import sentence
+    from analysis.intervals.spread import between
 
     if outlook.track.empty:
         return []
@@ -43,7 +44,7 @@ def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
         "run": table["run_id"],
         "known": [f"{share:.0%}" for share in table["share"]],
         "law": table["law"],
-        "predicted": [f"{r['loss']:.4f} ({r['lower']:.4f} to {r['upper']:.4f})"
+        "predicted": [f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
                       for r in table.to_dict("records")],
         "measured": table["measured"],
         "error": ["" if pd.isna(e) else f"{e:+.2%}" for e in table["error"]],
@@ -89,5 +90,5 @@ def _sharing(found: pd.DataFrame) -> pd.DataFrame:
 
 def heading(title: str, text: str) -> str:
     """A heading with a sentence below it."""
-    below = f"<p>{html.escape(text)}</p>" if text else ""
-    return f"<h2>{html.escape(title)}</h2>{below}"
+    below = f"<p>{page.escape(text)}</p>" if text else ""
+    return f"<h2>{page.escape(title)}</h2>{below}"

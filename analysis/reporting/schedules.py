@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.laws.schedule_areas import felt_drop, lr_area, without_warmup
+from analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def draw_schedules(schedules: Mapping[str, np.ndarray]) -> Figure:
     few = colormaps["tab10"].colors if len(order) <= 10 else ()
     for k, name in enumerate(order):
         lr = schedules[name]
-        ax.step(np.arange(len(lr)) + 1, lr, where="mid", lw=1.2, label=name,
+        ax.step(np.arange(len(lr)) + 1, lr, where="mid", lw=1.2, label=literal(name),
                 color=few[k] if few else colormaps["turbo"](0.95 - 0.9 * k / len(order)))
     ax.set_xlabel("step")
     ax.set_ylabel("learning rate")

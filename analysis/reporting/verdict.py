@@ -140,6 +140,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
     """
     blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
     runs = load(outputs, study=study, loss=loss)
+    runs = runs[runs["status"] != "stopped"].reset_index(drop=True)
     more = []
     for run_id in runs["run_id"]:
         record = RunFolder(Path(outputs) / "runs" / run_id).record()
@@ -166,7 +167,8 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
     found, path = verdict.finding, Path(path)
-    tables = [f"<h2>{title}</h2>{page.table(table)}" for title, table in found.tables.items()]
+    tables = [f"<h2>{page.escape(title)}</h2>{page.table(table)}"
+              for title, table in found.tables.items()]
     sections = [page.answer(found.sentences), page.warnings(found.warnings),
                 page.figures(found.figures) if found.figures else "", *tables]
     write_atomic(path.absolute(),

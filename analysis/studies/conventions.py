@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.fitting.result import Result
+from analysis.intervals.spread import quantiles
 from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
 from analysis.tables.runs import N_COUNTS, with_role
@@ -81,10 +82,8 @@ def _exponent(result: Result, runs: pd.DataFrame, count: str, flops: str) -> dic
     budgets = np.geomspace(*np.quantile(cost, [0.25, 0.75]), _BUDGETS)
     best, at_end = _slope(result, [result.params], log_n, a_token, budgets)
     draws = result.draws.head(_DRAWS).to_dict("records")
-    lower = upper = np.nan
-    if draws:
-        drawn = _slope(result, draws, log_n, a_token, budgets)[0]
-        lower, upper = np.nanquantile(drawn, [0.025, 0.975])
+    drawn = _slope(result, draws, log_n, a_token, budgets)[0] if draws else np.empty(0)
+    lower, upper = quantiles(drawn, 0.95)
     return {"a": float(best[0]), "lower": float(lower), "upper": float(upper),
             "inside": not bool(at_end[0])}
 
@@ -115,13 +114,17 @@ def _slope(
 
 
 def _vertex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Lowest x of each row of y, between grid points by the parabola through three of them."""
+    """Lowest x of each row of y, between grid points by the parabola through three of them.
+
+    NaN for a row that is not known all along.
+    """
     at = np.clip(y.argmin(axis=1), 1, len(x) - 2)
     rows = np.arange(len(y))
     left, middle, right = y[rows, at - 1], y[rows, at], y[rows, at + 1]
     bend = left - 2 * middle + right
     shift = np.where(bend > 0, 0.5 * (left - right) / np.where(bend > 0, bend, 1), 0.0)
-    return x[at] + np.clip(shift, -1, 1) * (x[1] - x[0])
+    lowest = x[at] + np.clip(shift, -1, 1) * (x[1] - x[0])
+    return np.where(np.isfinite(y).all(axis=1), lowest, np.nan)
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.reporting.labels import literal
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -45,15 +47,15 @@ def panels(
         for label, across, up in lines:
             across, up = np.asarray(across, float), np.asarray(up, float)
             shown = np.isfinite(across) & np.isfinite(up)
-            ax.plot(across[shown], up[shown], "o-", ms=4, lw=1, label=label)
+            ax.plot(across[shown], up[shown], "o-", ms=4, lw=1, label=literal(label))
         ax.set_xscale("log")
         if title in (marks or {}):
             ax.axvline(marks[title], color="0.5", lw=1, ls="--")
         if log_y:
             ax.set_yscale("log")
-        ax.set_title(title, fontsize=10)
-        ax.set_xlabel(x)
-        ax.set_ylabel(y)
+        ax.set_title(literal(title), fontsize=10)
+        ax.set_xlabel(literal(x))
+        ax.set_ylabel(literal(y))
         ax.grid(alpha=0.2)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(fontsize=8)

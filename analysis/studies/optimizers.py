@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.intervals.spread import between, quantiles
 from analysis.reporting.verdict import Finding
 from analysis.studies.draw import panels
 
@@ -109,16 +110,15 @@ def _speed(law, loss: float, tokens: float, measured: pd.Series) -> dict:
     """Speed-up with its interval; infinite where the baseline's law never gets there."""
     best = _needed(law.params, loss) / tokens
     draws = np.array([_needed(draw, loss) / tokens for draw in law.draws.to_dict("records")])
-    low, high = np.quantile(draws, [0.025, 0.975], method="nearest") if len(draws) else (
-        np.nan, np.nan)
+    low, high = quantiles(draws, 0.95)
     inside = measured.min() <= best * tokens <= measured.max()
     return {"speedup": best, "lower": low, "upper": high, "inside": bool(inside)}
 
 
 def _needed(params: dict[str, float], loss: float) -> float:
-    """x at which L_inf + (x0 / x)^a is the loss."""
+    """x at which L_inf + (x0 / x)^a is the loss; NaN of a resample without parameters."""
     above = loss - params["L_inf"]
-    return params["x0"] * above ** (-1 / params["a"]) if above > 0 else np.inf
+    return np.inf if above <= 0 else params["x0"] * above ** (-1 / params["a"])
 
 
 def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
@@ -126,7 +126,7 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
     for name, own in table.groupby("arm"):
         longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
-            f"{r.speedup:.2f} ({r.lower:.2f} to {r.upper:.2f}) at N {r.N:,}, D {r.D:,}"
+            f"{r.speedup:.2f}{between(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
             + ("" if r.inside else f", beyond what {baseline} was measured at")
             for r in longest.itertuples())
         sure = (longest["lower"] > 1).all()

@@ -1,35 +1,125 @@
-"""Columns that count in thousands, millions or billions: ``params_m * 1e6``."""
+"""Columns made of others: ``params_m * 1e6``, ``embedding + block``, ``log(perplexity)``."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+
+_FUNCTION = re.compile(r"(log|exp)\((.*)\)")
+_MOST_TERMS = 100
+_FUNCTIONS = {"log": np.log, "exp": np.exp}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A sum of columns, each times a number, maybe under a function.
+
+    Attributes
+    ----------
+    terms : tuple of (str, float)
+        Column of the table, and its factor.
+    function : str
+        "log", "exp", or "" for neither.
+    """
+
+    terms: tuple[tuple[str, float], ...]
+    function: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it reads."""
+        return [name for name, _ in self.terms]
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a column as it stands."""
+        return not self.function and len(self.terms) == 1 and self.terms[0][1] == 1.0
+
+    def value(self, cells: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Its value for columns of numbers, shape (rows,)."""
+        total = sum(np.asarray(cells[name], float) * factor for name, factor in self.terms)
+        with np.errstate(all="ignore"):
+            return _FUNCTIONS[self.function](total) if self.function else total
+
+
+def read_formula(source: str, have: Collection[str]) -> Formula | None:
+    """What a text makes of the columns of a table; None if it names one that is not there.
+
+    A column's own name comes first, whatever is in it.
+    """
+    source = source.strip()
+    if source in have:
+        return Formula(((source, 1.0),))
+    match = _FUNCTION.fullmatch(source)
+    if match:
+        inner = read_formula(match[2], have)
+        return None if inner is None or inner.function else Formula(inner.terms, match[1])
+    terms = _terms(source, have)
+    return None if terms is None else Formula(tuple(terms))
+
+
+def _terms(source: str, have: Collection[str]) -> list[tuple[str, float]] | None:
+    """The terms of a sum: names may hold a plus sign themselves."""
+    whole = _term(source, have) if source.count("+") < _MOST_TERMS else None
+    if whole is not None:
+        return [whole]
+    for plus in (m.start() for m in re.finditer(r"\+", source)):
+        first = _term(source[:plus], have)
+        rest = None if first is None else _terms(source[plus + 1 :], have)
+        if rest is not None:
+            return [first, *rest]
+    return None
+
+
+def _term(source: str, have: Collection[str]) -> tuple[str, float] | None:
+    """``NAME``, ``NAME * NUMBER`` or ``NUMBER * NAME``."""
+    source = source.strip()
+    if source in have:
+        return source, 1.0
+    for cut in (source.rpartition("*"), source.partition("*")):
+        sides = [cut[0].strip(), cut[2].strip()]
+        for name, number in (sides, sides[::-1]):
+            factor = _positive(number)
+            if name in have and factor is not None:
+                return name, factor
+    return None
+
+
+def _positive(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 def split_factor(source: str, have: Collection[str]) -> tuple[str, float]:
     """The column and the number of ``NAME * NUMBER``; anything else as it is, times 1."""
-    name, _, number = (part.strip() for part in source.rpartition("*"))
-    if source in have or name not in have:
+    formula = read_formula(source, have)
+    if formula is None or formula.function or len(formula.terms) > 1:
         return source, 1.0
-    try:
-        factor = float(number)
-    except ValueError:
-        return source, 1.0
-    return (name, factor) if math.isfinite(factor) and factor > 0 else (source, 1.0)
+    return formula.terms[0]
 
 
 def has(table: pd.DataFrame, source: str) -> bool:
-    """Whether a table has a column, or what it is a multiple of."""
-    return split_factor(source, table.columns)[0] in table
+    """Whether a table has a column, or all that it is made of."""
+    return read_formula(source, table.columns) is not None
 
 
 def with_multiples(table: pd.DataFrame, columns: Mapping[str, str] | None) -> pd.DataFrame:
-    """The table with a column ``NAME * NUMBER`` for each such multiple that `columns` asks for."""
+    """The table with a column for each that `columns` makes of others."""
     found = {}
     for source in (columns or {}).values():
-        name, factor = split_factor(source, table.columns)
-        if name != source:
-            found[source] = pd.to_numeric(table[name], errors="coerce") * factor
+        if not isinstance(source, str) or source in table.columns:
+            continue
+        formula = read_formula(source, table.columns)
+        if formula is not None:
+            found[source] = formula.value({
+                c: pd.to_numeric(table[c], errors="coerce").to_numpy(float)
+                for c in formula.columns})  # fmt: skip
     return table.assign(**found)

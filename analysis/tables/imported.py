@@ -27,8 +27,10 @@ N_COUNTS = ("n_block", "n_matmul", "n_total")
 
 def manifests(outputs: str | Path, study: str | None) -> Iterator[Path]:
     """Manifests of the imported studies, or of one."""
-    pattern = f"studies/{study or '*'}/{MANIFEST}"
-    yield from sorted(Path(outputs).glob(pattern))
+    if study is None:
+        yield from sorted(Path(outputs).glob(f"studies/*/{MANIFEST}"))
+    elif (path := Path(outputs) / "studies" / study / MANIFEST).exists():
+        yield path
 
 
 def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:

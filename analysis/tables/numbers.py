@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-_NAMES = ("run", "run_id", "parent", "cluster", "seed", "fingerprint")  # labels, not quantities
+_NAMES = ("run", "run_id", "parent", "cluster", "seed", "fingerprint", "arm")  # labels
+_SAFE = 1_000_000  # products of three such integers are far below 2^63
 
 
 def as_floats(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns of integers as floats.
+    """The table with its columns of large integers as floats.
 
     Integers wrap around at 2^63 without a word, and 6 N D of 10^10 parameters and 10^12 tokens is
-    beyond that. Columns that name something (runs, seeds, clusters) stay as they are.
+    beyond that. Small ones (widths, batches, seeds) and those that name something stay as they are.
     """
+    if not isinstance(table, pd.DataFrame):
+        return table
     whole = [i for i, kind in enumerate(table.dtypes) if pd.api.types.is_integer_dtype(kind)]
-    names = [c for c in table.columns[whole] if c not in _NAMES]
+    names = [name for i in whole if (name := table.columns[i]) not in _NAMES
+             and table.iloc[:, i].abs().max() > _SAFE]  # fmt: skip
     return table.astype(dict.fromkeys(names, float)) if names else table

@@ -115,6 +115,7 @@ def read_points(
     frame = with_multiples(frame, columns)
     renamed = rename_columns(law, frame, columns)
     frame, excluded = _without_excluded(law, frame, exclude, renamed)
+    excluded = data.attrs.get("left_out", {}) | excluded  # when the file was read
     _refuse_mixed_code(frame, mix_fingerprints)
     for rows in _by_arm(frame, renamed):
         refuse_different_sets(rows, renamed.values())

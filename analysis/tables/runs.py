@@ -250,7 +250,7 @@ def _ended_runs(
             roles[run["run_id"]][name] = run["roles"]
     for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
-        if mark == "STOPPED" and folder.state() != "stopped":
+        if mark == "STOPPED" and folder.state() not in ("stopped", "damaged"):
             continue
         if study is None or study in roles[folder.run_id]:
             yield folder, roles[folder.run_id]
@@ -359,7 +359,7 @@ def require(
     ValueError
         If there is none: what is missing, how far the study is, and what to do.
     """
-    if (table["status"] == "done").any() or (not measured and len(table)):
+    if len(table) and not (measured and table["status"].isin(["diverged", "stopped"]).all()):
         return table
     wanted = "finished run" + (f" with the role {role!r}" if role else "")
     plan = study_plan(outputs, study)

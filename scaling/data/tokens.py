@@ -143,10 +143,12 @@ class _File:
 
 
 def _matching(key: str, pattern: str) -> list[Path]:
-    """The files of a pattern by name."""
+    """The file of that name, else the files of a pattern by name."""
     if not pattern:
         raise ConfigError(f"data.options.{key} is not set: a .bin or .npy file of tokens, or a "
                           "pattern such as 'shards/train_*.bin'")
+    if Path(pattern).is_file():  # a name may hold what a pattern is made of: "train [v2].bin"
+        return [Path(pattern)]
     found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
     if not found:
         raise ConfigError(f"data.options.{key} = {pattern!r}: no such file")

@@ -37,11 +37,10 @@ class CompiledEngine(EagerEngine):
         super().__init__(*arguments, **named)
         self._passes = super()._losses
         self._step = self._optimizer.step
-        self._unfused: str | None = None  # why the passes are not compiled
         kind = self.module.weights.device.type
-        if reason := no_compiler(kind):
-            say_unfused(reason)
-            self._unfused = reason
+        self._unfused = no_compiler(kind)
+        if self._unfused:
+            say_unfused(self._unfused)
             return
         torch.compiler.reset()  # what engines before this one compiled would count against limits
         self._passes = Fused(self._passes)
@@ -51,10 +50,9 @@ class CompiledEngine(EagerEngine):
     @property
     def ran(self) -> Ran:
         """See ``Engine.ran``."""
-        if isinstance(self._passes, Fused):
-            self._unfused = self._passes.failed
-        if self._unfused:
-            return Ran(super().ran.engine, self._unfused)
+        why = self._passes.failed if isinstance(self._passes, Fused) else self._unfused
+        if why:
+            return Ran("eager", why)
         update = self._step.failed if isinstance(self._step, Fused) else None
         return Ran("compiled", update and f"the update is not: {update}")
 
@@ -72,6 +70,7 @@ class CompiledEngine(EagerEngine):
             if not isinstance(self._passes, Fused) or not has_no_code(error):
                 raise
             self._passes.give_up(error)
+        self.reduce.drop()
         self.module.clear_gradient()
         return super()._accumulate(tokens_kBT, backward)
 

@@ -6,7 +6,7 @@ each by column name. Nothing here changes a bit of a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,21 +74,35 @@ def activations(subject: Subject) -> Columns:
     """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
     found: list[list[Tensor]] = [[] for _ in subject.model.blocks]
     hooks = [
-        block.register_forward_hook(lambda _, __, out, own=own: own.append(_rms(out[None])[0]))
+        block.register_forward_hook(
+            lambda _, __, out, own=own: own.append(out.detach().reshape(1, -1).square().mean(1)[0]))
         for block, own in zip(subject.model.blocks, found, strict=True)
     ]
+    shares = []  # of the batch, of each part
     try:
-        _logits(subject)
+        for logits_kbTV in _logits(subject):
+            shares.append(logits_kbTV.shape[1] / subject.tokens_kBT.shape[1])
     finally:
         for hook in hooks:
             hook.remove()
-    return {f"activation_rms.{i}": torch.stack(values) for i, values in enumerate(found)}
+    members = len(subject.tokens_kBT)
+    return {
+        f"activation_rms.{i}": torch.stack([
+            sum(square * share for square, share in zip(values[m::members], shares, strict=True))
+            for m in range(members)
+        ]).sqrt()
+        for i, values in enumerate(found)
+    }
 
 
 def logits(subject: Subject) -> Columns:
     """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``."""
-    logits_kBTV = _logits(subject)
-    return {"logit_rms": _rms(logits_kBTV), "logit_max": logits_kBTV.flatten(1).abs().amax(1)}
+    squares, largest, batch = 0.0, [], subject.tokens_kBT.shape[1]
+    for logits_kbTV in _logits(subject):
+        share = logits_kbTV.shape[1] / batch
+        squares = squares + logits_kbTV.flatten(1).square().mean(1) * share
+        largest.append(logits_kbTV.flatten(1).abs().amax(1))
+    return {"logit_rms": squares.sqrt(), "logit_max": torch.stack(largest).amax(0)}
 
 
 def updates(subject: Subject) -> Columns:
@@ -133,13 +147,17 @@ def measure(names: list[str], subject: Subject) -> list[dict[str, float]]:
 
 
 @torch.no_grad()
-def _logits(subject: Subject) -> Tensor:
-    """Of all members, (k, B, T, V): one after the other, as hooks see no packs."""
-    outputs = []
-    for i, tokens_BT in enumerate(subject.tokens_kBT):
-        own = {name: weight[i] for name, weight in subject.weights.items()}
-        outputs.append(functional_call(subject.model, own, (tokens_BT[:, :-1],)))
-    return torch.stack(outputs)
+def _logits(subject: Subject) -> Iterator[Tensor]:
+    """Of all members, part after part, (k, b, T, V): one by one, as hooks see no packs.
+
+    All logits of a batch may take more memory than its training does.
+    """
+    for part_kbT in subject.tokens_kBT.split(subject.part, dim=1):
+        outputs = []
+        for i, tokens_bT in enumerate(part_kbT):
+            own = {name: weight[i] for name, weight in subject.weights.items()}
+            outputs.append(functional_call(subject.model, own, (tokens_bT[:, :-1],)))
+        yield torch.stack(outputs)
 
 
 def _rms(values: Tensor) -> Tensor:

@@ -76,6 +76,18 @@ def training_bytes(
     return int(4 * members * (state_floats(counts, optimizer, shards) + max(passes, update)))
 
 
+def least_bytes(
+    architecture: Architecture, optimizer: str, options: StepOptions, shards: int = 1
+) -> float:
+    """What no smaller micro-batch saves: `training_bytes` of one sequence, in bf16 less.
+
+    There half the bytes of activations may do; nobody has measured how many.
+    """
+    whole = training_bytes(architecture, 1, optimizer=optimizer, options=options, shards=shards)
+    half = 2 if options.precision == "bf16" else 0
+    return whole - half * activation_floats(architecture, 1, options)
+
+
 def state_floats(counts: Mapping[str, int], optimizer: str, shards: int = 1) -> float:
     """Floats that a process keeps of a run from step to step, by ``parameter_counts``."""
     total, block = counts["n_total"], counts["n_block"]
@@ -111,6 +123,32 @@ def _block_floats(architecture: Architecture) -> int:
     return width * architecture.shape.width + hidden * architecture.shape.mlp_width
 
 
+def process_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
+    """Peak bytes of one process that trains a run, or a pack of such runs: `training_bytes`.
+
+    On a CPU the copy that is being saved (``scaling.training.saver``) takes the same memory.
+    """
+    execution, optimizer = config.execution, config.optimizer.name
+    share = math.ceil(config.batch / execution.processes)
+    peak = training_bytes(
+        architecture,
+        min(share, execution.micro_batch or share),
+        members,
+        optimizer,
+        StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute),
+        execution.processes if execution.shard else 1,
+    )
+    if execution.device == "cpu" and not execution.shard:
+        peak += int(4 * members * checkpoint_floats(parameter_counts(architecture), optimizer))
+    return peak
+
+
+def checkpoint_floats(counts: Mapping[str, int], optimizer: str) -> float:
+    """Floats of a checkpoint, weights and moments, by ``parameter_counts``."""
+    hidden, rest = MOMENT_FLOATS[optimizer]
+    return counts["n_total"] * (1 + rest) + counts["n_block"] * (hidden - rest)
+
+
 def check_memory(
     architecture: Architecture, config: RunConfig, nodes: int = 1, memory: float | None = None
 ) -> None:
@@ -133,14 +171,7 @@ def check_memory(
     execution = config.execution
     if config.trainer.kind == "command" or execution.device != "cpu":
         return
-    share = math.ceil(config.batch / execution.processes)
-    each = training_bytes(
-        architecture,
-        min(share, execution.micro_batch or share),
-        optimizer=config.optimizer.name,
-        options=StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute),
-        shards=execution.processes if execution.shard else 1,
-    )
+    each = process_bytes(architecture, config)
     here = math.ceil(execution.processes / nodes)
     memory = machine.memory_bytes() if memory is None else memory
     if here * each > memory:

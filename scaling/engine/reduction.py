@@ -29,6 +29,10 @@ class Reduction(Protocol):
         """Leave in `gradient` (k, P) what is to be used."""
 
 
+    def drop(self) -> None:
+        """The backward pass failed and will be made again: what was sent is to come to rest."""
+
+
 class Alone:
     """A process that shares a run with no other: nothing to do."""
 
@@ -37,6 +41,9 @@ class Alone:
 
     def finish(self, gradient: Tensor) -> None:
         """See ``Reduction.finish``."""
+
+    def drop(self) -> None:
+        """See ``Reduction.drop``."""
 
 
 class Buckets:
@@ -74,15 +81,19 @@ class Buckets:
 
     def begin(self) -> None:
         """See ``Reduction.begin``."""
-        self._missing, self._sent = list(self._sizes), []
+        self._missing = list(self._sizes)
 
     def finish(self, gradient: Tensor) -> None:
         """See ``Reduction.finish``."""
         while len(self._sent) < len(self._pieces):
             self._send()
+        self.drop()
+
+    def drop(self) -> None:
+        """See ``Reduction.drop``."""
         for work in self._sent:
             work.wait()
-        self._missing = None
+        self._missing, self._sent = None, []
 
     def _arrived(self, number: int, parameter: Tensor) -> None:
         """The gradient of a parameter of a bucket has been added to what is there."""

@@ -16,18 +16,29 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
-from scaling.engine.compiled import no_compiler, say_unfused
+from scaling.engine.compiled import Fused, no_compiler, say_unfused
 from scaling.engine.dealt import Dealt, rows_of
-from scaling.engine.eager import Backward, EagerEngine, Held, Member, State
+from scaling.engine.eager import Backward, EagerEngine, Held, Member, Ran, State
 from scaling.engine.loss import ModelLoss
 from scaling.engine.stacked import split
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture
 from scaling.model.parametrization import tensor_rules
 from scaling.optimizer_settings import rule_name
+
+
+# In bf16 autocast makes halves of the weights of a product anyway: so gather halves. Gradients are
+# added up in float32, and the stream between products stays in it, as in one process.
+SENT_IN_HALF = MixedPrecisionPolicy(
+    param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
+
+
+def products(block: nn.Module) -> list[nn.Module]:
+    """Its matrices' modules. Norms are no products: their gains stay in float32."""
+    return [module for module in block.modules() if isinstance(module, nn.Linear)]
 
 
 class ShardedParameters(nn.Module):
@@ -41,6 +52,8 @@ class ShardedParameters(nn.Module):
     def __init__(self, loss: ModelLoss, mesh: DeviceMesh, whole: Iterable[str]) -> None:
         super().__init__()
         for block in loss.model.blocks:
+            if loss.options.precision == "bf16":
+                fully_shard(products(block), mesh=mesh, mp_policy=SENT_IN_HALF)
             fully_shard(block, mesh=mesh)
         self.loss = _there(fully_shard(loss, mesh=mesh), mesh.device_type)
         self._rows = dict(loss.model.named_parameters())
@@ -125,11 +138,22 @@ class ShardedEngine(EagerEngine):
 
     def _compile(self, device: str) -> None:
         """Each block by itself: between them weights come and go."""
-        if reason := no_compiler(device):
-            say_unfused(reason)
+        self._unfused = no_compiler(device)
+        if self._unfused:
+            say_unfused(self._unfused)
             return
         for block in self._loss.model.blocks:
-            block.compile(dynamic=False)
+            block.forward = Fused(block.forward)
+
+    @property
+    def ran(self) -> Ran:
+        """See ``Engine.ran``."""
+        if not self._compiled:
+            return super().ran
+        forwards = [block.forward for block in self._loss.model.blocks]
+        failed = [f.failed for f in forwards if isinstance(f, Fused) and f.failed]
+        why = self._unfused or next(iter(failed), None)
+        return Ran("eager" if self._unfused or len(failed) == len(forwards) else "compiled", why)
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
         """Of a parameter or its moment what this rank updates; all of what is no parameter's."""

@@ -16,8 +16,9 @@ class StepOptions:
     Attributes
     ----------
     precision : str
-        ``fp32``, or ``bf16``: products of matrices in bfloat16; weights, residual stream, norms,
-        softmax and loss in float32. Science.
+        ``fp32``; ``tf32``: products of matrices of float32 numbers in TensorFloat-32, on GPUs only;
+        or ``bf16``: products of matrices in bfloat16, weights, residual stream, norms, softmax and
+        loss in float32. Science.
     z_loss : float
         Coefficient of the mean squared log-normaliser in the objective (PaLM, arXiv 2204.02311:
         1e-4); losses are reported without it. Science.

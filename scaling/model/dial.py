@@ -102,19 +102,18 @@ def _heads(model: ModelConfig, width: int) -> int:
 
 
 def _mlp_width(model: ModelConfig, width: int) -> int:
-    """mlp_ratio * width, and two thirds of it with a third matrix: as many parameters, exactly."""
+    """mlp_ratio * width, and two thirds of it with a third matrix: as many parameters.
+
+    Where two thirds are no whole number, the nearest multiple of 8, as matrix units like it: every
+    count is of the sizes that there are.
+    """
     if model.mlp_width is not None:
         return model.mlp_width
     if model.activation not in GATED:
         return model.mlp_ratio * width
-    if not _whole_mlp(model, width):
-        raise ConfigError(
-            f"model.activation = {model.activation!r} with model.mlp_ratio = {model.mlp_ratio} "
-            f"gives an MLP of 2/3 * {model.mlp_ratio} * {width} = "
-            f"{2 * model.mlp_ratio * width / 3:.2f}; allowed are widths or ratios that are "
-            "multiples of 3, or set model.mlp_width"
-        )
-    return 2 * model.mlp_ratio * width // 3
+    if _whole_mlp(model, width):
+        return 2 * model.mlp_ratio * width // 3
+    return max(8, 8 * round(2 * model.mlp_ratio * width / 24))
 
 
 def comes_out_whole(model: ModelConfig) -> bool:

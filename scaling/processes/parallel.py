@@ -82,15 +82,17 @@ class SharedEngine:
             kind = partial(ShardedEngine, compiled=execution.engine == "compiled")
         self.engine: Engine = kind(**values, device=execution.device)
         self.module = self.engine.module
+        self._buckets = None
         if not self.engine.averages:
-            self.engine.reduce = Buckets(self.engine.module)
+            self._buckets = self.engine.reduce = Buckets(self.engine.module)
         self.group = group
         self.sequences = 0  # of a whole batch
 
     def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
         """A chunk of this rank's slice: the losses of the whole batch, and its gradient norms."""
         share = tokens_SkBT.shape[2] / self.sequences
-        self.engine.reduce.share = share
+        if self._buckets is not None:
+            self._buckets.share = share
         result = self.engine.train(tokens_SkBT, lr_Sk, backward)
         loss = self.group.sum(result.loss * share)
         return ChunkResult(loss.astype(np.float32), result.grad_norm)
@@ -188,6 +190,7 @@ class Leader(Training):
             return LeadingEngine(engine_values(members, execution, micro_batch), execution, group)
 
         self.group = group
+        self.writes_aside = not work.execution.shard  # parts are written by all ranks in step
         super().__init__(claims, work.pins, work.execution, should_stop, build)
         self._announce()
 

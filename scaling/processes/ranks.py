@@ -161,7 +161,9 @@ class _Group:
         host = machine.node() if self.work.nodes > 1 else "127.0.0.1"
         port = str(self.server.getsockname()[1])
         command = python_command("scaling.processes.rank", host, port)
-        environment = child_environment() | {
+        environment = child_environment() | machine.compile_threads(
+            self.size // self.work.nodes
+        ) | {
             SECRET: self.secret, "MASTER_ADDR": host, "MASTER_PORT": str(_free_port()),
         }
         if self.work.nodes > 1:

@@ -53,6 +53,16 @@ def cores() -> int:
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 
 
+def compile_threads(processes: int) -> dict[str, str]:
+    """What keeps ``torch.compile`` in each of some processes to its share of the cores.
+
+    By itself it starts as many compilers as there are cores, in each of them. What a person has
+    set stays.
+    """
+    name = "TORCHINDUCTOR_COMPILE_THREADS"
+    return {name: os.environ.get(name, str(max(1, cores() // processes)))}
+
+
 def cpu_quota(root: Path = Path("/")) -> float | None:
     """Cores' worth of time that control groups leave to this process; None where none limits it.
 
@@ -117,6 +127,25 @@ def device_name(device: str) -> str | None:
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def gpu_memory() -> dict[str, tuple[float, float]]:
+    """Bytes free now, and in all, of the GPUs that this process may use and that say so, by name.
+    """
+    fields = "index,uuid,memory.free,memory.total"
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, check=True, timeout=30,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found = {}
+    for line in listed.splitlines():
+        index, uuid, *sizes = (word.strip() for word in line.split(","))
+        if all(size.isdigit() for size in sizes):  # or it is not told: "[N/A]"
+            found[index] = found[uuid] = tuple(float(size) * 2**20 for size in sizes)
+    return {name: found[name] for name in gpus() if name in found}
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from scaling.config import RulesConfig, ScheduleConfig
 from scaling.records.identity import without_historic
+from scaling.schedule.kinds import WARMUP_TOKENS
 
 # What may differ between the rungs of one ladder; anything else is another recipe.
 _RUNGS = {
@@ -39,6 +40,8 @@ def recipe(
         common |= {f"{group}.{key}": value for key, value in science[group].items()
                    if key not in _RUNGS[group]}
     schedule = asdict(ScheduleConfig()) | dict(config["schedule"])
+    if schedule["warmup_tokens"] is None:  # its default; older runs have it as a number
+        schedule["warmup_tokens"] = WARMUP_TOKENS
     if "warmup" in rules:
         del schedule["warmup_tokens"]
     return common | {

@@ -10,6 +10,9 @@ from scaling.schedule.free import free_pieces, given_rates, rewarmed
 from scaling.schedule.pieces import Piece, is_flat, settled
 from scaling.schedule.room import COOLDOWN_SHAPES, Room, cooldown_steps, cooled, shaped
 
+WARMUP_TOKENS = 65_536  # where neither a value nor a rule is given
+SHORT_RUN_WARMUP = 0.1  # of a run that is no longer than that
+
 
 def build_pieces(
     config: ScheduleConfig, peak: float, steps: int, tokens_per_step: int
@@ -35,15 +38,29 @@ def build_pieces(
     return [p for p in pieces if p.steps > 0]
 
 
+def default_warmup(steps: int, tokens_per_step: int) -> int:
+    """Tokens of the warm-up where neither a value nor a rule is given.
+
+    The same for all runs that are longer, so that runs of several lengths share their trunk; of a
+    shorter run, a part.
+    """
+    if -(-WARMUP_TOKENS // tokens_per_step) < steps:
+        return WARMUP_TOKENS
+    return int(SHORT_RUN_WARMUP * steps) * tokens_per_step
+
+
 def _warmup_steps(config: ScheduleConfig, steps: int, tokens_per_step: int) -> int:
-    if config.warmup_tokens < 0:
-        raise ConfigError(f"schedule.warmup_tokens = {config.warmup_tokens}: allowed is >= 0")
-    warmup = math.ceil(config.warmup_tokens / tokens_per_step)
+    tokens = config.warmup_tokens
+    if tokens is None:
+        tokens = default_warmup(steps, tokens_per_step)
+    if tokens < 0:
+        raise ConfigError(f"schedule.warmup_tokens = {tokens}: allowed is >= 0")
+    warmup = math.ceil(tokens / tokens_per_step)
     if warmup >= steps:
         raise ConfigError(
             f"schedule.warmup_tokens = {config.warmup_tokens} is {warmup} steps, longer than the "
             f"run of {steps} steps (tokens = {steps * tokens_per_step}); allowed is less than "
-            f"{steps * tokens_per_step}"
+            f"{steps * tokens_per_step}, or schedule.warmup_tokens=null: a default that fits the run"
         )
     return warmup
 

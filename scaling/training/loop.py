@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,20 @@ from scaling.training.finish import finish
 from scaling.training.member import MemberRun, pack_facts
 from scaling.training.micro_batch import micro_batch
 from scaling.training.pack_engine import build_engine
+from scaling.training.saver import Saver
 from scaling.training.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0
 CHUNK_BYTES = 128 * 2**20  # of tokens; there are two chunks of them, one being fetched
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Checkpoints at one step: member -> what is to be kept; `latest` are not pinned."""
+
+    step: int
+    latest: bool
+    paths: dict[MemberRun, Path]
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ class Training:
         Makes the engine, from what ``build_engine`` takes.
     """
 
+    writes_aside = True  # whether a thread may write checkpoints
+
     def __init__(
         self,
         claims: Sequence[Claim],
@@ -94,7 +106,7 @@ class Training:
         self._windows, self._further = self.members[0].validation_sets(self.store, execution)
         self._chunk_steps = 1
         self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
-        self._last_save = time.monotonic()
+        self._saver: Saver[Saved] = Saver(execution.checkpoint_seconds, self.writes_aside)
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
         self._clock = Clock()
         self._validate()  # the checkpoint of another run may lack what is due at its step
@@ -151,7 +163,10 @@ class Training:
         """Finish or release every held run: "done", "interrupted", "cancelled" or "lost"."""
         with closing(self._feed):
             if self._running() and self.step < self.steps:
-                self._save_latest()
+                self._settle(wait=True)
+                if self.saved != self.step:
+                    self._save_latest()
+                    self._settle(wait=True)
                 for member in self._running():
                     member.claim.release("interrupted")
                 return "interrupted"
@@ -164,8 +179,11 @@ class Training:
     def abandon(self, reason: str, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""
         with closing(self._feed):
+            self._saver.drop()
+            facts = {"micro_batch": self.micro_batch, **self.pack,
+                     "device": machine.device_name(self.execution.device)}
             for member in self._running():
-                member.claim.release(reason, error, micro_batch=self.micro_batch, **self.pack)
+                member.claim.release(reason, error, **facts)
 
     def _micro_batch(self) -> int:
         """Sequences at once in each process, as the most careful member needs it."""
@@ -207,8 +225,9 @@ class Training:
 
     def _cancel(self, member: MemberRun) -> None:
         """Save and release one run that a person wants no longer."""
-        path = self._save(self.members.index(member), member, owner=member.run["run_id"])
-        member.remove_latest(keep=path)
+        self._settle(wait=True)
+        self._start_saving([member], latest=True)
+        self._settle(wait=True)
         self._report()
         member.claim.release("cancelled")
         member.finished = self.cancelled = True
@@ -228,31 +247,58 @@ class Training:
         return starts.pop()
 
     def _save_if_due(self) -> None:
-        for i, member in enumerate(self.members):
-            if not member.finished and self.step in member.pins:
-                self._save(i, member, owner="")
-        if time.monotonic() - self._last_save >= self.execution.checkpoint_seconds:
+        self._settle()
+        if pinned := [m for m in self._running() if self.step in m.pins]:
+            self._settle(wait=True)
+            self._start_saving(pinned, latest=False)
+        if self._saver.is_due():
             self._save_latest()
 
     def _save_latest(self) -> None:
-        """Save all and only then remove what was: a kill in between leaves a step common to all."""
+        self._saver.restart()
         if self.step > self.start:
-            latest = {
-                member: self._save(i, member, owner=member.run["run_id"])
-                for i, member in enumerate(self.members) if not member.finished
-            }
-            self.saved = self.step
-            self._report()
-            for member, path in latest.items():
-                member.remove_latest(keep=path)
-        self._last_save = time.monotonic()
+            self._start_saving(self._running(), latest=True)
 
-    def _save(self, i: int, member: MemberRun, owner: str) -> Path:
-        # Also where a file exists: this run would have started from it, had it been readable.
-        path = checkpoint_path(member.outputs, member.science, self.step, owner)
+    def _start_saving(self, members: Sequence[MemberRun], latest: bool) -> None:
+        """Copy the state of some members, and write the copies now or while training goes on.
+
+        Also where a file exists: this run would have started from it, had it been readable.
+        """
+        began, step = time.monotonic(), self.step
+        taken = {m: self._snapshot(m, m.run["run_id"] if latest else "") for m in members}
+
+        def write() -> Saved:
+            paths = {m: self.write(path, self.members.index(m), checkpoint)
+                     for m, (path, checkpoint) in taken.items()}
+            return Saved(step, latest, paths)
+
+        size = sum(t.nbytes for _, checkpoint in taken.values() for t in checkpoint.state.values())
+        self._saver.start(write, size, began)
+        self._settle()
+
+    def _snapshot(self, member: MemberRun, owner: str) -> tuple[Path, Checkpoint]:
+        """Where a member's checkpoint belongs, and a copy of all that it holds."""
+        curve = replace(member.curve, validation=dict(member.curve.validation),
+                        measured=dict(member.curve.measured))  # fmt: skip
+        state = self.engine.state(self.members.index(member))
         prefix = prefix_id(member.science, self.step)
-        checkpoint = Checkpoint(self.step, prefix, self.engine.state(i), member.curve)
-        return self.write(path, i, checkpoint)
+        path = checkpoint_path(member.outputs, member.science, self.step, owner)
+        return path, Checkpoint(self.step, prefix, state, curve)
+
+    def _settle(self, wait: bool = False) -> None:
+        """Once all members are saved, and only then, remove what was.
+
+        A kill in between leaves a step common to all.
+        """
+        written = self._saver.settle(wait)
+        if written is None or not written.latest:
+            return
+        if set(self._running()) <= set(written.paths):
+            self.saved = written.step
+            self._report()
+        for member, path in written.paths.items():
+            if not member.finished and member.claim.is_current():
+                member.remove_latest(keep=path)
 
     def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
         """Write a member's checkpoint where it belongs; what is to be kept."""
@@ -262,7 +308,8 @@ class Training:
     # ------------------------------------------------------------------ the end
 
     def _finish(self, member: MemberRun) -> None:
-        """Write curve, record and DONE of one member."""
+        """Write curve, record and DONE of one member, whose checkpoints are on the disk by then."""
+        self._settle(wait=True)
         first = finish(member.claim, member.run, member.curve, member.lr, self._facts(member))
         member.finished = True  # not before: a claim that could not be finished is released
         if first:

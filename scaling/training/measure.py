@@ -2,7 +2,10 @@
 
 Run as a program in a process of its own, so that a plan need not import torch:
 
-    python -m scaling.training.measure < requests.json > answers.json
+    python -m scaling.training.measure < requests.json
+
+It says a line when it is ready, and of each request one or more: what is known so far, then what
+was measured. Who started it may lose patience with a shape and has what was said.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,10 +30,16 @@ from scaling.records.failures import OUT_OF_MEMORY, classify
 
 STEPS = 4  # chunks of them that are timed
 CHUNK = {"cpu": 1, "cuda": 16}  # steps: on a GPU what comes once a chunk would count too much
+ENOUGH = 5.0  # seconds after which what has been timed of a shape will do
 LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share
 
 
-def measure(request: dict[str, Any]) -> dict[str, Any]:
+Timing = dict[str, Any]
+
+
+def measure(
+    request: Mapping[str, Any], so_far: Callable[[Timing], None] = lambda timing: None
+) -> Timing:
     """Time one shape.
 
     Parameters
@@ -39,6 +49,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         ``StepOptions``), ``batch`` of one process, ``micro_batch``, ``engine``, ``device``,
         ``threads``, ``packs`` (numbers of members, ascending). As a run does, it halves the
         micro-batch while memory lacks.
+    so_far : callable
+        Told a first guess as soon as there is one, and a better one; an engine that compiles says
+        first what an eager one takes.
 
     Returns
     -------
@@ -51,13 +64,18 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     size = request["micro_batch"] or request["batch"]
     while True:
         try:
-            alone = _measure(request, size)
+            if "compiled" in request["engine"]:  # whose first step would be a bad guess
+                so_far(_measure(request | {"engine": "eager"}, size, so_far=so_far))
+                alone = _measure(request, size)
+            else:
+                alone = _measure(request, size, so_far=so_far)
             break
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
         gc.collect()  # an engine's parts hold each other
         size //= 2
+    so_far(alone)
     return alone | {"packed": _measure_packs(request, size, alone["step"])}
 
 
@@ -77,7 +95,10 @@ def _measure_packs(
     return found
 
 
-def _measure(request: dict[str, Any], micro_batch: int, members: int = 1) -> dict[str, float]:
+def _measure(
+    request: Mapping[str, Any], micro_batch: int, members: int = 1,
+    so_far: Callable[[Timing], None] = lambda timing: None,
+) -> dict[str, float]:
     architecture = Architecture.from_science(request["model"])
     shape = architecture.shape
     settings = member_settings(optimizer_science(OptimizerConfig(name=request["optimizer"])))
@@ -89,21 +110,41 @@ def _measure(request: dict[str, Any], micro_batch: int, members: int = 1) -> dic
     size = (chunk, members, request["batch"], shape.context + 1)
     tokens = np.random.default_rng(0).integers(shape.vocab, size=size)
     lr = np.full((chunk, members), 1e-3)
-    steps = [_seconds(lambda: engine.train(tokens, lr, torch.Tensor.backward))
-             for _ in range(STEPS + 1)][1:]
     windows = tokens[0, 0]
-    passes = [_seconds(lambda: engine.evaluate(windows)) for _ in range(STEPS)]
-    return {
-        "step": statistics.median(steps) / chunk,
-        "token": statistics.median(passes) / (windows.shape[0] * shape.context),
-    }
+    each = windows.shape[0] * shape.context
+    first = _seconds(lambda: engine.train(tokens, lr, torch.Tensor.backward))
+    # Forward passes are a third of a step; what compiled is in this one.
+    so_far({"step": first / chunk, "token": first / chunk / each / 3 / members})
+    steps = _timed(lambda: engine.train(tokens, lr, torch.Tensor.backward))
+    passes = _timed(lambda: engine.evaluate(windows))
+    return {"step": statistics.median(steps) / chunk, "token": statistics.median(passes) / each}
 
 
-def _seconds(work: Any) -> float:
+def _timed(work: Callable[[], Any]) -> list[float]:
+    """Seconds of some repetitions; of fewer where they take long."""
+    found: list[float] = []
+    while len(found) < STEPS and sum(found) < ENOUGH:
+        found.append(_seconds(work))
+    return found
+
+
+def _seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
+def main() -> None:
+    """Answer the requests of the standard input, line by line."""
+
+    def say(kind: str, timing: Timing | None = None) -> None:
+        print(json.dumps([kind, timing]), flush=True)
+
+    requests = json.load(sys.stdin)
+    say("ready")
+    for request in requests:
+        say("measured", measure(request, lambda timing: say("so far", timing)))
+
+
 if __name__ == "__main__":
-    json.dump([measure(request) for request in json.load(sys.stdin)], sys.stdout)
+    main()

@@ -31,14 +31,40 @@ PEAK_TFLOPS: Mapping[str, float] = {
 }
 
 
+# The same of products of float32 matrices, which matrix units do not compute; in TF32 they do, at
+# half the rate of bfloat16.
+FP32_TFLOPS: Mapping[str, float] = {
+    "B200": 75.0,
+    "GH200": 67.0,
+    "H200 NVL": 60.0,
+    "H200": 67.0,
+    "H100 NVL": 60.0,
+    "H100 PCIe": 51.0,
+    "H100": 67.0,
+    "A100": 19.5,
+    "A800": 19.5,
+    "A40": 37.4,
+    "A30": 10.3,
+    "A10": 31.2,
+    "L40S": 91.6,
+    "L4": 30.3,
+    "RTX 4090": 82.6,
+    "RTX 3090": 35.6,
+}
+
+
 def peak_flops(device: str | None) -> float | None:
     """Dense bfloat16 FLOP/s of a device by its name; None for CPUs, parts of GPUs and unknowns."""
+    tera = known_of(PEAK_TFLOPS, device)
+    return None if tera is None else tera * 1e12
+
+
+def known_of(table: Mapping[str, float], device: str | None) -> float | None:
+    """The entry of a device by its name; None for CPUs, parts of GPUs and unknowns."""
     if device is None or "MIG" in device:
         return None
-    for name, tera in PEAK_TFLOPS.items():
-        if re.search(rf"\b{name}\b", device):
-            return tera * 1e12
-    return None
+    names = (name for name in table if re.search(rf"\b{name}\b", device))
+    return table.get(next(names, ""))
 
 
 @dataclass

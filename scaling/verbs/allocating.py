@@ -145,16 +145,16 @@ def _approaches(
 ) -> Any:
     """All three approaches; the third is the fit that there is, under the law's own names."""
     import analysis
-    from analysis.tables.points import read_points
+    from analysis.tables.factors import with_multiples
+    from analysis.tables.points import read_points, rename
 
     points, _ = points_asked(options)
     kept = read_points(result.law, points, columns=options.columns, exclude=options.exclude,
                        mix_fingerprints=options.mix_fingerprints).rows
     points = points.iloc[kept]
-    names = {source: name for name, source in options.columns.items()}
     surface = replace(result, columns={name: name for name in result.columns})
     return analysis.compare_approaches(
-        points.rename(columns=names), budgets, surface=surface, budget=options.budget,
+        rename(with_multiples(points, options.columns), options.columns), budgets, surface=surface, budget=options.budget,
         resamples=options.resamples, seed=options.seed, **asked,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
@@ -97,11 +97,20 @@ def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
 
 def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
     """The runs of a grid in place of the study's, with what they cost."""
+    from scaling.config import from_dict
     from sweeps.cost import with_costs
+    from sweeps.launch import target_of
+    from sweeps.launches import LaunchConfig
     from sweeps.plan import make_plan
 
     study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": grid}}}
-    return with_costs(make_plan({**composed, "study": study}))
+    plan = make_plan({**composed, "study": study})
+    config = from_dict(LaunchConfig, composed["launch"], "launch")
+    if config.measure == "off":
+        raise ConfigError("launch.measure = off: candidates are chosen by their cost; allowed here "
+                          "are auto, here and target")
+    target = replace(target_of(config, plan.execution, plan.outputs), required=True)
+    return with_costs(plan, target)
 
 
 def _around(composed: dict[str, Any]) -> tuple[Plan, str]:

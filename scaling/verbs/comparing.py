@@ -96,6 +96,7 @@ def _runs(options: CompareOptions, outputs: Path) -> Any:
         return analysis.runs_by_arm(outputs, [options.study], options.arm,
                                     n_count=options.n_count, loss=loss)
     runs = analysis.read_runs(options.data, columns=options.columns).runs
+    runs = runs[runs["status"].isin(["done", "diverged"])]
     if options.arm not in runs:
         raise ConfigError(f"arm = {options.arm!r}: {options.data} has no such column; it has"
                           f" {', '.join(runs)}")

@@ -22,11 +22,14 @@ class SourceOptions:
 
     study: str | None = option("the study whose runs are read", None)
     outputs: str = option("the folder of all runs", "outputs")
-    data: str | None = option("in place of a study: a CSV or parquet file made elsewhere", None)
+    data: str | None = option("in place of a study: a file or folder made elsewhere, read as by"
+                               " scaling import", None)
     columns: dict[str, Any] = option("columns.N=params says which is N, columns.N='params_m * 1e6'"
                                      " in which unit, columns.loss=loss.STORE which is the loss",
                                      {})
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
+    unit: str | None = option("of the losses in that file: nats, bits, bits_per_byte or perplexity",
+                              None)
     json: bool = option("print one JSON object; --json says the same", False)
 
 
@@ -128,7 +131,8 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
         if options.n_count:
             raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME"
                               " does")
-        return file_asked(options.data, options.columns), law or "chinchilla"
+        law = law or "chinchilla"
+        return file_asked(options, law), law
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
     law = law or answer["law"]
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
@@ -173,20 +177,12 @@ def check_source(options: SourceOptions) -> None:
         raise ConfigError("name what is fitted: either data=FILE or study=NAME")
 
 
-def file_asked(data: str, columns: dict[str, Any]) -> Any:
-    """The table in a file, with a column for each multiple that `columns` asks for."""
-    import pandas as pd
+def file_asked(options: SourceOptions, law: str) -> Any:
+    """The table in a file that a law is fitted to, as `scaling import` reads it."""
+    import analysis
 
-    from analysis.tables.factors import with_multiples
-
-    path = Path(data)
-    if not path.is_file():
-        raise ConfigError(f"data = {data!r}: there is no such file")
-    if path.suffix == ".parquet":
-        return with_multiples(pd.read_parquet(path), columns)
-    table = pd.read_csv(path)
-    table = table.set_index(table.index + 2)  # rows are named as an editor counts lines
-    return with_multiples(table, columns)
+    return analysis.read_table(options.data, law, columns=options.columns, unit=options.unit,
+                               x=getattr(options, "x", None))  # fmt: skip
 
 
 def report_verb(arguments: Sequence[str]) -> int:

@@ -61,8 +61,8 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
         return multiverse.of_study(options.outputs, options.study, target,
                                    law=options.law or own, loss=loss_asked(options.columns),
                                    **asked)
-    law, points = options.law or "chinchilla", file_asked(options.data, options.columns)
-    points = points.rename(columns={source: name for name, source in options.columns.items()})
+    law = options.law or "chinchilla"
+    points = file_asked(options, law)
     for column in (*options.n_columns, "D", "loss", *([] if options.n_columns else ["N"])):
         if column not in points:
             raise ConfigError(f"the table has no column {column!r}; it has {', '.join(points)}")

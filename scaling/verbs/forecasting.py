@@ -188,13 +188,14 @@ def track_verb(arguments: Sequence[str]) -> int:
 def _show_track(console: Any, record: pd.DataFrame) -> None:
     import pandas as pd
 
+    from analysis.intervals.spread import between
     shown = pd.DataFrame({
         "made": [m[:16].replace("T", " ") for m in record["made"]],
         "study": record["study"],
         "run": record["run_id"],
         "known": [f"{share:.0%}" for share in record["share"]],
         "law": record["law"],
-        "predicted": [f"{r['loss']:.4f} ({r['lower']:.4f} to {r['upper']:.4f})"
+        "predicted": [f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
                       for r in record.to_dict("records")],
         "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in record["measured"]],
         "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in record["error"]],

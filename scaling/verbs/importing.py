@@ -24,7 +24,14 @@ class ImportOptions:
     columns: dict[str, Any] = option("columns.N=params says which is N, columns.N='params_m * 1e6'"
                                      " in which unit; a number holds for every row:"
                                      " columns.batch=512", {})
-    unit: str | None = option("of the losses: nats, bits or bits_per_byte", None)
+    unit: str | None = option("of the losses: nats, bits, bits_per_byte or perplexity", None)
+    pattern: list[str] = option("of the lines of a text log:"
+                                " 'step {step} | loss {train_loss} | lr {lr}'", [])
+    zero_based: bool | None = option("whether the first step is number 0; told from the steps if"
+                                     " not given", None)
+    sweep: str | None = option("of a wandb project, the runs of one sweep", None)
+    tags: list[str] = option("of a wandb project, the runs with one of these tags", [])
+    state: list[str] = option("of a wandb project, the runs in one of these states: finished", [])
     n_count: str | None = option("what N counts: n_total, n_matmul or n_block", None)
     tied: bool = option("embedding and unembedding are one matrix", False)
     held_out: str | None = option("runs to predict, not to fit: 'N > 1e9'", None)
@@ -40,10 +47,12 @@ class ImportOptions:
 def import_verb(arguments: Sequence[str]) -> int:
     """Bring in runs made elsewhere: scaling import sweep.csv to=sweep columns.N=params.
 
-    Reads a table with a row a run or a row a step (CSV, TSV, parquet, JSON lines), several tables
-    of the same runs, a folder of Lightning's CSVLogger or of TensorBoard events, a chart exported
-    from wandb, or wandb:ENTITY/PROJECT. What had to be decided is said; what cannot be decided is
-    refused with its row. Without to=NAME nothing is stored. docs/importing.md says more.
+    Reads a table with a row a run or a row a step (CSV, TSV, parquet, JSON), several tables of the
+    same runs, a text log whose lines pattern= describes, a folder of tables, of Lightning's
+    CSVLogger, of Hugging Face's Trainer or of TensorBoard events, a chart exported from wandb, or
+    wandb:ENTITY/PROJECT (sweep=, tags=, state= choose its runs). What had to be decided is said;
+    what cannot be decided is refused with its row. Without to=NAME nothing is stored.
+    docs/importing.md says more.
     """
     from scaling.verbs.options import read_options
 
@@ -89,15 +98,19 @@ def _read(sources: list[str], options: ImportOptions) -> Any:
     import analysis
 
     how = {"columns": options.columns, "unit": options.unit, "n_count": options.n_count,
-           "tied": options.tied}  # fmt: skip
+           "tied": options.tied, "zero_based": options.zero_based}  # fmt: skip
     remote = [s.removeprefix(_WANDB) for s in sources if s.startswith(_WANDB)]
     if not remote:
-        return analysis.read_runs(sources, runs=options.runs, **how)
+        if options.sweep or options.tags or options.state:
+            raise ConfigError(f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT; the"
+                              " source is a file")
+        return analysis.read_runs(sources, runs=options.runs, pattern=options.pattern, **how)
     if len(sources) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
     from scaling.wandb_runs import wandb_runs
 
-    return analysis.read_wandb(wandb_runs(remote[0]), **how)
+    runs = wandb_runs(remote[0], sweep=options.sweep, tags=options.tags, state=options.state)
+    return analysis.read_wandb(runs, **how)
 
 
 VERBS = {

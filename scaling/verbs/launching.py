@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -35,7 +36,8 @@ def plan_verb(arguments: Sequence[str]) -> int:
     """Show every run of a study with N, D, C, LR, what it shares, its pack and predicted seconds.
 
     Checks the whole study and its design first; trains nothing. The step time of each new shape
-    is measured for about a second, with launch.measure=target in a short job on the cluster.
+    is measured for about a second, on this machine or, where the runs need GPUs of a cluster, in
+    a short job there; launch.measure=here, target and off decide.
     --schedules also draws the schedules, with their areas S1 and S2, here and as a PNG.
     """
     from scaling.compose import compose
@@ -70,6 +72,7 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     """
     from scaling.compose import compose
     from sweeps.budget import check_budget, cost
+    from sweeps.gpus import check_gpu_memory
     from sweeps.launch import check_backend, detach, launch
     from sweeps.plan import save_plan
     from sweeps.show import Watch
@@ -81,10 +84,13 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     if show_plan:
         _show_plan(plan, config)
     check_budget(cost(plan), config.budget, plan.outputs)
+    check_gpu_memory(plan, config)
     save_plan(plan)
     console, name = open_console(), plan.study.name
     if config.detach:
         given = [a for a in arguments if not a.startswith("launch.detach=")]
+        if any(p.is_unfinished and math.isnan(p.seconds) for p in plan.runs):
+            given.append("launch.measure=off")  # what could not be timed is not waited for twice
         return _say_detached(console, detach(given, plan.outputs, name), name)
     if any(p.is_unfinished for p in plan.runs):
         with Watch(console, plan.outputs, name) as watch:
@@ -132,6 +138,7 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     from scaling.printable import excerpt
     from sweeps.launch import given_up, why_stopped
     from sweeps.launches import read_launches
+    from sweeps.plan import ENDED
     from sweeps.show import counts
     from sweeps.state import read_plan, status
 
@@ -139,7 +146,7 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     say(console, f"{name}: {counts(final['state'])}")
     for error in damaged.values():
         say(console, f"left out: {error}", style="red")
-    left = final[~final["state"].isin(["done", "diverged", "stopped"])]
+    left = final[~final["state"].isin(ENDED)]
     if config.runs is not None and (launches := read_launches(outputs, name)):
         left = left[left["run_id"].isin(list(launches[-1].classes))]
     if len(left) and config.backend == "slurm" and not config.watch:
@@ -167,8 +174,8 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
 def add_verb(arguments: Sequence[str]) -> int:
     """Add runs to a study: scaling add study=NAME block=wider role=fit 'grid.model.width=[96]'.
 
-    The block is part of every later plan of the study, until it is taken out of its added.json, and
-    the next launch trains what is new.
+    The block is part of every later plan of the study, until it is taken out of its added.json
+    (and the checksum with it), and the next launch trains what is new.
     Overrides with which the study was launched are given again: it is planned first.
     """
     from scaling.compose import compose
@@ -215,7 +222,9 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     for key in ("law", "curve_law"):  # known to the analysis; asked before anything is spent
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
     check_kind(plan.study.answer.kind, plan.study.answer.options)
-    return with_costs(plan, target_of(config, plan.outputs), config)
+    console = open_console()
+    target = target_of(config, plan.execution, plan.outputs, lambda text: say(console, text))
+    return with_costs(plan, target, config)
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:
@@ -226,7 +235,8 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 
 
 def _show_plan(plan: Any, config: Any) -> None:
-    from sweeps.cost import about_processes, packs
+    from sweeps.cost import about_estimates, about_processes, packs
+    from sweeps.gpus import about_gpus
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame
     from sweeps.sizes import about_packs
@@ -237,7 +247,8 @@ def _show_plan(plan: Any, config: Any) -> None:
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
-    for sentence in (*about_packs(plan, config), *about_processes(plan)):
+    for sentence in (*about_packs(plan, config), *about_processes(plan), *about_estimates(plan),
+                     *about_gpus(plan, config)):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
@@ -286,24 +297,26 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     if not any(p.is_unfinished for p in plan.runs):
         return f"{runs}: nothing is left to train."
     new = sum(p.new_steps for p in plan.runs)
-    seconds = pd.Series([p.seconds for p in plan.runs if p.new_steps])
+    seconds = pd.Series([p.seconds for p in plan.runs if p.is_unfinished])
     alone = sum(p.seconds_alone for p in plan.runs if p.seconds_alone > 0)
     packed = any(p.pack > 1 for p in plan.runs if p.new_steps)
     found = cost(plan)
     unrecorded = sum(p.is_unfinished and not p.new_steps and p.needs is None for p in plan.runs)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
-    return (
-        f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
-        f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. Predicted "
-        f"{duration(seconds.sum())} of training"
+    time = (
+        f"Predicted {duration(seconds.sum())} of training"
         + (f" ({duration(alone)} without packs), " if packed else ", ") +
         f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)"
-        + (f", without the {seconds.isna().sum()} runs of other programs" if seconds.isna().any()
-           else "")
+        + (f", without the {seconds.isna().sum()} runs whose time is not known"
+           if seconds.isna().any() else "")
         + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
         f"{found.new_hours:.3g} device-hours"
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
-        + f"; up to {found.memory_gb:.2g} GB of weights and moments in memory, "
+    ) if seconds.notna().any() else "How long they take is not known"
+    return (
+        f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
+        f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. {time}"
+        f"; up to {found.memory_gb:.2g} GB of memory a process at its peak, "
         f"{found.new_disk_gb:.2g} GB of checkpoints."
         + (f" {unrecorded} run(s) have their last checkpoint and lack only their record."
            if unrecorded else "")

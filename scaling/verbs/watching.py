@@ -108,7 +108,8 @@ def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) ->
         chosen = {r.folder.run_id for r in select(plan.runs, runs)}
         found = found[found["run_id"].isin(chosen)]
     console.table(status_frame(found), optional=STATUS_OPTIONAL, text="note", title=title)
-    say(console, progress_text(progress(outputs, name, whole)))
+    if told := progress_text(progress(outputs, name, whole)):
+        say(console, told)
     if plan.gone:
         say(console, f"! the folder of {', '.join(plan.gone[:8])}{' ...' * (len(plan.gone) > 8)} is"
                      f" gone; scaling launch study={name} makes it again", style="yellow")

@@ -122,3 +122,20 @@ def test_a_folder_with_odd_letters(tmp_path, monkeypatch) -> None:
     (odd / "conf" / "study" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
     monkeypatch.chdir(odd)
     assert compose(["study=mine"])["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["hydra.run.dir=x"], "'hydra.run.dir=x': no Hydra job is run"),
+        (["outputs=null"], "outputs = None: expected the name of a folder"),
+        (["model.width.x=3"], "unknown key 'model.width.x'"),
+        (["study=quickstart", "study.blocks=[1]"], "study.blocks: Cannot merge"),
+        (["model.mlp=4"], "did you mean 'model.mlp_ratio'?"),
+    ],
+    ids=str,
+)
+def test_what_changes_nothing_or_does_not_fit_is_refused(overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides)
+    assert message in str(caught.value)

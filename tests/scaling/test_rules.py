@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from scaling.config import ConfigError, RuleConfig, RulesConfig, from_dict
 from scaling.rules import Sizes, rule_value
+from scaling.schedule.kinds import default_warmup
 
 COUNTS = {"n_block": 1_000, "n_matmul": 2_000, "n_total": 4_000}
 FIELDS = {"name": "r", "source": "here", "coefficient": 3.0, "n_exponent": -0.5, "d_exponent": 0.25}
@@ -184,6 +185,16 @@ def test_every_value_that_was_left_open_is_its_rules(tiny_run):
     assert run.written.batch is None and set(run.given) == set(ALL)
 
 
+def test_a_warm_up_that_nobody_gave_fits_the_run(tiny_run):
+    """65,536 tokens wherever that is less than the run, else a tenth of it."""
+    steps = [default_warmup(steps, 2048) // 2048 for steps in (1, 8, 31, 32, 33, 1000)]
+    assert steps == [0, 0, 3, 3, 32, 32]
+    assert default_warmup(1000, 3000) == 65_536  # no whole number of steps
+    run = tiny_run({"schedule.warmup_tokens": None})
+    assert run.config.schedule.warmup_tokens == run.tokens // 10 == 64 * run.pieces[0].steps
+    assert run.given == {}
+
+
 def test_a_run_by_rules_is_the_run_with_their_values(tiny_run):
     """The identity holds the numbers; how they were found is not what is trained."""
     run = tiny_run(OPEN | {"rule": ALL})
@@ -203,7 +214,6 @@ def test_a_run_by_rules_is_the_run_with_their_values(tiny_run):
          r"them: batch=null or rule\.batch=null"),
         (OPEN, r"batch is not set and there is no rule\.batch"),
         ({"optimizer.beta2": None}, r"optimizer\.beta2 is not set and there is no rule\.beta2"),
-        ({"schedule.warmup_tokens": None}, r"is not set and there is no rule\.warmup"),
         ({"batch": None, "rule": {"batch": ALL["batch"] | {"coefficient": 0.1}}},
          r"rule\.batch = 'b' gives 5\.06 tokens, less than a sequence of model\.context = 16"),
         ({"batch": None, "rule": {"batch": ALL["batch"] | {"b_exponent": 1}}},

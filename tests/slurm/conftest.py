@@ -47,7 +47,7 @@ class Cluster:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the tool in the current folder."""
         return subprocess.Popen(
-            [sys.executable, "-m", "scaling.cli", *arguments], stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "scaling.cli", *arguments], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
             env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,18 @@ pytestmark = pytest.mark.slurm
 ONE = ["study.blocks.ladder.grid.tokens=[76800]", "study.blocks.ladder.grid.model.width=[8]",
        "~study.blocks.curves", "data.max_epochs=10", "execution.checkpoint_seconds=0.5",
        "execution.lease_seconds=12"]
+
+ROOT = Path(__file__).parents[2]
+# Leaves a curve and the PYTHONPATH that it was started with.
+PROGRAM = """
+import json, os, pathlib, sys
+config = json.loads(pathlib.Path(sys.argv[1]).read_text())
+folder = pathlib.Path(config["folder"])
+rows = [f"{step},2.0" for step in range(1, config["steps"] + 1)]
+(folder / "curve.csv").write_text("\\n".join(["step,loss", *rows]) + "\\n")
+(folder / "final.json").write_text(json.dumps(
+    {"validation_loss": 2.0, "path": os.environ.get("PYTHONPATH")}))
+"""
 
 
 def test_a_wrong_partition_is_told_before_anything_is_planned(study, tmp_path, cluster) -> None:
@@ -122,6 +135,35 @@ def test_step_times_are_measured_on_the_cluster(study, tmp_path, cluster) -> Non
     assert cluster.run(*command)[0] == 0 and measured.read_text() == first  # once is enough
     code, out = cluster.run(*command, "data.max_epochs=11", "launch.slurm.constraint=fast")
     assert code == 2 and "launch.slurm" in out, out
+
+
+def test_the_documented_command_on_a_node_without_a_gpu(study, tmp_path, cluster) -> None:
+    """Its nodes have GPUs in name only: the job cannot time the steps, and says so."""
+    command = ["launch", "study=tiny", *ONE, *cluster.jobs, "launch.slurm.gpus=1",
+               "execution.device=cuda", "launch.watch=false"]
+    code, out = cluster.run(*command)
+    assert code == 0 and "submitted; scaling status study=tiny" in out, out
+    assert "measures the step times on the cluster" in out and "no CUDA device here" in out
+    answers = list((tmp_path / "outputs" / "measure").glob("*/answers.json"))
+    assert len(answers) == 1 and "error" in json.loads(answers[0].read_text())
+    assert cluster.ask("squeue", "--me", "-h", "-o", "%b").split() == ["gres:gpu:1"]
+
+
+def test_a_program_on_a_node_has_the_users_path_and_ours_is_safe(
+    study, tmp_path, cluster, monkeypatch
+) -> None:
+    """The folder of the launch holds packages named as ours; setup changes PYTHONPATH."""
+    for name in ("scaling", "sweeps"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    code, out = cluster.run(
+        "launch", "study=tiny", *ONE, *cluster.jobs, "trainer=command", "trainer.program=test",
+        "launch.slurm.setup=['export PYTHONPATH=/module:$PYTHONPATH']",
+        f"execution.command=[{sys.executable},{tmp_path}/program.py,'{{config}}']")
+    assert code == 0, out
+    record = RunFolder(next((tmp_path / "outputs").glob("runs/*/DONE")).parent).record()
+    assert record["program"]["final"]["path"] == f"/module:{ROOT}"  # as `cluster.run` gave it
 
 
 def test_sacct_is_never_asked(study, cluster, tmp_path, monkeypatch) -> None:

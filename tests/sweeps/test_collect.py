@@ -60,11 +60,22 @@ def test_an_interrupted_collect_is_mended_by_the_next(copied: Path) -> None:
     assert not list(runs.parent.glob(".*"))
 
 
-def test_a_changed_curve_is_refused(copied: Path) -> None:
+def test_a_run_whose_curve_was_changed_is_left_out_by_name(copied: Path, caplog) -> None:
     folder = RunFolder(next(copied.glob("runs/*/DONE")).parent)
-    folder.curve_file().write_bytes(b"better")
-    with pytest.raises(ValueError, match="was changed after the run had recorded it"):
-        collect(copied, "tiny")
+    path = folder.curve_file()
+    path.write_bytes(b"better")
+    runs, curves = (pd.read_parquet(p) for p in collect(copied, "tiny"))
+    assert f"{path} is damaged: it was changed after the run had recorded it" in caplog.text
+    assert len(runs) == len(list(copied.glob("runs/*/DONE"))) - 1
+    assert folder.run_id not in {*runs["run_id"], *curves["run_id"]}
+
+
+def test_collected_curves_that_were_changed_are_read_again(copied: Path) -> None:
+    _, curves = collect(copied, "tiny")
+    whole, content = pd.read_parquet(curves), bytearray(curves.read_bytes())
+    content[len(content) // 3] ^= 1
+    curves.write_bytes(content)
+    assert pd.read_parquet(collect(copied, "tiny")[1]).equals(whole)
 
 
 def test_a_study_without_finished_runs_gives_empty_tables(copied: Path) -> None:

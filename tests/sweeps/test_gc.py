@@ -13,7 +13,8 @@ import pytest
 from scaling.cli import main
 from scaling.compose import compose
 from scaling.config import ConfigError
-from scaling.records.atomic import read_json
+from scaling.records import machine
+from scaling.records.atomic import read_json, write_json
 from scaling.records.claim import Claim
 from scaling.records.parts import new_parts, write_manifest
 from scaling.records.run_folder import RunFolder
@@ -182,3 +183,29 @@ def test_the_verb_removes_only_when_told_to(outputs, capsys) -> None:
     assert len(sorted(outputs.glob("checkpoints/*/*"))) < len(files)
     assert "would remove 0 of" in said()
     assert set(gc.KEEP) == {"weights", "branch", "needed"}
+
+
+def test_what_cannot_be_read_may_need_anything(outputs, caplog) -> None:
+    """No checkpoint goes; what is temporary or was set aside goes all the same."""
+    checkpoint = next(outputs.glob("checkpoints/*/*.pt"))
+    aside = checkpoint.with_name("00000001-x.pt.damaged")
+    aside.write_bytes(b"x")
+    described = next(outputs.glob("runs/*/run.json"))
+    plan = outputs / "studies" / "tiny" / "plan.json"
+    for path in (described, plan):
+        whole = path.read_text()
+        path.write_text("{")
+        assert kinds(outputs, "needed") == {"undecided": False, "damaged": True}
+        assert f"{path} is damaged: it is not JSON" in caplog.text
+        path.write_text(whole)
+    assert kinds(outputs, "needed")["final weights"]
+
+
+def test_a_half_made_store_goes_when_its_maker_has_died(outputs) -> None:
+    folder = outputs / "data" / ".text-abcdefgh.01234567"
+    folder.mkdir()
+    (folder / "train.bin").write_bytes(bytes(1000))
+    write_json(folder / "maker.json", machine.this_process() | {"process_start": "another"})
+    found = clean(outputs).set_index("path")
+    assert found.loc[folder, "kind"] == "half a store" and found.loc[folder, "bytes"] > 1000
+    assert not folder.exists()

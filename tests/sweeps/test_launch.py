@@ -23,7 +23,7 @@ from scaling.records.run_folder import RunFolder
 from scaling.training.trainer import train
 from sweeps import worker
 from sweeps.cancel import cancel_study
-from sweeps.launch import launch, why_stopped
+from sweeps.launch import detach, launch, why_stopped
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan, save_plan
 from sweeps.pool import worker_count
@@ -53,6 +53,20 @@ def curves(outputs: Path) -> dict[str, bytes]:
 
 def attempts(outputs: Path) -> int:
     return len(list(outputs.glob("runs/*/attempts/*.json")))
+
+
+UNDISTURBED: dict[str, bytes] = {}
+
+
+def undisturbed(study, folder: Path) -> dict[str, bytes]:
+    """The curves of the long study's runs where nothing is killed, trained once."""
+    if not UNDISTURBED:
+        plan = planned(study, *LONG, f"outputs={folder}/undisturbed")
+        launch(plan.outputs, "tiny", LaunchConfig("inline"))
+        UNDISTURBED.update(curves(plan.outputs))
+    else:
+        study()
+    return UNDISTURBED
 
 
 def command(*overrides: str) -> list[str]:
@@ -104,13 +118,12 @@ def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed: int) -> None:
-    undisturbed = planned(study, *LONG, f"outputs={tmp_path}/undisturbed")
-    launch(undisturbed.outputs, "tiny", LaunchConfig("inline"))
+    expected = undisturbed(study, tmp_path)
     rng = random.Random(seed)
     outputs = tmp_path / "killed"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2")
     killed = 0
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
         while process.poll() is None and not worker_pids(outputs):
@@ -125,7 +138,7 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
         process.wait()
     subprocess.run(arguments, env=environment(), check=True, stdout=subprocess.DEVNULL)
     assert killed
-    assert curves(outputs) == curves(undisturbed.outputs)
+    assert curves(outputs) == expected
     for text in curves(outputs).values():
         steps = [int(line.split(b",")[0]) for line in text.splitlines()[1:]]
         assert steps == list(range(1, len(steps) + 1))
@@ -160,7 +173,7 @@ def test_ctrl_c_saves_all_runs_and_the_same_command_goes_on(study, tmp_path) -> 
     assert not worker_pids(outputs)
     before = states(read_plan(outputs, "tiny").runs)
     assert "interrupted" in before.values() and "running" not in before.values()
-    subprocess.run(arguments, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    assert launch(outputs, "tiny", LaunchConfig("inline"))  # with workers: the test of kill -9
     assert set(states(read_plan(outputs, "tiny").runs).values()) == {"done"}
 
 
@@ -228,8 +241,7 @@ def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
 
 def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path) -> None:
     """Another takes its run over; it wakes up, finds that, and leaves: one DONE, one record."""
-    undisturbed = planned(study, *LONG, f"outputs={tmp_path}/undisturbed")
-    launch(undisturbed.outputs, "tiny", LaunchConfig("inline"))
+    expected = undisturbed(study, tmp_path)
     outputs = tmp_path / "paused"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2",
                         "execution.lease_seconds=3")
@@ -244,7 +256,7 @@ def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path
     os.kill(pid, signal.SIGCONT)
     assert process.wait(timeout=240) == 0
     assert folder.attempt(1).end["reason"] == "lost"
-    assert curves(outputs) == curves(undisturbed.outputs)
+    assert curves(outputs) == expected
 
 
 def running(outputs: Path) -> list[tuple[RunFolder, int]]:
@@ -359,10 +371,15 @@ def test_a_finished_run_is_canary_enough(study, monkeypatch) -> None:
 
 
 def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -> None:
+    """Also where the current folder holds packages that are named as ours."""
     outputs = tmp_path / "outputs"
-    arguments = command(*LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")
+    for name in ("scaling", "sweeps"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
+    arguments = python_command("scaling.cli", *command(
+        *LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")[3:])
     out = subprocess.run(arguments, env=environment(), check=True, capture_output=True, text=True)
-    assert "trains it" in out.stdout
+    assert "trains it and writes to" in out.stdout
     deadline = time.monotonic() + 90
     while not running(outputs) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -372,22 +389,6 @@ def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -
         time.sleep(0.1)
     found = set(states(read_plan(outputs, "tiny").runs).values())
     assert "interrupted" in found and "running" not in found
-
-
-def test_a_launch_in_the_background_starts_beside_packages_named_as_ours(study, tmp_path) -> None:
-    outputs = tmp_path / "outputs"
-    for name in ("scaling", "sweeps"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
-    arguments = ["launch", "study=tiny", "~study.blocks.curves", "launch.workers=1",
-                 "study.blocks.ladder.grid.tokens=[2560]", "launch.detach=true"]
-    out = subprocess.run(python_command("scaling.cli", *arguments), env=environment(), check=True,
-                         capture_output=True, text=True)
-    assert "trains it and writes to" in out.stdout, out
-    deadline = time.monotonic() + 120
-    while set(states(read_plan(outputs, "tiny").runs).values()) != {"done"}:
-        assert time.monotonic() < deadline, (outputs / "studies/tiny/launcher.log").read_text()
-        time.sleep(0.2)
 
 
 def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypatch, capsys) -> None:
@@ -401,6 +402,23 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
     assert ended.value.code == 1 and "    99\n" in out and "    50\n" not in out
     assert "    no module named x\n" in out and "ended at once, with exit code 1" in out
     assert "trains it" not in out
+
+
+def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
+    plan, started, popen = planned(study), [], subprocess.Popen
+    monkeypatch.setattr("sweeps.launch.python_command",
+                        lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(subprocess, "Popen",
+                        lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweeps.launch.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        detach([], plan.outputs, "tiny")
+    monkeypatch.undo()  # waiting sleeps, too
+    assert started[-1].wait(30) == -signal.SIGTERM
 
 
 def test_a_worker_whose_launcher_is_gone_stops_and_a_launcher_outlives_its_shell() -> None:

@@ -65,6 +65,7 @@ def test_a_study_that_was_never_launched(tmp_path) -> None:
 CELLS = """
 from sweeps import Study
 study = Study.open("tiny", "study.blocks.ladder.grid.tokens=[51200]", "data.max_epochs=10",
+                   "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]",
                    "execution.checkpoint_seconds=0.2", outputs={outputs!r})
 found = study.launch("launch.workers=1")
 print("states:", sorted(set(found["state"])))

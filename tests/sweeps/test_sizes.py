@@ -10,7 +10,14 @@ import pytest
 from scaling.config import ConfigError
 from scaling.engine.memory import training_bytes
 from sweeps.budget import cost
-from sweeps.cost import Target, about_processes, finish_seconds, packs, with_costs
+from sweeps.cost import (
+    Target,
+    about_processes,
+    finish_seconds,
+    measure_here,
+    packs,
+    with_costs,
+)
 from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan
 from sweeps.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
@@ -34,6 +41,14 @@ def measured(timing, asked: list | None = None) -> Target:
         return {"step": timing["step"], "token": timing["token"], "packed": packed}
 
     return Target("test", lambda requests: [one(request) for request in requests])
+
+
+def test_a_shape_is_timed_by_a_process_of_its_own(study) -> None:
+    requests = []
+    with_costs(make_plan(study("~study.blocks.curves")), Target(
+        "test", lambda asked: requests.extend(asked) or [{"step": 1.0, "token": 0.0}] * len(asked)))
+    (answer,) = measure_here(requests[:1])
+    assert answer["step"] > 0 and answer["token"] > 0
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_a_study_without_blocks_has_no_runs(study) -> None:
         ("+study.answer.budgets=[1e9,-5]", "study.answer.budgets has -5: allowed is above 0"),
         ("+study.answer.curve_held_out=kosine",
          "study.answer.curve_held_out = 'kosine' is not the schedule of a run"),
+        ("study.blocks.ladder=3", "study.blocks.ladder = 3: expected a group of keys"),
         ("study.blocks.ladder.grid.tokens=[lots]", "tokens = 'lots': expected a whole number"),
     ],
 )

@@ -130,7 +130,8 @@ def test_a_run_whose_steps_a_longer_one_has_trained(study, undisturbed, capsys) 
     assert left.is_unfinished and left.new_steps == 0 and left.needs is None
     capsys.readouterr()
     assert launched(*PREFIX) == 0
-    assert "1 run(s) have their last checkpoint and lack only their record" in capsys.readouterr()[0]
+    out = capsys.readouterr().out
+    assert "1 run(s) have their last checkpoint and lack only their record" in out
     assert recorded(again) == expected
     record = again.run_folder(left).record()
     assert record["started_at_step"] == record["steps"] == 40
@@ -139,8 +140,11 @@ def test_a_run_whose_steps_a_longer_one_has_trained(study, undisturbed, capsys) 
     assert "nothing is left to train" in capsys.readouterr()[0]
 
 
-@pytest.mark.parametrize("config", [LaunchConfig("inline"), LaunchConfig("inline", pack=2),
-                                    LaunchConfig("local", workers=1)], ids=["inline", "pack", "pool"])
+@pytest.mark.parametrize("config", [
+    pytest.param(LaunchConfig("inline"), id="inline"),
+    pytest.param(LaunchConfig("inline", pack=2), id="pack"),
+    pytest.param(LaunchConfig("local", workers=1), id="pool", marks=pytest.mark.slow),
+])
 def test_removed_run_folders_are_recorded_again(study, undisturbed, config) -> None:
     expected = undisturbed(*PREFIX)
     plan = planned(study, *PREFIX)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import analysis
+from analysis.forecasts.forecast import Basis, lay_basis
 from analysis.laws import LAWS
 
 PARAMS = dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)
@@ -123,3 +126,43 @@ def test_published_cooldowns_are_forecast_from_their_half(public_data, published
     found = analysis.forecast_run(others, half, resamples=50)
     assert found.loss == pytest.approx(cosine.loss[last], rel=0.01)
     assert half.loss.dropna().iloc[-1] / found.loss > 1.02  # 3.420 at half, 3.304 at the end
+
+
+@pytest.fixture(scope="module")
+def laid() -> tuple[Basis, pd.DataFrame]:
+    """What the forecast of a run rests on, and the half of it that is known."""
+    table = curves()
+    target = part(table, "run 3", 0.5)[1]
+    return lay_basis(table, target, resamples=40), target
+
+
+def impossible(basis: Basis) -> Basis:
+    """All but the law's best parameters predict that annealing takes more than the whole loss."""
+    return replace(basis, law=replace(basis.law, draws=basis.law.draws.assign(C=1e12)))
+
+
+def test_where_resamples_predict_no_possible_loss_the_ended_runs_tell_the_interval(laid) -> None:
+    basis, target = laid
+    whole, torn = basis.forecast(target), impossible(basis).forecast(target)
+    assert torn.loss == whole.loss and torn.lower < torn.loss < torn.upper and whole.note == ""
+    said = "100% of the resamples predict what no loss can be: there is no interval"
+    assert torn.note == said and said in torn.report()
+
+
+def test_beyond_the_curves_there_is_no_forecast_without_the_laws_own_interval(laid) -> None:
+    basis, target = laid
+    longer = target.assign(lr=5 * target["lr"])  # an area five times as large
+    assert basis.forecast(longer).beyond > 2
+    with pytest.raises(ValueError, match="no forecast by lr_annealing .*beyond .* 100% of the res"):
+        impossible(basis).forecast(longer)
+
+
+def test_a_law_that_predicts_no_possible_loss_gives_no_forecast(laid) -> None:
+    basis, target = laid
+    negative = replace(basis, law=replace(basis.law, params={**basis.law.params, "C": 1e12}))
+    with pytest.raises(ValueError, match="lr_annealing predicts a loss of -"):
+        negative.forecast(target)
+    ended = basis.left_out[0]
+    failed = ended.assign(predicted=ended["predicted"].where(ended["step"] < 400, -1.0))
+    with pytest.raises(ValueError, match="a law that predicts possible losses"):
+        replace(basis, left_out=(failed, *basis.left_out[1:])).forecast(target)

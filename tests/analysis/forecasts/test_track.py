@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,16 @@ def test_an_overconfident_record_widens_predictions_to_its_own_nominal_coverage(
     assert after.loss.equals(before.loss)
     ratios = known["ratio"]  # of misses to the half-widths before
     assert (ratios <= 1).mean() < 0.7 and LEVEL <= (ratios <= wider).mean() <= LEVEL + 0.02
+
+
+def test_a_prediction_that_was_kept_without_an_interval_counts_for_nothing(tmp_path) -> None:
+    said = {"run_id": "r", "study": "tiny", "made": "2026-01-01T00:00:00+00:00", "step": 0,
+            "steps": 9, "loss": 2.0, "lower": None, "upper": None, "level": LEVEL, "hash": "x"}
+    (tmp_path / "track" / "r").mkdir(parents=True)
+    (tmp_path / "track" / "r" / "old.json").write_text(json.dumps(said))
+    (row,) = track.track_record(tmp_path).to_dict("records")
+    assert not row["counts"] and row["outcome"] == "made without an interval: does not count"
+    assert widening(tmp_path, "tiny", LEVEL) == 1
 
 
 def test_a_calibrated_record_leaves_them_as_they_are(fitted) -> None:

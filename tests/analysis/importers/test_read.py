@@ -87,9 +87,8 @@ def test_the_law_that_made_a_log_is_recovered_from_it(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        (lambda f: f.drop(columns="parent"), {}, "run 'branch' begins at step 220: name the run"),
-        (lambda f: f.assign(parent=f.parent.replace("trunk", "trnk")), {},
-         "its parent 'trnk' is not among the runs"),
+        (lambda f: f[f.run == "branch"].drop(columns="parent"), {},
+         "run 'branch' begins at step 220: name the run"),
         (lambda f: f.assign(lr=f.lr.astype(object).where(f.index != f.index[2], "3,1")), {},
          "log.csv, row"),
         (lambda f: f, {"unit": None}, "column 'val_bits' does not sound like nats per token"),
@@ -109,6 +108,21 @@ def test_what_cannot_be_read_without_guessing_is_refused(tmp_path, change, optio
     with pytest.raises(ValueError) as refused:
         read(tmp_path, change(logged()), **options)
     assert said.replace("log.csv", "log") in str(refused.value).replace("log.csv", "log")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.drop(columns="parent"), "run 'branch' begins at step 220: name the run"),
+        (lambda f: f.assign(parent=f.parent.replace("trunk", "trnk")),
+         "its parent 'trnk' is not among the runs"),
+    ],
+)  # fmt: skip
+def test_a_run_that_cannot_be_read_leaves_itself_out_and_is_named(tmp_path, change, said) -> None:
+    found = read(tmp_path, change(logged()))
+    assert found.runs["run_id"].tolist() == ["trunk"] and set(found.curves["run"]) == {"trunk"}
+    assert f"left out: {said}" in " ".join(found.notes).replace("left out: run 'branch': its",
+                                                                  "left out: its")
 
 
 def test_rows_that_contradict_each_other_without_an_order_are_named(tmp_path) -> None:
@@ -204,14 +218,15 @@ def test_pickles_are_never_opened(tmp_path, name) -> None:
 def test_files_that_are_no_tables_are_refused_in_one_sentence(tmp_path) -> None:
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "head.csv").write_text("N,D,loss\n")
-    (tmp_path / "semi.csv").write_text("N;D;loss\n1;2;3\n")
+    (tmp_path / "shifted.csv").write_text("N,D,loss\n1,2,3\n4,5,6,7\n")
     (tmp_path / "odd.xlsx").write_text("x")
     (tmp_path / "bad.parquet").write_text("x")
     (tmp_path / "nothing").mkdir()
-    for name, said in (("empty.csv", "cannot be read as .csv"), ("head.csv", "has no rows"),
-                       ("semi.csv", "separated by semicolons; save it with commas"),
+    for name, said in (("empty.csv", "cannot be read as a table: it is empty"),
+                       ("head.csv", "has no rows"),
+                       ("shifted.csv", "line 3: 4 cells under 3 headings"),
                        ("odd.xlsx", ".xlsx suffix; read are"), ("bad.parquet", "cannot be read"),
-                       ("nothing", "holds no tables"), ("gone.csv", "there is no such file")):
+                       ("nothing", "holds no .*tables"), ("gone.csv", "there is no such file")):
         with pytest.raises(ValueError, match=said):
             analysis.read_runs(tmp_path / name)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.importers.tensorboard import _masked
+from analysis.importers.formats.tensorboard import _masked
 
 
 def test_a_chart_that_wandb_exported(tmp_path) -> None:

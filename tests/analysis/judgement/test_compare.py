@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 import analysis
+from analysis.laws.law import Law, Parameter
 
 X = [("power", {"x": "C"}), ("power_plus_constant", {"x": "C"})]
 
@@ -113,3 +114,19 @@ def test_an_origin_with_too_few_points_is_left_out_for_all_and_said():
     found = analysis.compare_laws(X, runs, by="C", origins=3, resamples=0)
     assert len(found.skipped) == 1 and found.predictions.origin.nunique() == 2
     assert "left out for all laws: C > " in found.report()
+
+
+def test_a_law_does_not_win_by_what_it_cannot_predict() -> None:
+    """A straight line is below zero at the largest point, which no loss can be."""
+    line = Law(
+        name="line", formula="L = a - b x", source="", columns={"x": ""}, linear=("a", "b"),
+        parameters=(Parameter("a"), Parameter("b")), value=lambda x, a, b: a - b * x,
+    )  # fmt: skip
+    table = pd.DataFrame({"x": np.arange(1.0, 13.0)})
+    falling = table.assign(loss=np.where(table["x"] < 12, 12.5 - 1.1 * table["x"], 0.3))
+    found = analysis.compare_laws(["m2", line], falling, by="x", origins=1, starts=8)
+    assert found.winner == "m2" and found.table.loc["line", "held_out"] == np.inf
+    fitted = analysis.fit(line, falling, resamples=0)
+    assert fitted.held_out["impossible"] == 1 and np.isnan(fitted.held_out["error"])
+    said = "the law has no possible value at 1 of 2 points: do not trust it beyond the measured"
+    assert any(said in warning for warning in fitted.warnings) and said[:50] in fitted.report()

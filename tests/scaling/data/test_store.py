@@ -1,6 +1,8 @@
 """A store is whole or absent, says what it holds, and gives windows that overlap by one token."""
 
 import dataclasses
+import os
+import time
 import tracemalloc
 
 import numpy as np
@@ -8,8 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaling.data import store as data_store
+from scaling.data import verify
 from scaling.data.order import DataOrder
-from scaling.data.store import Corpus, TokenStore, gather, window_count, write_store
+from scaling.data.store import (
+    MAKER,
+    Corpus,
+    Pieces,
+    TokenStore,
+    abandoned_stores,
+    gather,
+    window_count,
+    write_store,
+)
+from scaling.records import machine
+from scaling.records.atomic import write_json
+from scaling.records.damage import DamagedFile
 
 CORPUS = Corpus(
     train=np.arange(100, dtype=np.uint8),
@@ -133,3 +149,98 @@ def test_the_second_of_two_writers_leaves_the_first_ones_store(tmp_path):
 
 def content(folder, corpus):
     return write_store(folder, "some", {}, corpus).content_hash
+
+
+# ---------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("train.bin", lambda c: c[:50] + bytes([c[50] ^ 1]) + c[51:], "hash is in manifest.json"),
+        ("validation.bin", lambda c: bytes([c[0] ^ 128]) + c[1:], "hash is in manifest.json"),
+        ("validation.bin", lambda c: c[:-1], "it has 40 bytes; 41 tokens of uint8 have 41"),
+        ("train.bin", lambda c: None, "it is gone"),
+        ("manifest.json", lambda c: c.replace(b"1.5", b"1.6"), "does not match its checksum"),
+        ("manifest.json", lambda c: b"{}", "it has no key 'source'"),
+    ],
+)
+def test_a_damaged_store_is_refused(store, name, change, why):
+    path = store.folder / name
+    changed = change(path.read_bytes())
+    path.unlink() if changed is None else path.write_bytes(changed)
+    with pytest.raises(DamagedFile, match=f"{name}.*{why}.*remove the folder of this store"):
+        TokenStore(store.folder)
+
+
+def test_what_was_compared_once_is_sampled_from_then_on(store, monkeypatch):
+    """All of it again where a file was touched; a change that leaves its times is in the sample."""
+    whole = []
+    check = verify._check_whole
+    monkeypatch.setattr(verify, "_check_whole", lambda *a: (whole.append(a), check(*a))[1])
+    for _ in range(3):
+        TokenStore(store.folder)
+    assert not whole  # it was compared when the fixture opened it
+    os.utime(store.folder / "train.bin")
+    for _ in range(2):
+        TokenStore(store.folder)
+    assert len(whole) == 1
+    monkeypatch.setattr(verify, "_mark", lambda path: [0])
+    TokenStore(store.folder)
+    (store.folder / "train.bin").write_bytes(bytes(100))
+    with pytest.raises(DamagedFile, match=r"train.bin is damaged: bytes 0 to .* are not what they"):
+        TokenStore(store.folder)
+
+
+def test_what_is_remembered_of_a_store_may_be_lost(store):
+    (cache,) = store.folder.glob("verified-*.json")
+    for content in ("", "[]", '{"content_hash": 1}'):
+        cache.write_text(content)
+        TokenStore(store.folder)
+        assert "sums" in cache.read_text()
+
+
+# ---------------------------------------------------------------------- half-made stores
+
+
+def half_made(folder, process, age):
+    """What a killed maker leaves: a part of the tokens, and who it was."""
+    folder.mkdir(parents=True)
+    (folder / ".train.bin.0123abcd").write_bytes(b"half")
+    if process is not None:
+        write_json(folder / MAKER, process)
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (time.time() - age, time.time() - age))
+
+
+def test_what_a_killed_maker_left_goes_and_what_is_being_made_stays(tmp_path):
+    here = machine.this_process()
+    gone = here | {"process_start": "another"}
+    elsewhere = here | {"host": "elsewhere"}
+    cases = {".a-1.00000000": (gone, 0), ".b-1.00000000": (elsewhere, 2_000),
+             ".c-1.00000000": (None, 4_000), ".d-1.00000000": (here, 0),
+             ".e-1.00000000": (elsewhere, 500), ".f-1.00000000": (None, 500)}
+    for name, (process, age) in cases.items():
+        half_made(tmp_path / name, process, age)
+    assert {p.name[1] for p in abandoned_stores(tmp_path)} == {"a", "b", "c"}
+    write_store(tmp_path / "store", "some", {}, CORPUS)
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {".d-1.00000000", ".e-1.00000000", ".f-1.00000000", "store"}
+    assert not (tmp_path / "store" / MAKER).exists()
+
+
+def test_a_maker_beats_while_it_waits_for_its_source(tmp_path, monkeypatch):
+    monkeypatch.setattr(data_store, "BEAT_SECONDS", 0.01)
+    seen = []
+
+    def slow():
+        (maker,) = tmp_path.glob(".store.*/maker.json")
+        os.utime(maker, (1, 1))
+        while maker.stat().st_mtime < 2:
+            time.sleep(0.01)
+        seen.append(abandoned_stores(tmp_path))
+        yield CORPUS.train
+
+    corpus = dataclasses.replace(CORPUS, train=Pieces(np.dtype(np.uint8), 100, slow))
+    write_store(tmp_path / "store", "some", {}, corpus)
+    assert seen == [[]]

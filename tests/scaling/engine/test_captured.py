@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.engine.captured import CapturedCompiledEngine, CapturedEngine
-from scaling.engine.eager import EagerEngine, Member
+from scaling.engine.captured import (
+    FLOORS,
+    CapturedCompiledEngine,
+    CapturedEngine,
+    difference,
+    limits,
+)
+from scaling.engine.eager import EagerEngine, Member, Ran
 from scaling.engine.step_options import StepOptions
 from scaling.model.architecture import Architecture, Shape
 from scaling.optimizer_settings import (
@@ -100,6 +106,7 @@ def test_a_replay_finds_all_that_changes_in_buffers(taped, name):
     whole, expected = trained(EagerEngine, 3, settings, "cpu", last=9)
     engine, found = trained(CapturedEngine, 3, settings, "cpu", cuts=(1, 4), last=9)
     assert engine._graph is taped.made[0] and len(taped.made) == 1 and engine.steps_done == 9
+    assert engine.ran == Ran("captured") and whole.ran == Ran("eager")
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     for key, value in whole.state(1).items():
         torch.testing.assert_close(engine.state(1)[key], value, rtol=1e-3, atol=1e-4, msg=key)
@@ -134,9 +141,12 @@ def test_a_graph_holds_what_a_step_can_be_asked_for(taped, k, named):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("lost", ["zero_", "lerp_", "addcmul_"])
-def test_a_replay_that_is_another_step_is_not_trusted(taped, monkeypatch, caplog, lost):
+@pytest.mark.parametrize(("lost", "precision"), [
+    ("zero_", "fp32"), ("lerp_", "fp32"), ("addcmul_", "fp32"), ("zero_", "bf16"),
+    ("lerp_", "bf16")])  # fmt: skip
+def test_a_replay_that_is_another_step_is_not_trusted(taped, monkeypatch, caplog, lost, precision):
     """Graphs that lack a kernel: of the gradient's clearing, the first moment, the weights."""
+    named = {"device": "cpu", "last": 9, "options": StepOptions(precision)}
     right = taped.replay
 
     def wrong(tape):
@@ -145,10 +155,38 @@ def test_a_replay_that_is_another_step_is_not_trusted(taped, monkeypatch, caplog
 
     monkeypatch.setattr(taped, "replay", wrong)
     with caplog.at_level(logging.WARNING):
-        engine, found = trained(CapturedEngine, 3, device="cpu", cuts=(4,), last=9)
+        engine, found = trained(CapturedEngine, 3, cuts=(4,), **named)
     assert len(taped.made) == 1 and engine._graph is None
-    assert re.search("not replayed: the (loss|gradient norm) of 3 replayed steps is", caplog.text)
-    np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu", last=9)[1])
+    said = "the (loss|gradient norm) of 3 replayed steps is"
+    assert re.search(f"not replayed: {said}", caplog.text)
+    assert engine.ran.engine == "eager" and re.match(said, engine.ran.why)
+    np.testing.assert_array_equal(found, trained(EagerEngine, 3, **named)[1])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_another_order_of_sums_is_no_other_step(precision):
+    """The floors leave room for what micro-batches make of the same steps."""
+    options, lr = StepOptions(precision), np.full((3, 1), 1e-3)
+    whole, parts = (
+        EagerEngine(SMALL, [Member(0, AdamWSettings(**ADAM))], micro_batch=size, options=options)
+        .train(TOKENS[:3, :1], lr, torch.Tensor.backward) for size in (8, 2)
+    )  # fmt: skip
+    for one, other, floor in zip((whole.loss, whole.grad_norm), (parts.loss, parts.grad_norm),
+                                 FLOORS[precision], strict=True):
+        assert 5 * np.max(np.abs(one / other - 1)) < floor
+
+
+def test_kernels_that_add_up_in_no_order_widen_what_is_allowed():
+    """By the spread of the steps themselves; what is not finite widens nothing."""
+    one = torch.tensor([[[4.0, 2.0], [1.0, 3.0]]])  # (steps, 2, k)
+    assert limits(one, one, (1e-4, 1e-2)) == [1e-4, 1e-2]
+    other = one * torch.tensor([[1.0, 1.001]])
+    assert limits(one, other, (1e-4, 1e-2)) == pytest.approx([4e-3, 1e-2], rel=1e-3)
+    broken = torch.full_like(one, torch.nan)
+    assert limits(broken, broken, (1e-4, 1e-2)) == [1e-4, 1e-2]
+    assert difference(broken, broken, (1e-4, 1e-2)) is None
+    assert difference(other, one, (4e-3, 1e-2)) is None
+    assert "the loss of 3 replayed steps is [" in difference(other, one, (1e-4, 1e-2))
 
 
 def test_a_lack_of_memory_is_no_reason_to_step_eagerly(taped, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling.engine.compiled import CompiledEngine, Fused
+from scaling.engine.compiled import CompiledEngine, Fused, has_no_code
 from scaling.engine.eager import EagerEngine, Member
 from scaling.model.architecture import Architecture, Shape
 from scaling.optimizer_settings import AdamWSettings
@@ -66,6 +66,75 @@ def test_a_compiler_that_fails_is_given_up_once(monkeypatch, caplog):
         _, found, _ = trained(CompiledEngine, 3)
     assert len(calls) == 1 and "Unsupported: no such operation" in caplog.text
     np.testing.assert_array_equal(found.loss, trained(EagerEngine, 3)[1].loss)
+
+
+class OutOfResources(Exception):
+    """As Triton names a kernel that needs more than the device has."""
+
+
+def no_kernel(error=OutOfResources):
+    """An error that has such a one as its cause."""
+    try:
+        raise error("out of resource: shared memory, Required: 294912, Hardware limit: 232448")
+    except error as cause:
+        again = RuntimeError("No valid triton configs")
+        again.__cause__ = cause
+        return again
+
+
+def failing_once_called(monkeypatch, of: str):
+    """torch.compile whose kernels fail: of the forward pass, the backward pass, or the update."""
+
+    class Backward(torch.autograd.Function):
+        @staticmethod
+        def forward(context, values):
+            return values.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            raise no_kernel()
+
+    def compiled(function, **_):
+        def called(*arguments):
+            if function.__name__ == "step":
+                result = function(*arguments)  # half of it, or all: weights are written
+                if of == "update":
+                    raise no_kernel()
+                return result
+            if of == "forward":
+                raise no_kernel()
+            losses, penalties = function(*arguments)
+            return (Backward.apply(losses), penalties) if of == "backward" else (losses, penalties)
+
+        return called
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr("scaling.engine.compiled.FUSED_UPDATES", ("cpu",))
+
+
+@pytest.mark.parametrize("of", ["forward", "backward", "update"])
+def test_a_kernel_that_does_not_start_is_given_up_and_leaves_no_trace(monkeypatch, caplog, of):
+    failing_once_called(monkeypatch, of)
+    with caplog.at_level(logging.WARNING):
+        engine, found, _ = trained(CompiledEngine, 3)
+    assert caplog.text.count("torch.compile is not used") == 1
+    why = "RuntimeError: No valid triton configs"
+    assert (engine.ran.engine, engine.ran.why) == (
+        ("compiled", f"the update is not: {why}") if of == "update" else ("eager", why))
+    expected, plain, _ = trained(EagerEngine, 3)
+    np.testing.assert_array_equal(found.loss, plain.loss)
+    for key, value in expected.state(1).items():
+        torch.testing.assert_close(engine.state(1)[key], value, rtol=1e-5, atol=1e-7)
+
+
+def test_what_is_no_lack_of_code_is_raised(monkeypatch):
+    assert has_no_code(no_kernel()) and has_no_code(OutOfResources())
+    assert has_no_code(type("NoTritonConfigsError", (RuntimeError,), {})())
+    assert not has_no_code(no_kernel(torch.OutOfMemoryError))  # a smaller micro-batch may do
+    assert not has_no_code(ValueError("a mistake of ours"))
+    monkeypatch.setattr(torch, "compile", lambda function, **_: lambda *a: {}["a defect"])
+    with pytest.raises(KeyError):
+        trained(CompiledEngine, 1)
 
 
 @pytest.mark.slow

@@ -8,12 +8,14 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scaling.config import ConfigError
+from scaling.config import ConfigError, ExecutionConfig
 from scaling.engine.loss import ModelLoss
 from scaling.engine.memory import (
     UPDATE_FLOATS,
     activation_floats,
     check_memory,
+    checkpoint_floats,
+    process_bytes,
     state_floats,
     training_bytes,
 )
@@ -26,6 +28,8 @@ from scaling.optimizer_settings import SETTINGS
 from scaling.optimizers.optimizer import Optimizer
 from scaling.optimizers.registry import OPTIMIZERS, build_optimizer
 from scaling.records import machine
+from scaling.records.claim import Claim
+from scaling.training.loop import Training
 
 WIDE = Shape(2, 96, 4, 256, 128, 256)
 
@@ -72,8 +76,9 @@ def test_activations_kept_for_the_backward_pass_are_within_a_third(
 def test_what_is_asked_of_a_machine_is_what_its_processes_take_together(tiny_config, monkeypatch):
     """And nothing of a program, whose memory is not ours to know."""
     shape, size = Shape(2, 64, 4, 256, 128, 256), 1024
-    one = training_bytes(Architecture(shape), 128)
-    state = 4 * state_floats(parameter_counts(Architecture(shape)), "adamw")
+    one = process_bytes(Architecture(shape), tiny_config({"batch": 128}))
+    counts = parameter_counts(Architecture(shape))
+    state = 4 * (state_floats(counts, "adamw") + checkpoint_floats(counts, "adamw"))
     monkeypatch.setattr(machine, "memory_bytes", lambda: one + state)
 
     def check(execution: dict, **place) -> None:
@@ -189,3 +194,14 @@ def test_what_is_computed_again_is_left_out() -> None:
     found = 4 * (activation_floats(architecture, 8, sparing) - transient)
     assert found == pytest.approx(sum(kept.values()), rel=1 / 3)
     assert 4 * activation_floats(architecture, 8, StepOptions()) > 10 * found
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "muon"])
+def test_a_checkpoint_has_the_floats_that_are_counted_for_it(make_run, tiny_run, name) -> None:
+    changes = {"optimizer": {"name": name, "lr": 0.01}}
+    folder = make_run(changes)
+    claim = Claim.acquire(folder, 60.0)
+    state = Training([claim], {}, ExecutionConfig()).engine.state(0)
+    claim.release("interrupted")
+    floats = sum(tensor.numel() for tensor in state.values())
+    assert checkpoint_floats(tiny_run(changes).counts, name) == pytest.approx(floats, rel=0.02)

@@ -42,6 +42,10 @@ CASES = {
     "micro_batches": {"settings": AdamWSettings(**ADAM), "micro_batch": 1},
     "options": {"settings": AdamWSettings(**ADAM),
                 "options": StepOptions(z_loss=1e-2, loss_chunk=7, recompute=True)},
+    # A gradient of a product is rounded to bfloat16 once a pass: so passes must be the same ones.
+    "bf16": {"settings": AdamWSettings(**ADAM), "micro_batch": 1, "options": StepOptions("bf16")},
+    "bf16_recompute": {"settings": AdamWSettings(**ADAM), "micro_batch": 1,
+                       "options": StepOptions("bf16", recompute=True)},
     "compiled": {"settings": AdamWSettings(**ADAM), "compiled": True},
     "unusual": {"settings": AdamWSettings(**ADAM), "architecture": {
         "tied_head": True, "bias": True, "norm": "layernorm", "embedding_scale": "norm"}},
@@ -91,7 +95,13 @@ def rank_of(rank: int, size: int, meeting: str, names: list[str], results) -> No
     for name in names:
         with drawn() as alive:
             engine = build(ShardedEngine, **CASES[name])
-        found = outcome(name, engine, tokens, windows) | {"alive": alive}
+        computed, block = set(), engine.module.loss.model.blocks[0]
+        for part in (block.up, block.mlp_norm):
+            part.register_forward_hook(lambda module, *_, computed=computed: computed.add(
+                (type(module).__name__.removeprefix("FSDP"),
+                 next(module.parameters()).dtype)))
+        found = outcome(name, engine, tokens, windows)
+        found |= {"alive": alive, "computed": computed}
         model = engine._built(Architecture(SHAPE), StepOptions())
         found["made_on"] = {p.device.type for p in model.parameters()}
         engine.load(0, build(EagerEngine, **CASES[name]).state(0), 0)  # whole tensors
@@ -193,6 +203,14 @@ def test_a_rank_takes_its_rows_of_whole_tensors(by_ranks):
     fresh = build(EagerEngine, **CASES["unusual"]).state(0)
     loaded = whole(by_ranks["unusual"], "loaded")
     assert all(np.array_equal(loaded[key], value.numpy()) for key, value in fresh.items())
+
+
+def test_in_bf16_halves_of_matrices_are_gathered_and_whole_gains(by_ranks):
+    full = {("Linear", torch.float32), ("RMSNorm", torch.float32)}
+    assert all(result["computed"] == full for result in by_ranks["adamw"])
+    half = {("Linear", torch.bfloat16), ("RMSNorm", torch.float32)}
+    for name in ("bf16", "bf16_recompute"):
+        assert all(result["computed"] == half for result in by_ranks[name])
 
 
 def test_a_pack_is_not_shared():

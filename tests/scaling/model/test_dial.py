@@ -21,6 +21,9 @@ from scaling.model.dial import ALLOWED, architecture_of, comes_out_whole, model_
         ({"depth": 1, "width": 48, "activation": "swiglu"}, (1, 48, 3, 128)),
         ({"depth": 1, "width": 64, "activation": "swiglu", "mlp_ratio": 3}, (1, 64, 4, 128)),
         ({"depth": 1, "width": 64, "activation": "swiglu", "mlp_width": 176}, (1, 64, 4, 176)),
+        ({"depth": 1, "width": 64, "activation": "swiglu"}, (1, 64, 4, 168)),  # 170.67
+        ({"depth": 1, "width": 128, "activation": "geglu"}, (1, 128, 8, 344)),  # 341.33
+        ({"depth": 1, "width": 2, "heads": 1, "activation": "geglu"}, (1, 2, 1, 8)),
     ],
 )
 def test_the_dial_gives_the_width_and_the_width_the_rest(model, expected):
@@ -57,8 +60,6 @@ COMPLETEP = {"parametrization": "completep", "base_width": 32, "base_depth": 2}
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ({"activation": "swiglu"}, r"model\.activation = 'swiglu' with model\.mlp_ratio = 4 gives "
-                                   r"an MLP of 2/3 \* 4 \* 128 = 341\.33; allowed are widths"),
         ({"norm": "none", "placement": "peri"},
          r"model\.placement = 'peri' clashes with model\.norm = 'none': .*allowed beside it: pre"),
         ({"norm": "none", "embedding_scale": "norm"}, "no norm to place or to scale"),
@@ -93,7 +94,7 @@ def test_a_value_that_does_not_exist_lists_those_that_do(key):
 
 @pytest.mark.parametrize(
     "model",
-    [{"activation": "swiglu"}, {"placement": "mix", "post_fraction": 1 / 3}, {"head_dim": 48}],
+    [{"placement": "mix", "post_fraction": 1 / 3}, {"head_dim": 48}],
     ids=str,
 )
 def test_what_comes_out_whole_is_what_is_not_refused(model):
@@ -108,3 +109,8 @@ def test_what_comes_out_whole_is_what_is_not_refused(model):
         assert comes_out_whole(config) == allowed
         whole += allowed
     assert 0 < whole < 12
+
+
+def test_a_ladder_takes_sizes_at_which_a_gated_mlp_is_exactly_two_thirds():
+    sizes = [ModelConfig(depth=depth, aspect=16, activation="swiglu") for depth in range(1, 7)]
+    assert [comes_out_whole(size) for size in sizes] == [False, False, True] * 2

@@ -15,7 +15,7 @@ COLUMNS = ["loss", "grad_norm", "validation_loss"]
 FIFTY = {"tokens": 64 * 50, "optimizer.clip": 0.5}
 # Six sequences a step divide among two and among three.
 LONG = {"batch": 6, "tokens": 96 * 200, "data.max_epochs": 20.0, "optimizer.lr": 1e-3}
-# Moments by rows, and of whole matrices.
+# Moments by rows, and of whole matrices (muon has both: its embeddings are AdamW's).
 optimizers = pytest.mark.parametrize("optimizer", [{}, {"optimizer.name": "muon"}], ids=str)
 
 
@@ -33,7 +33,8 @@ def stop_at(folder: RunFolder, step: int) -> Callable[[], bool]:
     return lambda: folder.progress(folder.latest_attempt().number).get("step", 0) >= step
 
 
-@optimizers
+@pytest.mark.parametrize("optimizer", [
+    pytest.param({}, marks=pytest.mark.slow), {"optimizer.name": "muon"}], ids=str)  # fmt: skip
 def test_fifty_steps_and_a_branch_off_them(
     make_run, elsewhere, run_with_ranks, train_run, outputs, optimizer
 ):

@@ -139,7 +139,8 @@ def two_files(folder, text="whole"):
 
 def test_a_folder_is_made_whole_and_once(tmp_path):
     path = tmp_path / "parent" / "folder"
-    assert [create_folder(path, lambda f, t=t: two_files(f, t)) for t in "xyz"] == [True, False, False]
+    made = [create_folder(path, lambda f, t=t: two_files(f, t)) for t in "xyz"]
+    assert made == [True, False, False]
     assert (path / "deep" / "b").read_text() == "x"
     assert list(path.parent.iterdir()) == [path]
 

@@ -1,6 +1,7 @@
 """A checkpoint holds a training whole: state, step and the curve so far, by name."""
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from scaling.records.checkpoint import (
     save_checkpoint,
     save_part,
 )
+from scaling.records.damage import DamagedFile
 from scaling.records.identity import prefix_id
 from scaling.records.parts import new_parts, remove_checkpoint, write_manifest
 from scaling.records.prefixes import candidates, checkpoint_path
 from scaling.records.record import Curve
+
+
+# Of the curve at step 20, as its tensor lies in the file.
+LOSS = np.random.default_rng(20).random((2, 20)).astype(np.float32)[0].tobytes()
 
 
 def make(run, step, validation=()):
@@ -135,8 +141,8 @@ def test_it_starts_from_the_furthest(tmp_path, tiny_run):
     assert furthest_checkpoint(tmp_path, tiny_run().science, []).step == 20
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "flipped"])
-def test_an_unreadable_checkpoint_is_passed_over_with_a_warning(
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "flipped", "one bit"])
+def test_a_damaged_checkpoint_is_set_aside(
     tmp_path, tiny_run, damage, caplog
 ):
     save(tmp_path, tiny_run(), 10)
@@ -148,10 +154,62 @@ def test_an_unreadable_checkpoint_is_passed_over_with_a_warning(
         "empty": b"",
         "text": b"not a checkpoint",
         "flipped": content[:40] + bytes(200) + content[240:],
+        "one bit": content.replace(LOSS, bytes([LOSS[0] ^ 1]) + LOSS[1:]),
     }[damage])  # fmt: skip
     with caplog.at_level(logging.WARNING):
         assert furthest_checkpoint(tmp_path, tiny_run().science, []).step == 10
-    assert path.name in caplog.text and "unreadable" in caplog.text
+    assert f"{path} is damaged" in caplog.text and "renamed to" in caplog.text
+    assert not path.exists() and path.with_name(path.name + ".damaged").exists()
+
+
+def test_one_bit_of_a_checkpoint_is_found_or_means_nothing(tmp_path, tiny_run):
+    """torch reads it without a word; every 13th bit, for all of them take a minute."""
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, saved := make(tiny_run(), 5, [2]))
+    content, outcomes = path.read_bytes(), set()
+    for bit in range(0, 8 * len(content), 13):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            loaded = load_checkpoint(path)
+        except DamagedFile as error:
+            assert str(path) in str(error)
+            outcomes.add("named")
+            continue
+        outcomes.add("the same")
+        assert (loaded.step, loaded.prefix_id) == (5, saved.prefix_id)
+        assert np.array_equal(loaded.curve.loss, saved.curve.loss)
+        assert all(torch.equal(loaded.state[k], saved.state[k]) for k in saved.state)
+    assert outcomes == {"named", "the same"}
+
+
+def test_a_checkpoint_under_the_name_of_another_is_set_aside(tmp_path, tiny_run, caplog):
+    save(tmp_path, tiny_run(), 10)
+    path = save(tmp_path, tiny_run(), 20)
+    shutil.copy(save(tmp_path, tiny_run({"seed": 7}), 20), path)
+    assert furthest_checkpoint(tmp_path, tiny_run().science, []).step == 10
+    assert "it holds step 20 of" in caplog.text and not path.exists()
+
+
+def test_a_lack_of_memory_is_no_damage(tmp_path, tiny_run, monkeypatch):
+    path = save(tmp_path, tiny_run(), 20)
+
+    def lacks(*args, **options):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "load", lacks)
+    assert furthest_checkpoint(tmp_path, tiny_run().science, []) is None and path.exists()
+
+
+def test_a_damaged_part_sets_its_checkpoint_aside(tmp_path, tiny_run, caplog):
+    run = tiny_run()
+    save(tmp_path, run, 10)
+    _, parts = save_parts(tmp_path, run, 20)
+    path = write_manifest(checkpoint_path(tmp_path, run.science, 20), parts)
+    parts[1].write_bytes(parts[1].read_bytes()[:-100])
+    assert furthest_checkpoint(tmp_path, run.science, []).step == 10
+    assert f"its part {parts[1].name}" in caplog.text and not path.exists()
 
 
 def test_a_checkpoint_without_a_measurement_that_the_run_plans_is_no_start(tmp_path, tiny_run):

@@ -1,11 +1,13 @@
 """State is derived from the folder and never stored."""
 
+import json
 import os
 
 import pytest
 
 from scaling.records.atomic import read_json, write_json
 from scaling.records.claim import Claim
+from scaling.records.damage import DamagedFile
 from scaling.records.run_folder import STATES
 
 
@@ -144,3 +146,83 @@ def test_a_record_that_was_changed_afterwards_is_not_believed(make_run, train_ru
     path.write_text(path.read_text().replace("wsd", "cosine"))
     with pytest.raises(ValueError, match="was changed after the run had recorded it"):
         folder.record()
+
+
+# ---------------------------------------------------------------------- damaged files
+
+
+def test_a_description_that_is_not_its_id_is_refused_naming_both(make_run, tiny_run):
+    """As a hand may change it, checksum and all."""
+    folder = make_run()
+    path = folder.path / "run.json"
+    run = read_json(path)
+    run["science"]["optimizer"]["weight_decay"] = 0.7
+    write_json(path, run)
+    other = tiny_run({"optimizer.weight_decay": 0.7}).run_id
+    with pytest.raises(DamagedFile, match=f"run.json is damaged: .* of the run {other}, but its "
+                                          f"folder is that of {folder.run_id}.*remove it"):
+        folder.description()
+    assert folder.damage().path == path
+
+
+def test_a_description_of_before_checksums_and_of_other_identity_versions_is_read(make_run):
+    folder = make_run()
+    path = folder.path / "run.json"
+    run = read_json(path)
+    path.write_text(json.dumps(run))
+    assert folder.description() == run and folder.damage() is None
+    run["science"]["identity_version"] = 0  # its ids were made in another way
+    path.write_text(json.dumps(run))
+    assert folder.description() == run
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "it is empty"), ('{"run', "it is not JSON"), ("[]", "of the type list, not an object"),
+        ("{}", "it has no key 'run_id'"), ('{"run_id": 3}', "run_id = '3' has an unexpected type"),
+    ],
+)
+def test_what_is_no_description_is_named(make_run, content, why):
+    folder = make_run()
+    (folder.path / "run.json").write_text(content)
+    with pytest.raises(DamagedFile, match=f"{folder.run_id}/run.json is damaged: .*{why}"):
+        folder.description()
+
+
+def test_one_changed_digit_is_found(make_run):
+    folder = make_run()
+    path = folder.path / "run.json"
+    path.write_text(path.read_text().replace('"bytes_per_token": 1.0', '"bytes_per_token": 1.5'))
+    with pytest.raises(DamagedFile, match="does not match its checksum"):
+        folder.description()
+
+
+def test_damaged_words_of_an_attempt_hold_up_nothing(make_run):
+    """Its end was an interruption, its owner is unknown and holds the run while its heart beats."""
+    folder = make_run()
+    Claim.acquire(folder, 60).release("failed", ValueError("x"))
+    folder.attempt_file(1, "end").write_text('{"reason')
+    assert folder.state() == "interrupted"
+    folder.attempt_file(1, "end").unlink()
+    folder.attempt_file(1, "json").write_bytes(b"\0" * 100)
+    assert folder.state() == "running"
+    os.utime(folder.attempt_file(1, "beat"), (1, 1))
+    assert folder.state() == "interrupted"
+    folder.attempt_file(1, "beat").write_text('{"step": "many"}')
+    assert folder.progress(1) == {}
+
+
+def test_a_claim_never_takes_the_number_of_one_whose_file_was_lost(make_run):
+    folder = make_run()
+    Claim.acquire(folder, 60).release("interrupted")
+    folder.attempt_file(1, "json").unlink()
+    claim = Claim.acquire(folder, 60)
+    assert claim.number == 2 and folder.state() == "running"
+    claim.release("interrupted")
+
+
+def test_a_run_whose_end_cannot_be_read_is_damaged(make_run):
+    folder = make_run()
+    folder.done_file.write_text('{"status": "dome"}')
+    assert folder.state() == "damaged" and folder.damage().path == folder.done_file

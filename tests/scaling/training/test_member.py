@@ -101,15 +101,15 @@ def test_a_kill_while_a_pack_is_saved_leaves_a_step_that_all_have(make_run, trai
     folders = [make_run({"seed": seed} | LONG) for seed in (0, 1, 2)]
     monkeypatch.setattr("scaling.training.loop.CHUNK_SECONDS", 1e-9)
     monkeypatch.setattr(Training, "abandon", lambda *ignored: None)
-    save, saved = Training._save, []
+    write, written = Training.write, []
 
-    def counted(self, i, member, owner):
-        saved.append(i)
-        if len(saved) == 11:  # three whole saves, and two of the fourth
+    def counted(self, path, i, checkpoint):
+        written.append(i)
+        if len(written) == 11:  # three whole saves, and two of the fourth
             raise Killed
-        return save(self, i, member, owner)
+        return write(self, path, i, checkpoint)
 
-    monkeypatch.setattr(Training, "_save", counted)
+    monkeypatch.setattr(Training, "write", counted)
     execution = ExecutionConfig(checkpoint_seconds=0.0)
     claims = [Claim.acquire(folder, 60.0) for folder in folders]
     with pytest.raises(Killed):

@@ -83,7 +83,8 @@ def attempts(folder, *ends):
         owner = {"host": "other", "boot": "", "pid": 1, "started": 0.0, "lease_seconds": 1.0}
         folder.attempt_file(i, "json").write_text(json.dumps(owner))
         if end is not None:
-            folder.attempt_file(i, "end").write_text(json.dumps({"reason": "failed", "ended": 0.0, **end}))
+            said = {"reason": "failed", "ended": 0.0, **end}
+            folder.attempt_file(i, "end").write_text(json.dumps(said))
     return Claim.acquire(folder, 60.0)
 
 

@@ -23,7 +23,8 @@ def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-FAILURE = "cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% \ud800\u202e"
+_FAILURE = ("cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% "
+            "\ud800\u202e")
 
 
 class States:
@@ -31,6 +32,7 @@ class States:
 
     def __init__(self, finished: Path) -> None:
         self.finished = finished
+        self.failure = _FAILURE
         self._claims: list[Claim] = []
 
     def make(self, state: str, folder: Path) -> None:
@@ -51,7 +53,9 @@ class States:
             return
         for part in ("runs", "studies"):
             shutil.copytree(self.finished / part, outputs / part)
-        if state == "done":
+        if state == "gone":
+            shutil.rmtree(outputs / "runs")
+        if state in ("done", "gone"):
             return
         runs = [RunFolder(path) for path in sorted((outputs / "runs").iterdir())]
         for k, run in enumerate(runs):
@@ -82,7 +86,7 @@ class States:
         if state == "running":
             self._claims.append(claim)
         else:
-            claim.release(state, ValueError(FAILURE) if state == "failed" else None)
+            claim.release(state, ValueError(self.failure) if state == "failed" else None)
 
     def end(self) -> None:
         """Stop the threads of running runs."""

@@ -73,10 +73,8 @@ def test_rows_that_are_excluded_are_so_in_every_approach(run, sweep, tmp_path) -
     spoilt.to_csv(tmp_path / "spoilt.csv", index=False)
     asked = ("budgets=[1e19]", "resamples=20", "approaches=true", "--json")
     _, clean, _ = run("allocate", sweep, *asked)
-    code, _, error = run("allocate", f"data={tmp_path}/spoilt.csv", *asked)
-    assert code == 2 and f"in row {len(table) + 3} (exclude=" in error  # as an editor counts lines
     code, out, _ = run("allocate", f"data={tmp_path}/spoilt.csv", *asked,
-                       "exclude=[unmeasured,note == 'other data']")
+                       "exclude=[note == 'other data']")
     assert code == 0 and json.loads(out)["approaches"] == json.loads(clean)["approaches"]
 
 

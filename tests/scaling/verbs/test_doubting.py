@@ -31,7 +31,7 @@ def test_the_answer_and_its_picture(run, points, tmp_path) -> None:
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["n_columns=[blokc]"], "the table has no column 'blokc'"),
-    ([], "the table has no column 'D'"),
+    ([], "the table has no column 'N'"),
     (["columns.D=tokens", "n_columns=[block]", "target=N"], "names no point"),
     (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is an .svg"),
 ])  # fmt: skip

@@ -10,16 +10,18 @@ import pytest
 
 from scaling.cli import VERBS, main
 
-# "missing": no outputs folder; "empty": nothing in it; of the others see `conftest.States`.
-STATES = ("missing", "empty", "planned", "running", "half", "failed", "stopped", "diverged",
+# "missing": no outputs folder; "empty": nothing in it; "gone": somebody removed the runs' folders;
+# of the others see `conftest.States`.
+STATES = ("missing", "empty", "gone", "planned", "running", "half", "failed", "stopped", "diverged",
           "imported", "done")  # fmt: skip
 NOWHERE = ("missing", "empty")
-UNMEASURED = ("planned", "running", "failed", "stopped", "diverged")
+UNMEASURED = ("gone", "planned", "running", "failed", "stopped", "diverged")
 
 # What a sentence says to do where there is no answer, by state.
 WAYS = {
     "missing": "scaling launch",
     "empty": "scaling launch study=",
+    "gone": "scaling launch study=tiny trains",
     "planned": "scaling launch study=tiny trains",
     "running": "watch=true",
     "failed": "why=true",
@@ -53,7 +55,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "forecast study=tiny resamples=0 json=true": NEEDS_A_STUDY,
     "track study=tiny json=true": NEEDS_A_STUDY,
     "compare study=tiny arm=seed between=[0,1] resamples=0 json=true":
-        (*NOWHERE, "planned", "running", "failed"),
+        (*NOWHERE, "gone", "planned", "running", "failed"),
     "sync study=tiny": NEEDS_A_PLAN,
     "plan study=tiny launch=inline": (),
 }

@@ -156,3 +156,21 @@ def test_a_shipped_design_is_a_good_one_and_says_what_it_will_tell(name, outputs
 
 def test_the_base_of_a_design_is_a_run(tiny_values) -> None:
     assert from_dict(RunConfig, tiny_values()).model.depth == 1
+
+
+def test_axes_below_zip_go_together() -> None:
+    grid = {"seed": [0, 1], "zip": {"model": {"width": [16, 32]}, "optimizer.lr": [0.1, 0.05]}}
+    points = list(expand(BlockConfig("fit", grid), "b", {}, lambda data: VOCAB))
+    assert [(p["seed"], p["model.width"], p["optimizer.lr"]) for p in points] == [
+        (0, 16, 0.1), (0, 32, 0.05), (1, 16, 0.1), (1, 32, 0.05)]  # fmt: skip
+    assert set(axes(grid)) == {"seed", "model.width", "optimizer.lr"}
+
+
+@pytest.mark.parametrize(("grid", "said"), [
+    ({"zip": {"seed": [0, 1], "tokens": [1]}}, "as many values each; seed has 2, tokens has 1"),
+    ({"zip": [1, 2]}, "expected are axes that go together"),
+    ({"seed": [0], "zip": {"seed": [1], "tokens": [1]}}, "gives seed twice"),
+])  # fmt: skip
+def test_axes_that_cannot_go_together_are_refused(grid, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        list(expand(BlockConfig("fit", grid), "b", {}, lambda data: VOCAB))

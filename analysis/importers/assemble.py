@@ -1,0 +1,189 @@
+"""From raw rows to runs and curves, with an account of all that had to be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from analysis.importers.branches import root_of
+from analysis.importers.columns import no_loss
+from analysis.importers.curves import of_curves
+from analysis.importers.raw import Raw, named_apart
+from analysis.importers.run_rows import of_runs
+from analysis.importers.typed import about_runs, typed
+from analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
+from analysis.tables.labels import differing_labels, label_sentences
+
+_ODD_COMPUTE = 20  # attention and embeddings change C by less
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Runs made elsewhere.
+
+    Attributes
+    ----------
+    runs : DataFrame
+        One row a run, as `analysis.load` gives: ``run_id, N, D, C, loss`` (nats per token), counts,
+        ``lr``, ``seed``, ``cluster``, ``status`` ("done", "diverged" or what the log says),
+        ``resolution`` where losses were rounded, and the columns of the file that hold one value a
+        run.
+    curves : DataFrame
+        One row a logged step, as `analysis.load_curves` gives, with ``thinned`` for the laws of
+        curves; empty where there is one row a run.
+    notes : tuple of str
+        What had to be decided, a sentence each.
+    decided : tuple of str
+        Those notes that a fit should repeat: what was left out, joined or converted.
+    """
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notes: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
+
+    def report(self) -> str:
+        """What was read, in a few lines."""
+        runs, done = self.runs, (self.runs["status"] == "done").sum()
+        lines = [f"{len(runs)} run{'s' * (len(runs) != 1)}, {done} done"
+                 + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")]
+        for name in ("N", "D", "loss"):
+            if name in runs and runs[name].notna().any():
+                low, high = runs[name].min(), runs[name].max()
+                lines.append(f"    {name:<5} {low:.5g}" + (f" to {high:.5g}" if high > low else ""))
+            else:
+                lines.append(f"    {name:<5} unknown; columns.{name}=NAME says which column it is")
+        return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
+
+
+def assemble(
+    raws: Sequence[Raw],
+    *,
+    columns: Mapping[str, str | float] | None = None,
+    runs: pd.DataFrame | Raw | None = None,
+    unit: str | None = None,
+    n_count: str | None = None,
+    tied: bool = False,
+    zero_based: bool | None = None,
+) -> Imported:
+    """Make runs and curves of raw rows.
+
+    Parameters
+    ----------
+    raws : sequence of Raw
+        Several with the same runs are joined by run and step (training and validation logs).
+    columns : mapping, optional
+        Our name -> column, or what is made of columns (``"a + b"``, ``"m * 1e6"``, ``"log(ppl)"``),
+        or a number that holds for every row.
+    runs : DataFrame, optional
+        What is known of each run, one row each, by its ``run``.
+    unit : {"nats", "bits", "bits_per_byte", "perplexity"}, optional
+        Of the losses.
+    n_count : {"n_block", "n_matmul", "n_total"}, optional
+        What ``N`` counts.
+    tied : bool
+        Whether embedding and unembedding are one matrix.
+    zero_based : bool, optional
+        Whether the first step is number 0. Default: by the steps themselves.
+
+    Raises
+    ------
+    ValueError
+        For what cannot be read without guessing: one sentence with the file and the row. Of several
+        runs, one that cannot be read is left out and named.
+    """
+    given = dict(columns or {})
+    about = None if runs is None else about_runs(runs, given)
+    read = typed(named_apart(raws), given, about)
+    if any("step" in part for _, part in read.parts):
+        table, curves = of_curves(read, about, zero_based)
+    else:
+        table, curves = of_runs(read.parts, about, given), pd.DataFrame()
+    if "loss" not in table:
+        raise ValueError(no_loss(raws))
+    curves, _ = in_nats(curves, unit, read.sources)
+    table, said = in_nats(table, unit, read.sources)
+    read.notes.extend(said)
+    check_plausible(table, unit)
+    table, said = with_counts(table, n_count, tied)
+    read.notes.extend(said)
+    table, said = with_resolution(table, curves)
+    decided = [*dict.fromkeys([*read.notes, *said])]
+    return _finished(table, curves, n_count, [*read.names, *decided], tuple(decided))
+
+
+def with_resolution(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """How far losses were rounded, as a column, and a sentence."""
+    source = curves["loss"] if "loss" in curves else runs["loss"]
+    step = resolution_of(source)
+    if step is None:
+        return runs, []
+    return runs.assign(resolution=step), [
+        f"losses are given in steps of about {step:.2g}: no fit is taken to be surer than that"
+        " allows"
+    ]
+
+
+def fittable(runs: pd.DataFrame) -> pd.Series:
+    """Runs with a loss, and with N and D where the file has them at all."""
+    known = runs.reindex(columns=["N", "D"]).dropna(axis=1, how="all").notna().all(axis=1)
+    return runs["loss"].notna() & known
+
+
+def _unmeasured(done: pd.DataFrame) -> list[str]:
+    """A sentence for each column whose cells some runs lack, though others have it."""
+    lacks = {"loss at their end" if c == "loss" else c: int(done[c].isna().sum())
+             for c in ("loss", "N", "D") if c in done}
+    return [f"{count} run{'s have' if count > 1 else ' has'} no {what} and cannot be fitted"
+            for what, count in lacks.items() if count and (count < len(done) or "loss" in what)]
+
+
+def _unfinished(runs: pd.DataFrame) -> list[str]:
+    """A sentence for each word that a table has for runs that are not fitted."""
+    words = runs["status"][~runs["status"].isin(["done"])].value_counts()
+    return [f"{count} run{'s are' if count > 1 else ' is'} {word!r} and not fitted"
+            for word, count in words.items()]
+
+
+def _odd_compute(runs: pd.DataFrame) -> list[str]:
+    """A sentence if C is far from 6 N D: one of them counts in thousands, millions, billions."""
+    if not {"N", "D", "C"} <= set(runs):
+        return []
+    ratio = float((runs["C"] / (6 * runs["N"] * runs["D"])).median())
+    if not abs(np.log(ratio)) > np.log(_ODD_COMPUTE):
+        return []
+    return [f"C is {ratio:.2g} times 6 N D: if one of them counts thousands, millions or billions,"
+            " say columns.N='NAME * 1e6'"]
+
+
+def _finished(
+    runs: pd.DataFrame, curves: pd.DataFrame, n_count: str | None, notes: list[str],
+    decided: tuple[str, ...],
+) -> Imported:  # fmt: skip
+    parents = {}
+    if "parent" in runs:
+        known = runs[runs["parent"].notna()]
+        parents = dict(zip(known["run"], known["parent"].astype(str), strict=True))
+    if "cluster" not in runs:
+        runs = runs.assign(cluster=[root_of(r, parents) for r in runs["run"]])
+    if {"N", "D"} <= set(runs) and "C" not in runs:
+        runs = runs.assign(C=6 * runs["N"] * runs["D"], flops_convention="6 N D")
+    if "N" in runs:
+        runs = runs.assign(n_count=n_count or next(
+            (c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given"))
+    notes += _odd_compute(runs)
+    notes += _unmeasured(runs[runs["status"] == "done"])
+    notes += _unfinished(runs)
+    keys = [c for c in ("N", "D") if c in runs]
+    if len(keys) == 2:
+        notes += label_sentences(differing_labels(runs[runs["status"] == "done"], keys), keys)
+    runs = runs.rename(columns={"run": "run_id"}).drop(columns="_row", errors="ignore")
+    if len(curves):
+        of_run = [c for c in ("N", "seed", "schedule", "status", "resolution") if c in runs]
+        curves = curves.merge(
+            runs[["run_id", *of_run]].rename(columns={"run_id": "run"}), on="run", how="left",
+        )
+    return Imported(runs, curves, tuple(notes), decided)

@@ -1,0 +1,31 @@
+"""Parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.importers.formats.registry import (
+    Request,
+    checked_columns,
+    register,
+    stem_of,
+    suffix_of,
+)
+from analysis.importers.raw import Raw
+
+
+@register("parquet (.parquet)", lambda path: suffix_of(path) in (".parquet", ".pq"))
+def read_parquet(path: Path, request: Request) -> list[Raw]:
+    """One table. Its missing numbers and those that were none are alike: both are NaN."""
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are such
+        why = str(error).splitlines()[0]
+        raise ValueError(f"{path} cannot be read as parquet: {why}") from None
+    named = [n for n in frame.index.names if n is not None]
+    frame = frame.reset_index() if named else frame.reset_index(drop=True)
+    if frame.empty:
+        raise ValueError(f"{path} has no rows")
+    return [Raw(checked_columns(frame, str(path)), stem_of(path), first=0, path=path)]

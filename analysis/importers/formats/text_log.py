@@ -1,0 +1,89 @@
+"""Logs of text, by the pattern of their lines that a person states.
+
+``step {step}/{steps} | loss {train_loss} | lr {lr}``: what stands in braces is a column, the rest
+is there letter by letter (spaces as many as there are). Lines that no pattern fits are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from analysis.importers.formats.delimited import table_of_text
+from analysis.importers.formats.registry import Request, register, stem_of, suffix_of, text_of
+from analysis.importers.raw import Raw, of_records
+
+_NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
+_PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
+
+
+@register("text logs (.log, .txt, .out; with pattern=)",
+          lambda path: suffix_of(path) in (".log", ".txt", ".out", ".err"))
+def read_text_log(path: Path, request: Request) -> list[Raw]:
+    """One table with a row for each line that a pattern fits; without a pattern, a plain table."""
+    text = text_of(path)
+    if not request.pattern:
+        return [_plain_table(text, path)]
+    patterns = [compiled(pattern) for pattern in request.pattern]
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    records, rows, notes = [], [], []
+    for number, line in enumerate(lines, 1):
+        found = next((m for p in patterns if (m := p.search(line))), None)
+        if found is None:
+            continue
+        if number == len(lines):  # no line end after it: its last number may lack digits
+            notes.append(f"{path.name}: line {number}, torn off, was left out")
+            continue
+        records.append({name: found[f"c{k}"] for k, name in
+                        enumerate(_PLACE.findall(request.pattern[patterns.index(found.re)]))})
+        rows.append(number)
+    if not records:
+        longest = max(lines, key=len)[:100]
+        raise ValueError(f"{path}: no line fits pattern={request.pattern[0]!r}; one of its lines is"
+                         f" {longest!r}")  # fmt: skip
+    import numpy as np
+
+    return [Raw(of_records(records), stem_of(path), rows[0], notes=tuple(notes),
+                rows=np.array(rows), path=path, one_run="run" not in records[0])]  # fmt: skip
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The expression that a stated pattern is.
+
+    Raises
+    ------
+    ValueError
+        If it names no column, or one twice.
+    """
+    names = _PLACE.findall(pattern)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"pattern = {pattern!r}: name each column once in braces, as in"
+                         " 'step {step} loss {train_loss}'")  # fmt: skip
+    parts, at = [], 0
+    for k, place in enumerate(_PLACE.finditer(pattern)):
+        parts.append(_literal(pattern[at : place.start()]))
+        cell = r"[^\s,;|]+" if place[1] in ("run", "status", "time") else _NUMBER
+        parts.append(rf"(?P<c{k}>{cell})")
+        at = place.end()
+    return re.compile("".join([*parts, _literal(pattern[at:])]), re.IGNORECASE)
+
+
+def _literal(text: str) -> str:
+    words = [re.escape(word) for word in re.split(r"\s+", text)]
+    return r"\s*".join(words) if len(words) > 1 else words[0]
+
+
+def _plain_table(text: str, path: Path) -> Raw:
+    try:
+        raw = table_of_text(text, path)
+    except ValueError as error:
+        first, why = next((s for s in text.split("\n") if s.strip()), ""), error
+    else:
+        if len(raw.frame.columns) > 1:
+            return raw
+        first, why = str(raw.frame.columns[0]), "it has one column"
+    raise ValueError(
+        f"{path} is no table ({str(why).removeprefix(str(path)).lstrip(', :').split(';')[0]}); of a log of text"
+        " say how its lines read, as in pattern='step {step} loss {train_loss} lr {lr}' (its first"
+        f" line is {first[:80]!r})"
+    )

@@ -1,0 +1,192 @@
+"""A file as the table that a law is fitted to: points, the ends of runs, or whole curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.importers.assemble import assemble, with_resolution
+from analysis.importers.cells import numbers
+from analysis.importers.columns import Column, no_loss
+from analysis.importers.curves import of_curves
+from analysis.importers.known import ROLES, matching
+from analysis.importers.raw import Raw, named_apart
+from analysis.importers.run_rows import of_runs
+from analysis.importers.typed import Typed, typed
+from analysis.importers.units import check_plausible, in_nats
+from analysis.laws import find
+from analysis.laws.law import Law
+from analysis.tables.factors import read_formula
+
+# Roles that say what a row is; the rest is looked for where a law reads it.
+_OF_ROWS = ("run", "step", "status", "seed", "schedule", "parent", "branch_step", "attempt", "time",
+            "steps")  # fmt: skip
+
+
+def read_table(
+    source: str | Path | Sequence[str | Path],
+    law: str | Law,
+    *,
+    columns: Mapping[str, str | float] | None = None,
+    x: str | None = None,
+    unit: str | None = None,
+) -> pd.DataFrame:
+    """Read a file for a law, by the same rules as `analysis.read_runs`.
+
+    Where there is one row a step, a law of curves gets the curves and another the ends of the
+    runs; a law that is asked for in steps or tokens gets the rows as they are.
+
+    Parameters
+    ----------
+    source : path or list of paths
+        As in `analysis.read_runs`.
+    law : str or Law
+    columns : mapping, optional
+        Column of the law -> column of the file, or what is made of columns.
+    x : str, optional
+        The column that a law in one variable reads.
+    unit : {"nats", "bits", "bits_per_byte", "perplexity"}, optional
+        Of the losses.
+
+    Returns
+    -------
+    DataFrame
+        The file's columns under their own names and, where they differ, under the law's; indexed by
+        the rows of the file. Runs that did not finish, and rows without what the law reads, are
+        left out: ``attrs["left_out"]`` counts them, ``attrs["notes"]`` says what was decided.
+
+    Raises
+    ------
+    ValueError
+        As `analysis.read_runs`; or if the law is of curves and the file has none.
+    """
+    from analysis.importers.read import read_raws
+
+    law, given = find(law), dict(columns or {})
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    raws = named_apart(read_raws(sources))
+    ours = {k: v for k, v in given.items() if k in ROLES or k.startswith("loss_")}
+    if law.curve:
+        return _curves(law, raws, ours, unit)
+    needed = [*law.inputs, law.response]
+    steps = _asked_by_step(raws, [*given.values(), x, *needed])
+    roles = {*_OF_ROWS, *needed, *(("tokens", "batch", "context") if "D" in needed else ()),
+             *((x,) if x in ROLES else ())} - ({"step", "steps"} if steps else set())  # fmt: skip
+    read = typed(raws, ours, None, tuple(roles))
+    if steps:
+        table = pd.concat([part for _, part in read.parts], ignore_index=True)
+    elif any("step" in part for _, part in read.parts):
+        table, _ = of_curves(read, None, None)
+    else:
+        table = of_runs(read.parts, None, ours)
+    table, said = in_nats(table, unit, read.sources)
+    if law.response == "loss":
+        if "loss" not in table:
+            raise ValueError(no_loss(raws))
+        check_plausible(table, unit)
+        table, more = with_resolution(table, table)
+        said = [*said, *more]
+    table = _with_their_names(table, read)
+    table = _with_numbers(table, [given.get(n, n) for n in needed], raws[0])
+    return _finished(table, [given.get(n, n) for n in needed], [*read.notes, *said])
+
+
+def _asked_by_step(raws: Sequence[Raw], asked: Sequence[object]) -> bool:
+    """Whether a step, or tokens along a run, are what a law is to be read in."""
+    names = {str(c) for raw in raws for c in raw.frame.columns}
+    axes = {"step", "tokens", *matching("step", sorted(names)), *matching("tokens", sorted(names))}
+    return any("step" in matching_roles(raw) for raw in raws) and any(
+        isinstance(a, str) and a in axes - {"D"} for a in asked)
+
+
+def matching_roles(raw: Raw) -> set[str]:
+    """Roles that a table has a column for."""
+    return {role for role in ("run", "step", "tokens")
+            if matching(role, [str(c) for c in raw.frame.columns])}  # fmt: skip
+
+
+def _curves(
+    law: Law, raws: Sequence[Raw], given: Mapping[str, str | float], unit: str | None
+) -> pd.DataFrame:
+    found = assemble(raws, columns=given, unit=unit)
+    if found.curves.empty or "lr" not in found.curves:
+        lacks = "one row a step" if found.curves.empty else "a learning rate at each step"
+        raise ValueError(f"{raws[0].name}: {law.name} is a law of curves and needs {lacks}; say"
+                         f" columns.{'step' if found.curves.empty else 'lr'}=NAME")  # fmt: skip
+    table = found.curves.drop(columns="cluster", errors="ignore")
+    table.attrs["notes"] = list(found.decided)
+    return table
+
+
+def _with_their_names(table: pd.DataFrame, read: Typed) -> pd.DataFrame:
+    """The table with each of our columns under the file's own name too."""
+    theirs: dict[str, pd.Series] = {}
+    for columns in read.chosen:
+        for name, column in columns.items():
+            if name in table and _own(column) and column.source not in table:
+                theirs[column.source] = table[name]
+            elif name in table and not column.formula.plain:
+                theirs |= _undone(table[name], column, set(table))
+    return table.assign(**theirs)
+
+
+def _own(column: Column) -> bool:
+    return column.formula.plain and not column.fact
+
+
+def _undone(values: pd.Series, column: Column, have: set[str]) -> dict[str, pd.Series]:
+    """The column that a multiple or logarithm was made of."""
+    if len(column.formula.terms) > 1 or column.formula.columns[0] in have:
+        return {}
+    (source, factor), inverse = column.formula.terms[0], {"log": np.exp, "exp": np.log, "": None}
+    undo = inverse[column.formula.function]
+    return {source: (values if undo is None else undo(values)) / factor}
+
+
+def _with_numbers(table: pd.DataFrame, needed: Sequence[str | float], raw: Raw) -> pd.DataFrame:
+    """What the law reads as numbers, also where its columns are none of ours."""
+    made = {}
+    for source in needed:
+        formula = read_formula(source, table.columns) if isinstance(source, str) else None
+        for name in formula.columns if formula else ():
+            if name in ("run",) or pd.api.types.is_numeric_dtype(table[name]):
+                continue
+            values, _, bad = numbers(table[name], counts=True, decimal=raw.decimal)
+            if bad is not None:
+                raise ValueError(f"{raw.name}, row {table['_row'].iloc[bad]}: {name} ="
+                                 f" {str(table[name].iloc[bad])[:60]!r} is no number"
+                                 if "_row" in table else f"{raw.name}: {name} has a cell that is no"
+                                 " number")  # fmt: skip
+            made[name] = values
+    return table.assign(**made)
+
+
+def _finished(
+    table: pd.DataFrame, needed: Sequence[str | float], notes: Sequence[str]
+) -> pd.DataFrame:
+    """Rows of runs that finished and have what the law reads; the rest is counted."""
+    if "_row" in table:
+        table = table.set_index(table.pop("_row").rename(None))
+    left: dict[str, int] = {}
+    formulas = [read_formula(s, table.columns) for s in needed if isinstance(s, str)]
+    columns = list(dict.fromkeys(c for f in formulas if f for c in f.columns))
+    words = table["status"] if "status" in table else pd.Series("done", index=table.index)
+    keep = np.ones(len(table), bool)
+    for word in sorted(set(words) - {"done", "diverged", "stopped"}):
+        own = (words == word).to_numpy()
+        left[f"status {word!r}: not finished"] = int(own.sum())
+        keep &= ~own
+    empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == "done").to_numpy()
+    if empty.any() and not empty[keep].all():
+        left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
+        keep &= ~empty
+    if not keep.any():
+        raise ValueError(f"no run has finished: {', '.join(left)}")
+    kept = table[keep]
+    if (words == "done").all():
+        kept = kept.drop(columns="status", errors="ignore")
+    kept.attrs |= {"left_out": left, "notes": list(notes)}
+    return kept

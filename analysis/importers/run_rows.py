@@ -1,0 +1,84 @@
+"""Tables with one row a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis.importers.columns import CONFIGURED_LR
+from analysis.importers.raw import Raw
+from analysis.importers.typed import joined
+from analysis.importers.units import losses
+
+_FINISHED = ("done", "finished", "completed", "complete", "success")
+_CURVE_ROWS = 8  # so many rows with ever more tokens and nothing else are one run
+
+
+def of_runs(
+    parts: list[tuple[Raw, pd.DataFrame]], about: pd.DataFrame | None,
+    given: Mapping[str, str | float],
+) -> pd.DataFrame:  # fmt: skip
+    """One row a run as it is."""
+    for raw, part in parts:
+        _refuse_one_curve(raw, part, given)
+    table = pd.concat([_with_names(raw, part, len(parts) > 1) for raw, part in parts],
+                      ignore_index=True)  # fmt: skip
+    twice = table[table["run"].duplicated(keep=False)]
+    if len(twice):
+        a, b = twice[twice["run"] == twice["run"].iloc[0]]["_row"].iloc[:2]
+        raise ValueError(f"{parts[0][0].name}, rows {a} and {b}: run {twice['run'].iloc[0]!r}"
+                         " stands there twice; curves need a column of steps (columns.step, or"
+                         " columns.step=tokens), runs of one name another column (columns.run)")
+    if about is not None:
+        table = joined(table, about)
+    if "D" not in table:
+        if "tokens" in table:
+            table["D"] = table["tokens"]
+        elif {"steps", "batch", "context"} <= set(table):
+            table["D"] = table["steps"] * table["batch"] * table["context"]
+    if CONFIGURED_LR in table:
+        table["lr"] = table[CONFIGURED_LR]
+    loss = table["loss"] if "loss" in table else pd.Series(1.0, index=table.index)
+    table["status"] = statuses(table, np.isinf(loss.to_numpy(float)))
+    for name in losses(table):
+        table[name] = table[name].where(np.isfinite(table[name]))
+    if "loss" in table:
+        table["loss"] = table["loss"].where(table["status"] != "diverged")
+    return table.drop(columns=["tokens", CONFIGURED_LR], errors="ignore")
+
+
+def _with_names(raw: Raw, part: pd.DataFrame, several: bool) -> pd.DataFrame:
+    """Rows with the names of their runs: of a column, else of their place in the file."""
+    unnamed = "run" not in part or part["run"].isna().any()
+    if not unnamed:
+        return part
+    place = f"{raw.name} " if several else ""
+    numbered = pd.Series([f"{place}row {row}" for row in part["_row"]], index=part.index)
+    if several and len(part) == 1:
+        numbered[:] = raw.name
+    return part.assign(run=part["run"].fillna(numbered) if "run" in part else numbered)
+
+
+def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | float]) -> None:
+    """Rows that are one training seen again and again are no runs of their own."""
+    tokens = next((c for c in ("tokens", "D") if c in part), None)
+    if len(part) < _CURVE_ROWS or "run" in part or tokens is None or tokens in given or "D" in given:
+        return
+    varies = [c for c in ("N", "n_block", "n_total", "width", "seed", "lr")
+              if c in part and part[c].nunique() > 1]  # fmt: skip
+    gaps = np.diff(part[tokens].to_numpy(float))
+    if not varies and (gaps > 0).all() and np.ptp(gaps) <= 0.01 * gaps.mean():
+        raise ValueError(
+            f"{raw.name}: its {len(part)} rows have ever more {tokens}, in equal steps, and nothing"
+            f" else differs: that is one run; say columns.step={tokens} (one curve), or"
+            f" columns.D={tokens} if each row is a run"
+        )
+
+
+def statuses(table: pd.DataFrame, diverged: np.ndarray) -> list[str]:
+    """What became of each run: "done", "diverged", or what the table says."""
+    said = table["status"] if "status" in table else pd.Series(None, index=table.index)
+    words = ["done" if s is None or pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in said]
+    return ["diverged" if bad else word for bad, word in zip(diverged, words, strict=True)]

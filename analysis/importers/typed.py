@@ -1,0 +1,134 @@
+"""Tables under our names: which column is what in each, and which rows are runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis.importers.columns import CONFIGURED_LR, Column, choose, take
+from analysis.importers.known import ROLES
+from analysis.importers.raw import BadRun, Raw
+from analysis.importers.units import losses
+from analysis.tables.factors import has
+
+
+@dataclass
+class Typed:
+    """Tables under our names, and what was decided so far."""
+
+    parts: list[tuple[Raw, pd.DataFrame]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)  # columns that losses come from
+    names: list[str] = field(default_factory=list)  # which column is what, a sentence each
+    chosen: list[dict[str, Column]] = field(default_factory=list)  # of each table
+
+
+def typed(
+    raws: Sequence[Raw], given: Mapping[str, str | float], about: pd.DataFrame | None,
+    roles: Collection[str] = tuple(ROLES),
+) -> Typed:  # fmt: skip
+    """Each table under our names; one of many runs that cannot be read is left out and named."""
+    read, bad = Typed(notes=[note for raw in raws for note in raw.notes]), []
+    renamed: dict[tuple[str, str], list[str]] = {}
+    for raw in raws:
+        own = {k: v for k, v in given.items()
+               if not isinstance(v, str) or has(raw.frame, v) or not _elsewhere(v, k, raws, about)}
+        try:
+            if raw.frame.empty:
+                raise BadRun(f"{raw.name} has no rows")
+            chosen, said = choose(raw, own, roles)
+            part = _rows_that_are_runs(raw, take(raw, own, chosen), own)
+        except ValueError as error:
+            bad.append(error)
+            continue
+        read.parts.append((raw, part))
+        read.chosen.append(chosen)
+        read.notes += said
+        read.sources += [c.source for name, c in chosen.items()
+                         if "loss" in name and c.formula.plain]
+        for name, column in chosen.items():
+            if column.source != name and name not in own:
+                renamed.setdefault((name, column.source), []).append(raw.name)
+    if not read.parts or (bad and not all(raw.one_run for raw in raws)):
+        raise bad[0] if bad else ValueError("nothing was given to read")
+    read.notes += [f"left out: {error}" for error in bad]
+    read.names += [_renaming(*key, where) for key, where in renamed.items()]
+    return read
+
+
+def _renaming(ours: str, theirs: str, where: list[str]) -> str:
+    place = where[0] if len(where) == 1 else f"{len(where)} tables"
+    if ours == CONFIGURED_LR:
+        return (f"{place}: no learning rate was logged; the setting {theirs!r} is taken for the"
+                " peak of a run, not for its course")  # fmt: skip
+    return f"{place}: {ours} is {'its' if len(where) == 1 else 'their'} column {theirs!r}"
+
+
+def _rows_that_are_runs(
+    raw: Raw, part: pd.DataFrame, given: Mapping[str, str | float]
+) -> pd.DataFrame:
+    """The table without its steps where each row is a run of its own, and they count its length.
+
+    Raises
+    ------
+    ValueError
+        If rows of different sizes have steps and nothing says which run they are of.
+    """
+    part = _by_id(part)
+    if "run" not in part and "step" in part:
+        sizes = next((c for c in ("N", "n_block", "n_total", "D", "width", "seed")
+                      if c in part and part[c].nunique() > 1), None)
+        if sizes is None:
+            return part
+        raise ValueError(
+            f"{raw.name}: its rows differ in {sizes} and have steps, and no column names the runs;"
+            f" say columns.run=NAME (columns.run={sizes} if that tells them apart), or"
+            " columns.steps=NAME of the steps if each row is a run"
+        )
+    if "run" in part and "step" not in part and "steps" in part and part["run"].duplicated().any():
+        grows = part.groupby("run")["steps"].nunique().max() > 1
+        return part.rename(columns={"steps": "step"}) if grows and "steps" not in given else part
+    if {"run", "step"} <= set(part) and len(part) > 1 and not part["run"].duplicated().any() \
+            and "step" not in given and not raw.one_run:
+        kept = part.rename(columns={"step": "steps"} if "steps" not in part else {})
+        return kept.drop(columns="step", errors="ignore")
+    return part
+
+
+def _by_id(part: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one name (and step) named by an id, where the table has one that no two share."""
+    keys = [c for c in ("run", "step") if c in part]
+    if "run" not in part or not part.duplicated(keys).any():
+        return part
+    for other in ("id", "ID", "uuid", "Id"):
+        if other in part and part[other].is_unique and part[other].notna().all():
+            return part.assign(run=part[other].astype(str))
+    return part
+
+
+def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame | None) -> bool:
+    """Whether a column that one table lacks stands in another."""
+    in_about = about is not None and ours in about
+    return in_about or any(has(raw.frame, source) for raw in raws)
+
+
+def about_runs(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
+    raw = runs if isinstance(runs, Raw) else Raw(runs, "runs", first=0)
+    own = {k: v for k, v in given.items() if isinstance(v, str) and has(raw.frame, v)}
+    table = take(raw, own, choose(raw, own)[0]).drop(columns="_row")
+    if "run" not in table:
+        raise ValueError(f"{raw.name}: no column names the runs; say columns.run=NAME")
+    twice = table["run"].duplicated()
+    if twice.any():
+        raise ValueError(f"{raw.name} has run {table['run'][twice].iloc[0]!r} more than once")
+    return table.drop(columns=[c for c in losses(table) if c in table])
+
+
+def joined(table: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+    known = [c for c in about if c == "run" or c not in table]
+    missing = sorted(set(table["run"]) - set(about["run"]))
+    if missing:
+        raise ValueError(f"runs: nothing is said of run {missing[0]!r} ({len(missing)} such)")
+    return table.merge(about[known], on="run", how="left")

@@ -1,0 +1,15 @@
+"""Names of arms, schedules and columns in figures, as they are."""
+
+from __future__ import annotations
+
+from scaling.printable import one_line
+
+
+def literal(name: object) -> str:
+    r"""A text that matplotlib shows as it is: no formula between dollars, and never left out.
+
+    >>> literal("$x_1$")
+    '\\$x_1\\$'
+    """
+    text = one_line(str(name)).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text  # a legend leaves out what begins so

@@ -1,0 +1,1 @@
+"""Golden records: what the product made at a known commit, and must go on to make and to read."""

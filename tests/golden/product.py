@@ -1,0 +1,241 @@
+"""The product's doors, as the golden tests go through them: the one file of theirs that imports it.
+
+Where the product moves, this file follows and nothing else does. Names that were written into run
+folders and jobs (``ENTRY_POINTS``) are no such thing: they stand there for good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import analysis
+from scaling import config
+from scaling.cli import main
+from scaling.compose import compose
+from scaling.data.store import Manifest
+from scaling.optimizer_settings import SETTINGS
+from scaling.records.identity import prefix_id
+from scaling.resolve import Run, resolve
+from sweeps import Study
+from sweeps.launch import LaunchConfig, launch
+from sweeps.plan import make_plan, save_plan
+from sweeps.study import read_study
+from tests.golden.cases import MANIFEST, TINY, changed
+
+# In jobs that wait in a queue, in launches that go on, and in pickles of submitit.
+ENTRY_POINTS = ("sweeps.worker:main", "scaling.training.trainer:train",
+                "scaling.processes.ranks:train", "scaling.programs.command:train",
+                "scaling.processes.rank:main", "scaling.cli:main")  # fmt: skip
+ROOT = Path(__file__).parents[2]
+FOLDER = Path(__file__).parent
+
+
+def command(*arguments: str) -> tuple[int, str, str]:
+    """Run a command line in this process: (exit code, output, error)."""
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            main(arguments)
+        except SystemExit as stopped:
+            return int(stopped.code or 0), out.getvalue(), error.getvalue()
+    raise AssertionError("main() ends by SystemExit")
+
+
+def entry_point(name: str) -> Callable[..., Any]:
+    """What a ``module:function`` names."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def commit() -> str:
+    """The commit of the code that is running."""
+    from scaling.records import machine
+
+    return machine.code_commit() or "unknown"
+
+
+def where() -> dict[str, str]:
+    """What decides the last bits of a curve: processor, system libraries, versions."""
+    import torch
+
+    from scaling.records import machine
+
+    return {"processor": machine.processor(), "instructions": torch.backends.cpu.get_cpu_capability(),
+            "torch": torch.__version__}
+
+
+# ---------------------------------------------------------------------- identity
+
+
+def options() -> dict[str, set[str]]:
+    """Group -> the keys of a run that a person can set."""
+    groups = {"model": config.ModelConfig, "data": config.DataConfig,
+              "trainer": config.TrainerConfig, "execution": config.ExecutionConfig}
+    return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
+        "optimizer": set(SETTINGS)
+    }
+
+
+def identity(changes: Mapping[str, Any]) -> str:
+    """The ids of the tiny run with some keys changed, in a line."""
+    return _ids(_resolve(config.from_dict(config.RunConfig, changed(TINY, dict(changes)))))
+
+
+def identity_of(overrides: Sequence[str]) -> str:
+    """The ids of the run that a command line names."""
+    composed = compose(overrides)
+    keys = config.RunConfig.__dataclass_fields__
+    values = {k: v for k, v in composed.items() if k in keys}
+    return _ids(_resolve(config.from_dict(config.RunConfig, values)))
+
+
+def identities_of_study(name: str) -> list[str]:
+    """The block, the role and the ids of each run of a shipped study, a line each."""
+    _, wanted = read_study(compose([f"study={name}"]), vocab=lambda data: _manifest(data).vocab)
+    return [f"{w.block} {w.role} {_ids(_resolve(w.config))}" for w in wanted]
+
+
+def _ids(run: Run) -> str:
+    quarter, half = math.ceil(run.steps / 4), math.ceil(run.steps / 2)
+    prefixes = [prefix_id(run.science, step) for step in (quarter, half, run.steps)]
+    return f"{run.run_id} {run.family_id} {run.steps} {' '.join(prefixes)}"
+
+
+def _resolve(run: config.RunConfig) -> Run:
+    return resolve(run, _manifest(run.data))
+
+
+def _manifest(data: config.DataConfig) -> Manifest:
+    return Manifest(**MANIFEST | {"vocab": data.options.get("vocab", MANIFEST["vocab"])})
+
+
+# ---------------------------------------------------------------------- training
+
+
+def train(
+    outputs: Path, cases: Mapping[str, Mapping[str, Any]], execution: Mapping[str, Any], **how: Any
+) -> dict[str, str]:
+    """Plan and train cases as one study, in this process: case -> run_id.
+
+    Parameters
+    ----------
+    outputs : Path
+    cases : mapping
+        Name -> what is changed in the tiny run.
+    execution : mapping
+        Of all of them.
+    **how
+        Keys of ``launch``.
+    """
+    groups = ("model", "data", "optimizer", "schedule", "trainer")
+    blocks = {
+        name: {"role": "fit", "base": {
+            key: values[key] for key in (*groups, "tokens", "batch", "seed", "precision", "z_loss")
+            if key in values
+        }}
+        for name, values in ((n, changed(TINY, dict(c))) for n, c in cases.items())
+    }
+    plain = {"checkpoint_seconds": 1000.0} | dict(execution)
+    composed = changed(TINY, {"execution": plain}) | {
+        "outputs": str(outputs),
+        "study": {"name": "golden", "question": "Is it the same?", "blocks": blocks},
+    }
+    plan = make_plan(composed)
+    save_plan(plan)
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert launch(plan.outputs, "golden", LaunchConfig("inline", **how))
+    return {block: p.run.run_id for p in plan.runs for block in p.blocks}
+
+
+def plan_only(outputs: Path, overrides: Sequence[str]) -> None:
+    """Store the plan of a study in the current folder's conf/, without timing anything."""
+    save_plan(make_plan(compose([f"outputs={outputs}", *overrides])))
+
+
+def curves(outputs: Path, study: str) -> dict[str, pd.DataFrame]:
+    """run_id -> the curve of each finished run, by the analysis."""
+    frame = analysis.load_curves(outputs, study=study)
+    return {str(run_id): rows for run_id, rows in frame.groupby("run")}
+
+
+def table(what: str, outputs: Path, study: str) -> pd.DataFrame:
+    """What a study says of itself: "status", "results" or "runs" (of the analysis)."""
+    if what == "runs":
+        return analysis.load(outputs, study=study)
+    return getattr(Study.open(study, outputs=outputs), what)()
+
+
+def laws() -> Iterator[str]:
+    """The names of all laws."""
+    yield from sorted(analysis.LAWS)
+
+
+def fit(law: str, frame: pd.DataFrame) -> dict[str, float]:
+    """The parameters of a law fitted to a table."""
+    return dict(analysis.fit(law, frame, resamples=0).params)
+
+
+def response(law: str) -> str:
+    """The column that a law predicts."""
+    return analysis.LAWS[law].response
+
+
+# ---------------------------------------------------------------------- runs in the middle
+
+
+def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> None:
+    """Claim a run, train some chunks of it, and leave it interrupted with a checkpoint."""
+    from scaling.records.claim import Claim
+    from scaling.records.run_folder import RunFolder
+
+    folder = RunFolder(outputs / "runs" / run_id)
+    execution = config.from_dict(config.ExecutionConfig, folder.description()["config"]["execution"])
+    claim = Claim.acquire(folder, 60.0)
+    assert claim is not None
+    asked = iter(range(chunks - 1))
+    train = entry_point("scaling.training.trainer:train")
+    ended = train([claim], {run_id: pins}, execution, lambda: next(asked, None) is None)
+    assert ended == "interrupted"
+
+
+def stop(outputs: Path, run_id: str) -> None:
+    """Record that a rule has stopped a run."""
+    from sweeps.stopping import stop_run
+
+    stop_run(outputs, run_id, {"rule": "golden", "step": 0, "forecast": {"loss": 1.5}})
+
+
+def work(launch_folder: Path) -> None:
+    """What a worker process of a launch does, until nothing is left."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        entry_point("sweeps.worker:main")([str(launch_folder), "default", "inf"])
+
+
+def has_gpu() -> bool:
+    """Whether there is a device other than the processor."""
+    from scaling.records import machine
+
+    return bool(machine.gpus())
+
+
+def predict(law: str, params: Mapping[str, float], frame: pd.DataFrame) -> list[float]:
+    """What a law says of each row of a table, at given parameters."""
+    import numpy as np
+
+    known = analysis.LAWS[law]
+    values = np.array([[params[name] for name in known.names]])
+    return [float(v) for v in known.predict(values, known.read(frame))[0]]
+
+
+def inputs(law: str) -> list[str]:
+    """The columns that a law reads."""
+    return list(analysis.LAWS[law].inputs)

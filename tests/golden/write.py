@@ -1,0 +1,72 @@
+"""Write the golden records anew: ``python -m tests.golden.write [ids lab curves fits schemas]``.
+
+They protect what was written before: write them only where a contract is to change, or to add to
+them, and read the difference line by line. A line that changes is a run that loses its id, a folder
+that nobody can read any more, or a number that is another.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.golden import cases, curves, fits, lab, product, schemas
+
+
+def ids() -> dict[str, Any]:
+    """Run id, family, steps and the prefix ids after a quarter, half and all of them."""
+    return {
+        "variants": {name: product.identity(case) for name, case in cases.variants().items()},
+        "groups": {" ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
+                   for group in cases.GROUPS},
+        "studies": {name: product.identities_of_study(name) for name in cases.STUDIES},
+    }
+
+
+def write_lab() -> dict[str, Any]:
+    """Make ``lab/out`` anew, and what is read of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        losses = lab.make_lab(Path(folder).resolve() / "person")
+        outputs = lab.open_lab(Path(folder) / "copy")
+        return {"losses": losses, "readings": lab.readings(outputs),
+                "selected": lab.selected(outputs), "remaining": lab.remaining(Path(folder))}
+
+
+def write_curves() -> dict[str, Any]:
+    """The curves of every case, and of every engine that runs here."""
+    with tempfile.TemporaryDirectory() as folder:
+        return curves.all_curves(Path(folder))
+
+
+def write_schemas() -> dict[str, Any]:
+    """Keys and types of what verbs print and of what is stored."""
+    with tempfile.TemporaryDirectory() as folder:
+        return schemas.all_schemas(Path(folder))
+
+
+RECORDS: dict[str, Callable[[], dict[str, Any]]] = {
+    "ids": ids, "lab": write_lab, "curves": write_curves, "fits": fits.all_fits,
+    "schemas": write_schemas,
+}  # fmt: skip
+
+
+def read(name: str) -> dict[str, Any]:
+    """A golden record."""
+    return json.loads((product.FOLDER / f"{name}.json").read_text())
+
+
+def main(names: list[str]) -> None:
+    """Write some records, or all of them."""
+    for name in names or list(RECORDS):
+        header = {"written by": "python -m tests.golden.write", "commit": product.commit()}
+        text = json.dumps(header | RECORDS[name](), indent=1, allow_nan=False)
+        (product.FOLDER / f"{name}.json").write_text(text + "\n")
+        print(f"{name}.json: {len(text) / 1e3:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
