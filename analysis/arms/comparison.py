@@ -149,7 +149,7 @@ def compare_arms(
     law = find(law)
     if law.curve or not {"N", "D"} <= set(law.inputs):
         raise ValueError(f"law = {law.name!r}: arms are compared by a law of N and D")
-    runs, censored, arms = _arms_of(as_loss(as_floats(data), loss), arm, between)
+    runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
     refuse_different_sets(runs)
     known = pd.DataFrame() if differences is None else differences
     found = ArmComparison(
@@ -196,6 +196,7 @@ def _arms_of(
     if arm not in data:
         raise ValueError(f"arm = {arm!r}: the table has no such column; it has {', '.join(data)}")
     labels = data[arm].astype(str)
+    data = as_floats(data)
     names = sorted(labels[data[arm].notna()].unique())
     chosen = names if between is None else [str(name) for name in between]
     if len(chosen) != 2 or chosen[0] == chosen[1]:

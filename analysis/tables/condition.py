@@ -33,7 +33,7 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     ------
     ConditionError
         If the condition cannot be read or applied, or a name is both a column and, in `also`,
-        another one.
+        one with other values.
     """
     condition = parse(text)
     own: dict[str, int] = {}
@@ -42,7 +42,9 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
             own.setdefault(column, place)
     for name in condition.names:
         column = also.get(name, name)
-        if column != name and name in own:
+        if column != name and name in own and not (
+            column in own and same_values(frame.iloc[:, own[name]], frame.iloc[:, own[column]])
+        ):
             raise ConditionError(
                 text, f"{name!r} is ambiguous: columns= says that {name} is {column!r}, and the"
                 f" table has a column {name!r}, too; write {column!r}, or rename the table's {name!r}"
@@ -50,6 +52,11 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     places = own | {name: own[column] for name, column in also.items() if column in own}
     used = {name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places}
     return condition.holds({**dict.fromkeys(places), **used}, len(frame))
+
+
+def same_values(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two columns say the same of every row."""
+    return bool(((one == other) | (one.isna() & other.isna())).all())
 
 
 def columns_of(frame: pd.DataFrame) -> str:

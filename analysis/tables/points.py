@@ -12,6 +12,7 @@ from analysis.laws.arms import ARM
 from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from analysis.laws.law import Array, Columns, Law
 from analysis.tables.clusters import clusters
+from analysis.tables.condition import same_values
 from analysis.tables.exclusion import CENSORED, exclude_rows
 from analysis.tables.factors import with_multiples
 from analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
@@ -188,14 +189,14 @@ def column_named(
     Raises
     ------
     ValueError
-        If there is none, or both names are there and mean different columns.
+        If there is none, or both names are there and say different things.
     """
     source = (columns or {}).get(name, name)
-    if source != name and name in table.columns:
-        raise ValueError(f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
-                         f" and the table has a column {name!r}, too; say {option}={source!r}")
     if source not in table.columns:
         raise ValueError(f"{option}: the table has no column {source!r}")
+    if name in table.columns and not same_values(table[name], table[source]):
+        raise ValueError(f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
+                         f" and the table has a column {name!r}, too; say {option}={source!r}")
     return source
 
 

@@ -33,6 +33,9 @@ def test_exclude_takes_both(theirs) -> None:
     said = [analysis.fit("chinchilla", theirs, columns=NAMES, exclude=[rule], resamples=0)
             for rule in ("N > 1e9", "params > 1e9")]
     assert said[0].params == said[1].params and said[0].points < len(theirs)
+    twice = theirs.assign(N=theirs["params"])  # as a reader that knows the name leaves it
+    again = analysis.fit("chinchilla", twice, columns=NAMES, exclude=["N > 1e9"], resamples=0)
+    assert again.params == said[0].params
     both = theirs.assign(N=1.0)
     with pytest.raises(ValueError, match="'N' is ambiguous.*write 'params'"):
         analysis.fit("chinchilla", both, columns=NAMES, exclude=["N > 1e9"], resamples=0)

@@ -30,7 +30,7 @@ import analysis
         (["compare", "study=tiny", "arm=optimizer.nmae"], "has such a setting"),
         (["compare", "study=tiny", "arm=schedule.kind"], "3 arms (constant, cosine, wsd)"),
         (["compare", "study=tiny", "arm=schedule.kind", "between=[wsd,sine]"], "'sine' has no"),
-        (["compare", "studies=[tiny]"], "studies = ['tiny']: two are compared"),
+        (["compare", "studies=[tiny]"], "studies = ['tiny']: two different ones"),
         (["compare", "data=nope.csv", "arm=x"], "nope.csv: there is no such file"),
     ],
 )  # fmt: skip
