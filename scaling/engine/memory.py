@@ -126,11 +126,11 @@ def _block_floats(architecture: Architecture) -> int:
 def process_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
     """Peak bytes of one process that trains a run, or a pack of such runs: `training_bytes`.
 
-    On a CPU the copy that is being saved (``scaling.training.saver``) takes the same memory.
+    With the copy that is being saved (``scaling.training.saver``), which rank 0 alone has.
     """
     execution, optimizer = config.execution, config.optimizer.name
     share = math.ceil(config.batch / execution.processes)
-    peak = training_bytes(
+    return copy_bytes(architecture, config, members) + training_bytes(
         architecture,
         min(share, execution.micro_batch or share),
         members,
@@ -138,9 +138,17 @@ def process_bytes(architecture: Architecture, config: RunConfig, members: int = 
         StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute),
         execution.processes if execution.shard else 1,
     )
-    if execution.device == "cpu" and not execution.shard:
-        peak += int(4 * members * checkpoint_floats(parameter_counts(architecture), optimizer))
-    return peak
+
+
+def copy_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
+    """Bytes of the copy of a state while it is saved, where it takes the training's own memory.
+
+    That of a GPU is on the host, and parts of a model are written before the training goes on.
+    """
+    if config.execution.device != "cpu" or config.execution.shard:
+        return 0
+    counts = parameter_counts(architecture)
+    return int(4 * members * checkpoint_floats(counts, config.optimizer.name))
 
 
 def checkpoint_floats(counts: Mapping[str, int], optimizer: str) -> float:
@@ -174,7 +182,8 @@ def check_memory(
     each = process_bytes(architecture, config)
     here = math.ceil(execution.processes / nodes)
     memory = machine.memory_bytes() if memory is None else memory
-    if here * each > memory:
+    needed = here * each - (here - 1) * copy_bytes(architecture, config)
+    if needed > memory:
         shape = architecture.shape
         together = "" if here == 1 else (
             f" in {here} processes (execution.processes = {execution.processes}, execution.shard = "
@@ -182,6 +191,6 @@ def check_memory(
         )
         raise ConfigError(
             f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "
-            f"training takes about {here * each / 1e9:.3g} GB{together}; the machine has "
+            f"training takes about {needed / 1e9:.3g} GB{together}; the machine has "
             f"{memory / 1e9:.3g} GB"
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,15 @@ def test_a_launch_is_brought_to_its_end_by_the_worker_of_today(outputs: Path, st
         (record,) = (outputs / "runs" / run).glob("record-*.json")
         stored = json.loads(record.read_text())
         assert stored["started_at_step"] > 0 and stored["attempt"] == 2
+
+
+def test_a_worker_is_started_as_jobs_and_pools_start_it(outputs: Path) -> None:
+    """By a line that stands in scripts which wait in a queue."""
+    folder = lab.launch_folder(outputs, "pool")
+    (folder / "cancelled").touch()
+    line = [sys.executable, "-m", "sweeps.worker", str(folder), "default", "inf"]
+    done = subprocess.run(line, cwd=product.ROOT, capture_output=True, text=True, check=True)
+    assert "leaves: stopped" in done.stdout
 
 
 def test_a_model_in_parts_goes_on_from_its_parts(outputs: Path, monkeypatch) -> None:
