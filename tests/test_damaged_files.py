@@ -37,7 +37,8 @@ CASES = int(os.environ.get("SCALING_FUZZ_CASES", "300"))
 SECONDS = float(os.environ.get("SCALING_FUZZ_SECONDS", "3600"))
 STUDY = "study=tiny"
 LAUNCH = ("launch", STUDY, "launch=inline", "launch.measure=here")
-VERBS = (("status", STUDY, "--why"), ("status", STUDY), ("fit", STUDY, "resamples=5"), LAUNCH,
+# Half a study has too few runs to fit: first it is launched.
+VERBS = (("status", STUDY, "--why"), ("status", STUDY), LAUNCH, ("fit", STUDY, "resamples=5"),
          ("gc", "keep=needed", "dry_run=false"), ("collect", STUDY),
          ("report", STUDY, "resamples=5", "multiverse=false"))
 FEW_VERBS, FEW_KINDS = (VERBS[1], LAUNCH, VERBS[4]), ("run.json", "record", "checkpoint", "beat",
