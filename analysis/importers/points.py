@@ -16,7 +16,7 @@ from analysis.importers.known import ROLES, matching
 from analysis.importers.raw import Raw, named_apart
 from analysis.importers.run_rows import of_runs
 from analysis.importers.typed import Typed, typed
-from analysis.importers.units import check_plausible, in_nats, losses
+from analysis.importers.units import check_plausible, in_nats
 from analysis.laws import find
 from analysis.laws.law import Law
 from analysis.tables.factors import read_formula
@@ -96,16 +96,10 @@ def read_table(
 
 def _asked_by_step(raws: Sequence[Raw], asked: Sequence[object]) -> bool:
     """Whether a step, or tokens along a run, are what a law is to be read in."""
-    names = {str(c) for raw in raws for c in raw.frame.columns}
-    axes = {"step", "tokens", *matching("step", sorted(names)), *matching("tokens", sorted(names))}
-    return any("step" in matching_roles(raw) for raw in raws) and any(
-        isinstance(a, str) and a in axes - {"D"} for a in asked)
-
-
-def matching_roles(raw: Raw) -> set[str]:
-    """Roles that a table has a column for."""
-    return {role for role in ("run", "step", "tokens")
-            if matching(role, [str(c) for c in raw.frame.columns])}  # fmt: skip
+    names = sorted({str(c) for raw in raws for c in raw.frame.columns})
+    steps = matching("step", names)
+    axes = {"step", "tokens", *steps, *matching("tokens", names)}
+    return bool(steps) and any(isinstance(a, str) and a in axes for a in asked)
 
 
 def _curves(

@@ -119,3 +119,9 @@ def test_numbers_that_are_no_tokens_are_refused(tmp_path):
     (-TOKENS).astype("int32").tofile(tmp_path / "a.bin")
     with pytest.raises(ConfigError, match=r"a\.bin has the token -299: .* allows 0 to 299"):
         store(tmp_path, train=f"{tmp_path}/a.bin", dtype="int32", held_out=100)
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
+    TOKENS.astype(np.uint16).tofile(tmp_path / "train [v2]*.bin")
+    found = store(tmp_path, train=f"{tmp_path}/train [v2]*.bin", held_out=1_000)
+    assert np.array_equal(found.train, TOKENS[:9_000])
