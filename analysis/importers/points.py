@@ -96,16 +96,10 @@ def read_table(
 
 def _asked_by_step(raws: Sequence[Raw], asked: Sequence[object]) -> bool:
     """Whether a step, or tokens along a run, are what a law is to be read in."""
-    names = {str(c) for raw in raws for c in raw.frame.columns}
-    axes = {"step", "tokens", *matching("step", sorted(names)), *matching("tokens", sorted(names))}
-    return any("step" in matching_roles(raw) for raw in raws) and any(
-        isinstance(a, str) and a in axes - {"D"} for a in asked)
-
-
-def matching_roles(raw: Raw) -> set[str]:
-    """Roles that a table has a column for."""
-    return {role for role in ("run", "step", "tokens")
-            if matching(role, [str(c) for c in raw.frame.columns])}  # fmt: skip
+    names = sorted({str(c) for raw in raws for c in raw.frame.columns})
+    steps = matching("step", names)
+    axes = {"step", "tokens", *steps, *matching("tokens", names)}
+    return bool(steps) and any(isinstance(a, str) and a in axes for a in asked)
 
 
 def _curves(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.importers.columns import CONFIGURED_LR, Column, choose
-from analysis.importers.known import ROLES
+from analysis.importers.known import ROLES, matching
 from analysis.importers.raw import BadRun, Raw
 from analysis.importers.take import take
 from analysis.importers.units import losses
@@ -35,6 +35,7 @@ def typed(
     With `as_rows` nobody asks whether rows are runs or steps.
     """
     read, bad = Typed(notes=[note for raw in raws for note in raw.notes]), []
+    alone = True  # what cannot be read is one run each
     renamed: dict[tuple[str, str], list[str]] = {}
     for raw in raws:
         own = {k: v for k, v in given.items()
@@ -47,6 +48,7 @@ def typed(
             part = part if as_rows else _rows_that_are_runs(raw, part, own)
         except ValueError as error:
             bad.append(error)
+            alone &= raw.one_run or not matching("run", list(map(str, raw.frame.columns)))
             continue
         read.parts.append((raw, part))
         read.chosen.append(chosen)
@@ -56,7 +58,7 @@ def typed(
         for name, column in chosen.items():
             if column.source != name and name not in own:
                 renamed.setdefault((name, column.source), []).append(raw.name)
-    if not read.parts or (bad and not all(raw.one_run for raw in raws)):
+    if not read.parts or (bad and not alone):
         raise bad[0] if bad else ValueError("nothing was given to read")
     read.notes += [f"left out: {error}" for error in bad]
     read.names += [_renaming(*key, where) for key, where in renamed.items()]

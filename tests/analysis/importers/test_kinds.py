@@ -147,6 +147,11 @@ def test_logs_of_one_name_are_runs_of_their_own_and_one_file_is_not_read_twice(t
         curve(range(0, 101, 10), floor).to_csv(tmp_path / name / "log.csv", index=False)
     paths = [tmp_path / name / "log.csv" for name in "ba"]
     assert sorted(analysis.read_runs(paths).runs["run_id"]) == ["a/log", "b/log"]
+    (tmp_path / "c").mkdir()
+    write(tmp_path / "c" / "log.csv", "step,lr,val_loss\n0,1e-3,4\n1,1e-3,oops\n")
+    found = analysis.read_runs([*paths, tmp_path / "c" / "log.csv"])
+    assert len(found.runs) == 2 and any(
+        "left out: c/log, row 3: val_loss = 'oops'" in note for note in found.notes)
     with pytest.raises(ValueError, match="is given twice"):
         analysis.read_runs([paths[0], paths[0]])
 

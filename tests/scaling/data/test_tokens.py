@@ -182,3 +182,9 @@ def test_tokens_with_a_high_half_are_no_mistake(tmp_path):
     assert np.array_equal(found.train, TOKENS[:9_000] * 333)
     np.zeros(100, np.uint16).tofile(tmp_path / "few.bin")
     assert len(store(tmp_path, train=f"{tmp_path}/few.bin", held_out=10).train) == 90
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
+    TOKENS.astype(np.uint16).tofile(tmp_path / "train [v2]*.bin")
+    found = store(tmp_path, train=f"{tmp_path}/train [v2]*.bin", held_out=1_000)
+    assert np.array_equal(found.train, TOKENS[:9_000])
