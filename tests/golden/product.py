@@ -153,6 +153,8 @@ def train(
     save_plan(plan)
     with contextlib.redirect_stdout(io.StringIO()):
         assert launch(plan.outputs, "golden", LaunchConfig("inline", **how))
+    notes = table("status", plan.outputs, "golden").set_index("state")["note"]
+    assert set(notes.index) <= {"done", "diverged"}, notes.to_dict()
     return {block: p.run.run_id for p in plan.runs for block in p.blocks}
 
 

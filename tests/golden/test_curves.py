@@ -12,7 +12,9 @@ from tests.golden.write import read
 CURVES = read("curves")
 # Over some steps rounding grows, and bf16 has eight bits of a number.
 TOLERANCE = {"lr": 1e-9, "loss": 1e-3, "grad_norm": 2e-2, "validation_loss": 1e-3}
-COARSE = {"bf16": 20.0, "model.init.2": 5.0}
+# Signs of updates and bases of eigenvectors hang on what is nearly nothing.
+COARSE = {"bf16": 20.0, "optimizer.lion": 10.0, "optimizer.lion.set": 10.0, "optimizer.soap": 20.0,
+          "optimizer.soap.set": 20.0, "optimizer.muon": 5.0, "optimizer.muon.set": 5.0}  # fmt: skip
 
 
 def assert_all_close(now: dict[str, dict[str, str]], group: str) -> None:
@@ -49,6 +51,7 @@ def test_every_way_to_execute_a_run_gives_its_curve(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's
 @pytest.mark.parametrize("name", sorted(cases.SLOW_ENGINES))
 def test_every_slow_way_to_execute_a_run_gives_its_curve(tmp_path: Path, name: str) -> None:
     now = curves.engine_curves(tmp_path, {name: cases.SLOW_ENGINES[name]})
