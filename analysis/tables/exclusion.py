@@ -66,6 +66,10 @@ def exclude_rows(
     """
     if isinstance(rules, str):
         raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
+    for rule in rules:
+        if not isinstance(rule, str):
+            raise ValueError(f"exclude: {rule!r} is no text: a rule is a name or a condition, as in"
+                             " exclude=['unmeasured', 'D < 1e9']")
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORED.values(), *rules):
         taken = _meets(frame, rule, needed, length, names) & ~left_out

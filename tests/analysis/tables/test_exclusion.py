@@ -80,6 +80,7 @@ def test_curves_stay_whole_when_some_of_their_losses_are_left_out(made_by):
         (["tokens < 3"], "nor a condition on the columns N, D, loss"),
         (["D + 1"], "nor a condition"),
         (["D > 0"], "leaves none of 36 rows"),
+        ([3], "exclude: 3 is no text: a rule is a name or a condition"),
     ],
 )
 def test_a_wrong_rule_is_named(runs, rules, sentence):
