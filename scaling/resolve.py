@@ -117,12 +117,12 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     _check_trainer(config)
     tokens_per_step = config.batch * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
+    tokens = steps * tokens_per_step
+    unique = _unique_tokens(config, shape, manifest, tokens)
     if steps > MAX_STEPS:
         raise ConfigError(f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
                           f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
                           "larger batch")
-    tokens = steps * tokens_per_step
-    unique = _unique_tokens(config, shape, manifest, tokens)
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
     science = {
         "identity_version": IDENTITY_VERSION,

@@ -52,7 +52,7 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
     if "cluster" in runs and runs["cluster"].notna().all() and "seed" in runs:
         shared = runs.groupby("cluster")["N"].transform("size").max() > 1
         keys = [k for k in keys if k != "D"] if shared else keys
-    return runs[keys].astype(str).agg("/".join, axis=1)
+    return runs[keys].map(str).agg("/".join, axis=1)
 
 
 def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:

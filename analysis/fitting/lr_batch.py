@@ -85,8 +85,8 @@ def regret(sweep: pd.DataFrame, lr: pd.Series, batch: pd.Series) -> pd.Series:
 
 def _cells(sweep: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """Which runs are tries at one thing: of equal N and D, and alike in all that tells recipes."""
-    told = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].astype(str)
-    return pd.concat([table[["N", "D"]].astype(str), told], axis=1).agg("/".join, axis=1)
+    told = sweep[[c for c in _TOLD if c in sweep.columns and c not in table]].map(str)
+    return pd.concat([table[["N", "D"]].map(str), told], axis=1).agg("/".join, axis=1)
 
 
 def lr_batch(

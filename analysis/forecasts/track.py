@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _NUMBER = (int, float)
+_NUMBER_OR_NONE = (*_NUMBER, type(None))
 _PREDICTION: Shape = {
     "run_id": str, "study": str, "made": str, "step": int, "steps": int, "hash": str,
-    "loss": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "level": _NUMBER, "inflation": _NUMBER,
+    "loss": _NUMBER, "lower": _NUMBER_OR_NONE, "upper": _NUMBER_OR_NONE, "level": _NUMBER,
+    "inflation": _NUMBER,
 }  # fmt: skip
 _KEPT = ("run_id", "N", "D", "step", "steps", "loss", "lower", "upper", "beyond", "law")
 COLUMNS = ("run_id", "study", "made", "share", "law", "loss", "lower", "upper", "level", "measured",

@@ -43,7 +43,8 @@ def test_an_overconfident_record_widens_predictions_to_its_own_nominal_coverage(
 
 def test_a_prediction_that_was_kept_without_an_interval_counts_for_nothing(tmp_path) -> None:
     said = {"run_id": "r", "study": "tiny", "made": "2026-01-01T00:00:00+00:00", "step": 0,
-            "steps": 9, "loss": 2.0, "lower": None, "upper": None, "level": LEVEL, "hash": "x"}
+            "steps": 9, "loss": 2.0, "lower": None, "upper": None, "level": LEVEL, "inflation": 1.0,
+            "hash": "x"}
     (tmp_path / "track" / "r").mkdir(parents=True)
     (tmp_path / "track" / "r" / "old.json").write_text(json.dumps(said))
     (row,) = track.track_record(tmp_path).to_dict("records")

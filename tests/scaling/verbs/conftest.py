@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ class States:
         (outputs / "data").symlink_to(self.finished / "data")
         if state == "imported":
             (folder / "points.csv").write_text(_POINTS)
-            with pytest.raises(SystemExit) as ended:
+            with pytest.raises(SystemExit) as ended, redirect_stdout(io.StringIO()):
                 main(["import", str(folder / "points.csv"), "to=tiny", f"outputs={outputs}"])
             assert ended.value.code == 0
             return

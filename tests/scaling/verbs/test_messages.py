@@ -64,7 +64,7 @@ def test_the_progress_of_a_launch_shows_it(said, states, tmp_path) -> None:
     def watch() -> None:
         with Watch(Screen(), tmp_path / "outputs", "tiny") as progress:
             progress._before = dict.fromkeys(progress._before, "running")
-            progress.tick()
+            progress.tick(at_once=True)
 
     check(said(watch), states.failure)
 
