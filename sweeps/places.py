@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.records import machine
-from sweeps.launches import DEFAULT_CLASS, LaunchConfig, SlurmConfig, resources
+from sweeps.launches import DEFAULT_CLASS, LaunchConfig, SlurmConfig, group_of, resources
 
 OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")  # of launch.slurm.extra
 
@@ -19,8 +19,7 @@ def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
     """
     if config.backend == "slurm":
         for name in (DEFAULT_CLASS, *config.classes):
-            where = "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
-            _check_nodes(where, resources(config, name), execution)
+            _check_nodes(group_of(name), resources(config, name), execution)
     elif execution.device != "cpu":
         _check_here(execution, len(machine.gpus()))
 

@@ -77,7 +77,7 @@ def test_the_documented_command_times_its_steps_in_a_job(
 
 @pytest.mark.parametrize(("sbatch", "why"), [
     ('[ "$1" != --test-only ] || exit 0\necho "sbatch: error: invalid qos" >&2; exit 1',
-     "SLURM refused the job: sbatch: error: invalid qos; it was to measure the step times"),
+     "SLURM refused the job: invalid qos; it was to measure the step times"),
     ('echo "Submitted batch job 7"', "job 7 ended without the step times; its log is"),
 ])
 def test_where_no_job_can_time_them_the_times_are_not_known(
