@@ -50,15 +50,18 @@ class Target:
         Times shapes; may raise `CannotMeasure`.
     required : bool
         Whether a plan without times is refused; else it says that it has none.
+    caveat : str
+        What is said beside the times: that runs are trained elsewhere.
     """
 
     where: str
     measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
     required: bool = True
+    caveat: str = ""
 
 
-def here() -> Target:
-    """A machine like this one."""
+def here(*, trained_elsewhere: bool = False) -> Target:
+    """A machine like this one; `trained_elsewhere` says that runs are not trained on it."""
 
     def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         try:
@@ -67,7 +70,10 @@ def here() -> Target:
             raise CannotMeasure(f"{error} (launch.measure=target measures in a job on the cluster "
                                 "with launch=slurm, launch.measure=off goes without)") from error
 
-    return Target(machine.processor(), measure)
+    caveat = (f"step times were measured on this machine ({machine.processor()}), not on the "
+              "cluster's nodes, which may be much faster or slower: launch.measure=target measures "
+              "them in a short job there") if trained_elsewhere else ""
+    return Target(machine.processor(), measure, caveat=caveat)
 
 
 def nowhere() -> Target:
@@ -97,7 +103,10 @@ def with_costs(
     config = config or LaunchConfig(pack="off")
     sizes = pack_sizes(plan, config)
     plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
-    timings, why = _timings(plan, target or here())
+    target = target or here()
+    timings, why = _timings(plan, target)
+    if timings and target.caveat:
+        plan = replace(plan, warnings=[*plan.warnings, target.caveat])
     if why:
         plan = replace(plan, warnings=[*plan.warnings, f"the time of a step is not known ({why}): "
                        "no seconds, and no device-hours for launch.budget"])

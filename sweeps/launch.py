@@ -117,7 +117,7 @@ def target_of(
     # A login node has no GPU: planning never needs the device of the runs.
     away = config.backend == "slurm" and execution.device != "cpu"
     if config.measure == "here" or (config.measure == "auto" and not away):
-        return here()
+        return here(trained_elsewhere=config.backend == "slurm")
     from sweeps.cluster_timing import target
 
     return target(config, outputs, tell)

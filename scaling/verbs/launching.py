@@ -237,6 +237,7 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 def _show_plan(plan: Any, config: Any) -> None:
     from sweeps.cost import about_estimates, about_processes, packs
     from sweeps.gpus import about_gpus
+    from sweeps.places import about_idle_gpus
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame
     from sweeps.sizes import about_packs
@@ -248,7 +249,7 @@ def _show_plan(plan: Any, config: Any) -> None:
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
     for sentence in (*about_packs(plan, config), *about_processes(plan), *about_estimates(plan),
-                     *about_gpus(plan, config)):
+                     *about_gpus(plan, config), *about_idle_gpus(config, execution)):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
