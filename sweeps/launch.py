@@ -82,7 +82,7 @@ def launch(
 
             Worker(begun, "default", lambda: (on_tick(), stop())[1]).work()
         elif config.backend == "local":
-            Pool(begun, plan).run(stop, on_tick)
+            Pool(begun, plan).run(stop, on_tick, lambda: _is_over(begun))
         else:
             _on_slurm(begun, stop, on_tick)
     finally:
@@ -187,6 +187,12 @@ def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
         if current[r.folder.run_id] in (*WAITING, "running", "blocked")
     ]
     return len(left), tripped(mine, begun.launched, bool(begun.config.canary))
+
+
+def _is_over(begun: Launch) -> bool:
+    """Whether no worker has anything more to do in a launch."""
+    left, why = what_is_left(begun, begun.plan())
+    return not left or why is not None
 
 
 def why_stopped(outputs: Path, study: str) -> str | None:
