@@ -30,6 +30,7 @@ from sweeps.plan import study_folder
 from sweeps.pool import Pool
 from sweeps.retry import tripped, verdict
 from sweeps.select import select
+from sweeps.spent import overspent
 from sweeps.state import WAITING, StoredPlan, StoredRun, read_plan, states
 from sweeps.stop import StopFlag
 
@@ -186,7 +187,8 @@ def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
         r for r in mine
         if current[r.folder.run_id] in (*WAITING, "running", "blocked")
     ]
-    return len(left), tripped(mine, begun.launched, bool(begun.config.canary))
+    why = tripped(mine, begun.launched, bool(begun.config.canary))
+    return len(left), why or (overspent(begun, plan) if left else None)
 
 
 def _is_over(begun: Launch) -> bool:

@@ -149,7 +149,12 @@ class Pool:
         self._idle_since = (self._idle_since or began) if over else None
         took = time.monotonic() - began
         self._next_look = time.monotonic() + max(HANG_SECONDS, LOOKS_APART * took)
-        return self._idle_since is not None and began - self._idle_since >= HANG_SECONDS
+        if self._idle_since is None or began - self._idle_since < HANG_SECONDS:
+            return False
+        for number, worker in self.workers.items():
+            log.warning("nothing is left to train, and worker %d (process %d) does not leave: it is "
+                        "asked to end", number, worker.pid)
+        return True
 
     def _end_silent(self, now: float) -> None:
         pids = self._silent_pids()

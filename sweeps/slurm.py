@@ -26,6 +26,7 @@ from scaling.records.damage import DamagedFile, Shape, tell
 from sweeps import refusals, scheduler, worker
 from sweeps.launches import (
     DEFAULT_CLASS,
+    Budget,
     Launch,
     LaunchConfig,
     SlurmConfig,
@@ -124,9 +125,9 @@ def continued(launch: Launch) -> Launch:
 
 
 def _lasting(launch: Launch) -> LaunchConfig:
-    """The configuration without what only matters while a launcher watches."""
+    """The configuration without what only matters while a launcher watches, or is read again."""
     return replace(launch.config, watch=True, detach=False, poll_seconds=1.0, measure="auto",
-                   measure_seconds=0.0)
+                   measure_seconds=0.0, budget=Budget())
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:

@@ -312,6 +312,7 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
            if seconds.isna().any() else "")
         + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
         f"{found.new_hours:.3g} device-hours"
+        + (f" to go, {found.spent_hours:.3g} spent" if found.spent_hours else "")
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
     ) if seconds.notna().any() else "How long they take is not known"
     return (

@@ -84,6 +84,7 @@ def test_a_stopped_worker_does_not_hold_a_launch_of_which_nothing_is_left(
     workers = Workers(monkeypatch, STOPPED, DEAF)
     pool.run(lambda: False, lambda: None, lambda: True)
     assert [w.returncode for w in workers.started] == [-signal.SIGTERM, -signal.SIGKILL]
+    assert f"process {workers.started[0].pid}) does not leave: it is asked to end" in caplog.text
     assert f"process {workers.started[1].pid}) does not end within 0.3 s: it is killed" \
         in caplog.text
     assert len(workers.started) == 2  # none was put in their places
