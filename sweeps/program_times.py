@@ -44,7 +44,7 @@ def with_program_times(plan: Plan) -> Plan:
         if finished := known[program]:
             places = ", ".join(dict.fromkeys(one.processor for one in finished))
             said.append(f"times of {count} runs of the program {program!r} are predicted from "
-                        f"{len(finished)} finished ones (on {places}), by FLOPs a step")
+                        f"those that have finished ({len(finished)}, on {places}), by FLOPs a step")
         else:
             said.append(f"how long {count} runs of the program {program!r} take is not known: none "
                         f"has finished in {plan.outputs} with execution.device = "

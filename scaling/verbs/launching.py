@@ -71,15 +71,26 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     The exit code says whether the runs that were asked for are done, all or those of launch.runs.
     """
     from scaling.compose import compose
-    from sweeps.budget import check_budget, cost
-    from sweeps.gpus import check_gpu_memory
-    from sweeps.launch import check_backend, detach, launch
-    from sweeps.plan import save_plan
-    from sweeps.show import Watch
+    from sweeps.announced import announced
+    from sweeps.launch import check_backend
 
     composed = compose(arguments)
     config = _launch_config(composed)
     check_backend(config)
+    with announced(composed):
+        return _launch_composed(composed, config, arguments, show_plan)
+
+
+def _launch_composed(
+    composed: dict[str, Any], config: Any, arguments: Sequence[str], show_plan: bool
+) -> int:
+    """Plan, store, train, and say what is left; what a search asks for next is launched again."""
+    from sweeps.budget import check_budget, cost
+    from sweeps.gpus import check_gpu_memory
+    from sweeps.launch import detach, launch
+    from sweeps.plan import save_plan
+    from sweeps.show import Watch
+
     plan = _make_plan(composed, arguments, config)
     if show_plan:
         _show_plan(plan, config)

@@ -68,8 +68,8 @@ def test_finished_runs_tell_by_their_flops_a_step(planned) -> None:
     for one in left:
         assert one.seconds == pytest.approx(one.run.steps * (2.0, 3.0)[one.run.shape.width == 16])
     assert cost(found).new_hours * 3600 == pytest.approx(sum(p.seconds for p in left))
-    assert "times of 3 runs of the program 'theirs' are predicted from 2 finished ones (on a chip)" \
-        in " ".join(found.warnings)
+    said = " ".join(found.warnings)
+    assert "'theirs' are predicted from those that have finished (2, on a chip), by FLOPs" in said
 
 
 def test_other_programs_and_other_numbers_of_processes_tell_nothing(planned) -> None:
