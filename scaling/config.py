@@ -288,9 +288,14 @@ def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
     return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed) or 'none'}"
 
 
+def is_study_name(name: str) -> bool:
+    """Whether a name can be that of a study, and so of its folder."""
+    return _STUDY_NAME.fullmatch(name) is not None
+
+
 def check_study_name(path: str, name: str) -> None:
     """Raise `ConfigError` unless a study's name can be a folder's and stand in any command."""
-    if not _STUDY_NAME.fullmatch(name):
+    if not is_study_name(name):
         raise ConfigError(f"{path} = {name!r} names a folder: a study's name has letters, digits,"
                           " '.', '_' and '-', and begins with a letter or digit")
 

@@ -11,10 +11,10 @@ from scaling.config import ConfigError
 from scaling.engine.memory import process_bytes
 from scaling.records.atomic import files_below
 from scaling.records.describe import is_command
-from scaling.records.run_folder import RunFolder
 from sweeps.cost import packs
 from sweeps.launches import Budget
 from sweeps.plan import Plan, PlannedRun
+from sweeps.spent import spent_hours
 
 # Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.
 BYTES_A_PARAMETER = 12
@@ -27,7 +27,8 @@ class Cost:
     Attributes
     ----------
     spent_hours, new_hours : float
-        Device-hours that its runs have taken, and that the work left is predicted to take.
+        Device-hours that all attempts at its runs have taken, and that the work left is predicted
+        to take; runs whose time is not known count nothing.
     longest_hours : float
         Of the longest run, or pack, that is left.
     memory_gb : float
@@ -53,7 +54,7 @@ def cost(plan: Plan) -> Cost:
     parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
     checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
     return Cost(
-        spent_hours=sum(spent_seconds(plan.run_folder(p)) for p in plan.runs) * devices / 3600,
+        spent_hours=spent_hours(map(plan.run_folder, plan.runs), devices),
         new_hours=sum(seconds) * devices / 3600,
         longest_hours=max(map(_pack_seconds, packs(plan)), default=0.0) / 3600,
         memory_gb=max((process_bytes(p.run.architecture, p.run.config, p.pack) for p in left
@@ -66,11 +67,6 @@ def cost(plan: Plan) -> Cost:
 def _pack_seconds(pack: list[PlannedRun]) -> float:
     """Of the whole pack; 0 where it is not known."""
     return sum(p.seconds for p in pack if not math.isnan(p.seconds))
-
-
-def spent_seconds(folder: RunFolder) -> float:
-    """Time that all attempts at a run have spent in steps and validation, as they said."""
-    return sum(folder.progress(n).get("seconds", 0.0) for n in folder.attempt_numbers())
 
 
 def used_bytes(folder: Path) -> int:

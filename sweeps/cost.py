@@ -28,9 +28,10 @@ from scaling.records.fingerprint import code_fingerprint
 from scaling.records.identity import digest
 from scaling.resolve import Run
 from scaling.training.events import validation_steps
-from sweeps.launches import LaunchConfig
+from sweeps.launches import Budget, LaunchConfig
 from sweeps.packs import form
 from sweeps.plan import Plan, PlannedRun
+from sweeps.program_times import with_program_times
 from sweeps.sizes import pack_sizes, place, seconds_of
 from sweeps.timing import SHAPE_SECONDS, CannotMeasure, measure_here
 
@@ -50,15 +51,18 @@ class Target:
         Times shapes; may raise `CannotMeasure`.
     required : bool
         Whether a plan without times is refused; else it says that it has none.
+    caveat : str
+        What is said beside the times: that runs are trained elsewhere.
     """
 
     where: str
     measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
     required: bool = True
+    caveat: str = ""
 
 
-def here() -> Target:
-    """A machine like this one."""
+def here(*, trained_elsewhere: bool = False) -> Target:
+    """A machine like this one; `trained_elsewhere` says that runs are not trained on it."""
 
     def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         try:
@@ -67,7 +71,10 @@ def here() -> Target:
             raise CannotMeasure(f"{error} (launch.measure=target measures in a job on the cluster "
                                 "with launch=slurm, launch.measure=off goes without)") from error
 
-    return Target(machine.processor(), measure)
+    caveat = (f"step times were measured on this machine ({machine.processor()}), not on the "
+              "cluster's nodes, which may be much faster or slower: launch.measure=target measures "
+              "them in a short job there") if trained_elsewhere else ""
+    return Target(machine.processor(), measure, caveat=caveat)
 
 
 def nowhere() -> Target:
@@ -97,13 +104,16 @@ def with_costs(
     config = config or LaunchConfig(pack="off")
     sizes = pack_sizes(plan, config)
     plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
-    timings, why = _timings(plan, target or here())
+    target = target or here()
+    timings, why = _timings(plan, target)
+    if timings and target.caveat:
+        plan = replace(plan, warnings=[*plan.warnings, target.caveat])
     if why:
         plan = replace(plan, warnings=[*plan.warnings, f"the time of a step is not known ({why}): "
                        "no seconds, and no device-hours for launch.budget"])
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
-        # A finished run has nothing left; another program's speed is not ours to measure.
+        # A finished run has nothing left; another program's speed is not ours to measure here.
         replace(p, seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
                 seconds_alone=_predict(p, timings[p.run.run_id], 1),
                 estimated=timings[p.run.run_id].get("estimated", False))
@@ -111,7 +121,19 @@ def with_costs(
         else replace(p, seconds=0.0, seconds_alone=0.0) if p.new_steps == 0 else p
         for p in plan.runs
     ]
-    return replace(plan, runs=runs)
+    plan = with_program_times(replace(plan, runs=runs))
+    return replace(plan, warnings=[*plan.warnings, *_about_budget(plan, config.budget)])
+
+
+def _about_budget(plan: Plan, budget: Budget) -> list[str]:
+    """Which runs a budget of device-hours cannot count before they are trained, as a sentence."""
+    unknown = [p.run.run_id for p in plan.runs if p.is_unfinished and math.isnan(p.seconds)]
+    if budget.device_hours is None or not unknown:
+        return []
+    names = ", ".join(unknown[:5]) + " ..." * (len(unknown) > 5)
+    return [f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not known: "
+            f"the time of {len(unknown)} runs ({names}); once so much is spent, no further run is "
+            "begun"]
 
 
 def about_estimates(plan: Plan) -> list[str]:

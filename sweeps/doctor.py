@@ -104,4 +104,8 @@ def _slurm() -> list[Finding]:
                 "the user's signal" if signal else
                 "SIGTERM only, if the partition has a GraceTime; else the last checkpoint counts"),
         Finding("sacct", "ok", "is not used"),
+        *(Finding(f"partition {p.name}", "ok",
+                  f"{p.nodes} nodes of {p.cpus} cores, {p.memory_mb / 1024:.4g} GB, {p.gpus} GPUs"
+                  f"{f', {p.features}' * bool(p.features)}; limit {p.limit}"
+                  f"{', the default' * p.is_default}") for p in scheduler.partitions()),
     ]

@@ -30,6 +30,7 @@ from sweeps.plan import study_folder
 from sweeps.pool import Pool
 from sweeps.retry import tripped, verdict
 from sweeps.select import select
+from sweeps.spent import overspent
 from sweeps.state import WAITING, StoredPlan, StoredRun, read_plan, states
 from sweeps.stop import StopFlag
 
@@ -82,7 +83,7 @@ def launch(
 
             Worker(begun, "default", lambda: (on_tick(), stop())[1]).work()
         elif config.backend == "local":
-            Pool(begun, plan).run(stop, on_tick)
+            Pool(begun, plan).run(stop, on_tick, lambda: _is_over(begun))
         else:
             _on_slurm(begun, stop, on_tick)
     finally:
@@ -117,7 +118,7 @@ def target_of(
     # A login node has no GPU: planning never needs the device of the runs.
     away = config.backend == "slurm" and execution.device != "cpu"
     if config.measure == "here" or (config.measure == "auto" and not away):
-        return here()
+        return here(trained_elsewhere=config.backend == "slurm")
     from sweeps.cluster_timing import target
 
     return target(config, outputs, tell)
@@ -186,7 +187,14 @@ def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
         r for r in mine
         if current[r.folder.run_id] in (*WAITING, "running", "blocked")
     ]
-    return len(left), tripped(mine, begun.launched, bool(begun.config.canary))
+    why = tripped(mine, begun.launched, bool(begun.config.canary))
+    return len(left), why or (overspent(begun, plan) if left else None)
+
+
+def _is_over(begun: Launch) -> bool:
+    """Whether no worker has anything more to do in a launch."""
+    left, why = what_is_left(begun, begun.plan())
+    return not left or why is not None
 
 
 def why_stopped(outputs: Path, study: str) -> str | None:

@@ -142,7 +142,7 @@ def pack_size(config: LaunchConfig, run: StoredRun) -> int:
 
 
 def _check_slurm(name: str, slurm: SlurmConfig) -> None:
-    where = "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
+    where = group_of(name)
     if slurm.minutes < 1 or slurm.nodes < 1 or slurm.gpus < 0:
         raise ConfigError(
             f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
@@ -157,6 +157,11 @@ def _check_slurm(name: str, slurm: SlurmConfig) -> None:
             f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
             f"than the limit of {slurm.minutes} minutes"
         )
+
+
+def group_of(name: str) -> str:
+    """The group of the configuration in which what a class of jobs asks for stands."""
+    return "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
 
 
 def resources(config: LaunchConfig, name: str) -> SlurmConfig:

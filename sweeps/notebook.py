@@ -104,6 +104,7 @@ class Study:
             On any mistake; nothing has been trained by then.
         """
         from scaling.config import ConfigError, from_dict
+        from sweeps.announced import announced
         from sweeps.budget import check_budget, cost
         from sweeps.launch import LaunchConfig, check_backend, launch
         from sweeps.places import check_places
@@ -114,10 +115,11 @@ class Study:
         check_backend(config)
         if config.detach:
             raise ConfigError("launch.detach=true is for the command line: here, launch() stays")
-        plan = self._plan(composed)
-        check_places(config, plan.execution)
-        check_budget(cost(plan), config.budget, plan.outputs)
-        save_plan(plan)
+        with announced(composed):
+            plan = self._plan(composed)
+            check_places(config, plan.execution)
+            check_budget(cost(plan), config.budget, plan.outputs)
+            save_plan(plan)
         if any(p.is_unfinished for p in plan.runs):
             progress = _Progress(self)
             if not launch(self.outputs, self.name, config, progress.tick):

@@ -123,8 +123,14 @@ class Plan:
         return RunFolder(self.outputs / "runs" / planned.run.run_id)
 
 
-def _outputs(given: str) -> Path:
-    """The folder of all runs; its name must not break lists of folders and scripts."""
+def outputs_folder(given: str) -> Path:
+    """The folder of all runs.
+
+    Raises
+    ------
+    ConfigError
+        If its name would break lists of folders and scripts.
+    """
     outputs = Path(given).absolute()
     if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
         raise ConfigError(
@@ -147,7 +153,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     ConfigError
         On any mistake in any run; nothing has been trained by then.
     """
-    outputs = _outputs(composed["outputs"])
+    outputs = outputs_folder(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     stores: dict[str, TokenStore] = {}
     place = _place(composed.get("launch") or {})

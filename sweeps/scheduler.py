@@ -16,6 +16,9 @@ from typing import Any
 TIMEOUT_SECONDS = 60.0
 # Arguments of one command stay short, and answers come in one call, however many jobs there are.
 JOBS_A_CALL = 100
+MOST_LINES = 8  # of what sbatch says: a site's own filter may say much
+_SPEAKER = re.compile(r"^(\S*sbatch: )?((error|fatal|info): )?")
+_GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")  # of "gpu:h100:4(S:0-1),nvme:1"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,20 @@ class Job:
     reason: str
     node: str
     name: str
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Nodes of one kind of a partition: `cpus`, `memory_mb` and `gpus` are those of a node."""
+
+    name: str
+    is_default: bool
+    limit: str  # of a job's time, in SLURM's own form
+    nodes: int
+    cpus: int
+    memory_mb: int
+    gpus: int
+    features: str
 
 
 class TokenBucket:
@@ -74,9 +91,10 @@ def cancel(names: Sequence[str]) -> bool:
     return all([_ask(["scancel", *part]) is not None for part in parts])
 
 
-def refusal(flags: Mapping[str, Any]) -> str | None:
+def refusal(options: Mapping[str, Any]) -> str | None:
     """Why SLURM would refuse a job with some options of sbatch; None if it would take it."""
-    given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    given = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+             for name, value in options.items() if value is not None]
     try:
         tested = subprocess.run(
             ["sbatch", "--test-only", *given, "--wrap=true"],
@@ -84,8 +102,29 @@ def refusal(flags: Mapping[str, Any]) -> str | None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{type(error).__name__}: {error}"
-    lines = [line for line in tested.stderr.splitlines() if "error" in line.lower()]
-    return (lines or ["no reason given"])[-1] if tested.returncode else None
+    return sentences(f"{tested.stderr}\n{tested.stdout}") if tested.returncode else None
+
+
+def sentences(said: str) -> str:
+    """What a refused sbatch said, in one line: each of its lines once, without its own name."""
+    lines = [_SPEAKER.sub("", line.strip()) for line in said.splitlines()]
+    told = [line for line in dict.fromkeys(lines) if line and not line.startswith("Try ")]
+    return "; ".join(told[-MOST_LINES:]) or "no reason given"
+
+
+def partitions() -> list[Partition]:
+    """Kinds of nodes of each partition, as ``sinfo`` tells them; none where it does not answer."""
+    answer = _ask(["sinfo", "--noheader", "--exact", "--format=%P|%l|%D|%c|%m|%G|%f"]) or ""
+    rows = [line.strip().split("|") for line in answer.splitlines()]
+    return [
+        Partition(name.rstrip("*"), name.endswith("*"), limit, int(nodes), int(cpus), int(memory),
+                  sum(map(int, _GPUS.findall(gres))), "" if features == "(null)" else features)
+        for name, limit, nodes, cpus, memory, gres, features in (r for r in rows if _is_row(r))
+    ]
+
+
+def _is_row(row: Sequence[str]) -> bool:
+    return len(row) == 7 and all(number.isdecimal() for number in row[2:5])
 
 
 def max_array_size() -> int:

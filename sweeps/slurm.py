@@ -23,11 +23,14 @@ from scaling.config import ConfigError
 from scaling.processes.child import SAFE, shell_lines
 from scaling.records.atomic import read_json, server_time, write_json
 from scaling.records.damage import DamagedFile, Shape, tell
-from sweeps import scheduler, worker
+from sweeps import refusals, scheduler, worker
 from sweeps.launches import (
+    DEFAULT_CLASS,
+    Budget,
     Launch,
     LaunchConfig,
     SlurmConfig,
+    group_of,
     pack_size,
     read_launches,
     resources,
@@ -75,17 +78,10 @@ def check_cluster(launch_config: LaunchConfig) -> None:
             "launch.backend = slurm: SLURM does not answer here (sinfo); allowed without it are "
             "local and inline"
         )
-    for kind in ("default", *launch_config.classes):
-        slurm = resources(launch_config, kind)
-        refusal = scheduler.refusal({
-            "time": slurm.minutes, "nodes": slurm.nodes, "partition": slurm.partition,
-            "account": slurm.account, "qos": slurm.qos, "constraint": slurm.constraint,
-            "exclude": slurm.exclude, "cpus-per-task": slurm.cpus,
-            "gpus-per-node": slurm.gpus or None, "mem": _memory(slurm), **slurm.extra,
-        })
-        if refusal is not None:
-            where = "launch.slurm" if kind == "default" else f"launch.classes.{kind}"
-            raise ConfigError(f"{where}: SLURM refuses such a job: {refusal}")
+    for kind in (DEFAULT_CLASS, *launch_config.classes):
+        why = refusals.refusal(resources(launch_config, kind), group_of(kind))
+        if why is not None:
+            raise ConfigError(f"{group_of(kind)}: SLURM refuses such a job: {why}")
 
 
 def top_up(launch: Launch, plan: StoredPlan) -> int | None:
@@ -129,9 +125,9 @@ def continued(launch: Launch) -> Launch:
 
 
 def _lasting(launch: Launch) -> LaunchConfig:
-    """The configuration without what only matters while a launcher watches."""
+    """The configuration without what only matters while a launcher watches, or is read again."""
     return replace(launch.config, watch=True, detach=False, poll_seconds=1.0, measure="auto",
-                   measure_seconds=0.0)
+                   measure_seconds=0.0, budget=Budget())
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
@@ -233,7 +229,7 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
             submission.file.unlink()
             if any(s.job is not None for s in submissions(launch)):
                 return  # a limit on what is submitted: the next look asks again
-            raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
+            raise _refused(error, resources(launch.config, kind), group_of(kind)) from error
         _store(submission, job)
 
 
@@ -277,7 +273,7 @@ def submit_one(
     try:
         return executor.submit(function, *arguments).job_id
     except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
-        raise ConfigError(f"SLURM refused the job: {_last_line(error)}") from error
+        raise _refused(error, slurm, group_of(DEFAULT_CLASS)) from error
 
 
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
@@ -303,16 +299,12 @@ def _options(slurm: SlurmConfig) -> dict[str, Any]:
         "ntasks_per_node": 1, "partition": slurm.partition, "account": slurm.account,
         "qos": slurm.qos, "constraint": slurm.constraint, "exclude": slurm.exclude,
         "cpus_per_task": slurm.cpus, "gpus_per_node": slurm.gpus or None,
-        "mem": _memory(slurm),
+        "mem": refusals.memory(slurm),
         "wckey": None, "use_srun": False, "stderr_to_stdout": True,
         "additional_parameters": {
             "signal": f"B:USR2@{slurm.signal_seconds}", "requeue": True, **slurm.extra,
         },
     }
-
-
-def _memory(slurm: SlurmConfig) -> str | None:
-    return None if slurm.memory_gb is None else f"{math.ceil(slurm.memory_gb * 1024)}M"
 
 
 def _store(submission: Submission, job: str | None) -> None:
@@ -322,6 +314,8 @@ def _store(submission: Submission, job: str | None) -> None:
     })
 
 
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _refused(error: BaseException, slurm: SlurmConfig, where: str) -> ConfigError:
+    """What sbatch said of a job, on either of its streams; submitit passes on one."""
+    said = f"{error}\n{getattr(error.__cause__, 'output', None) or ''}"
+    return ConfigError(f"SLURM refused the job: {scheduler.sentences(said)}"
+                       f"{refusals.about(slurm, where)}")

@@ -18,6 +18,7 @@ from sweeps.launches import Launch, pack_size, read_launch
 from sweeps.memory_limits import Limit, MemoryLimits
 from sweeps.packs import companions, pack_of, vanished_pack
 from sweeps.retry import got_somewhere, tripped, verdict
+from sweeps.spent import overspent
 from sweeps.state import LOOKS_APART, WAITING, StateReader, StoredPlan, StoredRun
 
 FINISHED = ("done", "diverged")
@@ -78,7 +79,8 @@ class WorkList:
         if time.monotonic() < self._next_whole and (self._proven or not canary):
             return None
         began = time.monotonic()
-        why = tripped(self._mine(), self.launch.launched, canary)
+        why = (tripped(self._mine(), self.launch.launched, canary)
+               or overspent(self.launch, self.plan))
         self._limits.read(self.plan.runs, self.launch.launched)
         self._next_whole = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
         return why

@@ -71,15 +71,26 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     The exit code says whether the runs that were asked for are done, all or those of launch.runs.
     """
     from scaling.compose import compose
-    from sweeps.budget import check_budget, cost
-    from sweeps.gpus import check_gpu_memory
-    from sweeps.launch import check_backend, detach, launch
-    from sweeps.plan import save_plan
-    from sweeps.show import Watch
+    from sweeps.announced import announced
+    from sweeps.launch import check_backend
 
     composed = compose(arguments)
     config = _launch_config(composed)
     check_backend(config)
+    with announced(composed):
+        return _launch_composed(composed, config, arguments, show_plan)
+
+
+def _launch_composed(
+    composed: dict[str, Any], config: Any, arguments: Sequence[str], show_plan: bool
+) -> int:
+    """Plan, store, train, and say what is left; what a search asks for next is launched again."""
+    from sweeps.budget import check_budget, cost
+    from sweeps.gpus import check_gpu_memory
+    from sweeps.launch import detach, launch
+    from sweeps.plan import save_plan
+    from sweeps.show import Watch
+
     plan = _make_plan(composed, arguments, config)
     if show_plan:
         _show_plan(plan, config)
@@ -237,6 +248,7 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 def _show_plan(plan: Any, config: Any) -> None:
     from sweeps.cost import about_estimates, about_processes, packs
     from sweeps.gpus import about_gpus
+    from sweeps.places import about_idle_gpus
     from sweeps.pool import worker_count
     from sweeps.show import PLAN_OPTIONAL, plan_frame
     from sweeps.sizes import about_packs
@@ -248,7 +260,7 @@ def _show_plan(plan: Any, config: Any) -> None:
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
     for sentence in (*about_packs(plan, config), *about_processes(plan), *about_estimates(plan),
-                     *about_gpus(plan, config)):
+                     *about_gpus(plan, config), *about_idle_gpus(config, execution)):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
@@ -311,6 +323,7 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
            if seconds.isna().any() else "")
         + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
         f"{found.new_hours:.3g} device-hours"
+        + (f" to go, {found.spent_hours:.3g} spent" if found.spent_hours else "")
         + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
     ) if seconds.notna().any() else "How long they take is not known"
     return (

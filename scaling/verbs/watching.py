@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 WATCH_SECONDS = 3.0
+PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 SELECTION = "a state, the beginning of an id, or a condition: 'N > 1e6 and seed == 1'"
 
 
@@ -116,11 +117,22 @@ def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) ->
 
 
 def _watch(console: Screen, outputs: Path, name: str) -> None:
+    from sweeps.announced import is_announced
     from sweeps.cancel import open_launches
+    from sweeps.plan import study_folder
     from sweeps.show import Watch
 
+    def is_planned_first() -> bool:
+        """Whether a launch makes the study's first plan: until then there is nothing to show."""
+        stored = (study_folder(outputs, name) / "plan.json").exists()
+        return not stored and is_announced(outputs, name)
+
+    if is_planned_first():
+        say(console, f"{name}: a launch is planning it")
+    while is_planned_first():
+        time.sleep(PLAN_SECONDS)
     with Watch(console, outputs, name) as watch:
-        while open_launches(outputs, name) or watch.runs():
+        while is_announced(outputs, name) or open_launches(outputs, name) or watch.runs():
             time.sleep(WATCH_SECONDS)
             watch.tick()
     _show_status(console, outputs, name, None)

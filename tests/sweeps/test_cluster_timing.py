@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from scaling.cli import main
 from scaling.config import ConfigError, ExecutionConfig
 from scaling.verbs.candidates import ChoiceOptions, candidates
 from sweeps import cluster_timing
+from sweeps.cost import here, with_costs
 from sweeps.timing import CannotMeasure
 from sweeps.launch import target_of
 from sweeps.launches import LaunchConfig, SlurmConfig, check_launch
+from sweeps.plan import make_plan
 from sweeps.state import read_plan
 
 # The command of the documentation.
@@ -77,7 +80,7 @@ def test_the_documented_command_times_its_steps_in_a_job(
 
 @pytest.mark.parametrize(("sbatch", "why"), [
     ('[ "$1" != --test-only ] || exit 0\necho "sbatch: error: invalid qos" >&2; exit 1',
-     "SLURM refused the job: sbatch: error: invalid qos; it was to measure the step times"),
+     "SLURM refused the job: invalid qos; it was to measure the step times"),
     ('echo "Submitted batch job 7"', "job 7 ended without the step times; its log is"),
 ])
 def test_where_no_job_can_time_them_the_times_are_not_known(
@@ -134,6 +137,19 @@ def test_where_steps_are_timed(monkeypatch, tmp_path, config, device, where, req
     monkeypatch.setattr("scaling.records.machine.processor", lambda: "here")
     target = target_of(config, ExecutionConfig(device=device), tmp_path)
     assert (target.where, target.required) == (where, required)
+    elsewhere = config.backend == "slurm" and where == "here"
+    assert ("not on the cluster's nodes" in target.caveat) == elsewhere
+
+
+def test_a_plan_says_that_its_times_are_of_another_machine(study) -> None:
+    def timed(requests: list) -> list:
+        return [{"step": 0.5, "token": 1e-6, "packed": {}} for _ in requests]
+
+    plan = make_plan(study())
+    for elsewhere in (True, False):
+        target = replace(here(trained_elsewhere=elsewhere), measure=timed)
+        said = " ".join(with_costs(plan, target).warnings)
+        assert ("launch.measure=target measures them in a short job there" in said) == elsewhere
 
 
 def test_candidates_are_chosen_by_their_cost(study, login_node, capsys) -> None:

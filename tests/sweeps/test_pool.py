@@ -1,10 +1,19 @@
-"""Where the workers of a machine go."""
+"""Where the workers of a machine go, and what becomes of one that hangs."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
+import pytest
+
 from scaling.records import machine
-from sweeps.launches import LaunchConfig
-from sweeps.pool import slots
+from scaling.records.atomic import write_json
+from scaling.records.claim import Claim
+from sweeps.launches import LaunchConfig, new_launch
+from sweeps.pool import Pool, slots
+from sweeps.state import read_plan
 
 
 def test_gpus_that_are_hidden_are_not_used(monkeypatch) -> None:
@@ -30,3 +39,82 @@ def test_a_worker_whose_runs_take_several_processes_has_as_many_gpus_or_cores(mo
     assert slots(LaunchConfig(), "cuda", 1, processes=2) == ["0,1", "2,3"]
     assert slots(LaunchConfig(), "cuda", 1, processes=8) == [None]  # the run says what it lacks
     assert len(slots(LaunchConfig(), "cpu", 2, processes=2)) == 2
+
+
+class Workers:
+    """Stand-ins for worker processes: each a script in a process of its own."""
+
+    def __init__(self, monkeypatch, *lines: str) -> None:
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.lines = list(lines)
+        monkeypatch.setattr(Pool, "_spawn", lambda pool, number: self._start())
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # One that ignores SIGTERM says so before anybody asks it.
+        line = self.lines.pop(0) if self.lines else "pass"
+        process = subprocess.Popen([sys.executable, "-Sc", f"import signal, time, os\n{line}"],
+                                   stdout=subprocess.PIPE, start_new_session=True)
+        if "print" in line:
+            assert process.stdout.readline()
+        process.stdout.close()
+        self.started.append(process)
+        return process
+
+
+@pytest.fixture
+def pool(plan, tmp_path, monkeypatch) -> Pool:
+    """A pool of two workers that looks often and has little patience."""
+    for name, seconds in (("HANG_SECONDS", 0.05), ("STOP_SECONDS", 0.3)):
+        monkeypatch.setattr(f"sweeps.pool.{name}", seconds)
+    stored = read_plan(plan.outputs, "tiny")
+    config = LaunchConfig(workers=2, poll_seconds=0.01)
+    found = Pool(new_launch(plan.outputs, "tiny", config, stored.runs, tmp_path), stored)
+    found.lease_seconds = 0.0
+    return found
+
+
+SLEEPS = "time.sleep(600)"
+DEAF = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {SLEEPS}"
+STOPPED = "os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+def test_a_stopped_worker_does_not_hold_a_launch_of_which_nothing_is_left(
+    pool, monkeypatch, caplog
+) -> None:
+    workers = Workers(monkeypatch, STOPPED, DEAF)
+    pool.run(lambda: False, lambda: None, lambda: True)
+    assert [w.returncode for w in workers.started] == [-signal.SIGTERM, -signal.SIGKILL]
+    assert f"process {workers.started[0].pid}) does not leave: it is asked to end" in caplog.text
+    assert f"process {workers.started[1].pid}) does not end within 0.3 s: it is killed" \
+        in caplog.text
+    assert len(workers.started) == 2  # none was put in their places
+
+
+def test_as_long_as_runs_are_left_workers_are_left_alone(pool, monkeypatch) -> None:
+    workers = Workers(monkeypatch, "time.sleep(0.5)", "time.sleep(0.5)")
+    pool.run(lambda: False, lambda: None, lambda: False)
+    assert [w.returncode for w in workers.started] == [0, 0]
+
+
+@pytest.mark.parametrize(("line", "code"), [(STOPPED, -signal.SIGTERM), (DEAF, -signal.SIGKILL)])
+def test_a_worker_that_holds_a_run_beyond_its_lease_is_replaced(
+    pool, plan, monkeypatch, caplog, line, code
+) -> None:
+    workers = Workers(monkeypatch, line)
+    folder = read_plan(plan.outputs, "tiny").runs[0].folder
+    start = workers._start
+
+    def begin() -> subprocess.Popen[bytes]:
+        process = start()
+        if len(workers.started) == 1:
+            claim = Claim.acquire(folder, 1e-3)  # as the worker would, before it was stopped
+            claim._stop.set()
+            owner = folder.attempt(1).owner | {"pid": process.pid}
+            owner["process_start"] = machine.process_start(process.pid)
+            write_json(folder.attempt_file(1, "json"), owner)
+        return process
+
+    monkeypatch.setattr(workers, "_start", begin)
+    pool.run(lambda: False, lambda: None, lambda: False)
+    assert workers.started[0].returncode == code and len(workers.started) == 3
+    assert "has not answered for longer than its lease" in caplog.text
