@@ -327,7 +327,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 
 def _scalar(hint: Any, value: Any, path: str) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint in (int, float) and isinstance(value, int) and number and abs(value) > _LARGEST:
+    if number and isinstance(value, int) and abs(value) > _LARGEST:
         value = math.inf if value > 0 else -math.inf  # as a float of so many digits is
     if hint is int and number and math.isfinite(value) and float(value).is_integer():
         if abs(value) >= 2**63:  # tokens, sizes and seeds are 64-bit numbers further on

@@ -115,7 +115,7 @@ NUMBERS = ("0", "-1", "1e9", "-1e9", "1e99", "1e400", "-0.0", "0.5", "1e-300", "
 VALUES = (*NUMBERS, "", "null", "true", "false", "~", "[]", "[[]]", "[1]", "[null]", "[1,x]", "{}",
           "{a: 1}", "{a: {b: [1]}}", "[{}]", "'", '"', "[", "]", "{", "x", "é", "\u202e", "\x1b[2J",
           "\x00", "\n", "a\nb", "\t", "%s", "$HOME", "${seed}", "${model.width}", "${oc.env:HOME}",
-          "${nothing}", "${", "$x$", "$\\frac{$", "\\", "\ud800", "x" * 70_000, ".", "..", "/",
+          "${nothing}", "${", "$x$", "$\\frac{$", "\\", "\ud800", "x" * 7_000, ".", "..", "/",
           "/dev/null", "/dev/full", "/nowhere/at/all", "/etc/shadow", "a b", "a=b", "a,b", "-",
           "--", "*", "[*", "(", "!!python/object:os.system", "&a", "*a", "@", "`ls`", "🙂",
           "on", "1:30", "2020-01-01", "[" * 3000, "{a:" * 3000, "[1,[2,[3]]]", "___", "tiny", "1j")
@@ -155,7 +155,7 @@ def command(seed: int) -> Command:
 
 
 def _mutations(verb: str) -> list[Callable[[random.Random, Command], None]]:
-    found = [_value, _value, _value, _option, _option, _unknown, _argument, _twice]
+    found = [_number, _number, _number, _number, _value, _value, _value, _option, _option, _unknown, _argument, _twice]
     if cli.VERBS[verb].options is not None:
         found += [_option] * 4
     if verb in COMPOSED:
@@ -200,6 +200,27 @@ def _option(rng: random.Random, made: Command) -> None:
     made.arguments.append(f"{key}={_any_value(rng, key)}")
 
 
+def _number(rng: random.Random, made: Command) -> None:
+    """A number where one is wanted, of a size that nobody wants."""
+    options = cli.VERBS[made.verb].options
+    number = rng.choice(SIZES)
+    if options is None or made.verb in COMPOSED and rng.random() < 0.5:
+        key = rng.choice([k for k, v in _leaves() if isinstance(v, int | float)
+                          and not isinstance(v, bool)])
+        made.arguments.append(f"{key}={number}")
+        return
+    keys = [f.name for f in dataclasses.fields(options)
+            if any(kind in str(f.type) for kind in ("int", "float"))]
+    if keys:
+        key = rng.choice(keys)
+        made.arguments.append(f"{key}=" + rng.choice([number, number, f"[{number}]",
+                                                      f"[{number},{rng.choice(SIZES)}]"]))
+
+
+SIZES = ("0", "-1", "1", "2", "3", "7", "1e3", "1e5", "1e7", "1e9", "1e12", "1e15", "1e18", "1e30", "1e-9",
+         "1e-300", "1e300", "-1e9", "0.5", "0.999999999", "1.5", "99999999999999999999", "4096", "65536")
+
+
 def _keys(values: dict[str, Any], path: str = "") -> Iterator[str]:
     for key, value in values.items():
         yield f"{path}{key}"
@@ -208,6 +229,19 @@ def _keys(values: dict[str, Any], path: str = "") -> Iterator[str]:
 
 
 _COMPOSED_KEYS: list[str] = []
+
+
+def _leaves() -> list[tuple[str, Any]]:
+    values = compose(["study=quickstart"])
+
+    def of(node: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from of(value, f"{path}{key}.")
+            else:
+                yield f"{path}{key}", value
+
+    return list(of(values, ""))
 
 
 def _composed_keys() -> list[str]:
