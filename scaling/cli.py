@@ -51,6 +51,7 @@ VERBS: dict[str, Verb] = {
 }
 CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
 _WIDEST = 100  # columns of a help
+_LONGEST = 1_200  # characters of an error
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -121,6 +122,13 @@ def _help_of(verb: Verb) -> str:
 
 
 def _fail(message: str) -> NoReturn:
+    """One line, whatever was given: a value of many lines or pages is not shown whole."""
+    from scaling.printable import one_line
+
+    message = one_line(message.strip())
+    if len(message) > _LONGEST:
+        half = _LONGEST // 2
+        message = f"{message[:half]} ... {message[-half:]}"
     _say(f"error: {message}")
     sys.exit(2)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -25,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from scaling.config import ConfigError, RunConfig, unknown_key
+from scaling.yaml_limits import check_size
 
 SHIPPED = Path(__file__).parent.parent / "conf"
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
@@ -46,9 +48,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
             raise ConfigError(f"{override!r}: no Hydra job is run, so its settings change nothing; "
                               "allowed of them is hydra.searchpath")
+    _check_overrides(overrides)
     own = Path.cwd() / "conf"
     if own.is_dir() and own.resolve() != SHIPPED.resolve():
-        _refuse_shadowed(own)
+        _check_own(own)
         quoted = str(own).replace("\\", "\\\\").replace('"', '\\"')
         overrides = [f'hydra.searchpath=["file://{quoted}"]', *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
@@ -79,10 +82,37 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     return plain
 
 
-def _refuse_shadowed(own: Path) -> None:
+def _check_overrides(overrides: Sequence[str]) -> None:
+    """Refuse the choice of a group that names no file, and taking away what every run needs."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(_explain(error, overrides)) from error
+    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    for override in parsed:
+        key, text = override.key_or_group, override.input_line
+        if override.is_sweep_override():
+            raise ConfigError(f"{text!r} names several values, and one configuration is made; the "
+                              "values of an axis stand in a study: study.blocks.NAME.grid")
+        if override.is_delete():
+            if not key.startswith("study.") and ".options." not in key:
+                raise ConfigError(f"{text!r}: a run needs {key}, nothing would take its place; "
+                                  "~ takes away keys of study and of options only")
+            continue
+        if key.partition("/")[0] not in groups:
+            continue
+        value = override.value()
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(f"{text!r}: expected the name of a file of conf/{key}")
+
+
+def _check_own(own: Path) -> None:
     """An own file with a shipped one's name would be passed over in silence."""
     for file in sorted(own.rglob("*.yaml")):
         name = file.relative_to(own)
+        if file.is_file():
+            check_size(file)
         if (SHIPPED / name).exists() and file.read_bytes() != (SHIPPED / name).read_bytes():
             raise ConfigError(
                 f"{file} has the name of a shipped file, conf/{name}, which would be taken "

@@ -12,12 +12,14 @@ import difflib
 import functools
 import math
 import re
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LARGEST = sys.float_info.max
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
@@ -330,6 +332,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 
 def _scalar(hint: Any, value: Any, path: str) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and isinstance(value, int) and abs(value) > _LARGEST:
+        value = math.inf if value > 0 else -math.inf  # as a float of so many digits is
     if hint is int and number and math.isfinite(value) and float(value).is_integer():
         if abs(value) >= 2**63:  # tokens, sizes and seeds are 64-bit numbers further on
             raise ConfigError(f"{path} = {value!r}: expected a whole number below 2^63")

@@ -84,13 +84,7 @@ def read_study(
     ConfigError
         If there is no study, it has no runs, or an axis names a key that does not exist.
     """
-    if not composed.get("study"):
-        raise ConfigError(
-            "no study is named, or its file defines none; say study=quickstart, or another of "
-            "conf/study (a study's file begins with the line '# @package _global_')"
-        )
-    study = from_dict(StudyConfig, composed["study"], "study")
-    check_study_name("study.name", study.name)
+    study = check_study(composed)
     base = {key: composed[key] for key in RUN_KEYS if key in composed}
     wanted = []
     for name, values in study.blocks.items():
@@ -112,6 +106,18 @@ def read_study(
         )
     _check_answer(study, wanted)
     return study, wanted
+
+
+def check_study(composed: Mapping[str, Any]) -> StudyConfig:
+    """The study of a composed configuration, its blocks not looked into yet."""
+    if not composed.get("study"):
+        raise ConfigError(
+            "no study is named, or its file defines none; say study=quickstart, or another of "
+            "conf/study (a study's file begins with the line '# @package _global_')"
+        )
+    study = from_dict(StudyConfig, composed["study"], "study")
+    check_study_name("study.name", study.name)
+    return study
 
 
 def _vocab_of_store(composed: Mapping[str, Any]) -> Callable[[DataConfig], int]:

@@ -21,11 +21,13 @@ from torch import Tensor
 
 from scaling.config import ConfigError, ModelConfig, OptimizerConfig
 from scaling.engine.eager import ENGINES, Member, State
+from scaling.engine.memory import training_bytes
 from scaling.model.architecture import Architecture
 from scaling.model.dial import architecture_of
 from scaling.model.parametrization import VECTORS, check_optimizer, role_of
 from scaling.model.transformer import Transformer
 from scaling.optimizer_settings import SETTINGS, Settings, optimizer_science
+from scaling.records import machine
 
 VOCAB, BATCH = 32, 8
 
@@ -83,6 +85,8 @@ def coordinate_check(check: CoordinateCheck) -> list[dict[str, Any]]:
     ]
     for name in check.parametrizations:
         check_optimizer(name, check.optimizer.name)
+    for _, _, architecture in cells:
+        _check_memory(check, architecture)
     science = optimizer_science(check.optimizer)
     settings = SETTINGS[science.pop("name")](**science)
     return [
@@ -102,6 +106,16 @@ def _check(check: CoordinateCheck) -> None:
     if min(sizes) < 1 or max(sizes) < 2:
         raise ConfigError(f"widths = {check.widths}, depths = {check.depths}: nothing to compare; "
                           "allowed are two or more of one of them, and a base of the other")
+
+
+def _check_memory(check: CoordinateCheck, architecture: Architecture) -> None:
+    """All seeds of a shape are trained at once, each with its weights before and after."""
+    shape, memory = architecture.shape, machine.memory_bytes()
+    needed = training_bytes(architecture, BATCH, check.seeds, check.optimizer.name)
+    if needed > memory:
+        raise ConfigError(f"width {shape.width}, depth {shape.depth}, seeds = {check.seeds}: "
+                          f"training takes about {needed / 1e9:.3g} GB, the machine has "
+                          f"{memory / 1e9:.3g} GB; give smaller widths, depths or seeds")
 
 
 def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> Architecture:

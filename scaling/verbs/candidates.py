@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
-from scaling.verbs.options import option
+from scaling.verbs.options import LEVEL, RESAMPLES, SEED, option
 from scaling.verbs.verb import open_console, say
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class ChoiceOptions:
     runs: int = option("at most so many", 8)
     grid: dict[str, Any] = option("axes of the runs that could be made: grid.model.width=[96]", {})
     outputs: str = option("the folder of all runs", "outputs")
-    resamples: int = option("refits for the intervals", 1000)
-    seed: int = option("of the resamples", 0)
-    level: float = option("of the intervals", 0.95)
+    resamples: int = option("refits for the intervals", 1000, RESAMPLES)
+    seed: int = option("of the resamples", 0, SEED)
+    level: float = option("of the intervals", 0.95, LEVEL)
     widen: bool = option("widen the interval of a loss by the record of earlier forecasts", True)
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
     json: bool = option("print one JSON object; --json says the same", False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.verbs.options import option
+from scaling.verbs.options import Within, option
 from scaling.verbs.verb import Verb, open_console, say
 
 
@@ -18,8 +18,8 @@ class CoordcheckOptions:
     widths: list[int] = option("all at the first depth; the first is the base", [64, 128, 256])
     depths: list[int] = option("all at the first width; the first is the base", [2, 4, 8, 16])
     parametrizations: list[str] = option("a line each", ["sp", "mup", "completep"])
-    steps: int = option("of training", 4)
-    seeds: int = option("over which the change is averaged", 3)
+    steps: int = option("of training", 4, Within(1, 10_000))
+    seeds: int = option("over which the change is averaged", 3, Within(1, 1_000))
     model: dict[str, Any] = option("any key of the model: model.placement=peri", {})
     optimizer: dict[str, Any] = option("any key of the optimizer: optimizer.lr=0.01 is the peak at"
                                        " the base", {})

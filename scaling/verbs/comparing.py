@@ -10,7 +10,7 @@ from typing import Any
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import loss_asked
-from scaling.verbs.options import option
+from scaling.verbs.options import LEVEL, RESAMPLES, SEED, option
 from scaling.verbs.verb import Verb, open_console, say
 
 
@@ -31,9 +31,9 @@ class CompareOptions:
     budgets: list[float] = option("FLOPs (6 N D) at which the arms are compared", [])
     outputs: str = option("the folder of all runs", "outputs")
     n_count: str = option("what N counts: n_matmul, n_block or n_total", "n_matmul")
-    resamples: int = option("refits for the intervals; 0 for none", 1000)
-    seed: int = option("of the resamples", 0)
-    level: float = option("of the intervals", 0.95)
+    resamples: int = option("refits for the intervals; 0 for none", 1000, RESAMPLES)
+    seed: int = option("of the resamples", 0, SEED)
+    level: float = option("of the intervals", 0.95, LEVEL)
     json: bool = option("print one JSON object; --json says the same", False)
 
 

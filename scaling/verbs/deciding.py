@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
-from scaling.verbs.options import option
+from scaling.verbs.options import LEVEL, RESAMPLES, SEED, option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ class FitOptions(PointsOptions):
     """Options of every verb that fits a law first."""
 
     law: str | None = option("the law's name; a study's own, or chinchilla", None)
-    resamples: int = option("refits for the intervals; 0 for none", 1000)
-    seed: int = option("of the resamples", 0)
+    resamples: int = option("refits for the intervals; 0 for none", 1000, RESAMPLES)
+    seed: int = option("of the resamples", 0, SEED)
     exclude: list[str] = option("rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
                                 " or condition: 'exclude=[unmeasured,D < 1e9]'", [])
     delta: float = option("Huber's, on log residuals", 1e-3)
-    level: float = option("of the intervals", 0.95)
+    level: float = option("of the intervals", 0.95, LEVEL)
     widen: bool = option("widen intervals of a study's losses by the record of earlier forecasts",
                          True)
     save: str | None = option("a JSON file for the fit: analysis.read_fit reads it", None)
@@ -72,7 +72,7 @@ class ReportOptions:
     study: str = option("whose question is answered")
     outputs: str = option("the folder of all runs", "outputs")
     to: str | None = option("the page; outputs/studies/NAME/report.html if not given", None)
-    resamples: int = option("refits for the intervals; 0 for none", 1000)
+    resamples: int = option("refits for the intervals; 0 for none", 1000, RESAMPLES)
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
     arm: str | None = option("a setting whose two values are compared: optimizer.name", None)
     between: list[str] = option("baseline and the other, where the arm has more values", [])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaling.verbs.as_json import print_json
-from scaling.verbs.options import option
+from scaling.verbs.options import LEVEL, RESAMPLES, SEED, option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ class ForecastOptions:
     study: str = option("whose runs are forecast")
     outputs: str = option("the folder of all runs", "outputs")
     law: str | None = option("a law of curves; the study's own if not given", None)
-    level: float = option("of the intervals", 0.95)
-    resamples: int = option("refits for the intervals", 200)
-    seed: int = option("of the resamples", 0)
+    level: float = option("of the intervals", 0.95, LEVEL)
+    resamples: int = option("refits for the intervals", 200, RESAMPLES)
+    seed: int = option("of the resamples", 0, SEED)
     keep: bool = option("keep the forecasts, for scaling track", True)
     widen: bool = option("widen intervals by the record of earlier forecasts", True)
     stop: bool = option("end the runs that cannot become the best of their N and D", False)
@@ -39,7 +39,7 @@ class TrackOptions:
 
     study: str | None = option("only its forecasts", None)
     outputs: str = option("the folder of all runs", "outputs")
-    level: float = option("of the intervals that are judged", 0.95)
+    level: float = option("of the intervals that are judged", 0.95, LEVEL)
     json: bool = option("print one JSON object; --json says the same", False)
 
 

@@ -193,6 +193,7 @@ def add_verb(arguments: Sequence[str]) -> int:
     from scaling.verbs.options import read_options
     from sweeps.added import add_block, with_added
     from sweeps.generators.expand import BlockConfig
+    from sweeps.study import check_study
 
     own = tuple(AddOptions.__dataclass_fields__)
     mine = [a for a in arguments if a.partition("=")[0].partition(".")[0] in own]
@@ -202,12 +203,13 @@ def add_verb(arguments: Sequence[str]) -> int:
     overrides = [f"study={options.study}", f"outputs={options.outputs}",
                  *(a for a in arguments if a not in mine)]
     composed = with_added(compose(overrides))
+    config = _launch_config(composed)
+    check_study(composed)
     blocks = composed["study"]["blocks"]
     if options.block in blocks:
         raise ConfigError(f"study.blocks.{options.block} exists; choose another name")
     block = BlockConfig(options.role, options.grid)
     blocks[options.block] = asdict(block)
-    config = _launch_config(composed)
     plan = _make_plan(composed, overrides, config)  # refuses what cannot be trained
     _show_plan(plan, config)
     add_block(plan.outputs, plan.study.name, options.block, block)

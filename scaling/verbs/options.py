@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import textwrap
 import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
 from scaling.config import ConfigError, from_dict
@@ -20,12 +21,41 @@ class MissingOption(ConfigError):
 
 
 WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
+_DEEPEST = 500  # brackets in a value
 _LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
 
 
-def option(says: str, default: Any = MISSING) -> Any:
-    """A field of a dataclass of options: what ``--help`` says of it, and its default."""
-    metadata = {"says": says}
+@dataclass(frozen=True)
+class Within:
+    """The numbers that an option allows: from `least` to `most`, the ends too unless `open`."""
+
+    least: float
+    most: float = math.inf
+    open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        """Whether it is allowed."""
+        return (self.least < value < self.most if self.open
+                else self.least <= value <= self.most)
+
+    def __str__(self) -> str:
+        """As it stands in a sentence: "above 0 and below 1"."""
+        if self.open:
+            return f"above {self.least:g}" + (
+                "" if self.most == math.inf else f" and below {self.most:g}")
+        return f"{self.least:,g} or more" if self.most == math.inf else (
+            f"{self.least:,g} to {self.most:,.0f}")
+
+
+RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
+LEVEL = Within(0, 1, open=True)
+ABOVE_0 = Within(0, open=True)
+SEED = Within(0, 2**63 - 1)
+
+
+def option(says: str, default: Any = MISSING, within: Within | None = None) -> Any:
+    """A field of a dataclass of options: what ``--help`` says of it, its default, its range."""
+    metadata = {"says": says, "within": within}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -95,7 +125,19 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
-    return from_dict(cls, nested)
+    options = from_dict(cls, nested)
+    _check_ranges(options)
+    return options
+
+
+def _check_ranges(options: Any) -> None:
+    for f in dataclasses.fields(options):
+        within, value = f.metadata.get("within"), getattr(options, f.name)
+        if within is None or value is None:
+            continue
+        for number in value if isinstance(value, list) else [value]:
+            if number not in within:
+                raise ConfigError(f"{f.name} = {number:g}: allowed is {within}")
 
 
 def _is_required(f: dataclasses.Field) -> bool:
@@ -110,9 +152,11 @@ def _words(text: str) -> list[str]:
 
 def _value(text: str) -> Any:
     """A JSON value where it is one (numbers, true, null, lists), a list of words, else the text."""
+    if text.count("[") + text.count("{") > _DEEPEST:  # no option nests; a parser would give up
+        return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:  # no JSON, or a number of thousands of digits
         pass
     if text.startswith("[") and text.endswith("]"):
         return [_value(part.strip()) for part in text[1:-1].split(",")]

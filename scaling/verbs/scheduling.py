@@ -11,7 +11,7 @@ from scaling.config import ConfigError
 from scaling.shell import override
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import FitOptions, fit_asked, points_asked
-from scaling.verbs.options import option
+from scaling.verbs.options import RESAMPLES, option
 from scaling.verbs.verb import Verb, open_console, say
 
 _LAW = "multi_power"
@@ -31,7 +31,7 @@ class ScheduleOptions(FitOptions):
     to: str | None = option("a CSV to write it to, for schedule=file", None)
     refits: bool = option("judge the gain by fits without one curve each, too", True)
     law: str | None = option("a law of curves; a study's own, or multi_power", None)
-    resamples: int = option("refits for the intervals; 0 for none", 200)
+    resamples: int = option("refits for the intervals; 0 for none", 200, RESAMPLES)
 
 
 def schedule_verb(arguments: Sequence[str]) -> int:

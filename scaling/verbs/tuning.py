@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scaling.config import ConfigError
 from scaling.verbs.as_json import print_json
 from scaling.verbs.deciding import PointsOptions, points_asked
-from scaling.verbs.options import option
+from scaling.verbs.options import LEVEL, RESAMPLES, SEED, option
 from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class TuneOptions(PointsOptions):
                       " kaplan_steps (of N, steps, batch and loss)", "critical_batch_at_loss")
     within: float = option("runs whose loss is this near the best of their (N, D) are fitted",
                            0.0025)
-    resamples: int = option("refits for the spread; 0 for none", 1000)
-    seed: int = option("of the resamples", 0)
-    level: float = option("of the spread", 0.95)
+    resamples: int = option("refits for the spread; 0 for none", 1000, RESAMPLES)
+    seed: int = option("of the resamples", 0, SEED)
+    level: float = option("of the spread", 0.95, LEVEL)
 
 
 def tune_verb(arguments: Sequence[str]) -> int:
