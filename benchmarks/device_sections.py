@@ -301,7 +301,7 @@ def launched(given: Given) -> Iterator[Finding]:
             print(done.stdout[-2000:], done.stderr[-2000:])
             raise SystemExit(f"scaling launch ended with {done.returncode}")
         for sentence in done.stdout.splitlines():
-            if sentence.startswith(("packs:", "precision =", "not packed:")):
+            if sentence.startswith(("packs:", "precision =")) or ("could train together" in sentence):
                 yield finding("the plan says", sentence)
         for path in sorted(Path(folder).glob("outputs/runs/*/record-*.json"))[:1]:
             record = json.loads(path.read_text())

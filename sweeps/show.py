@@ -132,7 +132,9 @@ def progress_text(found: Progress) -> str:
     if not math.isnan(found.seconds_left):
         parts.append(f"about {duration(found.seconds_left)} left at the present pace")
     if not math.isnan(found.against_plan):
-        parts.append(f"finished runs took {found.against_plan:.2f} times what was predicted")
+        more = found.against_plan - 1
+        parts.append(f"finished runs took {abs(more):.0%} {'longer' if more >= 0 else 'less'} than "
+                     "predicted")
     if found.packs:
         parts.append("one pack trains" if found.packs == 1 else f"{found.packs} packs train")
     if found.queue is None:

@@ -153,18 +153,21 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
         if sum(p.seconds for p in group) > sum(p.seconds_alone for p in group):
             said[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
     if could:
-        why = ("on a CPU a pack is no faster" if plan.execution.device == "cpu" else
-               "a step of one is work enough for a GPU, or packs would leave workers idle or "
-               "memory short")
-        said.append(f"not packed: {could} runs that could be; {why} (launch.pack=4 packs them "
-                    "all the same)")
+        why = ("it is not faster on a CPU" if plan.execution.device == "cpu" else
+               "each run fills a GPU, or packs would leave workers idle or memory short")
+        said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
     alone = Counter(why_alone(p.run.science, plan.execution) for p in plan.runs if p.new_steps)
-    said += [f"alone: {n} runs, as {why}" for why, n in alone.items() if why is not None]
+    said += [f"{_runs(n)} will train individually: {why}"
+             for why, n in alone.items() if why is not None]
     lonely = alone[None] - sum(map(len, groups(plan)))
     if lonely and said:
-        runs = "1 run that shares" if lonely == 1 else f"{lonely} runs that share"
-        said.append(f"alone: {runs} shape, batch, data, length and start with no other")
+        said.append(f"{_runs(lonely)} will train individually: no other has the same shape, batch, "
+                    "data, length and start")
     return said
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
 
 
 def _differ(group: list[PlannedRun]) -> str:

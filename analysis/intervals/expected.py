@@ -70,10 +70,11 @@ class Expectation:
         else:
             width = ERROR_SCALES[self.law.errors].say(self.width)
             found = f"the loss at {at} to +-{width} ({self.level:.0%})"
-        vague = f"; left open: {', '.join(self.unidentified)}" if self.unidentified else ""
+        vague = f" {', '.join(self.unidentified)} will not be identifiable." \
+            if self.unidentified else ""
         return (
-            f"expected of the fit of {self.law.name!r}: {found}{vague}. This holds if the law is "
-            f"right, near {reference}, and losses scatter by {self.noise:.2%} independently"
+            f"expected precision of the fit of {self.law.name!r}: {found}.{vague} Assumes that the "
+            f"law holds near {reference}, and {self.noise:.2%} of independent noise"
         )
 
 

@@ -81,7 +81,7 @@ def test_on_a_cpu_only_a_number_packs(sweep) -> None:
     plan = with_costs(sweep, measured(FASTER, asked), config)
     assert {p.pack for p in plan.runs} == {1} and {tuple(r["packs"]) for r in asked} == {()}
     said, = about_packs(plan, config)
-    assert said.startswith("not packed: 6 runs that could be; on a CPU a pack is no faster")
+    assert said == "6 runs could train together, but it is not faster on a CPU; launch.pack=4 forces it"
     assert set(pack_sizes(sweep, LaunchConfig("inline", pack=5)).values()) == {5}
     assert pack_sizes(sweep, LaunchConfig("inline", pack="off")) == {}
 
@@ -191,7 +191,8 @@ def test_lengths_and_branches_do_not_mix(study) -> None:
 def test_what_is_alone_says_why(study) -> None:
     plan = make_plan(study(*SWEEP, "execution.processes=2"))
     said = " ".join(about_packs(plan, LaunchConfig("inline")))
-    assert said == "alone: 6 runs, as 2 processes share each batch (execution.processes)"
+    assert said == ("6 runs will train individually: 2 processes share each batch "
+                    "(execution.processes)")
 
 
 @pytest.mark.parametrize("pack", ["auto", "off", False, 1, 4])

@@ -61,7 +61,7 @@ def test_one_size_determines_nothing_and_says_so() -> None:
 def test_the_sentence_names_target_width_and_assumptions() -> None:
     said = expect("chinchilla", design(), TARGET, noise=1e-3).sentence()
     assert "N = 1e+10, D = 2e+11 to +-" in said and "(95%)" in said
-    assert "scatter by 0.10% independently" in said and "alpha 0.348" in said
+    assert "0.10% of independent noise" in said and "alpha 0.348" in said
 
 
 @pytest.mark.parametrize(
