@@ -56,7 +56,8 @@ def _measure(
         If it is refused, fails, or does not end in time.
     """
     if scheduler.version() is None:
-        raise CannotMeasure(f"SLURM does not answer here (sinfo); {OTHERWISE}")
+        raise CannotMeasure(f"SLURM does not answer here ({scheduler.why_silent()}); "
+                            f"{OTHERWISE}")
     folder = outputs / "measure" / secrets.token_hex(4)
     questions, answers = folder / "requests.json", folder / "answers.json"
     write_json(questions, requests)

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 60.0
 # Arguments of one command stay short, and answers come in one call, however many jobs there are.
 JOBS_A_CALL = 100
 MOST_LINES = 8  # of what sbatch says: a site's own filter may say much
-_SPEAKER = re.compile(r"^(\S*sbatch: )?((error|fatal|info): )?")
+_SPEAKER = re.compile(r"^(\S*(sbatch|sinfo): )?((error|fatal|info): )?")
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")  # of "gpu:h100:4(S:0-1),nvme:1"
 
 
@@ -144,6 +144,16 @@ def version() -> str | None:
     if _ask(["sinfo", "--noheader", "--format=%P"]) is None:
         return None
     return (_ask(["sinfo", "--version"]) or "").strip()
+
+
+def why_silent() -> str:
+    """What ``sinfo`` says where SLURM does not answer."""
+    try:
+        asked = subprocess.run(["sinfo", "--noheader", "--format=%P"], capture_output=True,
+                               text=True, check=False, timeout=TIMEOUT_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"sinfo: {error}"
+    return f"sinfo: {sentences(asked.stderr)}"
 
 
 def _ask(command: Sequence[str]) -> str | None:

@@ -75,8 +75,8 @@ def check_cluster(launch_config: LaunchConfig) -> None:
     """Raise `ConfigError` if SLURM is not there or refuses what a job would ask for."""
     if scheduler.version() is None:
         raise ConfigError(
-            "launch.backend = slurm: SLURM does not answer here (sinfo); allowed without it are "
-            "local and inline"
+            f"launch.backend = slurm: SLURM does not answer here ({scheduler.why_silent()}); "
+            "allowed without it are local and inline"
         )
     for kind in (DEFAULT_CLASS, *launch_config.classes):
         why = refusals.refusal(resources(launch_config, kind), group_of(kind))

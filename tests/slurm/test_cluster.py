@@ -40,7 +40,7 @@ def test_a_wrong_partition_is_told_before_anything_is_planned(study, tmp_path, c
     assert not (tmp_path / "outputs" / "studies").exists()
     code, out = cluster.run("launch", "study=tiny", *cluster.jobs,
                             "+launch.classes.big={where: 'N > 1000', gpus: 64}")
-    assert code == 2 and "launch.classes.big" in out
+    assert code == 2 and "launch.classes.big.gpus = 64 (a node of the partition cpu has" in out
 
 
 def test_without_a_watcher_the_jobs_go_on_alone(study, tmp_path, cluster) -> None:
