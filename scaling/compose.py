@@ -61,6 +61,12 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(_explain(error, overrides)) from error
         except YAMLError as error:
             raise ConfigError(" ".join(str(error).split())) from error
+        except ValueError as error:  # Hydra's, of a key below a list: execution.measure.x=1
+            for override in overrides:
+                key, beside = _keys_beside(override.partition("=")[0].lstrip("+~"), overrides)
+                if not beside:
+                    raise ConfigError(_below_a_value(key)) from error
+            raise
     for key in config:
         if key not in TOP_LEVEL:  # a file with `@package _global_` may bring any
             raise ConfigError(unknown_key(str(key), TOP_LEVEL))
@@ -134,14 +140,29 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
     if isinstance(error, ConfigCompositionException):
         key = getattr(error.__cause__, "full_key", None)
         if key:
-            beside = _keys_beside(key, overrides)
+            if key.startswith("study") and not any(o.startswith("study=") for o in overrides):
+                return f"{key}: no study is chosen to set it in; give study=NAME as well"
+            key, beside = _keys_beside(key, overrides)
+            if not beside:
+                return _below_a_value(key)
             if key.rpartition(".")[2] in beside:  # it is there: the value does not fit
                 return f"{key}: {str(error.__cause__).splitlines()[0]}"
             near = difflib.get_close_matches(key.rpartition(".")[2], beside, n=1)
             if key.startswith("study.") and not near:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
             return unknown_key(key, beside)
-    return str(error).splitlines()[0]
+    said = str(error).splitlines()[0]
+    if "@study." in said:  # its overrides were looked for inside of it
+        return f"{said} A study's file begins with the line '# @package _global_'"
+    return said
+
+
+def _below_a_value(key: str) -> str:
+    """The sentence for a key below what has none: ``model.width.x``, ``trainer.options.x``."""
+    parent = key.rpartition(".")[0]
+    if parent.endswith(".options"):
+        return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
+    return (f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it")
 
 
 def _no_such_file(missing: str, options: Sequence[str]) -> str:
@@ -153,17 +174,23 @@ def _no_such_file(missing: str, options: Sequence[str]) -> str:
     return f"{group} = {name!r}: there is no conf/{group}/{name}.yaml{hint}{among}"
 
 
-def _keys_beside(key: str, overrides: Sequence[str]) -> list[str]:
-    """The keys that there are where `key` was looked for, with the files that were chosen."""
+def _keys_beside(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """The first part of `key` that does not exist, and the keys that there are in its place.
+
+    With the files that were chosen. No keys: what should be a group is a value.
+    """
     groups = {"hydra.searchpath", *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
     chosen = [o for o in overrides if o.partition("=")[0] in groups]
     node: Any = hydra_compose("config", chosen)
-    groups = key.split(".")[:-1]
-    for part in groups:
-        node = node.get(part, {}) if isinstance(node, DictConfig) else {}
-    if not groups:
-        return list(TOP_LEVEL)
-    return [str(k) for k in node] if isinstance(node, DictConfig) else []
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if not isinstance(node, DictConfig):
+            return ".".join(parts[: i + 1]), []
+        if part not in node or i == len(parts) - 1:
+            beside = list(TOP_LEVEL) if i == 0 else [str(k) for k in node]
+            return ".".join(parts[: i + 1]), beside
+        node = node.get(part)
+    return key, []
 
 
 def _refuse_resolvers(config: DictConfig) -> None:

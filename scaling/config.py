@@ -284,10 +284,13 @@ def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
     """The sentence for a key that does not exist, with the nearest ones that do."""
     parent, _, key = path.rpartition(".")
     allowed = sorted(allowed)
-    near = (difflib.get_close_matches(key, allowed, n=1)
+    if not allowed:
+        return f"unknown key '{path}': there are no keys in {parent}"
+    near = (difflib.get_close_matches(key.lower(), allowed, n=1)
+            or difflib.get_close_matches(key, allowed, n=1)
             or [name for name in allowed if key and name.startswith(key)])
     hint = f"; did you mean '{_join(parent, near[0])}'?" if near else "."
-    return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed) or 'none'}"
+    return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed)}"
 
 
 def is_study_name(name: str) -> bool:

@@ -149,6 +149,10 @@ def critical_batch(
     for loss in np.atleast_1d(np.asarray(losses, float)):
         if not loss > 0:
             raise ValueError(f"a loss must be positive, not {loss:g}")
-        values = {"critical_batch": np.exp(np.log(B_star) - np.log(loss) / alpha_B)}
-        rows.append({"loss": loss, **spread_by(result, values, level)})
+        with np.errstate(over="ignore"):
+            batches = np.exp(np.log(B_star) - np.log(loss) / alpha_B)
+        if not np.isfinite(batches).all():
+            raise ValueError(f"a loss of {loss:g} is too far from those that were fitted: its"
+                             " critical batch is beyond any number")
+        rows.append({"loss": loss, **spread_by(result, {"critical_batch": batches}, level)})
     return pd.DataFrame(rows)

@@ -40,13 +40,10 @@ class ChoiceOptions:
 
 def read_choice(cls: type, arguments: Sequence[str]) -> tuple[Any, list[str]]:
     """The verb's own options, and the overrides of the study."""
-    from scaling.verbs.options import read_options
+    from scaling.verbs.options import read_options, split_options
 
-    own = tuple(cls.__dataclass_fields__)
-    mine = [a for a in arguments
-            if a.startswith("--") or a.partition("=")[0].partition(".")[0] in own]
+    mine, overrides = split_options(cls, arguments)
     options = read_options(cls, mine)
-    overrides = [a for a in arguments if a not in mine]
     if options.runs < 1:
         raise ConfigError(f"runs = {options.runs}: allowed is 1 or more")
     return options, [f"study={options.study}", f"outputs={options.outputs}", *overrides]

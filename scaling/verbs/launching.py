@@ -190,18 +190,16 @@ def add_verb(arguments: Sequence[str]) -> int:
     Overrides with which the study was launched are given again: it is planned first.
     """
     from scaling.compose import compose
-    from scaling.verbs.options import read_options
+    from scaling.verbs.options import read_options, split_options
     from sweeps.added import add_block, with_added
     from sweeps.generators.expand import BlockConfig
     from sweeps.study import check_study
 
-    own = tuple(AddOptions.__dataclass_fields__)
-    mine = [a for a in arguments if a.partition("=")[0].partition(".")[0] in own]
+    mine, others = split_options(AddOptions, arguments)
     options = read_options(AddOptions, mine)
     if not options.grid:
         raise ConfigError("grid is not set; give axes, as in 'grid.model.width=[96]'")
-    overrides = [f"study={options.study}", f"outputs={options.outputs}",
-                 *(a for a in arguments if a not in mine)]
+    overrides = [f"study={options.study}", f"outputs={options.outputs}", *others]
     composed = with_added(compose(overrides))
     config = _launch_config(composed)
     check_study(composed)

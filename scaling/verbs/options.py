@@ -130,6 +130,22 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     return options
 
 
+def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments that are options of `cls`, and the others: overrides of a study.
+
+    ``grid.seed=[1]`` is of the option ``grid``, a group; ``study.blocks...`` is not of ``study``.
+    """
+    hints = typing.get_type_hints(cls)
+    mine = []
+    for argument in arguments:
+        first, dot, _ = argument.partition("=")[0].partition(".")
+        if argument.startswith("--") or first in hints and (
+            not dot or typing.get_origin(hints[first]) is dict
+        ):
+            mine.append(argument)
+    return mine, [a for a in arguments if a not in mine]
+
+
 def _check_ranges(options: Any) -> None:
     for f in dataclasses.fields(options):
         within, value = f.metadata.get("within"), getattr(options, f.name)

@@ -57,7 +57,7 @@ def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
 def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:
     with pytest.raises(ConfigError, match="did you mean 'data.options.header_bytes'"):
         compose(["data=tokens", "data.options.header_byte=8"])
-    with pytest.raises(ConfigError, match="Allowed here: none"):
+    with pytest.raises(ConfigError, match="data.options has none; [+]data.options"):
         compose(["data.options.header_byte=8"])
 
 
@@ -74,6 +74,16 @@ def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:
         ("optimizer.lr=${oc.env:LR}", "calls the resolver 'oc.env'"),
         ("data.seed=${now:%S}", "calls the resolver 'now'"),
         ("tokens=${hydra:job.num}", "calls the resolver 'hydra'"),
+        ("model=null", "'model=null': expected the name of a file of conf/model"),
+        ("study=[[1]]", "expected the name of a file of conf/study"),
+        ("~model", "a run needs model, nothing would take its place"),
+        ("~model.width", "a run needs model.width"),
+        ("seed=1,2", "names several values, and one configuration is made"),
+        ("model.width.x=3", "model.width is a value, not a group of keys; model.width=... sets"),
+        ("execution.measure.x=1", "execution.measure is a value, not a group of keys"),
+        ("modl.width.x=3", "unknown key 'modl'; did you mean 'model'?"),
+        ("trainer.options.x=1", "trainer.options has none; +trainer.options.x=... adds it"),
+        ("study.blocks.a.role=fit", "no study is chosen to set it in; give study=NAME"),
     ],
 )
 def test_mistakes_are_named(override: str, message: str) -> None:

@@ -68,3 +68,9 @@ def test_one_of_lists_the_choices():
     one_of("launch", "local", ["local", "inline"])
     with pytest.raises(ConfigError, match=r"launch = 'lcal' is not one of: local, inline"):
         one_of("launch", "lcal", ["local", "inline"])
+
+
+@pytest.mark.parametrize("hint", ["tokens", "z_loss", "precision"])
+def test_a_number_of_hundreds_of_digits_is_refused_as_infinity_is(tiny_values, hint) -> None:
+    with pytest.raises(ConfigError, match=f"{hint} = inf: expected a finite number"):
+        from_dict(RunConfig, tiny_values({hint: int("9" * 400)}))
