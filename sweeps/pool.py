@@ -152,8 +152,8 @@ class Pool:
         if self._idle_since is None or began - self._idle_since < HANG_SECONDS:
             return False
         for number, worker in self.workers.items():
-            log.warning("nothing is left to train, and worker %d (process %d) does not leave: it is "
-                        "asked to end", number, worker.pid)
+            log.warning("nothing is left to train, and worker %d (process %d) does not leave: it "
+                        "is asked to end", number, worker.pid)
         return True
 
     def _end_silent(self, now: float) -> None:

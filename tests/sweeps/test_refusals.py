@@ -11,8 +11,8 @@ from sweeps.launches import LaunchConfig, SlurmConfig
 # As a real sbatch answers: most of its sentences name no option, one comes in two lines.
 SBATCH = r"""
 for word in "$@"; do case $word in
-  --gpus-per-node=[5-9]|--mem=921600M) echo "allocation failure: Requested node configuration is not \
-available" >&2; exit 1;;
+  --gpus-per-node=[5-9]|--mem=921600M)
+    echo "allocation failure: Requested node configuration is not available" >&2; exit 1;;
   --nodes=9*) echo "allocation failure: Node count specification invalid" >&2; exit 1;;
   --constraint=fast) echo "allocation failure: Invalid feature specification" >&2; exit 1;;
   --partition=nope) echo "sbatch: error: invalid partition specified: nope" >&2
