@@ -178,9 +178,13 @@ class Pool:
         found = set()
         for run in self.runs:
             attempt = None if run.folder.done_file.exists() else run.folder.latest_attempt()
-            if attempt is not None and attempt.end is None and not run.folder.is_alive(attempt):
-                if attempt.owner["host"] == machine.host():
-                    found.add(attempt.owner["pid"])
+            if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
+                continue
+            owner = attempt.owner
+            here = (owner["host"], owner.get("process_space")) == (machine.host(),
+                                                                   machine.process_space())
+            if here and not machine.has_ended(owner):  # its number may be another's by now
+                found.add(owner["pid"])
         return found
 
     def _end(self) -> None:
