@@ -29,7 +29,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
     What names no study is announced nowhere: the plan refuses it.
     """
     outputs = outputs_folder(composed["outputs"])
-    study = composed["study"]
+    study = composed.get("study")
     name = study.get("name") if isinstance(study, dict) else None
     if not isinstance(name, str) or not is_study_name(name):
         yield

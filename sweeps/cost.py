@@ -131,9 +131,9 @@ def _about_budget(plan: Plan, budget: Budget) -> list[str]:
     if budget.device_hours is None or not unknown:
         return []
     names = ", ".join(unknown[:5]) + " ..." * (len(unknown) > 5)
-    return [f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not known: "
-            f"the time of {len(unknown)} runs ({names}); once so much is spent, no further run is "
-            "begun"]
+    return [f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not "
+            f"known: the time of {len(unknown)} runs ({names}); once so much is spent, no further "
+            "run is begun"]
 
 
 def about_estimates(plan: Plan) -> list[str]:

@@ -152,8 +152,8 @@ class Pool:
         if self._idle_since is None or began - self._idle_since < HANG_SECONDS:
             return False
         for number, worker in self.workers.items():
-            log.warning("nothing is left to train, and worker %d (process %d) does not leave: it is "
-                        "asked to end", number, worker.pid)
+            log.warning("nothing is left to train, and worker %d (process %d) does not leave: it "
+                        "is asked to end", number, worker.pid)
         return True
 
     def _end_silent(self, now: float) -> None:
@@ -178,9 +178,13 @@ class Pool:
         found = set()
         for run in self.runs:
             attempt = None if run.folder.done_file.exists() else run.folder.latest_attempt()
-            if attempt is not None and attempt.end is None and not run.folder.is_alive(attempt):
-                if attempt.owner["host"] == machine.host():
-                    found.add(attempt.owner["pid"])
+            if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
+                continue
+            owner = attempt.owner
+            here = (owner["host"], owner.get("process_space")) == (machine.host(),
+                                                                   machine.process_space())
+            if here and not machine.has_ended(owner):  # its number may be another's by now
+                found.add(owner["pid"])
         return found
 
     def _end(self) -> None:

@@ -75,10 +75,11 @@ def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished]
         return None
     science, place = record["science"], record["machine"]
     program = science.get("trainer", {}).get("program")
-    as_here = (place["device"], place["processes"]) == (plan.execution.device,
-                                                        plan.execution.processes)
-    seconds, steps = record["throughput"]["seconds"], record["steps"]
-    if not is_command(science) or program not in programs or not as_here or not steps * seconds:
+    as_here = (place["device"], place.get("processes", 1)) == (plan.execution.device,
+                                                               plan.execution.processes)
+    seconds, steps = record["throughput"]["seconds"], record["steps"]  # as the program says
+    told = math.isfinite(seconds) and seconds > 0 and steps > 0
+    if not (is_command(science) and program in programs and as_here and told):
         return None
     tokens = science["batch"] * science["model"]["context"]
     return program, _Finished(tokens * flops_per_token(record["flops"]), seconds / steps,

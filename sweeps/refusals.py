@@ -103,7 +103,7 @@ def _allowed(key: str, slurm: SlurmConfig, partitions: list[scheduler.Partition]
         return ""
     place = f"the partition {' or '.join(dict.fromkeys(p.name for p in chosen))}"
     most = {
-        "gpus": lambda: f"a node of {place} has at most {max(p.gpus for p in chosen)} GPUs",
+        "gpus": lambda: _about_gpus(place, chosen, partitions),
         "nodes": lambda: f"{place} has {sum(p.nodes for p in chosen)} nodes",
         "cpus": lambda: f"a node of {place} has at most {max(p.cpus for p in chosen)} cores",
         "memory_gb": lambda: f"a node of {place} has at most "
@@ -113,6 +113,15 @@ def _allowed(key: str, slurm: SlurmConfig, partitions: list[scheduler.Partition]
                               + (", ".join(_several(chosen, "features")) or "no features"),
     }
     return most[key]() if key in most else ""
+
+
+def _about_gpus(
+    place: str, chosen: list[scheduler.Partition], partitions: list[scheduler.Partition]
+) -> str:
+    if most := max(p.gpus for p in chosen):
+        return f"a node of {place} has at most {most} GPUs"
+    others = ", ".join(dict.fromkeys(p.name for p in partitions if p.gpus))
+    return f"nodes of {place} have none" + (f"; those of {others} have GPUs" if others else "")
 
 
 def _several(partitions: list[scheduler.Partition], name: str) -> list[str]:

@@ -25,7 +25,8 @@ def test_a_launcher_is_there_until_it_is_through(study, tmp_path) -> None:
             pass
         assert is_announced(outputs, "tiny")
     assert not is_announced(outputs, "tiny") and not outputs.exists()
-    with pytest.raises(ConfigError, match="line break"), announced(study(f"outputs='{tmp_path}:b'")):
+    broken = announced(study(f"outputs='{tmp_path}:b'"))
+    with pytest.raises(ConfigError, match="line break"), broken:
         pass
 
 
@@ -43,8 +44,9 @@ def test_what_was_there_stays(study, tmp_path) -> None:
 def test_what_names_no_study_is_the_plans_to_refuse(study, tmp_path, name) -> None:
     composed = study()
     composed["study"]["name"] = name
-    with announced(composed):
-        assert not (tmp_path / "outputs").exists()
+    for given in (composed, {"outputs": composed["outputs"]}):
+        with announced(given):
+            assert not (tmp_path / "outputs").exists()
 
 
 def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +15,11 @@ from scaling.config import ConfigError, ExecutionConfig
 from scaling.verbs.candidates import ChoiceOptions, candidates
 from sweeps import cluster_timing
 from sweeps.cost import here, with_costs
-from sweeps.timing import CannotMeasure
 from sweeps.launch import target_of
 from sweeps.launches import LaunchConfig, SlurmConfig, check_launch
 from sweeps.plan import make_plan
 from sweeps.state import read_plan
+from sweeps.timing import CannotMeasure
 
 # The command of the documentation.
 ON_SLURM = ["launch=slurm", "launch.slurm.gpus=1", "execution.device=cuda", "launch.poll_seconds=0"]
@@ -76,6 +77,20 @@ def test_the_documented_command_times_its_steps_in_a_job(
     assert names[0] == cluster_timing.NAME and len(names) == 2
     code, out = run(capsys, "plan", "study=tiny", *ON_SLURM)  # once is enough
     assert code == 0 and "measures the step times" not in out and "device-hours" in out
+
+
+def test_the_documented_file_of_a_cluster_works_as_written(
+    study, login_node, tmp_path, capsys
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    command, text = re.search(r"`scaling ([^`]*launch=mycluster[^`]*)`\):\n\n```yaml\n(.*?)```",
+                              page, re.DOTALL).groups()
+    (tmp_path / "conf" / "launch").mkdir()
+    (tmp_path / "conf" / "launch" / "mycluster.yaml").write_text(text)
+    words = command.replace("study=mine", "study=tiny").split()
+    code, out = run(capsys, *words, "launch.watch=false", "launch.poll_seconds=0")
+    assert code == 0 and "submitted; scaling status study=tiny" in out, out
+    assert "stand idle" not in out and all(seconds(tmp_path / "outputs"))
 
 
 @pytest.mark.parametrize(("sbatch", "why"), [

@@ -32,7 +32,7 @@ def test_a_place_that_suits_is_taken(monkeypatch) -> None:
     (LaunchConfig("slurm", slurm=SlurmConfig(nodes=2),
                   classes={"big": {"where": "tokens > 1", "nodes": 3}}),
      {"processes": 4}, "launch.classes.big.nodes = 3"),
-    (on_slurm(gpus=1), {}, "launch.slurm.gpus = 1: with execution.device = cpu runs train on the CP"),
+    (on_slurm(gpus=1), {}, "launch.slurm.gpus = 1: with execution.device = cpu runs train on"),
     (LaunchConfig("slurm", classes={"big": {"where": "N > 1", "gpus": 8}}), {},
      "set launch.classes.big.gpus=0"),
 ])

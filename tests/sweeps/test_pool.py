@@ -11,6 +11,7 @@ import pytest
 from scaling.records import machine
 from scaling.records.atomic import write_json
 from scaling.records.claim import Claim
+from scaling.records.run_folder import RunFolder
 from sweeps.launches import LaunchConfig, new_launch
 from sweeps.pool import Pool, slots
 from sweeps.state import read_plan
@@ -73,6 +74,14 @@ def pool(plan, tmp_path, monkeypatch) -> Pool:
     return found
 
 
+def hold(folder: RunFolder, pid: int, start: object) -> None:
+    """Claim a run as a process would, and beat no more."""
+    claim = Claim.acquire(folder, 1e-3)
+    claim._stop.set()
+    owner = folder.attempt(1).owner | {"pid": pid, "process_start": start}
+    write_json(folder.attempt_file(1, "json"), owner)
+
+
 SLEEPS = "time.sleep(600)"
 DEAF = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {SLEEPS}"
 STOPPED = "os.kill(os.getpid(), signal.SIGSTOP)"
@@ -92,6 +101,16 @@ def test_a_stopped_worker_does_not_hold_a_launch_of_which_nothing_is_left(
 
 def test_as_long_as_runs_are_left_workers_are_left_alone(pool, monkeypatch) -> None:
     workers = Workers(monkeypatch, "time.sleep(0.5)", "time.sleep(0.5)")
+    folder = pool.runs[0].folder
+    start = workers._start
+
+    def begin() -> subprocess.Popen[bytes]:
+        process = start()
+        if len(workers.started) == 1:  # its number was that of a worker that was killed long ago
+            hold(folder, process.pid, start="long ago")
+        return process
+
+    monkeypatch.setattr(workers, "_start", begin)
     pool.run(lambda: False, lambda: None, lambda: False)
     assert [w.returncode for w in workers.started] == [0, 0]
 
@@ -107,11 +126,7 @@ def test_a_worker_that_holds_a_run_beyond_its_lease_is_replaced(
     def begin() -> subprocess.Popen[bytes]:
         process = start()
         if len(workers.started) == 1:
-            claim = Claim.acquire(folder, 1e-3)  # as the worker would, before it was stopped
-            claim._stop.set()
-            owner = folder.attempt(1).owner | {"pid": process.pid}
-            owner["process_start"] = machine.process_start(process.pid)
-            write_json(folder.attempt_file(1, "json"), owner)
+            hold(folder, process.pid, machine.process_start(process.pid))  # before it stopped
         return process
 
     monkeypatch.setattr(workers, "_start", begin)

@@ -11,8 +11,8 @@ from sweeps.launches import LaunchConfig, SlurmConfig
 # As a real sbatch answers: most of its sentences name no option, one comes in two lines.
 SBATCH = r"""
 for word in "$@"; do case $word in
-  --gpus-per-node=[5-9]|--mem=921600M) echo "allocation failure: Requested node configuration is not \
-available" >&2; exit 1;;
+  --gpus-per-node=[5-9]|--mem=921600M)
+    echo "allocation failure: Requested node configuration is not available" >&2; exit 1;;
   --nodes=9*) echo "allocation failure: Node count specification invalid" >&2; exit 1;;
   --constraint=fast) echo "allocation failure: Invalid feature specification" >&2; exit 1;;
   --partition=nope) echo "sbatch: error: invalid partition specified: nope" >&2
@@ -36,6 +36,8 @@ def cluster(fake):
 @pytest.mark.parametrize(("asked", "message"), [
     ({"gpus": 8}, r"Requested node .* launch.slurm.gpus = 8 \(a node of the partition gpu has at "
                   r"most 4 GPUs\)$"),
+    ({"gpus": 5, "partition": "cpu"}, r"gpus = 5 \(nodes of the partition cpu have none; those of "
+                                      r"gpu have GPUs\)$"),
     ({"nodes": 99}, r"Node count .* launch.slurm.nodes = 99 \(the partition gpu has 12 nodes\)$"),
     ({"memory_gb": 900, "gpus": 1, "partition": "cpu"},
      r"configuration is not available; it is about launch.slurm.memory_gb = 900.0 \(.* 250 GB\)$"),
