@@ -56,11 +56,11 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         overrides = [f'hydra.searchpath=["file://{quoted}"]', *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
-            config = hydra_compose("config", list(overrides))
+            config = _read(overrides)
         except HydraException as error:
             raise ConfigError(_explain(error, overrides)) from error
-        except YAMLError as error:
-            raise ConfigError(" ".join(str(error).split())) from error
+        except ConfigError:
+            raise
         except ValueError as error:  # Hydra's, of a key below a list: execution.measure.x=1
             for override in overrides:
                 key, beside = _keys_beside(override.partition("=")[0].lstrip("+~"), overrides)
@@ -86,6 +86,13 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     if not isinstance(plain["outputs"], str) or not plain["outputs"]:
         raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
     return plain
+
+
+def _read(overrides: Sequence[str]) -> DictConfig:
+    try:
+        return hydra_compose("config", list(overrides))
+    except YAMLError as error:
+        raise ConfigError(" ".join(str(error).split())) from error
 
 
 def _check_overrides(overrides: Sequence[str]) -> None:
@@ -151,6 +158,10 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
             if key.startswith("study.") and not near:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
             return unknown_key(key, beside)
+    return _first_line(error)
+
+
+def _first_line(error: HydraException) -> str:
     said = str(error).splitlines()[0]
     if "@study." in said:  # its overrides were looked for inside of it
         return f"{said} A study's file begins with the line '# @package _global_'"
@@ -181,7 +192,10 @@ def _keys_beside(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:
     """
     groups = {"hydra.searchpath", *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
     chosen = [o for o in overrides if o.partition("=")[0] in groups]
-    node: Any = hydra_compose("config", chosen)
+    try:
+        node: Any = _read(chosen)
+    except HydraException as error:  # a file that was chosen is wrong by itself
+        raise ConfigError(_first_line(error)) from error
     parts = key.split(".")
     for i, part in enumerate(parts):
         if not isinstance(node, DictConfig):

@@ -10,7 +10,6 @@ from scaling.config import ConfigError
 
 NODES = 100_000  # values that a file may hold, each alias counted as what it stands for
 DEPTH = 50  # groups within groups
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where there is one
 
 
 def check_size(file: Path) -> None:
@@ -27,7 +26,7 @@ def check_size(file: Path) -> None:
     sizes: dict[str, int] = {}  # of what has an anchor
     opened: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size so far
     try:
-        for event in yaml.parse(file.read_bytes(), Loader=_LOADER):
+        for event in yaml.parse(file.read_bytes(), Loader=yaml.SafeLoader):
             if isinstance(event, yaml.CollectionEndEvent):
                 anchor, size = opened.pop()
             elif isinstance(event, yaml.CollectionStartEvent):

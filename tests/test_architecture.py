@@ -43,7 +43,8 @@ ONLY_IN = {
 }
 # All of scaling/ but this can be used on a machine without torch, Lightning or Hydra.
 IMPURE = {
-    "scaling.cli", "scaling.verbs", "scaling.compose", "scaling.dashboard", "scaling.wandb_runs",
+    "scaling.cli", "scaling.verbs", "scaling.compose", "scaling.yaml_limits",
+    "scaling.dashboard", "scaling.wandb_runs",
     "scaling.model.transformer", "scaling.model.initialization", "scaling.training.coordcheck",
     "scaling.optimizers", "scaling.engine.stacked", "scaling.engine.loss", "scaling.engine.eager",
     "scaling.engine.captured", "scaling.engine.compiled", "scaling.engine.dealt",

@@ -9,14 +9,16 @@ import pytest
 
 from scaling import cli
 from tests import mutated_commands as mutated
+from tests.attempts import attempt, nothing_trained
+from tests.damage import TABLES
 
 
 def _wrong(commands: list[mutated.Command], finished: Path, below: Path) -> list[str]:
     """What was wrong with each command that ended as none should."""
     found = []
-    with mutated.nothing_trained(), warnings.catch_warnings():
+    with nothing_trained(), warnings.catch_warnings():
         for k, made in enumerate(commands):
-            outcome = mutated.attempt(made, finished, below / str(k))
+            outcome = attempt(made, finished, below / str(k))
             if outcome.wrong is not None:
                 found.append(f"{made.verb} {made.arguments!a:.500}: {outcome.wrong!a}")
     return found
@@ -43,18 +45,18 @@ def test_what_is_damaged_was_good(finished, tmp_path) -> None:
     """Else every damage would be refused for another reason."""
     for verb, commands in mutated.GOOD.items():
         for k, arguments in enumerate(commands):
-            made = mutated.Command(verb, arguments, dict(mutated.TABLES))
-            with mutated.nothing_trained():
-                outcome = mutated.attempt(made, finished, tmp_path / f"{verb}{k}")
+            made = mutated.Command(verb, arguments, dict(TABLES))
+            with nothing_trained():
+                outcome = attempt(made, finished, tmp_path / f"{verb}{k}")
             good = {"train": (130,), "reach": (0, 1)}.get(verb, (0,))
             assert outcome.wrong is None and outcome.code in good, (verb, arguments, outcome)
 
 
 @pytest.mark.parametrize("verb", ["fit", "next", "status", "plan"])
 def test_a_typo_beside_good_arguments_is_never_passed_over(verb, finished, tmp_path) -> None:
-    made = mutated.Command(verb, [*mutated.GOOD[verb][0], "wdith=8"], dict(mutated.TABLES))
-    with mutated.nothing_trained():
-        outcome = mutated.attempt(made, finished, tmp_path / "own")
+    made = mutated.Command(verb, [*mutated.GOOD[verb][0], "wdith=8"], dict(TABLES))
+    with nothing_trained():
+        outcome = attempt(made, finished, tmp_path / "own")
     assert outcome.code == 2 and "unknown key 'wdith'" in outcome.stderr
 
 

@@ -183,10 +183,13 @@ def of_answer(
 
 def of_tables(
     conventions: Mapping[str, pd.DataFrame], target: Target, *, law: str = "chinchilla",
-    **options: Any,
+    exclude: Sequence[str] = (), **options: Any,
 ) -> Multiverse:  # fmt: skip
     """The multiverse of one set of runs counted in several ways: `law` and its rival, three
-    objectives, and the smallest size or the fewest tokens left out."""
+    objectives, and the smallest size or the fewest tokens left out.
+
+    `exclude` are rows that no way to fit takes, as in `analysis.fit`.
+    """
     rival = "skaling" if law == "chinchilla" else "chinchilla"
     first = next(iter(conventions.values()))
     exclusions = dict(EXCLUSIONS)
@@ -195,7 +198,7 @@ def of_tables(
             exclusions[f"without the {words}"] = (words,)
     tables = {k: _with_ends(table) for k, table in conventions.items()}
     choices = Choices(tables, (law, rival), exclusions={
-        name: [_ENDS[w] for w in rules] for name, rules in exclusions.items()
+        name: [*exclude, *(_ENDS[w] for w in rules)] for name, rules in exclusions.items()
     })  # fmt: skip
     return fit_multiverse(
         choices, lambda result: float(target.drawn(result)[0]), target.in_words, **options

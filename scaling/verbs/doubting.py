@@ -21,6 +21,8 @@ class MultiverseOptions(SourceOptions):
     target: str = option("what is asked: 'N at C=1e13', 'loss at N=1e6 D=1e9', 'alpha'")
     n_columns: list[str] = option("columns of a file: how N may be counted", [])
     law: str | None = option("the first of two laws; a study's own, or chinchilla", None)
+    exclude: list[str] = option("rows that no fit takes, by name (unmeasured, unfinished,"
+                                " mid_schedule) or condition: 'exclude=[unmeasured,D < 1e9]'", [])
     to: str | None = option("an .svg file for the figure", None)
 
 
@@ -55,7 +57,7 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
     from analysis.judgement import multiverse
 
     check_source(options)
-    asked = {"mix_fingerprints": options.mix_fingerprints}
+    asked = {"mix_fingerprints": options.mix_fingerprints, "exclude": options.exclude}
     if options.study is not None:
         own = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["law"]
         return multiverse.of_study(options.outputs, options.study, target,

@@ -17,6 +17,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "\n".join(
 @pytest.mark.parametrize(("text", "message"), [
     (BOMB, "line 6: holds more than 100,000 values"),
     ("a: &a\n  b: *a\n", "line 2: '.a' stands inside what it names"),
+    ("{a:" * 3000, "line 1: nests more than 50 groups"),
     ("[" * 3000, "line 1: nests more than 50 groups"),
     ("\n".join(" " * k + "a:" for k in range(900)), "line 50: nests more than 50 groups"),
 ])

@@ -65,6 +65,8 @@ def test_the_critical_batch_is_that_of_the_law(made_by):
     predicted = fitted.predict(table[["loss"]])["critical_batch"]
     np.testing.assert_allclose(table.critical_batch, predicted)
     assert (table.critical_batch_lower < table.critical_batch).all()
+    with pytest.raises(ValueError, match="a loss of 1e-300 is too far from those"):
+        analysis.critical_batch(fitted, 1e-300)
 
 
 def test_what_no_budget_reaches_is_refused(fitted, made_by):

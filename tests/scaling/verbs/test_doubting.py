@@ -39,3 +39,21 @@ def test_a_mistake_is_one_sentence(run, points, arguments, message) -> None:
     target = [] if any(a.startswith("target=") for a in arguments) else ["target=alpha"]
     code, out, error = run("multiverse", points, *target, *arguments)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
+
+
+def test_rows_can_be_left_out_of_every_way(run, points, tmp_path) -> None:
+    table = pd.read_csv(points.removeprefix("data="))
+    table.loc[3, "loss"] *= 3  # a run that went wrong
+    table["went"] = ["wrong" if k == 3 else "well" for k in range(len(table))]
+    table.to_csv(tmp_path / "points.csv", index=False)
+    asked = ("multiverse", points, "columns.D=tokens", "n_columns=[block]",
+             "target=loss at N=1e10 D=1e12", "--json")
+    code, out, error = run(*asked, "exclude=[went == 'wrong']")
+    without = json.loads(out)
+    assert code == 0, error
+    every = json.loads(run(*asked)[1])
+    truth = 1.7 + 400 / 1e10**0.34 + 1800 / 1e12**0.37
+    chinchilla = [[way["answer"] for way in answer["ways"] if way["law"] == "chinchilla"
+                   and way["exclusion"] == "all runs"] for answer in (without, every)]
+    assert np.ptp(chinchilla[0]) < np.ptp(chinchilla[1])
+    assert chinchilla[0] == pytest.approx([truth] * len(chinchilla[0]), rel=0.01)
