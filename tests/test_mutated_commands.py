@@ -48,7 +48,9 @@ def test_what_is_damaged_was_good(finished, tmp_path) -> None:
             made = mutated.Command(verb, arguments, dict(TABLES))
             with nothing_trained():
                 outcome = attempt(made, finished, tmp_path / f"{verb}{k}")
-            good = {"train": (130,), "reach": (0, 1)}.get(verb, (0,))
+            # So few runs tell too little to choose the next ones by: that is found last of all.
+            good = {"train": (130,), "reach": (0, 1), "next": (0, 2)}.get(verb, (0,))
+            assert outcome.code != 2 or "there is nothing to choose by" in outcome.stderr, outcome
             assert outcome.wrong is None and outcome.code in good, (verb, arguments, outcome)
 
 
