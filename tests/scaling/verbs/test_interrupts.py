@@ -16,13 +16,13 @@ OURS = tuple(str(Path(__file__).parents[3] / name) for name in ("scaling", "swee
 
 # Quick first, so that everything is imported; then so long that the interrupt meets it.
 LONG = [
-    ("fit study=tiny resamples=2", "fit study=tiny resamples=300000"),
-    ("report study=tiny resamples=2 multiverse=false", "report study=tiny resamples=300000"),
-    ("allocate study=tiny resamples=2", "allocate study=tiny resamples=300000"),
+    ("fit study=tiny resamples=2", "fit study=tiny resamples=100000"),
+    ("report study=tiny resamples=2 multiverse=false", "report study=tiny resamples=100000"),
+    ("allocate study=tiny resamples=2", "allocate study=tiny resamples=100000"),
     ("schedule study=tiny steps=40 resamples=0 refits=false",
-     "schedule study=tiny steps=4000 resamples=300000"),
+     "schedule study=tiny steps=4000 resamples=100000"),
     ("coordcheck widths=[16,32] depths=[1,2] steps=1 seeds=1 parametrizations=[sp]",
-     "coordcheck widths=[16,32] depths=[1,2] steps=100000"),
+     "coordcheck widths=[16,32] depths=[1,2] steps=10000"),
     ("status study=tiny", "status study=tiny watch=true"),
 ]
 
