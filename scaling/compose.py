@@ -171,7 +171,7 @@ def _first_line(error: HydraException) -> str:
 def _below_a_value(key: str) -> str:
     """The sentence for a key below what has none: ``model.width.x``, ``trainer.options.x``."""
     parent = key.rpartition(".")[0]
-    if parent.endswith(".options"):
+    if parent.endswith((".options", ".extra", ".classes")):  # groups of any keys
         return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
     return (f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it")
 
