@@ -211,6 +211,8 @@ def test_the_script_for_a_device_is_rehearsed_on_a_cpu(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_the_other_commands_run() -> None:
+    out = run("tables", "--rows=2000", "--columns=50")
+    assert out.count("s of the processor") == 5
     out = run("saving", "--width=64", "--depth=1", "--steps=3", "--seconds=1e-6")
     assert "between chunks: " in out and "by a thread: " in out
     out = run("engine", "--widths=16", "--depth=1", "--batches=2x16", "--rounds=1", "--seconds=.01",
