@@ -244,7 +244,9 @@ def check(case: str, names: set[str], undamaged: pd.DataFrame, outcome: Outcome)
             one, other = before.at[run_id, name], after.at[run_id, name]
             same = one == other or (pd.isna(one) and pd.isna(other))
             lost_study = name in ("study", "role") and named  # a plan that cannot be read
-            assert same or lost_study, f"{case}: {run_id}.{name} {one} -> {other}\n{outcome.said}"
+            # Of a store that cannot be read the set's name is its source and hash.
+            lost_store = name == "validation_set" and str(other).startswith("markov-")
+            assert same or lost_study or lost_store, f"{case}: {run_id}.{name} {one} -> {other}\n{outcome.said}"
     return named
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from scaling.records.atomic import read_json
+from scaling.records.damage import DamagedFile, Shape, tell
 
 SET = "validation_set"  # column: the set on which a run's own losses were measured
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
+_MANIFEST: Shape = {"content_hash": str}
 OWN = ("loss", "bpb", "train_loss", "validation_loss")  # columns measured on the run's own data
 
 
@@ -30,19 +32,26 @@ def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[
     sources = {content: source for source, content in contents}
     folders: dict[str, Path] = {}
     for manifest in sorted(Path(outputs).glob("data/*/manifest.json")):
-        folders.setdefault(read_json(manifest)["content_hash"], manifest.parent)
+        try:
+            folders.setdefault(read_json(manifest, _MANIFEST)["content_hash"], manifest.parent)
+        except DamagedFile as error:
+            tell(error, "its store counts as gone")
     names = {c: folders[c].name if c in folders else f"{s}-{c[:8]}" for c, s in sources.items()}
     if len(names) > 1:  # only then is it worth reading them
         first: dict[str, str] = {}
         for content, name in names.items():
-            if content in folders:
-                names[content] = first.setdefault(_validation_hash(folders[content]), name)
+            if content in folders and (tokens := _validation_hash(folders[content])) is not None:
+                names[content] = first.setdefault(tokens, name)
     return names
 
 
-def _validation_hash(folder: Path) -> str:
-    with (folder / "validation.bin").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _validation_hash(folder: Path) -> str | None:
+    """Of a store's validation part; None where that is gone."""
+    try:
+        with (folder / "validation.bin").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def with_common_sets(table: pd.DataFrame, asked: Iterable[str] = ()) -> pd.DataFrame:

@@ -82,6 +82,24 @@ def test_a_table_that_does_not_tell_is_compared_with_an_assumption(runs) -> None
     assert not any("assumed" in text for text in analysis.compare_arms(told, resamples=0).warnings)
 
 
+@pytest.mark.parametrize("content", ["", "[1]", '{"vocab": 3}'])
+def test_a_store_that_cannot_be_read_counts_as_gone(tmp_path, caplog, content) -> None:
+    (tmp_path / "data" / "text-a").mkdir(parents=True)
+    (tmp_path / "data" / "text-a" / "manifest.json").write_text(content)
+    assert set_names(tmp_path, [("text", "1" * 16)]) == {"1" * 16: "text-11111111"}
+    assert "manifest.json" in caplog.text and "its store counts as gone" in caplog.text
+
+
+def test_a_store_without_its_validation_part_is_a_set_of_its_own(tmp_path) -> None:
+    for name, content in (("text-a", "1" * 16), ("text-b", "2" * 16)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "manifest.json").write_text(
+            json.dumps({"content_hash": content}))
+    (tmp_path / "data" / "text-a" / "validation.bin").write_bytes(b"x")
+    assert set(set_names(tmp_path, [("text", "1" * 16), ("text", "2" * 16)]).values()) == {
+        "text-a", "text-b"}
+
+
 def test_stores_with_one_validation_part_are_one_set(tmp_path) -> None:
     for name, content, part in (("text-a", "1" * 16, b"x"), ("text-b", "2" * 16, b"x"),
                                 ("text-c", "3" * 16, b"y")):  # fmt: skip
