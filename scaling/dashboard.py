@@ -30,7 +30,7 @@ import numpy as np
 import wandb
 
 from scaling.config import one_of
-from scaling.model.flops import flops_per_token
+from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scaling.processes.child import python_command, user_environment
 from scaling.records.atomic import read_json, write_json
 from scaling.records.damage import DamagedFile, set_aside
@@ -314,6 +314,7 @@ def _config(run: dict[str, Any]) -> dict[str, Any]:
         "N": run["counts"]["n_matmul"],
         "D": run["tokens"],
         "C": run["tokens"] * flops_per_token(run["flops"]),
+        "flops_convention": DEFAULT_CONVENTION,  # of C and of the axis "flops"
         "run_id": run["run_id"],
         "family_id": run["family_id"],
     }
