@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 RATES = str(Path(__file__).parent / "rates.csv")
-# One step is 4 sequences of 16 tokens: 64 tokens.
+# One step is 4 sequences of 16 tokens: 64 tokens. Not that of tests/conftest.py, which may change:
+# golden ids and curves are of this one.
 TINY: dict[str, Any] = {
     "model": {"depth": 1, "width": 16, "heads": 2, "context": 16},
     "data": {

@@ -21,8 +21,9 @@ def read_parquet(path: Path, request: Request) -> list[Raw]:
     """One table. Its missing numbers and those that were none are alike: both are NaN."""
     try:
         frame = pd.read_parquet(path)
-    except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are such
-        why = str(error).splitlines()[0]
+    # pyarrow's errors derive from these; the last says that it lacks the file's codec or type.
+    except (ValueError, OSError, NotImplementedError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{path} cannot be read as parquet: {why}") from None
     named = [n for n in frame.index.names if n is not None]
     frame = frame.reset_index() if named else frame.reset_index(drop=True)
