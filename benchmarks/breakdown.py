@@ -63,8 +63,9 @@ def kernels(engine: Engine, tokens_SkBT: np.ndarray, device: str) -> Mapping[str
     wanted = DeviceType.CUDA if on_gpu else DeviceType.CPU
     return {
         event.key: 1e-6 * (event.self_device_time_total if on_gpu else event.self_cpu_time_total)
-        for event in seen.key_averages() if event.device_type == wanted
-    }  # fmt: skip
+        for event in seen.key_averages()
+        if event.device_type == wanted
+    }
 
 
 def by_kind(seconds: Mapping[str, float]) -> Mapping[str, float]:

@@ -44,10 +44,16 @@ def main() -> None:
                 letters.tofile(corpus / f"{i:04d}.txt")
             told = subprocess.run(
                 [sys.executable, "-c", CHILD, str(corpus), str(Path(folder) / "outputs")],
-                check=True, capture_output=True, text=True, cwd=folder).stdout.split()
-            print(f"{size / 1e6:,.0f} MB in {files} files: {int(told[0]) / 1e6:,.1f} MB of memory, "
-                  f"{int(told[0]) / size:.3f} of the text; {float(told[1]):.1f} s of the processor;"
-                  f" content {told[2]}")
+                check=True,
+                capture_output=True,
+                text=True,
+                cwd=folder,
+            ).stdout.split()
+            print(
+                f"{size / 1e6:,.0f} MB in {files} files: {int(told[0]) / 1e6:,.1f} MB of memory, "
+                f"{int(told[0]) / size:.3f} of the text; {float(told[1]):.1f} s of the processor;"
+                f" content {told[2]}"
+            )
 
 
 if __name__ == "__main__":

@@ -254,8 +254,8 @@ def cases(replicates: int) -> dict[str, Callable[[], str]]:
     found: dict[str, Callable[[], str]] = {}
     for name, design in {"ladder 7x5": ladder(), "isoflop 16x9": isoflop()}.items():
         for noise in KINDS.values():
-            found[f"{name}, {noise.__name__}"] = (
-                lambda d=design, n=noise: _covered(well_specified(d, n, replicates))
+            found[f"{name}, {noise.__name__}"] = lambda d=design, n=noise: _covered(
+                well_specified(d, n, replicates)
             )
     truths = {
         "chinchilla": chinchilla,
@@ -265,8 +265,8 @@ def cases(replicates: int) -> dict[str, Callable[[], str]]:
     }
     for name, design in {"ladder 7x5": ladder(largest=1e10), "isoflop 16x9": isoflop()}.items():
         for of, truth in truths.items():
-            found[f"{name}, top decade of {of}"] = (
-                lambda d=design, t=truth: _scored(misspecified(d, t, replicates))
+            found[f"{name}, top decade of {of}"] = lambda d=design, t=truth: _scored(
+                misspecified(d, t, replicates)
             )
     for name, (design, truth, names) in {
         "a power law without a floor": (ladder(), no_floor, {"E"}),

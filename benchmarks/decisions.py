@@ -98,9 +98,11 @@ def schedule() -> None:
             )
             same = curves[curves.groupby("run").step.transform("size") == steps]
             others = result.predict(same).loss.groupby(same.run).last()
-            print(f"\n{law}, {steps} steps, down to {floor:g} of the peak: {best.loss['loss']:.4f}"
-                  f" in {best.seconds:.1f} s; published: "
-                  + ", ".join(f"{name} {loss:.4f}" for name, loss in others.items()))
+            print(
+                f"\n{law}, {steps} steps, down to {floor:g} of the peak: {best.loss['loss']:.4f}"
+                f" in {best.seconds:.1f} s; published: "
+                + ", ".join(f"{name} {loss:.4f}" for name, loss in others.items())
+            )
             _print(analysis.with_intervals(best.gains))
             print(*best.warnings, sep="\n")
 
@@ -119,17 +121,25 @@ def reach() -> None:
         fitted = analysis.fit("chinchilla", own, resamples=200)
         whole = analysis.Target("loss", at).known(fitted)
         target = analysis.Target("loss", at, 2 * whole["half_width"])
-        orders = {"by worth": [None], "largest first": [_largest],
-                  "at random": [_random(seed) for seed in RANDOM]}  # fmt: skip
+        orders = {
+            "by worth": [None],
+            "largest first": [_largest],
+            "at random": [_random(seed) for seed in RANDOM],
+        }
         told = []
         for order, ways in orders.items():
             ends = [_reached(own, target, choose, whole["value"]) for choose in ways]
             shares = sorted(share for share, _ in ends)
             spread = f" ({shares[0]:.1%} to {shares[-1]:.1%})" if len(ends) > 1 else ""
-            told.append(f"{order} {np.median(shares):.1%}{spread},"
-                        f" {sum(inside for _, inside in ends)} of {len(ends)} contain")
-        print(f"{name}, {len(own)} runs, {_interval(whole)}, wanted within {target.within:.2%}: "
-              + "; ".join(told), flush=True)
+            told.append(
+                f"{order} {np.median(shares):.1%}{spread},"
+                f" {sum(inside for _, inside in ends)} of {len(ends)} contain"
+            )
+        print(
+            f"{name}, {len(own)} runs, {_interval(whole)}, wanted within {target.within:.2%}: "
+            + "; ".join(told),
+            flush=True,
+        )
 
 
 def grids() -> Iterator[tuple[str, pd.DataFrame]]:
@@ -206,8 +216,10 @@ def speed() -> None:
         "cheapest way to a loss, 6 N D": lambda: analysis.cheapest(fitted, 2.1),
     }
     for name, job in jobs.items():
-        clocks = [min(_seconds(job, clock) for _ in range(10))
-                  for clock in (time.perf_counter, time.process_time)]  # fmt: skip
+        clocks = [
+            min(_seconds(job, clock) for _ in range(10))
+            for clock in (time.perf_counter, time.process_time)
+        ]
         print(f"{name}: {clocks[0]:.3f} s, {clocks[1]:.3f} s of the processor")
 
 
@@ -223,7 +235,10 @@ def _print(table: pd.DataFrame) -> None:
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    "allocation": allocation, "lr_batch": lr_batch, "schedule": schedule, "reach": reach,
+    "allocation": allocation,
+    "lr_batch": lr_batch,
+    "schedule": schedule,
+    "reach": reach,
     "speed": speed,
 }
 

@@ -29,8 +29,17 @@ from typing import Any
 
 HERE = Path(__file__).parent
 # Shares of the time, in the order in which a device that is lent for less would tell most.
-SECTIONS = {"capture": 10, "speed": 34, "large": 16, "determinism": 6, "memory": 8, "apart": 8,
-            "checkpoints": 4, "launched": 8, "tests": 14}  # fmt: skip
+SECTIONS = {
+    "capture": 10,
+    "speed": 34,
+    "large": 16,
+    "determinism": 6,
+    "memory": 8,
+    "apart": 8,
+    "checkpoints": 4,
+    "launched": 8,
+    "tests": 14,
+}
 AT_THE_END = 5.0  # seconds of the whole that are for writing down
 LINES = 12  # of a section's last words, if it fails
 
@@ -69,7 +78,8 @@ def main(words: list[str] | None = None) -> int:
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--minutes", type=float, default=9.0, help="after which it has ended")
     parser.add_argument("--quick", action="store_true", help="toy sizes")
@@ -120,12 +130,24 @@ def process_of(
         "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, str(HERE / "device_sections.py"), name, given.device,
-               str(int(given.quick)), f"{seconds:.1f}"]
+    command = [
+        sys.executable,
+        str(HERE / "device_sections.py"),
+        name,
+        given.device,
+        str(int(given.quick)),
+        f"{seconds:.1f}",
+    ]
     process = subprocess.Popen(
-        command, cwd=root, env=environment, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command,
+        cwd=root,
+        env=environment,
+        text=True,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def pass_on() -> None:
@@ -148,7 +170,8 @@ def process_of(
 def write_down(found: list[Section], given: argparse.Namespace) -> None:
     """Both files, as far as things are known."""
     whole = {
-        "device": given.device, "quick": given.quick,
+        "device": given.device,
+        "quick": given.quick,
         "sections": {section.name: asdict(section) for section in found},
     }
     (given.to / "device.json").write_text(json.dumps(whole, indent=1) + "\n")

@@ -111,10 +111,16 @@ def capture(given: Given) -> Iterator[Finding]:
                 if seen:
                     found, expected, allowed = seen[-1]
                     off = ((found - expected).abs() / expected.abs()).amax((0, 2)).tolist()
-                    text += (f"; loss off by {off[0]:.1e} of {allowed[0]:.1e}, gradient norm by "
-                             f"{off[1]:.1e} of {allowed[1]:.1e}")
-                yield finding(f"{name}, {precision}, {members} member(s)", text, float(replayed),
-                              None if given.toy else 1.0)
+                    text += (
+                        f"; loss off by {off[0]:.1e} of {allowed[0]:.1e}, gradient norm by "
+                        f"{off[1]:.1e} of {allowed[1]:.1e}"
+                    )
+                yield finding(
+                    f"{name}, {precision}, {members} member(s)",
+                    text,
+                    float(replayed),
+                    None if given.toy else 1.0,
+                )
                 free()
 
 
@@ -124,8 +130,14 @@ def speed(given: Given) -> Iterator[Finding]:
         widths, entries = [16], [("bare", 1), ("eager", 1), ("captured", 1), ("eager", 4)]
     else:
         widths = [64, 256, 512, 128]
-        entries = [("bare-compiled", 1), ("captured", 1), ("captured", 16),
-                   ("captured_compiled", 16), ("captured_compiled", 1), ("eager", 1)]
+        entries = [
+            ("bare-compiled", 1),
+            ("captured", 1),
+            ("captured", 16),
+            ("captured_compiled", 16),
+            ("captured_compiled", 1),
+            ("eager", 1),
+        ]
     for width in widths:
         setting = given.setting(width)
         reference = None
@@ -138,12 +150,17 @@ def speed(given: Given) -> Iterator[Finding]:
             reference = reference or rate
             over = rate / reference
             aim = AIMS.get(width, (None, None))[members == 1] if "captured" in name else None
-            spent = throughput(rate, flop_parts(setting.architecture),
-                               machine.device_name(given.device), devices=1)  # fmt: skip
+            spent = throughput(
+                rate, flop_parts(setting.architecture), machine.device_name(given.device), devices=1
+            )
             mfu = "" if spent["mfu"] is None else f", MFU {spent['mfu']:.1%}"
-            yield finding(f"width {width}, {name}:{members}",
-                          f"{rate:,.0f} tokens a second, {over:.2f} times {entries[0][0]}{mfu}; "
-                          f"first chunk {first:.1f} s", over, aim)
+            yield finding(
+                f"width {width}, {name}:{members}",
+                f"{rate:,.0f} tokens a second, {over:.2f} times {entries[0][0]}{mfu}; "
+                f"first chunk {first:.1f} s",
+                over,
+                aim,
+            )
             free()
 
 
@@ -164,7 +181,8 @@ def rate_of(name: str, setting: Setting, members: int, seconds: float) -> tuple[
 def large(given: Given) -> Iterator[Finding]:
     """One model of 300M: MFU, memory beside its estimate, and how busy the device is."""
     depth, width, head, context, vocab, batch, micro = (
-        (1, 32, 16, 32, 64, 2, 1) if given.toy else (24, 1024, 128, 2048, 32_768, 16, 8))
+        (1, 32, 16, 32, 64, 2, 1) if given.toy else (24, 1024, 128, 2048, 32_768, 16, 8)
+    )
     shape = transformer(depth, width, head, context, vocab)
     setting = Setting(shape, batch, given.device, micro, StepOptions("bf16"))
     for name in ["eager"] if given.toy else ["eager", "captured_compiled"]:
@@ -173,30 +191,42 @@ def large(given: Given) -> Iterator[Finding]:
         first, _ = train(engine, tokens)
         chunks = [train(engine, tokens)[0] for _ in range(2 if given.toy else 4)]
         rate = 3 * setting.tokens_per_step / statistics.median(chunks)
-        spent = throughput(rate, flop_parts(setting.architecture),
-                           machine.device_name(given.device), devices=1)  # fmt: skip
+        spent = throughput(
+            rate, flop_parts(setting.architecture), machine.device_name(given.device), devices=1
+        )
         mfu, causal = spent["mfu"], spent["mfu_causal"]
         known = "MFU unknown" if mfu is None else f"MFU {mfu:.1%}, causal {causal:.1%}"
-        yield finding(f"{name}, depth {depth}, width {width}",
-                      f"{rate:,.0f} tokens a second, {known}; first chunk {first:.0f} s; stepped: "
-                      f"{engine.ran.engine}", mfu, None if mfu is None else MFU_AIM)
+        yield finding(
+            f"{name}, depth {depth}, width {width}",
+            f"{rate:,.0f} tokens a second, {known}; first chunk {first:.0f} s; stepped: "
+            f"{engine.ran.engine}",
+            mfu,
+            None if mfu is None else MFU_AIM,
+        )
         estimate = training_bytes(setting.architecture, micro, options=setting.options)
         peak = peak_bytes(given.device)
-        yield finding(f"{name}: peak memory", f"{peak / 1e9:.2f} GB; estimated for fp32 "
-                                              f"{estimate / 1e9:.2f}", peak / estimate)
+        yield finding(
+            f"{name}: peak memory",
+            f"{peak / 1e9:.2f} GB; estimated for fp32 {estimate / 1e9:.2f}",
+            peak / estimate,
+        )
         found = kernels(engine, tokens, given.device)
         busy = sum(found.values()) / statistics.median(chunks)
-        kinds = ", ".join(f"{kind} {s / sum(found.values()):.0%}"
-                          for kind, s in by_kind(found).items())
-        yield finding(f"{name}: kernels run", f"{busy:.1%} of the time: {kinds}", busy,
-                      None if given.toy else BUSY_AIM)
+        kinds = ", ".join(
+            f"{kind} {s / sum(found.values()):.0%}" for kind, s in by_kind(found).items()
+        )
+        yield finding(
+            f"{name}: kernels run",
+            f"{busy:.1%} of the time: {kinds}",
+            busy,
+            None if given.toy else BUSY_AIM,
+        )
         del engine
         free()
 
 
 def deterministic(given: Given) -> Iterator[Finding]:
-    """Equal attempts: bits with ``execution.deterministic``, how far apart without; what it costs.
-    """
+    """Equal attempts: bits with ``execution.deterministic``, how far apart without; what it costs."""
     setting = given.setting(16 if given.toy else 128)
     name = "eager" if given.toy else "captured"
     tokens = setting.tokens(8 if given.toy else 60, 2)
@@ -207,11 +237,17 @@ def deterministic(given: Given) -> Iterator[Finding]:
             one, other = (train(engine, tokens)[1] for engine in engines)
             seconds[wanted] = min(train(engine, tokens)[0] for engine in engines)
         off = float(np.max(np.abs(one - other) / one))
-        yield finding(f"two attempts, {'' if wanted else 'not '}deterministic",
-                      "equal bits" if np.array_equal(one, other) else f"apart by {off:.1e}",
-                      float(np.array_equal(one, other)), 1.0 if wanted else None)
-    yield finding("what it costs", f"{seconds[True] / seconds[False]:.2f} of the time",
-                  seconds[True] / seconds[False])  # fmt: skip
+        yield finding(
+            f"two attempts, {'' if wanted else 'not '}deterministic",
+            "equal bits" if np.array_equal(one, other) else f"apart by {off:.1e}",
+            float(np.array_equal(one, other)),
+            1.0 if wanted else None,
+        )
+    yield finding(
+        "what it costs",
+        f"{seconds[True] / seconds[False]:.2f} of the time",
+        seconds[True] / seconds[False],
+    )
 
 
 def memory(given: Given) -> Iterator[Finding]:
@@ -224,18 +260,27 @@ def memory(given: Given) -> Iterator[Finding]:
         settings = member_settings(optimizer_science(OptimizerConfig(name=optimizer)))
         free()
         reset_peak(given.device)
-        engine = ENGINES["eager"](setting.architecture, [Member(0, settings)] * members,
-                                  setting.device, 8, setting.options)  # fmt: skip
+        engine = ENGINES["eager"](
+            setting.architecture,
+            [Member(0, settings)] * members,
+            setting.device,
+            8,
+            setting.options,
+        )
         tokens = setting.tokens(1, members)
         engine.evaluate(tokens[0, 0])
         first = peak_bytes(given.device)
         train(engine, tokens)
         peak = peak_bytes(given.device)
-        estimate = training_bytes(setting.architecture, min(8, setting.batch), members, optimizer,
-                                  setting.options)  # fmt: skip
-        yield finding(f"{optimizer}, {precision}, {members} member(s), width {width}",
-                      f"peak {peak / 1e9:.2f} GB, estimated {estimate / 1e9:.2f}; of the first "
-                      f"validation {first / 1e9:.2f}", peak / estimate)
+        estimate = training_bytes(
+            setting.architecture, min(8, setting.batch), members, optimizer, setting.options
+        )
+        yield finding(
+            f"{optimizer}, {precision}, {members} member(s), width {width}",
+            f"peak {peak / 1e9:.2f} GB, estimated {estimate / 1e9:.2f}; of the first "
+            f"validation {first / 1e9:.2f}",
+            peak / estimate,
+        )
         del engine
     free()
 
@@ -258,8 +303,11 @@ def apart(given: Given) -> Iterator[Finding]:
         alone = losses(name, setting, tokens, lr[:, i : i + 1])[:, 0]
         moved = losses(name, setting, tokens, lr[:, i : i + 1], nudge=True)[:, 0]
         off, bit = (distance(other, alone, steps) for other in (pack[:, i], moved))
-        yield finding(f"peak LR {peak}, fp32, {steps} steps",
-                      f"pack of {len(peaks)} {off:.1e}, one last bit {bit:.1e}", off)
+        yield finding(
+            f"peak LR {peak}, fp32, {steps} steps",
+            f"pack of {len(peaks)} {off:.1e}, one last bit {bit:.1e}",
+            off,
+        )
 
 
 def checkpoints(given: Given) -> Iterator[Finding]:
@@ -278,8 +326,12 @@ def checkpoints(given: Given) -> Iterator[Finding]:
         same = all(torch.equal(value, state[key]) for key, value in engine.state(0).items())
         taken, written, read = (b - a for a, b in zip(at, at[1:], strict=False))
         size = path.stat().st_size / 1e9
-        yield finding(f"{size:.2g} GB", f"from the device {taken:.2f} s, written {written:.2f} s, "
-                                        f"read and loaded {read:.2f} s", float(same), 1.0)
+        yield finding(
+            f"{size:.2g} GB",
+            f"from the device {taken:.2f} s, written {written:.2f} s, read and loaded {read:.2f} s",
+            float(same),
+            1.0,
+        )
 
 
 def launched(given: Given) -> Iterator[Finding]:
@@ -291,24 +343,39 @@ def launched(given: Given) -> Iterator[Finding]:
         study.write_text(STUDY.format(width=size, tokens=tokens, seed="0,1,2,3"))
         words = ["study=launched", f"execution.device={given.device}", "launch=inline"]
         if given.toy:
-            words += ["launch.pack=4", "model.context=16", "model.depth=1",
-                      "schedule.warmup_tokens=512", "data.options.tokens=60001",
-                      "data.options.validation_tokens=2001", "data.validation_tokens=1024",
-                      "data.options.vocab=16"]
-        done = subprocess.run([sys.executable, "-m", "scaling.cli", "launch", *words], cwd=folder,
-                              capture_output=True, text=True)  # fmt: skip
+            words += [
+                "launch.pack=4",
+                "model.context=16",
+                "model.depth=1",
+                "schedule.warmup_tokens=512",
+                "data.options.tokens=60001",
+                "data.options.validation_tokens=2001",
+                "data.validation_tokens=1024",
+                "data.options.vocab=16",
+            ]
+        done = subprocess.run(
+            [sys.executable, "-m", "scaling.cli", "launch", *words],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             print(done.stdout[-2000:], done.stderr[-2000:])
             raise SystemExit(f"scaling launch ended with {done.returncode}")
         for sentence in done.stdout.splitlines():
-            if sentence.startswith(("packs:", "precision =")) or ("could train together" in sentence):
+            if sentence.startswith(("packs:", "precision =")) or (
+                "could train together" in sentence
+            ):
                 yield finding("the plan says", sentence)
         for path in sorted(Path(folder).glob("outputs/runs/*/record-*.json"))[:1]:
             record = json.loads(path.read_text())
             place, rate = record["machine"], record["throughput"]
-            yield finding("a record says", f"{place['engine']} (asked {place['engine_asked']}), "
-                          f"packs of {place['packs']}, {rate['tokens_per_second'] or 0:,.0f} "
-                          f"tokens a second, loss {record['final']['validation_loss']:.4f}")
+            yield finding(
+                "a record says",
+                f"{place['engine']} (asked {place['engine_asked']}), "
+                f"packs of {place['packs']}, {rate['tokens_per_second'] or 0:,.0f} "
+                f"tokens a second, loss {record['final']['validation_loss']:.4f}",
+            )
 
 
 def tests(given: Given) -> Iterator[Finding]:
@@ -317,11 +384,21 @@ def tests(given: Given) -> Iterator[Finding]:
         chosen = ["tests/scaling/engine/test_reduction.py", "-k", "filled"]
     else:
         chosen = ["tests", "-m", "gpu and not slurm"]
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-W", "default",
-               *chosen]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "default",
+        *chosen,
+    ]
     counts = {"PASSED": 0, "FAILED": 0, "ERROR": 0, "SKIPPED": 0}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True) as process:  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         for line in process.stdout:
             told = "::" in line.split(" ")[0]
             kind = next((k for k in counts if told and f" {k} " in line), None)
@@ -337,10 +414,16 @@ def tests(given: Given) -> Iterator[Finding]:
 
 
 SECTIONS: Mapping[str, Any] = {
-    "capture": capture, "speed": speed, "large": large, "determinism": deterministic,
-    "memory": memory, "apart": apart, "checkpoints": checkpoints, "launched": launched,
+    "capture": capture,
+    "speed": speed,
+    "large": large,
+    "determinism": deterministic,
+    "memory": memory,
+    "apart": apart,
+    "checkpoints": checkpoints,
+    "launched": launched,
     "tests": tests,
-}  # fmt: skip
+}
 
 
 def main() -> None:

@@ -38,13 +38,26 @@ ON_A_GPU = {
     "batches": [(32, 256), (16, 128)],  # the second: what conf/config.yaml has
     "precision": "bf16",
     "entries": [
-        "bare-compiled", "bare", "bare-reduce-overhead", "lightning", "lightning-compiled",
-        "eager", "compiled", "captured", "captured_compiled",
-        "captured:16", "captured_compiled:4", "captured_compiled:16",
-        "bare-compiled@4", "bare-compiled@16", "bare-compiled@4+mps", "bare-compiled@16+mps",
-        "eager+deterministic", "captured+deterministic",
+        "bare-compiled",
+        "bare",
+        "bare-reduce-overhead",
+        "lightning",
+        "lightning-compiled",
+        "eager",
+        "compiled",
+        "captured",
+        "captured_compiled",
+        "captured:16",
+        "captured_compiled:4",
+        "captured_compiled:16",
+        "bare-compiled@4",
+        "bare-compiled@16",
+        "bare-compiled@4+mps",
+        "bare-compiled@16+mps",
+        "eager+deterministic",
+        "captured+deterministic",
     ],
-}  # fmt: skip
+}
 
 
 def main(words: list[str] | None = None) -> None:
@@ -63,7 +76,8 @@ def main(words: list[str] | None = None) -> None:
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--widths", type=int, nargs="+")
     parser.add_argument("--depth", type=int, help="default: 4, and more from width 256 on")
@@ -122,8 +136,11 @@ def print_line(team: Team, rates: Sequence[float], references: Sequence[float]) 
     over = f"{statistics.median(ratios):6.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     runs, setting = team.entry.members * team.entry.processes, team.setting
     estimate = training_bytes(setting.architecture, setting.batch)
-    print(f"  {team.entry.text:24s}{statistics.median(rates):12,.0f}   {over:27s}"
-          f"{team.peak_bytes / runs / 1e6:9,.0f} ({estimate / 1e6:,.0f})", flush=True)
+    print(
+        f"  {team.entry.text:24s}{statistics.median(rates):12,.0f}   {over:27s}"
+        f"{team.peak_bytes / runs / 1e6:9,.0f} ({estimate / 1e6:,.0f})",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -39,12 +39,16 @@ from scaling.training.loop import Training
 ROUNDS = 3
 RUN = {
     "model": {"depth": 1, "width": 8, "heads": 1, "context": 256},
-    "data": {"source": "markov", "max_epochs": 1e6, "validation_tokens": 1024,
-             "options": {"vocab": 256, "tokens": 2_000_001, "validation_tokens": 1025}},
+    "data": {
+        "source": "markov",
+        "max_epochs": 1e6,
+        "validation_tokens": 1024,
+        "options": {"vocab": 256, "tokens": 2_000_001, "validation_tokens": 1025},
+    },
     "schedule": {"kind": "constant", "warmup_tokens": 0},
     "optimizer": {"lr": 0.001},
     "batch": 32,
-}  # fmt: skip
+}
 
 
 class Unexpecting(Feed):
@@ -138,8 +142,9 @@ def row(name: str, outputs: Path, seconds: float, rate: float | None) -> None:
     told = ""
     for results in found.values():
         share = statistics.median(s for s, _ in results)
-        gain = statistics.median(r / b for (_, r), (_, b) in
-                                 zip(results, found["as it was"], strict=True))
+        gain = statistics.median(
+            r / b for (_, r), (_, b) in zip(results, found["as it was"], strict=True)
+        )
         told += f"{share:>12.2%}{gain:>9.3f}x"
     print(f"{name:<34}{told}", flush=True)
 
@@ -186,8 +191,10 @@ def old(training: Training) -> Callable[[int, int], np.ndarray]:
     (orders,) = training._tokens.args
 
     def fetch(step: int, steps: int) -> np.ndarray:
-        tokens = (indexed(training.store.train, o.windows_at(step * batch, steps * batch), context)
-                  for o in orders)
+        tokens = (
+            indexed(training.store.train, o.windows_at(step * batch, steps * batch), context)
+            for o in orders
+        )
         return np.stack([t.reshape(steps, batch, context + 1) for t in tokens], 1)
 
     return fetch

@@ -163,9 +163,7 @@ def other_points() -> dict[str, pd.DataFrame]:
 
 def chinchilla_points() -> pd.DataFrame:
     table = pd.read_csv(data_folder() / "chinchilla" / "chinchilla_points.csv")
-    return table[~table.outlier_epoch].rename(
-        columns={"params": "N", "tokens": "D", "flops": "C"}
-    )
+    return table[~table.outlier_epoch].rename(columns={"params": "N", "tokens": "D", "flops": "C"})
 
 
 def published_curves() -> pd.DataFrame:

@@ -26,8 +26,10 @@ def main() -> None:
     """Print one table."""
     curves = with_trunk_losses(cooldown_curves())
     laws = sys.argv[1:] or ["lr_annealing", "multi_power"]
-    print(f"{'forecast from half':34s}{'runs':>5}{'mean |error|':>14}{'bias':>9}{'inside 95 %':>13}"
-          f"{'half-width':>12}{'seconds':>9}")  # fmt: skip
+    print(
+        f"{'forecast from half':34s}{'runs':>5}{'mean |error|':>14}{'bias':>9}{'inside 95 %':>13}"
+        f"{'half-width':>12}{'seconds':>9}"
+    )
     show("line through the half", [by_line(own) for _, own in curves.groupby("run")], 0.0)
     for law in laws:
         for what, known in (("three runs", set(TRAIN_124M)), ("all others", set(curves.run))):
@@ -42,8 +44,11 @@ def one(law: str, others: pd.DataFrame, own: pd.DataFrame) -> dict[str, float]:
     """Forecast one run from its half."""
     measured, half = cut(own)
     found = analysis.forecast_run(others, half, law=law)
-    return {"error": found.loss / measured - 1, "inside": found.lower <= measured <= found.upper,
-            "half": np.log(found.upper / found.lower) / 2}  # fmt: skip
+    return {
+        "error": found.loss / measured - 1,
+        "inside": found.lower <= measured <= found.upper,
+        "half": np.log(found.upper / found.lower) / 2,
+    }
 
 
 def by_line(own: pd.DataFrame) -> dict[str, float]:
@@ -76,9 +81,11 @@ def with_trunk_losses(curves: pd.DataFrame) -> pd.DataFrame:
 def show(what: str, rows: list[dict[str, float]], seconds: float) -> None:
     """Print one line."""
     table = pd.DataFrame(rows)
-    print(f"{what:34s}{len(table):5d}{table.error.abs().mean():14.2%}{table.error.mean():9.2%}"
-          f"{table.inside.astype(float).mean():13.1%}{table.half.mean():12.2%}{seconds:9.1f}",
-          flush=True)  # fmt: skip
+    print(
+        f"{what:34s}{len(table):5d}{table.error.abs().mean():14.2%}{table.error.mean():9.2%}"
+        f"{table.inside.astype(float).mean():13.1%}{table.half.mean():12.2%}{seconds:9.1f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

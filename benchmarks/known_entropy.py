@@ -25,8 +25,10 @@ def main(outputs: str) -> None:
     fitted = result.params["E"]
     print(f"true entropy of the evaluation windows {truth:.5f} nats/token")
     print(f"fitted E {fitted:.5f} ({fitted / truth - 1:+.2%})")
-    print(f"95% interval {low:.5f} .. {high:.5f}, {(high - low) / fitted:.2%} wide, "
-          f"{'contains' if low <= truth <= high else 'MISSES'} the true entropy")
+    print(
+        f"95% interval {low:.5f} .. {high:.5f}, {(high - low) / fitted:.2%} wide, "
+        f"{'contains' if low <= truth <= high else 'MISSES'} the true entropy"
+    )
 
 
 if __name__ == "__main__":

@@ -31,26 +31,46 @@ from scaling.records import machine
 from scaling.training.throughput import throughput
 
 # Depth, width and width of a head; named by the parameters of the blocks.
-SIZES = {"toy": (2, 64, 32), "300m": (24, 1024, 128), "700m": (24, 1536, 128),
-         "1b": (20, 2048, 128)}  # fmt: skip
-ON_A_CPU = {"sizes": ["toy"], "batch": 2, "micro_batch": 2, "context": 128, "vocab": 1_024,
-            "engines": ["eager"]}  # fmt: skip
-ON_A_GPU = {"sizes": ["300m", "1b"], "batch": 16, "micro_batch": 8, "context": 2_048,
-            "vocab": 32_768, "engines": ["eager", "compiled", "captured_compiled"]}  # fmt: skip
+SIZES = {
+    "toy": (2, 64, 32),
+    "300m": (24, 1024, 128),
+    "700m": (24, 1536, 128),
+    "1b": (20, 2048, 128),
+}
+ON_A_CPU = {
+    "sizes": ["toy"],
+    "batch": 2,
+    "micro_batch": 2,
+    "context": 128,
+    "vocab": 1_024,
+    "engines": ["eager"],
+}
+ON_A_GPU = {
+    "sizes": ["300m", "1b"],
+    "batch": 16,
+    "micro_batch": 8,
+    "context": 2_048,
+    "vocab": 32_768,
+    "engines": ["eager", "compiled", "captured_compiled"],
+}
 
 
 def main(words: list[str] | None = None) -> None:
     """Measure and print, engine by engine."""
     given = arguments(words)
     torch.set_num_threads(given.threads)
-    print(f"{machine.device_name(given.device) or machine.processor()}: {given.batch} x "
-          f"{given.context} tokens a step, {given.micro_batch} sequences at once, vocabulary "
-          f"{given.vocab}")
+    print(
+        f"{machine.device_name(given.device) or machine.processor()}: {given.batch} x "
+        f"{given.context} tokens a step, {given.micro_batch} sequences at once, vocabulary "
+        f"{given.vocab}"
+    )
     for size, name in product(given.sizes, given.engines):
         setting = setting_of(size, given)
         count = parameter_counts(setting.architecture)
-        print(f"\n{name}, depth {setting.shape.depth}, width {setting.shape.width}: "
-              f"{count['n_block']:,} parameters in blocks, {count['n_total']:,} in all")
+        print(
+            f"\n{name}, depth {setting.shape.depth}, width {setting.shape.width}: "
+            f"{count['n_block']:,} parameters in blocks, {count['n_total']:,} in all"
+        )
         try:
             measure(name, setting, given)
         except torch.OutOfMemoryError as error:
@@ -69,7 +89,8 @@ def setting_of(size: str, given: argparse.Namespace) -> Setting:
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES))
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
@@ -98,10 +119,11 @@ def measure(name: str, setting: Setting, given: argparse.Namespace) -> None:
     chunks = [train(engine, tokens)[0] for _ in range(given.rounds)]
     print_rates([chunk / given.steps for chunk in chunks], setting)
     if on_gpu:
-        estimate = training_bytes(
-            setting.architecture, given.micro_batch, options=setting.options)
-        print(f"  peak memory       {torch.cuda.max_memory_allocated() / 1e9:.2f} GB "
-              f"(estimate for fp32 {estimate / 1e9:.2f} GB)")
+        estimate = training_bytes(setting.architecture, given.micro_batch, options=setting.options)
+        print(
+            f"  peak memory       {torch.cuda.max_memory_allocated() / 1e9:.2f} GB "
+            f"(estimate for fp32 {estimate / 1e9:.2f} GB)"
+        )
     print_shares("of a step", parts(engine, tokens, setting.device))
     found = kernels(engine, tokens, setting.device)
     busy = sum(found.values()) / statistics.median(chunks)
@@ -113,16 +135,24 @@ def measure(name: str, setting: Setting, given: argparse.Namespace) -> None:
 def print_rates(seconds_a_step: list[float], setting: Setting) -> None:
     """Tokens a second and MFU, medians."""
     rates = [setting.tokens_per_step / s for s in seconds_a_step]
-    print(f"  tokens a second   {statistics.median(rates):,.0f} "
-          f"({min(rates):,.0f} to {max(rates):,.0f})")
-    found = throughput(statistics.median(rates), flop_parts(setting.architecture),
-                       machine.device_name(setting.device), devices=1)  # fmt: skip
+    print(
+        f"  tokens a second   {statistics.median(rates):,.0f} "
+        f"({min(rates):,.0f} to {max(rates):,.0f})"
+    )
+    found = throughput(
+        statistics.median(rates),
+        flop_parts(setting.architecture),
+        machine.device_name(setting.device),
+        devices=1,
+    )
     print(f"  FLOP/s            {found['flops_per_second']:.3g} by PaLM's count")
     if found["mfu"] is None:
         print("  MFU               unknown: so is the peak of this device")
     else:
-        print(f"  MFU               {found['mfu']:.1%} by PaLM's count, {found['mfu_causal']:.1%} "
-              f"with causal attention, of {found['peak_flops']:.4g} FLOP/s")
+        print(
+            f"  MFU               {found['mfu']:.1%} by PaLM's count, {found['mfu_causal']:.1%} "
+            f"with causal attention, of {found['peak_flops']:.4g} FLOP/s"
+        )
 
 
 def print_shares(title: str, seconds: Mapping[str, float], most: int | None = None) -> None:

@@ -53,14 +53,19 @@ CHUNK = 5
 def main(widths: list[int]) -> None:
     """Print medians over the rounds."""
     torch.set_num_threads(1)
-    print(f"{'width':>5}{'tokens/s alone':>16}{'kept':>8}{'beside validation':>19}"
-          f"{'validation':>12}{'neither it nor steps':>22}{'seconds':>9}")
+    print(
+        f"{'width':>5}{'tokens/s alone':>16}{'kept':>8}{'beside validation':>19}"
+        f"{'validation':>12}{'neither it nor steps':>22}{'seconds':>9}"
+    )
     for width in widths:
         rounds = [compared(width, seed) for seed in range(ROUNDS)]
         rate, kept, validation, rest, whole = map(statistics.median, zip(*rounds, strict=True))
         beside = statistics.median(k / (1 - v) for _, k, v, _, _ in rounds)
-        print(f"{width:>5}{rate:>16,.0f}{kept:>8.1%}{beside:>19.1%}{validation:>12.1%}"
-              f"{rest:>22.2%}{whole:>9.0f}", flush=True)
+        print(
+            f"{width:>5}{rate:>16,.0f}{kept:>8.1%}{beside:>19.1%}{validation:>12.1%}"
+            f"{rest:>22.2%}{whole:>9.0f}",
+            flush=True,
+        )
 
 
 def compared(width: int, seed: int) -> tuple[float, float, float, float, float]:
@@ -79,8 +84,10 @@ def compared(width: int, seed: int) -> tuple[float, float, float, float, float]:
         root = str(Path(__file__).parent.parent)
         launch = subprocess.Popen(
             [sys.executable, "-m", "scaling.cli", "launch", "study=launched", "launch.workers=1"],
-            cwd=below, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": root},
-        )  # fmt: skip
+            cwd=below,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": root},
+        )
         try:
             return beside(launch, Path(below) / "outputs")
         finally:

@@ -45,9 +45,12 @@ def automatic(loss_of: nn.Module, device: str) -> Loop:
         steps = len(tokens)
         module = Automatic(loss_of, steps)
         trainer = lightning.Trainer(
-            accelerator="cpu" if device == "cpu" else "gpu", devices=1, max_epochs=1,
-            barebones=True, gradient_clip_val=ADAMW.clip,
-        )  # fmt: skip
+            accelerator="cpu" if device == "cpu" else "gpu",
+            devices=1,
+            max_epochs=1,
+            barebones=True,
+            gradient_clip_val=ADAMW.clip,
+        )
         batches = torch.utils.data.DataLoader(as_loaded(tokens), batch_size=None)
         trainer.fit(module, batches)
         seconds = (module.at[steps] - module.at[UNTIMED]) * steps / (steps - UNTIMED)

@@ -93,9 +93,12 @@ def parsed(
 def engine_of(name: str, setting: Setting, members: int = 1) -> Engine:
     """Our engine by name, its members differing in their seeds."""
     return ENGINES[name](
-        setting.architecture, [Member(seed, ADAMW) for seed in range(members)], setting.device,
-        setting.micro_batch, setting.options,
-    )  # fmt: skip
+        setting.architecture,
+        [Member(seed, ADAMW) for seed in range(members)],
+        setting.device,
+        setting.micro_batch,
+        setting.options,
+    )
 
 
 def ours(name: str, setting: Setting, members: int) -> Loop:
@@ -132,8 +135,10 @@ def adamw(module: nn.Module) -> torch.optim.Optimizer:
     for name, parameter in module.named_parameters():
         kept = parameter.ndim < 2 or "embedding" in name
         (others if kept else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": ADAMW.weight_decay},
-              {"params": others, "weight_decay": 0.0}]  # fmt: skip
+    groups = [
+        {"params": decayed, "weight_decay": ADAMW.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, LR, (ADAMW.beta1, ADAMW.beta2), ADAMW.epsilon, fused=True)
 
 

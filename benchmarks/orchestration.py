@@ -65,9 +65,13 @@ data:
   validation_tokens: 8192
 """
 TRIVIAL = [
-    "study.blocks.ladder.grid.model.width=[16]", "study.blocks.ladder.grid.tokens=[4096]",
-    "study.blocks.ladder.grid.optimizer.lr=[1e-3]", "study.name=trivial", "schedule=constant",
-    "schedule.warmup_tokens=1024", "data.validation_tokens=1024",
+    "study.blocks.ladder.grid.model.width=[16]",
+    "study.blocks.ladder.grid.tokens=[4096]",
+    "study.blocks.ladder.grid.optimizer.lr=[1e-3]",
+    "study.name=trivial",
+    "schedule=constant",
+    "schedule.warmup_tokens=1024",
+    "data.validation_tokens=1024",
 ]
 DONE, INTERRUPTED, RUNNING = 1800, 100, 32  # of 2,000; the rest is planned
 
@@ -94,12 +98,26 @@ def train_in_name_only(folder: RunFolder) -> None:
     files = {"record": "record-0001.json", "curve": "curve-0001.csv.gz"}
     text = curve_text(curve, lr_array(pieces), run["tokens_per_step"], run["bytes_per_token"])
     write_curve(folder.path / files["curve"], text)
-    write_json(folder.path / files["record"], build_record(
-        run, curve, status="done", attempt=1, started_at_step=0, machine={}, versions={},
-        throughput={"seconds": 1.0, "steps": steps, "tokens_per_second": 1e5, "members": 1,
-                    "flops_per_second": None},
-        code={"commit": None, "fingerprint": code_fingerprint()},
-    ))
+    write_json(
+        folder.path / files["record"],
+        build_record(
+            run,
+            curve,
+            status="done",
+            attempt=1,
+            started_at_step=0,
+            machine={},
+            versions={},
+            throughput={
+                "seconds": 1.0,
+                "steps": steps,
+                "tokens_per_second": 1e5,
+                "members": 1,
+                "flops_per_second": None,
+            },
+            code={"commit": None, "fingerprint": code_fingerprint()},
+        ),
+    )
     claim.finish("done", steps, files)
 
 
@@ -154,8 +172,9 @@ def main() -> None:
 def trivial(outputs: Path) -> None:
     """What the pool of one worker costs a run of four steps."""
     seeds = 40
-    plan = make_plan(compose(
-        ["study=many", *TRIVIAL, f"study.blocks.ladder.grid.seed={list(range(seeds))}"]))
+    plan = make_plan(
+        compose(["study=many", *TRIVIAL, f"study.blocks.ladder.grid.seed={list(range(seeds))}"])
+    )
     save_plan(plan)
     start = time.perf_counter()
     launch(outputs, "trivial", LaunchConfig("local", workers=1))
@@ -166,9 +185,11 @@ def trivial(outputs: Path) -> None:
     began = min(t.owner["started"] for t in tries)
     busy = max(t.end["ended"] for t in tries if t.end) - began
     trained = found["seconds"].sum()
-    print(f"pool of one worker, {seeds} runs of four steps: {seconds:.1f} s, of which the start "
-          f"{seconds - busy:.1f} s, steps and validation {trained:.1f} s, "
-          f"the rest {(busy - trained) / seeds:.2f} s a run")
+    print(
+        f"pool of one worker, {seeds} runs of four steps: {seconds:.1f} s, of which the start "
+        f"{seconds - busy:.1f} s, steps and validation {trained:.1f} s, "
+        f"the rest {(busy - trained) / seeds:.2f} s a run"
+    )
 
 
 TRAINED = 20  # runs after which a launch of many is cancelled

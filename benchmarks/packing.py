@@ -76,13 +76,17 @@ def print_apart(name: str, device: str, steps: int) -> None:
     lr = np.outer(wsd(steps), LRS)
     pack = losses(name, setting, np.repeat(tokens, len(LRS), 1), lr)
     at = [s for s in (steps // 8, steps // 4, steps // 2, steps) if s]
-    print(f"{'peak LR':>8}{'last loss':>11}   pack of {len(LRS)}, up to step "
-          f"{', '.join(map(str, at))}; one last bit of one weight, the same")
+    print(
+        f"{'peak LR':>8}{'last loss':>11}   pack of {len(LRS)}, up to step "
+        f"{', '.join(map(str, at))}; one last bit of one weight, the same"
+    )
     for i, peak in enumerate(LRS):
         alone = losses(name, setting, tokens, lr[:, i : i + 1])
         moved = losses(name, setting, tokens, lr[:, i : i + 1], nudge=True)
-        found = [" ".join(f"{apart(other, alone[:, 0], s):8.1e}" for s in at)
-                 for other in (pack[:, i], moved[:, 0])]
+        found = [
+            " ".join(f"{apart(other, alone[:, 0], s):8.1e}" for s in at)
+            for other in (pack[:, i], moved[:, 0])
+        ]
         print(f"{peak:>8}{alone[-1, 0]:>11.4f}   {found[0]}   {found[1]}", flush=True)
 
 

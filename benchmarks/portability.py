@@ -60,8 +60,9 @@ def kernels() -> str:
 def asked(environment: dict[str, str]) -> str:
     """`kernels` in a process of its own; empty where it does not come to an end."""
     command = [sys.executable, __file__, "--kernels"]
-    done = subprocess.run(command, env=os.environ | BASE | environment, capture_output=True,
-                          text=True)  # fmt: skip
+    done = subprocess.run(
+        command, env=os.environ | BASE | environment, capture_output=True, text=True
+    )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -91,10 +92,22 @@ def runnable(
 
 def tried(environment: dict[str, str], tests: list[str], processes: int) -> tuple[str, list[str]]:
     """The last line of pytest, and the tests that failed."""
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-rfE",
-               "--numprocesses", str(processes), *tests]  # fmt: skip
-    done = subprocess.run(command, env=os.environ | BASE | environment, cwd=ROOT, text=True,
-                          stdout=subprocess.PIPE)  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "-rfE",
+        "--numprocesses",
+        str(processes),
+        *tests,
+    ]
+    done = subprocess.run(
+        command, env=os.environ | BASE | environment, cwd=ROOT, text=True, stdout=subprocess.PIPE
+    )
     lines = done.stdout.strip().splitlines()
     failed = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
     if done.returncode and not failed:

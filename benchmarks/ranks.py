@@ -46,8 +46,9 @@ class Options:
     @property
     def architecture(self) -> Architecture:
         """The model."""
-        shape = Shape(self.depth, self.width, self.width // 64, 4 * self.width, self.context,
-                      self.vocab)
+        shape = Shape(
+            self.depth, self.width, self.width // 64, 4 * self.width, self.context, self.vocab
+        )
         return Architecture(shape)
 
 
@@ -62,14 +63,16 @@ def member(name: str) -> Member:
 def of_rank(rank: int, options: Options, meeting: str, results) -> None:
     """Bytes above the libraries' of one rank: once it has weights, and after some steps."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank,
-                            world_size=options.processes)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes
+    )
     before = peak_memory_bytes()
     kind = ShardedEngine if options.shard else EagerEngine
     engine = kind(options.architecture, [member(options.optimizer)])
     built = peak_memory_bytes()
     tokens = np.random.default_rng(rank).integers(
-        options.vocab, size=(STEPS, 1, options.batch, options.context + 1))
+        options.vocab, size=(STEPS, 1, options.batch, options.context + 1)
+    )
     engine.train(tokens, np.full((STEPS, 1), 1e-4), torch.Tensor.backward)
     results.put((built - before, peak_memory_bytes() - before))
     dist.barrier()
@@ -80,14 +83,20 @@ def main() -> None:
     """Print the figures."""
     given = dict(word.split("=") for word in sys.argv[1:])
     kinds = {key: type(getattr(Options(), key)) for key in given}
-    options = Options(**{key: value == "True" if kinds[key] is bool else kinds[key](value)
-                         for key, value in given.items()})
+    options = Options(
+        **{
+            key: value == "True" if kinds[key] is bool else kinds[key](value)
+            for key, value in given.items()
+        }
+    )
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
         meeting = str(Path(folder) / "meeting")
-        ranks = [context.Process(target=of_rank, args=(r, options, meeting, results))
-                 for r in range(options.processes)]
+        ranks = [
+            context.Process(target=of_rank, args=(r, options, meeting, results))
+            for r in range(options.processes)
+        ]
         for rank in ranks:
             rank.start()
         found = [results.get() for _ in ranks]
@@ -95,11 +104,17 @@ def main() -> None:
             rank.join()
     million = parameter_counts(options.architecture)["n_total"] / 1e6
     built, trained = (max(bytes_) / 1e6 for bytes_ in zip(*found, strict=True))
-    estimate = training_bytes(options.architecture, options.batch, optimizer=options.optimizer,
-                              shards=options.processes if options.shard else 1)
-    print(f"{million:.1f}M parameters, {options.processes} processes, shard={options.shard}: "
-          f"with weights {built:,.0f} MB, after {STEPS} steps {trained:,.0f} MB, "
-          f"estimated {estimate / 1e6:,.0f} MB")
+    estimate = training_bytes(
+        options.architecture,
+        options.batch,
+        optimizer=options.optimizer,
+        shards=options.processes if options.shard else 1,
+    )
+    print(
+        f"{million:.1f}M parameters, {options.processes} processes, shard={options.shard}: "
+        f"with weights {built:,.0f} MB, after {STEPS} steps {trained:,.0f} MB, "
+        f"estimated {estimate / 1e6:,.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -61,9 +61,12 @@ def datablations() -> Iterator[Row]:
     """arXiv:2305.16264: the surface held as published, then everything free."""
     runs = pd.read_csv(folder() / "datablations" / "c4_fit_182.csv")
     surface = {
-        "E": np.exp(0.6254804), "A": np.exp(6.255414), "alpha": 0.3526596,
-        "B": np.exp(7.3049974), "beta": 0.3526596,
-    }  # fmt: skip
+        "E": np.exp(0.6254804),
+        "A": np.exp(6.255414),
+        "alpha": 0.3526596,
+        "B": np.exp(7.3049974),
+        "beta": 0.3526596,
+    }
     published = ("objective .0158259, R_D 15.388, R_N 5.310", "objective .0158259")
     cases = {"surface held": {"fixed": surface}, "all free": {"tied": {"beta": "alpha"}}}
     for text, (case, options) in zip(published, cases.items(), strict=True):
@@ -71,9 +74,14 @@ def datablations() -> Iterator[Row]:
         basins = ", ".join(f"{value:.5f} ({part:.0%})" for value, part in fit.diagnosis.basins[:3])
         ours = f"objective {fit.objective:.7f}, {values(fit, 'R_D', 'R_N')}; basins {basins}"
         yield Row(
-            f"datablations, {case}", "data_constrained", text, ours,
-            intervals(fit, "R_D", "R_N"), seconds=seconds, warnings=fit.warnings,
-        )  # fmt: skip
+            f"datablations, {case}",
+            "data_constrained",
+            text,
+            ours,
+            intervals(fit, "R_D", "R_N"),
+            seconds=seconds,
+            warnings=fit.warnings,
+        )
 
 
 def parscale() -> Iterator[Row]:
@@ -88,9 +96,15 @@ def parscale() -> Iterator[Row]:
         seconds, fit = timed(lambda s=some: analysis.fit("parscale", s))
         ours = f"{values(fit, 'E', 'alpha', 'k')}; objective {fit.objective:.5e}"
         yield Row(
-            f"parscale, {corpus}", "parscale", text, ours, intervals(fit, "E", "alpha", "k"),
-            *held_out("parscale", some, "N", some.N.max()), seconds, fit.warnings,
-        )  # fmt: skip
+            f"parscale, {corpus}",
+            "parscale",
+            text,
+            ours,
+            intervals(fit, "E", "alpha", "k"),
+            *held_out("parscale", some, "N", some.N.max()),
+            seconds,
+            fit.warnings,
+        )
 
 
 def gadre() -> Iterator[Row]:
@@ -103,14 +117,24 @@ def gadre() -> Iterator[Row]:
             seconds, fit = timed(lambda x=law, p=points: analysis.fit(x, p[p.N < 1e9]))
             names = ("E", "eta") if law == "overtrained" else ("eps", "gamma")
             yield Row(
-                f"gadre, {corpus}", law, "", values(fit, *names), intervals(fit, *names),
-                *scored(fit, points[points.N > 1e9]), seconds, fit.warnings,
-            )  # fmt: skip
+                f"gadre, {corpus}",
+                law,
+                "",
+                values(fit, *names),
+                intervals(fit, *names),
+                *scored(fit, points[points.N > 1e9]),
+                seconds,
+                fit.warnings,
+            )
 
 
 LADDER = {
-    "mmlu": ("mmlu_stem_test", "mmlu_humanities_test", "mmlu_social_sciences_test",
-             "mmlu_other_test"),
+    "mmlu": (
+        "mmlu_stem_test",
+        "mmlu_humanities_test",
+        "mmlu_social_sciences_test",
+        "mmlu_other_test",
+    ),
     "hellaswag": ("hellaswag_val",),
     "arc_challenge": ("arc_challenge_test",),
     "arc_easy": ("arc_easy_test",),
@@ -118,10 +142,14 @@ LADDER = {
     "csqa": ("csqa_val",),
     "socialiqa": ("socialiqa_val",),
     "openbookqa": ("openbookqa_test",),
-}  # fmt: skip
+}
 LADDER_SIZES = {
-    "190M": 190354176, "370M": 371262464, "760M": 758220288, "1B": 1279395840, "3B": 3169537280,
-}  # fmt: skip
+    "190M": 190354176,
+    "370M": 371262464,
+    "760M": 758220288,
+    "1B": 1279395840,
+    "3B": 3169537280,
+}
 
 
 def olmo_ladder() -> Iterator[Row]:
@@ -141,16 +169,26 @@ def olmo_ladder() -> Iterator[Row]:
         errors.append(np.abs(ahead.accuracy - large.accuracy))
         inside.append(large.accuracy.between(ahead.lower, ahead.upper))
         yield Row(
-            f"olmo_ladder, {task}", "task_chain", "", values(chain.accuracy, "low", "high", "k"),
-            intervals(chain.accuracy, "low", "high"), points_of_accuracy(errors[-1]),
-            covered(inside[-1]), warnings=(*chain.loss.warnings, *chain.accuracy.warnings),
-        )  # fmt: skip
+            f"olmo_ladder, {task}",
+            "task_chain",
+            "",
+            values(chain.accuracy, "low", "high", "k"),
+            intervals(chain.accuracy, "low", "high"),
+            points_of_accuracy(errors[-1]),
+            covered(inside[-1]),
+            warnings=(*chain.loss.warnings, *chain.accuracy.warnings),
+        )
     yield Row(
-        "olmo_ladder, 8 tasks", "task_chain", "4 of 8 tasks within 2 points (7B and 13B)",
+        "olmo_ladder, 8 tasks",
+        "task_chain",
+        "4 of 8 tasks within 2 points (7B and 13B)",
         f"{sum(e.mean() < 0.02 for e in errors)} of 8 tasks within 2 points (3B); without intervals"
-        f" {alone:.2f} s", "", points_of_accuracy(pd.concat(errors)), covered(pd.concat(inside)),
+        f" {alone:.2f} s",
+        "",
+        points_of_accuracy(pd.concat(errors)),
+        covered(pd.concat(inside)),
         seconds,
-    )  # fmt: skip
+    )
 
 
 def ladder_task(columns: tuple[str, ...]) -> pd.DataFrame:
@@ -160,12 +198,14 @@ def ladder_task(columns: tuple[str, ...]) -> pd.DataFrame:
     last = steps[~steps.run.str.contains("rerun")].groupby("run").tail(1)
     losses = [f"eval/downstream_bpb/{name}_rc_5shot_bpb" for name in columns]
     accuracies = [f"eval/downstream/{name}_rc_5shot_len_norm" for name in columns]
-    return pd.DataFrame({
-        "N": last.run.str.split("-").str[0].map(LADDER_SIZES).astype(float),
-        "D": last["throughput/total_tokens"].astype(float),
-        "task_loss": last[losses].mean(axis=1).astype(float),
-        "accuracy": last[accuracies].mean(axis=1).astype(float),
-    })
+    return pd.DataFrame(
+        {
+            "N": last.run.str.split("-").str[0].map(LADDER_SIZES).astype(float),
+            "D": last["throughput/total_tokens"].astype(float),
+            "task_loss": last[losses].mean(axis=1).astype(float),
+            "accuracy": last[accuracies].mean(axis=1).astype(float),
+        }
+    )
 
 
 def steplaw() -> Iterator[Row]:
@@ -178,12 +218,17 @@ def steplaw() -> Iterator[Row]:
     )
     ours = laws.regret()
     yield Row(
-        "steplaw", "lr_batch", f"regret mean {theirs.mean():.3%}, largest {theirs.max():.2%}",
+        "steplaw",
+        "lr_batch",
+        f"regret mean {theirs.mean():.3%}, largest {theirs.max():.2%}",
         f"regret mean {ours.mean():.3%}, largest {ours.max():.2%}; {values(laws.lr, 'a', 'b')},"
         f" {values(laws.batch, 'e')}",
         f"{intervals(laws.lr, 'a', 'b')}, {intervals(laws.batch, 'e')}",
-        regret_of_largest(runs), "", seconds, (*laws.lr.warnings, *laws.batch.warnings),
-    )  # fmt: skip
+        regret_of_largest(runs),
+        "",
+        seconds,
+        (*laws.lr.warnings, *laws.batch.warnings),
+    )
 
 
 def regret_of_largest(runs: pd.DataFrame) -> str:
@@ -216,9 +261,15 @@ def loss_to_loss() -> Iterator[Row]:
             lambda p=pairs[~held], f=fixed: analysis.fit("loss_to_loss", p, fixed=f)
         )
         yield Row(
-            f"loss_to_loss, {a} to {b}", "loss_to_loss", "", values(fit, "K", "kappa"),
-            intervals(fit, "K", "kappa"), *scored(fit, pairs[held]), seconds, fit.warnings,
-        )  # fmt: skip
+            f"loss_to_loss, {a} to {b}",
+            "loss_to_loss",
+            "",
+            values(fit, "K", "kappa"),
+            intervals(fit, "K", "kappa"),
+            *scored(fit, pairs[held]),
+            seconds,
+            fit.warnings,
+        )
 
 
 def isoflops() -> Iterator[Row]:
@@ -238,9 +289,15 @@ def extrapolated(name: str, runs: pd.DataFrame, floors: dict[str, float]) -> Ite
         if law == "chinchilla":
             floors[name] = fit.params["E"]
         yield Row(
-            name, law, "", values(fit, "E", "alpha", "beta"),
-            intervals(fit, "E", "alpha", "beta"), *scored(fit, runs[held]), seconds, fit.warnings,
-        )  # fmt: skip
+            name,
+            law,
+            "",
+            values(fit, "E", "alpha", "beta"),
+            intervals(fit, "E", "alpha", "beta"),
+            *scored(fit, runs[held]),
+            seconds,
+            fit.warnings,
+        )
 
 
 def largest_budgets(budgets: pd.Series, count: int = 2) -> float:

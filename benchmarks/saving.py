@@ -28,16 +28,24 @@ from scaling.resolve import resolve
 from scaling.training import saver
 from scaling.training.loop import Training
 
+
 def run_folder(outputs: Path, width: int, depth: int, steps: int) -> RunFolder:
     """A planned run of a model whose state has about 12 bytes a parameter."""
-    config = from_dict(RunConfig, {
-        "model": {"depth": depth, "width": width, "head_dim": 64, "context": 32},
-        "data": {"source": "markov", "options": {"vocab": 64, "tokens": 2_000_001,
-                                                 "validation_tokens": 1_025},
-                 "validation_tokens": 512},
-        "optimizer": {"lr": 1e-3}, "batch": 1, "tokens": 32 * steps,
-        "schedule": {"kind": "constant", "warmup_tokens": 0},
-    })  # fmt: skip
+    config = from_dict(
+        RunConfig,
+        {
+            "model": {"depth": depth, "width": width, "head_dim": 64, "context": 32},
+            "data": {
+                "source": "markov",
+                "options": {"vocab": 64, "tokens": 2_000_001, "validation_tokens": 1_025},
+                "validation_tokens": 512,
+            },
+            "optimizer": {"lr": 1e-3},
+            "batch": 1,
+            "tokens": 32 * steps,
+            "schedule": {"kind": "constant", "warmup_tokens": 0},
+        },
+    )
     store = open_store(config.data, outputs)
     run = resolve(config, store.manifest)
     folder = RunFolder(outputs / "runs" / run.run_id)
@@ -74,8 +82,13 @@ def train(folder: RunFolder, seconds: float) -> dict[str, float]:
         still += time.perf_counter() - trained
         processor += time.thread_time() - used
     count = len(written)
-    return {"count": count, "still": still / count, "processor": processor / count,
-            "busy": busy / count, "step": steps / training.steps}  # fmt: skip
+    return {
+        "count": count,
+        "still": still / count,
+        "processor": processor / count,
+        "busy": busy / count,
+        "step": steps / training.steps,
+    }
 
 
 def share(still: float, cost: float, follows: bool) -> str:
@@ -103,11 +116,14 @@ def main() -> None:
             (final,) = Path(outputs).glob("checkpoints/*/*.pt")
             size = final.stat().st_size / 1e6
         cost = found["still"] + found["busy"]
-        print(f"{name}: {size:.0f} MB; of each of {found['count']} checkpoints training stood still "
-              f"{found['still']:.2f} s ({found['processor']:.2f} s of the processor), a thread took "
-              f"{found['busy']:.2f} s of the processor: "
-              f"{share(found['still'], cost, name == 'by a thread')}; "
-              f"{found['step']:.2f} s a step", flush=True)
+        print(
+            f"{name}: {size:.0f} MB; of each of {found['count']} checkpoints training stood still "
+            f"{found['still']:.2f} s ({found['processor']:.2f} s of the processor), a thread took "
+            f"{found['busy']:.2f} s of the processor: "
+            f"{share(found['still'], cost, name == 'by a thread')}; "
+            f"{found['step']:.2f} s a step",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

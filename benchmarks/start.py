@@ -36,23 +36,28 @@ def main(words: list[str] | None = None) -> None:
         for width in given.widths
     ]
     print(machine.device_name(given.device) or machine.processor())
-    print(f"{'engine':18s}{'cache':7s}{'width':>6s}{'libraries':>11s}{'engine':>8s}"
-          f"{'first step':>12s}{'second':>8s}{'launch to first step':>22s}")
+    print(
+        f"{'engine':18s}{'cache':7s}{'width':>6s}{'libraries':>11s}{'engine':>8s}"
+        f"{'first step':>12s}{'second':>8s}{'launch to first step':>22s}"
+    )
     for engine in given.engines:
         with tempfile.TemporaryDirectory() as cache:
             for state in ("empty", "filled"):
                 libraries, starts = launched(engine, settings, cache)
                 for width, (built, first, second) in zip(given.widths, starts, strict=True):
-                    print(f"{engine:18s}{state:7s}{width:6d}{libraries:9.1f} s{built:6.2f} s"
-                          f"{first:10.2f} s{second:6.2f} s{libraries + built + first:20.1f} s",
-                          flush=True)
+                    print(
+                        f"{engine:18s}{state:7s}{width:6d}{libraries:9.1f} s{built:6.2f} s"
+                        f"{first:10.2f} s{second:6.2f} s{libraries + built + first:20.1f} s",
+                        flush=True,
+                    )
                     libraries = 0.0  # the next width finds them loaded
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu", type=device)
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
@@ -63,9 +68,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     return given
 
 
-def launched(
-    engine: str, settings: Sequence[Setting], cache: str
-) -> tuple[float, Sequence[Start]]:
+def launched(engine: str, settings: Sequence[Setting], cache: str) -> tuple[float, Sequence[Start]]:
     """Start a process: seconds until its libraries are loaded, and what it then measured."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -78,9 +81,7 @@ def launched(
     return loaded - launch, starts
 
 
-def first_steps(
-    pipe: Connection, engine: str, settings: Sequence[Setting], cache: str
-) -> None:
+def first_steps(pipe: Connection, engine: str, settings: Sequence[Setting], cache: str) -> None:
     """A process: when its libraries were there, and the starts of engines one after another."""
     import scaling.training.trainer  # noqa: F401  (what a worker loads: Lightning too)
 

@@ -44,19 +44,29 @@ def curves(rows: int) -> pd.DataFrame:
     steps = rows // 50
     step = np.tile(np.arange(1, steps + 1), 50)
     N = np.repeat(np.geomspace(1e7, 1e9, 50).round(), steps)
-    return pd.DataFrame({
-        "run": np.repeat([f"run{i}" for i in range(50)], steps), "step": step, "N": N,
-        "tokens": step * 65_536.0, "lr": 1e-3,
-        "loss": 1.8 + 480 * N**-0.35 + 2100 * (step * 65_536.0) ** -0.37,
-    })
+    return pd.DataFrame(
+        {
+            "run": np.repeat([f"run{i}" for i in range(50)], steps),
+            "step": step,
+            "N": N,
+            "tokens": step * 65_536.0,
+            "lr": 1e-3,
+            "loss": 1.8 + 480 * N**-0.35 + 2100 * (step * 65_536.0) ** -0.37,
+        }
+    )
 
 
 def timed(words: list[str], folder: Path) -> str:
     """Processor seconds and seconds of a command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "scaling.cli", *words], cwd=folder, check=True,
-                   stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    subprocess.run(
+        [sys.executable, "-m", "scaling.cli", *words],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     seconds = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     worked = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
@@ -74,11 +84,14 @@ def main() -> None:
         wide(given.columns).to_csv(folder / "wide.csv", index=False)
         runs(given.rows).to_csv(folder / "long.csv", index=False)
         curves(given.rows).to_csv(folder / "curves.csv", index=False)
-        for file, what in (("wide", f"200 runs x {given.columns + 3:,} columns"),
-                           ("long", f"{given.rows:,} runs")):
+        for file, what in (
+            ("wide", f"200 runs x {given.columns + 3:,} columns"),
+            ("long", f"{given.rows:,} runs"),
+        ):
             print(f"{what:<28} import {timed(['import', f'{file}.csv'], folder)}", flush=True)
-            print(f"{what:<28} fit    {timed(['fit', f'data={file}.csv', *FIT], folder)}",
-                  flush=True)
+            print(
+                f"{what:<28} fit    {timed(['fit', f'data={file}.csv', *FIT], folder)}", flush=True
+            )
         what = f"{given.rows:,} rows of 50 curves"
         print(f"{what:<28} import {timed(['import', 'curves.csv'], folder)}", flush=True)
 

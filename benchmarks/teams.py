@@ -54,8 +54,14 @@ class Entry:
                 f"{text!r} is no LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic], "
                 f"LOOP being one of {', '.join(LOOPS)}"
             )
-        return cls(text, found[1], int(found[2] or 1), int(found[3] or 1),
-                   found[4] is not None, found[5] is not None)  # fmt: skip
+        return cls(
+            text,
+            found[1],
+            int(found[2] or 1),
+            int(found[3] or 1),
+            found[4] is not None,
+            found[5] is not None,
+        )
 
 
 class Team:
@@ -192,5 +198,6 @@ def multi_process_service(wanted: bool) -> Iterator[Mapping[str, str]]:
         try:
             yield told
         finally:
-            subprocess.run([control], input="quit\n", text=True, env=environment,
-                           capture_output=True)  # fmt: skip
+            subprocess.run(
+                [control], input="quit\n", text=True, env=environment, capture_output=True
+            )

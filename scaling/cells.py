@@ -12,20 +12,44 @@ from typing import Any
 import numpy as np
 
 ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide,
-    ast.FloorDiv: np.floor_divide, ast.Mod: np.mod, ast.Pow: np.power,
-}  # fmt: skip
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: np.power,
+}
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
-    ast.Gt: operator.gt, ast.GtE: operator.ge, ast.In: operator.eq, ast.NotIn: operator.ne,
-}  # fmt: skip
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: operator.eq,
+    ast.NotIn: operator.ne,
+}
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "log": np.log, "log10": np.log10, "log2": np.log2, "log1p": np.log1p, "exp": np.exp,
-    "expm1": np.expm1, "sqrt": np.sqrt, "abs": np.abs, "floor": np.floor, "ceil": np.ceil,
-}  # fmt: skip
-_NOUNS = {"number": ("a number", "> 0"), "text": ("text", "== 'a'"), "flag": ("true or false", ""),
-          "list": ("a list", ""), "mixed": ("numbers and text", "== 1"),
-          "empty": ("empty", "")}  # fmt: skip
+    "log": np.log,
+    "log10": np.log10,
+    "log2": np.log2,
+    "log1p": np.log1p,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
+_NOUNS = {
+    "number": ("a number", "> 0"),
+    "text": ("text", "== 'a'"),
+    "flag": ("true or false", ""),
+    "list": ("a list", ""),
+    "mixed": ("numbers and text", "== 1"),
+    "empty": ("empty", ""),
+}
 _NEGATED = (ast.NotEq, ast.NotIn)
 _LIST = "the cells are lists: 'text' in NAME asks what they hold"
 
@@ -232,8 +256,10 @@ def _cell_by_cell(
     holds: Callable[[Any, Any], bool], left: Value, right: Value, *, missing: bool
 ) -> Any:
     first, second = np.broadcast_arrays(_objects(left), _objects(right))
-    found = [missing if a is None or b is None else bool(holds(a, b))
-             for a, b in zip(first.ravel(), second.ravel(), strict=True)]
+    found = [
+        missing if a is None or b is None else bool(holds(a, b))
+        for a, b in zip(first.ravel(), second.ravel(), strict=True)
+    ]
     return np.array(found, bool).reshape(first.shape)
 
 

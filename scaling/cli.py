@@ -47,7 +47,9 @@ GROUPS = {
 }
 VERBS: dict[str, Verb] = {
     name: verb
-    for group in GROUPS.values() for module in group for name, verb in module.VERBS.items()
+    for group in GROUPS.values()
+    for module in group
+    for name, verb in module.VERBS.items()
 }
 CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
 _WIDEST = 100  # columns of a help
@@ -97,25 +99,36 @@ def _columns() -> int:
 
 
 def _help() -> str:
-    parts = ["scaling: plan, launch, watch, fit, decide, report scaling-law studies", "",
-             "usage: scaling VERB [key=value ...]"]
+    parts = [
+        "scaling: plan, launch, watch, fit, decide, report scaling-law studies",
+        "",
+        "usage: scaling VERB [key=value ...]",
+    ]
     for group, modules in GROUPS.items():
         parts += ["", f"to {group}" if group != "beside it" else group]
-        parts += [textwrap.fill(f"  {name:<12}{verb.summary}", _columns(),
-                                subsequent_indent=" " * 14, **WHOLE_WORDS)
-                  for module in modules for name, verb in module.VERBS.items()]
-    return "\n".join([
-        *parts, "",
-        "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine.",
-        "Verbs that answer print one JSON object with --json.",
-    ])
+        parts += [
+            textwrap.fill(
+                f"  {name:<12}{verb.summary}", _columns(), subsequent_indent=" " * 14, **WHOLE_WORDS
+            )
+            for module in modules
+            for name, verb in module.VERBS.items()
+        ]
+    return "\n".join(
+        [
+            *parts,
+            "",
+            "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine.",
+            "Verbs that answer print one JSON object with --json.",
+        ]
+    )
 
 
 def _help_of(verb: Verb) -> str:
     paragraphs = inspect.cleandoc(verb.run.__doc__ or "").split("\n\n")
-    parts = [f"usage: {verb.usage}",
-             *(textwrap.fill(" ".join(p.split()), _columns(), **WHOLE_WORDS)
-               for p in paragraphs)]
+    parts = [
+        f"usage: {verb.usage}",
+        *(textwrap.fill(" ".join(p.split()), _columns(), **WHOLE_WORDS) for p in paragraphs),
+    ]
     if verb.options is not None:
         parts.append("\n".join(["options", *explain(verb.options, _columns())]))
     return "\n\n".join(parts)

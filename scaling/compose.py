@@ -46,8 +46,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     """
     for override in overrides:
         if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
-            raise ConfigError(f"{override!r}: no Hydra job is run, so its settings change nothing; "
-                              "allowed of them is hydra.searchpath")
+            raise ConfigError(
+                f"{override!r}: no Hydra job is run, so its settings change nothing; "
+                "allowed of them is hydra.searchpath"
+            )
     _check_overrides(overrides)
     own = Path.cwd() / "conf"
     if own.is_dir() and own.resolve() != SHIPPED.resolve():
@@ -105,12 +107,16 @@ def _check_overrides(overrides: Sequence[str]) -> None:
     for override in parsed:
         key, text = override.key_or_group, override.input_line
         if override.is_sweep_override():
-            raise ConfigError(f"{text!r} names several values, and one configuration is made; the "
-                              "values of an axis stand in a study: study.blocks.NAME.grid")
+            raise ConfigError(
+                f"{text!r} names several values, and one configuration is made; the "
+                "values of an axis stand in a study: study.blocks.NAME.grid"
+            )
         if override.is_delete():
             if not key.startswith("study.") and ".options." not in key:
-                raise ConfigError(f"{text!r}: a run needs {key}, nothing would take its place; "
-                                  "~ takes away keys of study and of options only")
+                raise ConfigError(
+                    f"{text!r}: a run needs {key}, nothing would take its place; "
+                    "~ takes away keys of study and of options only"
+                )
             continue
         if key.partition("/")[0] not in groups:
             continue
@@ -138,8 +144,10 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
     if isinstance(error, OverrideParseException):
         key, equals, value = error.override.partition("=")
         if equals:
-            return (f"cannot read the value of the override {error.override!r}; if it is one text, "
-                    f"quote it inside the shell's quotes: \"{key}='{value}'\"")
+            return (
+                f"cannot read the value of the override {error.override!r}; if it is one text, "
+                f"quote it inside the shell's quotes: \"{key}='{value}'\""
+            )
         named = f", as in study={error.override}" if str(error.override).isidentifier() else ""
         return f"cannot read the override {error.override!r}: expected key=value{named}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -173,7 +181,7 @@ def _below_a_value(key: str) -> str:
     parent = key.rpartition(".")[0]
     if parent.endswith((".options", ".extra", ".classes")):  # groups of any keys
         return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
-    return (f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it")
+    return f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it"
 
 
 def _no_such_file(missing: str, options: Sequence[str]) -> str:

@@ -28,10 +28,26 @@ MAX_LENGTH = 10_000  # characters: several hundred ids of runs
 MAX_DEPTH = 100
 _WORDS = {"true": True, "false": False, "null": None}  # as YAML and JSON write them
 _PARTS = (  # of Python's grammar; ast.Call only of a function by name
-    ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert, ast.USub, ast.UAdd, ast.BinOp,
-    ast.Compare, ast.Constant, ast.List, ast.Tuple, ast.Name, ast.Attribute, ast.Load, ast.Call,
-    *cells.ARITHMETIC, *cells.COMPARISONS,
-)  # fmt: skip
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.UnaryOp,
+    ast.Not,
+    ast.Invert,
+    ast.USub,
+    ast.UAdd,
+    ast.BinOp,
+    ast.Compare,
+    ast.Constant,
+    ast.List,
+    ast.Tuple,
+    ast.Name,
+    ast.Attribute,
+    ast.Load,
+    ast.Call,
+    *cells.ARITHMETIC,
+    *cells.COMPARISONS,
+)
 GRAMMAR = (
     "only comparisons (==, !=, <, <=, >, >=, in, not in), and, or, not, + - * / // % **, "
     f"{', '.join(cells.FUNCTIONS)}, numbers, 'text' and `names of columns` are allowed"
@@ -181,8 +197,10 @@ def _check_depth(tree: ast.expr) -> None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise CellError(f"nested more than {MAX_DEPTH} deep; write a list, as in"
-                            " seed in [1, 2], or several conditions")
+            raise CellError(
+                f"nested more than {MAX_DEPTH} deep; write a list, as in"
+                " seed in [1, 2], or several conditions"
+            )
         level = [child for node in level for child in ast.iter_child_nodes(node)]
 
 
@@ -294,6 +312,8 @@ def _flags(node: ast.expr, value: Value) -> Any:
     if value.kind == "empty":
         return np.zeros(np.shape(value.data), bool)
     if value.kind != "flag":
-        raise _Named(f"{_shown(node)} is {value.noun}, not a condition: compare it, as in"
-                     f" {_cut(ast.unparse(node))} {value.example}")
+        raise _Named(
+            f"{_shown(node)} is {value.noun}, not a condition: compare it, as in"
+            f" {_cut(ast.unparse(node))} {value.example}"
+        )
     return np.equal(value.data, 1)

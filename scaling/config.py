@@ -157,7 +157,9 @@ class ScheduleConfig:
     """
 
     kind: str = "wsd"
-    warmup_tokens: int | None = None  # None: by the rule, else scaling.schedule.kinds.default_warmup
+    warmup_tokens: int | None = (
+        None  # None: by the rule, else scaling.schedule.kinds.default_warmup
+    )
     cooldown_fraction: float = 0.2  # of the whole run
     cooldown_shape: str = "linear"
     final_ratio: float = 0.0  # last LR over peak
@@ -266,7 +268,8 @@ def _hints(cls: type) -> dict[str, tuple[Any, bool]]:
     hints = typing.get_type_hints(cls)
     fields = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
     return {
-        name: (typing.get_args(hint)[0], True) if isinstance(hint, types.UnionType)
+        name: (typing.get_args(hint)[0], True)
+        if isinstance(hint, types.UnionType)
         else (hint, False)
         for name, hint in fields.items()
     }
@@ -276,8 +279,11 @@ def _hints(cls: type) -> dict[str, tuple[Any, bool]]:
 def _required(cls: type) -> set[str]:
     """The fields that have no default."""
     missing = dataclasses.MISSING
-    return {f.name for f in dataclasses.fields(cls)
-            if f.default is missing and f.default_factory is missing}
+    return {
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.default is missing and f.default_factory is missing
+    }
 
 
 def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
@@ -286,9 +292,11 @@ def unknown_key(path: str, allowed: typing.Iterable[str]) -> str:
     allowed = sorted(allowed)
     if not allowed:
         return f"unknown key '{path}': there are no keys in {parent}"
-    near = (difflib.get_close_matches(key.lower(), allowed, n=1)
-            or difflib.get_close_matches(key, allowed, n=1)
-            or [name for name in allowed if key and name.startswith(key)])
+    near = (
+        difflib.get_close_matches(key.lower(), allowed, n=1)
+        or difflib.get_close_matches(key, allowed, n=1)
+        or [name for name in allowed if key and name.startswith(key)]
+    )
     hint = f"; did you mean '{_join(parent, near[0])}'?" if near else "."
     return f"unknown key '{path}'{hint} Allowed here: {', '.join(allowed)}"
 
@@ -301,8 +309,10 @@ def is_study_name(name: str) -> bool:
 def check_study_name(path: str, name: str) -> None:
     """Raise `ConfigError` unless a study's name can be a folder's and stand in any command."""
     if not is_study_name(name):
-        raise ConfigError(f"{path} = {name!r} names a folder: a study's name has letters, digits,"
-                          " '.', '_' and '-', and begins with a letter or digit")
+        raise ConfigError(
+            f"{path} = {name!r} names a folder: a study's name has letters, digits,"
+            " '.', '_' and '-', and begins with a letter or digit"
+        )
 
 
 def one_of(path: str, value: str, allowed: typing.Iterable[str]) -> None:

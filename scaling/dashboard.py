@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import fcntl
 import gzip
-import shutil
 import shlex
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -40,8 +40,15 @@ MODES = ("offline", "online")
 CURVE_POINTS = 400  # of a run, measured validation besides
 SECONDS = 20  # until a server that does not answer counts as absent
 _AXES = ("tokens", "flops")
-_AGAINST_TOKENS = ("train/loss", "train/grad_norm", "train/lr", "validation/loss", "validation/bpb",
-                   "progress/loss", "progress/tokens_per_second")
+_AGAINST_TOKENS = (
+    "train/loss",
+    "train/grad_norm",
+    "train/lr",
+    "validation/loss",
+    "validation/bpb",
+    "progress/loss",
+    "progress/tokens_per_second",
+)
 
 
 class DashboardError(ValueError):
@@ -89,7 +96,9 @@ class Dashboard:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         for run_id in list(self._open):
@@ -154,8 +163,13 @@ class Dashboard:
         waiting = [str(path) for path in self.waiting()]
         if waiting:
             done = subprocess.run(
-                python_command("wandb", "sync", "--yes", *waiting), env=user_environment(),
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                python_command("wandb", "sync", "--yes", *waiting),
+                env=user_environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode:
                 last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
                 raise DashboardError(f"wandb did not upload {self.folder}/wandb: {last[0]}")
@@ -186,15 +200,32 @@ class Dashboard:
             before = self._note(run_id)
             try:
                 run = wandb.init(
-                    project=self.project, entity=self.entity, id=run_id, name=_name(described),
-                    group=note["group"], job_type=role, tags=note["tags"], dir=str(self.folder),
-                    config=_config(described), mode=self.mode, resume="allow",
-                    reinit="create_new", settings=wandb.Settings(
-                        silent=True, console="off", init_timeout=SECONDS, disable_git=True,
-                        save_code=False, x_disable_stats=True, x_disable_meta=True))
+                    project=self.project,
+                    entity=self.entity,
+                    id=run_id,
+                    name=_name(described),
+                    group=note["group"],
+                    job_type=role,
+                    tags=note["tags"],
+                    dir=str(self.folder),
+                    config=_config(described),
+                    mode=self.mode,
+                    resume="allow",
+                    reinit="create_new",
+                    settings=wandb.Settings(
+                        silent=True,
+                        console="off",
+                        init_timeout=SECONDS,
+                        disable_git=True,
+                        save_code=False,
+                        x_disable_stats=True,
+                        x_disable_meta=True,
+                    ),
+                )
             except wandb.errors.Error as error:
                 raise DashboardError(
-                    f"wandb did not take run {run_id}: {str(error).splitlines()[0]}") from error
+                    f"wandb did not take run {run_id}: {str(error).splitlines()[0]}"
+                ) from error
             for axis in _AXES:
                 run.define_metric(axis)
             for name in _AGAINST_TOKENS:
@@ -264,10 +295,17 @@ def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float]]
         return []
     run = folder.description()
     tokens = said["step"] * run["tokens_per_step"]
-    return [(said["step"], {
-        "tokens": tokens, "flops": tokens * flops_per_token(run["flops"]),
-        "progress/loss": said["loss"], "progress/tokens_per_second": said["tokens_per_second"],
-    })]
+    return [
+        (
+            said["step"],
+            {
+                "tokens": tokens,
+                "flops": tokens * flops_per_token(run["flops"]),
+                "progress/loss": said["loss"],
+                "progress/tokens_per_second": said["tokens_per_second"],
+            },
+        )
+    ]
 
 
 def _curve(folder: RunFolder) -> list[dict[str, float]]:
@@ -280,19 +318,27 @@ def _curve(folder: RunFolder) -> list[dict[str, float]]:
     chosen |= {int(i) - 1 for i in np.geomspace(1, len(lines), half)}
     names = header.split(",")
     rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
-    return [{name: float(text) for name, text in row.items() if text}
-            for i, row in enumerate(rows) if i in chosen or row["validation_loss"]]
+    return [
+        {name: float(text) for name, text in row.items() if text}
+        for i, row in enumerate(rows)
+        if i in chosen or row["validation_loss"]
+    ]
 
 
 def _row(row: dict[str, float], flops_a_token: float) -> dict[str, float]:
-    named = {"loss": "train/loss", "grad_norm": "train/grad_norm", "lr": "train/lr",
-             "validation_loss": "validation/loss", "validation_bpb": "validation/bpb"}
+    named = {
+        "loss": "train/loss",
+        "grad_norm": "train/grad_norm",
+        "lr": "train/lr",
+        "validation_loss": "validation/loss",
+        "validation_bpb": "validation/bpb",
+    }
     axes = {"tokens": int(row["tokens"]), "flops": row["tokens"] * flops_a_token}
     return axes | {named[name]: value for name, value in row.items() if name in named}
 
 
 def _name(run: dict[str, Any]) -> str:
-    """"N 1.2M  D 66M  wsd  lr 0.002  seed 0"."""
+    """ "N 1.2M  D 66M  wsd  lr 0.002  seed 0"."""
     size, tokens = (_short(n) for n in (run["counts"]["n_matmul"], run["tokens"]))
     kind, seed = run["config"]["schedule"]["kind"], run["science"]["seed"]
     return f"N {size}  D {tokens}  {kind}  lr {run['lr_peak']:.3g}  seed {seed}"

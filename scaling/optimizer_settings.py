@@ -132,8 +132,17 @@ SETTINGS: Mapping[str, type[Settings]] = {
 }
 
 _UNIT = ("beta1", "beta2", "momentum")  # 0 up to, not including, 1
-_ABOVE_ZERO = ("epsilon", "clip", "momentum_decay", "delta", "scale_floor", "update_clip",
-               "adamw_lr", "orthogonal_steps", "refresh_steps")  # fmt: skip
+_ABOVE_ZERO = (
+    "epsilon",
+    "clip",
+    "momentum_decay",
+    "delta",
+    "scale_floor",
+    "update_clip",
+    "adamw_lr",
+    "orthogonal_steps",
+    "refresh_steps",
+)
 _AT_LEAST_ZERO = ("weight_decay", "decay_ratio", "average_power")
 
 
@@ -152,8 +161,10 @@ def optimizer_science(config: OptimizerConfig) -> dict[str, Any]:
     unset = vars(OptimizerConfig())
     for key, value in given.items():
         if key not in used and value != unset[key]:
-            raise ConfigError(f"optimizer.{key} = {value}: {config.name} does not use it; it uses "
-                              f"{', '.join(sorted(used))}")
+            raise ConfigError(
+                f"optimizer.{key} = {value}: {config.name} does not use it; it uses "
+                f"{', '.join(sorted(used))}"
+            )
     settings = vars(kind(**{k: v for k, v in given.items() if k in used and v is not None}))
     _check(config.name, settings)
     return {"name": config.name, **settings}

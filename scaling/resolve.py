@@ -120,9 +120,11 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     tokens = steps * tokens_per_step
     unique = _unique_tokens(config, shape, manifest, tokens)
     if steps > MAX_STEPS:
-        raise ConfigError(f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
-                          f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
-                          "larger batch")
+        raise ConfigError(
+            f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
+            f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
+            "larger batch"
+        )
     pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
     science = {
         "identity_version": IDENTITY_VERSION,
@@ -168,30 +170,40 @@ def _check_trainer(config: RunConfig) -> None:
     if trainer.kind == "engine":
         for key in ("program", "options"):
             if value := getattr(trainer, key):
-                raise ConfigError(f"trainer.{key} = {value!r} is for trainer.kind = 'command'; "
-                                  "the engine takes none")
+                raise ConfigError(
+                    f"trainer.{key} = {value!r} is for trainer.kind = 'command'; "
+                    "the engine takes none"
+                )
         one_of("precision", config.precision, PRECISIONS)
         one_of("execution.engine", execution.engine, ENGINE_NAMES)
         one_of("execution.device", execution.device, DEVICES)
         if config.precision == "tf32" and execution.device == "cpu":
-            raise ConfigError("precision = 'tf32': the matrix units of NVIDIA's GPUs compute in "
-                              "it; allowed on execution.device = 'cpu' are fp32, bf16")
+            raise ConfigError(
+                "precision = 'tf32': the matrix units of NVIDIA's GPUs compute in "
+                "it; allowed on execution.device = 'cpu' are fp32, bf16"
+            )
         check_optimizer(config.model.parametrization, config.optimizer.name)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)
         if execution.deterministic and "compiled" in execution.engine:
-            raise ConfigError(f"execution.engine = {execution.engine!r} times kernels to choose "
-                              "them; allowed with execution.deterministic = True are auto, eager, "
-                              "captured")
+            raise ConfigError(
+                f"execution.engine = {execution.engine!r} times kernels to choose "
+                "them; allowed with execution.deterministic = True are auto, eager, "
+                "captured"
+            )
         check_processes(config)
         return
     for key in ("shard", "deterministic", "validate"):
         if value := getattr(execution, key):
-            raise ConfigError(f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
-                              "program computes is its own to say (trainer.options)")
+            raise ConfigError(
+                f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
+                "program computes is its own to say (trainer.options)"
+            )
     if not trainer.program:
-        raise ConfigError("trainer.kind = 'command' needs trainer.program, the name of the program "
-                          "whose numbers these are")
+        raise ConfigError(
+            "trainer.kind = 'command' needs trainer.program, the name of the program "
+            "whose numbers these are"
+        )
     one_of("precision", config.precision, PROGRAM_PRECISIONS)
     check_command(execution.command)
 
@@ -253,8 +265,10 @@ def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: 
     """Tokens of the pool, after checking that pool and validation are long enough."""
     windows = window_count(manifest.train_tokens, shape.context)
     if windows < 1:
-        raise ConfigError(f"model.context = {shape.context}: the source {config.data.source!r} has "
-                          f"{manifest.train_tokens} training tokens; allowed is less than that")
+        raise ConfigError(
+            f"model.context = {shape.context}: the source {config.data.source!r} has "
+            f"{manifest.train_tokens} training tokens; allowed is less than that"
+        )
     pool = windows * shape.context
     data = config.data
     if data.unique_tokens is not None:

@@ -145,19 +145,21 @@ def _by_rule(key: str, value: float | None, rule: RuleConfig | None, name: str =
 
 def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
     if rule.b_exponent or rule.lr_exponent:
-        raise ConfigError(f"rule.batch = {rule.name!r} depends on the batch or the LR, which are "
-                          "not known yet; allowed are n_exponent and d_exponent")
+        raise ConfigError(
+            f"rule.batch = {rule.name!r} depends on the batch or the LR, which are "
+            "not known yet; allowed are n_exponent and d_exponent"
+        )
     tokens = rule_value(rule, sizes, "rule.batch")
     sequences = round(tokens / context)
     if sequences < 1:
-        raise ConfigError(f"rule.batch = {rule.name!r} gives {tokens:.3g} tokens, less than a "
-                          f"sequence of model.context = {context}; allowed is at least one")
+        raise ConfigError(
+            f"rule.batch = {rule.name!r} gives {tokens:.3g} tokens, less than a "
+            f"sequence of model.context = {context}; allowed is at least one"
+        )
     return Given(rule.name, tokens, float(sequences * context))
 
 
-def _filled(
-    config: RunConfig, batch: int, given: Mapping[str, Given], warmup: int
-) -> RunConfig:
+def _filled(config: RunConfig, batch: int, given: Mapping[str, Given], warmup: int) -> RunConfig:
     """The configuration with the values that rules gave, but for the LR, and a warm-up."""
     optimizer = {k: given[k].used for k in ("weight_decay", "beta2") if k in given}
     schedule = config.schedule
@@ -165,8 +167,9 @@ def _filled(
         schedule = replace(schedule, warmup_tokens=int(given["warmup"].used))
     elif schedule.warmup_tokens is None:
         schedule = replace(schedule, warmup_tokens=warmup)
-    return replace(config, batch=batch, optimizer=replace(config.optimizer, **optimizer),
-                   schedule=schedule)
+    return replace(
+        config, batch=batch, optimizer=replace(config.optimizer, **optimizer), schedule=schedule
+    )
 
 
 def _check_scaled_once(config: RunConfig, rule: RuleConfig) -> None:

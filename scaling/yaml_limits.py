@@ -52,5 +52,7 @@ def check_size(file: Path) -> None:
 
 
 def _refusal(file: Path, event: yaml.Event, what: str) -> ConfigError:
-    return ConfigError(f"{file}, line {event.start_mark.line + 1}: {what}; write out what the "
-                       "study needs, without aliases (*name)")
+    return ConfigError(
+        f"{file}, line {event.start_mark.line + 1}: {what}; write out what the "
+        "study needs, without aliases (*name)"
+    )

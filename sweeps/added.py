@@ -1,6 +1,6 @@
 """Blocks that joined a study after it was written: kept beside its plan, part of every later one.
 
-    <outputs>/studies/<name>/added.json     {block: {role, grid}}
+<outputs>/studies/<name>/added.json     {block: {role, grid}}
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A launcher says that it is there before it has planned: a watch that began earlier stays.
 
-    <outputs>/studies/<study>/planning-<token>.json    the process; removed when it is through
+<outputs>/studies/<study>/planning-<token>.json    the process; removed when it is through
 """
 
 from __future__ import annotations

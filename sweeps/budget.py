@@ -57,8 +57,15 @@ def cost(plan: Plan) -> Cost:
         spent_hours=spent_hours(map(plan.run_folder, plan.runs), devices),
         new_hours=sum(seconds) * devices / 3600,
         longest_hours=max(map(_pack_seconds, packs(plan)), default=0.0) / 3600,
-        memory_gb=max((process_bytes(p.run.architecture, p.run.config, p.pack) for p in left
-                       if not is_command(p.run.science)), default=0) / 1e9,
+        memory_gb=max(
+            (
+                process_bytes(p.run.architecture, p.run.config, p.pack)
+                for p in left
+                if not is_command(p.run.science)
+            ),
+            default=0,
+        )
+        / 1e9,
         disk_gb=used_bytes(plan.outputs) / 1e9,
         new_disk_gb=checkpoints * BYTES_A_PARAMETER / 1e9,
     )

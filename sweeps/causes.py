@@ -50,12 +50,14 @@ def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
     end = cases[-1][1].end or {}
     return {
         "class": kind,
-        "error": printable(end.get(
-            "error", "the process ended without a word: killed, or its node died")),
+        "error": printable(
+            end.get("error", "the process ended without a word: killed, or its node died")
+        ),
         "runs": [folder.run_id for folder, _ in cases],
         "attempts": sum(
             _cause(folder, folder.attempt(n)) is not None
-            for folder, _ in cases for n in folder.attempt_numbers()
+            for folder, _ in cases
+            for n in folder.attempt_numbers()
         ),
         "nodes": sorted({a.owner.get("node", a.owner["host"]) for _, a in cases}),
         "traceback": printable(end.get("traceback", "")),

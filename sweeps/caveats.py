@@ -73,9 +73,7 @@ def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     except (FileNotFoundError, DamagedFile):
         return ""
     nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))
-    changed = [
-        f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)
-    ]
+    changed = [f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)]
     return f" Nearest now, for {folder.run_id}: {'; '.join(changed[:6])}"
 
 

@@ -1,6 +1,6 @@
 """Shapes timed where they will be trained: in a short job on the cluster, which answers by a file.
 
-    <outputs>/measure/<token>/requests.json, answers.json, slurm/
+<outputs>/measure/<token>/requests.json, answers.json, slurm/
 """
 
 from __future__ import annotations
@@ -40,12 +40,17 @@ def target(
     slurm = config.slurm
     parts = [slurm.partition, slurm.constraint, slurm.gpus and f"{slurm.gpus} GPUs", slurm.python]
     where = " ".join(["slurm", *(str(part) for part in parts if part)])
-    return Target(where, lambda requests: _measure(config, outputs, requests, tell),
-                  required=config.measure == "target")
+    return Target(
+        where,
+        lambda requests: _measure(config, outputs, requests, tell),
+        required=config.measure == "target",
+    )
 
 
 def _measure(
-    config: LaunchConfig, outputs: Path, requests: list[dict[str, Any]],
+    config: LaunchConfig,
+    outputs: Path,
+    requests: list[dict[str, Any]],
     tell: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Time some shapes in a job, and wait for it.
@@ -56,19 +61,28 @@ def _measure(
         If it is refused, fails, or does not end in time.
     """
     if scheduler.version() is None:
-        raise CannotMeasure(f"SLURM does not answer here ({scheduler.why_silent()}); "
-                            f"{OTHERWISE}")
+        raise CannotMeasure(f"SLURM does not answer here ({scheduler.why_silent()}); {OTHERWISE}")
     folder = outputs / "measure" / secrets.token_hex(4)
     questions, answers = folder / "requests.json", folder / "answers.json"
     write_json(questions, requests)
     try:
-        job = submit_one(folder / "slurm", config.slurm, freeze(outputs), NAME, MINUTES,
-                         measure_to, str(questions), str(answers))
+        job = submit_one(
+            folder / "slurm",
+            config.slurm,
+            freeze(outputs),
+            NAME,
+            MINUTES,
+            measure_to,
+            str(questions),
+            str(answers),
+        )
     except ConfigError as error:
         raise CannotMeasure(f"{error}; it was to measure the step times; {OTHERWISE}") from error
-    tell(f"job {job} measures the step times on the cluster; it may take "
-         f"{config.measure_seconds:g} s, the queue included (launch.measure_seconds; "
-         "launch.measure=off goes without)")
+    tell(
+        f"job {job} measures the step times on the cluster; it may take "
+        f"{config.measure_seconds:g} s, the queue included (launch.measure_seconds; "
+        "launch.measure=off goes without)"
+    )
     try:
         _wait(answers, job, config.measure_seconds)
     except BaseException:
@@ -87,8 +101,10 @@ def _wait(answers: Path, job: str, seconds: float) -> None:
     while not answers.exists():
         # The second time that it is gone, the file server has had the time to show an answer.
         if gone == 2:
-            raise CannotMeasure(f"job {job} ended without the step times; its log is "
-                                f"{answers.parent}/slurm/{job}_0_log.out; {OTHERWISE}")
+            raise CannotMeasure(
+                f"job {job} ended without the step times; its log is "
+                f"{answers.parent}/slurm/{job}_0_log.out; {OTHERWISE}"
+            )
         if time.monotonic() > began + seconds:
             raise CannotMeasure(
                 f"job {job}, which was to measure the step times, did not end within "

@@ -59,8 +59,9 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         If there is no such study.
     """
     results = study_folder(outputs, name) / "results"
-    finished = [found for run in read_plan(outputs, name).runs
-                if (found := _finished(run)) is not None]
+    finished = [
+        found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
+    ]
     runs = _table([row for _, row, _ in finished])
     hashes = {r.folder.run_id: done["sha256"][done["curve"]] for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
@@ -71,8 +72,9 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         curves = pa.concat_tables([kept, *_curves(new)])
         curves = curves.replace_schema_metadata({HASHES: json.dumps(hashes)})
         save_atomic(results / "curves.parquet", lambda aside: pq.write_table(curves, aside))
-        write_json(_sums(results / "curves.parquet"),
-                   {"sha256": file_hash(results / "curves.parquet")})
+        write_json(
+            _sums(results / "curves.parquet"), {"sha256": file_hash(results / "curves.parquet")}
+        )
     save_atomic(results / "runs.parquet", lambda aside: runs.to_parquet(aside, index=False))
     return results / "runs.parquet", results / "curves.parquet"
 
@@ -150,7 +152,6 @@ def _curve(folder: RunFolder) -> pa.Table:
     """A curve with the same bits: Arrow reads decimals to the nearest double, as Python does."""
     options = pyarrow.csv.ConvertOptions(column_types=CURVE_TYPES, null_values=[""])
     read = pyarrow.csv.ReadOptions(use_threads=False)
-    table = pyarrow.csv.read_csv(
-        folder.curve_file(), read_options=read, convert_options=options)
+    table = pyarrow.csv.read_csv(folder.curve_file(), read_options=read, convert_options=options)
     names = pa.array([folder.run_id] * len(table), pa.string())
     return table.add_column(0, "run_id", names).cast(CURVE_SCHEMA)

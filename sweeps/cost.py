@@ -68,12 +68,20 @@ def here(*, trained_elsewhere: bool = False) -> Target:
         try:
             return measure_here(requests)
         except CannotMeasure as error:
-            raise CannotMeasure(f"{error} (launch.measure=target measures in a job on the cluster "
-                                "with launch=slurm, launch.measure=off goes without)") from error
+            raise CannotMeasure(
+                f"{error} (launch.measure=target measures in a job on the cluster "
+                "with launch=slurm, launch.measure=off goes without)"
+            ) from error
 
-    caveat = (f"step times were measured on this machine ({machine.processor()}), not on the "
-              "cluster's nodes, which may be much faster or slower: launch.measure=target measures "
-              "them in a short job there") if trained_elsewhere else ""
+    caveat = (
+        (
+            f"step times were measured on this machine ({machine.processor()}), not on the "
+            "cluster's nodes, which may be much faster or slower: launch.measure=target measures "
+            "them in a short job there"
+        )
+        if trained_elsewhere
+        else ""
+    )
     return Target(machine.processor(), measure, caveat=caveat)
 
 
@@ -109,16 +117,27 @@ def with_costs(
     if timings and target.caveat:
         plan = replace(plan, warnings=[*plan.warnings, target.caveat])
     if why:
-        plan = replace(plan, warnings=[*plan.warnings, f"the time of a step is not known ({why}): "
-                       "no seconds, and no device-hours for launch.budget"])
+        plan = replace(
+            plan,
+            warnings=[
+                *plan.warnings,
+                f"the time of a step is not known ({why}): "
+                "no seconds, and no device-hours for launch.budget",
+            ],
+        )
     members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
     runs = [
         # A finished run has nothing left; another program's speed is not ours to measure here.
-        replace(p, seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
-                seconds_alone=_predict(p, timings[p.run.run_id], 1),
-                estimated=timings[p.run.run_id].get("estimated", False))
+        replace(
+            p,
+            seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
+            seconds_alone=_predict(p, timings[p.run.run_id], 1),
+            estimated=timings[p.run.run_id].get("estimated", False),
+        )
         if p.run.run_id in timings
-        else replace(p, seconds=0.0, seconds_alone=0.0) if p.new_steps == 0 else p
+        else replace(p, seconds=0.0, seconds_alone=0.0)
+        if p.new_steps == 0
+        else p
         for p in plan.runs
     ]
     plan = with_program_times(replace(plan, runs=runs))
@@ -131,9 +150,11 @@ def _about_budget(plan: Plan, budget: Budget) -> list[str]:
     if budget.device_hours is None or not unknown:
         return []
     names = ", ".join(unknown[:5]) + " ..." * (len(unknown) > 5)
-    return [f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not "
-            f"known: the time of {len(unknown)} runs ({names}); once so much is spent, no further "
-            "run is begun"]
+    return [
+        f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not "
+        f"known: the time of {len(unknown)} runs ({names}); once so much is spent, no further "
+        "run is begun"
+    ]
 
 
 def about_estimates(plan: Plan) -> list[str]:
@@ -141,8 +162,10 @@ def about_estimates(plan: Plan) -> list[str]:
     count = sum(p.estimated for p in plan.runs if p.new_steps)
     if not count:
         return []
-    return [f"times of {count} runs are estimated: to time a step of theirs takes more than "
-            f"{SHAPE_SECONDS:.0f} s"]
+    return [
+        f"times of {count} runs are estimated: to time a step of theirs takes more than "
+        f"{SHAPE_SECONDS:.0f} s"
+    ]
 
 
 def about_processes(plan: Plan) -> list[str]:
@@ -150,8 +173,10 @@ def about_processes(plan: Plan) -> list[str]:
     processes = plan.execution.processes
     if processes == 1 or not any(p.seconds > 0 for p in plan.runs):
         return []
-    return [f"times are those of one process's part of each batch: what execution.processes = "
-            f"{processes} send to each other comes on top and is not predicted"]
+    return [
+        f"times are those of one process's part of each batch: what execution.processes = "
+        f"{processes} send to each other comes on top and is not predicted"
+    ]
 
 
 def packs(plan: Plan) -> list[list[PlannedRun]]:

@@ -46,8 +46,11 @@ def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
             "'held_out', not both"
         )
     checks = (
-        _sizes(fitted), _ratios(fitted), _separation(fitted),
-        not_one_ladder(_recipe(run) for run in fitted), _seeds(fitted),
+        _sizes(fitted),
+        _ratios(fitted),
+        _separation(fitted),
+        not_one_ladder(_recipe(run) for run in fitted),
+        _seeds(fitted),
         _groups(fitted),
         _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
     )
@@ -62,8 +65,10 @@ def _sizes(fitted: list[Run]) -> str | None:
     sizes = {_n(run) for run in fitted}
     if len(sizes) >= MIN_SIZES:
         return None
-    return (f"{len(sizes)} fitted sizes: an exponent of N and an irreducible loss need at least "
-            f"{MIN_SIZES}")
+    return (
+        f"{len(sizes)} fitted sizes: an exponent of N and an irreducible loss need at least "
+        f"{MIN_SIZES}"
+    )
 
 
 def _ratios(fitted: list[Run]) -> str | None:
@@ -73,8 +78,10 @@ def _ratios(fitted: list[Run]) -> str | None:
     few = sorted(n for n, tokens in ratios.items() if len(tokens) < MIN_RATIOS)
     if not few:
         return None
-    return (f"fewer than {MIN_RATIOS} ratios D/N at N = {', '.join(f'{n:,}' for n in few)}: "
-            "the effects of N and D do not separate there")
+    return (
+        f"fewer than {MIN_RATIOS} ratios D/N at N = {', '.join(f'{n:,}' for n in few)}: "
+        "the effects of N and D do not separate there"
+    )
 
 
 def _separation(fitted: list[Run]) -> str | None:
@@ -86,8 +93,10 @@ def _separation(fitted: list[Run]) -> str | None:
     correlation = float(np.corrcoef(n, d)[0, 1])
     if abs(correlation) <= MAX_CORRELATION:
         return None
-    return (f"log N and log D have correlation {correlation:.2f} over the fitted runs: N and D are "
-            "confounded; vary D/N at each N")
+    return (
+        f"log N and log D have correlation {correlation:.2f} over the fitted runs: N and D are "
+        "confounded; vary D/N at each N"
+    )
 
 
 def _recipe(run: Run) -> dict[str, Any]:
@@ -107,9 +116,11 @@ def _groups(fitted: list[Run]) -> str | None:
     groups = {run.family_id for run in fitted}
     if len(groups) > 2 * SURFACE_PARAMETERS:
         return None
-    return (f"{len(groups)} independent groups (runs of one size and seed share weights and data) "
-            f"for the {SURFACE_PARAMETERS} parameters of a loss surface: intervals will be wide; "
-            "more sizes or seeds narrow them")
+    return (
+        f"{len(groups)} independent groups (runs of one size and seed share weights and data) "
+        f"for the {SURFACE_PARAMETERS} parameters of a loss surface: intervals will be wide; "
+        "more sizes or seeds narrow them"
+    )
 
 
 def _held_out(fitted: list[Run], held_out: list[Run]) -> str | None:

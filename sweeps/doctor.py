@@ -77,8 +77,11 @@ def _claims(probe: Path) -> list[Finding]:
     late = abs(skew) > LARGEST_SKEW_SECONDS
     return [
         Finding("claims", "ok" if first and not second else "wrong", links),
-        Finding("file server's clock", "warning" if late else "ok",
-                f"{skew:+.1f} s from this host's; leases go by the file server's"),
+        Finding(
+            "file server's clock",
+            "warning" if late else "ok",
+            f"{skew:+.1f} s from this host's; leases go by the file server's",
+        ),
     ]
 
 
@@ -96,16 +99,30 @@ def _slurm() -> list[Finding]:
     return [
         Finding("SLURM", "ok", version),
         Finding("MaxArraySize", "ok", str(scheduler.max_array_size())),
-        Finding("JobRequeue", "ok" if requeue else "warning",
-                "jobs go back into the queue" if requeue else
-                "off: a job that ends early is replaced only while a launcher watches"),
+        Finding(
+            "JobRequeue",
+            "ok" if requeue else "warning",
+            "jobs go back into the queue"
+            if requeue
+            else "off: a job that ends early is replaced only while a launcher watches",
+        ),
         Finding("PreemptMode", "ok", scheduler.setting("PreemptMode") or "not said"),
-        Finding("warning before preemption", "ok",
-                "the user's signal" if signal else
-                "SIGTERM only, if the partition has a GraceTime; else the last checkpoint counts"),
+        Finding(
+            "warning before preemption",
+            "ok",
+            "the user's signal"
+            if signal
+            else "SIGTERM only, if the partition has a GraceTime; else the last checkpoint counts",
+        ),
         Finding("sacct", "ok", "is not used"),
-        *(Finding(f"partition {p.name}", "ok",
-                  f"{p.nodes} nodes of {p.cpus} cores, {p.memory_mb / 1024:.4g} GB, {p.gpus} GPUs"
-                  f"{f', {p.features}' * bool(p.features)}; limit {p.limit}"
-                  f"{', the default' * p.is_default}") for p in scheduler.partitions()),
+        *(
+            Finding(
+                f"partition {p.name}",
+                "ok",
+                f"{p.nodes} nodes of {p.cpus} cores, {p.memory_mb / 1024:.4g} GB, {p.gpus} GPUs"
+                f"{f', {p.features}' * bool(p.features)}; limit {p.limit}"
+                f"{', the default' * p.is_default}",
+            )
+            for p in scheduler.partitions()
+        ),
     ]

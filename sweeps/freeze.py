@@ -25,8 +25,11 @@ def freeze(outputs: Path) -> Path:
     """
     root = Path(__file__).parent.parent
     # Read once: what is written is what was hashed, whatever is edited meanwhile.
-    files = {file.relative_to(root).as_posix(): file.read_bytes()
-             for package in PACKAGES for file in sorted((root / package).rglob("*.py"))}
+    files = {
+        file.relative_to(root).as_posix(): file.read_bytes()
+        for package in PACKAGES
+        for file in sorted((root / package).rglob("*.py"))
+    }
     content = hashlib.sha256()
     for name, text in files.items():
         content.update(name.encode() + b"\0" + text)

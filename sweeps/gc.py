@@ -150,8 +150,11 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
             continue
         described = folder.description()
         if described["family_id"] in families:
-            families[described["family_id"]].append(_Known(
-                folder, described["science"], pins.get(folder.run_id, ()), folder.run_id in pins))
+            families[described["family_id"]].append(
+                _Known(
+                    folder, described["science"], pins.get(folder.run_id, ()), folder.run_id in pins
+                )
+            )
     for error in damage:
         tell(error, _UNREAD)
     return families, not damage
@@ -162,8 +165,11 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
     done = {run.folder.run_id: run.folder.done() is not None for run in runs}
     busy = any(run.is_running() for run in unfinished)
     ends = {(s := run.science["steps"], prefix_id(run.science, s)) for run in runs}
-    branches = {(step, prefix_id(run.science, step)) for run in runs
-                for step in (*run.pins, *branch_points(science_pieces(run.science)))}
+    branches = {
+        (step, prefix_id(run.science, step))
+        for run in runs
+        for step in (*run.pins, *branch_points(science_pieces(run.science)))
+    }
 
     @functools.cache
     def on_the_way(step: int) -> set[str]:
@@ -217,18 +223,20 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     for kind, (why, _) in KINDS.items():
         of_kind = found[found["kind"] == kind]
         if len(of_kind):
-            rows.append({
-                "kind": kind,
-                "files": len(of_kind),
-                "size": size(int(of_kind["bytes"].sum())),
-                "": "goes" if of_kind["goes"].iloc[0] else "stays",
-                "why it is there": why,
-            })
+            rows.append(
+                {
+                    "kind": kind,
+                    "files": len(of_kind),
+                    "size": size(int(of_kind["bytes"].sum())),
+                    "": "goes" if of_kind["goes"].iloc[0] else "stays",
+                    "why it is there": why,
+                }
+            )
     return pd.DataFrame(rows, columns=["kind", "files", "size", "", "why it is there"])
 
 
 def size(count: int) -> str:
-    """"512 B", "1.5 MB": bytes in powers of ten."""
+    """ "512 B", "1.5 MB": bytes in powers of ten."""
     number, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
     while number >= 1000 and len(units) > 1:
         number, units = number / 1000, units[1:]

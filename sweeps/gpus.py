@@ -46,8 +46,10 @@ def _about_precision(planned: PlannedRun, device: str | None, processes: int) ->
     others = "precision=bf16 and precision=tf32 are other runs, with ids of their own"
     half, full = peak_flops(device), known_of(FP32_TFLOPS, device)
     if half is None or full is None:
-        return ("precision = fp32 leaves the matrix units of a GPU idle, which compute in bf16 and "
-                f"tf32 several times as fast; {others}")
+        return (
+            "precision = fp32 leaves the matrix units of a GPU idle, which compute in bf16 and "
+            f"tf32 several times as fast; {others}"
+        )
     run = planned.run
     flops = run.C / run.steps / processes
     in_fp32, in_bf16, in_tf32 = (1e3 * flops / peak for peak in (full * 1e12, half, half / 2))
@@ -84,20 +86,28 @@ def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
             continue
         shape = run.run.shape
         each = "" if count == 1 else f", {count} at once (launch.workers_a_gpu)"
-        said = (f"model.width = {shape.width}, model.depth = {shape.depth}: training takes "
-                f"{need / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
-                f"{free / 1e9:.3g} GB free of {total / 1e9:.3g}")
+        said = (
+            f"model.width = {shape.width}, model.depth = {shape.depth}: training takes "
+            f"{need / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
+            f"{free / 1e9:.3g} GB free of {total / 1e9:.3g}"
+        )
         if count * need <= total:
-            raise ConfigError(f"{said}: other processes hold the rest. Wait for them, or choose "
-                              "other GPUs with CUDA_VISIBLE_DEVICES")
-        raise ConfigError(f"{said}; execution.recompute=true and execution.loss_chunk=4096 take "
-                          "less, execution.processes=2 execution.shard=true divide it")
+            raise ConfigError(
+                f"{said}: other processes hold the rest. Wait for them, or choose "
+                "other GPUs with CUDA_VISIBLE_DEVICES"
+            )
+        raise ConfigError(
+            f"{said}; execution.recompute=true and execution.loss_chunk=4096 take "
+            "less, execution.processes=2 execution.shard=true divide it"
+        )
 
 
 def _least(planned: PlannedRun, plan: Plan) -> float:
     execution, run = plan.execution, planned.run
     return least_bytes(
-        run.architecture, run.config.optimizer.name, StepOptions.of(run.science, execution),
+        run.architecture,
+        run.config.optimizer.name,
+        StepOptions.of(run.science, execution),
         shards=execution.processes if execution.shard else 1,
     )
 

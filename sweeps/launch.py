@@ -103,7 +103,9 @@ def check_backend(config: LaunchConfig) -> None:
 
 
 def target_of(
-    config: LaunchConfig, execution: ExecutionConfig, outputs: Path,
+    config: LaunchConfig,
+    execution: ExecutionConfig,
+    outputs: Path,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Target:
     """Where the step times of a plan are measured.
@@ -159,7 +161,10 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
         before = file.tell()
         process = subprocess.Popen(
             python_command("scaling.cli", "launch", *arguments, "launch.detach=false"),
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
             env=child_environment(),
         )
     deadline = time.monotonic() + DETACH_SECONDS
@@ -183,10 +188,7 @@ def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
         return verdict(run.folder, begun.launched).when == "never"
 
     current = states(plan.runs, gave_up)
-    left = [
-        r for r in mine
-        if current[r.folder.run_id] in (*WAITING, "running", "blocked")
-    ]
+    left = [r for r in mine if current[r.folder.run_id] in (*WAITING, "running", "blocked")]
     why = tripped(mine, begun.launched, bool(begun.config.canary))
     return len(left), why or (overspent(begun, plan) if left else None)
 
@@ -212,8 +214,11 @@ def given_up(outputs: Path, study: str) -> dict[str, str]:
     begun = read_launches(outputs, study)
     if not begun:
         return {}
-    open_runs = [r for r in read_plan(outputs, study).runs
-                 if r.folder.run_id in begun[-1].classes and not r.folder.done_file.exists()]
+    open_runs = [
+        r
+        for r in read_plan(outputs, study).runs
+        if r.folder.run_id in begun[-1].classes and not r.folder.done_file.exists()
+    ]
     verdicts = {r.folder.run_id: verdict(r.folder, begun[-1].launched) for r in open_runs}
     return {run_id: found.why for run_id, found in verdicts.items() if found.when == "never"}
 

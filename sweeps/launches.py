@@ -1,11 +1,11 @@
 """A launch, written down before anything of it starts: its workers read what to do from it.
 
-    <outputs>/studies/<name>/launches/<token>/
-        launch.json        when, which runs, how; again when the launch is given again
-        cancelled          a person wants it to end
-        submit-000.json    workers that SLURM was asked for: before sbatch, and again with the job
-        worker-0.log       what a worker of the pool says
-        slurm/             what submitit and SLURM write
+<outputs>/studies/<name>/launches/<token>/
+    launch.json        when, which runs, how; again when the launch is given again
+    cancelled          a person wants it to end
+    submit-000.json    workers that SLURM was asked for: before sbatch, and again with the job
+    worker-0.log       what a worker of the pool says
+    slurm/             what submitit and SLURM write
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ from sweeps.plan import study_folder
 from sweeps.select import check_selection, facts, that_meet
 from sweeps.state import StoredPlan, StoredRun, read_plan
 
-_LAUNCH: Shape = {"launched": (int, float), "config": dict, "classes": dict, "code": str,
-                  "launcher": (dict, type(None))}
+_LAUNCH: Shape = {
+    "launched": (int, float),
+    "config": dict,
+    "classes": dict,
+    "code": str,
+    "launcher": (dict, type(None)),
+}
 BACKENDS = ("inline", "local", "slurm")
 DEFAULT_CLASS = "default"
 # auto: on the cluster where runs need GPUs of its nodes, else here. On the cluster (target) a short
@@ -150,8 +155,10 @@ def _check_slurm(name: str, slurm: SlurmConfig) -> None:
         )
     for key, value in (asdict(slurm) | slurm.extra).items():
         if key != "setup" and has_control_characters(f"{key}{value}"):
-            raise ConfigError(f"{where}.{key} = {value!r} has a line break or another control"
-                              " character; allowed are those that stand in one line")
+            raise ConfigError(
+                f"{where}.{key} = {value!r} has a line break or another control"
+                " character; allowed are those that stand in one line"
+            )
     if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
         raise ConfigError(
             f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
@@ -261,15 +268,22 @@ def store_launch(launch: Launch, *, returned: bool = False) -> None:
     Once the launcher has `returned`, the launch has none: the process may be a notebook's and live
     on, and whoever cancels the launch must not end it.
     """
-    launcher = {"host": machine.host(), "boot": machine.boot(), "pid": os.getpid(),
-                "process_start": machine.process_start(os.getpid())}  # fmt: skip
-    write_json(launch.folder / "launch.json", {
-        "launched": launch.launched,
-        "config": asdict(launch.config),
-        "classes": launch.classes,
-        "code": launch.code,
-        "launcher": None if returned else launcher,
-    })
+    launcher = {
+        "host": machine.host(),
+        "boot": machine.boot(),
+        "pid": os.getpid(),
+        "process_start": machine.process_start(os.getpid()),
+    }
+    write_json(
+        launch.folder / "launch.json",
+        {
+            "launched": launch.launched,
+            "config": asdict(launch.config),
+            "classes": launch.classes,
+            "code": launch.code,
+            "launcher": None if returned else launcher,
+        },
+    )
 
 
 def read_launch(folder: Path) -> Launch:
@@ -289,8 +303,11 @@ def launched_by(outputs: Path, study: str, pid: int) -> bool:
     """Whether a process of this host has stored a launch of a study, and has not returned."""
     stored = (read_json(f, _LAUNCH) for f in launches_folder(outputs, study).glob("*/launch.json"))
     process = (machine.host(), pid, machine.process_start(pid))
-    return process in [(one["host"], one["pid"], one["process_start"])
-                       for one in (launch["launcher"] for launch in stored) if one is not None]
+    return process in [
+        (one["host"], one["pid"], one["process_start"])
+        for one in (launch["launcher"] for launch in stored)
+        if one is not None
+    ]
 
 
 def read_launches(outputs: Path, study: str) -> list[Launch]:

@@ -65,25 +65,27 @@ class Study:
             On any mistake in the study, in one sentence.
         """
         plan = self._plan(self._compose(overrides))
-        frame = pd.DataFrame([
-            {
-                "run_id": p.run.run_id,
-                "role": ",".join(p.roles),
-                "N": p.run.counts["n_matmul"],
-                "D": p.run.tokens,
-                "C": p.run.C,
-                "lr": p.run.lr,
-                "schedule": p.run.config.schedule.kind,
-                "seed": p.run.config.seed,
-                "state": p.state,
-                "steps": p.run.steps,
-                "new_steps": p.new_steps,
-                "starts_from": p.start,
-                "seconds": p.seconds,
-                "pack": p.pack,
-            }
-            for p in plan.runs
-        ])
+        frame = pd.DataFrame(
+            [
+                {
+                    "run_id": p.run.run_id,
+                    "role": ",".join(p.roles),
+                    "N": p.run.counts["n_matmul"],
+                    "D": p.run.tokens,
+                    "C": p.run.C,
+                    "lr": p.run.lr,
+                    "schedule": p.run.config.schedule.kind,
+                    "seed": p.run.config.seed,
+                    "state": p.state,
+                    "steps": p.run.steps,
+                    "new_steps": p.new_steps,
+                    "starts_from": p.start,
+                    "seconds": p.seconds,
+                    "pack": p.pack,
+                }
+                for p in plan.runs
+            ]
+        )
         frame.attrs["warnings"] = plan.warnings
         return frame
 
@@ -123,8 +125,10 @@ class Study:
         if any(p.is_unfinished for p in plan.runs):
             progress = _Progress(self)
             if not launch(self.outputs, self.name, config, progress.tick):
-                print("interrupted: what trained here is saved, jobs on SLURM go on; launch() "
-                      "takes it up again")
+                print(
+                    "interrupted: what trained here is saved, jobs on SLURM go on; launch() "
+                    "takes it up again"
+                )
             progress.tick()
         return self.status()
 
@@ -203,6 +207,7 @@ class _Progress:
 
         now = counts(self.study.status()["state"])
         if now != self.before:
-            print(f"{self.study.name}: {now}  ({duration(time.monotonic() - self.began)})",
-                  flush=True)
+            print(
+                f"{self.study.name}: {now}  ({duration(time.monotonic() - self.began)})", flush=True
+            )
         self.before = now

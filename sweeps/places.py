@@ -26,8 +26,10 @@ def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
 
 def _check_here(execution: ExecutionConfig, found: int) -> None:
     if not found:
-        raise ConfigError(f"execution.device = {execution.device!r}: this machine shows no CUDA "
-                          "device; allowed is cpu")
+        raise ConfigError(
+            f"execution.device = {execution.device!r}: this machine shows no CUDA "
+            "device; allowed is cpu"
+        )
     if found < execution.processes:
         raise ConfigError(
             f"execution.device = {execution.device} and execution.processes = "
@@ -69,10 +71,14 @@ def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[st
         slurm = resources(config, name)
         used = 0 if execution.device == "cpu" else execution.processes // slurm.nodes
         if slurm.gpus > used:
-            said.append(f"{group_of(name)}.gpus = {slurm.gpus}: a job trains one run, or pack, at "
-                        f"a time, on {used} of them; the others stand idle (execution.processes "
-                        f"= {execution.processes} is what a run takes)")
+            said.append(
+                f"{group_of(name)}.gpus = {slurm.gpus}: a job trains one run, or pack, at "
+                f"a time, on {used} of them; the others stand idle (execution.processes "
+                f"= {execution.processes} is what a run takes)"
+            )
         if not used and any(key in slurm.extra for key in OTHER_GPU_REQUESTS):
-            said.append(f"{group_of(name)}.extra asks for GPUs, which stand idle: "
-                        "execution.device = cpu trains on the CPU; execution.device=cuda uses them")
+            said.append(
+                f"{group_of(name)}.extra asks for GPUs, which stand idle: "
+                "execution.device = cpu trains on the CPU; execution.device=cuda uses them"
+            )
     return said

@@ -169,7 +169,14 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
         known = merged.get(run.run_id)
         if known is None:
             merged[run.run_id] = PlannedRun(
-                run, store, (one.block,), (one.role,), None, (), 0, "planned",
+                run,
+                store,
+                (one.block,),
+                (one.role,),
+                None,
+                (),
+                0,
+                "planned",
                 kind=pack_kind(run.science, execution),
             )
         else:
@@ -179,8 +186,11 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 roles=_union(known.roles, one.role),
             )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
-    warnings = [f"{error}; until then the run is left out" for p in runs
-                if p.state == "damaged" and (error := _damage(p, outputs)) is not None]
+    warnings = [
+        f"{error}; until then the run is left out"
+        for p in runs
+        if p.state == "damaged" and (error := _damage(p, outputs)) is not None
+    ]
     warnings += check_design([(p.run, p.roles) for p in runs])
     warnings += rounded(runs) + other_code(runs, outputs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
@@ -210,8 +220,10 @@ def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
     common = launch.get("slurm", {})
     jobs = [common, *(common | own for own in launch.get("classes", {}).values())]
     memory = [job.get("memory_gb") for job in jobs]
-    return {"nodes": max(job.get("nodes", 1) for job in jobs),
-            "memory": math.inf if None in memory else 1e9 * max(memory)}
+    return {
+        "nodes": max(job.get("nodes", 1) for job in jobs),
+        "memory": math.inf if None in memory else 1e9 * max(memory),
+    }
 
 
 def _resolve(
@@ -223,8 +235,13 @@ def _resolve(
     try:
         run = resolve(one.config, stores[key].manifest)
         check_memory(run.architecture, run.config, **place)
-        further_stores(run.config.execution.validate, outputs, stores[key].manifest.vocab,
-                       run.config.data.validation_tokens, run.shape.context)  # fmt: skip
+        further_stores(
+            run.config.execution.validate,
+            outputs,
+            stores[key].manifest.vocab,
+            run.config.data.validation_tokens,
+            run.shape.context,
+        )
         return run, stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error
@@ -281,9 +298,7 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     return [replace(p, pins=tuple(sorted(pins[p.run.run_id]))) for p in shared]
 
 
-def _best_prefix(
-    planned: PlannedRun, earlier: list[PlannedRun]
-) -> tuple[PlannedRun | None, int]:
+def _best_prefix(planned: PlannedRun, earlier: list[PlannedRun]) -> tuple[PlannedRun | None, int]:
     """The earlier run of its family that shares the most steps, and how many."""
     best, steps = None, 0
     for other in earlier:
@@ -300,30 +315,34 @@ def save_plan(plan: Plan) -> None:
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(lambda p, run: plan.run_folder(p).describe(run), plan.runs, described))
     before = _predicted_before(plan)
-    write_json(plan.folder / "plan.json", {
-        "plan_version": PLAN_VERSION,
-        "study": asdict(plan.study),
-        "execution": asdict(plan.execution),
-        "warnings": plan.warnings,
-        "runs": [
-            {
-                "run_id": p.run.run_id,
-                "roles": list(p.roles),
-                "blocks": list(p.blocks),
-                "needs": list(p.needs) if p.needs else None,
-                "given": {name: asdict(given) for name, given in p.run.given.items()},
-                "pins": list(p.pins),
-                "start": p.start,
-                "kind": p.kind,
-                "pack": p.pack,
-                "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
-                # Of the whole run: what its record is measured against, also after a resume.
-                "seconds_whole": _number(p.seconds) if p.state == "planned"
-                else before.get(p.run.run_id, _number(p.seconds)),
-            }
-            for p in plan.runs
-        ],
-    })
+    write_json(
+        plan.folder / "plan.json",
+        {
+            "plan_version": PLAN_VERSION,
+            "study": asdict(plan.study),
+            "execution": asdict(plan.execution),
+            "warnings": plan.warnings,
+            "runs": [
+                {
+                    "run_id": p.run.run_id,
+                    "roles": list(p.roles),
+                    "blocks": list(p.blocks),
+                    "needs": list(p.needs) if p.needs else None,
+                    "given": {name: asdict(given) for name, given in p.run.given.items()},
+                    "pins": list(p.pins),
+                    "start": p.start,
+                    "kind": p.kind,
+                    "pack": p.pack,
+                    "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
+                    # Of the whole run: what its record is measured against, also after a resume.
+                    "seconds_whole": _number(p.seconds)
+                    if p.state == "planned"
+                    else before.get(p.run.run_id, _number(p.seconds)),
+                }
+                for p in plan.runs
+            ],
+        },
+    )
 
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:

@@ -25,9 +25,7 @@ RESPAWNS_A_WORKER = 3
 log = logging.getLogger(__name__)
 
 
-def slots(
-    config: LaunchConfig, device: str, threads: int, processes: int = 1
-) -> list[str | None]:
+def slots(config: LaunchConfig, device: str, threads: int, processes: int = 1) -> list[str | None]:
     """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
 
     A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
@@ -36,8 +34,9 @@ def slots(
     if device == "cpu":
         return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
     found = machine.gpus()
-    sets = [",".join(found[i : i + processes])
-            for i in range(0, len(found) - processes + 1, processes)]
+    sets = [
+        ",".join(found[i : i + processes]) for i in range(0, len(found) - processes + 1, processes)
+    ]
     gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
     wanted = config.workers or max(1, len(gpus))
     return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
@@ -68,8 +67,9 @@ class Pool:
     def __init__(self, begun: Launch, plan: StoredPlan) -> None:
         execution = plan.execution
         self.launch = begun
-        left = [r for r in plan.runs
-                if r.folder.run_id in begun.classes and r.folder.done() is None]
+        left = [
+            r for r in plan.runs if r.folder.run_id in begun.classes and r.folder.done() is None
+        ]
         self.runs = left
         self.lease_seconds = execution.lease_seconds
         packs = form(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
@@ -109,20 +109,30 @@ class Pool:
 
     def _spawn(self, number: int) -> subprocess.Popen[bytes]:
         log = self.launch.folder / f"worker-{number}.log"
-        environment = without_slurm(child_environment(Path(self.launch.code))) | (
-            machine.compile_threads(len(self.places))
-        ) | {
-            "OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads),
-            "SCALING_LOG": str(log),
-        }
+        environment = (
+            without_slurm(child_environment(Path(self.launch.code)))
+            | (machine.compile_threads(len(self.places)))
+            | {
+                "OMP_NUM_THREADS": str(self.threads),
+                "MKL_NUM_THREADS": str(self.threads),
+                "SCALING_LOG": str(log),
+            }
+        )
         if self.places[number] is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.places[number]
-        command = python_command("sweeps.worker", self.launch.folder, DEFAULT_CLASS, "inf",
-                                 os.getpid())
+        command = python_command(
+            "sweeps.worker", self.launch.folder, DEFAULT_CLASS, "inf", os.getpid()
+        )
         # Its own session, so that Ctrl-C reaches the launcher only, which asks workers to save.
         with log.open("ab") as file:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                    start_new_session=True, env=environment)
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                env=environment,
+            )
 
     def _replace_dead(self) -> None:
         for number, worker in list(self.workers.items()):
@@ -152,22 +162,33 @@ class Pool:
         if self._idle_since is None or began - self._idle_since < HANG_SECONDS:
             return False
         for number, worker in self.workers.items():
-            log.warning("nothing is left to train, and worker %d (process %d) does not leave: it "
-                        "is asked to end", number, worker.pid)
+            log.warning(
+                "nothing is left to train, and worker %d (process %d) does not leave: it "
+                "is asked to end",
+                number,
+                worker.pid,
+            )
         return True
 
     def _end_silent(self, now: float) -> None:
         pids = self._silent_pids()
-        self._silent = {n: self._silent.get(n, _Silent(now)) for n, worker in self.workers.items()
-                        if worker.pid in pids}
+        self._silent = {
+            n: self._silent.get(n, _Silent(now))
+            for n, worker in self.workers.items()
+            if worker.pid in pids
+        }
         for number, silent in self._silent.items():
             worker = self.workers[number]
             # When a whole machine wakes up, each worker needs a moment for its first beat.
             if silent.asked is None and now - silent.since > self.lease_seconds:
                 silent.asked = now
-                log.warning("worker %d (process %d) has not answered for longer than its lease of "
-                            "%g s: it is asked to end, and another takes its place", number,
-                            worker.pid, self.lease_seconds)
+                log.warning(
+                    "worker %d (process %d) has not answered for longer than its lease of "
+                    "%g s: it is asked to end, and another takes its place",
+                    number,
+                    worker.pid,
+                    self.lease_seconds,
+                )
                 _ask(worker)
             elif silent.asked is not None and now - silent.asked > STOP_SECONDS:
                 log.warning("worker %d (process %d) does not end: it is killed", number, worker.pid)
@@ -181,8 +202,10 @@ class Pool:
             if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
                 continue
             owner = attempt.owner
-            here = (owner["host"], owner.get("process_space")) == (machine.host(),
-                                                                   machine.process_space())
+            here = (owner["host"], owner.get("process_space")) == (
+                machine.host(),
+                machine.process_space(),
+            )
             if here and not machine.has_ended(owner):  # its number may be another's by now
                 found.add(owner["pid"])
         return found
@@ -196,8 +219,12 @@ class Pool:
             try:
                 worker.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("worker %d (process %d) does not end within %g s: it is killed",
-                            number, worker.pid, STOP_SECONDS)
+                log.warning(
+                    "worker %d (process %d) does not end within %g s: it is killed",
+                    number,
+                    worker.pid,
+                    STOP_SECONDS,
+                )
                 _kill(worker)
 
 
@@ -212,5 +239,8 @@ def _kill(worker: subprocess.Popen[bytes]) -> None:
     try:
         worker.wait(KILL_SECONDS)
     except subprocess.TimeoutExpired:
-        log.warning("process %d is still there: it hangs in a call of the kernel, as to a file "
-                    "server that does not answer, and is left", worker.pid)
+        log.warning(
+            "process %d is still there: it hangs in a call of the kernel, as to a file "
+            "server that does not answer, and is left",
+            worker.pid,
+        )

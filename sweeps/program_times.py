@@ -37,19 +37,27 @@ def with_program_times(plan: Plan) -> Plan:
         return plan
     known = _finished(plan, {_program(p) for p in wanted})
     seconds = {p.run.run_id: _predict(p, known[_program(p)]) for p in wanted if known[_program(p)]}
-    runs = [replace(p, seconds=seconds[p.run.run_id], seconds_alone=seconds[p.run.run_id])
-            if p.run.run_id in seconds else p for p in plan.runs]
+    runs = [
+        replace(p, seconds=seconds[p.run.run_id], seconds_alone=seconds[p.run.run_id])
+        if p.run.run_id in seconds
+        else p
+        for p in plan.runs
+    ]
     said = []
     for program, count in Counter(map(_program, wanted)).items():
         if finished := known[program]:
             places = ", ".join(dict.fromkeys(one.processor for one in finished))
-            said.append(f"times of {count} runs of the program {program!r} are predicted from "
-                        f"those that have finished ({len(finished)}, on {places}), by FLOPs a step")
+            said.append(
+                f"times of {count} runs of the program {program!r} are predicted from "
+                f"those that have finished ({len(finished)}, on {places}), by FLOPs a step"
+            )
         else:
-            said.append(f"how long {count} runs of the program {program!r} take is not known: none "
-                        f"has finished in {plan.outputs} with execution.device = "
-                        f"{plan.execution.device}, execution.processes = "
-                        f"{plan.execution.processes}; train one of them first (launch.runs=ID)")
+            said.append(
+                f"how long {count} runs of the program {program!r} take is not known: none "
+                f"has finished in {plan.outputs} with execution.device = "
+                f"{plan.execution.device}, execution.processes = "
+                f"{plan.execution.processes}; train one of them first (launch.runs=ID)"
+            )
     return replace(plan, runs=runs, warnings=[*plan.warnings, *said])
 
 
@@ -75,15 +83,18 @@ def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished]
         return None
     science, place = record["science"], record["machine"]
     program = science.get("trainer", {}).get("program")
-    as_here = (place["device"], place.get("processes", 1)) == (plan.execution.device,
-                                                               plan.execution.processes)
+    as_here = (place["device"], place.get("processes", 1)) == (
+        plan.execution.device,
+        plan.execution.processes,
+    )
     seconds, steps = record["throughput"]["seconds"], record["steps"]  # as the program says
     told = math.isfinite(seconds) and seconds > 0 and steps > 0
     if not (is_command(science) and program in programs and as_here and told):
         return None
     tokens = science["batch"] * science["model"]["context"]
-    return program, _Finished(tokens * flops_per_token(record["flops"]), seconds / steps,
-                              place["processor"])
+    return program, _Finished(
+        tokens * flops_per_token(record["flops"]), seconds / steps, place["processor"]
+    )
 
 
 def _predict(planned: PlannedRun, finished: list[_Finished]) -> float:

@@ -45,13 +45,19 @@ def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
     part = (found["step"] / found["steps"]).where(~finished, 1.0)
     share = float((predicted * part).sum() / predicted.sum()) if predicted.sum() > 0 else math.nan
     trained = finished & found["seconds"].gt(0) & predicted.gt(0)
-    ratio = float(found["seconds"][trained].sum() / predicted[trained].sum()) \
-        if trained.any() else math.nan
+    ratio = (
+        float(found["seconds"][trained].sum() / predicted[trained].sum())
+        if trained.any()
+        else math.nan
+    )
     left = predicted * (1 - part)
     running = found[found["state"] == "running"]
     # A pack ends as one: its members' shares of the time come one after another.
-    places = left[running.index].groupby(running["pack"].where(running["pack"] != "",
-                                                               running["run_id"])).sum()
+    places = (
+        left[running.index]
+        .groupby(running["pack"].where(running["pack"] != "", running["run_id"]))
+        .sum()
+    )
     seconds = math.nan
     if len(running) and left.sum() > 0:
         # No sooner than the longest pack that trains now, nor than all work shared evenly.
@@ -62,8 +68,11 @@ def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
 
 
 def _queue(outputs: Path, study: str) -> dict[str, int] | None:
-    launches = [one for one in read_launches(outputs, study)
-                if one.config.backend == "slurm" and not one.is_cancelled()]
+    launches = [
+        one
+        for one in read_launches(outputs, study)
+        if one.config.backend == "slurm" and not one.is_cancelled()
+    ]
     if not launches:
         return {}
     from sweeps import scheduler

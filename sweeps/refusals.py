@@ -16,9 +16,18 @@ from sweeps import scheduler
 from sweeps.launches import SlurmConfig
 
 # Key of launch.slurm -> option of sbatch.
-_OPTIONS = {"minutes": "time", "nodes": "nodes", "partition": "partition", "account": "account",
-            "qos": "qos", "constraint": "constraint", "exclude": "exclude",
-            "cpus": "cpus-per-task", "gpus": "gpus-per-node", "memory_gb": "mem"}
+_OPTIONS = {
+    "minutes": "time",
+    "nodes": "nodes",
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+    "exclude": "exclude",
+    "cpus": "cpus-per-task",
+    "gpus": "gpus-per-node",
+    "memory_gb": "mem",
+}
 PROBE_SECONDS = 30.0  # after which a slow SLURM is asked no further
 # Where a job would run: without them another option may mean something else.
 _PLACE = ("partition", "account", "qos")
@@ -87,8 +96,11 @@ def _to_blame(flags: Mapping[str, tuple[str, Any]]) -> list[str]:
         return scheduler.refusal(_given({k: flag for k, flag in flags.items() if keep(k)})) is None
 
     found = [key for key in flags if takes(lambda k, key=key: k != key)]
-    return found or [key for key in flags if takes(
-        lambda k, key=key: k == key or (k in _PLACE and key not in _PLACE)) is False]
+    return found or [
+        key
+        for key in flags
+        if takes(lambda k, key=key: k == key or (k in _PLACE and key not in _PLACE)) is False
+    ]
 
 
 def _allowed(key: str, slurm: SlurmConfig, partitions: list[scheduler.Partition]) -> str:
@@ -106,11 +118,13 @@ def _allowed(key: str, slurm: SlurmConfig, partitions: list[scheduler.Partition]
         "gpus": lambda: _about_gpus(place, chosen, partitions),
         "nodes": lambda: f"{place} has {sum(p.nodes for p in chosen)} nodes",
         "cpus": lambda: f"a node of {place} has at most {max(p.cpus for p in chosen)} cores",
-        "memory_gb": lambda: f"a node of {place} has at most "
-                             f"{max(p.memory_mb for p in chosen) / 1024:.4g} GB",
+        "memory_gb": lambda: (
+            f"a node of {place} has at most {max(p.memory_mb for p in chosen) / 1024:.4g} GB"
+        ),
         "minutes": lambda: f"the limit of {place} is {' or '.join(_several(chosen, 'limit'))}",
-        "constraint": lambda: f"nodes of {place} have "
-                              + (", ".join(_several(chosen, "features")) or "no features"),
+        "constraint": lambda: (
+            f"nodes of {place} have " + (", ".join(_several(chosen, "features")) or "no features")
+        ),
     }
     return most[key]() if key in most else ""
 

@@ -93,12 +93,18 @@ def cancel(names: Sequence[str]) -> bool:
 
 def refusal(options: Mapping[str, Any]) -> str | None:
     """Why SLURM would refuse a job with some options of sbatch; None if it would take it."""
-    given = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
-             for name, value in options.items() if value is not None]
+    given = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, value in options.items()
+        if value is not None
+    ]
     try:
         tested = subprocess.run(
             ["sbatch", "--test-only", *given, "--wrap=true"],
-            capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{type(error).__name__}: {error}"
@@ -117,8 +123,16 @@ def partitions() -> list[Partition]:
     answer = _ask(["sinfo", "--noheader", "--exact", "--format=%P|%l|%D|%c|%m|%G|%f"]) or ""
     rows = [line.strip().split("|") for line in answer.splitlines()]
     return [
-        Partition(name.rstrip("*"), name.endswith("*"), limit, int(nodes), int(cpus), int(memory),
-                  sum(map(int, _GPUS.findall(gres))), "" if features == "(null)" else features)
+        Partition(
+            name.rstrip("*"),
+            name.endswith("*"),
+            limit,
+            int(nodes),
+            int(cpus),
+            int(memory),
+            sum(map(int, _GPUS.findall(gres))),
+            "" if features == "(null)" else features,
+        )
         for name, limit, nodes, cpus, memory, gres, features in (r for r in rows if _is_row(r))
     ]
 
@@ -149,8 +163,13 @@ def version() -> str | None:
 def why_silent() -> str:
     """What ``sinfo`` says where SLURM does not answer."""
     try:
-        asked = subprocess.run(["sinfo", "--noheader", "--format=%P"], capture_output=True,
-                               text=True, check=False, timeout=TIMEOUT_SECONDS)
+        asked = subprocess.run(
+            ["sinfo", "--noheader", "--format=%P"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
     except (OSError, subprocess.SubprocessError) as error:
         return f"sinfo: {error}"
     return f"sinfo: {sentences(asked.stderr)}"

@@ -26,8 +26,19 @@ if TYPE_CHECKING:
     from sweeps.progress import Progress
 
 # Left out of a narrow terminal, the first named first.
-PLAN_OPTIONAL = ("pack", "width", "beta2", "D/N", "warm-up", "starts from", "role", "schedule",
-                 "seed", "LR", "state")
+PLAN_OPTIONAL = (
+    "pack",
+    "width",
+    "beta2",
+    "D/N",
+    "warm-up",
+    "starts from",
+    "role",
+    "schedule",
+    "seed",
+    "LR",
+    "state",
+)
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
 
 
@@ -70,10 +81,17 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
 
 def points_frame(plan: Plan) -> pd.DataFrame:
     """The runs of a plan as points of a law: ``N, D, C`` and ``role``."""
-    return pd.DataFrame([
-        {"N": p.run.counts["n_matmul"], "D": p.run.tokens, "C": p.run.C, "role": ",".join(p.roles)}
-        for p in plan.runs
-    ])
+    return pd.DataFrame(
+        [
+            {
+                "N": p.run.counts["n_matmul"],
+                "D": p.run.tokens,
+                "C": p.run.C,
+                "role": ",".join(p.roles),
+            }
+            for p in plan.runs
+        ]
+    )
 
 
 def distinct_schedules(plan: Plan) -> dict[str, Run]:
@@ -96,7 +114,7 @@ def _start(planned: PlannedRun) -> str:
 
 
 def duration(seconds: float) -> str:
-    """"1 h 05 min", "3 min 20 s" or "12 s"."""
+    """ "1 h 05 min", "3 min 20 s" or "12 s"."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
@@ -105,27 +123,29 @@ def duration(seconds: float) -> str:
 
 def status_frame(found: pd.DataFrame) -> pd.DataFrame:
     """The table of ``sweeps.state.status`` as people read it."""
-    return pd.DataFrame({
-        "run": found["run_id"],
-        "role": found["role"],
-        "N": [f"{n:,}" for n in found["N"]],
-        "D": [f"{d:,}" for d in found["D"]],
-        "LR": [f"{lr:.4g}" for lr in found["lr"]],
-        "schedule": found["schedule"],
-        "seed": found["seed"],
-        "state": found["state"],
-        "step": [f"{a:,}/{b:,}" for a, b in zip(found["step"], found["steps"], strict=True)],
-        "loss": [_blank(v, ".4f") for v in found["loss"]],
-        "tok/s": [_blank(v, ",.0f") for v in found["tokens_per_second"]],
-        "attempt": found["attempt"],
-        "seconds": [_blank(v, ".1f") for v in found["seconds"]],
-        "predicted": [_blank(v, ".1f") for v in found["predicted_seconds"]],
-        "note": [excerpt(note) for note in found["note"]],
-    })
+    return pd.DataFrame(
+        {
+            "run": found["run_id"],
+            "role": found["role"],
+            "N": [f"{n:,}" for n in found["N"]],
+            "D": [f"{d:,}" for d in found["D"]],
+            "LR": [f"{lr:.4g}" for lr in found["lr"]],
+            "schedule": found["schedule"],
+            "seed": found["seed"],
+            "state": found["state"],
+            "step": [f"{a:,}/{b:,}" for a, b in zip(found["step"], found["steps"], strict=True)],
+            "loss": [_blank(v, ".4f") for v in found["loss"]],
+            "tok/s": [_blank(v, ",.0f") for v in found["tokens_per_second"]],
+            "attempt": found["attempt"],
+            "seconds": [_blank(v, ".1f") for v in found["seconds"]],
+            "predicted": [_blank(v, ".1f") for v in found["predicted_seconds"]],
+            "note": [excerpt(note) for note in found["note"]],
+        }
+    )
 
 
 def progress_text(found: Progress) -> str:
-    """"61 % of the training is done, 41 min left; ..."."""
+    """ "61 % of the training is done, 41 min left; ..."."""
     parts = []
     if not math.isnan(found.share):
         parts.append(f"{found.share:.0%} of the training is done")
@@ -133,8 +153,9 @@ def progress_text(found: Progress) -> str:
         parts.append(f"about {duration(found.seconds_left)} left at the present pace")
     if not math.isnan(found.against_plan):
         more = found.against_plan - 1
-        parts.append(f"finished runs took {abs(more):.0%} {'longer' if more >= 0 else 'less'} than "
-                     "predicted")
+        parts.append(
+            f"finished runs took {abs(more):.0%} {'longer' if more >= 0 else 'less'} than predicted"
+        )
     if found.packs:
         parts.append("one pack trains" if found.packs == 1 else f"{found.packs} packs train")
     if found.queue is None:
@@ -150,7 +171,7 @@ def _blank(value: float, form: str) -> str:
 
 
 def counts(states: pd.Series) -> str:
-    """"12 done, 2 running, 9 planned"."""
+    """ "12 done, 2 running, 9 planned"."""
     found = states.value_counts()
     return ", ".join(f"{found[state]} {state}" for state in STATES if state in found) or "no run"
 
@@ -220,11 +241,18 @@ class Watch:
         done = found["step"].clip(upper=found["steps"]).sum()
         running = status_frame(found[found["state"] == "running"])
         width = self.screen.width
-        heading = (f"{self.study}: {counts(found['state'])}   "
-                   f"{duration(time.monotonic() - self.began)}")
+        heading = (
+            f"{self.study}: {counts(found['state'])}   {duration(time.monotonic() - self.began)}"
+        )
         bar = Table.grid()  # a bar alone does not end its line
-        bar.add_row(ProgressBar(total=float(found["steps"].sum()), completed=float(done),
-                                width=min(60, int(width))))
-        rows = table_lines(running[["run", "N", "D", "schedule", "step", "loss", "tok/s"]], width,
-                           optional=("tok/s", "schedule"))
+        bar.add_row(
+            ProgressBar(
+                total=float(found["steps"].sum()), completed=float(done), width=min(60, int(width))
+            )
+        )
+        rows = table_lines(
+            running[["run", "N", "D", "schedule", "step", "loss", "tok/s"]],
+            width,
+            optional=("tok/s", "schedule"),
+        )
         return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)

@@ -153,16 +153,22 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
         if sum(p.seconds for p in group) > sum(p.seconds_alone for p in group):
             said[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
     if could:
-        why = ("it is not faster on a CPU" if plan.execution.device == "cpu" else
-               "each run fills a GPU, or packs would leave workers idle or memory short")
+        why = (
+            "it is not faster on a CPU"
+            if plan.execution.device == "cpu"
+            else "each run fills a GPU, or packs would leave workers idle or memory short"
+        )
         said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
     alone = Counter(why_alone(p.run.science, plan.execution) for p in plan.runs if p.new_steps)
-    said += [f"{_runs(n)} will train individually: {why}"
-             for why, n in alone.items() if why is not None]
+    said += [
+        f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
+    ]
     lonely = alone[None] - sum(map(len, groups(plan)))
     if lonely and said:
-        said.append(f"{_runs(lonely)} will train individually: no other has the same shape, batch, "
-                    "data, length and start")
+        said.append(
+            f"{_runs(lonely)} will train individually: no other has the same shape, batch, "
+            "data, length and start"
+        )
     return said
 
 
@@ -179,6 +185,7 @@ def _differ(group: list[PlannedRun]) -> str:
         "data seed": {p.run.science["data"]["seed"] for p in group},
     } | {
         name: {p.run.science["optimizer"][name] for p in group}
-        for name, value in group[0].run.science["optimizer"].items() if isinstance(value, float)
+        for name, value in group[0].run.science["optimizer"].items()
+        if isinstance(value, float)
     }
     return ", ".join(name for name, found in values.items() if len(found) > 1)

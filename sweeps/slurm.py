@@ -46,12 +46,19 @@ UNSEEN_SECONDS = 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
 # How submitit calls the log of a task, in the shell of the job.
-_LOG = '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}_0_log.out"'
+_LOG = (
+    '"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}_0_log.out"'
+)
 _calls = scheduler.TokenBucket(burst=10, seconds=2.0)
 
 
-_SUBMISSION: Shape = {"name": str, "kind": str, "tasks": int, "submitted": (int, float),
-                      "job": (str, type(None))}
+_SUBMISSION: Shape = {
+    "name": str,
+    "kind": str,
+    "tasks": int,
+    "submitted": (int, float),
+    "job": (str, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -98,14 +105,24 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
     current = states(plan.runs, lambda r: _gave_up(r, launch))
     for kind in sorted(set(launch.classes.values())):
         runs = [r for r in plan.runs if launch.classes.get(r.folder.run_id) == kind]
-        wanted = tasks_wanted(launch, kind, [r for r in runs if current[r.folder.run_id]
-                                             in (*WAITING, "failed", "running")
-                                             and not _gave_up(r, launch)])
+        wanted = tasks_wanted(
+            launch,
+            kind,
+            [
+                r
+                for r in runs
+                if current[r.folder.run_id] in (*WAITING, "failed", "running")
+                and not _gave_up(r, launch)
+            ],
+        )
         if launch.config.canary and not got_somewhere(runs, launch.launched):
             wanted = min(wanted, launch.config.canary)  # the others would wait, on idle devices
         missing = wanted - sum(s.kind == kind for s, _ in alive)
-        if missing > 0 and any(current[r.folder.run_id] in (*WAITING, "failed") for r in runs
-                               if not _gave_up(r, launch)):
+        if missing > 0 and any(
+            current[r.folder.run_id] in (*WAITING, "failed")
+            for r in runs
+            if not _gave_up(r, launch)
+        ):
             _submit(launch, kind, missing, wanted, bad_nodes(runs, launch.launched))
     again = reconcile(launch)
     return None if again is None else len(again)
@@ -126,8 +143,15 @@ def continued(launch: Launch) -> Launch:
 
 def _lasting(launch: Launch) -> LaunchConfig:
     """The configuration without what only matters while a launcher watches, or is read again."""
-    return replace(launch.config, watch=True, detach=False, poll_seconds=1.0, measure="auto",
-                   measure_seconds=0.0, budget=Budget())
+    return replace(
+        launch.config,
+        watch=True,
+        detach=False,
+        poll_seconds=1.0,
+        measure="auto",
+        measure_seconds=0.0,
+        budget=Budget(),
+    )
 
 
 def reconcile(launch: Launch) -> list[tuple[Submission, scheduler.Job]] | None:
@@ -205,8 +229,10 @@ def cancel(launch: Launch) -> bool:
 
 
 def _gave_up(run: StoredRun, launch: Launch) -> bool:
-    return (run.folder.run_id not in launch.classes
-            or verdict(run.folder, launch.launched).when == "never")
+    return (
+        run.folder.run_id not in launch.classes
+        or verdict(run.folder, launch.launched).when == "never"
+    )
 
 
 def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[str]) -> None:
@@ -216,8 +242,12 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
     for size in sizes:
         token = secrets.token_hex(3)  # never that of a lost one, nor of another watcher
         submission = Submission(
-            launch.folder / f"submit-{token}.json", f"{name_prefix(launch)}{token}", kind, size,
-            server_time(launch.outputs), None,
+            launch.folder / f"submit-{token}.json",
+            f"{name_prefix(launch)}{token}",
+            kind,
+            size,
+            server_time(launch.outputs),
+            None,
         )
         _store(submission, None)  # before sbatch: whatever happens, the name is known
         try:
@@ -239,7 +269,9 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
     options = _options(slurm)
     options["exclude"] = ",".join(filter(None, (slurm.exclude, *exclude))) or None
     executor.update_parameters(
-        job_name=submission.name, array_parallelism=at_once, **options,
+        job_name=submission.name,
+        array_parallelism=at_once,
+        **options,
         setup=[
             "trap '' USR2",  # a warning before the worker listens must not kill it
             f"export SCALING_LOG={shlex.quote(str(launch.folder / 'slurm'))}/{_LOG}",
@@ -256,8 +288,13 @@ def _sbatch(launch: Launch, submission: Submission, at_once: int, exclude: list[
 
 
 def submit_one(
-    folder: Path, slurm: SlurmConfig, code: Path, name: str, minutes: int,
-    function: Callable[..., None], *arguments: str,
+    folder: Path,
+    slurm: SlurmConfig,
+    code: Path,
+    name: str,
+    minutes: int,
+    function: Callable[..., None],
+    *arguments: str,
 ) -> str:
     """Ask for one job that calls a function of ours; its id.
 
@@ -267,8 +304,9 @@ def submit_one(
         If SLURM refuses it.
     """
     executor = _executor(folder, slurm)
-    executor.update_parameters(job_name=name, **_options(slurm) | {"time": minutes},
-                               setup=_setup(code, slurm))
+    executor.update_parameters(
+        job_name=name, **_options(slurm) | {"time": minutes}, setup=_setup(code, slurm)
+    )
     _calls.take()
     try:
         return executor.submit(function, *arguments).job_id
@@ -278,8 +316,10 @@ def submit_one(
 
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
     if "%" in str(folder):
-        raise ConfigError(f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"
-                          " of logs; choose another folder")
+        raise ConfigError(
+            f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"
+            " of logs; choose another folder"
+        )
     # The process replaces the batch shell and is sent what the shell is sent.
     python = f"exec {slurm.python or shlex.quote(sys.executable)} {SAFE}"
     return submitit.SlurmExecutor(folder=folder, python=python)
@@ -295,27 +335,45 @@ def _options(slurm: SlurmConfig) -> dict[str, Any]:
     # Without srun: the warning must reach our process and no other, also where that starts ranks
     # with srun itself.
     return {
-        "time": slurm.minutes, "signal_delay_s": slurm.signal_seconds, "nodes": slurm.nodes,
-        "ntasks_per_node": 1, "partition": slurm.partition, "account": slurm.account,
-        "qos": slurm.qos, "constraint": slurm.constraint, "exclude": slurm.exclude,
-        "cpus_per_task": slurm.cpus, "gpus_per_node": slurm.gpus or None,
+        "time": slurm.minutes,
+        "signal_delay_s": slurm.signal_seconds,
+        "nodes": slurm.nodes,
+        "ntasks_per_node": 1,
+        "partition": slurm.partition,
+        "account": slurm.account,
+        "qos": slurm.qos,
+        "constraint": slurm.constraint,
+        "exclude": slurm.exclude,
+        "cpus_per_task": slurm.cpus,
+        "gpus_per_node": slurm.gpus or None,
         "mem": refusals.memory(slurm),
-        "wckey": None, "use_srun": False, "stderr_to_stdout": True,
+        "wckey": None,
+        "use_srun": False,
+        "stderr_to_stdout": True,
         "additional_parameters": {
-            "signal": f"B:USR2@{slurm.signal_seconds}", "requeue": True, **slurm.extra,
+            "signal": f"B:USR2@{slurm.signal_seconds}",
+            "requeue": True,
+            **slurm.extra,
         },
     }
 
 
 def _store(submission: Submission, job: str | None) -> None:
-    write_json(submission.file, {
-        "name": submission.name, "kind": submission.kind, "tasks": submission.tasks,
-        "submitted": submission.submitted, "job": job,
-    })
+    write_json(
+        submission.file,
+        {
+            "name": submission.name,
+            "kind": submission.kind,
+            "tasks": submission.tasks,
+            "submitted": submission.submitted,
+            "job": job,
+        },
+    )
 
 
 def _refused(error: BaseException, slurm: SlurmConfig, where: str) -> ConfigError:
     """What sbatch said of a job, on either of its streams; submitit passes on one."""
     said = f"{error}\n{getattr(error.__cause__, 'output', None) or ''}"
-    return ConfigError(f"SLURM refused the job: {scheduler.sentences(said)}"
-                       f"{refusals.about(slurm, where)}")
+    return ConfigError(
+        f"SLURM refused the job: {scheduler.sentences(said)}{refusals.about(slurm, where)}"
+    )

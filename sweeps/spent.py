@@ -21,8 +21,9 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
     devices : int
         That a run takes.
     """
-    seconds = sum(_seconds(folder, folder.attempt(n))
-                  for folder in folders for n in folder.attempt_numbers())
+    seconds = sum(
+        _seconds(folder, folder.attempt(n)) for folder in folders for n in folder.attempt_numbers()
+    )
     return seconds * devices / 3600
 
 
@@ -47,5 +48,7 @@ def overspent(launch: Launch, plan: StoredPlan) -> str | None:
     hours = spent_hours((r.folder for r in plan.runs), plan.execution.processes)
     if hours < limit:
         return None
-    return (f"launch.budget.device_hours = {limit:g} are spent ({hours:.3g} by all attempts at the "
-            "study's runs); no further run is begun; raise the budget to go on")
+    return (
+        f"launch.budget.device_hours = {limit:g} are spent ({hours:.3g} by all attempts at the "
+        "study's runs); no further run is begun; raise the budget to go on"
+    )

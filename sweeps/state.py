@@ -21,8 +21,25 @@ from sweeps.plan import PLAN_VERSION, study_folder
 WAITING = ("planned", "interrupted")
 # A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
 LOOKS_APART = 20
-COLUMNS = ("run_id", "role", "N", "D", "lr", "schedule", "seed", "state", "step", "steps", "loss",
-           "tokens_per_second", "attempt", "predicted_seconds", "seconds", "pack", "note")
+COLUMNS = (
+    "run_id",
+    "role",
+    "N",
+    "D",
+    "lr",
+    "schedule",
+    "seed",
+    "state",
+    "step",
+    "steps",
+    "loss",
+    "tokens_per_second",
+    "attempt",
+    "predicted_seconds",
+    "seconds",
+    "pack",
+    "note",
+)
 
 
 @dataclass(frozen=True)
@@ -87,8 +104,10 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     """
     path = study_folder(outputs, name) / "plan.json"
     if (path.parent / IMPORTED).exists() and not path.exists():
-        raise ConfigError(f"study {name!r} was imported: there is nothing to train or to watch; "
-                          f"scaling fit study={name} and scaling report study={name} read it")
+        raise ConfigError(
+            f"study {name!r} was imported: there is nothing to train or to watch; "
+            f"scaling fit study={name} and scaling report study={name} read it"
+        )
     if not path.exists():
         known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
@@ -115,8 +134,11 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         for r in stored["runs"]
     ]
     gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
-    damaged = {r.folder.run_id: error for r in runs if r.folder.run_id not in gone
-               and (error := r.folder.damage()) is not None}
+    damaged = {
+        r.folder.run_id: error
+        for r in runs
+        if r.folder.run_id not in gone and (error := r.folder.damage()) is not None
+    }
     for error in damaged.values():
         tell(error, "its run is left out")
     there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
@@ -141,7 +163,9 @@ class StateReader:
     """
 
     def __init__(
-        self, runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None,
+        self,
+        runs: Iterable[StoredRun],
+        given_up: Callable[[StoredRun], bool] | None = None,
         finished: Collection[str] = (),
     ) -> None:
         self._runs = {r.folder.run_id: r for r in runs}
@@ -222,7 +246,8 @@ def status(
             except DamagedFile as error:  # a record: all the others are shown
                 tell(error, "its run counts as damaged")
                 new[run.folder.run_id] = _row_of(run, run.folder.description(), "damaged") | {
-                    "note": error.why}
+                    "note": error.why
+                }
     rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
     every = rows | new
     return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))

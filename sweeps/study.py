@@ -96,8 +96,13 @@ def read_study(
         def run(point: Mapping[str, Any], own: dict = own, path: str = path) -> RunConfig:
             return from_dict(RunConfig, with_values(own, point, f"{path}.grid"))
 
-        points = expand(block, path, own, vocab or _vocab_of_store(composed),
-                        lambda point, run=run: final_loss(run(point)))
+        points = expand(
+            block,
+            path,
+            own,
+            vocab or _vocab_of_store(composed),
+            lambda point, run=run: final_loss(run(point)),
+        )
         wanted += [Wanted(name, block.role, run(point)) for point in points]
     if not wanted:
         raise ConfigError(
@@ -140,8 +145,11 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         if not blocks or not all(key in own for own in keys.values()):
             continue
         name = next(iter(blocks))
-        part, place = ("grid", f"grid.{key}=[...]") if key in axes(blocks[name].get("grid", {})) \
+        part, place = (
+            ("grid", f"grid.{key}=[...]")
+            if key in axes(blocks[name].get("grid", {}))
             else ("generator", "options")
+        )
         raise ConfigError(
             f"{override} changes nothing: every block's {part} sets {key}; say, for example, "
             f"study.blocks.{name}.{place}"
@@ -155,8 +163,9 @@ def _set_by(block: Mapping[str, Any], composed: Mapping[str, Any]) -> set[str]:
         return own | set(DESIGNED)
     if block.get("generator") == "tune":
         optimizer = block.get("base", {}).get("optimizer", composed["optimizer"])["name"]
-        return own | set(axes(block.get("options", {}).get("space", {})) or
-                         SPACES.get(optimizer, {}))
+        return own | set(
+            axes(block.get("options", {}).get("space", {})) or SPACES.get(optimizer, {})
+        )
     return own
 
 

@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATE_STYLES = {
-    "done": "green", "diverged": "magenta", "stopped": "magenta", "running": "cyan",
-    "failed": "red", "interrupted": "yellow", "blocked": "dim", "planned": "",
+    "done": "green",
+    "diverged": "magenta",
+    "stopped": "magenta",
+    "running": "cyan",
+    "failed": "red",
+    "interrupted": "yellow",
+    "blocked": "dim",
+    "planned": "",
 }
 _UNKNOWN_WIDTH = 80  # columns of a terminal that does not say
 _GAP = "  "  # between columns of a table
@@ -48,12 +54,19 @@ class Screen:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self.is_terminal = self._stream.isatty()
-        self.is_live = (self.is_terminal and not os.environ.get("NO_COLOR")
-                        and os.environ.get("TERM", "") not in ("", "dumb", "unknown"))
+        self.is_live = (
+            self.is_terminal
+            and not os.environ.get("NO_COLOR")
+            and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+        )
         self.console = _Console(
-            file=self._stream, force_terminal=self.is_live, markup=False, highlight=False,
-            emoji=False, color_system="auto" if self.is_live else None,
-        )  # fmt: skip
+            file=self._stream,
+            force_terminal=self.is_live,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            color_system="auto" if self.is_live else None,
+        )
         self._fleeting = 0  # columns of a line that is to be overwritten
 
     @property
@@ -73,8 +86,14 @@ class Screen:
         for line in printable(text).split("\n"):
             self._print(Text(part, style) for part in wrap(line, self.width))
 
-    def table(self, frame: pd.DataFrame, *, optional: Sequence[str] = (), text: str | None = None,
-              title: str = "") -> None:
+    def table(
+        self,
+        frame: pd.DataFrame,
+        *,
+        optional: Sequence[str] = (),
+        text: str | None = None,
+        title: str = "",
+    ) -> None:
         """Print a table; see `table_lines`."""
         if title:
             self.say(title, "italic")
@@ -135,8 +154,9 @@ def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:
     return [*lines, now]
 
 
-def table_lines(frame: pd.DataFrame, width: float, *, optional: Sequence[str] = (),
-                text: str | None = None) -> list[Text]:
+def table_lines(
+    frame: pd.DataFrame, width: float, *, optional: Sequence[str] = (), text: str | None = None
+) -> list[Text]:
     """A data frame as lines that fit a width, no cell of them shortened.
 
     What does not fit gives way in this order: the texts of the column `text` stand below their
@@ -154,8 +174,7 @@ def table_lines(frame: pd.DataFrame, width: float, *, optional: Sequence[str] = 
     text : str, optional
         The last column, if it holds sentences.
     """
-    cells = {one_line(str(name)): [one_line(str(value)) for value in frame[name]]
-             for name in frame}
+    cells = {one_line(str(name)): [one_line(str(value)) for value in frame[name]] for name in frame}
     fixed, left_out = _fitting({n: c for n, c in cells.items() if n != text}, width, optional)
     if _width(fixed) > width:
         return _blocks(cells, width)

@@ -48,8 +48,11 @@ def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
             if guess is not None:
                 guesses[len(found)] = guess
             found.append(None)
-    rates = [_flops(request) / timing["step"]
-             for request, timing in zip(requests, found, strict=True) if timing is not None]
+    rates = [
+        _flops(request) / timing["step"]
+        for request, timing in zip(requests, found, strict=True)
+        if timing is not None
+    ]
     return [
         _estimated(request, guesses.get(i), max(rates, default=None)) if timing is None else timing
         for i, (request, timing) in enumerate(zip(requests, found, strict=True))
@@ -59,13 +62,19 @@ def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
 def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing | None]:
     """Timings up to the first shape that takes too long, and what was said of that one."""
     process = subprocess.Popen(
-        python_command("scaling.training.measure"), text=True, env=child_environment(),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        python_command("scaling.training.measure"),
+        text=True,
+        env=child_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     errors: list[str] = []
-    readers = [threading.Thread(target=_pass_on, args=(process.stdout, lines), daemon=True),
-               threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)]
+    readers = [
+        threading.Thread(target=_pass_on, args=(process.stdout, lines), daemon=True),
+        threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True),
+    ]
     for reader in readers:
         reader.start()
     try:

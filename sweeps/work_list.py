@@ -79,8 +79,9 @@ class WorkList:
         if time.monotonic() < self._next_whole and (self._proven or not canary):
             return None
         began = time.monotonic()
-        why = (tripped(self._mine(), self.launch.launched, canary)
-               or overspent(self.launch, self.plan))
+        why = tripped(self._mine(), self.launch.launched, canary) or overspent(
+            self.launch, self.plan
+        )
         self._limits.read(self.plan.runs, self.launch.launched)
         self._next_whole = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
         return why

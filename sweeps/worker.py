@@ -60,8 +60,12 @@ class Worker:
     """
 
     def __init__(
-        self, launch: Launch, kind: str, should_stop: Callable[[], bool],
-        until: float = float("inf"), say: Callable[[str], None] = lambda text: None,
+        self,
+        launch: Launch,
+        kind: str,
+        should_stop: Callable[[], bool],
+        until: float = float("inf"),
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.list = WorkList(launch, kind)
         self.until, self.say = until, say
@@ -93,8 +97,11 @@ class Worker:
                 self.say(f"stops: {why}")
                 return "tripped"
             look = self.list.look()
-            claims = _claim(self.list.canaries(look.ready),
-                            self.list.plan.execution.lease_seconds, self.list.size)
+            claims = _claim(
+                self.list.canaries(look.ready),
+                self.list.plan.execution.lease_seconds,
+                self.list.size,
+            )
             if claims:
                 self._train(claims)
                 pause, idle_since = POLL_SECONDS, time.monotonic()
@@ -124,8 +131,11 @@ class Worker:
     def has_claimed(self, job: str) -> bool:
         """Whether an earlier life of a SLURM job began any run of the launch."""
         folders = (r.folder for r in self.list.plan.runs)
-        return any((f.attempt(n).owner.get("job") or [None])[0] == job
-                   for f in folders for n in f.attempt_numbers())
+        return any(
+            (f.attempt(n).owner.get("job") or [None])[0] == job
+            for f in folders
+            for n in f.attempt_numbers()
+        )
 
     def _train(self, claims: list[Claim]) -> None:
         run_ids = [c.folder.run_id for c in claims]

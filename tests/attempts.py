@@ -103,7 +103,8 @@ def attempt(made: Command, finished: Path, folder: Path) -> Outcome:
     (folder / "closed").mkdir(mode=0o500)
     if made.study is not None:
         (folder / "conf" / "study" / "tiny.yaml").write_bytes(
-            made.study.encode(errors="surrogatepass"))
+            made.study.encode(errors="surrogatepass")
+        )
     stdout, stderr = io.StringIO(), io.StringIO()
     code: int | None = None
     failure = None
@@ -111,8 +112,12 @@ def attempt(made: Command, finished: Path, folder: Path) -> Outcome:
     here = os.getcwd()
     os.chdir(folder)
     try:
-        with (contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr),
-              warnings.catch_warnings(), _ceilings()):
+        with (
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+            warnings.catch_warnings(),
+            _ceilings(),
+        ):
             warnings.simplefilter("always")
             cli.main([made.verb, *made.arguments])
     except SystemExit as ended:
@@ -132,8 +137,9 @@ def attempt(made: Command, finished: Path, folder: Path) -> Outcome:
 
 def _place(trace: Any) -> str:
     frames = [f for f in traceback.extract_tb(trace) if "/tests/" not in f.filename]
-    own = [f for f in frames
-           if "site-packages" not in f.filename and "/lib/python" not in f.filename]
+    own = [
+        f for f in frames if "site-packages" not in f.filename and "/lib/python" not in f.filename
+    ]
     shown = [f"{Path(f.filename).name}:{f.lineno}" for f in (*frames[-1:], *own[-1:-3:-1])]
     return " < ".join(dict.fromkeys(shown))
 

@@ -126,8 +126,13 @@ def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
         keys = [json.dumps(request, sort_keys=True) for request in requests]
         try:
-            _TIMED.update({key: measure(request) for key, request
-                           in zip(keys, requests, strict=True) if key not in _TIMED})
+            _TIMED.update(
+                {
+                    key: measure(request)
+                    for key, request in zip(keys, requests, strict=True)
+                    if key not in _TIMED
+                }
+            )
         except ValueError as error:
             raise CannotMeasure(str(error)) from error
         return [_TIMED[key] for key in keys]

@@ -36,8 +36,11 @@ class Command:
 
 # A good command of each verb, or several. What is slow is made small.
 GOOD = {
-    "plan": [["study=tiny"], ["study=tiny", "--schedules"],
-             ["study=tiny", "launch=inline", "schedule.cooldown_fraction=0.5"]],
+    "plan": [
+        ["study=tiny"],
+        ["study=tiny", "--schedules"],
+        ["study=tiny", "launch=inline", "schedule.cooldown_fraction=0.5"],
+    ],
     "launch": [["study=tiny", "launch=inline"], ["study=tiny", "launch.runs=failed"]],
     "add": [["study=tiny", "block=more", "grid.model.width=[8]", "grid.tokens=[5120]"]],
     "status": [["study=tiny"], [], ["study=tiny", "why=true"], ["study=tiny", "runs=done"]],
@@ -45,29 +48,56 @@ GOOD = {
     "cancel": [["study=tiny"], ["study=tiny", "runs=done"]],
     "train": [["model.width=16", "data=markov"], ["data=markov", "schedule=cosine"]],
     "data": [["data=markov"], ["study=tiny"]],
-    "fit": [["study=tiny", "resamples=4"], ["data=points.csv", "resamples=4"],
-            ["study=tiny", "law=kaplan_nd", "resamples=0"]],
+    "fit": [
+        ["study=tiny", "resamples=4"],
+        ["data=points.csv", "resamples=4"],
+        ["study=tiny", "law=kaplan_nd", "resamples=0"],
+    ],
     "report": [["study=tiny", "resamples=2", "multiverse=false"]],
-    "compare": [["study=tiny", "arm=seed", "resamples=2"],
-                ["data=arms.csv", "arm=arm", "between=[a,b]", "resamples=2"]],
+    "compare": [
+        ["study=tiny", "arm=seed", "resamples=2"],
+        ["data=arms.csv", "arm=arm", "between=[a,b]", "resamples=2"],
+    ],
     "multiverse": [["study=tiny", "target=alpha"], ["data=points.csv", "target=N at C=1e9"]],
-    "import": [["points.csv"], ["points.csv", "to=mine"],
-               ["points.csv", "held_out=N > 50000", "json=true"]],
-    "allocate": [["study=tiny", "budgets=[1e9]", "resamples=4"],
-                 ["data=points.csv", "budgets=1e9", "resamples=4"],
-                 ["data=points.csv", "budgets=[1e9]", "losses=[2.5]", "sizes=[1e4]",
-                  "resamples=0"]],
+    "import": [
+        ["points.csv"],
+        ["points.csv", "to=mine"],
+        ["points.csv", "held_out=N > 50000", "json=true"],
+    ],
+    "allocate": [
+        ["study=tiny", "budgets=[1e9]", "resamples=4"],
+        ["data=points.csv", "budgets=1e9", "resamples=4"],
+        ["data=points.csv", "budgets=[1e9]", "losses=[2.5]", "sizes=[1e4]", "resamples=0"],
+    ],
     "tune": [["data=batches.csv", "losses=[2.5]", "law=critical_batch_at_loss", "resamples=2"]],
     "schedule": [["study=tiny", "steps=100", "refits=false", "resamples=0"]],
-    "next": [["study=tiny", "target=loss at C=1e9", "law=kaplan_nd", "resamples=80", "runs=1",
-              "grid.model.width=[48]", "grid.tokens=[20480]"]],
-    "reach": [["study=tiny", "target=loss at C=1e9 within 1%", "law=kaplan_nd",
-               "resamples=80", "runs=1",
-               "grid.model.width=[48]", "grid.tokens=[20480]"]],
+    "next": [
+        [
+            "study=tiny",
+            "target=loss at C=1e9",
+            "law=kaplan_nd",
+            "resamples=80",
+            "runs=1",
+            "grid.model.width=[48]",
+            "grid.tokens=[20480]",
+        ]
+    ],
+    "reach": [
+        [
+            "study=tiny",
+            "target=loss at C=1e9 within 1%",
+            "law=kaplan_nd",
+            "resamples=80",
+            "runs=1",
+            "grid.model.width=[48]",
+            "grid.tokens=[20480]",
+        ]
+    ],
     "forecast": [["study=tiny", "resamples=2"]],
     "track": [["study=tiny"], []],
-    "coordcheck": [["widths=[16,32]", "depths=[1,2]", "steps=1", "seeds=1",
-                    "parametrizations=[sp]"]],
+    "coordcheck": [
+        ["widths=[16,32]", "depths=[1,2]", "steps=1", "seeds=1", "parametrizations=[sp]"]
+    ],
     "doctor": [[]],
     "collect": [["study=tiny"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],
@@ -75,6 +105,7 @@ GOOD = {
 }
 COMPOSED = ("plan", "launch", "train", "data", "add", "next", "reach")  # take Hydra's overrides
 STUDIED = ("plan", "launch", "data", "add", "next", "reach", "report")
+
 
 def command(seed: int) -> Command:
     """The damaged command of a seed."""
@@ -128,8 +159,9 @@ def _option(rng: random.Random, made: Command) -> None:
     options = cli.VERBS[made.verb].options
     if options is None:
         return _override(rng, made)
-    key = rng.choice([f.name for f in dataclasses.fields(options)
-                      if f.name not in ("watch", "follow", "stop")])
+    key = rng.choice(
+        [f.name for f in dataclasses.fields(options) if f.name not in ("watch", "follow", "stop")]
+    )
     made.arguments.append(f"{key}={_any_value(rng, key)}")
 
 
@@ -138,16 +170,22 @@ def _number(rng: random.Random, made: Command) -> None:
     options = cli.VERBS[made.verb].options
     number = rng.choice(SIZES)
     if options is None or made.verb in COMPOSED and rng.random() < 0.5:
-        key = rng.choice([k for k, v in _leaves() if isinstance(v, int | float)
-                          and not isinstance(v, bool)])
+        key = rng.choice(
+            [k for k, v in _leaves() if isinstance(v, int | float) and not isinstance(v, bool)]
+        )
         made.arguments.append(f"{key}={number}")
         return
-    keys = [f.name for f in dataclasses.fields(options)
-            if any(kind in str(f.type) for kind in ("int", "float"))]
+    keys = [
+        f.name
+        for f in dataclasses.fields(options)
+        if any(kind in str(f.type) for kind in ("int", "float"))
+    ]
     if keys:
         key = rng.choice(keys)
-        made.arguments.append(f"{key}=" + rng.choice([number, number, f"[{number}]",
-                                                      f"[{number},{rng.choice(SIZES)}]"]))
+        made.arguments.append(
+            f"{key}="
+            + rng.choice([number, number, f"[{number}]", f"[{number},{rng.choice(SIZES)}]"])
+        )
 
 
 def _keys(values: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -199,9 +237,35 @@ def _unknown(rng: random.Random, made: Command) -> None:
 
 def _argument(rng: random.Random, made: Command) -> None:
     """Something that is no key=value."""
-    made.arguments.append(rng.choice([
-        "x", "-x", "--x", "=", "=1", "--", "---", "a=b=c", "study", "--study", "--study=tiny", "",
-        " ", "-", "--outputs", "--no-json", "+", "~", "tiny", "points.csv", "@x", "\n", "é"]))
+    made.arguments.append(
+        rng.choice(
+            [
+                "x",
+                "-x",
+                "--x",
+                "=",
+                "=1",
+                "--",
+                "---",
+                "a=b=c",
+                "study",
+                "--study",
+                "--study=tiny",
+                "",
+                " ",
+                "-",
+                "--outputs",
+                "--no-json",
+                "+",
+                "~",
+                "tiny",
+                "points.csv",
+                "@x",
+                "\n",
+                "é",
+            ]
+        )
+    )
 
 
 def _twice(rng: random.Random, made: Command) -> None:
@@ -232,10 +296,30 @@ def _study(rng: random.Random, made: Command) -> None:
         lines[k] = rng.choice([" ", "  ", "\t"]) + lines[k]
     elif kind == 7:
         at = rng.randrange(len(lines[k]) + 1)
-        lines[k] = lines[k][:at] + rng.choice(["[", "}", ":", " #", "'", "&a ", "*a", "\x00",
-                                                   "é", "-",
-                                               "\t", "!!int ", "${x}", "? ", "|",
-                                               "%"]) + lines[k][at:]
+        lines[k] = (
+            lines[k][:at]
+            + rng.choice(
+                [
+                    "[",
+                    "}",
+                    ":",
+                    " #",
+                    "'",
+                    "&a ",
+                    "*a",
+                    "\x00",
+                    "é",
+                    "-",
+                    "\t",
+                    "!!int ",
+                    "${x}",
+                    "? ",
+                    "|",
+                    "%",
+                ]
+            )
+            + lines[k][at:]
+        )
     elif kind == 8:
         lines = rng.choice(STUDIES).splitlines()
     else:
@@ -249,8 +333,11 @@ def _file(rng: random.Random, made: Command) -> None:
     """A table that is no table, a fit that is no fit."""
     name, content = rng.choice(FILES)
     made.files[name] = content
-    made.arguments.append(rng.choice([f"data={name}", f"source=[{name}]", name, f"runs={name}",
-                                      f"save={name}", f"to={name}"]))
+    made.arguments.append(
+        rng.choice(
+            [f"data={name}", f"source=[{name}]", name, f"runs={name}", f"save={name}", f"to={name}"]
+        )
+    )
 
 
 def _events(rng: random.Random) -> bytes:

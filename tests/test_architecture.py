@@ -19,14 +19,25 @@ ONLY_IN = {
     "hydra": {"scaling/compose.py"},
     "omegaconf": {"scaling/compose.py"},
     "torch": {
-        "scaling/model/transformer.py", "scaling/model/initialization.py",
-        "scaling/training/coordcheck.py", "scaling/optimizers/", "scaling/engine/stacked.py",
-        "scaling/engine/loss.py", "scaling/engine/eager.py", "scaling/engine/captured.py",
-        "scaling/engine/compiled.py", "scaling/engine/dealt.py", "scaling/engine/sharded.py",
-        "scaling/engine/determinism.py", "scaling/engine/measurements.py",
-        "scaling/engine/arithmetic.py", "scaling/engine/reduction.py",
-        "scaling/training/trainer.py", "scaling/training/measure.py",
-        "scaling/processes/parallel.py", "scaling/processes/group.py",
+        "scaling/model/transformer.py",
+        "scaling/model/initialization.py",
+        "scaling/training/coordcheck.py",
+        "scaling/optimizers/",
+        "scaling/engine/stacked.py",
+        "scaling/engine/loss.py",
+        "scaling/engine/eager.py",
+        "scaling/engine/captured.py",
+        "scaling/engine/compiled.py",
+        "scaling/engine/dealt.py",
+        "scaling/engine/sharded.py",
+        "scaling/engine/determinism.py",
+        "scaling/engine/measurements.py",
+        "scaling/engine/arithmetic.py",
+        "scaling/engine/reduction.py",
+        "scaling/training/trainer.py",
+        "scaling/training/measure.py",
+        "scaling/processes/parallel.py",
+        "scaling/processes/group.py",
         "scaling/records/checkpoint.py",
     },
     "submitit": {"sweeps/slurm.py"},
@@ -34,8 +45,10 @@ ONLY_IN = {
     "wandb": {"scaling/dashboard.py", "scaling/wandb_runs.py"},
     "pyarrow": {"sweeps/collect.py"},
     "matplotlib": {
-        "analysis/reporting/figures.py", "analysis/reporting/page.py",
-        "analysis/reporting/schedules.py", "analysis/reporting/coordinate_check.py",
+        "analysis/reporting/figures.py",
+        "analysis/reporting/page.py",
+        "analysis/reporting/schedules.py",
+        "analysis/reporting/coordinate_check.py",
         "analysis/studies/draw.py",
     },
     "scipy": {"analysis/"},
@@ -43,21 +56,52 @@ ONLY_IN = {
 }
 # All of scaling/ but this can be used on a machine without torch, Lightning or Hydra.
 IMPURE = {
-    "scaling.cli", "scaling.verbs", "scaling.compose", "scaling.yaml_limits",
-    "scaling.dashboard", "scaling.wandb_runs",
-    "scaling.model.transformer", "scaling.model.initialization", "scaling.training.coordcheck",
-    "scaling.optimizers", "scaling.engine.stacked", "scaling.engine.loss", "scaling.engine.eager",
-    "scaling.engine.captured", "scaling.engine.compiled", "scaling.engine.dealt",
-    "scaling.engine.sharded", "scaling.training.pack_engine", "scaling.engine.determinism",
-    "scaling.engine.measurements", "scaling.engine.arithmetic", "scaling.engine.reduction",
-    "scaling.training.member", "scaling.training.loop",
-    "scaling.training.trainer", "scaling.training.measure", "scaling.records.checkpoint",
-    "scaling.processes.parallel", "scaling.processes.group", "scaling.processes.rank",
+    "scaling.cli",
+    "scaling.verbs",
+    "scaling.compose",
+    "scaling.yaml_limits",
+    "scaling.dashboard",
+    "scaling.wandb_runs",
+    "scaling.model.transformer",
+    "scaling.model.initialization",
+    "scaling.training.coordcheck",
+    "scaling.optimizers",
+    "scaling.engine.stacked",
+    "scaling.engine.loss",
+    "scaling.engine.eager",
+    "scaling.engine.captured",
+    "scaling.engine.compiled",
+    "scaling.engine.dealt",
+    "scaling.engine.sharded",
+    "scaling.training.pack_engine",
+    "scaling.engine.determinism",
+    "scaling.engine.measurements",
+    "scaling.engine.arithmetic",
+    "scaling.engine.reduction",
+    "scaling.training.member",
+    "scaling.training.loop",
+    "scaling.training.trainer",
+    "scaling.training.measure",
+    "scaling.records.checkpoint",
+    "scaling.processes.parallel",
+    "scaling.processes.group",
+    "scaling.processes.rank",
 }
 
 # The rooms of the analysis: each may use those before it. Names of types are no use.
-ROOMS = ("laws", "intervals", "tables", "fitting", "importers", "arms", "decisions", "forecasts",
-         "judgement", "reporting", "studies")  # fmt: skip
+ROOMS = (
+    "laws",
+    "intervals",
+    "tables",
+    "fitting",
+    "importers",
+    "arms",
+    "decisions",
+    "forecasts",
+    "judgement",
+    "reporting",
+    "studies",
+)
 
 # In a notebook there is no command line to compose.
 MAY_USE = {"sweeps/notebook.py": {"scaling.compose"}}
@@ -105,8 +149,9 @@ def test_arrows(file: str) -> None:
         assert impure(modules) <= MAY_USE.get(file, set())
 
 
-@pytest.mark.parametrize("file", [f for f in python_files() if f.count("/") == 2
-                                  and f.startswith("analysis/")])
+@pytest.mark.parametrize(
+    "file", [f for f in python_files() if f.count("/") == 2 and f.startswith("analysis/")]
+)
 def test_rooms_of_the_analysis_lean_one_way(file: str) -> None:
     used = {m.split(".")[1] for m in imports(file) if m.startswith("analysis.")} & set(ROOMS)
     own = ROOMS.index(file.split("/")[1])
@@ -116,22 +161,38 @@ def test_rooms_of_the_analysis_lean_one_way(file: str) -> None:
 @pytest.mark.parametrize("file", python_files())
 def test_third_parties_stand_where_they_may(file: str) -> None:
     for module in top(imports(file)) & set(ONLY_IN):
-        assert any(file == place or (place.endswith("/") and file.startswith(place))
-                   for place in ONLY_IN[module]), f"{file} imports {module}"
+        assert any(
+            file == place or (place.endswith("/") and file.startswith(place))
+            for place in ONLY_IN[module]
+        ), f"{file} imports {module}"
 
 
-@pytest.mark.parametrize("file", [
-    "scaling/model/transformer.py", "scaling/engine/stacked.py", "scaling/engine/loss.py",
-    "scaling/engine/eager.py", "scaling/engine/dealt.py", "scaling/engine/sharded.py",
-    "scaling/engine/measurements.py",
-    *(f for f in python_files() if f.startswith("scaling/optimizers/"))])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "scaling/model/transformer.py",
+        "scaling/engine/stacked.py",
+        "scaling/engine/loss.py",
+        "scaling/engine/eager.py",
+        "scaling/engine/dealt.py",
+        "scaling/engine/sharded.py",
+        "scaling/engine/measurements.py",
+        *(f for f in python_files() if f.startswith("scaling/optimizers/")),
+    ],
+)
 def test_the_engine_imports_torch_and_numpy_only(file: str) -> None:
     standard = sys.stdlib_module_names
     assert top(imports(file)) - standard <= {"torch", "numpy", "scaling"}
 
 
-@pytest.mark.parametrize("file", [f for f in python_files() if f.startswith("scaling/") and not
-                                  impure({f.removesuffix(".py").replace("/", ".")})])
+@pytest.mark.parametrize(
+    "file",
+    [
+        f
+        for f in python_files()
+        if f.startswith("scaling/") and not impure({f.removesuffix(".py").replace("/", ".")})
+    ],
+)
 def test_pure_files_import_standard_library_and_numpy_only(file: str) -> None:
     modules = imports(file)
     assert top(modules) - sys.stdlib_module_names <= {"numpy", "scaling"}
@@ -140,8 +201,9 @@ def test_pure_files_import_standard_library_and_numpy_only(file: str) -> None:
 
 def loaded_by(code: str) -> set[str]:
     program = f"{code}\nimport sys; print(*sys.modules)"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                         check=True, cwd=ROOT).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
     return top(set(out.splitlines()[-1].split()))
 
 
@@ -171,8 +233,14 @@ def test_training_loads_no_dashboard() -> None:
 
 # What speaks otherwise than by a `sweeps.terminal.Screen`: JSON, help, logs, a notebook, and what
 # answers another process.
-SPEAKS = {"scaling/verbs/as_json.py", "scaling/cli.py", "scaling/programs/guardian.py",
-          "scaling/training/measure.py", "sweeps/worker.py", "sweeps/notebook.py"}  # fmt: skip
+SPEAKS = {
+    "scaling/verbs/as_json.py",
+    "scaling/cli.py",
+    "scaling/programs/guardian.py",
+    "scaling/training/measure.py",
+    "sweeps/worker.py",
+    "sweeps/notebook.py",
+}
 
 
 @pytest.mark.parametrize("file", [f for f in python_files() if f not in SPEAKS])
@@ -196,6 +264,9 @@ def test_the_wheel_has_every_package() -> None:
     import tomllib
 
     named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    there = {p.parent.relative_to(ROOT).as_posix().replace("/", ".")
-             for d in PACKAGES for p in (ROOT / d).rglob("__init__.py")}
+    there = {
+        p.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for d in PACKAGES
+        for p in (ROOT / d).rglob("__init__.py")
+    }
     assert there <= set(named)

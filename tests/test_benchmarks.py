@@ -37,8 +37,13 @@ def script(monkeypatch: pytest.MonkeyPatch):
 def run(name: str, *words: str, **environment: str) -> str:
     """What a benchmark prints."""
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *words]
-    done = subprocess.run(command, env={**os.environ, **environment}, cwd=BENCHMARKS.parent,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        cwd=BENCHMARKS.parent,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -47,12 +52,25 @@ def run(name: str, *words: str, **environment: str) -> str:
 def test_tests_are_run_on_other_kernels_and_what_fails_is_listed(tmp_path) -> None:
     """One test that passes only where numpy runs what was asked for, and one that never does."""
     tests = tmp_path / "test_kernels.py"
-    tests.write_text("import sys, sysconfig; sys.path.insert(0, 'benchmarks')\n"
-                     "from portability import kernels\n"
-                     "def test_asked(): assert 'numpy Nehalem' in kernels()\n"
-                     "def test_never(): assert sysconfig.get_path('stdlib') == '/nowhere'\n")
-    command = [sys.executable, str(BENCHMARKS / "portability.py"), "--only", "Nehalem", "stdlib",
-               "--stdlib", "/nowhere", "--numprocesses", "0", "--", str(tests)]  # fmt: skip
+    tests.write_text(
+        "import sys, sysconfig; sys.path.insert(0, 'benchmarks')\n"
+        "from portability import kernels\n"
+        "def test_asked(): assert 'numpy Nehalem' in kernels()\n"
+        "def test_never(): assert sysconfig.get_path('stdlib') == '/nowhere'\n"
+    )
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "portability.py"),
+        "--only",
+        "Nehalem",
+        "stdlib",
+        "--stdlib",
+        "/nowhere",
+        "--numprocesses",
+        "0",
+        "--",
+        str(tests),
+    ]
     done = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     nehalem, stdlib = done.stdout.split("stdlib /nowhere")
@@ -113,8 +131,9 @@ def test_the_batch_of_the_recipe_is_measured(script) -> None:
 
 def test_the_multi_process_service_is_stopped_again(script, tmp_path, monkeypatch) -> None:
     control, told = tmp_path / "nvidia-cuda-mps-control", tmp_path / "told"
-    control.write_text(f'#!/bin/sh\necho "$1 $CUDA_MPS_PIPE_DIRECTORY" >> {told}\n'
-                       f'[ "$1" = -d ] || cat >> {told}\n')
+    control.write_text(
+        f'#!/bin/sh\necho "$1 $CUDA_MPS_PIPE_DIRECTORY" >> {told}\n[ "$1" = -d ] || cat >> {told}\n'
+    )
     control.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     teams = script("teams")
@@ -137,8 +156,18 @@ def test_a_process_that_dies_or_hangs_says_so(script, monkeypatch) -> None:
 
 
 def test_teams_are_measured_and_what_cannot_run_says_why() -> None:
-    out = run("engine", "--widths=16", "--depth=1", "--batches=2x16", "--rounds=1", "--seconds=.01",
-              "--entries", "eager:2", "eager+mps", PATH="/nowhere")
+    out = run(
+        "engine",
+        "--widths=16",
+        "--depth=1",
+        "--batches=2x16",
+        "--rounds=1",
+        "--seconds=.01",
+        "--entries",
+        "eager:2",
+        "eager+mps",
+        PATH="/nowhere",
+    )
     assert re.search(r"eager:2 +[\d,]+ +1\.00 \(1\.00 to 1\.00\) +[\d,]+ \(\d\)", out)
     assert "did not run: there is no nvidia-cuda-mps-control" in out
 
@@ -185,16 +214,27 @@ def test_a_section_that_hangs_or_fails_costs_the_others_nothing(
     monkeypatch.setattr(device, "HERE", tmp_path)
     monkeypatch.setattr(device, "AT_THE_END", 0.0)
     monkeypatch.setattr(device, "SECTIONS", {"capture": 1, "speed": 1, "large": 3, "tests": 3})
-    words = ["--device=cpu", "--quick", "--minutes=.3", f"--to={tmp_path}", "--only", "capture",
-             "speed", "large", "tests"]
+    words = [
+        "--device=cpu",
+        "--quick",
+        "--minutes=.3",
+        f"--to={tmp_path}",
+        "--only",
+        "capture",
+        "speed",
+        "large",
+        "tests",
+    ]
     start = time.monotonic()
     assert device.main(words) == 1 and time.monotonic() - start < 18
     found = json.loads((tmp_path / "device.json").read_text())["sections"]
     assert [found[n]["ended"].split(" ")[0] for n in found] == ["done", "stopped", "failed", "done"]
     lines = (tmp_path / "device.md").read_text().splitlines()
-    assert lines[2:5] == ["| capture | one | x / y | 1 met |",
-                          "| capture | two | x / y | 1 missed |",
-                          "| speed | before it hung | x / y |  |"]
+    assert lines[2:5] == [
+        "| capture | one | x / y | 1 met |",
+        "| capture | two | x / y | 1 missed |",
+        "| speed | before it hung | x / y |  |",
+    ]
     assert lines[6] == "| large | | failed with exit code 1: a defect | |"
     assert lines[7].startswith("| tests | cpu 1 ")
     assert capsys.readouterr().out.endswith("\n".join(lines) + "\n\n")
@@ -215,8 +255,20 @@ def test_the_other_commands_run() -> None:
     assert out.count("s of the processor") == 5
     out = run("saving", "--width=64", "--depth=1", "--steps=3", "--seconds=1e-6")
     assert "between chunks: " in out and "by a thread: " in out
-    out = run("engine", "--widths=16", "--depth=1", "--batches=2x16", "--rounds=1", "--seconds=.01",
-              "--entries", "bare", "lightning", "bare@2", "eager+deterministic", "bare:2")
+    out = run(
+        "engine",
+        "--widths=16",
+        "--depth=1",
+        "--batches=2x16",
+        "--rounds=1",
+        "--seconds=.01",
+        "--entries",
+        "bare",
+        "lightning",
+        "bare@2",
+        "eager+deterministic",
+        "bare:2",
+    )
     assert "bare:2                  did not run: ValueError: 2 members" in out
     assert out.count("did not run") == 1
     out = run("start", "--engines=eager", "--widths", "8", "16", "--depth=1")

@@ -38,22 +38,38 @@ SECONDS = float(os.environ.get("SCALING_FUZZ_SECONDS", "3600"))
 STUDY = "study=tiny"
 LAUNCH = ("launch", STUDY, "launch=inline", "launch.measure=here")
 # Half a study has too few runs to fit: first it is launched.
-VERBS = (("status", STUDY, "--why"), ("status", STUDY), LAUNCH, ("fit", STUDY, "resamples=5"),
-         ("gc", "keep=needed", "dry_run=false"), ("collect", STUDY),
-         ("report", STUDY, "resamples=5", "multiverse=false"))
-FEW_VERBS, FEW_KINDS = (VERBS[1], LAUNCH, VERBS[4]), ("run.json", "record", "checkpoint", "beat",
-                                                      "train.bin", "plan.json")
+VERBS = (
+    ("status", STUDY, "--why"),
+    ("status", STUDY),
+    LAUNCH,
+    ("fit", STUDY, "resamples=5"),
+    ("gc", "keep=needed", "dry_run=false"),
+    ("collect", STUDY),
+    ("report", STUDY, "resamples=5", "multiverse=false"),
+)
+FEW_VERBS, FEW_KINDS = (
+    (VERBS[1], LAUNCH, VERBS[4]),
+    ("run.json", "record", "checkpoint", "beat", "train.bin", "plan.json"),
+)
 SELDOM = 4  # only one case in so many is fitted and reported
 SPEED = ("seconds", "tokens_per_second", "fingerprint")  # of the machine, not of the run
 GARBAGE = (b"[]", b"{}", b"null", b"3", b'"text"', b'{"a": 1}', b"[[[[", b'{"steps": "many"}')
 KINDS = {
-    "run.json": "runs/*/run.json", "DONE": "runs/*/DONE", "record": "runs/*/record-*.json",
-    "curve": "runs/*/curve-*.csv.gz", "claim": "runs/*/attempts/*.json",
-    "beat": "runs/*/attempts/*.beat", "end": "runs/*/attempts/*.end",
-    "checkpoint": "checkpoints/*/*.pt", "train.bin": "data/*/train.bin",
-    "validation.bin": "data/*/validation.bin", "manifest": "data/*/manifest.json",
-    "verified": "data/*/verified-*.json", "plan.json": "studies/*/plan.json",
-    "launch.json": "studies/*/launches/*/launch.json", "measurements": "measurements.json",
+    "run.json": "runs/*/run.json",
+    "DONE": "runs/*/DONE",
+    "record": "runs/*/record-*.json",
+    "curve": "runs/*/curve-*.csv.gz",
+    "claim": "runs/*/attempts/*.json",
+    "beat": "runs/*/attempts/*.beat",
+    "end": "runs/*/attempts/*.end",
+    "checkpoint": "checkpoints/*/*.pt",
+    "train.bin": "data/*/train.bin",
+    "validation.bin": "data/*/validation.bin",
+    "manifest": "data/*/manifest.json",
+    "verified": "data/*/verified-*.json",
+    "plan.json": "studies/*/plan.json",
+    "launch.json": "studies/*/launches/*/launch.json",
+    "measurements": "measurements.json",
     "collected": "studies/*/results/*",
 }
 
@@ -136,8 +152,13 @@ def other_value(content: bytes, rng: random.Random) -> bytes:
     stack = [value]
     while stack:
         node = stack.pop()
-        items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(
-            node, list) else ()
+        items = (
+            node.items()
+            if isinstance(node, dict)
+            else enumerate(node)
+            if isinstance(node, list)
+            else ()
+        )
         for key, item in items:
             places.append((node, key))
             stack.append(item)
@@ -149,7 +170,15 @@ def other_value(content: bytes, rng: random.Random) -> bytes:
 
 
 CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    flip, flip, flip, truncate, zero_tail, empty, garbage, other_value)
+    flip,
+    flip,
+    flip,
+    truncate,
+    zero_tail,
+    empty,
+    garbage,
+    other_value,
+)
 
 
 def hurt(outputs: Path, rng: random.Random, kind: str) -> tuple[str, set[str]]:
@@ -246,13 +275,21 @@ def check(case: str, names: set[str], undamaged: pd.DataFrame, outcome: Outcome)
             lost_study = name in ("study", "role") and named  # a plan that cannot be read
             # Of a store that cannot be read the set's name is its source and hash.
             lost_store = name == "validation_set" and str(other).startswith("markov-")
-            assert same or lost_study or lost_store, f"{case}: {run_id}.{name} {one} -> {other}\n{outcome.said}"
+            assert same or lost_study or lost_store, (
+                f"{case}: {run_id}.{name} {one} -> {other}\n{outcome.said}"
+            )
     return named
 
 
 def fuzz(
-    studies: dict[str, tuple[Path, pd.DataFrame]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    *, seed: int, cases: int, kinds: tuple[str, ...], verbs: tuple[tuple[str, ...], ...],
+    studies: dict[str, tuple[Path, pd.DataFrame]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    seed: int,
+    cases: int,
+    kinds: tuple[str, ...],
+    verbs: tuple[tuple[str, ...], ...],
     begun: tuple[str, ...] = ("half", "whole"),
 ) -> Counter[tuple[str, str]]:
     """So many cases, or as many as there is time for: (kind, whether it was named) -> cases."""
@@ -286,16 +323,25 @@ def fuzz(
 
 
 def test_a_damaged_file_is_named_and_changes_no_number(studies, tmp_path, monkeypatch):
-    counted = fuzz(studies, tmp_path, monkeypatch, seed=1, cases=len(FEW_KINDS), kinds=FEW_KINDS,
-                   verbs=FEW_VERBS, begun=("half",))
+    counted = fuzz(
+        studies,
+        tmp_path,
+        monkeypatch,
+        seed=1,
+        cases=len(FEW_KINDS),
+        kinds=FEW_KINDS,
+        verbs=FEW_VERBS,
+        begun=("half",),
+    )
     assert sum(counted.values()) == len(FEW_KINDS)
 
 
 @pytest.mark.slow
 def test_many_damaged_files(studies, tmp_path, monkeypatch):
     seed = int(os.environ.get("SCALING_FUZZ_SEED", "2"))
-    counted = fuzz(studies, tmp_path, monkeypatch, seed=seed, cases=CASES, kinds=tuple(KINDS),
-                   verbs=VERBS)
+    counted = fuzz(
+        studies, tmp_path, monkeypatch, seed=seed, cases=CASES, kinds=tuple(KINDS), verbs=VERBS
+    )
     table = pd.Series(counted).unstack(fill_value=0).astype(int)
     print(f"\n{sum(counted.values())} cases\n{table.to_string()}")
     assert np.isfinite(table.to_numpy()).all()

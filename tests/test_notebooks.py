@@ -18,5 +18,9 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, finished, monkeypatch) -
     monkeypatch.setenv("STUDY", "tiny")
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # results are not committed
-    NotebookClient(notebook, timeout=120, kernel_name="python3",
-                   resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()

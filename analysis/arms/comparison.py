@@ -153,16 +153,23 @@ def compare_arms(
     refuse_different_sets(runs)
     known = pd.DataFrame() if differences is None else differences
     found = ArmComparison(
-        arms=arms, result=None, pairs=pair_runs(runs, arms, level), sharing=pd.DataFrame(),
-        scales=pd.DataFrame(), crossover={}, censored=censored, differences=known,
+        arms=arms,
+        result=None,
+        pairs=pair_runs(runs, arms, level),
+        sharing=pd.DataFrame(),
+        scales=pd.DataFrame(),
+        crossover={},
+        censored=censored,
+        differences=known,
         ended=runs["_arm"].value_counts().reindex(list(arms), fill_value=0).to_dict(),
         warnings=(*_of_sets(runs, arms), *_of_settings(known)),
-    )  # fmt: skip
+    )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(found, warnings=(*found.warnings, lacking))
     how = {"arm": "_arm", "shared": list(shared), "mix_fingerprints": True, **options}
-    result = fit(law, runs, resamples=resamples, seed=seed, level=level,
-                 cluster=pair_label(runs), **how)  # fmt: skip
+    result = fit(
+        law, runs, resamples=resamples, seed=seed, level=level, cluster=pair_label(runs), **how
+    )
     ladder = Ladder.of(runs)
     budgets = list(budgets) or [times * ladder.top for times in _BEYOND]
     return replace(
@@ -233,8 +240,10 @@ def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     silent = [arm for arm in arms if not sets_of(runs[runs["_arm"] == arm])]
     if not silent:
         return []
-    return [f"the table does not say on which validation set {' and '.join(silent)} was measured:"
-            " one set is assumed for both arms (a column validation_set would tell)"]
+    return [
+        f"the table does not say on which validation set {' and '.join(silent)} was measured:"
+        " one set is assumed for both arms (a column validation_set would tell)"
+    ]
 
 
 def _of_settings(differences: pd.DataFrame) -> list[str]:
@@ -245,4 +254,3 @@ def _of_settings(differences: pd.DataFrame) -> list[str]:
         return []
     said = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
     return [f"the arms differ in more than the one setting: {said}"]
-

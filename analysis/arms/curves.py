@@ -87,18 +87,20 @@ def _together(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     last, peak = float(one["step"].iloc[-1]), one["lr"].max()
     both = one.merge(other[["step", "loss"]], on="step", suffixes=("", "_b"))
     both = both.dropna(subset=["loss", "loss_b"])
-    table = pd.DataFrame({
-        "run_a": one["run"].iloc[0],
-        "run_b": other["run"].iloc[0],
-        "N": one["N"].iloc[0] if "N" in one else np.nan,
-        "seed": one["seed"].iloc[0] if "seed" in one else np.nan,
-        "step": both["step"],
-        "share": both["step"] / last,
-        "lr_share": both["lr"] / peak,
-        "a": both["loss"],
-        "b": both["loss_b"],
-        "ratio": both["loss_b"] / both["loss"],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "run_a": one["run"].iloc[0],
+            "run_b": other["run"].iloc[0],
+            "N": one["N"].iloc[0] if "N" in one else np.nan,
+            "seed": one["seed"].iloc[0] if "seed" in one else np.nan,
+            "step": both["step"],
+            "share": both["step"] / last,
+            "lr_share": both["lr"] / peak,
+            "a": both["loss"],
+            "b": both["loss_b"],
+            "ratio": both["loss_b"] / both["loss"],
+        }
+    )
     plateau = one[one["loss"].notna() & (one["lr"] >= _PLATEAU * peak) & (one["step"] > 0)]
     return table.assign(speed_up=_speed_up(table, plateau)).reset_index(drop=True)
 
@@ -108,8 +110,14 @@ def _speed_up(table: pd.DataFrame, plateau: pd.DataFrame) -> np.ndarray:
     if len(plateau) < 2:
         return np.full(len(table), np.nan)
     falling = np.minimum.accumulate(plateau["loss"].to_numpy())
-    then = np.exp(np.interp(
-        -np.log(table["b"]), -np.log(falling), np.log(plateau["step"]),
-        left=np.nan, right=np.nan))  # fmt: skip
+    then = np.exp(
+        np.interp(
+            -np.log(table["b"]),
+            -np.log(falling),
+            np.log(plateau["step"]),
+            left=np.nan,
+            right=np.nan,
+        )
+    )
     flat = (table["lr_share"] >= _PLATEAU) & (table["step"] > 0)
     return np.where(flat, then / np.maximum(table["step"], 1), np.nan)

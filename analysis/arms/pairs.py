@@ -36,10 +36,12 @@ def pair_keys(runs: pd.DataFrame) -> list[str]:
     """Columns in which pairs agree: not those that the arms are told apart by themselves."""
     arms = [rows for _, rows in runs.groupby("_arm")]
     return [
-        key for key in _KEYS
-        if key in runs and runs[key].notna().all()
+        key
+        for key in _KEYS
+        if key in runs
+        and runs[key].notna().all()
         and (key in ("N", "D") or set(runs[key]).intersection(*(rows[key] for rows in arms)))
-    ]  # fmt: skip
+    ]
 
 
 def pair_label(runs: pd.DataFrame) -> pd.Series:

@@ -48,8 +48,13 @@ class Ladder:
         arms = cost.groupby(runs["_arm"])
         log_c, log_n = np.log(cost.to_numpy(float)), np.log(runs["N"].to_numpy(float))
         share = float(np.polyfit(log_c, log_n, 1)[0]) if np.ptp(log_c) > 0 else 0.5
-        return cls(float(arms.min().max()), float(arms.max().min()), min(max(share, 0.0), 1.0),
-                   float(np.exp(log_n.mean())), float(np.exp(log_c.mean())))  # fmt: skip
+        return cls(
+            float(arms.min().max()),
+            float(arms.max().min()),
+            min(max(share, 0.0), 1.0),
+            float(np.exp(log_n.mean())),
+            float(np.exp(log_c.mean())),
+        )
 
     def at(self, cost: Array) -> tuple[Array, Array]:
         """N and D at some C."""
@@ -163,12 +168,16 @@ def _needed(
     wanted[1:] *= wandering(result, arms, place)[:, 0]
     losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
     losses = np.minimum.accumulate(losses, axis=1)
-    return np.array([
-        np.nan if np.isnan(line).any()
-        else np.inf if loss < line[-1]
-        else np.exp(np.interp(-loss, -line, np.log(grid)))
-        for loss, line in zip(wanted, losses, strict=True)
-    ])  # fmt: skip
+    return np.array(
+        [
+            np.nan
+            if np.isnan(line).any()
+            else np.inf
+            if loss < line[-1]
+            else np.exp(np.interp(-loss, -line, np.log(grid)))
+            for loss, line in zip(wanted, losses, strict=True)
+        ]
+    )
 
 
 def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[str, Any]:

@@ -15,7 +15,11 @@ from scaling.records.run_folder import RunFolder
 
 
 def runs_by_arm(
-    outputs: str | Path, studies: Sequence[str], arm: str | None, *, n_count: str = "n_matmul",
+    outputs: str | Path,
+    studies: Sequence[str],
+    arm: str | None,
+    *,
+    n_count: str = "n_matmul",
     loss: str | None = None,
 ) -> pd.DataFrame:
     """Runs of one study by the value of a setting, or of two studies, with the column ``arm``.
@@ -140,5 +144,9 @@ def _belongs(key: str, intended: str | None) -> bool:
     chooses = intended.rpartition(".")[2] in ("name", "kind")
     of_group = chooses and group and key.startswith(f"{group}.")
     belonging = {("seed", "data.seed"), ("optimizer.lr", "schedule")}
-    return key == intended or of_group or (intended, key) in belonging or (
-        intended.startswith("schedule") and key == "schedule")  # fmt: skip
+    return (
+        key == intended
+        or of_group
+        or (intended, key) in belonging
+        or (intended.startswith("schedule") and key == "schedule")
+    )

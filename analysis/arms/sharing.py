@@ -17,9 +17,7 @@ _FLOORS = ("E", "L_inf", "L0")
 _EXPONENTS = ("alpha", "beta", "alpha_N", "alpha_D", "eta", "g", "a", "b")
 
 
-def sharing_tests(
-    law: Law, runs: pd.DataFrame, how: Mapping[str, Any]
-) -> pd.DataFrame:
+def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.DataFrame:
     """Test one hypothesis after another: the arms share their floor, their exponents, everything.
 
     The robust cost is no likelihood, so its rise is scaled by the spread of the residuals, as in
@@ -43,8 +41,11 @@ def sharing_tests(
         rise = float(tied.best.value[0] - free.best.value[0])
         degrees = len(free.misfit.space.free) - len(tied.misfit.space.free)
         ratio = max(2 * free.information * rise, 0.0)
-        row |= {"ratio": ratio, "degrees": degrees,
-                "p": float(chdtrc(degrees, ratio)) if degrees else np.nan}  # fmt: skip
+        row |= {
+            "ratio": ratio,
+            "degrees": degrees,
+            "p": float(chdtrc(degrees, ratio)) if degrees else np.nan,
+        }
         row["held_out"] = _held_out(law, runs, Options(**own, shared=list(names)))
         rows.append(row)
     return pd.DataFrame(rows)

@@ -45,8 +45,11 @@ def _settings(found: ArmComparison) -> list[str]:
 
 def _runs(found: ArmComparison) -> list[str]:
     lost = [f"{count} of {arm}" for arm, count in found.censored.items() if count]
-    said = [", ".join(f"{count} ended run{'s' * (count != 1)} of {arm}"
-                      for arm, count in found.ended.items())]
+    said = [
+        ", ".join(
+            f"{count} ended run{'s' * (count != 1)} of {arm}" for arm, count in found.ended.items()
+        )
+    ]
     return said + ([f"diverged or stopped, and not fitted: {', '.join(lost)}"] if lost else [])
 
 
@@ -65,8 +68,10 @@ def paired(found: ArmComparison) -> str:
 
 def _sharing(row: dict[str, Any]) -> str:
     verdict = "rejected" if row["p"] < _DOUBT else "not rejected"
-    return (f"{row['shared']}: {verdict} (ratio {row['ratio']:.1f} of {row['degrees']} degrees,"
-            f" p {row['p']:.2g}; {_held_out(row)})")  # fmt: skip
+    return (
+        f"{row['shared']}: {verdict} (ratio {row['ratio']:.1f} of {row['degrees']} degrees,"
+        f" p {row['p']:.2g}; {_held_out(row)})"
+    )
 
 
 def _held_out(row: dict[str, Any]) -> str:
@@ -116,8 +121,13 @@ def crossover(found: ArmComparison) -> str:
         return f"the laws do not cross within reach: {_better_everywhere(found)}{rest}"
     where = "inside" if crossed["inside"] else "outside"
     name = b if crossed["towards"] == "B" else a
-    interval = "" if np.isnan(share) else (
-        f" ({crossed['lower']:.3g} to {crossed['upper']:.3g}, in {share:.0%} of the resamples)")
+    interval = (
+        ""
+        if np.isnan(share)
+        else (
+            f" ({crossed['lower']:.3g} to {crossed['upper']:.3g}, in {share:.0%} of the resamples)"
+        )
+    )
     return (
         f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} what was measured; beyond it"
         f" {name} is better"

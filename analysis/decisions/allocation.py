@@ -121,9 +121,7 @@ def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Ar
     return N, D
 
 
-def _row(
-    result: Result, params: Array, budget: float, N: Array, D: Array, level: float
-) -> dict:
+def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level: float) -> dict:
     loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
     values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     row = {"C": budget, **spread_by(result, values, level)}

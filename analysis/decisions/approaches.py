@@ -122,8 +122,14 @@ def compare_approaches(
     lines, without = {}, []
     for approach, power in ((1, found.power), (2, _power(minima))):
         lines[approach], lost = _with_line(power)
-        without += [f"approach {approach}: {lost:.0%} of the resamples give no power law: its"
-                    " intervals are of the others"] if lost > _MAY_LACK else []
+        without += (
+            [
+                f"approach {approach}: {lost:.0%} of the resamples give no power law: its"
+                " intervals are of the others"
+            ]
+            if lost > _MAY_LACK
+            else []
+        )
     rows, exponents, refused = [], [], _refused(minima, found)
     seen = {1: found.sizes, 2: len(minima.found)}
     for approach, power in lines.items():
@@ -131,23 +137,30 @@ def compare_approaches(
             drawn = _drawn(power, budgets, cost)
             rows += _rows(NAMES[approach], budgets, drawn, level, resamples > 0)
             exponents.append(
-                {"approach": NAMES[approach], **_exponents(power, budgets, cost, level, resamples),
-                 "seen": seen[approach]}
-            )  # fmt: skip
+                {
+                    "approach": NAMES[approach],
+                    **_exponents(power, budgets, cost, level, resamples),
+                    "seen": seen[approach],
+                }
+            )
     rows += third.table.assign(approach=NAMES[3])[_columns(third.table)].to_dict("records")
     exponents.append({"approach": NAMES[3], **_of_surface(third.exponents), "seen": surface.points})
     bias = _bias(surface, level_points, minima, cost, budget)
     warnings = [*third.warnings, *without, *moved, *bias]
     return Approaches(
         pd.DataFrame(rows).sort_values(["C", "approach"], ignore_index=True),
-        pd.DataFrame(exponents), refused, minima, found, surface, third, cost_in_words(cost),
+        pd.DataFrame(exponents),
+        refused,
+        minima,
+        found,
+        surface,
+        third,
+        cost_in_words(cost),
         tuple(warnings),
-    )  # fmt: skip
+    )
 
 
-def other_approaches(
-    law: Result, runs: pd.DataFrame, budgets: list[float]
-) -> Approaches | None:
+def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> Approaches | None:
     """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
     if not budgets:
         return None

@@ -56,9 +56,10 @@ def with_attention(context: int, depth_width: Callable[[Array], Array]) -> CostF
         L d for each N: `shape_by_aspect` or `shape_of_runs`.
     """
     return CostFunction(
-        f"6 (N + L d T) D, T = {context}", "FLOPs",
+        f"6 (N + L d T) D, T = {context}",
+        "FLOPs",
         lambda N, D: 6 * (N + depth_width(N) * context) * D,
-    )  # fmt: skip
+    )
 
 
 def shape_by_aspect(aspect: float, vocab: int = 0) -> Callable[[Array], Array]:
@@ -126,7 +127,8 @@ def measured_hours(runs: pd.DataFrame) -> CostFunction:
     (a, b), _ = nnls(basis, np.ones_like(N))
     b = b / unit
     return CostFunction(
-        f"({a:.3g} + {b:.3g} N) D seconds, as measured", "device-hours",
+        f"({a:.3g} + {b:.3g} N) D seconds, as measured",
+        "device-hours",
         lambda N, D: (a + b * N) * D / 3600,
     )
 

@@ -54,14 +54,16 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
         )
         chosen = others.predict(own)
         kept = constant.drop(index=cell).mean().idxmin()
-        rows.append({
-            "N": own["N"].iloc[0],
-            "D": own["D"].iloc[0],
-            "lr": chosen["lr"].iloc[0],
-            "batch": chosen["batch"].iloc[0],
-            "regret": regret(own, chosen["lr"], chosen["batch"]).iloc[0],
-            "constant": constant.loc[cell, kept],
-        })  # fmt: skip
+        rows.append(
+            {
+                "N": own["N"].iloc[0],
+                "D": own["D"].iloc[0],
+                "lr": chosen["lr"].iloc[0],
+                "batch": chosen["batch"].iloc[0],
+                "regret": regret(own, chosen["lr"], chosen["batch"]).iloc[0],
+                "constant": constant.loc[cell, kept],
+            }
+        )
     return pd.DataFrame(rows).sort_values(["N", "D"], ignore_index=True)
 
 

@@ -102,8 +102,9 @@ def choose_next(
     noise = _noise(result)
     now = target.known(result, level, cost)["half_width"]
     if not np.isfinite(now):
-        raise ValueError(f"{target.in_words} has no interval under this fit: there is nothing to"
-                         " choose by")
+        raise ValueError(
+            f"{target.in_words} has no interval under this fit: there is nothing to choose by"
+        )
     goal = 0.0 if target.within is None else shared[-1, -1] * (target.within / now) ** 2
     whole = most if target.within is None else None  # runs that may reach the goal only together
     chosen = _greedy(shared, noise, price, budget, goal, whole)
@@ -165,9 +166,7 @@ def _greedy(
     return chosen
 
 
-def _needed(
-    shared: Array, noise: float, price: Array, chosen: list[int], goal: float
-) -> list[int]:
+def _needed(shared: Array, noise: float, price: Array, chosen: list[int], goal: float) -> list[int]:
     """What is left when the runs without which the goal is still met are given up, dearest first.
 
     What was worth its cost early may be told again by runs that are needed anyway.

@@ -152,7 +152,9 @@ def critical_batch(
         with np.errstate(over="ignore"):
             batches = np.exp(np.log(B_star) - np.log(loss) / alpha_B)
         if not np.isfinite(batches).all():
-            raise ValueError(f"a loss of {loss:g} is too far from those that were fitted: its"
-                             " critical batch is beyond any number")
+            raise ValueError(
+                f"a loss of {loss:g} is too far from those that were fitted: its"
+                " critical batch is beyond any number"
+            )
         rows.append({"loss": loss, **spread_by(result, {"critical_batch": batches}, level)})
     return pd.DataFrame(rows)

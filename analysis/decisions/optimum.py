@@ -88,9 +88,7 @@ def _least_loss(law: Law, params: Array, budget: Array, cost: Cost) -> Array:
         return loss_at(law, params, N[:, None], D[:, None])[:, 0]
 
 
-def _searched(
-    law: Law, params: Array, budget: Array, cost: Cost
-) -> tuple[Array, Array, Array]:
+def _searched(law: Law, params: Array, budget: Array, cost: Cost) -> tuple[Array, Array, Array]:
     """N, D and whether they lie inside the sizes tried, each (b,)."""
     different, which = np.unique(budget, return_inverse=True)  # one, often: costed once for all
     low, high = _sizes_at(cost, different)

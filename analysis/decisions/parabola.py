@@ -65,8 +65,10 @@ class Optimum:
     def sentence(self, name: str) -> str:
         """The optimum in words."""
         if self.edge:
-            return (f"the best {name} is the {self.edge} of {self.values} values, {self.x:.3g}: "
-                    "the optimum lies there or beyond; extend the grid")
+            return (
+                f"the best {name} is the {self.edge} of {self.values} values, {self.x:.3g}: "
+                "the optimum lies there or beyond; extend the grid"
+            )
         between = "" if np.isnan(self.lower) else f" ({self.lower:.3g} to {self.upper:.3g})"
         lost = f"; {self.dropped} runs diverged" if self.dropped else ""
         return f"the best {name} is {self.x:.3g}{between}, loss {self.loss:.4f}{lost}"
@@ -105,14 +107,25 @@ def optimum(
     u, y = np.log(x[finite]), np.log(loss[finite])
     values = np.unique(u)
     if len(values) < 3:
-        raise ValueError(f"a parabola needs three values with a finite loss; there are "
-                         f"{len(values)}")
+        raise ValueError(
+            f"a parabola needs three values with a finite loss; there are {len(values)}"
+        )
     means = np.array([y[u == v].mean() for v in values])
     best = int(means.argmin())
     edge = _edge(x, values, best)
     if edge:
-        return Optimum(float(np.exp(values[best])), np.nan, np.nan, float(np.exp(means[best])),
-                       np.nan, np.nan, edge, len(values), int((~finite).sum()), np.nan)
+        return Optimum(
+            float(np.exp(values[best])),
+            np.nan,
+            np.nan,
+            float(np.exp(means[best])),
+            np.nan,
+            np.nan,
+            edge,
+            len(values),
+            int((~finite).sum()),
+            np.nan,
+        )
     near = _near(means)
     inside = np.isin(u, values[near])
     middle = values[best]
@@ -120,13 +133,20 @@ def optimum(
     coefficients, *_ = np.linalg.lstsq(design, y[inside], rcond=None)
     known, spare = _scatter(u, y, design, coefficients, inside) if scatter is None else (scatter, 0)
     place, height = _lowest(coefficients, values[near] - middle)
-    lower, upper, noise = _doubt(coefficients, design, known, spare, values[near] - middle, level,
-                                 seed)
+    lower, upper, noise = _doubt(
+        coefficients, design, known, spare, values[near] - middle, level, seed
+    )
     return Optimum(
-        x=float(np.exp(middle + place)), lower=float(np.exp(middle + lower)),
-        upper=float(np.exp(middle + upper)), loss=float(np.exp(height)), noise=noise,
-        curvature=float(max(coefficients[2], 0.0)), edge="", values=len(values),
-        dropped=int((~finite).sum()), scatter=known,
+        x=float(np.exp(middle + place)),
+        lower=float(np.exp(middle + lower)),
+        upper=float(np.exp(middle + upper)),
+        loss=float(np.exp(height)),
+        noise=noise,
+        curvature=float(max(coefficients[2], 0.0)),
+        edge="",
+        values=len(values),
+        dropped=int((~finite).sum()),
+        scatter=known,
         span=(float(np.exp(values[near][0])), float(np.exp(values[near][-1]))),
     )
 
@@ -184,7 +204,12 @@ def _scatter(
 
 
 def _doubt(
-    coefficients: Array, design: Array, scatter: float, spare: int, span: Array, level: float,
+    coefficients: Array,
+    design: Array,
+    scatter: float,
+    spare: int,
+    span: Array,
+    level: float,
     seed: int,
 ) -> tuple[float, float, float]:
     """Interval of the place and standard error of the height, by draws of the parabola.
@@ -231,10 +256,18 @@ def tuned(
     rows = []
     for cell, runs in table.groupby(list(by)):
         found = optimum(runs[x], runs["loss"], scatter=scatter, level=level)
-        rows.append(dict(zip(by, cell, strict=True)) | {
-            x: found.x, f"{x}_lower": found.lower, f"{x}_upper": found.upper, "loss": found.loss,
-            "noise": found.noise, "curvature": found.curvature, "edge": found.edge,
-        })
+        rows.append(
+            dict(zip(by, cell, strict=True))
+            | {
+                x: found.x,
+                f"{x}_lower": found.lower,
+                f"{x}_upper": found.upper,
+                "loss": found.loss,
+                "noise": found.noise,
+                "curvature": found.curvature,
+                "edge": found.edge,
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -122,8 +122,9 @@ def _by_worth(target: Target, each: int, cost: Cost, level: float) -> Choose:
     def choose(result: Result, left: pd.DataFrame, budget: float) -> pd.DataFrame:
         if not len(left):
             return left
-        return choose_next(result, target, left, budget=budget, most=each, cost=cost,
-                         level=level).table  # fmt: skip
+        return choose_next(
+            result, target, left, budget=budget, most=each, cost=cost, level=level
+        ).table
 
     return choose
 

@@ -124,9 +124,13 @@ def best_schedule(
     resampled = len(result.draws) > 0
     gains = pd.DataFrame([_gain(name, last, others, level, resampled) for name in usual])
     return BestSchedule(
-        course.table(values), judged["best"], spread_by(result, {"loss": last["best"]}, level),
-        gains, seconds, tuple(_warnings(result, gains, judged["best"])),
-    )  # fmt: skip
+        course.table(values),
+        judged["best"],
+        spread_by(result, {"loss": last["best"]}, level),
+        gains,
+        seconds,
+        tuple(_warnings(result, gains, judged["best"])),
+    )
 
 
 def usual_shapes(course: Course, peak: float, final_ratio: float) -> dict[str, Array]:
@@ -140,9 +144,7 @@ def usual_shapes(course: Course, peak: float, final_ratio: float) -> dict[str, A
     return {name: peak * (final_ratio + (1 - final_ratio) * fall) for name, fall in falls.items()}
 
 
-def refit_without_each(
-    law: str | Law, curves: pd.DataFrame, **options: Any
-) -> list[Result]:
+def refit_without_each(law: str | Law, curves: pd.DataFrame, **options: Any) -> list[Result]:
     """The law fitted without one run at a time; empty where that leaves fewer than two.
 
     Parameters
@@ -173,9 +175,13 @@ def _search(
     found = list(usual)
     for start in usual:
         answer = minimize(
-            _objective(result.law, params, course, given, of.outward), of.inward(start), jac=True,
-            method="L-BFGS-B", bounds=of.bounds(knots), options={"maxiter": _ITERATIONS},
-        )  # fmt: skip
+            _objective(result.law, params, course, given, of.outward),
+            of.inward(start),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=of.bounds(knots),
+            options={"maxiter": _ITERATIONS},
+        )
         found.append(of.outward(answer.x[:, None])[:, 0])
     judged = {str(k): course.rates(values) for k, values in enumerate(found)}
     last = _last_losses(result, params, judged, given.get("N"))
@@ -246,9 +252,12 @@ def _last_losses(
 
 
 def _gain(
-    name: str, last: Mapping[str, Array], others: Sequence[Mapping[str, Array]], level: float,
+    name: str,
+    last: Mapping[str, Array],
+    others: Sequence[Mapping[str, Array]],
+    level: float,
     resampled: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     gain = last[name] - last["best"]
     row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
     row |= spread({"gain": gain}, level, resampled=resampled)
@@ -264,8 +273,11 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
         sentences.append(f"the interval of the loss is {in_words(result.inflation)}")
     unsure = gains.loc[~gains["certain"], "over"].tolist()
     if unsure:
-        why = ": no fits without one curve each were made" if gains["refits_agree"].isna().all() \
+        why = (
+            ": no fits without one curve each were made"
+            if gains["refits_agree"].isna().all()
             else ""
+        )
         sentences.append(
             f"it is not certain that this schedule gains over {', '.join(unsure)}{why}"
         )

@@ -65,8 +65,10 @@ class Target:
         params = drawn_params(result)
         if not self.at:
             if self.of not in result.params:
-                raise ValueError(f"{result.law.name} has no parameter {self.of!r}, only"
-                                 f" {', '.join(result.params)}")
+                raise ValueError(
+                    f"{result.law.name} has no parameter {self.of!r}, only"
+                    f" {', '.join(result.params)}"
+                )
             return params[:, result.law.names.index(self.of)]
         need_surface(result)
         if "C" in self.at:
@@ -107,8 +109,9 @@ class Target:
         if self.of != "loss":
             return np.empty(0), np.empty(0)
         if "C" in self.at:
-            return best_split(result.law, np.array([list(result.params.values())]), self.at["C"],
-                              cost)  # fmt: skip
+            return best_split(
+                result.law, np.array([list(result.params.values())]), self.at["C"], cost
+            )
         return np.array([self.at["N"]]), np.array([self.at["D"]])
 
 

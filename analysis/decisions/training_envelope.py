@@ -72,14 +72,19 @@ def envelope(
     kept = np.ones((1, len(N)), bool)
     best = _least(losses, kept)[0]
     inside = best >= 0
-    table = pd.DataFrame({
-        "C": np.exp(log_C[inside]), "N": N[best[inside]],
-        "loss": losses[best[inside], np.flatnonzero(inside)],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "C": np.exp(log_C[inside]),
+            "N": N[best[inside]],
+            "loss": losses[best[inside], np.flatnonzero(inside)],
+        }
+    )
     on_it = table["N"].nunique()
     if on_it < _LEAST_SIZES:
-        why = (f"{on_it} of the sizes between smallest and largest are best at some C; an "
-               f"envelope needs {_LEAST_SIZES}")
+        why = (
+            f"{on_it} of the sizes between smallest and largest are best at some C; an "
+            f"envelope needs {_LEAST_SIZES}"
+        )
         return Envelope(table, on_it, nothing, why)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(N), np.full(len(N), 1 / len(N)), size=resamples) > 0

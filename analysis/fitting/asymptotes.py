@@ -116,12 +116,14 @@ def _limits(
             result = _law_of_limits(part, spread[:, part.index], x, options)
         fits[(x, *values)] = result
         draws.append(result.draws["L_inf"].to_numpy())
-        rows.append({
-            **dict(zip(held, values, strict=True)),
-            "limit": result.params["L_inf"],
-            "standard_error": draws[-1].std(),
-            "identified": "L_inf" not in result.diagnosis.unidentified,
-        })
+        rows.append(
+            {
+                **dict(zip(held, values, strict=True)),
+                "limit": result.params["L_inf"],
+                "standard_error": draws[-1].std(),
+                "identified": "L_inf" not in result.diagnosis.unidentified,
+            }
+        )
     return pd.DataFrame(rows), np.array(draws).T, fits
 
 

@@ -167,8 +167,10 @@ def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
     ladders = [data] if arm is None else [rows for _, rows in data.groupby(arm)]
     said = [
         not_one_ladder(_recipe(column, value) for value in rows[column].dropna().unique())
-        for rows in ladders for column in _RECIPE if column in data and column != arm
-    ]  # fmt: skip
+        for rows in ladders
+        for column in _RECIPE
+        if column in data and column != arm
+    ]
     return [*dict.fromkeys(filter(None, said))]
 
 

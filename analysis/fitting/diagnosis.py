@@ -119,9 +119,7 @@ def _correlations(
     return pd.DataFrame(matrix, index=free, columns=free).to_dict()
 
 
-def _unidentified(
-    misfit: Misfit, found: Search, best: Solution, draws: Array
-) -> dict[str, str]:
+def _unidentified(misfit: Misfit, found: Search, best: Solution, draws: Array) -> dict[str, str]:
     """Parameters whose value the points do not settle, and how that shows."""
     space, reasons = misfit.space, {}
     low, high = space.limits
@@ -169,9 +167,16 @@ def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, f
     start[np.arange(len(held)), held] = low[held]
     frozen[np.arange(len(held)), held] = True
     bounded = minimise(
-        misfit, start, low, high, stride=misfit.space.strides, frozen=frozen,
-        damping=1e-4, tolerance=1e-5, patience=3,
-    )  # fmt: skip
+        misfit,
+        start,
+        low,
+        high,
+        stride=misfit.space.strides,
+        frozen=frozen,
+        damping=1e-4,
+        tolerance=1e-5,
+        patience=3,
+    )
     residual = misfit.residual(best.coordinates)[0] * misfit.sharpness
     information = misfit.objective.information(residual, len(misfit.space.free))
     ratio = 2 * information * (bounded.value - best.value)

@@ -71,9 +71,7 @@ def _refit_and_judge(
     rest = _subset(misfit, ~top)
     if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
         return None
-    refitted = minimise(
-        rest, best, *misfit.space.limits, stride=misfit.space.strides, damping=1e-4
-    )
+    refitted = minimise(rest, best, *misfit.space.limits, stride=misfit.space.strides, damping=1e-4)
     return _judged(misfit, name, along, top, refitted.coordinates, group)
 
 

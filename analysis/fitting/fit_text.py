@@ -101,8 +101,10 @@ def _intervals(result: Result) -> str:
         "given": "given with the points",
     }[settings["resample"]]
     wider = f"; of predictions {in_words(result.inflation)}" if result.inflation > 1 else ""
-    return (f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
-            f" {settings['seed']}{wider}")
+    return (
+        f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
+        f" {settings['seed']}{wider}"
+    )
 
 
 def _parameters(result: Result) -> list[str]:

@@ -140,10 +140,24 @@ def fit(
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must not be negative")
     options = Options(
-        x=x, columns=columns, objective=objective, delta=delta, asymmetry=asymmetry, starts=starts,
-        weights=weights, noise=noise, cluster=cluster, fixed=fixed, tied=tied, bounds=bounds,
-        priors=priors, arm=arm, shared=shared, exclude=exclude, mix_fingerprints=mix_fingerprints,
-    )  # fmt: skip
+        x=x,
+        columns=columns,
+        objective=objective,
+        delta=delta,
+        asymmetry=asymmetry,
+        starts=starts,
+        weights=weights,
+        noise=noise,
+        cluster=cluster,
+        fixed=fixed,
+        tied=tied,
+        bounds=bounds,
+        priors=priors,
+        arm=arm,
+        shared=shared,
+        exclude=exclude,
+        mix_fingerprints=mix_fingerprints,
+    )
     fitted = solve(law, data, options)
     sample = fitted.sample
     if isinstance(resample, str):
@@ -184,14 +198,18 @@ def _of_rows(
     law: str | Law, data: pd.DataFrame, rows: Array, options: Options, settings: dict
 ) -> Result:
     """The same fit of some rows, an array of bool, with a few resamples if it had some."""
-    own = {name: np.asarray(given)[rows] for name in ("weights", "noise", "cluster")
-           if np.ndim(given := getattr(options, name))}  # fmt: skip
+    own = {
+        name: np.asarray(given)[rows]
+        for name in ("weights", "noise", "cluster")
+        if np.ndim(given := getattr(options, name))
+    }
     fitted = solve(law, data[rows], replace(options, **own))
     few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
     drawn = None
     if few and not withhold(fitted.freedom):
-        drawn = draw(fitted.sample, settings["resample"], few, settings["seed"],
-                     fitted.misfit.prior)  # fmt: skip
+        drawn = draw(
+            fitted.sample, settings["resample"], few, settings["seed"], fitted.misfit.prior
+        )
     return _result(fitted, drawn, settings | {"resamples": few, "withheld": ""})
 
 

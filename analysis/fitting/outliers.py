@@ -89,10 +89,15 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
     sigmas = outlying(result.residuals * points.sharpness, len(result.free), result.noise)
     target = result.scale.of(points.response) - result.residuals
     found = [
-        Outlier(int(i), _name(data, points.rows[i]), float(result.scale.back(target[i])),
-                float(points.response[i]), float(sigmas[i]))
+        Outlier(
+            int(i),
+            _name(data, points.rows[i]),
+            float(result.scale.back(target[i])),
+            float(points.response[i]),
+            float(sigmas[i]),
+        )
         for i in np.flatnonzero(sigmas)
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda one: -one.sigmas)
 
 
@@ -113,7 +118,9 @@ def warn_of_outliers(
         return []
     named = "; ".join(
         f"{one.name}: {one.measured:.4g} measured, {one.predicted:.4g} predicted,"
-        f" {one.sigmas:.0f} robust sigmas" for one in found[:_NAMED])
+        f" {one.sigmas:.0f} robust sigmas"
+        for one in found[:_NAMED]
+    )
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     are = "1 point lies" if len(found) == 1 else f"{len(found)} points lie"
     out = np.zeros(len(data), bool)
@@ -123,8 +130,10 @@ def warn_of_outliers(
         change = _change(result, refit(~out))
     except ValueError as error:
         change = f"there is no fit: {error}"
-    return [f"{are} far from the law ({named}{more}). Without {they} {change}"
-            f"{_way(result, data, out, they)}"]
+    return [
+        f"{are} far from the law ({named}{more}). Without {they} {change}"
+        f"{_way(result, data, out, they)}"
+    ]
 
 
 def _name(data: pd.DataFrame, row: int) -> str:
@@ -153,10 +162,13 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
         return f"the best N at C = {cost:.3g}", best
     if set(result.law.columns) - set(tops):
         return "the root mean square of the residuals", lambda _, one: np.array(
-            [np.sqrt(np.mean(one.residuals**2))])
+            [np.sqrt(np.mean(one.residuals**2))]
+        )
     scales = [name for name in tops if name in ("N", "D", "C", "x")] or [*tops]
-    columns = {name: np.array([high * (_FARTHER if name in scales else 1.0)])
-               for name, high in tops.items()}  # fmt: skip
+    columns = {
+        name: np.array([high * (_FARTHER if name in scales else 1.0)])
+        for name, high in tops.items()
+    }
 
     def far(params: Array, one: Result) -> Array:
         return one.law.predict(params, columns)[:, 0]
@@ -194,9 +206,12 @@ def _conditions(result: Result, some: pd.DataFrame) -> list[str]:
     names = [s for s in dict.fromkeys(sources) if s in some and s.isidentifier()]
     if names:
         found.append(_one_of(names[0], some[names[0]]))
-        found.append(" or ".join(
-            "(" + " and ".join(f"{name} == {_literal(row[name])}" for name in names) + ")"
-            for _, row in some.iterrows()))
+        found.append(
+            " or ".join(
+                "(" + " and ".join(f"{name} == {_literal(row[name])}" for name in names) + ")"
+                for _, row in some.iterrows()
+            )
+        )
     return found
 
 

@@ -194,8 +194,11 @@ class Result:
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
         """What the law reads from a table that has the fitted one's names, or the law's own."""
         data = with_multiples(as_floats(data), self.columns)
-        names = {name: source for name, source in self.columns.items()
-                 if source in data.columns or name not in data.columns}
+        names = {
+            name: source
+            for name, source in self.columns.items()
+            if source in data.columns or name not in data.columns
+        }
         renamed = rename_columns(self.law, data, names, response=False)
         return self.law.read(rename(data.reset_index(drop=True), renamed))
 
@@ -239,7 +242,10 @@ class Result:
         """Ends, shape (2, rows), and each row's share of resamples without a possible value."""
         self._need_draws()
         first, same = _twins(columns, doubt)
-        columns, doubt = {name: column[..., first] for name, column in columns.items()}, doubt[first]
+        columns, doubt = (
+            {name: column[..., first] for name, column in columns.items()},
+            doubt[first],
+        )
         ends, impossible = np.empty((2, len(doubt))), np.empty(len(doubt))
         for part, drawn in self._measurable(columns, np.nan_to_num(doubt)):
             ends[:, part] = quantiles(drawn, level)
@@ -248,9 +254,7 @@ class Result:
         ends, impossible = ends[:, same], impossible[same]
         return np.clip(widened(*ends, self.inflation, self.scale), *self.law.span), impossible
 
-    def _measurable(
-        self, columns: dict[str, Array], doubt: Array
-    ) -> Iterator[tuple[slice, Array]]:
+    def _measurable(self, columns: dict[str, Array], doubt: Array) -> Iterator[tuple[slice, Array]]:
         """Measurements that could be, shape (resamples, some rows), with the place of the rows:
         whole curves under all resamples do not fit in memory."""
         rng = np.random.default_rng(self.settings["seed"])

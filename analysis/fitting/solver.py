@@ -111,9 +111,7 @@ def minimise(
 
 
 _PLACE = ("u", "value", "gradient", "curvature")
-_OF_EACH = (
-    *_PLACE, "rows", "steepest", "frozen", "damping", "caution", "steps", "refused", "idle"
-)  # fmt: skip
+_OF_EACH = (*_PLACE, "rows", "steepest", "frozen", "damping", "caution", "steps", "refused", "idle")
 
 
 class _Batch:

@@ -58,10 +58,14 @@ def from_dict(stored: dict) -> Result:
         raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
     found = stored["diagnosis"]
     earlier = {"alone": found["starts"], "degrees": float("inf"), "searched": stored["points"]}
-    diagnosis = earlier | found | {
-        "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
-        "at_bound": tuple(stored["diagnosis"]["at_bound"]),
-    }
+    diagnosis = (
+        earlier
+        | found
+        | {
+            "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
+            "at_bound": tuple(stored["diagnosis"]["at_bound"]),
+        }
+    )
     law, settings = find(stored["law"]), stored["settings"]
     settings.setdefault("errors", "relative")  # fits stored when no law had any other
     settings.setdefault("counted", {})

@@ -62,12 +62,14 @@ class TaskChain:
         """
         first = self.loss.predict(data, level)
         losses = pd.DataFrame({self._column: first[self.loss.law.response]})
-        table = pd.DataFrame({
-            "task_loss": losses[self._column],
-            "accuracy": self.accuracy.predict(losses)["accuracy"],
-            "inside": first["inside"],
-            "beyond": first["beyond"],
-        })
+        table = pd.DataFrame(
+            {
+                "task_loss": losses[self._column],
+                "accuracy": self.accuracy.predict(losses)["accuracy"],
+                "inside": first["inside"],
+                "beyond": first["beyond"],
+            }
+        )
         if level is not None:
             table["task_loss_lower"], table["task_loss_upper"] = first["lower"], first["upper"]
             table["lower"], table["upper"] = quantiles(self.simulate(data), level)

@@ -87,8 +87,9 @@ class Forecast:
         missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
         checked = (
             f"{len(self.hindcast)} ended runs, forecast likewise, came out {missed:.2%} off"
-            if len(self.hindcast) else "too few ended runs to try the forecast on"
-        )  # fmt: skip
+            if len(self.hindcast)
+            else "too few ended runs to try the forecast on"
+        )
         where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
         wider = f"; the interval is {in_words(self.inflation)}" if self.inflation > 1 else ""
         note = f"; {self.note}" if self.note else ""
@@ -178,15 +179,24 @@ class Basis:
         middle = RELATIVE.of(end["loss"]) + kept * distance(target, predicted["loss"])
         half = _half_width(end, missed, self.level)
         if not np.isfinite(middle + half):
-            raise ValueError(note or "too few curves for an interval: two ended runs, and resamples"
-                             ", each with a law that predicts possible losses")
+            raise ValueError(
+                note
+                or "too few curves for an interval: two ended runs, and resamples"
+                ", each with a law that predicts possible losses"
+            )
         table = past.assign(forecast=np.exp(missed) * past["measured"], error=missed)
         return Forecast(
-            loss=float(np.exp(middle)), lower=float(np.exp(middle - half)),
-            upper=float(np.exp(middle + half)), level=self.level, share=share, law=self.law,
-            kept=kept, hindcast=table[["run", "forecast", "measured", "error"]],
-            beyond=float(end["beyond"]), note=note,
-        )  # fmt: skip
+            loss=float(np.exp(middle)),
+            lower=float(np.exp(middle - half)),
+            upper=float(np.exp(middle + half)),
+            level=self.level,
+            share=share,
+            law=self.law,
+            kept=kept,
+            hindcast=table[["run", "forecast", "measured", "error"]],
+            beyond=float(end["beyond"]),
+            note=note,
+        )
 
     def _doubtful(self, end: pd.Series) -> str:
         """Why the law itself gives no interval, or one that allows for impossible resamples.
@@ -200,23 +210,37 @@ class Basis:
             return ""
         why = self.law.settings["withheld"] or lacking(end["impossible"], self.level, IMPOSSIBLE)
         if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
-            raise ValueError(f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
-                             f" knows: {why or 'a refit without the outermost points fails there'}")
+            raise ValueError(
+                f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
+                f" knows: {why or 'a refit without the outermost points fails there'}"
+            )
         return why
 
 
 def lay_basis(
-    curves: pd.DataFrame, target: pd.DataFrame, *, law: str | Law | None = None,
-    level: float = 0.95, resamples: int = 200, seed: int = 0,
-) -> Basis:  # fmt: skip
+    curves: pd.DataFrame,
+    target: pd.DataFrame,
+    *,
+    law: str | Law | None = None,
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Basis:
     """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
     if not 0 < level < 1:
         raise ValueError(f"level={level!r} must lie between 0 and 1")
     curves = curves[curves["run"] != target["run"].iloc[0]]
     chosen, curves = _law_and_curves(law, curves, target)
     curves = _few_losses(curves if "thinned" in curves else thin_curves(curves))
-    result = fit(chosen, curves, resamples=resamples, seed=seed, level=level, starts=_STARTS,
-                 mix_fingerprints=True)  # fmt: skip
+    result = fit(
+        chosen,
+        curves,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+        starts=_STARTS,
+        mix_fingerprints=True,
+    )
     return Basis(result, level, tuple(left_out(result, curves)))
 
 

@@ -18,8 +18,24 @@ from analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from analysis.tables.validation_sets import SET
 from scaling.records.run_folder import RunFolder
 
-COLUMNS = ("run_id", "role", "state", "N", "D", "schedule", "seed", "step", "steps", "share",
-           "loss", "lower", "upper", "beyond", "law", "note")  # fmt: skip
+COLUMNS = (
+    "run_id",
+    "role",
+    "state",
+    "N",
+    "D",
+    "schedule",
+    "seed",
+    "step",
+    "steps",
+    "share",
+    "loss",
+    "lower",
+    "upper",
+    "beyond",
+    "law",
+    "note",
+)
 
 
 def forecast_study(
@@ -144,9 +160,14 @@ def _from_surface(
         return nothing | {"law": "", "note": f"{why}; {error}"}
     middle, half = RELATIVE.of(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
     doubtful = law.settings["withheld"] or lacking(said["impossible"], level, IMPOSSIBLE)
-    return {"loss": said["loss"], "lower": float(np.exp(middle - half)),
-            "upper": float(np.exp(middle + half)), "beyond": said["beyond"],
-            "law": law.law.name, "note": doubtful}  # fmt: skip
+    return {
+        "loss": said["loss"],
+        "lower": float(np.exp(middle - half)),
+        "upper": float(np.exp(middle + half)),
+        "beyond": said["beyond"],
+        "law": law.law.name,
+        "note": doubtful,
+    }
 
 
 def cannot_matter(

@@ -37,13 +37,36 @@ VERSION = 1
 _NUMBER = (int, float)
 _NUMBER_OR_NONE = (*_NUMBER, type(None))
 _PREDICTION: Shape = {
-    "run_id": str, "study": str, "made": str, "step": int, "steps": int, "hash": str,
-    "loss": _NUMBER, "lower": _NUMBER_OR_NONE, "upper": _NUMBER_OR_NONE, "level": _NUMBER,
+    "run_id": str,
+    "study": str,
+    "made": str,
+    "step": int,
+    "steps": int,
+    "hash": str,
+    "loss": _NUMBER,
+    "lower": _NUMBER_OR_NONE,
+    "upper": _NUMBER_OR_NONE,
+    "level": _NUMBER,
     "inflation": _NUMBER,
-}  # fmt: skip
+}
 _KEPT = ("run_id", "N", "D", "step", "steps", "loss", "lower", "upper", "beyond", "law")
-COLUMNS = ("run_id", "study", "made", "share", "law", "loss", "lower", "upper", "level", "measured",
-           "error", "ratio", "contained", "counts", "outcome")  # fmt: skip
+COLUMNS = (
+    "run_id",
+    "study",
+    "made",
+    "share",
+    "law",
+    "loss",
+    "lower",
+    "upper",
+    "level",
+    "measured",
+    "error",
+    "ratio",
+    "contained",
+    "counts",
+    "outcome",
+)
 
 
 def remember(
@@ -107,8 +130,9 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
     """
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(f"there is no folder {outputs}; outputs= names the one that scaling"
-                         " launch wrote")
+        raise ValueError(
+            f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
+        )
     said = list(_kept(outputs))
     said = [one for one in said if study is None or one["study"] == study]
     rows, seen = [], set()
@@ -136,8 +160,14 @@ def _kept(outputs: Path) -> Iterator[dict[str, Any]]:
 def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     """A prediction and its outcome."""
     row = {name: said.get(name) for name in COLUMNS if name in said}
-    row |= {"share": said["step"] / said["steps"], "measured": np.nan, "error": np.nan,
-            "ratio": np.nan, "contained": None, "counts": False}  # fmt: skip
+    row |= {
+        "share": said["step"] / said["steps"],
+        "measured": np.nan,
+        "error": np.nan,
+        "ratio": np.nan,
+        "contained": None,
+        "counts": False,
+    }
     if said["lower"] is None or said["upper"] is None:
         row |= {"lower": np.nan, "upper": np.nan}
         return row | {"outcome": "made without an interval: does not count"}

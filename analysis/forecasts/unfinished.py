@@ -100,16 +100,16 @@ def _schedule(run: dict[str, Any], known: dict[int, float]) -> pd.DataFrame:
     step = np.arange(1, len(lr) + 1)
     last = len(lr)
     loss = pd.Series({s: v for s, v in known.items() if s < last and np.isfinite(v)}, dtype=float)
-    return pd.DataFrame({
-        "run": run["run_id"],
-        "step": step,
-        "tokens": step * run["tokens_per_step"],
-        "lr": lr,
-        "loss": loss.reindex(step).to_numpy(),
-        "N": run["counts"]["n_matmul"],
-        "D": last * run["tokens_per_step"],
-        "schedule": run["config"]["schedule"]["kind"],
-        "seed": science["seed"],
-    })  # fmt: skip
-
-
+    return pd.DataFrame(
+        {
+            "run": run["run_id"],
+            "step": step,
+            "tokens": step * run["tokens_per_step"],
+            "lr": lr,
+            "loss": loss.reindex(step).to_numpy(),
+            "N": run["counts"]["n_matmul"],
+            "D": last * run["tokens_per_step"],
+            "schedule": run["config"]["schedule"]["kind"],
+            "seed": science["seed"],
+        }
+    )

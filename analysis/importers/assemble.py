@@ -48,8 +48,10 @@ class Imported:
     def report(self) -> str:
         """What was read, in a few lines."""
         runs, done = self.runs, (self.runs["status"] == "done").sum()
-        lines = [f"{len(runs)} run{'s' * (len(runs) != 1)}, {done} done"
-                 + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")]
+        lines = [
+            f"{len(runs)} run{'s' * (len(runs) != 1)}, {done} done"
+            + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")
+        ]
         for name in ("N", "D", "loss"):
             if name in runs and runs[name].notna().any():
                 low, high = runs[name].min(), runs[name].max()
@@ -135,17 +137,25 @@ def fittable(runs: pd.DataFrame) -> pd.Series:
 
 def _unmeasured(done: pd.DataFrame) -> list[str]:
     """A sentence for each column whose cells some runs lack, though others have it."""
-    lacks = {"loss at their end" if c == "loss" else c: int(done[c].isna().sum())
-             for c in ("loss", "N", "D") if c in done}
-    return [f"{count} run{'s have' if count > 1 else ' has'} no {what} and cannot be fitted"
-            for what, count in lacks.items() if count and (count < len(done) or "loss" in what)]
+    lacks = {
+        "loss at their end" if c == "loss" else c: int(done[c].isna().sum())
+        for c in ("loss", "N", "D")
+        if c in done
+    }
+    return [
+        f"{count} run{'s have' if count > 1 else ' has'} no {what} and cannot be fitted"
+        for what, count in lacks.items()
+        if count and (count < len(done) or "loss" in what)
+    ]
 
 
 def _unfinished(runs: pd.DataFrame) -> list[str]:
     """A sentence for each word that a table has for runs that are not fitted."""
     words = runs["status"][~runs["status"].isin(["done"])].value_counts()
-    return [f"{count} run{'s are' if count > 1 else ' is'} {word!r} and not fitted"
-            for word, count in words.items()]
+    return [
+        f"{count} run{'s are' if count > 1 else ' is'} {word!r} and not fitted"
+        for word, count in words.items()
+    ]
 
 
 def _odd_compute(runs: pd.DataFrame) -> list[str]:
@@ -155,14 +165,19 @@ def _odd_compute(runs: pd.DataFrame) -> list[str]:
     ratio = float((runs["C"] / (6 * runs["N"] * runs["D"])).median())
     if not abs(np.log(ratio)) > np.log(_ODD_COMPUTE):
         return []
-    return [f"C is {ratio:.2g} times 6 N D: if one of them counts thousands, millions or billions,"
-            " say columns.N='NAME * 1e6'"]
+    return [
+        f"C is {ratio:.2g} times 6 N D: if one of them counts thousands, millions or billions,"
+        " say columns.N='NAME * 1e6'"
+    ]
 
 
 def _finished(
-    runs: pd.DataFrame, curves: pd.DataFrame, n_count: str | None, notes: list[str],
+    runs: pd.DataFrame,
+    curves: pd.DataFrame,
+    n_count: str | None,
+    notes: list[str],
     decided: tuple[str, ...],
-) -> Imported:  # fmt: skip
+) -> Imported:
     parents = {}
     if "parent" in runs:
         known = runs[runs["parent"].notna()]
@@ -172,8 +187,10 @@ def _finished(
     if {"N", "D"} <= set(runs) and "C" not in runs:
         runs = runs.assign(C=6 * runs["N"] * runs["D"], flops_convention="6 N D")
     if "N" in runs:
-        runs = runs.assign(n_count=n_count or next(
-            (c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given"))
+        runs = runs.assign(
+            n_count=n_count
+            or next((c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given")
+        )
     notes += _odd_compute(runs)
     notes += _unmeasured(runs[runs["status"] == "done"])
     notes += _unfinished(runs)
@@ -184,6 +201,8 @@ def _finished(
     if len(curves):
         of_run = [c for c in ("N", "seed", "schedule", "status", "resolution") if c in runs]
         curves = curves.merge(
-            runs[["run_id", *of_run]].rename(columns={"run_id": "run"}), on="run", how="left",
+            runs[["run_id", *of_run]].rename(columns={"run_id": "run"}),
+            on="run",
+            how="left",
         )
     return Imported(runs, curves, tuple(notes), decided)

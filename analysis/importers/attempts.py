@@ -123,21 +123,27 @@ def _measured(rows: pd.DataFrame) -> list[str]:
 def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: str) -> None:
     """Two runs of one name are no two attempts at one: both came to the end, or alternate."""
     ordered = ("attempt" in rows and rows["attempt"].notna().all()) or (
-        "time" in rows and rows["time"].notna().all())
+        "time" in rows and rows["time"].notna().all()
+    )
     if ordered:
         return
     stretch, step = _stretch(rows), rows["step"].to_numpy()
     first = step[stretch == 0]
     last = step[stretch == stretch[-1]]
-    again = stretch[-1] > 0 and len(first) > 1 and len(last) > 1 and (
-        (first.min(), first.max()) == (last.min(), last.max())
-    ) and _contradiction(rows) is not None  # fmt: skip
+    again = (
+        stretch[-1] > 0
+        and len(first) > 1
+        and len(last) > 1
+        and ((first.min(), first.max()) == (last.min(), last.max()))
+        and _contradiction(rows) is not None
+    )
     measured = kept[kept[_measured(kept)].notna().any(axis=1)]
     twice = measured[measured.duplicated("step", keep=False)]
     alternate = _contradicting(twice.assign(run=run)) if len(twice) else 0
     if again or alternate > 0.5 * measured["step"].nunique():
-        a, b = (rows["_row"][rows["step"] == step.max()].iloc[:2] if again
-                else twice["_row"].iloc[:2])
+        a, b = (
+            rows["_row"][rows["step"] == step.max()].iloc[:2] if again else twice["_row"].iloc[:2]
+        )
         raise BadRun(
             f"{where}, rows {a} and {b}: two runs seem to be called {run!r}, as they have most"
             " steps twice with different values; name a column that tells them apart"

@@ -53,9 +53,12 @@ def root_of(run: str, parents: dict[str, str]) -> str:
 
 
 def _complete(
-    run: str, own: dict[str, pd.DataFrame], done: dict[str, pd.DataFrame],
-    notes: dict[str, list[str]], asked: tuple[str, ...],
-) -> pd.DataFrame:  # fmt: skip
+    run: str,
+    own: dict[str, pd.DataFrame],
+    done: dict[str, pd.DataFrame],
+    notes: dict[str, list[str]],
+    asked: tuple[str, ...],
+) -> pd.DataFrame:
     if run in done:
         return done[run]
     if run in asked:

@@ -71,11 +71,18 @@ def choose(
     chosen, notes = _as_told(raw, given, have, settings), []
     used = {c for column in chosen.values() for c in column.formula.columns}
     for name in ROLES:
-        if name in given or name not in roles or (name == "run" and raw.one_run) or (
-                name == "tokens" and counted_by_step(given)):
+        if (
+            name in given
+            or name not in roles
+            or (name == "run" and raw.one_run)
+            or (name == "tokens" and counted_by_step(given))
+        ):
             continue
-        found = [c for c in matching(name, have) if c not in used
-                 and (name in TEXT or _has_numbers(raw, c))]  # fmt: skip
+        found = [
+            c
+            for c in matching(name, have)
+            if c not in used and (name in TEXT or _has_numbers(raw, c))
+        ]
         if name == "loss":
             found = _losses(found, have, raw.name, used)
         elif name == "lr" and len(found) > 1:
@@ -147,8 +154,14 @@ def _losses(found: list[str], have: list[str], where: str, used: set[str]) -> li
     """The column that is the loss: one of validation before one called "loss"."""
     validated = [name for name in found if name.lower() != "loss"]
     if not validated:
-        validated = [c for c in have if c not in used and sounds_validated(c)
-                     and measure_of(c) is None and "train" not in c.lower()]  # fmt: skip
+        validated = [
+            c
+            for c in have
+            if c not in used
+            and sounds_validated(c)
+            and measure_of(c) is None
+            and "train" not in c.lower()
+        ]
         if len(validated) > 1 and found:
             return found
     if len(validated) > 1:
@@ -165,8 +178,12 @@ def _train_loss(
 ) -> None:
     """Beside a validation loss, a column called "loss" is that of training."""
     plain = next((c for c in have if c.lower() == "loss"), None)
-    taken = {c for name, column in chosen.items() for c in column.formula.columns
-             if name == "loss" or name.startswith("loss_")}  # fmt: skip
+    taken = {
+        c
+        for name, column in chosen.items()
+        for c in column.formula.columns
+        if name == "loss" or name.startswith("loss_")
+    }
     if plain is not None and plain not in taken and "train_loss" not in given:
         chosen.setdefault("train_loss", Column("train_loss", plain, Formula(((plain, 1.0),))))
 
@@ -178,8 +195,10 @@ def _one_rate(raw: Raw, found: list[str]) -> tuple[list[str], list[str]]:
     values = [numbers(raw.frame[c], decimal=raw.decimal)[0] for c in found]
     if all(np.array_equal(values[0], v, equal_nan=True) for v in values[1:]):
         return found[:1], []
-    note = (f"{raw.name}: {few(found)} are rates of several groups of parameters and differ: none"
-            f" is taken; say columns.lr={found[0]}")  # fmt: skip
+    note = (
+        f"{raw.name}: {few(found)} are rates of several groups of parameters and differ: none"
+        f" is taken; say columns.lr={found[0]}"
+    )
     return [], [note]
 
 
@@ -194,13 +213,17 @@ def no_loss(raws: Sequence[Raw]) -> str:
     """A sentence: no column is the loss, and which ones could be."""
     have = [str(c) for c in dict.fromkeys(c for raw in raws for c in raw.frame.columns)]
     where = raws[0].name if len(raws) == 1 else "the tables"
-    others = {"perplexity": "columns.loss='log({})'",
-              "bits": "columns.loss={} unit=bits or unit=bits_per_byte"}  # fmt: skip
+    others = {
+        "perplexity": "columns.loss='log({})'",
+        "bits": "columns.loss={} unit=bits or unit=bits_per_byte",
+    }
     for name in have:
         measure = measure_of(name)
         if measure is not None:
-            return (f"{where}: no column is the loss; of {name!r} it can be made:"
-                    f" {others[measure].format(name)}")  # fmt: skip
+            return (
+                f"{where}: no column is the loss; of {name!r} it can be made:"
+                f" {others[measure].format(name)}"
+            )
     near = [c for c in have if sounds_like_a_loss(c)]
     shown = near or [c for c in have if not c.startswith(_HIDDEN)]
     what = "these may be" if near else "it has"

@@ -14,8 +14,17 @@ from analysis.importers.typed import Typed, joined
 from analysis.importers.units import losses, with_tokens, zero_based_runs
 
 _LATE = 0.02  # of a run: a last validation this much before its end is its final loss
-_CURVE = ("run", "step", "tokens", "lr", "train_loss", "grad_norm", "loss", "bpb",
-          "bytes_per_token")
+_CURVE = (
+    "run",
+    "step",
+    "tokens",
+    "lr",
+    "train_loss",
+    "grad_norm",
+    "loss",
+    "bpb",
+    "bytes_per_token",
+)
 
 
 def of_curves(
@@ -35,12 +44,16 @@ def of_curves(
         tables.append(part)
     curves = pd.concat(tables, ignore_index=True)
     if len(tables) > 1 and curves.duplicated(["run", "step"]).any():
-        curves, _ = one_row_a_step(curves.sort_values(["run", "step"], kind="stable"), "the files",
-                                   left)  # fmt: skip
+        curves, _ = one_row_a_step(
+            curves.sort_values(["run", "step"], kind="stable"), "the files", left
+        )
     if about is not None:
         curves = joined(curves, about)
-    first = zero_based_runs(curves) if zero_based is None else (
-        dict.fromkeys(curves["run"].unique(), bool(zero_based)))
+    first = (
+        zero_based_runs(curves)
+        if zero_based is None
+        else (dict.fromkeys(curves["run"].unique(), bool(zero_based)))
+    )
     curves, said = with_tokens(curves, first, left)
     read.notes.extend(said)
     runs = ends(curves, first)
@@ -62,8 +75,9 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
     if "lr" in curves:
         table["lr"] = runs["lr"].max().to_numpy()
     if CONFIGURED_LR in table:
-        table["lr"] = table["lr"].fillna(table[CONFIGURED_LR]) if "lr" in table else (
-            table[CONFIGURED_LR])
+        table["lr"] = (
+            table["lr"].fillna(table[CONFIGURED_LR]) if "lr" in table else (table[CONFIGURED_LR])
+        )
         table = table.drop(columns=CONFIGURED_LR)
     last = runs["step"].max()
     planned = table["steps"].to_numpy(float) if "steps" in table else np.full(len(table), np.nan)

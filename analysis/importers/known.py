@@ -42,61 +42,205 @@ class Role:
     a_run: bool = True
 
 
-ROLES: dict[str, Role] = {role.name: role for role in (
-    Role("run", "text", ("run", "run_id", "run_name", "Name", "exp_name", "model_id")),
-    Role("step", "number", ("step", "trainer/global_step", "global_step", "iteration", "iter",
-                            "iter_num", "current_iteration", "update", "num_updates", "_step",
-                            "Step"),
-         a_run=False),
-    Role("tokens", "count", ("tokens", "tokens_seen", "seen_tokens", "consumed_tokens",
-                             "throughput/tokens", "throughput/total_tokens", "total_tokens_seen",
-                             "num_tokens_seen", "num_input_tokens_seen", "n_tokens",
-                             "train/tokens", "train/tokens_seen", "tokens_trained"), a_run=False),
-    Role("lr", "number", ("lr", "learning_rate", "train/lr", "train/learning_rate", "optim/lr",
-                          "optim/learning_rate", "optimizer/lr", "peak_lr", "max_lr"),
-         (r"lr-\w+", r"lr-\w+/pg\d+", r"optim/learning_rate_group\d+", r"train/lr_group\d+",
-          r"learning_rate_group\d+", r"lr_group_?\d+", r"lr/group_?\d+"), a_run=False),
-    Role("loss", "loss", ("validation_loss", "val_loss", "val/loss", "valid_loss", "eval_loss",
-                          "dev_loss", "lm loss validation", "loss_validation", "final_val_loss",
-                          "val_loss_mean", "loss"), a_run=False),
-    Role("train_loss", "loss", ("train_loss", "training_loss", "lm loss",
-                                "train/CrossEntropyLoss", "train/CE loss", "train_cross_entropy",
-                                "loss_train"), a_run=False),
-    Role("grad_norm", "number", ("grad_norm", "train/grad_norm", "gradient_norm", "grad-norm",
-                                 "optim/total_grad_norm"), a_run=False),
-    Role("N", "count", ("N", "params", "n_params", "parameters", "num_params", "model_size",
-                        "param_count", "parameter_count", "num_parameters", "n_parameters",
-                        "model_params", "total_parameters"), least=1.0),
-    Role("n_block", "count", ("n_block", "non_embedding_params", "params_no_embed",
-                              "non_vocab_parameters", "num_non_embedding_params",
-                              "params_non_embedding"), least=1.0),
-    Role("n_matmul", "count", ("n_matmul",), least=1.0),
-    Role("n_total", "count", ("n_total", "total_params"), least=1.0),
-    Role("D", "count", ("D", "total_tokens", "train_tokens", "training_tokens", "token_budget"),
-         least=1.0),
-    Role("C", "number", ("C", "flops", "total_flops", "train_flops", "training_flops",
-                         "total_training_flops"), least=0.0),
-    Role("batch", "count", ("batch", "batch_size", "batch_seqs", "global_batch_size")),
-    Role("context", "count", ("context", "seq_len", "sequence_length", "context_length",
-                              "block_size", "seq_length", "max_seq_len", "max_sequence_length")),
-    Role("vocab", "count", ("vocab", "vocab_size", "padded_vocab_size")),
-    Role("width", "count", ("width", "n_embd", "d_model", "hidden_size", "hidden_dim")),
-    Role("steps", "count", ("steps", "max_steps", "total_steps", "iterations", "train_iters",
-                            "num_train_steps", "max_iters", "num_iterations")),
-    Role("seed", "number", ("seed", "random_seed")),
-    Role("status", "text", ("status", "state")),
-    Role("schedule", "text", ("schedule", "scheduler", "lr_schedule", "lr_scheduler_type")),
-    Role("parent", "text", ("parent",)),
-    Role("branch_step", "number", ("branch_step",)),
-    Role("attempt", "number", ("attempt",), a_run=False),
-    Role("time", "number", ("time", "_timestamp", "wall_time", "timestamp"), a_run=False),
-    Role("bytes_per_token", "number", ("bytes_per_token",)),
-)}  # fmt: skip
+ROLES: dict[str, Role] = {
+    role.name: role
+    for role in (
+        Role("run", "text", ("run", "run_id", "run_name", "Name", "exp_name", "model_id")),
+        Role(
+            "step",
+            "number",
+            (
+                "step",
+                "trainer/global_step",
+                "global_step",
+                "iteration",
+                "iter",
+                "iter_num",
+                "current_iteration",
+                "update",
+                "num_updates",
+                "_step",
+                "Step",
+            ),
+            a_run=False,
+        ),
+        Role(
+            "tokens",
+            "count",
+            (
+                "tokens",
+                "tokens_seen",
+                "seen_tokens",
+                "consumed_tokens",
+                "throughput/tokens",
+                "throughput/total_tokens",
+                "total_tokens_seen",
+                "num_tokens_seen",
+                "num_input_tokens_seen",
+                "n_tokens",
+                "train/tokens",
+                "train/tokens_seen",
+                "tokens_trained",
+            ),
+            a_run=False,
+        ),
+        Role(
+            "lr",
+            "number",
+            (
+                "lr",
+                "learning_rate",
+                "train/lr",
+                "train/learning_rate",
+                "optim/lr",
+                "optim/learning_rate",
+                "optimizer/lr",
+                "peak_lr",
+                "max_lr",
+            ),
+            (
+                r"lr-\w+",
+                r"lr-\w+/pg\d+",
+                r"optim/learning_rate_group\d+",
+                r"train/lr_group\d+",
+                r"learning_rate_group\d+",
+                r"lr_group_?\d+",
+                r"lr/group_?\d+",
+            ),
+            a_run=False,
+        ),
+        Role(
+            "loss",
+            "loss",
+            (
+                "validation_loss",
+                "val_loss",
+                "val/loss",
+                "valid_loss",
+                "eval_loss",
+                "dev_loss",
+                "lm loss validation",
+                "loss_validation",
+                "final_val_loss",
+                "val_loss_mean",
+                "loss",
+            ),
+            a_run=False,
+        ),
+        Role(
+            "train_loss",
+            "loss",
+            (
+                "train_loss",
+                "training_loss",
+                "lm loss",
+                "train/CrossEntropyLoss",
+                "train/CE loss",
+                "train_cross_entropy",
+                "loss_train",
+            ),
+            a_run=False,
+        ),
+        Role(
+            "grad_norm",
+            "number",
+            ("grad_norm", "train/grad_norm", "gradient_norm", "grad-norm", "optim/total_grad_norm"),
+            a_run=False,
+        ),
+        Role(
+            "N",
+            "count",
+            (
+                "N",
+                "params",
+                "n_params",
+                "parameters",
+                "num_params",
+                "model_size",
+                "param_count",
+                "parameter_count",
+                "num_parameters",
+                "n_parameters",
+                "model_params",
+                "total_parameters",
+            ),
+            least=1.0,
+        ),
+        Role(
+            "n_block",
+            "count",
+            (
+                "n_block",
+                "non_embedding_params",
+                "params_no_embed",
+                "non_vocab_parameters",
+                "num_non_embedding_params",
+                "params_non_embedding",
+            ),
+            least=1.0,
+        ),
+        Role("n_matmul", "count", ("n_matmul",), least=1.0),
+        Role("n_total", "count", ("n_total", "total_params"), least=1.0),
+        Role(
+            "D",
+            "count",
+            ("D", "total_tokens", "train_tokens", "training_tokens", "token_budget"),
+            least=1.0,
+        ),
+        Role(
+            "C",
+            "number",
+            ("C", "flops", "total_flops", "train_flops", "training_flops", "total_training_flops"),
+            least=0.0,
+        ),
+        Role("batch", "count", ("batch", "batch_size", "batch_seqs", "global_batch_size")),
+        Role(
+            "context",
+            "count",
+            (
+                "context",
+                "seq_len",
+                "sequence_length",
+                "context_length",
+                "block_size",
+                "seq_length",
+                "max_seq_len",
+                "max_sequence_length",
+            ),
+        ),
+        Role("vocab", "count", ("vocab", "vocab_size", "padded_vocab_size")),
+        Role("width", "count", ("width", "n_embd", "d_model", "hidden_size", "hidden_dim")),
+        Role(
+            "steps",
+            "count",
+            (
+                "steps",
+                "max_steps",
+                "total_steps",
+                "iterations",
+                "train_iters",
+                "num_train_steps",
+                "max_iters",
+                "num_iterations",
+            ),
+        ),
+        Role("seed", "number", ("seed", "random_seed")),
+        Role("status", "text", ("status", "state")),
+        Role("schedule", "text", ("schedule", "scheduler", "lr_schedule", "lr_scheduler_type")),
+        Role("parent", "text", ("parent",)),
+        Role("branch_step", "number", ("branch_step",)),
+        Role("attempt", "number", ("attempt",), a_run=False),
+        Role("time", "number", ("time", "_timestamp", "wall_time", "timestamp"), a_run=False),
+        Role("bytes_per_token", "number", ("bytes_per_token",)),
+    )
+}
 TEXT = tuple(name for name, role in ROLES.items() if role.kind == "text")
 
 # Words in a name that say a number is no loss in nats per token, and what it is.
-_NO_NATS = {"perplexity": ("ppl", "perplexity", "perp", "perplexities"),
-            "bits": ("bpb", "bits", "bit", "bpc", "bpt", "bpw")}  # fmt: skip
+_NO_NATS = {
+    "perplexity": ("ppl", "perplexity", "perp", "perplexities"),
+    "bits": ("bpb", "bits", "bit", "bpc", "bpt", "bpw"),
+}
 _LOSS_WORDS = ("loss", "ce", "nll", "xent", "crossentropy", "entropy", "crossentropyloss")
 _VALIDATION_WORDS = ("val", "valid", "validation", "eval", "evaluation", "test", "dev")
 
@@ -117,7 +261,7 @@ def spellings(role: str) -> dict[str, int]:
 
 
 def measure_of(name: str) -> str | None:
-    """"perplexity" or "bits", where a name says that it is such and no loss in nats."""
+    """ "perplexity" or "bits", where a name says that it is such and no loss in nats."""
     words = set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", str(name)).lower()))
     for measure, signs in _NO_NATS.items():
         if words & set(signs) and not (measure == "perplexity" and "log" in words):
@@ -139,8 +283,11 @@ def sounds_validated(name: str) -> bool:
 def matching(role: str, names: Sequence[str]) -> list[str]:
     """Those of `names` that are a role's, the surest first; by its patterns where none is."""
     known, exact = spellings(role), ROLES[role].names
-    rank = {name: exact.index(name) if name in exact else known[normal(name)] + 0.5
-            for name in names if name in exact or normal(name) in known}
+    rank = {
+        name: exact.index(name) if name in exact else known[normal(name)] + 0.5
+        for name in names
+        if name in exact or normal(name) in known
+    }
     if rank:
         return sorted(rank, key=rank.get)
     patterns = [re.compile(p, re.IGNORECASE) for p in ROLES[role].patterns]

@@ -22,8 +22,18 @@ from analysis.laws.law import Law
 from analysis.tables.factors import read_formula
 
 # Roles that say what a row is; the rest is looked for where a law reads it.
-_OF_ROWS = ("run", "step", "status", "seed", "schedule", "parent", "branch_step", "attempt", "time",
-            "steps")  # fmt: skip
+_OF_ROWS = (
+    "run",
+    "step",
+    "status",
+    "seed",
+    "schedule",
+    "parent",
+    "branch_step",
+    "attempt",
+    "time",
+    "steps",
+)
 
 
 def read_table(
@@ -73,8 +83,12 @@ def read_table(
         return _curves(law, raws, ours, unit)
     needed = [*law.inputs, law.response]
     steps = _asked_by_step(raws, [*given.values(), x, *needed])
-    roles = {*_OF_ROWS, *needed, *(("tokens", "batch", "context") if "D" in needed else ()),
-             *((x,) if x in ROLES else ())}  # fmt: skip
+    roles = {
+        *_OF_ROWS,
+        *needed,
+        *(("tokens", "batch", "context") if "D" in needed else ()),
+        *((x,) if x in ROLES else ()),
+    }
     read = typed(raws, ours, None, tuple(roles), as_rows=steps)
     if steps:
         table = pd.concat([part for _, part in read.parts], ignore_index=True)
@@ -108,8 +122,10 @@ def _curves(
     found = assemble(raws, columns=given, unit=unit)
     if found.curves.empty or "lr" not in found.curves:
         lacks = "one row a step" if found.curves.empty else "a learning rate at each step"
-        raise ValueError(f"{raws[0].name}: {law.name} is a law of curves and needs {lacks}; say"
-                         f" columns.{'step' if found.curves.empty else 'lr'}=NAME")  # fmt: skip
+        raise ValueError(
+            f"{raws[0].name}: {law.name} is a law of curves and needs {lacks}; say"
+            f" columns.{'step' if found.curves.empty else 'lr'}=NAME"
+        )
     table = found.curves.drop(columns="cluster", errors="ignore")
     table.attrs["notes"] = list(found.decided)
     return table
@@ -150,10 +166,12 @@ def _with_numbers(table: pd.DataFrame, needed: Sequence[str | float], raw: Raw) 
                 continue
             values, _, bad = numbers(table[name], counts=True, decimal=raw.decimal)
             if bad is not None:
-                raise ValueError(f"{raw.name}, row {table['_row'].iloc[bad]}: {name} ="
-                                 f" {str(table[name].iloc[bad])[:60]!r} is no number"
-                                 if "_row" in table else f"{raw.name}: {name} has a cell that is no"
-                                 " number")  # fmt: skip
+                raise ValueError(
+                    f"{raw.name}, row {table['_row'].iloc[bad]}: {name} ="
+                    f" {str(table[name].iloc[bad])[:60]!r} is no number"
+                    if "_row" in table
+                    else f"{raw.name}: {name} has a cell that is no number"
+                )
             made[name] = values
     return table.assign(**made)
 

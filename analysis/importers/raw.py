@@ -88,8 +88,9 @@ def of_records(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """
     flat = [dict(flatten(record)) for record in records]
     names = dict.fromkeys(key for record in flat for key in record)
-    return pd.DataFrame({name: pd.Series([r.get(name) for r in flat], dtype=object)
-                         for name in names})  # fmt: skip
+    return pd.DataFrame(
+        {name: pd.Series([r.get(name) for r in flat], dtype=object) for name in names}
+    )
 
 
 def flatten(node: Any, path: str = "") -> Iterable[tuple[str, Any]]:

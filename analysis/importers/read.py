@@ -61,13 +61,18 @@ def read_runs(
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = read_raws(sources, pattern)
     about = None if runs is None else read_raws([runs])[0]
-    return assemble(raws, columns=columns, runs=about, unit=unit, n_count=n_count, tied=tied,
-                    zero_based=zero_based)
+    return assemble(
+        raws,
+        columns=columns,
+        runs=about,
+        unit=unit,
+        n_count=n_count,
+        tied=tied,
+        zero_based=zero_based,
+    )
 
 
-def read_raws(
-    sources: Sequence[str | Path], pattern: str | Sequence[str] = ()
-) -> list[Raw]:
+def read_raws(sources: Sequence[str | Path], pattern: str | Sequence[str] = ()) -> list[Raw]:
     """The tables of files and folders, under their own names."""
     if not sources:
         raise ValueError("no file is named")

@@ -17,20 +17,24 @@ _CURVE_ROWS = 8  # so many rows with ever more tokens and nothing else are one r
 
 
 def of_runs(
-    parts: list[tuple[Raw, pd.DataFrame]], about: pd.DataFrame | None,
+    parts: list[tuple[Raw, pd.DataFrame]],
+    about: pd.DataFrame | None,
     given: Mapping[str, str | float],
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """One row a run as it is."""
     for raw, part in parts:
         _refuse_one_curve(raw, part, given)
-    table = pd.concat([_with_names(raw, part, len(parts) > 1) for raw, part in parts],
-                      ignore_index=True)  # fmt: skip
+    table = pd.concat(
+        [_with_names(raw, part, len(parts) > 1) for raw, part in parts], ignore_index=True
+    )
     twice = table[table["run"].duplicated(keep=False)]
     if len(twice):
         a, b = twice[twice["run"] == twice["run"].iloc[0]]["_row"].iloc[:2]
-        raise ValueError(f"{parts[0][0].name}, rows {a} and {b}: run {twice['run'].iloc[0]!r}"
-                         " stands there twice; curves need a column of steps (columns.step, or"
-                         " columns.step=tokens), runs of one name another column (columns.run)")
+        raise ValueError(
+            f"{parts[0][0].name}, rows {a} and {b}: run {twice['run'].iloc[0]!r}"
+            " stands there twice; curves need a column of steps (columns.step, or"
+            " columns.step=tokens), runs of one name another column (columns.run)"
+        )
     if about is not None:
         table = joined(table, about)
     if "D" not in table:
@@ -66,8 +70,11 @@ def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | fl
     tokens = next((c for c in ("tokens", "D") if c in part), None)
     if len(part) < _CURVE_ROWS or "run" in part or tokens is None or {tokens, "D"} & set(given):
         return
-    varies = [c for c in ("N", "n_block", "n_total", "width", "seed", "lr")
-              if c in part and part[c].nunique() > 1]  # fmt: skip
+    varies = [
+        c
+        for c in ("N", "n_block", "n_total", "width", "seed", "lr")
+        if c in part and part[c].nunique() > 1
+    ]
     gaps = np.diff(part[tokens].to_numpy(float))
     if not varies and (gaps > 0).all() and np.ptp(gaps) <= 0.01 * gaps.mean():
         raise ValueError(

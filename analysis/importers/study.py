@@ -63,17 +63,25 @@ def save_study(
     paths = [folder / "imported" / f"{name}.parquet" for name in ("runs", "curves")]
     for table, path in zip((runs, imported.curves), paths, strict=True):
         save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
-    wanted = {"law": "chinchilla", "budgets": [], "curve_law": "lr_annealing",
-              "curve_held_out": None, **(answer or {})}  # fmt: skip
+    wanted = {
+        "law": "chinchilla",
+        "budgets": [],
+        "curve_law": "lr_annealing",
+        "curve_held_out": None,
+        **(answer or {}),
+    }
     files = [f for s in map(Path, sources) for f in ([s] if s.is_file() else sorted(s.rglob("*")))]
-    write_json(folder / MANIFEST, {
-        "import_version": IMPORT_VERSION,
-        "study": {"name": name, "question": question, "answer": wanted},
-        "sources": {f.name: file_hash(f) for f in files if f.is_file()},
-        "tables": {path.name: file_hash(path) for path in paths},
-        "notes": list(imported.notes),
-        "runs": [],
-    })  # fmt: skip
+    write_json(
+        folder / MANIFEST,
+        {
+            "import_version": IMPORT_VERSION,
+            "study": {"name": name, "question": question, "answer": wanted},
+            "sources": {f.name: file_hash(f) for f in files if f.is_file()},
+            "tables": {path.name: file_hash(path) for path in paths},
+            "notes": list(imported.notes),
+            "runs": [],
+        },
+    )
     return folder
 
 

@@ -93,8 +93,10 @@ def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.nda
         if bad is not None:
             wrong = pd.to_numeric(own, errors="coerce").isna().sum()
             where = f"{raw.name}, row {raw.numbers[bad]}" if not column.fact else raw.name
-            raise ValueError(f"{where}: {source} = {str(own.iloc[bad])[:60]!r} is no number"
-                             f" ({wrong} of {len(own)} cells are none)")  # fmt: skip
+            raise ValueError(
+                f"{where}: {source} = {str(own.iloc[bad])[:60]!r} is no number"
+                f" ({wrong} of {len(own)} cells are none)"
+            )
         lost |= not_finite
         if is_loss:
             values[source] = np.where(not_finite, np.nan, values[source])
@@ -118,8 +120,11 @@ def _check_sizes(taken: Mapping[str, object], raw: Raw) -> None:
         bad = np.flatnonzero(wrong & ~np.isnan(values))
         if len(bad):
             what = "loss" if is_loss else "count"
-            unit = "" if is_loss else (" (if it counts millions or billions:"
-                                       f" columns.{name}='NAME * 1e9')")  # fmt: skip
+            unit = (
+                ""
+                if is_loss
+                else (f" (if it counts millions or billions: columns.{name}='NAME * 1e9')")
+            )
             raise ValueError(
                 f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no {what};"
                 f" expected is {least:g} or more{unit}"

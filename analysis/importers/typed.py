@@ -27,9 +27,12 @@ class Typed:
 
 
 def typed(
-    raws: Sequence[Raw], given: Mapping[str, str | float], about: pd.DataFrame | None,
-    roles: Collection[str] = tuple(ROLES), as_rows: bool = False,
-) -> Typed:  # fmt: skip
+    raws: Sequence[Raw],
+    given: Mapping[str, str | float],
+    about: pd.DataFrame | None,
+    roles: Collection[str] = tuple(ROLES),
+    as_rows: bool = False,
+) -> Typed:
     """Each table under our names; one of many runs that cannot be read is left out and named.
 
     With `as_rows` nobody asks whether rows are runs or steps.
@@ -38,8 +41,11 @@ def typed(
     alone = True  # what cannot be read is one run each
     renamed: dict[tuple[str, str], list[str]] = {}
     for raw in raws:
-        own = {k: v for k, v in given.items()
-               if not isinstance(v, str) or has(raw.frame, v) or not _elsewhere(v, k, raws, about)}
+        own = {
+            k: v
+            for k, v in given.items()
+            if not isinstance(v, str) or has(raw.frame, v) or not _elsewhere(v, k, raws, about)
+        }
         try:
             if raw.frame.empty:
                 raise BadRun(f"{raw.name} has no rows")
@@ -53,8 +59,9 @@ def typed(
         read.parts.append((raw, part))
         read.chosen.append(chosen)
         read.notes += said
-        read.sources += [c.source for name, c in chosen.items()
-                         if "loss" in name and c.formula.plain]
+        read.sources += [
+            c.source for name, c in chosen.items() if "loss" in name and c.formula.plain
+        ]
         for name, column in chosen.items():
             if column.source != name and name not in own:
                 renamed.setdefault((name, column.source), []).append(raw.name)
@@ -68,8 +75,10 @@ def typed(
 def _renaming(ours: str, theirs: str, where: list[str]) -> str:
     place = where[0] if len(where) == 1 else f"{len(where)} tables"
     if ours == CONFIGURED_LR:
-        return (f"{place}: no learning rate was logged; the setting {theirs!r} is taken for the"
-                " peak of a run, not for its course")  # fmt: skip
+        return (
+            f"{place}: no learning rate was logged; the setting {theirs!r} is taken for the"
+            " peak of a run, not for its course"
+        )
     return f"{place}: {ours} is {'its' if len(where) == 1 else 'their'} column {theirs!r}"
 
 
@@ -85,8 +94,14 @@ def _rows_that_are_runs(
     """
     part = _by_id(part)
     if "run" not in part and "step" in part:
-        sizes = next((c for c in ("N", "n_block", "n_total", "D", "width", "seed")
-                      if c in part and part[c].nunique() > 1), None)
+        sizes = next(
+            (
+                c
+                for c in ("N", "n_block", "n_total", "D", "width", "seed")
+                if c in part and part[c].nunique() > 1
+            ),
+            None,
+        )
         if sizes is None:
             return part
         raise ValueError(
@@ -97,8 +112,13 @@ def _rows_that_are_runs(
     if "run" in part and "step" not in part and "steps" in part and part["run"].duplicated().any():
         grows = part.groupby("run")["steps"].nunique().max() > 1
         return part.rename(columns={"steps": "step"}) if grows and "steps" not in given else part
-    if {"run", "step"} <= set(part) and len(part) > 1 and not part["run"].duplicated().any() \
-            and "step" not in given and not raw.one_run:
+    if (
+        {"run", "step"} <= set(part)
+        and len(part) > 1
+        and not part["run"].duplicated().any()
+        and "step" not in given
+        and not raw.one_run
+    ):
         kept = part.rename(columns={"step": "steps"} if "steps" not in part else {})
         return kept.drop(columns="step", errors="ignore")
     return part

@@ -129,11 +129,15 @@ def with_counts(
         more = {"n_block": 0, "n_matmul": table, "n_total": table if tied else 2 * table}
         block = runs[known[0]] - more[known[0]]
         runs = runs.assign(**{c: block + more[c] for c in N_COUNTS if c not in runs})
-        notes.append(f"{', '.join(c for c in N_COUNTS if c not in known)} were counted from"
-                     f" {known[0]}, vocab and width")  # fmt: skip
+        notes.append(
+            f"{', '.join(c for c in N_COUNTS if c not in known)} were counted from"
+            f" {known[0]}, vocab and width"
+        )
     elif "N" in runs and not known:
-        notes.append("N: nothing says whether embeddings are counted; say n_count=n_total,"
-                     " n_matmul or n_block")  # fmt: skip
+        notes.append(
+            "N: nothing says whether embeddings are counted; say n_count=n_total,"
+            " n_matmul or n_block"
+        )
     if "N" not in runs:
         for count in ("n_matmul", "n_total", "n_block"):
             if count in runs:
@@ -148,8 +152,12 @@ def zero_based_runs(curves: pd.DataFrame) -> dict[str, bool]:
     It is where the last step is one less than those planned, or where steps are logged as 9, 19, 29
     and so on.
     """
-    return {str(run): _zero_based(rows) for run, rows in
-            curves[[c for c in ("run", "step", "steps") if c in curves]].groupby("run", sort=False)}
+    return {
+        str(run): _zero_based(rows)
+        for run, rows in curves[[c for c in ("run", "step", "steps") if c in curves]].groupby(
+            "run", sort=False
+        )
+    }
 
 
 def _zero_based(rows: pd.DataFrame) -> bool:
@@ -180,9 +188,11 @@ def with_tokens(
     notes = []
     if counted:
         at = int(frame["step"][frame["run"] == counted[0]].max())
-        notes = [f"steps count from 0 in {counted[0]!r}"
-                 + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
-                 + f": its step {at} is the {at + 1}th (zero_based=false if not)"]  # fmt: skip
+        notes = [
+            f"steps count from 0 in {counted[0]!r}"
+            + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
+            + f": its step {at} is the {at + 1}th (zero_based=false if not)"
+        ]
     if {"batch", "context"} <= set(frame):
         each = frame.groupby("run")[["batch", "context"]].transform("last")
         a_step = each["batch"] * each["context"]

@@ -31,10 +31,15 @@ def read_wandb(
         out and named.
     """
     described = [
-        {"id": run.id, "name": run.name, "state": run.state, "config": run.config,
-         "history": list(run.scan_history())}
+        {
+            "id": run.id,
+            "name": run.name,
+            "state": run.state,
+            "config": run.config,
+            "history": list(run.scan_history()),
+        }
         for run in runs
-    ]  # fmt: skip
+    ]
     if not described:
         raise ValueError("wandb: there are no such runs")
     return assemble(runs_with_history(described), columns=columns, **options)

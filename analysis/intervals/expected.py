@@ -23,8 +23,9 @@ _SINGULAR = 1e-10
 _VAGUE = 0.5  # a standard error beyond this share of a parameter says nothing about it
 
 # The law of published runs, for whoever names no other: Besiroglu et al., arXiv 2404.10102.
-PUBLISHED = {"chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43,
-                            "beta": 0.3658}}
+PUBLISHED = {
+    "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,11 @@ class Expectation:
     @property
     def unidentified(self) -> list[str]:
         """Parameters whose standard error is as large as half of them, or more."""
-        return [name for name, error in self.errors.items()
-                if not error < _VAGUE * abs(self.params[name])]
+        return [
+            name
+            for name, error in self.errors.items()
+            if not error < _VAGUE * abs(self.params[name])
+        ]
 
     def sentence(self) -> str:
         """What is to be expected, in words."""
@@ -70,8 +74,11 @@ class Expectation:
         else:
             width = ERROR_SCALES[self.law.errors].say(self.width)
             found = f"the loss at {at} to +-{width} ({self.level:.0%})"
-        vague = f" {', '.join(self.unidentified)} will not be identifiable." \
-            if self.unidentified else ""
+        vague = (
+            f" {', '.join(self.unidentified)} will not be identifiable."
+            if self.unidentified
+            else ""
+        )
         return (
             f"expected precision of the fit of {self.law.name!r}: {found}.{vague} Assumes that the "
             f"law holds near {reference}, and {self.noise:.2%} of independent noise"
@@ -113,12 +120,16 @@ def expect(
     if law.curve:
         raise ValueError(f"{law.name!r} is a law of curves: what is expected of it is not computed")
     if set(reference) != set(law.names):
-        raise ValueError(f"the reference names {sorted(reference)}; {law.name!r} has the "
-                         f"parameters {', '.join(law.names)}")
+        raise ValueError(
+            f"the reference names {sorted(reference)}; {law.name!r} has the "
+            f"parameters {', '.join(law.names)}"
+        )
     missing = set(law.columns) - set(target)
     if missing:
-        raise ValueError(f"the target has no {', '.join(sorted(missing))}; {law.name!r} needs "
-                         f"{', '.join(law.columns)}")
+        raise ValueError(
+            f"the target has no {', '.join(sorted(missing))}; {law.name!r} needs "
+            f"{', '.join(law.columns)}"
+        )
     at = np.array([[float(reference[name]) for name in law.names]])
     covariance = _covariance(_slopes(law, at, points), noise)
     there = pd.DataFrame([{name: float(target[name]) for name in law.columns}])
@@ -127,8 +138,16 @@ def expect(
     spread = float(np.sqrt(slope @ covariance @ slope)) if finite else np.inf
     errors = np.sqrt(np.diag(covariance)) if finite else np.full(len(law.names), np.inf)
     loss = float(law.predict(at, law.read(there))[0, 0])
-    return Expectation(law, reference, dict(zip(law.names, map(float, errors), strict=True)),
-                       dict(target), loss, float(norm.ppf((1 + level) / 2)) * spread, noise, level)
+    return Expectation(
+        law,
+        reference,
+        dict(zip(law.names, map(float, errors), strict=True)),
+        dict(target),
+        loss,
+        float(norm.ppf((1 + level) / 2)) * spread,
+        noise,
+        level,
+    )
 
 
 def _slopes(law: Law, at: Array, points: pd.DataFrame) -> Array:

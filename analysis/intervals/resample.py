@@ -57,9 +57,7 @@ class Sample:
         return np.arange(len(self.fitted)) if self.cluster is None else self.cluster
 
 
-def draw(
-    sample: Sample, method: str, count: int, seed: int, prior: Prior | None = None
-) -> Draws:
+def draw(sample: Sample, method: str, count: int, seed: int, prior: Prior | None = None) -> Draws:
     """`count` resamples; priors, being data too, are drawn again with them.
 
     Parameters

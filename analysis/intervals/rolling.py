@@ -103,6 +103,7 @@ class Origins:
         missed what they did not see, where that is more. NaN where one predicts what no response
         can be: how far the law wanders is not known there.
         """
+
         def said(params: Array) -> Array:
             return scale.of(scale.possible(law.predict(params, columns)[0]))
 
@@ -113,10 +114,7 @@ class Origins:
                 along = sign * _along(axis, columns)
                 beyond = np.maximum(along - self.edge[refits[0]], 0)
                 way = np.where(beyond > 0, along - self.cut[refits, None], 1)
-                departed = [
-                    said(self.params[k : k + 1]) - whole
-                    for k in refits
-                ]
+                departed = [said(self.params[k : k + 1]) - whole for k in refits]
                 departure = np.mean(np.square(departed) * beyond / way, axis=0)
                 excess = np.maximum(self.missed[refits].mean(), 0.0)
                 excess = excess * np.minimum(beyond / self.reach[refits].mean(), 1)

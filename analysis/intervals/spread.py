@@ -121,9 +121,7 @@ def contained(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
     return inside.where(table["lower"].notna() & table["upper"].notna())
 
 
-def widened(
-    lower: Array, upper: Array, times: float, scale: ErrorScale
-) -> tuple[Array, Array]:
+def widened(lower: Array, upper: Array, times: float, scale: ErrorScale) -> tuple[Array, Array]:
     """The ends so many times as far from their middle, on a scale; as they are at 1."""
     if times == 1:
         return lower, upper

@@ -12,8 +12,8 @@ import pandas as pd
 from analysis.fitting.extrapolation import top_rows
 from analysis.fitting.fitter import fit
 from analysis.fitting.result import Result
-from analysis.judgement.accuracy import scores
 from analysis.intervals.spread import IMPOSSIBLE, contained, lacking
+from analysis.judgement.accuracy import scores
 from analysis.laws import find
 from analysis.laws.law import Law
 from analysis.tables.factors import with_multiples
@@ -55,8 +55,11 @@ class HeldOut:
         where = "inside" if s["beyond"] <= 1 else f"{s['beyond']:.2g}x beyond"
         level, told = self.result.settings["level"], int(self.table["contained"].notna().sum())
         of = "" if told == s["points"] else f" of the {told} that have one"
-        covered = (f"{s['coverage']:.0%} inside the {level:.0%} interval{of}" if told
-                   else "no interval can be given")
+        covered = (
+            f"{s['coverage']:.0%} inside the {level:.0%} interval{of}"
+            if told
+            else "no interval can be given"
+        )
         lost = lacking(float(self.table["impossible"].max()), level, IMPOSSIBLE)
         return (
             f"{self.result.law.name} predicts {s['points']} held-out points ({where} the measured"

@@ -130,8 +130,12 @@ def fit_multiverse(
         convention, law, objective, exclusion = row
         asked = {"resamples": 0, **options, **choices.objectives[objective]}
         try:
-            result = fit(law, choices.conventions[convention],
-                         exclude=list(choices.exclusions[exclusion]), **asked)  # fmt: skip
+            result = fit(
+                law,
+                choices.conventions[convention],
+                exclude=list(choices.exclusions[exclusion]),
+                **asked,
+            )
             value, why = float(answer(result)), ""
             if not (np.isfinite(value) and value > 0):
                 value, why = np.nan, "no answer"
@@ -145,9 +149,15 @@ def fit_multiverse(
 
 
 def of_study(
-    outputs: str | Path, study: str, target: Target, *, law: str = "chinchilla",
-    n_counts: Sequence[str] = N_COUNTS, loss: str | None = None, **options: Any,
-) -> Multiverse:  # fmt: skip
+    outputs: str | Path,
+    study: str,
+    target: Target,
+    *,
+    law: str = "chinchilla",
+    n_counts: Sequence[str] = N_COUNTS,
+    loss: str | None = None,
+    **options: Any,
+) -> Multiverse:
     """The multiverse of a study: counts of N, two laws, three objectives, ends left out.
 
     `loss` is a measured column that is taken as the loss, as in `analysis.load`.
@@ -167,7 +177,10 @@ def of_study(
 
 
 def of_answer(
-    outputs: str | Path, study: str, wanted: Mapping[str, Any], mix_fingerprints: bool,
+    outputs: str | Path,
+    study: str,
+    wanted: Mapping[str, Any],
+    mix_fingerprints: bool,
     loss: str | None = None,
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no way to fit gives one."""
@@ -175,16 +188,27 @@ def of_answer(
         return None
     target = Target("N", {"C": float(max(wanted["budgets"]))})
     try:
-        return of_study(outputs, study, target, law=wanted["law"], starts=_FEW_STARTS,
-                        mix_fingerprints=mix_fingerprints, loss=loss)  # fmt: skip
+        return of_study(
+            outputs,
+            study,
+            target,
+            law=wanted["law"],
+            starts=_FEW_STARTS,
+            mix_fingerprints=mix_fingerprints,
+            loss=loss,
+        )
     except ValueError:
         return None
 
 
 def of_tables(
-    conventions: Mapping[str, pd.DataFrame], target: Target, *, law: str = "chinchilla",
-    exclude: Sequence[str] = (), **options: Any,
-) -> Multiverse:  # fmt: skip
+    conventions: Mapping[str, pd.DataFrame],
+    target: Target,
+    *,
+    law: str = "chinchilla",
+    exclude: Sequence[str] = (),
+    **options: Any,
+) -> Multiverse:
     """The multiverse of one set of runs counted in several ways: `law` and its rival, three
     objectives, and the smallest size or the fewest tokens left out.
 
@@ -197,9 +221,13 @@ def of_tables(
         if first[name].nunique() > _LEAST_VALUES:
             exclusions[f"without the {words}"] = (words,)
     tables = {k: _with_ends(table) for k, table in conventions.items()}
-    choices = Choices(tables, (law, rival), exclusions={
-        name: [*exclude, *(_ENDS[w] for w in rules)] for name, rules in exclusions.items()
-    })  # fmt: skip
+    choices = Choices(
+        tables,
+        (law, rival),
+        exclusions={
+            name: [*exclude, *(_ENDS[w] for w in rules)] for name, rules in exclusions.items()
+        },
+    )
     return fit_multiverse(
         choices, lambda result: float(target.drawn(result)[0]), target.in_words, **options
     )
@@ -228,13 +256,15 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
         own = log.groupby(known[choice]).transform("mean").var(ddof=0)
         others = [known[c] for c in CHOICES if c != choice]
         within = (log - log.groupby(others).transform("mean")).var(ddof=0)
-        rows.append({
-            "choice": choice,
-            "options": known[choice].nunique(),
-            "own": float(own) / variance if variance > 0 else 0.0,
-            "whole": float(within) / variance if variance > 0 else 0.0,
-            "factor": float(np.exp(means.max() - means.min())),
-        })  # fmt: skip
+        rows.append(
+            {
+                "choice": choice,
+                "options": known[choice].nunique(),
+                "own": float(own) / variance if variance > 0 else 0.0,
+                "whole": float(within) / variance if variance > 0 else 0.0,
+                "factor": float(np.exp(means.max() - means.min())),
+            }
+        )
     columns = ["choice", "options", "own", "whole", "factor"]
     found = pd.DataFrame(rows, columns=columns)
     return found.sort_values("whole", ascending=False, ignore_index=True)

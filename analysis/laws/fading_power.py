@@ -28,9 +28,16 @@ LASTING = 2.5
 
 
 def _value(
-    S1: Array, nodes: Array, L0: Array, A: Array, alpha: Array, B: Array, C: Array, beta: Array,
+    S1: Array,
+    nodes: Array,
+    L0: Array,
+    A: Array,
+    alpha: Array,
+    B: Array,
+    C: Array,
+    beta: Array,
     gamma: Array,
-) -> Array:  # fmt: skip
+) -> Array:
     drop, log_lr, since, log_then = _of_drops(S1, nodes)
     grown = np.log1p(C[..., None] * np.exp(-gamma[..., None] * log_lr) * since)
     worth = drop * (LASTING + np.exp(-alpha[..., None] * log_then))
@@ -39,9 +46,16 @@ def _value(
 
 
 def _gradient(
-    S1: Array, nodes: Array, L0: Array, A: Array, alpha: Array, B: Array, C: Array, beta: Array,
+    S1: Array,
+    nodes: Array,
+    L0: Array,
+    A: Array,
+    alpha: Array,
+    B: Array,
+    C: Array,
+    beta: Array,
     gamma: Array,
-) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+) -> tuple[Array, dict[str, Array]]:
     drop, log_lr, since, log_then = _of_drops(S1, nodes)
     x = C[..., None] * np.exp(-gamma[..., None] * log_lr) * since
     grown = np.log1p(x)

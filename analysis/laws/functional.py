@@ -31,9 +31,16 @@ def responses(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
 
 
 def _value(
-    S1: Array, nodes: Array, L0: Array, c1: Array, s: Array, c2: Array, c3: Array, c4: Array,
+    S1: Array,
+    nodes: Array,
+    L0: Array,
+    c1: Array,
+    s: Array,
+    c2: Array,
+    c3: Array,
+    c4: Array,
     g: Array,
-) -> Array:  # fmt: skip
+) -> Array:
     drop, since, log_then = _of_drops(S1, nodes)
     worth = drop * (c3[..., None] + np.exp(-s[..., None] * log_then))
     left = np.exp(-g[..., None] * np.log1p(c4[..., None] * since))
@@ -41,9 +48,16 @@ def _value(
 
 
 def _gradient(
-    S1: Array, nodes: Array, L0: Array, c1: Array, s: Array, c2: Array, c3: Array, c4: Array,
+    S1: Array,
+    nodes: Array,
+    L0: Array,
+    c1: Array,
+    s: Array,
+    c2: Array,
+    c3: Array,
+    c4: Array,
     g: Array,
-) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+) -> tuple[Array, dict[str, Array]]:
     drop, since, log_then = _of_drops(S1, nodes)
     then = np.exp(-s[..., None] * log_then)
     x = c4[..., None] * since
@@ -87,8 +101,13 @@ FUNCTIONAL = register(
             Parameter("c1", scale="log", unit="nats/token", meaning="coefficient of the area"),
             Parameter("s", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("c2", scale="log", unit="nats/token", meaning="worth of annealing"),
-            Parameter("c3", (0.3, 3.0), "log", prior=(1.0, 0.05),
-                      meaning="worth of a drop after endless training, relative to its fall"),
+            Parameter(
+                "c3",
+                (0.3, 3.0),
+                "log",
+                prior=(1.0, 0.05),
+                meaning="worth of a drop after endless training, relative to its fall",
+            ),
             Parameter("c4", (3.0, 3000.0), "log", meaning="how fast a drop is felt"),
             Parameter("g", (0.1, 1.5), "log", meaning="exponent with which a drop is felt"),
         ),

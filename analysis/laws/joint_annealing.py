@@ -46,18 +46,36 @@ def sizes(frame: pd.DataFrame, wanted: Array | None) -> Array:
 
 
 def _value(
-    N: Array, S1: Array, felt: Array, L0: Array, A: Array, alpha: Array, B: Array, beta: Array,
-    C: Array, gamma: Array, lam: Array,
-) -> Array:  # fmt: skip
+    N: Array,
+    S1: Array,
+    felt: Array,
+    L0: Array,
+    A: Array,
+    alpha: Array,
+    B: Array,
+    beta: Array,
+    C: Array,
+    gamma: Array,
+    lam: Array,
+) -> Array:
     size = np.log(N / REFERENCE)
     trained = L0 + A * np.exp(-alpha * np.log(S1)) + B * np.exp(-beta * size)
     return trained - C * np.exp(-gamma * size) * lr_annealing.annealing(felt, lam)[0]
 
 
 def _gradient(
-    N: Array, S1: Array, felt: Array, L0: Array, A: Array, alpha: Array, B: Array, beta: Array,
-    C: Array, gamma: Array, lam: Array,
-) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+    N: Array,
+    S1: Array,
+    felt: Array,
+    L0: Array,
+    A: Array,
+    alpha: Array,
+    B: Array,
+    beta: Array,
+    C: Array,
+    gamma: Array,
+    lam: Array,
+) -> tuple[Array, dict[str, Array]]:
     size, log_area = np.log(N / REFERENCE), np.log(S1)
     decayed, smaller = np.exp(-alpha * log_area), np.exp(-beta * size)
     relative = np.exp(-gamma * size)
@@ -90,10 +108,16 @@ JOINT_ANNEALING = register(
             Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("B", scale="log", unit="nats/token", meaning="size term at 1e8 parameters"),
             Parameter("beta", (0.1, 1.0), low=0, high=5, meaning="exponent of the size"),
-            Parameter("C", scale="log", unit="nats/token", meaning="worth of annealing at 1e8"
-                      " parameters"),
-            Parameter("gamma", (-0.5, 0.5), low=-3, high=3, meaning="how the worth of annealing"
-                      " falls with the size"),
+            Parameter(
+                "C", scale="log", unit="nats/token", meaning="worth of annealing at 1e8 parameters"
+            ),
+            Parameter(
+                "gamma",
+                (-0.5, 0.5),
+                low=-3,
+                high=3,
+                meaning="how the worth of annealing falls with the size",
+            ),
             lr_annealing.LAM,
         ),
         value=_value,

@@ -44,18 +44,32 @@ def _solve(
 
 
 def _value(
-    N: Array, steps: Array, batch: Array,
-    N_c: Array, alpha_N: Array, S_c: Array, alpha_S: Array, B_star: Array, alpha_B: Array,
-) -> Array:  # fmt: skip
+    N: Array,
+    steps: Array,
+    batch: Array,
+    N_c: Array,
+    alpha_N: Array,
+    S_c: Array,
+    alpha_S: Array,
+    B_star: Array,
+    alpha_B: Array,
+) -> Array:
     of_N = np.exp(alpha_N * (np.log(N_c) - np.log(N)))
     log_S = np.log(S_c) - np.log(steps)
     return np.exp(_solve(of_N, log_S, B_star / batch, alpha_S, alpha_B)[0])
 
 
 def _gradient(
-    N: Array, steps: Array, batch: Array,
-    N_c: Array, alpha_N: Array, S_c: Array, alpha_S: Array, B_star: Array, alpha_B: Array,
-) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+    N: Array,
+    steps: Array,
+    batch: Array,
+    N_c: Array,
+    alpha_N: Array,
+    S_c: Array,
+    alpha_S: Array,
+    B_star: Array,
+    alpha_B: Array,
+) -> tuple[Array, dict[str, Array]]:
     log_N, log_S = np.log(N_c) - np.log(N), np.log(S_c) - np.log(steps)
     log_L, share, wanting, slope = _solve(
         np.exp(alpha_N * log_N), log_S, B_star / batch, alpha_S, alpha_B
@@ -111,14 +125,20 @@ KAPLAN_STEPS = register(
             Parameter("S_c", scale="log", unit="steps", meaning="scale of the steps"),
             Parameter("alpha_S", (0.2, 1.2), low=1e-3, high=5, meaning="exponent of the steps"),
             Parameter(
-                "B_star", (1e4, 1e9), "log", unit="unit of batch",
+                "B_star",
+                (1e4, 1e9),
+                "log",
+                unit="unit of batch",
                 meaning="critical batch at a loss of 1",
             ),
             Parameter(
-                "alpha_B", (0.1, 0.5), low=1e-2, high=10,
+                "alpha_B",
+                (0.1, 0.5),
+                low=1e-2,
+                high=10,
                 meaning="exponent of the loss in the critical batch",
             ),
-        ),  # fmt: skip
+        ),
         value=_value,
         gradient=_gradient,
         guess=_guess,

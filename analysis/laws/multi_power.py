@@ -34,9 +34,16 @@ def responses(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
 
 
 def _value(
-    S1: Array, nodes: Array, L0: Array, A: Array, alpha: Array, B: Array, C: Array, beta: Array,
+    S1: Array,
+    nodes: Array,
+    L0: Array,
+    A: Array,
+    alpha: Array,
+    B: Array,
+    C: Array,
+    beta: Array,
     gamma: Array,
-) -> Array:  # fmt: skip
+) -> Array:
     drop, log_lr, since = nodes.reshape(3, -1, len(S1))
     grown = np.log1p(C[..., None] * np.exp(-gamma[..., None] * log_lr) * since)
     response = (drop * (1 - np.exp(-beta[..., None] * grown))).sum(-2)
@@ -44,9 +51,16 @@ def _value(
 
 
 def _gradient(
-    S1: Array, nodes: Array, L0: Array, A: Array, alpha: Array, B: Array, C: Array, beta: Array,
+    S1: Array,
+    nodes: Array,
+    L0: Array,
+    A: Array,
+    alpha: Array,
+    B: Array,
+    C: Array,
+    beta: Array,
     gamma: Array,
-) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+) -> tuple[Array, dict[str, Array]]:
     drop, log_lr, since = nodes.reshape(3, -1, len(S1))
     x = C[..., None] * np.exp(-gamma[..., None] * log_lr) * since
     grown = np.log1p(x)
@@ -85,12 +99,27 @@ MULTI_POWER = register(
             Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
             Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
             Parameter("B", scale="log", unit="nats/token", meaning="worth of annealing"),
-            Parameter("C", (0.5, 8.0), "log", prior=(2.07, 2.07 * _WIDTH),
-                      meaning="how fast a drop is felt"),
-            Parameter("beta", (0.2, 1.5), "log", prior=(0.592, 0.592 * _WIDTH),
-                      meaning="exponent with which a drop is felt"),
-            Parameter("gamma", (0.3, 1.0), "log", prior=(0.644, 0.644 * _WIDTH),
-                      meaning="how much sooner a drop to a lower learning rate is felt"),
+            Parameter(
+                "C",
+                (0.5, 8.0),
+                "log",
+                prior=(2.07, 2.07 * _WIDTH),
+                meaning="how fast a drop is felt",
+            ),
+            Parameter(
+                "beta",
+                (0.2, 1.5),
+                "log",
+                prior=(0.592, 0.592 * _WIDTH),
+                meaning="exponent with which a drop is felt",
+            ),
+            Parameter(
+                "gamma",
+                (0.3, 1.0),
+                "log",
+                prior=(0.644, 0.644 * _WIDTH),
+                meaning="how much sooner a drop to a lower learning rate is felt",
+            ),
         ),
         value=_value,
         gradient=_gradient,

@@ -11,9 +11,7 @@ from analysis.laws.error_scale import Errors
 Array = np.ndarray
 
 
-def nonnegative_coefficients(
-    basis: Array, target: Array, errors: Errors = "relative"
-) -> Array:
+def nonnegative_coefficients(basis: Array, target: Array, errors: Errors = "relative") -> Array:
     """Coefficients >= 0 that bring each basis nearest to the target.
 
     With a handful of coefficients, trying every set of positive ones is exact and, done for all

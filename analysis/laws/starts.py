@@ -12,9 +12,7 @@ _ROWS = 2000
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
-def spread_starts(
-    law: Law, columns: Columns, response: Array, count: int | None = None
-) -> Array:
+def spread_starts(law: Law, columns: Columns, response: Array, count: int | None = None) -> Array:
     """Starts spread over the law's ranges, shape (count, parameters).
 
     Parameters in which the law is linear are solved for at each of them (variable projection). A

@@ -97,8 +97,14 @@ class Answer:
 
     def sentences(self) -> list[str]:
         """What was found, the answer first: one sentence or two a finding."""
-        said = [self._split(), self.multiverse.sentence() if self.multiverse else "",
-                self._extrapolation(), self._points(), self._exponents(), self._schedules()]
+        said = [
+            self._split(),
+            self.multiverse.sentence() if self.multiverse else "",
+            self._extrapolation(),
+            self._points(),
+            self._exponents(),
+            self._schedules(),
+        ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
         return [sentence for sentence in (*said, *ahead) if sentence]
 
@@ -112,8 +118,12 @@ class Answer:
             f"token budgets were fitted, N {fitted['N'].min():,.0f} to {fitted['N'].max():,.0f} "
             f"and D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
             + (f" {diverged} runs diverged and are censored." if diverged else "")
-            + (f" {swept} runs with the role sweep are not in this answer: answer.kind=tune judges"
-               " such." if swept else "")
+            + (
+                f" {swept} runs with the role sweep are not in this answer: answer.kind=tune judges"
+                " such."
+                if swept
+                else ""
+            )
             + (f" Not finished: {missing}." if missing else "")
         )
 
@@ -129,8 +139,11 @@ class Answer:
             else:
                 between = f" ({low:.3f} to {high:.3f})" if known else ""
                 named.append(f"{name} = {self.law.params[name]:.3f}{between}")
-        intervals = (f"Intervals are {self.law.settings['level']:.0%}." if known else
-                     "There are no intervals.")
+        intervals = (
+            f"Intervals are {self.law.settings['level']:.0%}."
+            if known
+            else "There are no intervals."
+        )
         return f"The law: {'; '.join(named)}. {intervals}"
 
     def _extrapolation(self) -> str:
@@ -160,7 +173,8 @@ class Answer:
         grown = growth_in_words(self.allocation.exponents)
         wider = in_words(self.allocation.inflation)
         title = f"How to split a budget ({self.counted}): {grown}." + (
-            f" Intervals of the loss are {wider}." if wider else "")
+            f" Intervals of the loss are {wider}." if wider else ""
+        )
         return "\n".join([title, *rows])
 
     def _schedules(self) -> str:

@@ -56,12 +56,18 @@ def answer_study(
     wanted = plan["study"]["answer"]
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
-    law = fit(wanted["law"], fitted, resamples=resamples, seed=seed,
-              mix_fingerprints=mix_fingerprints)
+    law = fit(
+        wanted["law"], fitted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints
+    )
     if widen:
         law = by_record(law, outputs, study)
     curves, curve_law, curve_check = _curves(
-        outputs, runs, wanted, loss, resamples=resamples, seed=seed,
+        outputs,
+        runs,
+        wanted,
+        loss,
+        resamples=resamples,
+        seed=seed,
         mix_fingerprints=mix_fingerprints,
     )
     return Answer(
@@ -77,10 +83,20 @@ def answer_study(
         curve_check=curve_check,
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
-        outlook=look_ahead(outputs, study, arm=arm, between=between, resamples=resamples, seed=seed,
-                           widen=widen, loss=loss),
+        outlook=look_ahead(
+            outputs,
+            study,
+            arm=arm,
+            between=between,
+            resamples=resamples,
+            seed=seed,
+            widen=widen,
+            loss=loss,
+        ),
         approaches=other_approaches(law, fitted, wanted["budgets"]),
-        multiverse=of_answer(outputs, study, wanted, mix_fingerprints, loss) if multiverse else None,
+        multiverse=of_answer(outputs, study, wanted, mix_fingerprints, loss)
+        if multiverse
+        else None,
         arm=arm,
     )
 
@@ -95,16 +111,21 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
         predicted=np.asarray(predicted["loss"]), lower=np.nan, upper=np.nan, impossible=0.0
     )
     if level is not None:
-        table = table.assign(lower=np.asarray(predicted["lower"]),
-                             upper=np.asarray(predicted["upper"]),
-                             impossible=np.asarray(predicted["impossible"]))
+        table = table.assign(
+            lower=np.asarray(predicted["lower"]),
+            upper=np.asarray(predicted["upper"]),
+            impossible=np.asarray(predicted["impossible"]),
+        )
     table["error"] = table["predicted"] / table["loss"] - 1
     table["covered"] = contained(table["loss"], table)
     return table
 
 
 def _curves(
-    outputs: str | Path, runs: pd.DataFrame, wanted: dict[str, Any], loss: str | None,
+    outputs: str | Path,
+    runs: pd.DataFrame,
+    wanted: dict[str, Any],
+    loss: str | None,
     **options: Any,
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
     """Fit the curve law to all schedules but the held-out one, and predict that one.
@@ -158,14 +179,16 @@ def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
             continue
         record = folder.record()
         place = record["machine"]
-        rows.append({
-            "processor": place["processor"],
-            "device": place["device"],
-            "engine": place["engine"],
-            **record["versions"],
-            "code": record["code"]["commit"] or "unknown",
-            "fingerprint": record["code"]["fingerprint"],
-        })
+        rows.append(
+            {
+                "processor": place["processor"],
+                "device": place["device"],
+                "engine": place["engine"],
+                **record["versions"],
+                "code": record["code"]["commit"] or "unknown",
+                "fingerprint": record["code"]["fingerprint"],
+            }
+        )
     frame = pd.DataFrame(rows)
     if frame.empty:
         return frame

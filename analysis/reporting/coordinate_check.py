@@ -31,15 +31,17 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (name, axis), part in movement.groupby(["parametrization", "axis"], sort=False):
         part = part.sort_values(axis)
-        rows.append({
-            "parametrization": name,
-            "axis": axis,
-            "sizes": _joined(part[axis], "{:d}"),
-            "hidden": _joined(part["hidden"], "{:.3g}"),
-            "logits": _joined(part["logits"], "{:.3g}"),
-            "growth": part["hidden"].iloc[-1] / part["hidden"].iloc[0],
-            "tensor": _most_changed(part["tensors"]) if axis == "width" else "",
-        })
+        rows.append(
+            {
+                "parametrization": name,
+                "axis": axis,
+                "sizes": _joined(part[axis], "{:d}"),
+                "hidden": _joined(part["hidden"], "{:.3g}"),
+                "logits": _joined(part["logits"], "{:.3g}"),
+                "growth": part["hidden"].iloc[-1] / part["hidden"].iloc[0],
+                "tensor": _most_changed(part["tensors"]) if axis == "width" else "",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -65,8 +67,14 @@ def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
         part = movement[movement["axis"] == axis]
         for k, (name, line) in enumerate(part.groupby("parametrization", sort=False)):
             # The first are the thickest: those that move alike lie on one another.
-            ax.plot(line[axis], line["hidden"], marker="o", ms=8 - 2 * min(k, 2),
-                    lw=4 - 1.2 * min(k, 2), label=literal(name))
+            ax.plot(
+                line[axis],
+                line["hidden"],
+                marker="o",
+                ms=8 - 2 * min(k, 2),
+                lw=4 - 1.2 * min(k, 2),
+                label=literal(name),
+            )
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(MaxNLocator(6))

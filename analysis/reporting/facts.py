@@ -125,8 +125,11 @@ def refusals_in_words(refused: pd.DataFrame) -> list[str]:
     for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
         low, high = own["C"].min(), own["C"].max()
         between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
-        budgets = "" if math.isnan(low) else (
-            f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
+        budgets = (
+            ""
+            if math.isnan(low)
+            else (f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
+        )
         said.append(f"approach {approach}, {budgets}refused: {why}")
     return said
 

@@ -39,8 +39,14 @@ def loss_against_compute(answer: Answer) -> Figure:
         near = (tokens > answer.runs["D"].min() / 2) & (tokens < answer.runs["D"].max() * 2)
         losses = _law(answer, n, tokens[near])
         ax.plot(compute[near], losses, color=colour, lw=0.8, alpha=0.7)
-        ax.annotate(_short(n), (compute[near][0], losses[0]), fontsize=7, color="0.4",
-                    ha="center", va="bottom")
+        ax.annotate(
+            _short(n),
+            (compute[near][0], losses[0]),
+            fontsize=7,
+            color="0.4",
+            ha="center",
+            va="bottom",
+        )
     _scatter(ax, fitted, held_out, "C")
     _frontier(ax, answer, low, high)
     _logarithmic(ax, "training FLOPs, 6 N D", "validation loss, nats/token", _power)
@@ -76,8 +82,9 @@ def residuals(answer: Answer) -> Figure:
     ax.axhline(0, color="0.5", lw=0.8)
     predicted = np.asarray(answer.law.predict(fitted)["loss"])
     sizes = dict(_sizes(answer.runs))
-    ax.scatter(fitted["C"], 100 * (fitted["loss"] / predicted - 1),
-               c=[sizes[n] for n in fitted["N"]], s=22)
+    ax.scatter(
+        fitted["C"], 100 * (fitted["loss"] / predicted - 1), c=[sizes[n] for n in fitted["N"]], s=22
+    )
     bars: list[pd.Series] = []
     if not held_out.empty:
         table = answer.held_out
@@ -86,10 +93,24 @@ def residuals(answer: Answer) -> Figure:
         below = 100 * (1 - table["lower"] / table["predicted"])
         above = 100 * (table["upper"] / table["predicted"] - 1)
         bars = [middle, -below, above]
-        ax.errorbar(table["C"], np.zeros(len(table)), yerr=[below, above], fmt="none",
-                    ecolor=HELD_OUT, alpha=0.35, lw=5)
-        ax.scatter(table["C"], middle, marker="*", s=110, color=HELD_OUT, zorder=3,
-                   label="held out, bar: interval of the prediction")
+        ax.errorbar(
+            table["C"],
+            np.zeros(len(table)),
+            yerr=[below, above],
+            fmt="none",
+            ecolor=HELD_OUT,
+            alpha=0.35,
+            lw=5,
+        )
+        ax.scatter(
+            table["C"],
+            middle,
+            marker="*",
+            s=110,
+            color=HELD_OUT,
+            zorder=3,
+            label="held out, bar: interval of the prediction",
+        )
         ax.legend(fontsize=8, loc="upper left")
     _clip(ax, fitted["C"], 100 * (fitted["loss"] / predicted - 1), _away(answer, fitted), *bars)
     ax.set_xscale("log")
@@ -113,8 +134,9 @@ def curves(answer: Answer) -> Figure | None:
         measured = curve[curve["loss"].notna()]
         right.plot(curve["step"], curve["lr"], color=colour, label=schedule)
         left.plot(measured["step"], measured["loss"], "o", ms=3.5, color=colour)
-        left.plot(curve["step"], answer.curve_law.predict(curve)["loss"], color=colour, lw=1,
-                  label=name)
+        left.plot(
+            curve["step"], answer.curve_law.predict(curve)["loss"], color=colour, lw=1, label=name
+        )
     measured = answer.curves["loss"].dropna()
     left.set_ylim(measured.min() * 0.97, np.quantile(measured, 0.75) * 1.2)
     left.set_xscale("log")
@@ -138,8 +160,13 @@ def arms(answer: Answer) -> Figure | None:
     figure, (ax,) = _figure(1)
     pairs = found.pairs.table
     ax.axhline(0, color="0.5", lw=0.8)
-    ax.scatter(6 * pairs["N"] * pairs["D"], 100 * (pairs["ratio"] - 1), s=22, zorder=3,
-               label="pairs of runs")
+    ax.scatter(
+        6 * pairs["N"] * pairs["D"],
+        100 * (pairs["ratio"] - 1),
+        s=22,
+        zorder=3,
+        label="pairs of runs",
+    )
     if found.result is not None:
         _band_of_arms(ax, answer)
     ax.set_xscale("log")
@@ -163,9 +190,15 @@ def _band_of_arms(ax: Axes, answer: Answer) -> None:
     table = along_ladder(found.result, found.arms, ladder, grid.tolist(), answer.outlook.level)
     ax.plot(table["C"], 100 * (table["ratio"] - 1), color="black", lw=1.2, label="laws")
     if table["ratio_lower"].notna().all():
-        ax.fill_between(table["C"], 100 * (table["ratio_lower"] - 1),
-                        100 * (table["ratio_upper"] - 1), color="C0", alpha=0.2, lw=0,
-                        label=f"{answer.outlook.level:.0%} interval of the laws")
+        ax.fill_between(
+            table["C"],
+            100 * (table["ratio_lower"] - 1),
+            100 * (table["ratio_upper"] - 1),
+            color="C0",
+            alpha=0.2,
+            lw=0,
+            label=f"{answer.outlook.level:.0%} interval of the laws",
+        )
     ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0, label="not measured")
 
 
@@ -206,8 +239,10 @@ def _figure(columns: int) -> tuple[Figure, list[Axes]]:
 def _parts(answer: Answer) -> tuple[pd.DataFrame, pd.DataFrame]:
     runs = answer.runs[answer.runs["status"] == "done"]
     roles = runs["role"].str.split(",")
-    return (runs[[("fit" in names) for names in roles]],
-            runs[[("held_out" in names) for names in roles]])
+    return (
+        runs[[("fit" in names) for names in roles]],
+        runs[[("held_out" in names) for names in roles]],
+    )
 
 
 def _sizes(runs: pd.DataFrame) -> list[tuple[int, tuple[float, ...]]]:
@@ -256,31 +291,68 @@ def _clip(ax: Axes, x: pd.Series, y: pd.Series, away: np.ndarray, *also: pd.Seri
         above = value > high
         if low <= value <= high:
             continue
-        ax.plot([at], [high + margin / 2 if above else low - margin / 2], "^" if above else "v",
-                color=HELD_OUT, ms=7, zorder=5, label="_beyond")
-        ax.annotate(f"{value:.3g}", (at, high + margin / 2 if above else low - margin / 2),
-                    (6, -3), textcoords="offset points", fontsize=7, color=HELD_OUT)
+        ax.plot(
+            [at],
+            [high + margin / 2 if above else low - margin / 2],
+            "^" if above else "v",
+            color=HELD_OUT,
+            ms=7,
+            zorder=5,
+            label="_beyond",
+        )
+        ax.annotate(
+            f"{value:.3g}",
+            (at, high + margin / 2 if above else low - margin / 2),
+            (6, -3),
+            textcoords="offset points",
+            fontsize=7,
+            color=HELD_OUT,
+        )
 
 
 def _name_lines(ax: Axes) -> None:
     """The labels of the lines at their right ends, one above the other where lines run together."""
     low, high = np.log(ax.get_ylim())
-    ends = sorted((float(line.get_ydata()[-1]), float(line.get_xdata()[-1]), str(line.get_label()))
-                  for line in ax.lines if line.get_label() != "_beyond")
+    ends = sorted(
+        (float(line.get_ydata()[-1]), float(line.get_xdata()[-1]), str(line.get_label()))
+        for line in ax.lines
+        if line.get_label() != "_beyond"
+    )
     at = -np.inf
     for y, x, name in ends:
         at = max((np.log(y) - low) / (high - low), at + _APART)
-        ax.annotate(name, (x, at), (3, 0), xycoords=("data", "axes fraction"),
-                    textcoords="offset points", fontsize=7, color="0.4", va="center")
+        ax.annotate(
+            name,
+            (x, at),
+            (3, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=7,
+            color="0.4",
+            va="center",
+        )
 
 
 def _scatter(ax: Axes, fitted: pd.DataFrame, held_out: pd.DataFrame, x: str) -> None:
     sizes = dict(_sizes(pd.concat([fitted, held_out])))
-    ax.scatter(fitted[x], fitted["loss"], c=[sizes[n] for n in fitted["N"]], s=22, zorder=3,
-               label="fitted runs")
+    ax.scatter(
+        fitted[x],
+        fitted["loss"],
+        c=[sizes[n] for n in fitted["N"]],
+        s=22,
+        zorder=3,
+        label="fitted runs",
+    )
     if not held_out.empty:
-        ax.scatter(held_out[x], held_out["loss"], marker="*", s=110, color=HELD_OUT, zorder=4,
-                   label="held out")
+        ax.scatter(
+            held_out[x],
+            held_out["loss"],
+            marker="*",
+            s=110,
+            color=HELD_OUT,
+            zorder=4,
+            label="held out",
+        )
 
 
 def _logarithmic(ax: Axes, x: str, y: str, form: Callable[[float], str] | None = None) -> None:

@@ -72,10 +72,17 @@ class Outlook:
 
 
 def look_ahead(
-    outputs: str | Path, study: str, *, arm: str | None = None, between: Sequence[str] = (),
-    resamples: int = 1000, seed: int = 0, level: float = 0.95, widen: bool = True,
+    outputs: str | Path,
+    study: str,
+    *,
+    arm: str | None = None,
+    between: Sequence[str] = (),
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    widen: bool = True,
     loss: str | None = None,
-) -> Outlook:  # fmt: skip
+) -> Outlook:
     """Forecast what has not ended, look up the record, and compare arms if one is named.
 
     Forecasts are of the loss on a run's own validation set; `loss` is the column in which arms are
@@ -91,8 +98,9 @@ def look_ahead(
 
     record = track_record(outputs)
     inflation = widening(outputs, study, level) if widen else 1.0
-    found = forecast_study(outputs, study, level=level, resamples=_FORECASTS, seed=seed,
-                           inflation=inflation)  # fmt: skip
+    found = forecast_study(
+        outputs, study, level=level, resamples=_FORECASTS, seed=seed, inflation=inflation
+    )
     arms = None
     if arm is not None:
         arms = _arms(outputs, study, arm, between, loss, resamples, seed, level)
@@ -100,14 +108,26 @@ def look_ahead(
 
 
 def _arms(
-    outputs: str | Path, study: str, arm: str, between: Sequence[str], loss: str | None,
-    resamples: int, seed: int, level: float,
-) -> ArmComparison:  # fmt: skip
+    outputs: str | Path,
+    study: str,
+    arm: str,
+    between: Sequence[str],
+    loss: str | None,
+    resamples: int,
+    seed: int,
+    level: float,
+) -> ArmComparison:
     from analysis.arms.comparison import compare_arms
     from analysis.arms.settings import arm_settings, runs_by_arm
 
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
     settings = arm_settings(outputs, runs, names, arm) if len(names) == 2 else None
-    return compare_arms(runs, between=between or None, resamples=resamples, seed=seed, level=level,
-                        differences=settings)  # fmt: skip
+    return compare_arms(
+        runs,
+        between=between or None,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+        differences=settings,
+    )

@@ -103,7 +103,7 @@ def svg(figure: Figure) -> str:
     with rc_context({"svg.hashsalt": "scaling", "svg.fonttype": "path"}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
-    return text[text.index("<svg"):]
+    return text[text.index("<svg") :]
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -111,11 +111,15 @@ def table(frame: pd.DataFrame) -> str:
     numeric = [pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool for c in frame]
     head = "".join(_cell("th", str(name), n) for name, n in zip(frame, numeric, strict=True))
     texts = [_column(frame[c]) for c in frame]
-    rows = ("".join(_cell("td", text, n) for text, n in zip(row, numeric, strict=True))
-            for row in zip(*texts, strict=True))
+    rows = (
+        "".join(_cell("td", text, n) for text, n in zip(row, numeric, strict=True))
+        for row in zip(*texts, strict=True)
+    )
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return (f"<div class='wide'><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table></div>")
+    return (
+        f"<div class='wide'><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _cell(tag: str, text: str, number: bool) -> str:

@@ -25,8 +25,22 @@ def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
         return []
     known = found.assign(known=[f"{share:.0%}" for share in found["share"]])
     named = known.rename(columns={"loss": "final", "lower": "final_lower", "upper": "final_upper"})
-    shown = ["run_id", "role", "state", "N", "D", "schedule", "seed", "known", "final",
-             "final_lower", "final_upper", "beyond", "law", "note"]  # fmt: skip
+    shown = [
+        "run_id",
+        "role",
+        "state",
+        "N",
+        "D",
+        "schedule",
+        "seed",
+        "known",
+        "final",
+        "final_lower",
+        "final_upper",
+        "beyond",
+        "law",
+        "note",
+    ]
     wider = f", {in_words(outlook.inflation)}" if outlook.inflation > 1 else ""
     text = f"Intervals are {outlook.level:.0%}{wider}."
     return [("Forecast: runs that have not ended", text, with_intervals(named[shown]))]
@@ -39,17 +53,21 @@ def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
     if outlook.track.empty:
         return []
     table = outlook.track
-    shown = pd.DataFrame({
-        "made": [made[:16].replace("T", " ") for made in table["made"]],
-        "run": table["run_id"],
-        "known": [f"{share:.0%}" for share in table["share"]],
-        "law": table["law"],
-        "predicted": [f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
-                      for r in table.to_dict("records")],
-        "measured": table["measured"],
-        "error": ["" if pd.isna(e) else f"{e:+.2%}" for e in table["error"]],
-        "outcome": table["outcome"],
-    })  # fmt: skip
+    shown = pd.DataFrame(
+        {
+            "made": [made[:16].replace("T", " ") for made in table["made"]],
+            "run": table["run_id"],
+            "known": [f"{share:.0%}" for share in table["share"]],
+            "law": table["law"],
+            "predicted": [
+                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                for r in table.to_dict("records")
+            ],
+            "measured": table["measured"],
+            "error": ["" if pd.isna(e) else f"{e:+.2%}" for e in table["error"]],
+            "outcome": table["outcome"],
+        }
+    )
     text = sentence(outlook.record, outlook.level)
     return [("Track record: said before, measured after", text, shown)]
 
@@ -61,17 +79,28 @@ def _arms(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
     from analysis.arms.text import crossover, paired
 
     a, b = found.arms
-    pairs = found.pairs.table.rename(columns={"a": f"loss, {a}", "b": f"loss, {b}",
-                                              "ratio": "B / A"})  # fmt: skip
+    pairs = found.pairs.table.rename(
+        columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
+    )
     parts = [(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", pairs)]
     if len(found.differences):
         differences = found.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
         parts.append(("What differs between the arms", "", differences))
     if found.result is not None:
-        parts.append(("Do the arms share parameters?", "A small p speaks against sharing.",
-                      _sharing(found.sharing)))
-        parts.append((f"{b} against {a} along the ladder", f"{crossover(found)}.",
-                      with_intervals(found.scales)))  # fmt: skip
+        parts.append(
+            (
+                "Do the arms share parameters?",
+                "A small p speaks against sharing.",
+                _sharing(found.sharing),
+            )
+        )
+        parts.append(
+            (
+                f"{b} against {a} along the ladder",
+                f"{crossover(found)}.",
+                with_intervals(found.scales),
+            )
+        )
     return parts
 
 
@@ -79,13 +108,15 @@ def _sharing(found: pd.DataFrame) -> pd.DataFrame:
     def told(name: str, form: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:{form}}" for value in found[name]]
 
-    return pd.DataFrame({
-        "shared": found["shared"],
-        "likelihood ratio": told("ratio", ".3g"),
-        "degrees": found["degrees"],
-        "p": told("p", ".2g"),
-        "error at the largest size": told("held_out", ".2%"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "shared": found["shared"],
+            "likelihood ratio": told("ratio", ".3g"),
+            "degrees": found["degrees"],
+            "p": told("p", ".2g"),
+            "error at the largest size": told("held_out", ".2%"),
+        }
+    )
 
 
 def heading(title: str, text: str) -> str:

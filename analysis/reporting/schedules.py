@@ -52,8 +52,16 @@ def schedule_table(schedules: Mapping[str, np.ndarray], decay: float = DECAY) ->
     rows = []
     for name, lr in schedules.items():
         s1, s2 = areas(lr, decay)
-        rows.append({"schedule": name, "steps": len(lr), "peak": lr.max(), "S1": s1, "S2": s2,
-                     "rate": blocks(lr)})
+        rows.append(
+            {
+                "schedule": name,
+                "steps": len(lr),
+                "peak": lr.max(),
+                "S1": s1,
+                "S2": s2,
+                "rate": blocks(lr),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -69,8 +77,14 @@ def draw_schedules(schedules: Mapping[str, np.ndarray]) -> Figure:
     few = colormaps["tab10"].colors if len(order) <= 10 else ()
     for k, name in enumerate(order):
         lr = schedules[name]
-        ax.step(np.arange(len(lr)) + 1, lr, where="mid", lw=1.2, label=literal(name),
-                color=few[k] if few else colormaps["turbo"](0.95 - 0.9 * k / len(order)))
+        ax.step(
+            np.arange(len(lr)) + 1,
+            lr,
+            where="mid",
+            lw=1.2,
+            label=literal(name),
+            color=few[k] if few else colormaps["turbo"](0.95 - 0.9 * k / len(order)),
+        )
     ax.set_xlabel("step")
     ax.set_ylabel("learning rate")
     ax.grid(alpha=0.2)

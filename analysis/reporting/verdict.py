@@ -25,8 +25,16 @@ from scaling.records.run_folder import RunFolder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("tune", "lr_transfer", "lr_sensitivity", "batch_lr", "optimizers", "schedules",
-         "norm_depth", "conventions")
+KINDS = (
+    "tune",
+    "lr_transfer",
+    "lr_sensitivity",
+    "batch_lr",
+    "optimizers",
+    "schedules",
+    "norm_depth",
+    "conventions",
+)
 CURVES = ("schedules",)  # these read whole curves
 
 
@@ -62,10 +70,18 @@ class Verdict:
     def text(self) -> str:
         """The verdict in words and numbers."""
         found = self.finding
-        tables = [f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
-                  for title, table in found.tables.items()]
-        return "\n\n".join([self.question, *found.sentences, *tables,
-                            *(f"! {warning}" for warning in found.warnings)])
+        tables = [
+            f"{title}\n{table.to_string(index=False, float_format='{:.4g}'.format)}"
+            for title, table in found.tables.items()
+        ]
+        return "\n\n".join(
+            [
+                self.question,
+                *found.sentences,
+                *tables,
+                *(f"! {warning}" for warning in found.warnings),
+            ]
+        )
 
 
 def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Verdict:
@@ -103,12 +119,17 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> None:
     if kind not in KINDS:
         allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
         raise ValueError(f"study.answer.kind = {kind!r} is not {allowed}")
-    takes = [name for name, parameter in inspect.signature(_judge(kind)).parameters.items()
-             if parameter.kind is parameter.KEYWORD_ONLY and name != "curves"]
+    takes = [
+        name
+        for name, parameter in inspect.signature(_judge(kind)).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "curves"
+    ]
     for name in options:
         if name not in takes:
-            raise ValueError(f"unknown key 'study.answer.options.{name}'. Allowed for the kind "
-                             f"{kind!r}: {', '.join(takes)}")
+            raise ValueError(
+                f"unknown key 'study.answer.options.{name}'. Allowed for the kind "
+                f"{kind!r}: {', '.join(takes)}"
+            )
 
 
 def _judge(kind: str) -> Callable[..., Finding]:
@@ -119,12 +140,16 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
     """What any verdict must say of its runs."""
     said = []
     if planned > len(runs):
-        said.append(f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
-                    "that of the others")
+        said.append(
+            f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
+            "that of the others"
+        )
     codes = runs["fingerprint"].nunique()
     if codes > 1:
-        said.append(f"the runs were trained by {codes} versions of the code that makes their "
-                    "numbers: differences may be the code's")
+        said.append(
+            f"the runs were trained by {codes} versions of the code that makes their "
+            "numbers: differences may be the code's"
+        )
     return said
 
 
@@ -146,9 +171,14 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
         record = RunFolder(Path(outputs) / "runs" / run_id).record()
         science = {k: v for k, v in record["science"].items() if k != "schedule"}
         last = record["science"]["schedule"][-1]["end"]
-        more.append({"block": blocks[run_id], "final_ratio": last / record["lr_peak"],
-                     **{f"flops_{c}": count(record["flops"]) for c, count in CONVENTIONS.items()},
-                     **pd.json_normalize(science).iloc[0].to_dict()})
+        more.append(
+            {
+                "block": blocks[run_id],
+                "final_ratio": last / record["lr_peak"],
+                **{f"flops_{c}": count(record["flops"]) for c, count in CONVENTIONS.items()},
+                **pd.json_normalize(science).iloc[0].to_dict(),
+            }
+        )
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
     table = table.loc[:, ~table.columns.duplicated()]
     return table.assign(loss=table["loss"].where(table["status"] == "done", float("inf")))
@@ -158,7 +188,9 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
     """A verdict as plain values, for programs."""
     found = verdict.finding
     return {
-        "study": verdict.study, "question": verdict.question, "sentences": found.sentences,
+        "study": verdict.study,
+        "question": verdict.question,
+        "sentences": found.sentences,
         "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
         "warnings": found.warnings,
     }
@@ -167,10 +199,16 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
     found, path = verdict.finding, Path(path)
-    tables = [f"<h2>{page.escape(title)}</h2>{page.table(table)}"
-              for title, table in found.tables.items()]
-    sections = [page.answer(found.sentences), page.warnings(found.warnings),
-                page.figures(found.figures) if found.figures else "", *tables]
-    write_atomic(path.absolute(),
-                 page.page(verdict.study, verdict.question, sections, verdict.outputs))
+    tables = [
+        f"<h2>{page.escape(title)}</h2>{page.table(table)}" for title, table in found.tables.items()
+    ]
+    sections = [
+        page.answer(found.sentences),
+        page.warnings(found.warnings),
+        page.figures(found.figures) if found.figures else "",
+        *tables,
+    ]
+    write_atomic(
+        path.absolute(), page.page(verdict.study, verdict.question, sections, verdict.outputs)
+    )
     return path

@@ -36,21 +36,29 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
     arms = runs.groupby(arm) if arm in runs else [("all", runs)]
     for name, own in arms:
         noise = repeats(own, ["batch", "lr"])
-        table = pd.DataFrame([_row(batch, sweep, tolerance, noise)
-                              for batch, sweep in own.groupby("batch")])
+        table = pd.DataFrame(
+            [_row(batch, sweep, tolerance, noise) for batch, sweep in own.groupby("batch")]
+        )
         rows.append(table.assign(arm=name))
         open_ended = table.loc[table["step"].isna(), "batch"]
         if len(open_ended):
-            warnings.append(f"{name}: no LR of the grid is unstable at batch "
-                            f"{', '.join(map(str, open_ended))}: the boundary is not seen there")
+            warnings.append(
+                f"{name}: no LR of the grid is unstable at batch "
+                f"{', '.join(map(str, open_ended))}: the boundary is not seen there"
+            )
         sentences.append(_sentence(str(name), table))
         stable.append((str(name), table["batch"], table["largest stable lr"]))
         best.append((str(name), table["batch"], table["best lr"]))
-    figure = panels([("largest stable LR", stable), ("best LR", best)], "batch, sequences", "LR",
-                    log_y=True)
+    figure = panels(
+        [("largest stable LR", stable), ("best LR", best)], "batch, sequences", "LR", log_y=True
+    )
     columns = ["arm", "batch", "largest stable lr", "first unstable lr", "best lr", "loss"]
-    return Finding(sentences, {"Batches": pd.concat(rows, ignore_index=True)[columns]},
-                   [("Learning rates against the batch.", figure)], warnings)
+    return Finding(
+        sentences,
+        {"Batches": pd.concat(rows, ignore_index=True)[columns]},
+        [("Learning rates against the batch.", figure)],
+        warnings,
+    )
 
 
 def _row(batch: int, sweep: pd.DataFrame, tolerance: float, noise: float | None) -> dict:
@@ -60,13 +68,24 @@ def _row(batch: int, sweep: pd.DataFrame, tolerance: float, noise: float | None)
     # Rates below the best one are slow, not unstable: look up from there.
     begin = int(worst.to_numpy().argmin())
     beyond = np.flatnonzero(~good[begin:])
-    row = {"batch": batch, "best lr": np.nan, "error": np.nan, "loss": sweep["loss"].min(),
-           "largest stable lr": np.nan, "first unstable lr": np.nan, "boundary": np.nan,
-           "step": np.nan}
+    row = {
+        "batch": batch,
+        "best lr": np.nan,
+        "error": np.nan,
+        "loss": sweep["loss"].min(),
+        "largest stable lr": np.nan,
+        "first unstable lr": np.nan,
+        "boundary": np.nan,
+        "step": np.nan,
+    }
     if len(beyond) and beyond[0] > 0:
         last, first = rates[begin + beyond[0] - 1], rates[begin + beyond[0]]
-        row |= {"largest stable lr": last, "first unstable lr": first,
-                "boundary": np.sqrt(last * first), "step": np.log(first / last)}
+        row |= {
+            "largest stable lr": last,
+            "first unstable lr": first,
+            "boundary": np.sqrt(last * first),
+            "step": np.log(first / last),
+        }
     try:
         found = optimum(sweep["lr"], sweep["loss"], scatter=noise)
     except ValueError:

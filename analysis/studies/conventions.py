@@ -22,8 +22,12 @@ _DRAWS = 200
 
 
 def judge(
-    runs: pd.DataFrame, *, counts: list[str] | None = None, conventions: list[str] | None = None,
-    resamples: int = 200, law: str = "chinchilla",
+    runs: pd.DataFrame,
+    *,
+    counts: list[str] | None = None,
+    conventions: list[str] | None = None,
+    resamples: int = 200,
+    law: str = "chinchilla",
 ) -> Finding:
     """The exponent under every count of N and every convention of C.
 
@@ -46,17 +50,27 @@ def judge(
     conventions = conventions or [c.removeprefix("flops_") for c in runs if _is_flops(c)]
     rows = []
     for count in counts:
-        result = fit(law, runs.assign(N=runs[count]), resamples=resamples, seed=0,
-                     mix_fingerprints=True)
+        result = fit(
+            law, runs.assign(N=runs[count]), resamples=resamples, seed=0, mix_fingerprints=True
+        )
         for convention in conventions:
-            rows.append({"N": count, "C": convention,
-                         **_exponent(result, runs, count, f"flops_{convention}")})
+            rows.append(
+                {
+                    "N": count,
+                    "C": convention,
+                    **_exponent(result, runs, count, f"flops_{convention}"),
+                }
+            )
     table = pd.DataFrame(rows)
     lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in table.groupby("N")]
     figure = panels([("", lines)], "convention of C, in the order of the table", "a in N* ~ C^a")
     figure.axes[0].set_xscale("linear")
-    return Finding(_sentences(table), {"Exponents": table},
-                   [("The exponent under every convention.", figure)], _warnings(table))
+    return Finding(
+        _sentences(table),
+        {"Exponents": table},
+        [("The exponent under every convention.", figure)],
+        _warnings(table),
+    )
 
 
 def _is_flops(column: str) -> bool:
@@ -84,8 +98,12 @@ def _exponent(result: Result, runs: pd.DataFrame, count: str, flops: str) -> dic
     draws = result.draws.head(_DRAWS).to_dict("records")
     drawn = _slope(result, draws, log_n, a_token, budgets)[0] if draws else np.empty(0)
     lower, upper = quantiles(drawn, 0.95)
-    return {"a": float(best[0]), "lower": float(lower), "upper": float(upper),
-            "inside": not bool(at_end[0])}
+    return {
+        "a": float(best[0]),
+        "lower": float(lower),
+        "upper": float(upper),
+        "inside": not bool(at_end[0]),
+    }
 
 
 def _line(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -97,7 +115,10 @@ def _line(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _slope(
-    result: Result, params: list[dict[str, float]], log_n: np.ndarray, a_token: np.ndarray,
+    result: Result,
+    params: list[dict[str, float]],
+    log_n: np.ndarray,
+    a_token: np.ndarray,
     budgets: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exponents, one for each set of parameters, and whether a best size is an end of the range."""
@@ -131,16 +152,23 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     low, high = table.loc[table["a"].idxmin()], table.loc[table["a"].idxmax()]
     wide = float((table["upper"] - table["lower"]).median())
     spread = float(high["a"] - low["a"])
-    known = "" if not wide > 0 else (
-        f" That is {spread / wide:.1f} times the median width of one interval ({wide:.2f})")
-    return [f"The same runs give N* ~ C^a with a from {low['a']:.2f} (N = {low['N']}, C = "
-            f"{low['C']}) to {high['a']:.2f} (N = {high['N']}, C = {high['C']}), by the convention "
-            f"alone.{known}"]
+    known = (
+        ""
+        if not wide > 0
+        else (f" That is {spread / wide:.1f} times the median width of one interval ({wide:.2f})")
+    )
+    return [
+        f"The same runs give N* ~ C^a with a from {low['a']:.2f} (N = {low['N']}, C = "
+        f"{low['C']}) to {high['a']:.2f} (N = {high['N']}, C = {high['C']}), by the convention "
+        f"alone.{known}"
+    ]
 
 
 def _warnings(table: pd.DataFrame) -> list[str]:
     outside = int((~table["inside"]).sum())
     if not outside:
         return []
-    return [f"under {outside} of {len(table)} conventions the best size lies beyond four times the "
-            "ladder's: its exponent is not measured"]
+    return [
+        f"under {outside} of {len(table)} conventions the best size lies beyond four times the "
+        "ladder's: its exponent is not measured"
+    ]

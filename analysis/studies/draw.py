@@ -17,8 +17,13 @@ Line = tuple[str, object, object]  # label, x, y
 
 
 def panels(
-    drawn: Iterable[tuple[str, Iterable[Line]]], x: str, y: str, *, log_y: bool = False,
-    marks: Mapping[str, float] | None = None, cut: bool = False,
+    drawn: Iterable[tuple[str, Iterable[Line]]],
+    x: str,
+    y: str,
+    *,
+    log_y: bool = False,
+    marks: Mapping[str, float] | None = None,
+    cut: bool = False,
 ) -> Figure:
     """One panel each of (title, lines), two in a row, on common axes: points joined by lines.
 
@@ -40,7 +45,7 @@ def panels(
     rows, columns = -(-len(drawn) // 2), min(len(drawn), 2)
     figure = Figure(figsize=(7.4 if columns == 1 else 10.4, 4.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for spare in axes[len(drawn):]:
+    for spare in axes[len(drawn) :]:
         spare.set_visible(False)
     frame = _frame(drawn) if cut else None
     for ax, (title, lines) in zip(axes[: len(drawn)], drawn, strict=True):

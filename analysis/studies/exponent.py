@@ -42,5 +42,5 @@ def exponent(
 
 
 def said(slope: float, error: float) -> str:
-    """"0.49 +- 0.03"."""
+    """ "0.49 +- 0.03"."""
     return f"{slope:.2f}" + ("" if np.isnan(error) else f" +- {error:.2f}")

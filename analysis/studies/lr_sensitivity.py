@@ -48,14 +48,25 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
     for name, own in runs.groupby(arm):
         for n, sweep in own.groupby("N"):
             low, high = _interval(sweep, rng)
-            rows.append({"arm": name, "N": n, "sensitivity": _of(sweep), "lower": low,
-                         "upper": high, "diverged": int((~np.isfinite(sweep["loss"])).sum())})
-        panes.append((str(name), [
-            (f"N {n:,}", *_line(sweep)) for n, sweep in own.groupby("N")]))
+            rows.append(
+                {
+                    "arm": name,
+                    "N": n,
+                    "sensitivity": _of(sweep),
+                    "lower": low,
+                    "upper": high,
+                    "diverged": int((~np.isfinite(sweep["loss"])).sum()),
+                }
+            )
+        panes.append((str(name), [(f"N {n:,}", *_line(sweep)) for n, sweep in own.groupby("N")]))
     table = pd.DataFrame(rows)
     figure = panels(panes, "peak LR", "final loss, at most the initial one")
-    return Finding(_sentences(table), {"Sensitivity": table},
-                   [("Final loss against the LR.", figure)], _ranges(runs, arm))
+    return Finding(
+        _sentences(table),
+        {"Sensitivity": table},
+        [("Final loss against the LR.", figure)],
+        _ranges(runs, arm),
+    )
 
 
 def _of(sweep: pd.DataFrame) -> float:
@@ -74,8 +85,10 @@ def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, flo
     if len(seeds) < 2:
         return np.nan, np.nan
     parts = {s: rows for s, rows in sweep.groupby("seed")}
-    drawn = [_of(pd.concat([parts[s] for s in rng.choice(seeds, len(seeds))]))
-             for _ in range(_DRAWS // 5)]
+    drawn = [
+        _of(pd.concat([parts[s] for s in rng.choice(seeds, len(seeds))]))
+        for _ in range(_DRAWS // 5)
+    ]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)
 
@@ -85,17 +98,22 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     for name, own in table.groupby("arm"):
         own = own.sort_values("N")
         values = "; ".join(
-            f"{r.sensitivity:.3f}" + ("" if np.isnan(r.lower) else f" ({r.lower:.3f} to "
-                                      f"{r.upper:.3f})") + f" at N {r.N:,}"
-            for r in own.itertuples())
+            f"{r.sensitivity:.3f}"
+            + ("" if np.isnan(r.lower) else f" ({r.lower:.3f} to {r.upper:.3f})")
+            + f" at N {r.N:,}"
+            for r in own.itertuples()
+        )
         said.append(f"{name}: LR sensitivity {values} (nats/token).")
     means = table.groupby("arm")["sensitivity"].mean().sort_values()
     if len(means) > 1:
         near = [repr(name) for name in means.index[1:-1] if _overlap(table, means.index[0], name)]
-        said.insert(0, f"The loss depends least on the LR with {means.index[0]!r} (mean "
-                       f"{means.iloc[0]:.3f}) and most with {means.index[-1]!r} "
-                       f"({means.iloc[-1]:.3f})."
-                       + (f" Not told from the least: {', '.join(near)}." if near else ""))
+        said.insert(
+            0,
+            f"The loss depends least on the LR with {means.index[0]!r} (mean "
+            f"{means.iloc[0]:.3f}) and most with {means.index[-1]!r} "
+            f"({means.iloc[-1]:.3f})."
+            + (f" Not told from the least: {', '.join(near)}." if near else ""),
+        )
     return said
 
 

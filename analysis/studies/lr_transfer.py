@@ -36,28 +36,35 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
     rows, sentences, panes, warnings, marks = [], [], [], [], {}
     for name, own in runs.groupby(arm):
         sweeps = dict(iter(own.groupby("width")))
-        found = {width: optimum(sweep["lr"], sweep["loss"], scatter=noise[width])
-                 for width, sweep in sweeps.items()}
-        table = pd.DataFrame([_row(str(name), width, found, sweep, noise[width])
-                              for width, sweep in sweeps.items()])
+        found = {
+            width: optimum(sweep["lr"], sweep["loss"], scatter=noise[width])
+            for width, sweep in sweeps.items()
+        }
+        table = pd.DataFrame(
+            [_row(str(name), width, found, sweep, noise[width]) for width, sweep in sweeps.items()]
+        )
         rows.append(table)
         warnings += _warnings(str(name), found, sweeps)
         sentences.append(_sentence(table, found, noise[max(found)]))
         marks[str(name)] = found[min(found)].x
-        panes.append((str(name), [
-            (f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()]))
+        panes.append(
+            (str(name), [(f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()])
+        )
     figure = panels(panes, "peak LR", "validation loss, nats/token", marks=marks, cut=True)
     caption = "Loss against LR, mean over seeds, at each width; dashed: the best of the smallest."
-    return Finding(sentences, {"Optima": pd.concat(rows, ignore_index=True)},
-                   [(caption, figure)], warnings)
+    return Finding(
+        sentences, {"Optima": pd.concat(rows, ignore_index=True)}, [(caption, figure)], warnings
+    )
 
 
 def _noise(runs: pd.DataFrame, arm: str) -> dict[int, float | None]:
     """Between seeds near the optima of each width; of all widths where one repeats no seed."""
     near = pd.concat([nearest(sweep) for _, sweep in runs.groupby([arm, "width"])])
     cell = [arm, "width", "lr"]
-    return {width: repeats(near[near["width"] == width], cell) or repeats(near, cell)
-            for width in runs["width"].unique()}
+    return {
+        width: repeats(near[near["width"] == width], cell) or repeats(near, cell)
+        for width in runs["width"].unique()
+    }
 
 
 def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
@@ -67,29 +74,45 @@ def _mean(sweep: pd.DataFrame) -> tuple[pd.Index, pd.Series]:
 
 def _warnings(name: str, found: dict[int, Optimum], sweeps: dict[int, pd.DataFrame]) -> list[str]:
     edges = [str(width) for width, best in found.items() if best.edge]
-    said = [] if not edges else [
-        f"{name}: the best LR is at the edge of the grid at width {', '.join(edges)}; its regret "
-        "is not known there"]
+    said = (
+        []
+        if not edges
+        else [
+            f"{name}: the best LR is at the edge of the grid at width {', '.join(edges)}; its regret "
+            "is not known there"
+        ]
+    )
     base, top = found[min(found)].x, sweeps[max(found)]["lr"]
     if not top.min() <= base <= top.max():
-        said.append(f"{name}: the base's best LR {base:.3g} was not tried at width {max(found)}: "
-                    "its regret there is that of the grid's end")
+        said.append(
+            f"{name}: the base's best LR {base:.3g} was not tried at width {max(found)}: "
+            "its regret there is that of the grid's end"
+        )
     return said
 
 
-def _row(name: str, width: int, found: dict[int, Optimum], sweep: pd.DataFrame,
-         noise: float | None) -> dict:
+def _row(
+    name: str, width: int, found: dict[int, Optimum], sweep: pd.DataFrame, noise: float | None
+) -> dict:
     best, base = found[width], found[min(found)]
     drift = np.log(base.x / best.x)
     # How far the base's optimum lies from this one, and from where to where it may.
-    ends = drift + np.array([0, -1, 1]) * (0 if best is base else 1.96 * np.hypot(
-        _error(base), _error(best)))
+    ends = drift + np.array([0, -1, 1]) * (
+        0 if best is base else 1.96 * np.hypot(_error(base), _error(best))
+    )
     regret, *reach = (_regret(best, sweep, best.x * np.exp(end)) for end in ends)
     straddles = ends[1] <= 0 <= ends[2]
     return {
-        "arm": name, "width": width, "best lr": best.x, "lower": best.lower, "upper": best.upper,
-        "loss": best.loss, "regret": regret, "least regret": 0.0 if straddles else min(reach),
-        "largest regret": max(reach), "regret / noise": regret / noise if noise else np.nan,
+        "arm": name,
+        "width": width,
+        "best lr": best.x,
+        "lower": best.lower,
+        "upper": best.upper,
+        "loss": best.loss,
+        "regret": regret,
+        "least regret": 0.0 if straddles else min(reach),
+        "largest regret": max(reach),
+        "regret / noise": regret / noise if noise else np.nan,
     }
 
 
@@ -111,14 +134,19 @@ def _sentence(table: pd.DataFrame, found: dict[int, Optimum], noise: float | Non
     inner = {width: best for width, best in found.items() if not best.edge}
     if len(inner) < 2 or base not in inner or top not in inner:
         return f"{name}: the optimum lies inside the grid at too few widths for a verdict."
-    slope, error = exponent(list(inner), [b.x for b in inner.values()],
-                            [_error(b) for b in inner.values()])
+    slope, error = exponent(
+        list(inner), [b.x for b in inner.values()], [_error(b) for b in inner.values()]
+    )
     row = table.set_index("width").loc[top]
     regret = row["regret"]
-    against = "" if not noise else (
-        f", {regret / noise:.1f} times the noise between seeds ({noise:.2%})")
-    between = "" if np.isnan(row["largest regret"]) else (
-        f" ({row['least regret']:.2%} to {row['largest regret']:.2%})")
+    against = (
+        "" if not noise else (f", {regret / noise:.1f} times the noise between seeds ({noise:.2%})")
+    )
+    between = (
+        ""
+        if np.isnan(row["largest regret"])
+        else (f" ({row['least regret']:.2%} to {row['largest regret']:.2%})")
+    )
     transfers = regret < noise if noise else abs(slope) < 2 * error
     return (
         f"{name}: the best LR {'transfers' if transfers else 'does not transfer'}: it goes as "

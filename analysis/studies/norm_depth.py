@@ -28,18 +28,27 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
         What tells the arms apart.
     """
     noise = _noise(runs, [arm, "depth"])
-    table = pd.DataFrame([
-        {"arm": name, "depth": depth, **_best(own, noise)}
-        for (name, depth), own in runs.groupby([arm, "depth"])
-    ])
+    table = pd.DataFrame(
+        [
+            {"arm": name, "depth": depth, **_best(own, noise)}
+            for (name, depth), own in runs.groupby([arm, "depth"])
+        ]
+    )
     lines = [(str(name), own["depth"], own["loss"]) for name, own in table.groupby("arm")]
     figure = panels([("", lines)], "depth", "validation loss at the best LR, nats/token")
-    warnings = [f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
-                for r in table.itertuples() if r.edge]
+    warnings = [
+        f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
+        for r in table.itertuples()
+        if r.edge
+    ]
     if noise is None:
         warnings.append("no seed is repeated: differences have no error")
-    return Finding([_deepest(table), *_gains(table)], {"Depths": table},
-                   [("Loss against depth.", figure)], warnings)
+    return Finding(
+        [_deepest(table), *_gains(table)],
+        {"Depths": table},
+        [("Loss against depth.", figure)],
+        warnings,
+    )
 
 
 def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
@@ -48,8 +57,12 @@ def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
     Runs of one seed see the same data in the same order: what a seed does to all cells alike is no
     error of a difference, and is left out where every cell has the same seeds.
     """
-    best = pd.concat([own[own["lr"] == own.groupby("lr")["loss"].mean().idxmin()]
-                      for _, own in runs.groupby(cell)])
+    best = pd.concat(
+        [
+            own[own["lr"] == own.groupby("lr")["loss"].mean().idxmin()]
+            for _, own in runs.groupby(cell)
+        ]
+    )
     if "seed" not in best:
         return None
     logs = best.assign(log=np.log(best["loss"])).pivot_table("log", cell, "seed", dropna=False)
@@ -64,11 +77,23 @@ def _best(runs: pd.DataFrame, noise: float | None) -> dict:
     means = runs.groupby("lr")["loss"].mean()
     best = means.idxmin()
     seeds = int((runs["lr"] == best).sum())
-    edge = ("" if len(means) < 3 else "lowest" if best == means.index[0]
-            else "highest" if best == means.index[-1] else "")
+    edge = (
+        ""
+        if len(means) < 3
+        else "lowest"
+        if best == means.index[0]
+        else "highest"
+        if best == means.index[-1]
+        else ""
+    )
     error = np.nan if noise is None else means[best] * noise / np.sqrt(seeds)
-    return {"loss": means[best], "error": error, "lr": best, "edge": edge,
-            "diverged": int((~np.isfinite(runs["loss"])).sum())}
+    return {
+        "loss": means[best],
+        "error": error,
+        "lr": best,
+        "edge": edge,
+        "diverged": int((~np.isfinite(runs["loss"])).sum()),
+    }
 
 
 def _deepest(table: pd.DataFrame) -> str:
@@ -81,9 +106,12 @@ def _deepest(table: pd.DataFrame) -> str:
     second = ranked.iloc[1]
     gap = second["loss"] - first["loss"]
     sure = gap > _SIGNIFICANT * np.hypot(first["error"], second["error"])
-    return (f"At depth {depth} {first['arm']} is best, loss {first['loss']:.4f}; "
-            f"{second['arm']} is {gap:.4f} above, " + ("beyond" if sure else "not told apart by")
-            + " the noise between seeds.")
+    return (
+        f"At depth {depth} {first['arm']} is best, loss {first['loss']:.4f}; "
+        f"{second['arm']} is {gap:.4f} above, "
+        + ("beyond" if sure else "not told apart by")
+        + " the noise between seeds."
+    )
 
 
 def _gains(table: pd.DataFrame) -> list[str]:
@@ -94,11 +122,14 @@ def _gains(table: pd.DataFrame) -> list[str]:
         if len(own) < 2:
             continue
         steps = []
-        for before, after in zip(own.iloc[:-1].itertuples(), own.iloc[1:].itertuples(),
-                                 strict=True):
+        for before, after in zip(
+            own.iloc[:-1].itertuples(), own.iloc[1:].itertuples(), strict=True
+        ):
             gain = before.loss - after.loss
             sure = abs(gain) > _SIGNIFICANT * np.hypot(before.error, after.error)
-            steps.append(f"{gain:+.4f} from {before.depth} to {after.depth}"
-                         + ("" if sure else " (within noise)"))
+            steps.append(
+                f"{gain:+.4f} from {before.depth} to {after.depth}"
+                + ("" if sure else " (within noise)")
+            )
         said.append(f"{name}: the loss falls by {'; '.join(steps)}.")
     return said

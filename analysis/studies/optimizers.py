@@ -19,7 +19,10 @@ _MISSED = 1.05  # the baseline's own speed-up by its law, from which that is sai
 
 
 def judge(
-    runs: pd.DataFrame, *, baseline: str = "adamw", arm: str = "optimizer.name",
+    runs: pd.DataFrame,
+    *,
+    baseline: str = "adamw",
+    arm: str = "optimizer.name",
     resamples: int = 300,
 ) -> Finding:
     """Judge arms by the tokens that the baseline's law needs for their losses.
@@ -45,32 +48,51 @@ def judge(
     warnings = []
     unfinished = runs["final_ratio"] > FINISHED
     if unfinished.any():
-        warnings.append(f"{int(unfinished.sum())} runs end above {FINISHED:.0%} of their peak LR "
-                        "and are left out: rankings change while the LR falls")
+        warnings.append(
+            f"{int(unfinished.sum())} runs end above {FINISHED:.0%} of their peak LR "
+            "and are left out: rankings change while the LR falls"
+        )
     runs = runs[~unfinished]
     if baseline not in set(runs[arm]):
-        raise ValueError(f"baseline = {baseline!r} has no finished schedule; there are: "
-                         f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}")
+        raise ValueError(
+            f"baseline = {baseline!r} has no finished schedule; there are: "
+            f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}"
+        )
     rows = []
     for n, size in runs.groupby("N"):
         points = best_of_each(size, arm)
         base = points[points[arm] == baseline]
         if base["D"].nunique() < 4:
-            raise ValueError(f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
-                             "its law in D needs at least 4")
+            raise ValueError(
+                f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
+                "its law in D needs at least 4"
+            )
         law = fit(_LAW, base, x="D", resamples=resamples, seed=0)
         warnings += [*_edges(size, points, arm), *_misfit(law, base, baseline, n)]
         for row in points[points[arm] != baseline].to_dict("records"):
-            rows.append({"arm": row[arm], "N": n, "D": row["D"], "loss": row["loss"],
-                         **_speed(law, row["loss"], row["D"], base["D"])})
+            rows.append(
+                {
+                    "arm": row[arm],
+                    "N": n,
+                    "D": row["D"],
+                    "loss": row["loss"],
+                    **_speed(law, row["loss"], row["D"], base["D"]),
+                }
+            )
     table = pd.DataFrame(rows)
     if table.empty:
         raise ValueError(f"every run is of the baseline {baseline!r}: nothing to compare")
-    lines = [(f"{name}, N {n:,}", own["D"], own["speedup"])
-             for (name, n), own in table.groupby(["arm", "N"])]
+    lines = [
+        (f"{name}, N {n:,}", own["D"], own["speedup"])
+        for (name, n), own in table.groupby(["arm", "N"])
+    ]
     figure = panels([(f"tokens that {baseline} needs, over tokens used", lines)], "D", "speed-up")
-    return Finding(_sentences(table, baseline), {"Speed-up": table},
-                   [("Speed-up in tokens against the tokens used.", figure)], warnings)
+    return Finding(
+        _sentences(table, baseline),
+        {"Speed-up": table},
+        [("Speed-up in tokens against the tokens used.", figure)],
+        warnings,
+    )
 
 
 def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
@@ -92,8 +114,10 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
             if tried.nunique() > 2 and point.lr in (tried.min(), tried.max()):
                 ends.append(f"{point.D:,}")
         if ends:
-            said.append(f"{name}, N {runs['N'].iloc[0]:,}: the best LR is the end of its grid at D "
-                        f"{', '.join(ends)}; it may do better than is said")
+            said.append(
+                f"{name}, N {runs['N'].iloc[0]:,}: the best LR is the end of its grid at D "
+                f"{', '.join(ends)}; it may do better than is said"
+            )
     return said
 
 
@@ -102,8 +126,10 @@ def _misfit(law, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
     own = [_needed(law.params, p.loss) / p.D for p in base.itertuples()]
     if max(abs(np.log(own))) < np.log(_MISSED):
         return []
-    return [f"N {n:,}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
-            f"{max(own):.2f}; differences of that size are the law's"]
+    return [
+        f"N {n:,}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
+        f"{max(own):.2f}; differences of that size are the law's"
+    ]
 
 
 def _speed(law, loss: float, tokens: float, measured: pd.Series) -> dict:
@@ -128,7 +154,8 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
         values = "; ".join(
             f"{r.speedup:.2f}{between(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
             + ("" if r.inside else f", beyond what {baseline} was measured at")
-            for r in longest.itertuples())
+            for r in longest.itertuples()
+        )
         sure = (longest["lower"] > 1).all()
         slower = (longest["upper"] < 1).all()
         verdict = "saves tokens" if sure else "costs tokens" if slower else "is not told apart"

@@ -14,7 +14,10 @@ from analysis.studies.draw import panels
 
 
 def judge(
-    runs: pd.DataFrame, *, curves: pd.DataFrame, fitted: Sequence[str],
+    runs: pd.DataFrame,
+    *,
+    curves: pd.DataFrame,
+    fitted: Sequence[str],
     law: str = "lr_annealing",
 ) -> Finding:
     """Fit a curve law to the blocks `fitted` and predict the curves of all others.
@@ -44,49 +47,90 @@ def judge(
         curves = curves.assign(loss=curves["validation_loss"])
     missing = sorted(set(fitted) - set(curves["block"]))
     if missing or set(fitted) >= set(curves["block"]):
-        raise ValueError(f"fitted = {list(fitted)}: "
-                         + (f"no finished curve of {', '.join(missing)}" if missing
-                            else "no other schedule is left to be predicted"))
+        raise ValueError(
+            f"fitted = {list(fitted)}: "
+            + (
+                f"no finished curve of {', '.join(missing)}"
+                if missing
+                else "no other schedule is left to be predicted"
+            )
+        )
     seen = curves["block"].isin(fitted)
     result = fit(law, curves[seen], resamples=0)
     predicted = {run: np.asarray(result.predict(own)["loss"]) for run, own in curves.groupby("run")}
-    table = pd.DataFrame([_row(own, predicted[run], own["block"].iloc[0] in fitted)
-                          for run, own in curves.groupby("run")]).sort_values("final")
+    table = pd.DataFrame(
+        [
+            _row(own, predicted[run], own["block"].iloc[0] in fitted)
+            for run, own in curves.groupby("run")
+        ]
+    ).sort_values("final")
     unseen = table[table["role"] == "predicted"]
-    return Finding(_sentences(result.law.name, table, unseen, fitted), {"Schedules": table},
-                   [("Validation loss: dots measured, lines predicted or fitted.",
-                     _figure(curves, predicted))], list(result.warnings))
+    return Finding(
+        _sentences(result.law.name, table, unseen, fitted),
+        {"Schedules": table},
+        [
+            (
+                "Validation loss: dots measured, lines predicted or fitted.",
+                _figure(curves, predicted),
+            )
+        ],
+        list(result.warnings),
+    )
 
 
 def _row(curve: pd.DataFrame, predicted: np.ndarray, seen: bool) -> dict:
     measured = curve["loss"].to_numpy()
     found = scores(curve["loss"], pd.Series(predicted, index=curve.index))
     last = np.flatnonzero(np.isfinite(measured))[-1]
-    return {"schedule": curve["block"].iloc[0], "role": "fitted" if seen else "predicted",
-            "final": measured[last], "law": predicted[last],
-            "error": predicted[last] / measured[last] - 1, "r2": found["r2"], "mae": found["mae"]}
+    return {
+        "schedule": curve["block"].iloc[0],
+        "role": "fitted" if seen else "predicted",
+        "final": measured[last],
+        "law": predicted[last],
+        "error": predicted[last] / measured[last] - 1,
+        "r2": found["r2"],
+        "mae": found["mae"],
+    }
 
 
-def _sentences(law: str, table: pd.DataFrame, unseen: pd.DataFrame,
-               fitted: Sequence[str]) -> list[str]:
+def _sentences(
+    law: str, table: pd.DataFrame, unseen: pd.DataFrame, fitted: Sequence[str]
+) -> list[str]:
     worst = unseen.loc[unseen["error"].abs().idxmax()]
-    said = [f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
-            f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
-            f"{worst['error']:+.2%} ({worst['schedule']})."]
+    said = [
+        f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
+        f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
+        f"{worst['error']:+.2%} ({worst['schedule']})."
+    ]
     if len(table) > 2:
         tau = kendalltau(table["final"], table["law"]).statistic
         best, thought = table.iloc[0], table.loc[table["law"].idxmin()]
-        said.append(f"Its ranking of all {len(table)} agrees with the measured one to Kendall's "
-                    f"tau {tau:.2f}; the best is {best['schedule']!r}"
-                    + (", as it says." if thought["schedule"] == best["schedule"]
-                       else f", it says {thought['schedule']!r}."))
+        said.append(
+            f"Its ranking of all {len(table)} agrees with the measured one to Kendall's "
+            f"tau {tau:.2f}; the best is {best['schedule']!r}"
+            + (
+                ", as it says."
+                if thought["schedule"] == best["schedule"]
+                else f", it says {thought['schedule']!r}."
+            )
+        )
     return said
 
 
 def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]):
-    figure = panels([("", [
-        (own["block"].iloc[0], own["step"], own["loss"]) for _, own in curves.groupby("run")])],
-        "step", "validation loss, nats/token")
+    figure = panels(
+        [
+            (
+                "",
+                [
+                    (own["block"].iloc[0], own["step"], own["loss"])
+                    for _, own in curves.groupby("run")
+                ],
+            )
+        ],
+        "step",
+        "validation loss, nats/token",
+    )
     ax = figure.axes[0]
     for line, (run, own) in zip(list(ax.lines), curves.groupby("run"), strict=True):
         line.set_linestyle("none")

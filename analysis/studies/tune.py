@@ -33,16 +33,27 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
     for block, arm in arms.items():
         best, line = arm.loc[arm["loss"].idxmin()], _line(arm, x)
         chosen = ", ".join(f"{c.removeprefix(SWEPT)} {best[c]:g}" for c in _others(arm, x))
-        row = {"block": block, "runs": int((runs["block"] == block).sum()),
-               "best loss": best["loss"], x: best[x], "others": chosen}
+        row = {
+            "block": block,
+            "runs": int((runs["block"] == block).sum()),
+            "best loss": best["loss"],
+            x: best[x],
+            "others": chosen,
+        }
         try:
             found = optimum(line[x], line["loss"], scatter=scatter)
         except ValueError as error:
-            sentences.append(f"{block}: best of {len(arm)} runs is {best['loss']:.4f} at {x} "
-                             f"{best[x]:.3g}; no parabola: {error}")
+            sentences.append(
+                f"{block}: best of {len(arm)} runs is {best['loss']:.4f} at {x} "
+                f"{best[x]:.3g}; no parabola: {error}"
+            )
         else:
-            row |= {"optimum": found.x, "lower": found.lower, "upper": found.upper,
-                    "excess at half": found.excess(found.x / 2)}
+            row |= {
+                "optimum": found.x,
+                "lower": found.lower,
+                "upper": found.upper,
+                "excess at half": found.excess(found.x / 2),
+            }
             sentences.append(f"{block}: {found.sentence(x)}" + (f", at {chosen}" if chosen else ""))
             if found.edge:
                 warnings.append(f"{block}: the best {x} is at the edge of its grid")
@@ -52,11 +63,17 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
         lines.append((str(block), ordered[x], ordered["loss"]))
     table = pd.DataFrame(rows).sort_values("best loss", ignore_index=True)
     if table["runs"].nunique() > 1:
-        warnings.append("the arms differ in runs, as a search ends where a round changes nothing: "
-                        + ", ".join(f"{r.block} {r.runs}" for r in table.itertuples()))
+        warnings.append(
+            "the arms differ in runs, as a search ends where a round changes nothing: "
+            + ", ".join(f"{r.block} {r.runs}" for r in table.itertuples())
+        )
     figure = panels([("", lines)], x, "validation loss, nats/token", cut=True)
-    return Finding(sentences, {"Settings": table},
-                   [("Loss against the LR at the best of all else.", figure)], warnings)
+    return Finding(
+        sentences,
+        {"Settings": table},
+        [("Loss against the LR at the best of all else.", figure)],
+        warnings,
+    )
 
 
 def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
@@ -67,15 +84,20 @@ def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame]
         if "N" in arm and arm["N"].nunique() > 1:
             best = arm.loc[arm["loss"].idxmin(), "N"]
             kept[block] = arm[arm["N"] == best]
-            said.append(f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
-                        " each a block of its own")
+            said.append(
+                f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
+                " each a block of its own"
+            )
     return kept, said
 
 
 def _others(arm: pd.DataFrame, x: str) -> list[str]:
     """The settings beside `x` that were varied."""
-    return [c for c in arm if c.startswith(SWEPT) and c != SWEPT + x
-            and arm[c].nunique(dropna=False) > 1]
+    return [
+        c
+        for c in arm
+        if c.startswith(SWEPT) and c != SWEPT + x and arm[c].nunique(dropna=False) > 1
+    ]
 
 
 def _line(arm: pd.DataFrame, x: str) -> pd.DataFrame:

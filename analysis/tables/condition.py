@@ -42,12 +42,17 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
             own.setdefault(column, place)
     for name in condition.names:
         column = also.get(name, name)
-        if column != name and name in own and not (
-            column in own and same_values(frame.iloc[:, own[name]], frame.iloc[:, own[column]])
+        if (
+            column != name
+            and name in own
+            and not (
+                column in own and same_values(frame.iloc[:, own[name]], frame.iloc[:, own[column]])
+            )
         ):
             raise ConditionError(
-                text, f"{name!r} is ambiguous: columns= says that {name} is {column!r}, and the"
-                f" table has a column {name!r}, too; write {column!r}, or rename the table's {name!r}"
+                text,
+                f"{name!r} is ambiguous: columns= says that {name} is {column!r}, and the"
+                f" table has a column {name!r}, too; write {column!r}, or rename the table's {name!r}",
             )
     places = own | {name: own[column] for name, column in also.items() if column in own}
     used = {name: _cells(frame.iloc[:, places[name]]) for name in condition.names if name in places}

@@ -68,8 +68,10 @@ def exclude_rows(
         raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
     for rule in rules:
         if not isinstance(rule, str):
-            raise ValueError(f"exclude: {rule!r} is no text: a rule is a name or a condition, as in"
-                             " exclude=['unmeasured', 'D < 1e9']")
+            raise ValueError(
+                f"exclude: {rule!r} is no text: a rule is a name or a condition, as in"
+                " exclude=['unmeasured', 'D < 1e9']"
+            )
     left_out, counts = np.zeros(len(frame), bool), {}
     for rule in (*CENSORED.values(), *rules):
         taken = _meets(frame, rule, needed, length, names) & ~left_out
@@ -108,7 +110,10 @@ def mid_schedule(frame: pd.DataFrame, length: str | None) -> Array:
 
 
 def _meets(
-    frame: pd.DataFrame, rule: str, needed: Sequence[str], length: str | None,
+    frame: pd.DataFrame,
+    rule: str,
+    needed: Sequence[str],
+    length: str | None,
     names: Mapping[str, str],
 ) -> Array:
     if rule in CENSORED.values():

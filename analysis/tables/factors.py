@@ -119,7 +119,10 @@ def with_multiples(table: pd.DataFrame, columns: Mapping[str, str] | None) -> pd
             continue
         formula = read_formula(source, table.columns)
         if formula is not None:
-            found[source] = formula.value({
-                c: pd.to_numeric(table[c], errors="coerce").to_numpy(float)
-                for c in formula.columns})  # fmt: skip
+            found[source] = formula.value(
+                {
+                    c: pd.to_numeric(table[c], errors="coerce").to_numpy(float)
+                    for c in formula.columns
+                }
+            )
     return table.assign(**found)

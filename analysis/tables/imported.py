@@ -1,9 +1,9 @@
 """Imported studies: what ``scaling fit``, ``report`` and the notebooks read by their name.
 
-    <outputs>/studies/<name>/imported.json              where they come from, what was decided, what
-                                                        is asked
-    <outputs>/studies/<name>/imported/runs.parquet
-    <outputs>/studies/<name>/imported/curves.parquet
+<outputs>/studies/<name>/imported.json              where they come from, what was decided, what
+                                                    is asked
+<outputs>/studies/<name>/imported/runs.parquet
+<outputs>/studies/<name>/imported/curves.parquet
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ def read_manifest(manifest: Path) -> dict[str, Any]:
     """
     content = read_json(manifest, _MANIFEST)
     if content["import_version"] != IMPORT_VERSION:
-        raise ValueError(f"{manifest} has version {content['import_version']}; this code reads "
-                         f"{IMPORT_VERSION}: import it again")
+        raise ValueError(
+            f"{manifest} has version {content['import_version']}; this code reads "
+            f"{IMPORT_VERSION}: import it again"
+        )
     return content
 
 

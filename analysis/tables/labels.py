@@ -6,9 +6,25 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-_NAMES = ("run", "run_id", "run_name", "name", "Name", "parent", "status", "state", "study", "role",
-          "fingerprint", "n_count", "flops_convention", "cluster", "date", "time",
-          "file")  # fmt: skip
+_NAMES = (
+    "run",
+    "run_id",
+    "run_name",
+    "name",
+    "Name",
+    "parent",
+    "status",
+    "state",
+    "study",
+    "role",
+    "fingerprint",
+    "n_count",
+    "flops_convention",
+    "cluster",
+    "date",
+    "time",
+    "file",
+)
 
 
 def differing_labels(
@@ -19,17 +35,23 @@ def differing_labels(
     A name that no two rows share, as that of a run, is no label.
     """
     keys = [k for k in keys if k in table]
-    words = [c for c in table if c not in {*keys, *but, *_NAMES} and not str(c).startswith("_")
-             and not pd.api.types.is_numeric_dtype(table[c])]  # fmt: skip
+    words = [
+        c
+        for c in table
+        if c not in {*keys, *but, *_NAMES}
+        and not str(c).startswith("_")
+        and not pd.api.types.is_numeric_dtype(table[c])
+    ]
     if not keys or not words or table.empty:
         return {}
     found = {}
     group = table.groupby(keys, sort=False).ngroup()
     for column in words:
         labels = table[column].astype("string")
-        if 1 < labels.nunique() <= labels.notna().sum() / 2 and (
-            labels.groupby(group).nunique() > 1
-        ).any():
+        if (
+            1 < labels.nunique() <= labels.notna().sum() / 2
+            and (labels.groupby(group).nunique() > 1).any()
+        ):
             found[str(column)] = sorted(labels.dropna().unique())
     return found
 

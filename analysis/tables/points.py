@@ -105,10 +105,14 @@ def read_points(
         raise ValueError(f"data must be a pandas DataFrame, not {type(data).__name__}")
     if data.empty:
         raise ValueError("data is an empty table")
-    frame = as_floats(data).reset_index(drop=True).assign(
-        _row=data.index,
-        _weight=_per_row(data, "weights", weights, 1.0),
-        _noise=_per_row(data, "noise", noise, np.nan),
+    frame = (
+        as_floats(data)
+        .reset_index(drop=True)
+        .assign(
+            _row=data.index,
+            _weight=_per_row(data, "weights", weights, 1.0),
+            _noise=_per_row(data, "noise", noise, np.nan),
+        )
     )
     named = [c for c in map(str, (columns or {}).values()) if c.startswith(FURTHER_LOSS)]
     if named:
@@ -195,8 +199,10 @@ def column_named(
     if source not in table.columns:
         raise ValueError(f"{option}: the table has no column {source!r}")
     if name in table.columns and not same_values(table[name], table[source]):
-        raise ValueError(f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
-                         f" and the table has a column {name!r}, too; say {option}={source!r}")
+        raise ValueError(
+            f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
+            f" and the table has a column {name!r}, too; say {option}={source!r}"
+        )
     return source
 
 
@@ -232,7 +238,12 @@ def _without_excluded(
     length = next((renamed[name] for name in ("D", "x") if name in renamed), None)
     needed = [response] if law.curve else list(renamed.values())
     left_out, counts = exclude_rows(
-        frame, exclude, response=response, needed=needed, length=length, names=renamed,
+        frame,
+        exclude,
+        response=response,
+        needed=needed,
+        length=length,
+        names=renamed,
         sparse=law.curve,
     )
     if not law.curve:

@@ -41,13 +41,56 @@ from scaling.shell import override
 # in it, and budgets mean the same for measured and planned models.
 FLOPS = "matmul"
 RUN_COLUMNS = (
-    "run_id", "study", "role", "status", "N", *N_COUNTS, "D", "C", "n_count", "flops_convention",
-    "loss", "bpb", "train_loss", "irreducible_loss", "lr", "schedule", "batch", "steps", "width",
-    "depth", "heads", "context", "vocab", "seed", "unique_tokens", "epochs", "cluster",
-    "fingerprint", "tokens_per_second", "seconds", SET, "recipe",
+    "run_id",
+    "study",
+    "role",
+    "status",
+    "N",
+    *N_COUNTS,
+    "D",
+    "C",
+    "n_count",
+    "flops_convention",
+    "loss",
+    "bpb",
+    "train_loss",
+    "irreducible_loss",
+    "lr",
+    "schedule",
+    "batch",
+    "steps",
+    "width",
+    "depth",
+    "heads",
+    "context",
+    "vocab",
+    "seed",
+    "unique_tokens",
+    "epochs",
+    "cluster",
+    "fingerprint",
+    "tokens_per_second",
+    "seconds",
+    SET,
+    "recipe",
 )
-CURVE_COLUMNS = ("run", "step", "tokens", "lr", "loss", "grad_norm", "validation_loss",
-                 "validation_bpb", "N", "schedule", "seed", "cluster", "fingerprint", "status", SET)
+CURVE_COLUMNS = (
+    "run",
+    "step",
+    "tokens",
+    "lr",
+    "loss",
+    "grad_norm",
+    "validation_loss",
+    "validation_bpb",
+    "N",
+    "schedule",
+    "seed",
+    "cluster",
+    "fingerprint",
+    "status",
+    SET,
+)
 _TRAIN = "scaling launch study={study} trains what is left"
 _WAYS_ON = {  # state of a run -> what brings it to a measured end
     "diverged": "a diverged run has no final loss: a lower optimizer.lr may help",
@@ -214,8 +257,13 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
         return read_plan_file(folder / "plan.json")
     path = folder / MANIFEST
     if not path.exists():
-        known = sorted({p.parent.name for name in ("plan.json", MANIFEST)
-                        for p in Path(outputs).glob(f"studies/*/{name}")})
+        known = sorted(
+            {
+                p.parent.name
+                for name in ("plan.json", MANIFEST)
+                for p in Path(outputs).glob(f"studies/*/{name}")
+            }
+        )
         raise ValueError(
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
@@ -240,8 +288,9 @@ def _ended_runs(
     """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles."""
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(f"there is no folder {outputs}; outputs= names the one that scaling"
-                         " launch wrote")
+        raise ValueError(
+            f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
+        )
     if study is not None:
         study_plan(outputs, study)
     roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
@@ -269,9 +318,8 @@ def _record_so_far(folder: RunFolder) -> dict[str, Any]:
         "tokens": tokens,
         "epochs": tokens / run["unique_tokens"],
         "cluster": run["family_id"],
-        "final": dict.fromkeys(
-            ("train_loss", "validation_loss", "validation_bpb"), None
-        ) | {"irreducible_loss": run["irreducible_loss"]},
+        "final": dict.fromkeys(("train_loss", "validation_loss", "validation_bpb"), None)
+        | {"irreducible_loss": run["irreducible_loss"]},
         "code": {"fingerprint": None},
         "throughput": {"tokens_per_second": None, "seconds": np.nan},
     }
@@ -315,16 +363,20 @@ def _further_losses(record: dict[str, Any]) -> dict[str, float]:
     measured = record.get("measured", {})
     if not measured.get("step") or measured["step"][-1] != record["steps"]:
         return {}
-    return {name: _number(values[-1]) for name, values in measured.items()
-            if name.startswith(FURTHER_LOSS)}
+    return {
+        name: _number(values[-1])
+        for name, values in measured.items()
+        if name.startswith(FURTHER_LOSS)
+    }
 
 
 def _further_curves(record: dict[str, Any], steps: pd.Series) -> pd.DataFrame:
     """Losses on further sets, in the rows of a curve."""
     measured = record.get("measured", {})
     names = [name for name in measured if name.startswith(FURTHER_LOSS)]
-    table = pd.DataFrame({name: measured[name] for name in names},
-                         index=measured.get("step", [])).astype(float)
+    table = pd.DataFrame(
+        {name: measured[name] for name in names}, index=measured.get("step", [])
+    ).astype(float)
     return table.reindex(steps.to_numpy()).set_index(steps.index)
 
 
@@ -338,9 +390,13 @@ def with_role(runs: pd.DataFrame, role: str) -> pd.DataFrame:
 
 
 def require(
-    table: pd.DataFrame, outputs: str | Path, study: str, role: str | None = None, *,
+    table: pd.DataFrame,
+    outputs: str | Path,
+    study: str,
+    role: str | None = None,
+    *,
     measured: bool = True,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """A table of a study's finished runs, or of their curves, if it holds any.
 
     Parameters
@@ -365,13 +421,21 @@ def require(
     plan = study_plan(outputs, study)
     if not (Path(outputs) / "studies" / study / "plan.json").exists():
         raise ValueError(f"study {study!r} was imported without a {wanted}: import one that has")
-    folders = [RunFolder(Path(outputs) / "runs" / run["run_id"]) for run in plan["runs"]
-               if role is None or role in run["roles"]]
+    folders = [
+        RunFolder(Path(outputs) / "runs" / run["run_id"])
+        for run in plan["runs"]
+        if role is None or role in run["roles"]
+    ]
     states = Counter(folder.state() for folder in folders)
     if not states:
-        raise ValueError(f"study {study!r} plans no run with the role {role!r}: scaling add"
-                         f" study={study} role={role} adds some")
+        raise ValueError(
+            f"study {study!r} plans no run with the role {role!r}: scaling add"
+            f" study={study} role={role} adds some"
+        )
     told = ", ".join(f"{states[state]} {state}" for state in STATES if state in states)
-    ways = dict.fromkeys(_WAYS_ON[state].format(study=study) for state in STATES
-                         if state in states and state in _WAYS_ON)
+    ways = dict.fromkeys(
+        _WAYS_ON[state].format(study=study)
+        for state in STATES
+        if state in states and state in _WAYS_ON
+    )
     raise ValueError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))

@@ -85,10 +85,15 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
         return table
     table = with_common_sets(table, [column])
     if column not in table or table[column].isna().all():
-        there = [c for c in table if (c in OWN or str(c).startswith(FURTHER_LOSS))
-                 and table[c].notna().any()]
-        raise ValueError(f"columns.loss = {column!r}: no run has such a measured column; there are:"
-                         f" {', '.join(there) or 'none'}")
+        there = [
+            c
+            for c in table
+            if (c in OWN or str(c).startswith(FURTHER_LOSS)) and table[c].notna().any()
+        ]
+        raise ValueError(
+            f"columns.loss = {column!r}: no run has such a measured column; there are:"
+            f" {', '.join(there) or 'none'}"
+        )
     table = table.assign(loss=table[column])
     if column.startswith(FURTHER_LOSS) and SET in table:
         table = table.assign(**{SET: column.removeprefix(FURTHER_LOSS)})
@@ -120,12 +125,19 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
     table = with_common_sets(table)
     common = [c for c in table if str(c).startswith(FURTHER_LOSS) and table[c].notna().all()]
     first = sets.index[0]
-    way = f"columns.loss={common[0]} names one that all have" if common else (
-        f"runs that are trained with 'execution.validate=[{first}]' have that set in common"
-        f" (columns.loss={FURTHER_LOSS}{first}); finished runs are not measured again, so give"
-        " another outputs=")
-    raise ValueError(f"the losses of these runs were measured on {len(sets)} validation sets"
-                     f" ({said}) and do not compare; {way}")
+    way = (
+        f"columns.loss={common[0]} names one that all have"
+        if common
+        else (
+            f"runs that are trained with 'execution.validate=[{first}]' have that set in common"
+            f" (columns.loss={FURTHER_LOSS}{first}); finished runs are not measured again, so give"
+            " another outputs="
+        )
+    )
+    raise ValueError(
+        f"the losses of these runs were measured on {len(sets)} validation sets"
+        f" ({said}) and do not compare; {way}"
+    )
 
 
 def sets_of(table: pd.DataFrame) -> list[str]:

@@ -67,8 +67,9 @@ def refuse_format(path: Path, first: bytes | None = None) -> None:
             first = file.read(_LONGEST)
     for magic, name, way_out in _MAGIC:
         if first.startswith(magic):
-            raise ConfigError(f"{path} is a file of the kind {name}, not what it is to be read as: "
-                              f"{way_out}")
+            raise ConfigError(
+                f"{path} is a file of the kind {name}, not what it is to be read as: {way_out}"
+            )
 
 
 def refuse_misread(path: Path, tokens: np.ndarray, vocab: int) -> None:
@@ -87,9 +88,11 @@ def refuse_misread(path: Path, tokens: np.ndarray, vocab: int) -> None:
     if len(tokens) < _FEW:
         return
     if (tokens == tokens[0]).all():
-        raise ConfigError(f"{path} holds {int(tokens[0])} and nothing else in its first "
-                          f"{len(tokens):,} tokens: it is no corpus (wrong data.options.dtype or "
-                          "header_bytes?)")
+        raise ConfigError(
+            f"{path} holds {int(tokens[0])} and nothing else in its first "
+            f"{len(tokens):,} tokens: it is no corpus (wrong data.options.dtype or "
+            "header_bytes?)"
+        )
     width = tokens.dtype.itemsize
     for wider in (8, 4, 2):
         if wider > width and _is_wider(tokens, wider // width, vocab):

@@ -22,7 +22,9 @@ from scaling.records.damage import DamagedFile, tell
 from scaling.records.identity import digest
 
 SOURCES: dict[str, type] = {
-    "stdlib": StdlibSource, "markov": MarkovSource, "text": TextSource,
+    "stdlib": StdlibSource,
+    "markov": MarkovSource,
+    "text": TextSource,
     "tokens": TokensSource,
 }
 

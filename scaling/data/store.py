@@ -34,9 +34,16 @@ SILENT_SECONDS = 900.0  # without a beat, and a maker of another host is dead
 UNSIGNED_SECONDS = 3600.0  # the same of a folder that does not say who makes it
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
 _MANIFEST: Shape = {
-    "source": str, "options": dict, "vocab": int, "dtype": str, "train_tokens": int,
-    "validation_tokens": int, "bytes_per_token": (int, float), "content_hash": str, "facts": dict,
-}  # fmt: skip
+    "source": str,
+    "options": dict,
+    "vocab": int,
+    "dtype": str,
+    "train_tokens": int,
+    "validation_tokens": int,
+    "bytes_per_token": (int, float),
+    "content_hash": str,
+    "facts": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -174,9 +181,11 @@ def gather(tokens: np.ndarray, windows: np.ndarray, context: int) -> np.ndarray:
     """Windows of `context` inputs and their targets: (*windows.shape, context + 1), a copy."""
     (stride,) = tokens.strides
     overlapping = as_strided(
-        tokens, (window_count(len(tokens), context), context + 1), (context * stride, stride),
+        tokens,
+        (window_count(len(tokens), context), context + 1),
+        (context * stride, stride),
         writeable=False,
-    )  # fmt: skip
+    )
     return overlapping[windows]
 
 
@@ -239,9 +248,11 @@ def _write_tokens(folder: Path, corpus: Corpus) -> str:
                     part.tofile(file)
                     written += len(part)
             if written != len(tokens):
-                raise ConfigError(f"the source gave {written:,} tokens, not the {len(tokens):,} "
-                                  "that it had counted: its files were changed while they were "
-                                  "read; give the command again")
+                raise ConfigError(
+                    f"the source gave {written:,} tokens, not the {len(tokens):,} "
+                    "that it had counted: its files were changed while they were "
+                    "read; give the command again"
+                )
 
         save_atomic(folder / f"{name}.bin", save)
     return content.hexdigest()[:16]

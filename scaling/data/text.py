@@ -55,12 +55,17 @@ class TextSource:
                 f" text: too few to hold out one in {self.validation_share} for validation"
             )
         if self.state() != before:
-            raise ConfigError(f"data.options.path = {self.path!r}: files were changed while they "
-                              "were read; give the command again")
-        train, validation = (Pieces(np.dtype(np.uint8), blocks.bytes_of[part],
-                                    partial(blocks.of, part)) for part in (TRAIN, VALIDATION))
-        return Corpus(train, validation, vocab=256, bytes_per_token=1.0,
-                      facts={"files": len(files)})  # fmt: skip
+            raise ConfigError(
+                f"data.options.path = {self.path!r}: files were changed while they "
+                "were read; give the command again"
+            )
+        train, validation = (
+            Pieces(np.dtype(np.uint8), blocks.bytes_of[part], partial(blocks.of, part))
+            for part in (TRAIN, VALIDATION)
+        )
+        return Corpus(
+            train, validation, vocab=256, bytes_per_token=1.0, facts={"files": len(files)}
+        )
 
     def state(self) -> list[list[str | int]]:
         """What changes when the files do: a store is made again then."""
@@ -71,13 +76,20 @@ class TextSource:
         if not self.path:
             raise ConfigError("data.options.path is not set: a text file, or a folder of them")
         root = Path(self.path)
-        found = [root] if root.is_file() else sorted(
-            (p for p in root.rglob(self.pattern) if p.is_file()), key=lambda p: p.as_posix())
+        found = (
+            [root]
+            if root.is_file()
+            else sorted(
+                (p for p in root.rglob(self.pattern) if p.is_file()), key=lambda p: p.as_posix()
+            )
+        )
         if not root.exists():
             raise ConfigError(f"data.options.path = {self.path!r}: there is no such file or folder")
         if not found:
-            raise ConfigError(f"data.options.path = {self.path!r}: no file in it or below matches"
-                              f" data.options.pattern = {self.pattern!r}")
+            raise ConfigError(
+                f"data.options.path = {self.path!r}: no file in it or below matches"
+                f" data.options.pattern = {self.pattern!r}"
+            )
         return found
 
 

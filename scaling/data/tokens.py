@@ -58,8 +58,10 @@ class TokensSource:
         else:
             cut = total - self.held_out
             if cut < 1:
-                raise ConfigError(f"data.options.held_out = {self.held_out}: the training files "
-                                  f"have {total} tokens; allowed is 1 to {total - 1}")
+                raise ConfigError(
+                    f"data.options.held_out = {self.held_out}: the training files "
+                    f"have {total} tokens; allowed is 1 to {total - 1}"
+                )
             files = len(train)
             parts = self._pieces(train, 0, cut), self._pieces(train, cut, total)
         return Corpus(*parts, self.vocab, self.bytes_per_token, facts={"files": files})
@@ -76,8 +78,9 @@ class TokensSource:
         one_of("data.options.dtype", self.dtype, DTYPES)
         for key, least in (("vocab", 2), ("held_out", 1), ("header_bytes", 0)):
             if getattr(self, key) < least:
-                raise ConfigError(f"data.options.{key} = {getattr(self, key)}: allowed is {least} "
-                                  "or more")
+                raise ConfigError(
+                    f"data.options.{key} = {getattr(self, key)}: allowed is {least} or more"
+                )
         if not self.bytes_per_token > 0:
             raise ConfigError(
                 f"data.options.bytes_per_token = {self.bytes_per_token}: allowed is above 0; bytes "
@@ -145,8 +148,10 @@ class _File:
 def _matching(key: str, pattern: str) -> list[Path]:
     """The file of that name, else the files of a pattern by name."""
     if not pattern:
-        raise ConfigError(f"data.options.{key} is not set: a .bin or .npy file of tokens, or a "
-                          "pattern such as 'shards/train_*.bin'")
+        raise ConfigError(
+            f"data.options.{key} is not set: a .bin or .npy file of tokens, or a "
+            "pattern such as 'shards/train_*.bin'"
+        )
     if Path(pattern).is_file():  # a name may hold what a pattern is made of: "train [v2].bin"
         return [Path(pattern)]
     found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())

@@ -38,15 +38,24 @@ def further_stores(
 def _store(name: str, outputs: Path, vocab: int, tokens: int, context: int) -> TokenStore:
     folder = outputs / "data" / name
     if not (folder / "manifest.json").exists():
-        there = [store.name for store in folders_in(outputs / "data")
-                 if (store / "manifest.json").exists()]
-        raise ConfigError(f"execution.validate = {name!r}: there is no such store; there are "
-                          f"{', '.join(there) or 'none'} (scaling data data=... makes one)")
+        there = [
+            store.name
+            for store in folders_in(outputs / "data")
+            if (store / "manifest.json").exists()
+        ]
+        raise ConfigError(
+            f"execution.validate = {name!r}: there is no such store; there are "
+            f"{', '.join(there) or 'none'} (scaling data data=... makes one)"
+        )
     store = TokenStore(folder)
     if store.manifest.vocab > vocab:
-        raise ConfigError(f"execution.validate = {name!r} has {store.manifest.vocab} kinds of "
-                          f"tokens, the model's data {vocab}; allowed are stores of one tokenizer")
+        raise ConfigError(
+            f"execution.validate = {name!r} has {store.manifest.vocab} kinds of "
+            f"tokens, the model's data {vocab}; allowed are stores of one tokenizer"
+        )
     if window_count(len(store.validation), context) < tokens // context:
-        raise ConfigError(f"execution.validate = {name!r} has {len(store.validation)} tokens for "
-                          f"validation; data.validation_tokens = {tokens} takes as many of each")
+        raise ConfigError(
+            f"execution.validate = {name!r} has {len(store.validation)} tokens for "
+            f"validation; data.validation_tokens = {tokens} takes as many of each"
+        )
     return store

@@ -63,8 +63,9 @@ def _check_length(path: Path, manifest: Manifest, tokens: int) -> None:
         raise DamagedFile(path, "it is gone, though manifest.json tells of it") from None
     wanted = tokens * np.dtype(manifest.dtype).itemsize
     if size != wanted:
-        raise DamagedFile(path, f"it has {size:,} bytes; {tokens:,} tokens of {manifest.dtype} "
-                                f"have {wanted:,}")
+        raise DamagedFile(
+            path, f"it has {size:,} bytes; {tokens:,} tokens of {manifest.dtype} have {wanted:,}"
+        )
 
 
 def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
@@ -77,8 +78,11 @@ def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
             content.update(block)
             sums[part].append(zlib.crc32(block))
     if content.hexdigest()[: len(manifest.content_hash)] != manifest.content_hash:
-        raise DamagedFile(folder / "train.bin", "it or validation.bin beside it does not have the "
-                                                "tokens whose hash is in manifest.json")
+        raise DamagedFile(
+            folder / "train.bin",
+            "it or validation.bin beside it does not have the "
+            "tokens whose hash is in manifest.json",
+        )
     return sums
 
 
@@ -92,8 +96,11 @@ def _check_sample(folder: Path, sums: dict[str, list[int]]) -> None:
             for number in sorted(chosen):
                 file.seek(number * BLOCK)
                 if zlib.crc32(file.read(BLOCK)) != known[number]:
-                    raise DamagedFile(path, f"bytes {number * BLOCK:,} to {(number + 1) * BLOCK:,} "
-                                            "are not what they were")
+                    raise DamagedFile(
+                        path,
+                        f"bytes {number * BLOCK:,} to {(number + 1) * BLOCK:,} "
+                        "are not what they were",
+                    )
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

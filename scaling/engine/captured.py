@@ -112,8 +112,9 @@ class CapturedEngine(EagerEngine):
             again = self._rehearsed(self._aside, tokens_kBT)
             self._graph, self._result = self._recorded()
             replayed = self._rehearsed(self._replay, tokens_kBT)
-            self._failed = difference(replayed, expected, limits(
-                expected, again, FLOORS[self.options.precision]))  # fmt: skip
+            self._failed = difference(
+                replayed, expected, limits(expected, again, FLOORS[self.options.precision])
+            )
         except torch.OutOfMemoryError:  # a smaller micro-batch may do
             raise
         except RuntimeError as error:
@@ -132,10 +133,12 @@ class CapturedEngine(EagerEngine):
         before = [tensor.to("cpu", copy=True) for tensor in held]  # a device may be full
         try:
             # Each has other tokens, another LR and another number: none may be part of the graph.
-            return torch.stack([
-                step(tokens_kBT.roll(s, -1), lr_k * (s + 1), self.steps_done + s + 1).clone()
-                for s in range(REHEARSED)
-            ])
+            return torch.stack(
+                [
+                    step(tokens_kBT.roll(s, -1), lr_k * (s + 1), self.steps_done + s + 1).clone()
+                    for s in range(REHEARSED)
+                ]
+            )
         finally:
             for tensor, value in zip(held, before, strict=True):
                 tensor.copy_(value)
@@ -176,6 +179,8 @@ def difference(found: Tensor, expected: Tensor, allowed: Sequence[float]) -> str
     for i, (name, share) in enumerate(zip(("loss", "gradient norm"), allowed, strict=True)):
         near = torch.isclose(found[:, i], expected[:, i], rtol=share, atol=0.0, equal_nan=True)
         if not near.all():
-            return (f"the {name} of {REHEARSED} replayed steps is {found[:, i].tolist()}, of the "
-                    f"steps themselves {expected[:, i].tolist()}")
+            return (
+                f"the {name} of {REHEARSED} replayed steps is {found[:, i].tolist()}, of the "
+                f"steps themselves {expected[:, i].tolist()}"
+            )
     return None

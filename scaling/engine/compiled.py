@@ -22,9 +22,15 @@ FUSED_UPDATES = ("cuda",)
 # Names of what says that there is no code for a function on this device: torch's, inductor's, and
 # Triton's, which need not be installed. Some come when a kernel is made, others when it is started.
 NO_CODE = {
-    "TorchDynamoException", "InductorError", "NoTritonConfigsError", "CppCompileError",
-    "SubprocException", "OutOfResources", "CompilationError", "PTXASError",
-}  # fmt: skip
+    "TorchDynamoException",
+    "InductorError",
+    "NoTritonConfigsError",
+    "CppCompileError",
+    "SubprocException",
+    "OutOfResources",
+    "CompilationError",
+    "PTXASError",
+}
 
 
 class CompiledEngine(EagerEngine):
@@ -152,8 +158,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def say_unfused(reason: str) -> None:
     """Log why the kernels of a step are those of eager steps."""
-    log.warning("torch.compile is not used, kernels are those of execution.engine = 'eager': %s",
-                reason)
+    log.warning(
+        "torch.compile is not used, kernels are those of execution.engine = 'eager': %s", reason
+    )
 
 
 def no_compiler(device: str) -> str | None:

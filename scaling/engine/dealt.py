@@ -43,8 +43,10 @@ class Dealt:
             [[rows[name] for name in names] for names in self.owned],
             [[self._rows(name, rank) for name in self.mine] for rank in self.ranks],
         )
-        return {name: torch.cat(parts)
-                for name, parts in zip(self.mine, zip(*received, strict=True), strict=True)}
+        return {
+            name: torch.cat(parts)
+            for name, parts in zip(self.mine, zip(*received, strict=True), strict=True)
+        }
 
     def rows(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """This rank's rows of all the tensors, from their owners."""
@@ -52,8 +54,11 @@ class Dealt:
             [[rows_of(whole[name], rank) for name in self.mine] for rank in self.ranks],
             [[self._rows(name, self.rank) for name in names] for names in self.owned],
         )
-        return {name: rows for names, parts in zip(self.owned, received, strict=True)
-                for name, rows in zip(names, parts, strict=True)}
+        return {
+            name: rows
+            for names, parts in zip(self.owned, received, strict=True)
+            for name, rows in zip(names, parts, strict=True)
+        }
 
     def _rows(self, name: str, rank: int) -> torch.Size:
         return rows_of(torch.empty(self.sizes[name], device="meta"), rank).shape
@@ -68,9 +73,11 @@ class Dealt:
         lengths = [[size.numel() for size in of_rank] for of_rank in sizes]
         received = torch.empty(sum(map(sum, lengths)), device=self.device)
         dist.all_to_all_single(
-            received, torch.cat([received[:0], *(part for parts in flat for part in parts)]),
-            [sum(of_rank) for of_rank in lengths], [sum(map(len, parts)) for parts in flat],
-        )  # fmt: skip
+            received,
+            torch.cat([received[:0], *(part for parts in flat for part in parts)]),
+            [sum(of_rank) for of_rank in lengths],
+            [sum(map(len, parts)) for parts in flat],
+        )
         parts = iter(received.split([length for of_rank in lengths for length in of_rank]))
         return [[next(parts).view(size) for size in of_rank] for of_rank in sizes]
 

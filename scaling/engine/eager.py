@@ -256,14 +256,17 @@ class EagerEngine:
     def measure(self, names: list[str], tokens_kBT: np.ndarray) -> list[dict[str, float]]:
         """See ``Engine.measure``."""
         with matrix_products(self.options.precision):
-            return measure(names, Subject(
-                model=self._loss.model,
-                weights=self.module.views,
-                before=None if self._before is None else split(self._before, self._names),
-                tokens_kBT=self._moved(tokens_kBT).long(),
-                part=self.micro_batch or tokens_kBT.shape[1],
-                gradients=self._gradients,
-            ))  # fmt: skip
+            return measure(
+                names,
+                Subject(
+                    model=self._loss.model,
+                    weights=self.module.views,
+                    before=None if self._before is None else split(self._before, self._names),
+                    tokens_kBT=self._moved(tokens_kBT).long(),
+                    part=self.micro_batch or tokens_kBT.shape[1],
+                    gradients=self._gradients,
+                ),
+            )
 
     def _gradients(self, tokens_kBT: Tensor) -> Tensor:
         """Gradients of the members' objectives as they are, (k, P)."""
@@ -317,8 +320,9 @@ class EagerEngine:
 def check_device(device: str) -> None:
     """Raise `ValueError` if this machine has no such device."""
     if device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(f"execution.device = {device!r}: torch finds no CUDA device here; "
-                         "allowed is cpu")
+        raise ValueError(
+            f"execution.device = {device!r}: torch finds no CUDA device here; allowed is cpu"
+        )
 
 
 def _made_of(module: str, name: str) -> Callable[..., Engine]:

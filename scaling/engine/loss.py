@@ -42,8 +42,10 @@ class ModelLoss(nn.Module):
         """The same in parts of N tokens, whose logits are made again for the backward pass."""
         size, tokens = self.options.loss_chunk, targets_1N.shape[1]
         parts = zip(x_1ND.split(size, 1), targets_1N.split(size, 1), strict=True)
-        sums = [[value * (t.shape[1] / tokens) for value in again(self._head_loss, x, t)]
-                for x, t in parts]
+        sums = [
+            [value * (t.shape[1] / tokens) for value in again(self._head_loss, x, t)]
+            for x, t in parts
+        ]
         loss, penalty = zip(*sums, strict=True)
         return sum(loss), sum(penalty)
 

@@ -75,7 +75,8 @@ def activations(subject: Subject) -> Columns:
     found: list[list[Tensor]] = [[] for _ in subject.model.blocks]
     hooks = [
         block.register_forward_hook(
-            lambda _, __, out, own=own: own.append(out.detach().reshape(1, -1).square().mean(1)[0]))
+            lambda _, __, out, own=own: own.append(out.detach().reshape(1, -1).square().mean(1)[0])
+        )
         for block, own in zip(subject.model.blocks, found, strict=True)
     ]
     shares = []  # of the batch, of each part
@@ -87,10 +88,14 @@ def activations(subject: Subject) -> Columns:
             hook.remove()
     members = len(subject.tokens_kBT)
     return {
-        f"activation_rms.{i}": torch.stack([
-            sum(square * share for square, share in zip(values[m::members], shares, strict=True))
-            for m in range(members)
-        ]).sqrt()
+        f"activation_rms.{i}": torch.stack(
+            [
+                sum(
+                    square * share for square, share in zip(values[m::members], shares, strict=True)
+                )
+                for m in range(members)
+            ]
+        ).sqrt()
         for i, values in enumerate(found)
     }
 

@@ -15,16 +15,31 @@ from scaling.records import machine
 # Floats of moments for each weight of hidden matrices, and for each of the rest. SOAP keeps four
 # square matrices beside two moments: 6 of a square matrix, 10.5 of one of 4 d x d.
 MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
-    "adamw": (2, 2), "nadamw": (2, 2), "adamp": (2, 2), "schedule_free": (2, 2),
-    "sgd": (1, 1), "lion": (1, 1), "normalized": (1, 1), "adafactor": (0, 0),
-    "muon": (1, 2), "soap": (9, 2),
-}  # fmt: skip
+    "adamw": (2, 2),
+    "nadamw": (2, 2),
+    "adamp": (2, 2),
+    "schedule_free": (2, 2),
+    "sgd": (1, 1),
+    "lion": (1, 1),
+    "normalized": (1, 1),
+    "adafactor": (0, 0),
+    "muon": (1, 2),
+    "soap": (9, 2),
+}
 # Floats that an update takes in passing, for each weight. Measured on shapes whose weights are
 # mostly in the blocks; only Adafactor and AdamP go tensor after tensor.
 UPDATE_FLOATS: Mapping[str, float] = {
-    "adamw": 2, "nadamw": 3, "adamp": 3, "schedule_free": 2, "sgd": 1, "lion": 4, "normalized": 1,
-    "adafactor": 1, "muon": 2, "soap": 7,
-}  # fmt: skip
+    "adamw": 2,
+    "nadamw": 3,
+    "adamp": 3,
+    "schedule_free": 2,
+    "sgd": 1,
+    "lion": 4,
+    "normalized": 1,
+    "adafactor": 1,
+    "muon": 2,
+    "soap": 7,
+}
 HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
 # What FSDP has whole for a moment: of a block its weights and those of the next, its gradients and
 # the buffer from which they are scattered; and weights and gradients of all outside the blocks.
@@ -185,9 +200,13 @@ def check_memory(
     needed = here * each - (here - 1) * copy_bytes(architecture, config)
     if needed > memory:
         shape = architecture.shape
-        together = "" if here == 1 else (
-            f" in {here} processes (execution.processes = {execution.processes}, execution.shard = "
-            f"{execution.shard})"
+        together = (
+            ""
+            if here == 1
+            else (
+                f" in {here} processes (execution.processes = {execution.processes}, execution.shard = "
+                f"{execution.shard})"
+            )
         )
         raise ConfigError(
             f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "

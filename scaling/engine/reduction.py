@@ -28,7 +28,6 @@ class Reduction(Protocol):
     def finish(self, gradient: Tensor) -> None:
         """Leave in `gradient` (k, P) what is to be used."""
 
-
     def drop(self) -> None:
         """The backward pass failed and will be made again: what was sent is to come to rest."""
 

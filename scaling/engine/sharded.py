@@ -29,11 +29,11 @@ from scaling.model.architecture import Architecture
 from scaling.model.parametrization import tensor_rules
 from scaling.optimizer_settings import rule_name
 
-
 # In bf16 autocast makes halves of the weights of a product anyway: so gather halves. Gradients are
 # added up in float32, and the stream between products stays in it, as in one process.
 SENT_IN_HALF = MixedPrecisionPolicy(
-    param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
+)
 
 
 def products(block: nn.Module) -> list[nn.Module]:
@@ -69,10 +69,16 @@ class ShardedParameters(nn.Module):
         self._own_gradients = split(self.gradient, self.names)
         self._arriving = split(self._arrived, arriving)
         self._gradients = {
-            name: DTensor.from_local(view[0], mesh, [Shard(0)], run_check=False,
-                                     shape=self._rows[name].shape, stride=self._rows[name].stride())
+            name: DTensor.from_local(
+                view[0],
+                mesh,
+                [Shard(0)],
+                run_check=False,
+                shape=self._rows[name].shape,
+                stride=self._rows[name].stride(),
+            )
             for name, view in (self._own_gradients | self._arriving).items()
-        }  # fmt: skip
+        }
 
     def clear_gradient(self) -> None:
         """Zero the gradient and hand its views to the parameters: FSDP adds to what is there."""
@@ -180,8 +186,11 @@ class ShardedEngine(EagerEngine):
     def state(self, member: int) -> State:
         """What this rank updates; what is no parameter's only of rank 0."""
         mine = self.module.names if dist.get_rank() else None
-        return {key: value for key, value in super().state(member).items()
-                if mine is None or key.partition("/")[2] in mine}
+        return {
+            key: value
+            for key, value in super().state(member).items()
+            if mine is None or key.partition("/")[2] in mine
+        }
 
     def load(self, member: int, state: Held, steps_done: int) -> None:
         """See ``Engine.load``."""

@@ -55,5 +55,7 @@ class StackedParameters(nn.Module):
 def split(buffer: Tensor, names: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     """Views of a buffer (k, P) by parameter name, each (k, ...)."""
     parts = buffer.split([n.numel() for n in names.values()], dim=1)
-    return {name: part.view(len(buffer), *size)
-            for (name, size), part in zip(names.items(), parts, strict=True)}
+    return {
+        name: part.view(len(buffer), *size)
+        for (name, size), part in zip(names.items(), parts, strict=True)
+    }

@@ -53,8 +53,10 @@ class StepOptions:
         if self.recompute:
             return "execution.recompute = True computes the blocks of one run again, not of a pack"
         if self.loss_chunk is not None:
-            return (f"execution.loss_chunk = {self.loss_chunk} computes the logits of one run "
-                    "again, not of a pack")
+            return (
+                f"execution.loss_chunk = {self.loss_chunk} computes the logits of one run "
+                "again, not of a pack"
+            )
         return None
 
 

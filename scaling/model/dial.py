@@ -52,10 +52,22 @@ def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
     return Architecture(
         shape,
         post_fraction=model.post_fraction if model.placement == "mix" else None,
-        **{key: getattr(model, key) for key in (
-            "rope_base", "activation", "norm", "placement", "norm_scale", "qk_norm",
-            "embedding_scale", "init", "logit_softcap", "tied_head", "bias",
-        )},
+        **{
+            key: getattr(model, key)
+            for key in (
+                "rope_base",
+                "activation",
+                "norm",
+                "placement",
+                "norm_scale",
+                "qk_norm",
+                "embedding_scale",
+                "init",
+                "logit_softcap",
+                "tied_head",
+                "bias",
+            )
+        },
         **_scaling(model),
     )
 
@@ -139,18 +151,33 @@ def _whole_blocks(model: ModelConfig) -> bool:
 
 def _check_norms(model: ModelConfig) -> None:
     if model.norm == "none":
-        _refuse(model, "norm", {
-            "placement": ("pre",), "norm_scale": ("one",), "embedding_scale": ("one", "sqrt_width"),
-        }, "there is no norm to place or to scale")
+        _refuse(
+            model,
+            "norm",
+            {
+                "placement": ("pre",),
+                "norm_scale": ("one",),
+                "embedding_scale": ("one", "sqrt_width"),
+            },
+            "there is no norm to place or to scale",
+        )
     if model.norm_scale != "one":
         _refuse(model, "norm_scale", {"placement": ("pre",)}, "it scales the norms before a branch")
     if model.placement == "hybrid" and not model.qk_norm:
-        raise ConfigError("model.placement = 'hybrid' with model.qk_norm = False: it normalises "
-                          "queries, keys and values in place of attention's input; allowed is true")
+        raise ConfigError(
+            "model.placement = 'hybrid' with model.qk_norm = False: it normalises "
+            "queries, keys and values in place of attention's input; allowed is true"
+        )
     if model.tied_head:
-        _refuse(model, "tied_head", {
-            "init": ("normal", "small", "mimetic"), "parametrization": ("sp", "mup", "completep"),
-        }, "embedding and head would need two scales")
+        _refuse(
+            model,
+            "tied_head",
+            {
+                "init": ("normal", "small", "mimetic"),
+                "parametrization": ("sp", "mup", "completep"),
+            },
+            "embedding and head would need two scales",
+        )
 
 
 def _check_post_fraction(model: ModelConfig) -> None:
@@ -167,21 +194,37 @@ def _check_parametrization(model: ModelConfig) -> None:
     name = model.parametrization
     if name == "sp":
         if model.decay_rule != "product":
-            raise ConfigError(f"model.decay_rule = {model.decay_rule!r} with model.parametrization "
-                              "= 'sp': there is no base width; allowed is 'product'")
+            raise ConfigError(
+                f"model.decay_rule = {model.decay_rule!r} with model.parametrization "
+                "= 'sp': there is no base width; allowed is 'product'"
+            )
         return
     if model.base_width is None:
-        raise ConfigError(f"model.parametrization = {name!r} needs model.base_width, the width at "
-                          "which its learning rate is tuned")
-    _refuse(model, "parametrization", {"init": ("normal", "small")},
-            "the others set the scales that it sets")
+        raise ConfigError(
+            f"model.parametrization = {name!r} needs model.base_width, the width at "
+            "which its learning rate is tuned"
+        )
+    _refuse(
+        model,
+        "parametrization",
+        {"init": ("normal", "small")},
+        "the others set the scales that it sets",
+    )
     if name == "completep":
         if model.base_depth is None:
-            raise ConfigError("model.parametrization = 'completep' needs model.base_depth, the "
-                              "depth at which its learning rate is tuned")
-        _refuse(model, "parametrization", {
-            "placement": ("pre", "peri", "normformer"), "norm_scale": ("one",),
-        }, "it scales residual branches by depth itself, and a norm of the sum would undo it")
+            raise ConfigError(
+                "model.parametrization = 'completep' needs model.base_depth, the "
+                "depth at which its learning rate is tuned"
+            )
+        _refuse(
+            model,
+            "parametrization",
+            {
+                "placement": ("pre", "peri", "normformer"),
+                "norm_scale": ("one",),
+            },
+            "it scales residual branches by depth itself, and a norm of the sum would undo it",
+        )
 
 
 def _refuse(model: ModelConfig, key: str, allowed: dict[str, Iterable[str]], why: str) -> None:

@@ -45,8 +45,14 @@ VECTORS = ("gain", "bias")
 SCALED = ("value.weight", "out.weight", "up.weight", "gate.weight", "down.weight")
 # Optimizers by what the size of their updates depends on.
 FAMILIES: Mapping[str, str] = {
-    "adamw": "adaptive", "nadamw": "adaptive", "adamp": "adaptive", "schedule_free": "adaptive",
-    "lion": "adaptive", "sgd": "sgd", "adafactor": "relative", "muon": "muon",
+    "adamw": "adaptive",
+    "nadamw": "adaptive",
+    "adamp": "adaptive",
+    "schedule_free": "adaptive",
+    "lion": "adaptive",
+    "sgd": "sgd",
+    "adafactor": "relative",
+    "muon": "muon",
     "muon_match_rms": "muon_match_rms",
 }
 
@@ -107,8 +113,10 @@ def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, Tensor
     """
     check_optimizer(architecture.parametrization, optimizer)
     sizes, base = tensor_sizes(architecture), tensor_sizes(_base(architecture))
-    return {name: _rule(architecture, optimizer, name, size, _growth(size, base[name]))
-            for name, size in sizes.items()}
+    return {
+        name: _rule(architecture, optimizer, name, size, _growth(size, base[name]))
+        for name, size in sizes.items()
+    }
 
 
 def check_optimizer(parametrization: str, optimizer: str) -> None:
@@ -140,9 +148,15 @@ def _base(architecture: Architecture) -> Architecture:
     ratio = Fraction(shape.width, architecture.base_width or shape.width)
     head_dim = architecture.base_head_dim or shape.head_dim
     width = shape.width / ratio
-    return dataclasses.replace(architecture, shape=dataclasses.replace(
-        shape, width=width, heads=width / head_dim, mlp_width=shape.mlp_width / ratio,
-    ))
+    return dataclasses.replace(
+        architecture,
+        shape=dataclasses.replace(
+            shape,
+            width=width,
+            heads=width / head_dim,
+            mlp_width=shape.mlp_width / ratio,
+        ),
+    )
 
 
 def _growth(size: Size, base: Size) -> float:
@@ -168,12 +182,12 @@ def _rule(
     epsilon = ratio ** WIDTH_EPSILON[part].get(role, 0.0)
     depth_lr, depth_epsilon = _depth(architecture, family) if name.startswith("blocks") else (1, 1)
     return TensorRule(
-        role, std,
+        role,
+        std,
         lr=width * depth_lr,
         # The paper's table has the width alone; under SGD depth would multiply what a step shrinks.
-        weight_decay=decayed and _decay(
-            architecture, role, width * depth_lr if family == "sgd" else width
-        ),
+        weight_decay=decayed
+        and _decay(architecture, role, width * depth_lr if family == "sgd" else width),
         epsilon=epsilon * depth_epsilon,
     )
 

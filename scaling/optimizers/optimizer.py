@@ -62,7 +62,7 @@ class Optimizer(ABC):
         # Decoupled decay is lr * weight_decay, at each tensor's own rate, as in torch's groups.
         share = 0 if self.coupled else 1
         self._decay_P = self.multipliers(
-            {n: rules[n].lr**share * rules[n].weight_decay for n in sizes}
+            {n: rules[n].lr ** share * rules[n].weight_decay for n in sizes}
         )
 
     @torch.no_grad()
@@ -116,8 +116,10 @@ class Optimizer(ABC):
         """
         values = {getattr(s, key) for s in self.settings}
         if len(values) > 1:
-            raise ValueError(f"optimizer.{key} = {', '.join(map(str, sorted(values)))}: "
-                             "the members of a pack must agree in it")
+            raise ValueError(
+                f"optimizer.{key} = {', '.join(map(str, sorted(values)))}: "
+                "the members of a pack must agree in it"
+            )
         return values.pop()
 
     def zeros(self) -> Tensor:
@@ -129,8 +131,12 @@ class Optimizer(ABC):
         """A factor for each weight, (P,); None where all are one."""
         if all(value == 1 for value in by_name.values()):
             return None
-        return torch.cat([torch.full((self.sizes[n].numel(),), value, device=self.device)
-                          for n, value in by_name.items()])
+        return torch.cat(
+            [
+                torch.full((self.sizes[n].numel(),), value, device=self.device)
+                for n, value in by_name.items()
+            ]
+        )
 
     def decay(self, weights: Tensor, lr: Tensor) -> None:
         """Shrink what decays by lr * weight_decay of itself."""

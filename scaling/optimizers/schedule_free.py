@@ -19,6 +19,7 @@ class ScheduleFree(AdamW):
     """
 
     coupled = True
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         k = len(self.settings)

@@ -28,12 +28,20 @@ class SOAP(MatrixOptimizer):
         self._epsilon: dict[torch.Size, Tensor] = {}
         for size in self.groups:
             rows, columns = (*size[:-1], size[-2]), (*size[:-2], size[-1], size[-1])
-            shapes = {"first": size, "second": size, "left": rows, "right": columns,
-                      "left_basis": rows, "right_basis": columns}  # fmt: skip
+            shapes = {
+                "first": size,
+                "second": size,
+                "left": rows,
+                "right": columns,
+                "left_basis": rows,
+                "right_basis": columns,
+            }
             self.stack[size] = {}
-            self._epsilon[size] = torch.stack(
-                [self.epsilon * self.rules[n].epsilon for n in self.groups[size]], 1
-            ).float().view(len(self.settings), -1, *[1] * len(size))
+            self._epsilon[size] = (
+                torch.stack([self.epsilon * self.rules[n].epsilon for n in self.groups[size]], 1)
+                .float()
+                .view(len(self.settings), -1, *[1] * len(size))
+            )
             for part, shape in shapes.items():
                 self.stack[size][part], by_name = self.stacks(size, *shape)
                 self.moments[part] = self.moments.get(part, {}) | by_name

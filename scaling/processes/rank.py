@@ -122,11 +122,19 @@ def main(arguments: list[str]) -> None:
 
         outcome = train_rank(rank, claims, work, lambda: link.stop, facts)
     except BaseException as error:
-        link.tell("failed", Failure(
-            rank, time.time(), f"{type(error).__name__}: {error}",
-            "".join(traceback.format_exception(error)), classify(error), signature(error),
-            isinstance(error, ClaimLost), facts.get("micro_batch"),
-        ))
+        link.tell(
+            "failed",
+            Failure(
+                rank,
+                time.time(),
+                f"{type(error).__name__}: {error}",
+                "".join(traceback.format_exception(error)),
+                classify(error),
+                signature(error),
+                isinstance(error, ClaimLost),
+                facts.get("micro_batch"),
+            ),
+        )
         sys.stderr.flush()
         os._exit(1)  # leaving in order would wait for the other ranks
     link.leave(outcome)

@@ -161,26 +161,38 @@ class _Group:
         host = machine.node() if self.work.nodes > 1 else "127.0.0.1"
         port = str(self.server.getsockname()[1])
         command = python_command("scaling.processes.rank", host, port)
-        environment = child_environment() | machine.compile_threads(
-            self.size // self.work.nodes
-        ) | {
-            SECRET: self.secret, "MASTER_ADDR": host, "MASTER_PORT": str(_free_port()),
-        }
+        environment = (
+            child_environment()
+            | machine.compile_threads(self.size // self.work.nodes)
+            | {
+                SECRET: self.secret,
+                "MASTER_ADDR": host,
+                "MASTER_PORT": str(_free_port()),
+            }
+        )
         if self.work.nodes > 1:
             self._spawn(srun(self.size, self.work.nodes) + command, environment)
             return
         environment = without_slurm(environment)
         for rank in range(self.size):
-            self._spawn(command, environment | {
-                "RANK": str(rank), "LOCAL_RANK": str(rank), "NODE_RANK": "0",
-                "WORLD_SIZE": str(self.size),
-            })
+            self._spawn(
+                command,
+                environment
+                | {
+                    "RANK": str(rank),
+                    "LOCAL_RANK": str(rank),
+                    "NODE_RANK": "0",
+                    "WORLD_SIZE": str(self.size),
+                },
+            )
 
     def _spawn(self, command: list[str], environment: dict[str, str]) -> None:
         # Its own session: a terminal's Ctrl-C reaches the worker only, which asks rank 0 to save.
-        self.processes.append(subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-        ))
+        self.processes.append(
+            subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        )
 
     def end(self) -> None:
         """Let nothing live on: closed connections end the ranks, also those of other nodes."""
@@ -206,8 +218,9 @@ class _Group:
                 if time.monotonic() >= settled or self._all_left():
                     raise self._cause()
             elif len(self.ranks) < self.size and time.monotonic() - started > START_SECONDS:
-                raise TimeoutError(f"{len(self.ranks)} of {self.size} ranks were there after "
-                                   f"{START_SECONDS:.0f} s")
+                raise TimeoutError(
+                    f"{len(self.ranks)} of {self.size} ranks were there after {START_SECONDS:.0f} s"
+                )
             if not asked and 0 in self.ranks.values() and should_stop():
                 asked = True
                 self._tell(0, ("stop", None))
@@ -283,8 +296,11 @@ class _Group:
         if self.failures or self.gone:
             return True
         # One that has ended well may not have been heard out.
-        return not self.ranks and any(p.poll() is not None for p in self.processes) or any(
-            p.poll() not in (None, 0) for p in self.processes)
+        return (
+            not self.ranks
+            and any(p.poll() is not None for p in self.processes)
+            or any(p.poll() not in (None, 0) for p in self.processes)
+        )
 
     def _cause(self) -> Exception:
         """What began it: a rank that fell silent, before those that then missed it."""
@@ -293,8 +309,9 @@ class _Group:
             codes = {r: p.poll() for r, p in enumerate(self.processes) if r not in spoke}
             for rank, code in codes.items():
                 if code is not None and code < 0:
-                    return RankDied(f"rank {rank} of {self.size} was killed by "
-                                    f"{signal.Signals(-code).name}")
+                    return RankDied(
+                        f"rank {rank} of {self.size} was killed by {signal.Signals(-code).name}"
+                    )
             for rank, code in codes.items():
                 if code is not None:
                     return _silent(f"rank {rank} of {self.size}", code)
@@ -305,8 +322,9 @@ class _Group:
         first = min(self.failures, key=lambda f: f.moment)
         if first.lost:
             return ClaimLost(first.error)
-        error = RankFailed(f"rank {first.rank} of {self.size}: {first.error}", first.kind,
-                           first.signature)
+        error = RankFailed(
+            f"rank {first.rank} of {self.size}: {first.error}", first.kind, first.signature
+        )
         error.add_note(first.trace)
         if first.micro_batch is not None:
             error.facts["micro_batch"] = first.micro_batch
@@ -314,8 +332,12 @@ class _Group:
 
 
 def _silent(who: str, code: int | None) -> RankFailed:
-    return RankFailed(f"{who} ended with the exit code {code} and said no more than what stands in "
-                      "the worker's log", "user_error", f"rank-{code}")
+    return RankFailed(
+        f"{who} ended with the exit code {code} and said no more than what stands in "
+        "the worker's log",
+        "user_error",
+        f"rank-{code}",
+    )
 
 
 def srun(processes: int, nodes: int) -> list[str]:
@@ -327,13 +349,22 @@ def srun(processes: int, nodes: int) -> list[str]:
         If they do not divide among the nodes.
     """
     if processes % nodes:
-        raise ConfigError(f"execution.processes = {processes}: the job has {nodes} nodes; allowed "
-                          f"are multiples of {nodes}")
+        raise ConfigError(
+            f"execution.processes = {processes}: the job has {nodes} nodes; allowed "
+            f"are multiples of {nodes}"
+        )
     a_node = processes // nodes
     cores = int(os.environ.get("SLURM_CPUS_PER_TASK", os.environ.get("SLURM_CPUS_ON_NODE", "1")))
     # Cores by name: srun no longer inherits them, and the job counts them for its one task a node.
-    return ["srun", f"--ntasks={processes}", f"--nodes={nodes}", f"--ntasks-per-node={a_node}",
-            f"--cpus-per-task={max(1, cores // a_node)}", "--kill-on-bad-exit=1", "--overlap"]
+    return [
+        "srun",
+        f"--ntasks={processes}",
+        f"--nodes={nodes}",
+        f"--ntasks-per-node={a_node}",
+        f"--cpus-per-task={max(1, cores // a_node)}",
+        "--kill-on-bad-exit=1",
+        "--overlap",
+    ]
 
 
 def _free_port() -> int:

@@ -185,25 +185,34 @@ class Program:
         return micro_batch(self.claim, self.execution.micro_batch, max(1, share))
 
     def _start(self) -> subprocess.Popen[bytes]:
-        words = fill(self.execution.command, {
-            "config": self.folder / "config.json",
-            "folder": self.folder,
-            "checkpoints": self.config["checkpoints"],
-            "program": self.config["program"],
-            "python": sys.executable,
-            "processes": self.execution.processes,
-            "threads": self.execution.threads,
-            "device": self.execution.device,
-        })
+        words = fill(
+            self.execution.command,
+            {
+                "config": self.folder / "config.json",
+                "folder": self.folder,
+                "checkpoints": self.config["checkpoints"],
+                "program": self.config["program"],
+                "python": sys.executable,
+                "processes": self.execution.processes,
+                "threads": self.execution.threads,
+                "device": self.execution.device,
+            },
+        )
         environment = user_environment()
         if not self.execution.keep_slurm:
             environment = without_slurm(environment)
-        with (self.folder / "stdout.log").open("ab") as out, \
-                (self.folder / "stderr.log").open("ab") as err:
+        with (
+            (self.folder / "stdout.log").open("ab") as out,
+            (self.folder / "stderr.log").open("ab") as err,
+        ):
             return subprocess.Popen(
                 # By its file and isolated (-I): it takes nothing from the program's environment.
-                [sys.executable, "-I", guardian.__file__, *words], env=environment,
-                stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True,
+                [sys.executable, "-I", guardian.__file__, *words],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
             )
 
     # ------------------------------------------------------------------ meanwhile
@@ -217,8 +226,13 @@ class Program:
         seconds = time.monotonic() - self.started
         said: dict[str, Any] = read_progress(self.folder)
         if math.isfinite(said.get("step", math.nan)):
-            said = {"steps": self.config["steps"], "loss": float("nan"),
-                    "tokens_per_second": float("nan"), **said, "step": int(said["step"])}
+            said = {
+                "steps": self.config["steps"],
+                "loss": float("nan"),
+                "tokens_per_second": float("nan"),
+                **said,
+                "step": int(said["step"]),
+            }
         self.claim.report({**said, "seconds": seconds})
 
     # ------------------------------------------------------------------ after
@@ -237,8 +251,9 @@ class Program:
                 raise
             self.claim.release(asked)  # it saved, and has more to do
             return asked
-        first = finish(self.claim, self.description, curve, self.lr,
-                       self._facts(final, len(curve.loss)))
+        first = finish(
+            self.claim, self.description, curve, self.lr, self._facts(final, len(curve.loss))
+        )
         return "done" if first else "lost"
 
     def _failed(self, code: int) -> str:

@@ -8,8 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from scaling.config import ConfigError
 
-PLACEHOLDERS = ("config", "folder", "checkpoints", "program", "python", "processes", "threads",
-                "device")  # fmt: skip
+PLACEHOLDERS = (
+    "config",
+    "folder",
+    "checkpoints",
+    "program",
+    "python",
+    "processes",
+    "threads",
+    "device",
+)
 # Braces around a lower-case word; a shell's ${variable} is not meant.
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "ssh")
 _SCRIPT = re.compile(r"-[a-z]*c")  # -c, -lc, -ec
@@ -20,13 +28,16 @@ def check_command(words: Sequence[str]) -> None:
     """Raise `ConfigError` if ``execution.command`` is empty or has an unknown placeholder."""
     allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     if not words:
-        raise ConfigError("trainer.kind = 'command' needs execution.command, the words of the "
-                          f"command line; placeholders are {allowed}")
+        raise ConfigError(
+            "trainer.kind = 'command' needs execution.command, the words of the "
+            f"command line; placeholders are {allowed}"
+        )
     for word in words:
         for name in _PLACE.findall(word):
             if name not in PLACEHOLDERS:
-                raise ConfigError(f"execution.command has {{{name}}} in {word!r}; allowed are "
-                                  f"{allowed}")
+                raise ConfigError(
+                    f"execution.command has {{{name}}} in {word!r}; allowed are {allowed}"
+                )
 
 
 def fill(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
@@ -45,7 +56,8 @@ def fill(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
                 raise ConfigError(
                     f"execution.command has {{{name}}} in {word!r}, which a shell reads: it would"
                     f" see more than a name in {value!r}; give the value as a word after the"
-                    f" script, as in: bash, -c, 'python train.py \"$1\"', bash, '{{{name}}}'")
+                    f" script, as in: bash, -c, 'python train.py \"$1\"', bash, '{{{name}}}'"
+                )
     return [_PLACE.sub(lambda found: str(values[found[1]]), word) for word in words]
 
 

@@ -49,8 +49,10 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
     if len(rows) != steps:
         raise BadRecord(f"curve.csv has {len(rows)} steps; the run has {steps}")
     if steps not in measured:
-        raise BadRecord(f"the validation loss after the last step, {steps}, is missing: it belongs "
-                        "in the last row of curve.csv or in final.json")
+        raise BadRecord(
+            f"the validation loss after the last step, {steps}, is missing: it belongs "
+            "in the last row of curve.csv or in final.json"
+        )
     return curve
 
 
@@ -65,16 +67,23 @@ def _rows(path: Path) -> list[dict[str, float]]:
     reader = csv.DictReader(lines)
     names = [name.strip() for name in reader.fieldnames or []]
     if missing := [name for name in REQUIRED if name not in names]:
-        raise BadRecord(f"{path.name} has no column {missing[0]!r}: its columns are "
-                        f"{', '.join(names) or 'none'}; known are {', '.join(COLUMNS)}")
+        raise BadRecord(
+            f"{path.name} has no column {missing[0]!r}: its columns are "
+            f"{', '.join(names) or 'none'}; known are {', '.join(COLUMNS)}"
+        )
     reader.fieldnames = names
     rows = []
     for number, values in enumerate(reader, 1):
-        row = {name: _number(values[name], name, number)
-               for name in COLUMNS if name in names and (values[name] or "").strip()}
+        row = {
+            name: _number(values[name], name, number)
+            for name in COLUMNS
+            if name in names and (values[name] or "").strip()
+        }
         if row.get("step") != number:
-            raise BadRecord(f"{path.name}: row {number} has step = {values['step']!r}; expected is "
-                            f"{number}: one row a step, from 1")
+            raise BadRecord(
+                f"{path.name}: row {number} has step = {values['step']!r}; expected is "
+                f"{number}: one row a step, from 1"
+            )
         if "loss" not in row:
             raise BadRecord(f"{path.name}: row {number} has no loss")
         rows.append(row)
@@ -113,9 +122,15 @@ def _number(text: str, name: str, row: int) -> float:
 def read_final(folder: Path) -> dict[str, Any]:
     """What a program says of itself in ``final.json``, if it does; known keys are checked."""
     values = _json(folder / "final.json")
-    kinds = {"validation_loss": float, "seconds": float, "tokens_per_second": float,
-             "peak_memory_bytes": float, "started_at_step": int, "fingerprint": str,
-             "versions": dict}  # fmt: skip
+    kinds = {
+        "validation_loss": float,
+        "seconds": float,
+        "tokens_per_second": float,
+        "peak_memory_bytes": float,
+        "started_at_step": int,
+        "fingerprint": str,
+        "versions": dict,
+    }
     for key, kind in kinds.items():
         if key in values and type(values[key]) not in ((int, float) if kind is float else (kind,)):
             names = {float: "a number", int: "a whole number", str: "a string", dict: "an object"}

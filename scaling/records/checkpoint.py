@@ -129,8 +129,15 @@ def _check_sums(path: Path) -> None:
             wrong = wrong or archive.testzip()
     except FileNotFoundError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error,
-            OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        struct.error,
+        OSError,
+    ) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a wrong place to look at
             raise
         raise DamagedFile(path, f"it is no whole archive ({error})") from error
@@ -147,9 +154,11 @@ def _is_plain(member: zipfile.ZipInfo) -> bool:
 
 def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpoint:
     curve = Curve(
-        content["loss"].numpy(), content["grad_norm"].numpy(), dict(content["validation"]),
+        content["loss"].numpy(),
+        content["grad_norm"].numpy(),
+        dict(content["validation"]),
         dict(content.get("measured", {})),
-    )  # fmt: skip
+    )
     return Checkpoint(content["step"], content["prefix_id"], state, curve)
 
 

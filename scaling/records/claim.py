@@ -116,8 +116,13 @@ class Claim:
         """
         self.check()
         hashes = {name: file_hash(self.folder.path / name) for name in files.values()}
-        content = {"attempt": self.number, "status": status, "steps": steps, **files,
-                   "sha256": hashes}
+        content = {
+            "attempt": self.number,
+            "status": status,
+            "steps": steps,
+            **files,
+            "sha256": hashes,
+        }
         first = create_exclusive(self.folder.done_file, sealed(content))
         self.release(status if first else "lost")
         return first
@@ -154,8 +159,11 @@ class Claim:
     def _give_up(self) -> None:
         """End this process, whose training hangs, and leave word of where."""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
-        stacks = [f"thread {names.get(i, i)}:\n" + "".join(traceback.format_stack(frame))
-                  for i, frame in sys._current_frames().items() if i != threading.get_ident()]
+        stacks = [
+            f"thread {names.get(i, i)}:\n" + "".join(traceback.format_stack(frame))
+            for i, frame in sys._current_frames().items()
+            if i != threading.get_ident()
+        ]
         hung = TimeoutError(f"no progress for {self._patience:g} s")
         hung.add_note("\n".join(stacks))
         self._write_end("failed", hung, {})

@@ -26,15 +26,20 @@ Shape = Mapping[str, "type | tuple[type, ...] | Shape"]
 _WAYS_OUT = (
     (r"run\.json", "remove it: the next launch of its study writes it again"),
     (r"DONE", "remove it: the next launch trains the run again from its last checkpoint"),
-    (r"(record|curve)-.*", "remove DONE beside it: the next launch trains the run again from its "
-                           "last checkpoint"),
+    (
+        r"(record|curve)-.*",
+        "remove DONE beside it: the next launch trains the run again from its last checkpoint",
+    ),
     (r"STOPPED", "remove it: the next launch trains the run on"),
     (r"plan\.json", "launch its study again: the plan is made anew"),
     (r"added\.json", "mend it or remove it: without it the study has the blocks of its file only"),
     (r"launch\.json", "remove its folder: the next launch makes another"),
     (r"imported\.json|runs\.parquet|curves\.parquet", "import the study again"),
-    (r"manifest\.json|(train|validation)\.bin", "remove the folder of this store: the same command "
-                                                "makes it again if its source is still there"),
+    (
+        r"manifest\.json|(train|validation)\.bin",
+        "remove the folder of this store: the same command "
+        "makes it again if its source is still there",
+    ),
 )
 _told: set[str] = set()
 log = logging.getLogger(__name__)
@@ -73,8 +78,9 @@ def set_aside(error: DamagedFile, consequence: str) -> None:
     aside = error.path.with_name(error.path.name + SET_ASIDE)
     with contextlib.suppress(OSError):  # another process was faster, or we may only read
         os.replace(error.path, aside)
-        log.warning("%s is damaged: %s; renamed to %s; %s", error.path, error.why, aside.name,
-                    consequence)
+        log.warning(
+            "%s is damaged: %s; renamed to %s; %s", error.path, error.why, aside.name, consequence
+        )
 
 
 def sealed(value: Any, *, allow_nan: bool = False) -> str:
@@ -100,8 +106,11 @@ def unsealed(path: Path, content: bytes, shape: Shape | None = None) -> Any:
     if isinstance(value, dict) and CHECKSUM in value:
         written = value.pop(CHECKSUM)
         if written != _checksum(value):
-            raise DamagedFile(path, "its content does not match its checksum (if you changed it by "
-                                    f"hand, remove the key {CHECKSUM!r})")
+            raise DamagedFile(
+                path,
+                "its content does not match its checksum (if you changed it by "
+                f"hand, remove the key {CHECKSUM!r})",
+            )
     if shape is not None:
         check_shape(path, value, shape)
     return value

@@ -20,14 +20,29 @@ OUT_OF_MEMORY = ("gpu_oom", "host_oom")
 
 # A stale handle, an input/output error, a full disk: of the machine, not of the run.
 _PASSING = {
-    errno.ESTALE, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ETIMEDOUT, errno.EAGAIN,
-    errno.EBUSY, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTUNREACH,
+    errno.ESTALE,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ETIMEDOUT,
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.EREMOTEIO,
+    errno.ENOTCONN,
+    errno.EHOSTUNREACH,
 }
 # CUDA's own words, its allocator's, cuBLAS's.
 _DEVICE_FULL = ("CUDA out of memory", "CUDA error: out of memory", "ALLOC_FAILED")
 _DEVICE_SETUP = (
-    "CUDA driver", "no CUDA-capable device", "CUDA initialization", "uncorrectable ECC",
-    "device-side assert", "NCCL", "Connection refused", "Connection reset", "busy or unavailable",
+    "CUDA driver",
+    "no CUDA-capable device",
+    "CUDA initialization",
+    "uncorrectable ECC",
+    "device-side assert",
+    "NCCL",
+    "Connection refused",
+    "Connection reset",
+    "busy or unavailable",
 )
 
 

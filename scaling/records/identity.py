@@ -72,8 +72,10 @@ def _check_plain(value: Any, path: str) -> None:
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"'{path}' = {value}: only finite numbers can be part of an identity")
     elif not (value is None or isinstance(value, (str, int, float))):
-        raise TypeError(f"'{path}' has the type {type(value).__name__}: only plain values can be "
-                        "part of an identity")
+        raise TypeError(
+            f"'{path}' has the type {type(value).__name__}: only plain values can be "
+            "part of an identity"
+        )
 
 
 def digest(value: Any, length: int = 10) -> str:
@@ -88,9 +90,7 @@ def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -
     return digest(without_historic(dict(science) | {"schedule": pieces}, historic))
 
 
-def prefix_id(
-    science: Mapping[str, Any], step: int, historic: Mapping[str, Any] = HISTORIC
-) -> str:
+def prefix_id(science: Mapping[str, Any], step: int, historic: Mapping[str, Any] = HISTORIC) -> str:
     """Short hash of a training up to `step`; runs of any length that agree so far share it."""
     so_far = {
         "family": family_id(science, historic),

@@ -130,13 +130,15 @@ def device_name(device: str) -> str | None:
 
 
 def gpu_memory() -> dict[str, tuple[float, float]]:
-    """Bytes free now, and in all, of the GPUs that this process may use and that say so, by name.
-    """
+    """Bytes free now, and in all, of the GPUs that this process may use and that say so, by name."""
     fields = "index,uuid,memory.free,memory.total"
     try:
         listed = subprocess.run(
             ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
-            capture_output=True, text=True, check=True, timeout=30,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
@@ -154,7 +156,10 @@ def gpu_memory_bytes() -> float:
     try:
         listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
-            capture_output=True, text=True, check=True, timeout=30,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
         ).stdout
         return min(float(line) for line in listed.splitlines()) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError):  # none, or it is not told: "[N/A]"
@@ -241,8 +246,13 @@ def process_start(pid: int) -> str | None:
 
 def this_process() -> dict[str, Any]:
     """What tells this process from all others, on this host and elsewhere."""
-    return {"host": host(), "boot": boot(), "process_space": process_space(), "pid": os.getpid(),
-            "process_start": process_start(os.getpid())}
+    return {
+        "host": host(),
+        "boot": boot(),
+        "process_space": process_space(),
+        "pid": os.getpid(),
+        "process_start": process_start(os.getpid()),
+    }
 
 
 def has_ended(process: Mapping[str, Any]) -> bool:

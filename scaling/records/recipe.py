@@ -34,19 +34,26 @@ def recipe(
     asked = RulesConfig.older(config.get("rule") or {})
     rules = {name: rule for name, rule in asked.items() if rule}
     science = without_historic(dict(science))
-    common = {key: value for key, value in science.items()
-              if key not in {*_RUNGS, *_RUNGS[""], "optimizer", *rules}}
+    common = {
+        key: value
+        for key, value in science.items()
+        if key not in {*_RUNGS, *_RUNGS[""], "optimizer", *rules}
+    }
     for group in ("model", "data"):
-        common |= {f"{group}.{key}": value for key, value in science[group].items()
-                   if key not in _RUNGS[group]}
+        common |= {
+            f"{group}.{key}": value
+            for key, value in science[group].items()
+            if key not in _RUNGS[group]
+        }
     schedule = asdict(ScheduleConfig()) | dict(config["schedule"])
     if schedule["warmup_tokens"] is None:  # its default; older runs have it as a number
         schedule["warmup_tokens"] = WARMUP_TOKENS
     if "warmup" in rules:
         del schedule["warmup_tokens"]
     return common | {
-        "optimizer": {key: value for key, value in science["optimizer"].items()
-                      if key not in rules},
+        "optimizer": {
+            key: value for key, value in science["optimizer"].items() if key not in rules
+        },
         "model.head_dim": shape["width"] / shape["heads"],
         "model.mlp_ratio": shape["mlp_width"] / shape["width"],
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
@@ -58,8 +65,9 @@ def recipe(
 def not_one_ladder(recipes: Iterable[Mapping[str, Any]]) -> str:
     """What the recipes of fitted runs differ in, as a sentence; empty if they are one."""
     first, *others = [*recipes] or [{}]
-    differing = {key for other in others for key in {*first, *other}
-                 if first.get(key) != other.get(key)}
+    differing = {
+        key for other in others for key in {*first, *other} if first.get(key) != other.get(key)
+    }
     if not differing:
         return ""
     return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"

@@ -28,24 +28,53 @@ from scaling.records.atomic import create_exclusive, read_json, server_time
 from scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
 from scaling.records.identity import IDENTITY_VERSION, run_id
 
-STATES = ("done", "diverged", "running", "stopped", "failed", "interrupted", "blocked", "planned",
-          "damaged")
+STATES = (
+    "done",
+    "diverged",
+    "running",
+    "stopped",
+    "failed",
+    "interrupted",
+    "blocked",
+    "planned",
+    "damaged",
+)
 _NUMBER = (int, float)
 _RUN: Shape = {
-    "run_id": str, "family_id": str, "science": {"steps": int, "schedule": list, "model": dict,
-                                                 "data": dict, "optimizer": dict},
-    "config": dict, "shape": dict, "counts": dict, "flops": dict, "lr_peak": _NUMBER,
-    "tokens_per_step": int, "unique_tokens": int, "bytes_per_token": _NUMBER,
-}  # fmt: skip
-_DONE: Shape = {"attempt": int, "status": str, "steps": int, "record": str, "curve": str,
-                "sha256": dict}
-_OWNER: Shape = {"host": str, "boot": str, "pid": int, "started": _NUMBER,
-                 "lease_seconds": _NUMBER}
+    "run_id": str,
+    "family_id": str,
+    "science": {"steps": int, "schedule": list, "model": dict, "data": dict, "optimizer": dict},
+    "config": dict,
+    "shape": dict,
+    "counts": dict,
+    "flops": dict,
+    "lr_peak": _NUMBER,
+    "tokens_per_step": int,
+    "unique_tokens": int,
+    "bytes_per_token": _NUMBER,
+}
+_DONE: Shape = {
+    "attempt": int,
+    "status": str,
+    "steps": int,
+    "record": str,
+    "curve": str,
+    "sha256": dict,
+}
+_OWNER: Shape = {"host": str, "boot": str, "pid": int, "started": _NUMBER, "lease_seconds": _NUMBER}
 _END: Shape = {"reason": str, "ended": _NUMBER}
 _PROGRESS: dict[str, Any] = {
-    "step": int, "start": int, "steps": int, "saved": int, "members": int, "pack": str,
-    "seconds": _NUMBER, "loss": _NUMBER, "tokens_per_second": _NUMBER, "validation": dict,
-}  # fmt: skip
+    "step": int,
+    "start": int,
+    "steps": int,
+    "saved": int,
+    "members": int,
+    "pack": str,
+    "seconds": _NUMBER,
+    "loss": _NUMBER,
+    "tokens_per_second": _NUMBER,
+    "validation": dict,
+}
 _ATTEMPT_FILE = re.compile(r"(\d+)\.(?:json|beat|end|cancel)")
 _undamaged: dict[Path, list[tuple[int, int, int] | None]] = {}
 _DEFAULT_LEASE = 60.0  # of an attempt that cannot be read any more
@@ -185,8 +214,14 @@ class RunFolder:
         except (DamagedFile, FileNotFoundError) as error:
             if isinstance(error, DamagedFile):
                 tell(error, "taken for an attempt of an unknown process")
-            owner = {"host": "unknown", "boot": "", "pid": 0, "process_start": None,
-                     "started": _modified(path), "lease_seconds": _DEFAULT_LEASE}
+            owner = {
+                "host": "unknown",
+                "boot": "",
+                "pid": 0,
+                "process_start": None,
+                "started": _modified(path),
+                "lease_seconds": _DEFAULT_LEASE,
+            }
         path = self.attempt_file(number, "end")
         try:
             end = read_json(path, _END)
@@ -280,8 +315,11 @@ def _check_identity(path: Path, run: dict[str, Any], name: str) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(path, f"its science makes no id ({error!r})") from error
     if not found == run["run_id"] == name:
-        raise DamagedFile(path, f"its science is that of the run {found}, but its folder is that "
-                                f"of {name} and its run_id {run['run_id']}")
+        raise DamagedFile(
+            path,
+            f"its science is that of the run {found}, but its folder is that "
+            f"of {name} and its run_id {run['run_id']}",
+        )
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

@@ -39,16 +39,23 @@ def rewarmed(config: ScheduleConfig, room: Room, build: Build) -> list[Piece]:
     return [
         *pieces,
         Piece("linear", rise, pieces[-1].end, room.peak),
-        shaped("schedule.cooldown_shape", config.cooldown_shape, left - rise, room.peak,
-                room.peak * config.final_ratio),
+        shaped(
+            "schedule.cooldown_shape",
+            config.cooldown_shape,
+            left - rise,
+            room.peak,
+            room.peak * config.final_ratio,
+        ),
     ]
 
 
 def free_pieces(config: ScheduleConfig, room: Room, build: Build) -> list[Piece]:
     """`schedule.pieces` one after the other, their rates in units of the peak."""
     if not config.pieces:
-        raise ConfigError("schedule.pieces is empty: schedule.kind = 'pieces' needs at least one, "
-                          "as {shape: linear, tokens: 65536, start: 0, end: 1}")
+        raise ConfigError(
+            "schedule.pieces is empty: schedule.kind = 'pieces' needs at least one, "
+            "as {shape: linear, tokens: 65536, start: 0, end: 1}"
+        )
     lengths = _lengths(config.pieces, room)
     pieces: list[Piece] = []
     for i, (written, steps) in enumerate(zip(config.pieces, lengths, strict=True)):
@@ -99,8 +106,10 @@ def given_rates(config: ScheduleConfig, room: Room, build: Build) -> list[Piece]
         raise ConfigError("schedule.path is not set: schedule.kind = 'file' needs a .csv or .npy")
     rates = _read(Path(config.path), room)
     if not np.isfinite(rates).all() or rates.min() < 0 or rates.max() <= 0:
-        raise ConfigError(f"schedule.path = {config.path!r} has rates from {rates.min():g} to "
-                          f"{rates.max():g}: allowed are finite ones >= 0, not all zero")
+        raise ConfigError(
+            f"schedule.path = {config.path!r} has rates from {rates.min():g} to "
+            f"{rates.max():g}: allowed are finite ones >= 0, not all zero"
+        )
     given = [settled(rate) for rate in rates]
     return [Piece("given", room.steps, given[0], given[-1], rates=given)]
 
@@ -112,11 +121,14 @@ def _read(path: Path, room: Room) -> np.ndarray:
     columns = {"lr": np.load(path)} if path.suffix == ".npy" else _columns(path)
     name = next((c for c in _COLUMNS if c in columns), None)
     if name is None or columns[name].ndim != 1 or not len(columns[name]):
-        raise ConfigError(f"schedule.path = {str(path)!r} has {', '.join(columns)}: it needs a "
-                          f"column {' or '.join(_COLUMNS)} of numbers")
+        raise ConfigError(
+            f"schedule.path = {str(path)!r} has {', '.join(columns)}: it needs a "
+            f"column {' or '.join(_COLUMNS)} of numbers"
+        )
     rates = columns[name] * (room.peak if name == "ratio" else 1.0)
     for axis, at in {
-        "step": np.arange(room.steps), "fraction": (np.arange(room.steps) + 0.5) / room.steps
+        "step": np.arange(room.steps),
+        "fraction": (np.arange(room.steps) + 0.5) / room.steps,
     }.items():
         if axis in columns:
             return _between(path, axis, columns[axis], rates, at)
@@ -144,5 +156,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     try:
         return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     except (IndexError, TypeError, ValueError) as error:
-        raise ConfigError(f"schedule.path = {str(path)!r} is not a table of numbers with a line "
-                          f"of column names: {error}") from error
+        raise ConfigError(
+            f"schedule.path = {str(path)!r} is not a table of numbers with a line "
+            f"of column names: {error}"
+        ) from error

@@ -94,8 +94,10 @@ def _multistep(config: ScheduleConfig, room: Room) -> list[Piece]:
         )
     begins = [room.warmup, *ends]
     rates = [settled(room.peak * config.factor**k) if k else room.peak for k in range(len(ends))]
-    return [Piece("constant", end - begin, rate, rate)
-            for begin, end, rate in zip(begins, ends, rates, strict=False)]
+    return [
+        Piece("constant", end - begin, rate, rate)
+        for begin, end, rate in zip(begins, ends, rates, strict=False)
+    ]
 
 
 def _inverse_sqrt(config: ScheduleConfig, room: Room) -> list[Piece]:
@@ -165,8 +167,13 @@ def _cyclic(config: ScheduleConfig, room: Room) -> list[Piece]:
         rise = room.steps_of(key, config.rewarm_tokens, end - begin - 1) if cycle else 0
         pieces += [
             Piece("linear", rise, floor, room.peak),
-            shaped("schedule.cooldown_shape", config.cooldown_shape, end - begin - rise,
-                    room.peak, floor),
+            shaped(
+                "schedule.cooldown_shape",
+                config.cooldown_shape,
+                end - begin - rise,
+                room.peak,
+                floor,
+            ),
         ]
     return pieces[1:]
 

@@ -59,14 +59,20 @@ def cooldown_steps(config: ScheduleConfig, room: Room, least: int = 1) -> int:
 
 
 def shaped(
-    key: str, shape: str, steps: int, start: float, end: float,
+    key: str,
+    shape: str,
+    steps: int,
+    start: float,
+    end: float,
     shapes: Sequence[str] = COOLDOWN_SHAPES,
 ) -> Piece:
     """A piece from `start` to `end` along one of `shapes`; `key` names the shape in messages."""
     one_of(key, shape, shapes)
     if shape == "exponential" and steps and end <= 0:
-        raise ConfigError(f"{key} = 'exponential' never reaches zero: it needs a final rate above "
-                          "0, as schedule.final_ratio = 0.01")
+        raise ConfigError(
+            f"{key} = 'exponential' never reaches zero: it needs a final rate above "
+            "0, as schedule.final_ratio = 0.01"
+        )
     return Piece(shape, steps, start, end)
 
 

@@ -90,8 +90,13 @@ def coordinate_check(check: CoordinateCheck) -> list[dict[str, Any]]:
     science = optimizer_science(check.optimizer)
     settings = SETTINGS[science.pop("name")](**science)
     return [
-        {"parametrization": name, "axis": axis, "width": architecture.shape.width,
-         "depth": architecture.shape.depth, **_movement(check, architecture, settings)}
+        {
+            "parametrization": name,
+            "axis": axis,
+            "width": architecture.shape.width,
+            "depth": architecture.shape.depth,
+            **_movement(check, architecture, settings),
+        }
         for name, axis, architecture in cells
     ]
 
@@ -104,8 +109,10 @@ def _check(check: CoordinateCheck) -> None:
         raise ConfigError("optimizer.lr is not set: a coordinate check needs the base's")
     sizes = (len(check.widths), len(check.depths))
     if min(sizes) < 1 or max(sizes) < 2:
-        raise ConfigError(f"widths = {check.widths}, depths = {check.depths}: nothing to compare; "
-                          "allowed are two or more of one of them, and a base of the other")
+        raise ConfigError(
+            f"widths = {check.widths}, depths = {check.depths}: nothing to compare; "
+            "allowed are two or more of one of them, and a base of the other"
+        )
 
 
 def _check_memory(check: CoordinateCheck, architecture: Architecture) -> None:
@@ -113,15 +120,20 @@ def _check_memory(check: CoordinateCheck, architecture: Architecture) -> None:
     shape, memory = architecture.shape, machine.memory_bytes()
     needed = training_bytes(architecture, BATCH, check.seeds, check.optimizer.name)
     if needed > memory:
-        raise ConfigError(f"width {shape.width}, depth {shape.depth}, seeds = {check.seeds}: "
-                          f"training takes about {needed / 1e9:.3g} GB, the machine has "
-                          f"{memory / 1e9:.3g} GB; give smaller widths, depths or seeds")
+        raise ConfigError(
+            f"width {shape.width}, depth {shape.depth}, seeds = {check.seeds}: "
+            f"training takes about {needed / 1e9:.3g} GB, the machine has "
+            f"{memory / 1e9:.3g} GB; give smaller widths, depths or seeds"
+        )
 
 
 def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> Architecture:
     base = {"width": check.widths[0], "depth": check.depths[0]}
     model = dataclasses.replace(
-        check.model, parametrization=name, base_width=base["width"], base_depth=base["depth"],
+        check.model,
+        parametrization=name,
+        base_width=base["width"],
+        base_depth=base["depth"],
         **base | {axis: value},
     )
     return architecture_of(model, VOCAB)
@@ -137,12 +149,15 @@ def _movement(
     before = [_weights(engine.state(i)) for i in range(check.seeds)]
     engine.train(
         np.broadcast_to(tokens, (check.steps, check.seeds, *tokens.shape)).copy(),
-        np.full((check.steps, check.seeds), check.optimizer.lr), torch.Tensor.backward,
+        np.full((check.steps, check.seeds), check.optimizer.lr),
+        torch.Tensor.backward,
     )
     after = [_weights(engine.state(i)) for i in range(check.seeds)]
     moved = [
-        [float((y - x).abs().mean()) for x, y in
-         zip(_outputs(model, old, tokens), _outputs(model, new, tokens), strict=True)]
+        [
+            float((y - x).abs().mean())
+            for x, y in zip(_outputs(model, old, tokens), _outputs(model, new, tokens), strict=True)
+        ]
         for old, new in zip(before, after, strict=True)
     ]
     hidden, logits = np.mean(moved, axis=0)
@@ -152,13 +167,19 @@ def _movement(
             place = re.sub(r"^blocks\.\d+\.", "blocks.*.", name)
             moved_by = tensor_movement(architecture, name, weights - old[name])
             tensors.setdefault(place, []).append(moved_by)
-    return {"hidden": float(hidden), "logits": float(logits),
-            "tensors": {place: float(np.mean(by)) for place, by in tensors.items()}}
+    return {
+        "hidden": float(hidden),
+        "logits": float(logits),
+        "tensors": {place: float(np.mean(by)) for place, by in tensors.items()},
+    }
 
 
 def _weights(state: State) -> dict[str, Tensor]:
-    return {key.removeprefix("weight/"): value.clone() for key, value in state.items()
-            if key.startswith("weight/")}
+    return {
+        key.removeprefix("weight/"): value.clone()
+        for key, value in state.items()
+        if key.startswith("weight/")
+    }
 
 
 def tensor_movement(architecture: Architecture, name: str, change: Tensor) -> float:

@@ -99,9 +99,11 @@ class Training:
         self.steps = self.members[0].steps
         self.start = self.saved = self._resume()
         self._tokens = partial(
-            self.store.training_batches, [m.order(self.store) for m in self.members],
-            batch=self.members[0].science["batch"], context=self.context,
-        )  # fmt: skip
+            self.store.training_batches,
+            [m.order(self.store) for m in self.members],
+            batch=self.members[0].science["batch"],
+            context=self.context,
+        )
         self._feed = Feed(self._tokens)
         self._windows, self._further = self.members[0].validation_sets(self.store, execution)
         self._chunk_steps = 1
@@ -180,8 +182,11 @@ class Training:
         """Release every run that is still held, saying why."""
         with closing(self._feed):
             self._saver.drop()
-            facts = {"micro_batch": self.micro_batch, **self.pack,
-                     "device": machine.device_name(self.execution.device)}
+            facts = {
+                "micro_batch": self.micro_batch,
+                **self.pack,
+                "device": machine.device_name(self.execution.device),
+            }
             for member in self._running():
                 member.claim.release(reason, error, **facts)
 
@@ -207,9 +212,11 @@ class Training:
             self._chunk_steps = max(1, min(int(fitting), self._most_steps))
 
     def _validate(self) -> None:
-        due = [(i, m) for i, m in enumerate(self.members)
-               if not m.finished and self.step in m.validation
-               and self.step not in m.curve.validation]
+        due = [
+            (i, m)
+            for i, m in enumerate(self.members)
+            if not m.finished and self.step in m.validation and self.step not in m.curve.validation
+        ]
         if due:
             start = time.perf_counter()
             losses = self.engine.evaluate(self._windows)
@@ -268,8 +275,10 @@ class Training:
         taken = {m: self._snapshot(m, m.run["run_id"] if latest else "") for m in members}
 
         def write() -> Saved:
-            paths = {m: self.write(path, self.members.index(m), checkpoint)
-                     for m, (path, checkpoint) in taken.items()}
+            paths = {
+                m: self.write(path, self.members.index(m), checkpoint)
+                for m, (path, checkpoint) in taken.items()
+            }
             return Saved(step, latest, paths)
 
         size = sum(t.nbytes for _, checkpoint in taken.values() for t in checkpoint.state.values())
@@ -278,8 +287,11 @@ class Training:
 
     def _snapshot(self, member: MemberRun, owner: str) -> tuple[Path, Checkpoint]:
         """Where a member's checkpoint belongs, and a copy of all that it holds."""
-        curve = replace(member.curve, validation=dict(member.curve.validation),
-                        measured=dict(member.curve.measured))  # fmt: skip
+        curve = replace(
+            member.curve,
+            validation=dict(member.curve.validation),
+            measured=dict(member.curve.measured),
+        )
         state = self.engine.state(self.members.index(member))
         prefix = prefix_id(member.science, self.step)
         path = checkpoint_path(member.outputs, member.science, self.step, owner)
@@ -329,8 +341,13 @@ class Training:
                 "members": len(self.members),
                 **throughput(rate, member.run["flops"], device, self.execution.processes),
             },
-            **provenance(self.execution, self.micro_batch, self.engine.ran.engine,
-                         self.engine.ran.why, [*member.earlier_packs, len(self.members)]),
+            **provenance(
+                self.execution,
+                self.micro_batch,
+                self.engine.ran.engine,
+                self.engine.ran.why,
+                [*member.earlier_packs, len(self.members)],
+            ),
         }
 
     def _seconds_a_member(self) -> float:
@@ -343,8 +360,11 @@ class Training:
         trained = self.step - self.start
         if trained:
             tokens = trained * self.members[0].run["tokens_per_step"]
-            said |= {"step": self.step, "tokens_per_second": tokens / self._seconds["steps"],
-                     "seconds": self._seconds_a_member()}
+            said |= {
+                "step": self.step,
+                "tokens_per_second": tokens / self._seconds["steps"],
+                "seconds": self._seconds_a_member(),
+            }
         for member in self._running():
             own = {"validation": member.curve.validation}
             loss = {"loss": float(member.curve.loss[-1])} if trained else {}

@@ -96,15 +96,20 @@ def _measure_packs(
 
 
 def _measure(
-    request: Mapping[str, Any], micro_batch: int, members: int = 1,
+    request: Mapping[str, Any],
+    micro_batch: int,
+    members: int = 1,
     so_far: Callable[[Timing], None] = lambda timing: None,
 ) -> dict[str, float]:
     architecture = Architecture.from_science(request["model"])
     shape = architecture.shape
     settings = member_settings(optimizer_science(OptimizerConfig(name=request["optimizer"])))
     engine = ENGINES[request["engine"]](
-        architecture, [Member(0, settings)] * members, device=request["device"],
-        micro_batch=micro_batch, options=StepOptions(**request["options"]),
+        architecture,
+        [Member(0, settings)] * members,
+        device=request["device"],
+        micro_batch=micro_batch,
+        options=StepOptions(**request["options"]),
     )
     chunk = CHUNK[request["device"]]
     size = (chunk, members, request["batch"], shape.context + 1)

@@ -78,10 +78,13 @@ class MemberRun:
         self, store: TokenStore, execution: ExecutionConfig
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Fixed windows of its own data, and of the other stores that are asked for by name."""
-        tokens, context = (self.science["data"]["validation_tokens"],
-                           self.science["model"]["context"])
-        further = further_stores(execution.validate, self.outputs, store.manifest.vocab, tokens,
-                                 context)  # fmt: skip
+        tokens, context = (
+            self.science["data"]["validation_tokens"],
+            self.science["model"]["context"],
+        )
+        further = further_stores(
+            execution.validate, self.outputs, store.manifest.vocab, tokens, context
+        )
         sets = {name: other.validation_batch(tokens, context) for name, other in further.items()}
         return store.validation_batch(tokens, context), sets
 

@@ -114,8 +114,9 @@ def throughput(
         appendix B) and ``mfu_causal`` by that of causal attention. What is not known is None.
     """
     peak, rate = peak_flops(device), tokens_per_second
-    done = {c: None if rate is None else rate * flops_per_token(parts, c)
-            for c in ("palm", "causal")}
+    done = {
+        c: None if rate is None else rate * flops_per_token(parts, c) for c in ("palm", "causal")
+    }
     total = None if peak is None else peak * devices
 
     def share(count: str) -> float | None:

@@ -184,8 +184,13 @@ def fit_rank(training: Trained, nodes: int) -> None:
     environment = SLURMEnvironment(auto_requeue=False) if nodes > 1 else LightningEnvironment()
     processes = training.execution.processes
     strategy = ShardsStrategy(processes) if training.execution.shard else RanksStrategy()
-    _fit(training, devices=processes // nodes, num_nodes=nodes, strategy=strategy,
-         plugins=[environment])
+    _fit(
+        training,
+        devices=processes // nodes,
+        num_nodes=nodes,
+        strategy=strategy,
+        plugins=[environment],
+    )
 
 
 def _fit(training: Trained, **where: Any) -> None:

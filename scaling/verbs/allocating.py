@@ -14,6 +14,7 @@ from scaling.verbs.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from sweeps.terminal import Screen
 
 COSTS = ("6nd", "attention", "hours")
@@ -23,15 +24,17 @@ COSTS = ("6nd", "attention", "hours")
 class AllocateOptions(FitOptions):
     """Options of ``scaling allocate``: those of a fit, and what is asked of it."""
 
-    budgets: list[float] = option("FLOPs to split, or device-hours with cost=hours; a study's own"
-                                  " if not given", [])
+    budgets: list[float] = option(
+        "FLOPs to split, or device-hours with cost=hours; a study's own if not given", []
+    )
     cost: str = option("6nd, attention (causal attention, too) or hours (as the runs took)", "6nd")
     context: int | None = option("tokens in a sequence, for cost=attention on a file", None)
     aspect: float = option("width over depth, for the same", 64.0)
     inference_tokens: float = option("tokens that the model will serve", 0.0)
     losses: list[float] = option("nats/token: the cheapest way to each", [])
-    sizes: list[float] = option("with losses: the tokens on which models of N parameters reach"
-                                " them", [])
+    sizes: list[float] = option(
+        "with losses: the tokens on which models of N parameters reach them", []
+    )
     batch: float | None = option("tokens a step: for the sizes, steps as well", None)
     splits: list[list[float]] = option("[N,D] each: what it leaves on the table", [])
     approaches: bool = option("envelope, IsoFLOP minima and surface side by side", False)
@@ -57,9 +60,11 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     options = read_options(AllocateOptions, arguments)
     one_of("cost", options.cost, COSTS)
     if (options.sizes and not options.losses) or (options.batch and not options.sizes):
-        raise ConfigError("sizes asks how many tokens models need to reach losses, batch how many"
-                          " steps: give all that are needed, as in losses=[2.5] sizes=[1e9]"
-                          " batch=5e5")
+        raise ConfigError(
+            "sizes asks how many tokens models need to reach losses, batch how many"
+            " steps: give all that are needed, as in losses=[2.5] sizes=[1e9]"
+            " batch=5e5"
+        )
     if any(len(split) != 2 for split in options.splits):
         raise ConfigError(f"splits = {options.splits}: each is [N, D], as in splits=[[1e9,2e10]]")
     budgets = _budgets(options)
@@ -93,11 +98,15 @@ def _tokens_to_losses(options: AllocateOptions, result: Any) -> pd.DataFrame:
 
     import analysis
 
-    return pd.concat([
-        analysis.tokens_to_loss(result, options.sizes, loss, batch=options.batch,
-                                level=options.level).assign(target=loss)
-        for loss in options.losses
-    ], ignore_index=True)  # fmt: skip
+    return pd.concat(
+        [
+            analysis.tokens_to_loss(
+                result, options.sizes, loss, batch=options.batch, level=options.level
+            ).assign(target=loss)
+            for loss in options.losses
+        ],
+        ignore_index=True,
+    )
 
 
 def _budgets(options: AllocateOptions) -> list[float]:
@@ -109,8 +118,11 @@ def _budgets(options: AllocateOptions) -> list[float]:
         budgets = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["budgets"]
         if budgets:
             return budgets
-    unit = "device-hours, as in budgets=[100]" if options.cost == "hours" else (
-        "FLOPs, as in budgets=[1e18,1e20]")
+    unit = (
+        "device-hours, as in budgets=[100]"
+        if options.cost == "hours"
+        else ("FLOPs, as in budgets=[1e18,1e20]")
+    )
     raise ConfigError(f"budgets is not set; give {unit}")
 
 
@@ -122,8 +134,9 @@ def _cost(options: AllocateOptions) -> Any:
         cost = costs.measured_hours(points_asked(options)[0])
     elif options.cost == "attention":
         cost = _with_attention(options)
-    return costs.with_inference(cost, options.inference_tokens) if options.inference_tokens else (
-        cost)
+    return (
+        costs.with_inference(cost, options.inference_tokens) if options.inference_tokens else (cost)
+    )
 
 
 def _with_attention(options: AllocateOptions) -> Any:
@@ -149,13 +162,23 @@ def _approaches(
     from analysis.tables.points import read_points, rename
 
     points, _ = points_asked(options)
-    kept = read_points(result.law, points, columns=options.columns, exclude=options.exclude,
-                       mix_fingerprints=options.mix_fingerprints).rows
+    kept = read_points(
+        result.law,
+        points,
+        columns=options.columns,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+    ).rows
     surface = replace(result, columns={name: name for name in result.columns})
     points = rename(with_multiples(points.iloc[kept], options.columns), options.columns)
     return analysis.compare_approaches(
-        points, budgets, surface=surface, budget=options.budget,
-        resamples=options.resamples, seed=options.seed, **asked,
+        points,
+        budgets,
+        surface=surface,
+        budget=options.budget,
+        resamples=options.resamples,
+        seed=options.seed,
+        **asked,
     )
 
 
@@ -200,7 +223,10 @@ def _table(console: Screen, frame: pd.DataFrame) -> None:
 
 
 VERBS = {
-    "allocate": Verb("split compute budgets between N and D",
-                     "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]'] [cost=6nd]",
-                     allocate_verb, AllocateOptions),
+    "allocate": Verb(
+        "split compute budgets between N and D",
+        "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]'] [cost=6nd]",
+        allocate_verb,
+        AllocateOptions,
+    ),
 }

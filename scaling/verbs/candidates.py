@@ -81,14 +81,24 @@ def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
         if left_out and not options.json:
             say(open_console(), left_out)
     rows = [
-        {"N": p.run.counts["n_matmul"], "D": p.run.tokens, "cost": p.seconds / 3600,
-         "width": p.run.shape.width, "depth": p.run.shape.depth, "tokens": p.run.tokens,
-         "seed": p.run.config.seed, "run_id": p.run.run_id}
-        for p in plan.runs if p.new_steps
-    ]  # fmt: skip
+        {
+            "N": p.run.counts["n_matmul"],
+            "D": p.run.tokens,
+            "cost": p.seconds / 3600,
+            "width": p.run.shape.width,
+            "depth": p.run.shape.depth,
+            "tokens": p.run.tokens,
+            "seed": p.run.config.seed,
+            "run_id": p.run.run_id,
+        }
+        for p in plan.runs
+        if p.new_steps
+    ]
     if not rows:
-        raise ConfigError("every candidate is trained already; give others, as in "
-                          "'grid.model.width=[96]' 'grid.tokens=[4194304]'")
+        raise ConfigError(
+            "every candidate is trained already; give others, as in "
+            "'grid.model.width=[96]' 'grid.tokens=[4194304]'"
+        )
     return pd.DataFrame(rows).set_index("run_id")
 
 
@@ -104,8 +114,10 @@ def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
     plan = make_plan({**composed, "study": study})
     config = from_dict(LaunchConfig, composed["launch"], "launch")
     if config.measure == "off":
-        raise ConfigError("launch.measure = off: candidates are chosen by their cost; allowed here "
-                          "are auto, here and target")
+        raise ConfigError(
+            "launch.measure = off: candidates are chosen by their cost; allowed here "
+            "are auto, here and target"
+        )
     target = replace(target_of(config, plan.execution, plan.outputs), required=True)
     return with_costs(plan, target)
 
@@ -132,12 +144,17 @@ def _beyond(composed: dict[str, Any]) -> dict[str, Any]:
     widths = sorted({c.model.width for c in fitted if c.model.width})
     tokens = sorted({c.tokens for c in fitted})
     if not widths:
-        raise ConfigError("the study's widths follow its depths: give the candidates' axes, as in "
-                          "'grid.model.depth=[2,4]' 'grid.tokens=[4194304]'")
+        raise ConfigError(
+            "the study's widths follow its depths: give the candidates' axes, as in "
+            "'grid.model.depth=[2,4]' 'grid.tokens=[4194304]'"
+        )
     head = max(c.model.head_dim for c in fitted)
     larger = round(widths[-1] * 1.4 / head) * head
-    return {"model": {"width": sorted({*widths, larger})}, "tokens": [*tokens, 2 * tokens[-1]],
-            "seed": sorted({c.seed for c in fitted})}
+    return {
+        "model": {"width": sorted({*widths, larger})},
+        "tokens": [*tokens, 2 * tokens[-1]],
+        "seed": sorted({c.seed for c in fitted}),
+    }
 
 
 def blocks_of(chosen: pd.DataFrame, taken: Sequence[str] = ()) -> dict[str, Any]:
@@ -148,8 +165,10 @@ def blocks_of(chosen: pd.DataFrame, taken: Sequence[str] = ()) -> dict[str, Any]
         while (name := f"{BLOCK}_{(count := count + 1)}") in taken:
             pass
         model = {"width": [int(row["width"])], "depth": [int(row["depth"])]}
-        blocks[name] = {"role": "fit", "grid": {"model": model, "tokens": [int(row["tokens"])],
-                                                "seed": [int(row["seed"])]}}
+        blocks[name] = {
+            "role": "fit",
+            "grid": {"model": model, "tokens": [int(row["tokens"])], "seed": [int(row["seed"])]},
+        }
     return blocks
 
 
@@ -160,8 +179,9 @@ def show_chosen(console: Screen, chosen: pd.DataFrame) -> None:
 
     shown = with_intervals(chosen.drop(columns="tokens"))
     shown["N"], shown["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
-    shown = shown.rename(columns={"cost": "hours", "spent": "hours so far",
-                                  "half_width": "then known within"})
+    shown = shown.rename(
+        columns={"cost": "hours", "spent": "hours so far", "half_width": "then known within"}
+    )
     shown.insert(0, "run", chosen.index)
     console.table(shown, optional=("hours so far", "depth"))
 

@@ -21,8 +21,9 @@ class CoordcheckOptions:
     steps: int = option("of training", 4, Within(1, 10_000))
     seeds: int = option("over which the change is averaged", 3, Within(1, 1_000))
     model: dict[str, Any] = option("any key of the model: model.placement=peri", {})
-    optimizer: dict[str, Any] = option("any key of the optimizer: optimizer.lr=0.01 is the peak at"
-                                       " the base", {})
+    optimizer: dict[str, Any] = option(
+        "any key of the optimizer: optimizer.lr=0.01 is the peak at the base", {}
+    )
     to: str = option("the picture", "coordcheck.png")
 
 
@@ -59,8 +60,11 @@ def coordcheck_verb(arguments: Sequence[str]) -> int:
     frame = growth(movement)
     frame["growth"] = [f"{value:.2f}" for value in frame["growth"]]
     console.table(frame, optional=("logits",))
-    say(console, f"mean change of a coordinate after {check.steps} steps, {check.seeds} seeds, "
-                 f"peak LR {check.optimizer.lr:g} at the base")
+    say(
+        console,
+        f"mean change of a coordinate after {check.steps} steps, {check.seeds} seeds, "
+        f"peak LR {check.optimizer.lr:g} at the base",
+    )
     path = Path(options.to)
     draw_coordinate_check(movement).savefig(path, dpi=150)
     say(console, f"drawn in {path}")
@@ -72,5 +76,7 @@ VERBS = {
         "check that a parametrization moves models of all sizes alike",
         "scaling coordcheck [widths=[64,512]] [depths=[2,32]] [parametrizations=[sp,mup]] "
         "[optimizer.lr=0.01] [model.placement=peri]",
-        coordcheck_verb, CoordcheckOptions),
+        coordcheck_verb,
+        CoordcheckOptions,
+    ),
 }

@@ -21,10 +21,14 @@ class CompareOptions:
     study: str | None = option("the study that holds both arms", None)
     studies: list[str] = option("or two studies, each an arm", [])
     data: str | None = option("or a CSV or parquet file made elsewhere", None)
-    columns: dict[str, Any] = option("of that file: columns.N=params says which is N; of a study"
-                                     " columns.loss=loss.STORE: the set that both arms have", {})
-    arm: str | None = option("what tells the arms apart: a setting (optimizer.name), or a column of"
-                             " the file", None)
+    columns: dict[str, Any] = option(
+        "of that file: columns.N=params says which is N; of a study"
+        " columns.loss=loss.STORE: the set that both arms have",
+        {},
+    )
+    arm: str | None = option(
+        "what tells the arms apart: a setting (optimizer.name), or a column of the file", None
+    )
     between: list[str] = option("baseline and the other, where there are more values", [])
     law: str = option("the law of both", "chinchilla")
     shared: list[str] = option("parameters that both arms have in common, where runs are few", [])
@@ -53,10 +57,17 @@ def compare_verb(arguments: Sequence[str]) -> int:
     between = options.between or (options.studies or None)
     settings = _settings(options, outputs, runs, between)
     found = analysis.compare_arms(
-        runs, arm="arm", between=between, law=options.law, shared=options.shared,
-        budgets=options.budgets, resamples=options.resamples, seed=options.seed,
-        level=options.level, differences=settings,
-    )  # fmt: skip
+        runs,
+        arm="arm",
+        between=between,
+        law=options.law,
+        shared=options.shared,
+        budgets=options.budgets,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        differences=settings,
+    )
     curves = _curves(options, outputs, runs, found.arms)
     if options.json:
         from analysis.reporting.facts import facts_of_arms
@@ -80,26 +91,33 @@ def _runs(options: CompareOptions, outputs: Path) -> Any:
 
     sources = [bool(options.study), bool(options.studies), bool(options.data)]
     if sum(sources) != 1:
-        raise ConfigError("name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE"
-                          " arm=COLUMN")
+        raise ConfigError(
+            "name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE arm=COLUMN"
+        )
     loss = None if options.data else loss_asked(options.columns)
     if options.studies:
         if len(set(options.studies)) != 2 or len(options.studies) != 2 or options.arm:
-            raise ConfigError(f"studies = {options.studies}: two different ones are compared,"
-                              " without arm=")
-        return analysis.runs_by_arm(outputs, options.studies, None, n_count=options.n_count,
-                                    loss=loss)
+            raise ConfigError(
+                f"studies = {options.studies}: two different ones are compared, without arm="
+            )
+        return analysis.runs_by_arm(
+            outputs, options.studies, None, n_count=options.n_count, loss=loss
+        )
     if options.arm is None:
-        raise ConfigError("arm is not set; say which setting or column tells the recipes apart, as"
-                          " in arm=optimizer.name")
+        raise ConfigError(
+            "arm is not set; say which setting or column tells the recipes apart, as"
+            " in arm=optimizer.name"
+        )
     if options.study:
-        return analysis.runs_by_arm(outputs, [options.study], options.arm,
-                                    n_count=options.n_count, loss=loss)
+        return analysis.runs_by_arm(
+            outputs, [options.study], options.arm, n_count=options.n_count, loss=loss
+        )
     runs = analysis.read_runs(options.data, columns=options.columns).runs
     runs = runs[runs["status"].isin(["done", "diverged"])]
     if options.arm not in runs:
-        raise ConfigError(f"arm = {options.arm!r}: {options.data} has no such column; it has"
-                          f" {', '.join(runs)}")
+        raise ConfigError(
+            f"arm = {options.arm!r}: {options.data} has no such column; it has {', '.join(runs)}"
+        )
     return runs.assign(arm=runs[options.arm])
 
 
@@ -121,8 +139,10 @@ def _curves(options: CompareOptions, outputs: Path, runs: Any, arms: tuple[str, 
         return None
     ids = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
     loss = options.columns.get("loss")
-    tables = [analysis.load_curves(outputs, study=name, run_ids=ids, loss=loss)
-              for name in options.studies or [options.study]]  # fmt: skip
+    tables = [
+        analysis.load_curves(outputs, study=name, run_ids=ids, loss=loss)
+        for name in options.studies or [options.study]
+    ]
     tables = [t.assign(loss=t["validation_loss"]) for t in tables if len(t) and "lr" in t]
     if not tables:
         return None
@@ -131,13 +151,17 @@ def _curves(options: CompareOptions, outputs: Path, runs: Any, arms: tuple[str, 
     curves = pd.concat(tables, ignore_index=True)
     try:
         return analysis.compare_arm_curves(
-            curves.assign(arm=curves["run"].map(ids)), arm="arm", between=arms)
+            curves.assign(arm=curves["run"].map(ids)), arm="arm", between=arms
+        )
     except ValueError as error:
         return str(error)
 
 
 VERBS = {
-    "compare": Verb("compare two recipes: laws, pairs, speed-up, crossover",
-                    "scaling compare study=NAME arm=KEY | studies=[A,B] | data=FILE arm=COLUMN",
-                    compare_verb, CompareOptions),
+    "compare": Verb(
+        "compare two recipes: laws, pairs, speed-up, crossover",
+        "scaling compare study=NAME arm=KEY | studies=[A,B] | data=FILE arm=COLUMN",
+        compare_verb,
+        CompareOptions,
+    ),
 }

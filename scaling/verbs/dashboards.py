@@ -56,9 +56,12 @@ def sync_verb(arguments: Sequence[str]) -> int:
         while _push(console, dashboard, outputs, options) and options.watch:
             time.sleep(options.seconds)
     if options.mode == "offline" and (waiting := dashboard.waiting()):
-        say(console, f"{len(waiting)} folders wait in {folder}/wandb; to upload them:\n"
-                     f"  {upload_command(waiting)}\n"
-                     f"or scaling sync study={options.study} mode=online")
+        say(
+            console,
+            f"{len(waiting)} folders wait in {folder}/wandb; to upload them:\n"
+            f"  {upload_command(waiting)}\n"
+            f"or scaling sync study={options.study} mode=online",
+        )
     return 0
 
 
@@ -73,8 +76,9 @@ def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOpt
     for run in plan.runs:
         state = current[run.folder.run_id]
         try:
-            pushed = dashboard.push(run.folder, options.study, ",".join(run.roles), state,
-                                    keep_open=options.watch)
+            pushed = dashboard.push(
+                run.folder, options.study, ",".join(run.roles), state, keep_open=options.watch
+            )
         except DamagedFile as error:
             tell(error, "its run is not pushed")
             continue
@@ -87,7 +91,10 @@ def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOpt
 
 
 VERBS = {
-    "sync": Verb("push a study to wandb, again at any time",
-                 "scaling sync study=NAME [mode=offline|online] [watch=true] [project=scaling]",
-                 sync_verb, SyncOptions),
+    "sync": Verb(
+        "push a study to wandb, again at any time",
+        "scaling sync study=NAME [mode=offline|online] [watch=true] [project=scaling]",
+        sync_verb,
+        SyncOptions,
+    ),
 }

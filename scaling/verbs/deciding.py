@@ -22,14 +22,18 @@ class SourceOptions:
 
     study: str | None = option("the study whose runs are read", None)
     outputs: str = option("the folder of all runs", "outputs")
-    data: str | None = option("in place of a study: a file or folder made elsewhere, read as by"
-                               " scaling import", None)
-    columns: dict[str, Any] = option("columns.N=params says which is N, columns.N='params_m * 1e6'"
-                                     " in which unit, columns.loss=loss.STORE which is the loss",
-                                     {})
+    data: str | None = option(
+        "in place of a study: a file or folder made elsewhere, read as by scaling import", None
+    )
+    columns: dict[str, Any] = option(
+        "columns.N=params says which is N, columns.N='params_m * 1e6'"
+        " in which unit, columns.loss=loss.STORE which is the loss",
+        {},
+    )
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
-    unit: str | None = option("of the losses in that file: nats, bits, bits_per_byte or perplexity",
-                              None)
+    unit: str | None = option(
+        "of the losses in that file: nats, bits, bits_per_byte or perplexity", None
+    )
     json: bool = option("print one JSON object; --json says the same", False)
 
 
@@ -37,8 +41,9 @@ class SourceOptions:
 class PointsOptions(SourceOptions):
     """Runs as points of a law: how a study counts them."""
 
-    n_count: str | None = option("what N counts in a study: n_matmul (its own if not given),"
-                                 " n_block or n_total", None)
+    n_count: str | None = option(
+        "what N counts in a study: n_matmul (its own if not given), n_block or n_total", None
+    )
     flops: str = option("what C counts in a study: causal, matmul, kaplan, palm, ...", "causal")
 
 
@@ -49,12 +54,16 @@ class FitOptions(PointsOptions):
     law: str | None = option("the law's name; a study's own, or chinchilla", None)
     resamples: int = option("refits for the intervals; 0 for none", 1000, RESAMPLES)
     seed: int = option("of the resamples", 0, SEED)
-    exclude: list[str] = option("rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
-                                " or condition: 'exclude=[unmeasured,D < 1e9]'", [])
+    exclude: list[str] = option(
+        "rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
+        " or condition: 'exclude=[unmeasured,D < 1e9]'",
+        [],
+    )
     delta: float = option("Huber's, on log residuals", 1e-3)
     level: float = option("of the intervals", 0.95, LEVEL)
-    widen: bool = option("widen intervals of a study's losses by the record of earlier forecasts",
-                         True)
+    widen: bool = option(
+        "widen intervals of a study's losses by the record of earlier forecasts", True
+    )
     save: str | None = option("a JSON file for the fit: analysis.read_fit reads it", None)
 
 
@@ -78,8 +87,9 @@ class ReportOptions:
     between: list[str] = option("baseline and the other, where the arm has more values", [])
     multiverse: bool = option("answer under every choice, too: some fifty fits more", True)
     widen: bool = option("widen intervals of losses by the record of earlier forecasts", True)
-    columns: dict[str, Any] = option("columns.loss=loss.STORE: the measured column that is the"
-                                     " loss", {})
+    columns: dict[str, Any] = option(
+        "columns.loss=loss.STORE: the measured column that is the loss", {}
+    )
     json: bool = option("print one JSON object; --json says the same", False)
 
 
@@ -112,9 +122,16 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
 
     runs, law = points_asked(options, options.law)
     result = analysis.fit(
-        law, runs, columns=options.columns or None, resamples=options.resamples,
-        seed=options.seed, delta=options.delta, level=options.level, exclude=options.exclude,
-        mix_fingerprints=options.mix_fingerprints, **more,
+        law,
+        runs,
+        columns=options.columns or None,
+        resamples=options.resamples,
+        seed=options.seed,
+        delta=options.delta,
+        level=options.level,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+        **more,
     )
     if options.study is None or not options.widen:
         return result
@@ -129,8 +146,9 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
     check_source(options)
     if options.data is not None:
         if options.n_count:
-            raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME"
-                              " does")
+            raise ConfigError(
+                "n_count says what N counts in a study; in a file columns.N=NAME does"
+            )
         law = law or "chinchilla"
         return file_asked(options, law), law
     answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
@@ -140,13 +158,20 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
         require(curves, options.outputs, options.study, "curve")
         seen = curves[curves["schedule"] != answer["curve_held_out"]]
         if seen.empty:
-            raise ConfigError(f"every finished curve of study {options.study!r} has the schedule"
-                              f" {answer['curve_held_out']!r}, which is held out: scaling launch"
-                              f" study={options.study} trains what is left")
+            raise ConfigError(
+                f"every finished curve of study {options.study!r} has the schedule"
+                f" {answer['curve_held_out']!r}, which is held out: scaling launch"
+                f" study={options.study} trains what is left"
+            )
         seen = seen.assign(train_loss=seen["loss"], loss=seen["validation_loss"])
         return seen.drop(columns="cluster"), law
-    runs = analysis.load(options.outputs, study=options.study, role="fit",
-                         n_count=options.n_count or "n_matmul", flops=options.flops)
+    runs = analysis.load(
+        options.outputs,
+        study=options.study,
+        role="fit",
+        n_count=options.n_count or "n_matmul",
+        flops=options.flops,
+    )
     require(runs, options.outputs, options.study, "fit")
     _check_count(options, runs)
     return runs, law
@@ -166,8 +191,10 @@ def loss_asked(columns: Mapping[str, str]) -> str | None:
     """The column of a study that is taken as the loss; no other can be renamed there."""
     for name in columns:
         if name != "loss":
-            raise ConfigError(f"columns.{name} is for data=FILE; of a study columns.loss names the"
-                              " measured column that is compared, as in columns.loss=loss.STORE")
+            raise ConfigError(
+                f"columns.{name} is for data=FILE; of a study columns.loss names the"
+                " measured column that is compared, as in columns.loss=loss.STORE"
+            )
     return columns.get("loss")
 
 
@@ -181,8 +208,9 @@ def file_asked(options: SourceOptions, law: str) -> Any:
     """The table in a file that a law is fitted to, as `scaling import` reads it."""
     import analysis
 
-    return analysis.read_table(options.data, law, columns=options.columns, unit=options.unit,
-                               x=getattr(options, "x", None))  # fmt: skip
+    return analysis.read_table(
+        options.data, law, columns=options.columns, unit=options.unit, x=getattr(options, "x", None)
+    )
 
 
 def report_verb(arguments: Sequence[str]) -> int:
@@ -203,20 +231,34 @@ def report_verb(arguments: Sequence[str]) -> int:
     if asked.get("kind", "law") != "law":
         return _verdict(options)
     answer = analysis.answer_study(
-        options.outputs, options.study, resamples=options.resamples,
-        mix_fingerprints=options.mix_fingerprints, arm=options.arm, between=options.between,
-        multiverse=options.multiverse, widen=options.widen, loss=loss_asked(options.columns),
-    )  # fmt: skip
-    return _told(options, lambda console: say(console, answer.text()), facts_of_answer(answer),
-                 lambda page: analysis.write_report(answer, page))
+        options.outputs,
+        options.study,
+        resamples=options.resamples,
+        mix_fingerprints=options.mix_fingerprints,
+        arm=options.arm,
+        between=options.between,
+        multiverse=options.multiverse,
+        widen=options.widen,
+        loss=loss_asked(options.columns),
+    )
+    return _told(
+        options,
+        lambda console: say(console, answer.text()),
+        facts_of_answer(answer),
+        lambda page: analysis.write_report(answer, page),
+    )
 
 
 def _verdict(options: ReportOptions) -> int:
     from analysis.reporting.verdict import facts_of_verdict, give_verdict, write_verdict
 
     verdict = give_verdict(options.outputs, options.study, loss_asked(options.columns))
-    return _told(options, lambda console: _show_verdict(console, verdict),
-                 facts_of_verdict(verdict), lambda page: write_verdict(verdict, page))
+    return _told(
+        options,
+        lambda console: _show_verdict(console, verdict),
+        facts_of_verdict(verdict),
+        lambda page: write_verdict(verdict, page),
+    )
 
 
 def _show_verdict(console: Screen, verdict: Any) -> None:
@@ -232,7 +274,9 @@ def _show_verdict(console: Screen, verdict: Any) -> None:
 
 
 def _told(
-    options: ReportOptions, show: Callable[[Screen], None], facts: dict[str, Any],
+    options: ReportOptions,
+    show: Callable[[Screen], None],
+    facts: dict[str, Any],
     write: Callable[[Path], Path],
 ) -> int:
     """Say an answer in words, or as one JSON object, and write its page.
@@ -251,10 +295,16 @@ def _told(
 
 
 VERBS = {
-    "fit": Verb("fit a law to a study or to a file",
-                "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]", fit_verb,
-                OneFitOptions),
-    "report": Verb("answer a study's question; write the HTML report",
-                   "scaling report study=NAME [to=report.html] [arm=optimizer.name]", report_verb,
-                   ReportOptions),
+    "fit": Verb(
+        "fit a law to a study or to a file",
+        "scaling fit study=NAME | data=FILE [law=chinchilla columns.N=NAME ...]",
+        fit_verb,
+        OneFitOptions,
+    ),
+    "report": Verb(
+        "answer a study's question; write the HTML report",
+        "scaling report study=NAME [to=report.html] [arm=optimizer.name]",
+        report_verb,
+        ReportOptions,
+    ),
 }

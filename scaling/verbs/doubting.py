@@ -21,8 +21,11 @@ class MultiverseOptions(SourceOptions):
     target: str = option("what is asked: 'N at C=1e13', 'loss at N=1e6 D=1e9', 'alpha'")
     n_columns: list[str] = option("columns of a file: how N may be counted", [])
     law: str | None = option("the first of two laws; a study's own, or chinchilla", None)
-    exclude: list[str] = option("rows that no fit takes, by name (unmeasured, unfinished,"
-                                " mid_schedule) or condition: 'exclude=[unmeasured,D < 1e9]'", [])
+    exclude: list[str] = option(
+        "rows that no fit takes, by name (unmeasured, unfinished,"
+        " mid_schedule) or condition: 'exclude=[unmeasured,D < 1e9]'",
+        [],
+    )
     to: str | None = option("an .svg file for the figure", None)
 
 
@@ -60,9 +63,14 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
     asked = {"mix_fingerprints": options.mix_fingerprints, "exclude": options.exclude}
     if options.study is not None:
         own = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["law"]
-        return multiverse.of_study(options.outputs, options.study, target,
-                                   law=options.law or own, loss=loss_asked(options.columns),
-                                   **asked)
+        return multiverse.of_study(
+            options.outputs,
+            options.study,
+            target,
+            law=options.law or own,
+            loss=loss_asked(options.columns),
+            **asked,
+        )
     law = options.law or "chinchilla"
     points = file_asked(options, law)
     for column in (*options.n_columns, "D", "loss", *([] if options.n_columns else ["N"])):
@@ -94,7 +102,10 @@ def _show(found: Any) -> None:
 
 
 VERBS = {
-    "multiverse": Verb("refit under every defensible choice; which one the answer hangs on",
-                       "scaling multiverse study=NAME | data=FILE target='N at C=1e13' [to=x.svg]",
-                       multiverse_verb, MultiverseOptions),
+    "multiverse": Verb(
+        "refit under every defensible choice; which one the answer hangs on",
+        "scaling multiverse study=NAME | data=FILE target='N at C=1e13' [to=x.svg]",
+        multiverse_verb,
+        MultiverseOptions,
+    ),
 }

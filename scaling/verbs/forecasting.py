@@ -64,9 +64,14 @@ def forecast_verb(arguments: Sequence[str]) -> int:
         return _take_up(outputs, options)
     inflation = widening(outputs, options.study, options.level) if options.widen else 1.0
     found = analysis.forecast_study(
-        outputs, options.study, law=options.law, level=options.level, resamples=options.resamples,
-        seed=options.seed, inflation=inflation,
-    )  # fmt: skip
+        outputs,
+        options.study,
+        law=options.law,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+        inflation=inflation,
+    )
     new = remember(outputs, options.study, found, options.level, inflation) if options.keep else 0
     stopped = _stop(outputs, options, found) if options.stop else []
     if options.json:
@@ -90,8 +95,12 @@ def show_forecasts(console: Any, found: pd.DataFrame, title: str, inflation: flo
     if found.empty:
         say(console, f"{title}: every run has ended")
         return
-    console.table(_shown(found), optional=("role", "seed", "schedule", "law"), text="note",
-                  title=f"{title}: forecast of final losses")  # fmt: skip
+    console.table(
+        _shown(found),
+        optional=("role", "seed", "schedule", "law"),
+        text="note",
+        title=f"{title}: forecast of final losses",
+    )
     if inflation > 1:
         say(console, f"intervals are {in_words(inflation)}")
 
@@ -100,25 +109,31 @@ def _shown(found: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     known = found["loss"].notna()
-    between = [f"{a:.4f} to {b:.4f}" if ok else ""
-               for a, b, ok in zip(found["lower"], found["upper"], known, strict=True)]  # fmt: skip
-    where = [("yes" if b <= 1 + 1e-9 else f"{b:.2g}x beyond") if ok else ""
-             for b, ok in zip(found["beyond"], known, strict=True)]  # fmt: skip
-    return pd.DataFrame({
-        "run": found["run_id"],
-        "role": found["role"],
-        "state": found["state"],
-        "N": [f"{n:,}" for n in found["N"]],
-        "D": [f"{d:,}" for d in found["D"]],
-        "schedule": found["schedule"],
-        "seed": found["seed"],
-        "known": [f"{share:.0%}" for share in found["share"]],
-        "final loss": ["" if pd.isna(v) else f"{v:.4f}" for v in found["loss"]],
-        "interval": between,
-        "measured range": where,
-        "law": found["law"],
-        "note": found["note"],
-    })  # fmt: skip
+    between = [
+        f"{a:.4f} to {b:.4f}" if ok else ""
+        for a, b, ok in zip(found["lower"], found["upper"], known, strict=True)
+    ]
+    where = [
+        ("yes" if b <= 1 + 1e-9 else f"{b:.2g}x beyond") if ok else ""
+        for b, ok in zip(found["beyond"], known, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "run": found["run_id"],
+            "role": found["role"],
+            "state": found["state"],
+            "N": [f"{n:,}" for n in found["N"]],
+            "D": [f"{d:,}" for d in found["D"]],
+            "schedule": found["schedule"],
+            "seed": found["seed"],
+            "known": [f"{share:.0%}" for share in found["share"]],
+            "final loss": ["" if pd.isna(v) else f"{v:.4f}" for v in found["loss"]],
+            "interval": between,
+            "measured range": where,
+            "law": found["law"],
+            "note": found["note"],
+        }
+    )
 
 
 def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[str]:
@@ -132,11 +147,17 @@ def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[
     needless = cannot_matter(outputs, found, runs, options.margin)
     said = []
     for row in needless[needless["state"] != "stopped"].to_dict("records"):
-        why = {key: row[key] for key in ("step", "steps", "loss", "lower", "upper", "law", "better",
-                                         "better_loss")}  # fmt: skip
-        why |= {"rule": "cannot become the best of its N and D", "margin": options.margin,
-                "level": options.level, "study": options.study,
-                "stopped": server_time(outputs)}  # fmt: skip
+        why = {
+            key: row[key]
+            for key in ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")
+        }
+        why |= {
+            "rule": "cannot become the best of its N and D",
+            "margin": options.margin,
+            "level": options.level,
+            "study": options.study,
+            "stopped": server_time(outputs),
+        }
         stop_run(outputs, row["run_id"], why)
         said.append(
             f"{row['run_id']} is stopped: at best {row['lower']:.4f}, and {row['better']} has"
@@ -189,25 +210,37 @@ def _show_track(console: Any, record: pd.DataFrame) -> None:
     import pandas as pd
 
     from analysis.intervals.spread import between
-    shown = pd.DataFrame({
-        "made": [m[:16].replace("T", " ") for m in record["made"]],
-        "study": record["study"],
-        "run": record["run_id"],
-        "known": [f"{share:.0%}" for share in record["share"]],
-        "law": record["law"],
-        "predicted": [f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
-                      for r in record.to_dict("records")],
-        "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in record["measured"]],
-        "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in record["error"]],
-        "outcome": record["outcome"],
-    })  # fmt: skip
+
+    shown = pd.DataFrame(
+        {
+            "made": [m[:16].replace("T", " ") for m in record["made"]],
+            "study": record["study"],
+            "run": record["run_id"],
+            "known": [f"{share:.0%}" for share in record["share"]],
+            "law": record["law"],
+            "predicted": [
+                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                for r in record.to_dict("records")
+            ],
+            "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in record["measured"]],
+            "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in record["error"]],
+            "outcome": record["outcome"],
+        }
+    )
     console.table(shown, optional=("law", "study", "made"), text="outcome")
 
 
 VERBS = {
-    "forecast": Verb("forecast the final losses of runs that have not ended",
-                     "scaling forecast study=NAME [stop=true] [law=lr_annealing]", forecast_verb,
-                     ForecastOptions),
-    "track": Verb("show kept forecasts and how they came out", "scaling track [study=NAME]",
-                  track_verb, TrackOptions),
+    "forecast": Verb(
+        "forecast the final losses of runs that have not ended",
+        "scaling forecast study=NAME [stop=true] [law=lr_annealing]",
+        forecast_verb,
+        ForecastOptions,
+    ),
+    "track": Verb(
+        "show kept forecasts and how they came out",
+        "scaling track [study=NAME]",
+        track_verb,
+        TrackOptions,
+    ),
 }

@@ -56,8 +56,10 @@ def gc_verb(arguments: Sequence[str]) -> int:
     options = read_options(GcOptions, arguments)
     outputs = Path(options.outputs).absolute()
     if not outputs.is_dir():
-        raise ConfigError(f"outputs = {options.outputs!r}: there is no such folder; it is the one "
-                          "that scaling launch wrote")
+        raise ConfigError(
+            f"outputs = {options.outputs!r}: there is no such folder; it is the one "
+            "that scaling launch wrote"
+        )
     found = survey(outputs, options.keep)
     console = open_console()
     if len(found):
@@ -94,10 +96,22 @@ def doctor_verb(arguments: Sequence[str]) -> int:
 
 
 VERBS = {
-    "doctor": Verb("look at what a study depends on on this machine and its cluster",
-                   "scaling doctor [outputs=outputs]", doctor_verb, DoctorOptions),
-    "collect": Verb("write a study's results as parquet",
-                    "scaling collect study=NAME [outputs=outputs]", collect_verb, CollectOptions),
-    "gc": Verb("remove checkpoints that nothing needs",
-               "scaling gc [keep=branch] [dry_run=false] [outputs=outputs]", gc_verb, GcOptions),
+    "doctor": Verb(
+        "look at what a study depends on on this machine and its cluster",
+        "scaling doctor [outputs=outputs]",
+        doctor_verb,
+        DoctorOptions,
+    ),
+    "collect": Verb(
+        "write a study's results as parquet",
+        "scaling collect study=NAME [outputs=outputs]",
+        collect_verb,
+        CollectOptions,
+    ),
+    "gc": Verb(
+        "remove checkpoints that nothing needs",
+        "scaling gc [keep=branch] [dry_run=false] [outputs=outputs]",
+        gc_verb,
+        GcOptions,
+    ),
 }

@@ -21,14 +21,19 @@ class ImportOptions:
     to: str | None = option("the study's name; without it nothing is stored", None)
     source: list[str] = option("files, where their names hold an equals sign", [])
     runs: str | None = option("a table of what is known of each run", None)
-    columns: dict[str, Any] = option("columns.N=params says which is N, columns.N='params_m * 1e6'"
-                                     " in which unit; a number holds for every row:"
-                                     " columns.batch=512", {})
+    columns: dict[str, Any] = option(
+        "columns.N=params says which is N, columns.N='params_m * 1e6'"
+        " in which unit; a number holds for every row:"
+        " columns.batch=512",
+        {},
+    )
     unit: str | None = option("of the losses: nats, bits, bits_per_byte or perplexity", None)
-    pattern: list[str] = option("of the lines of a text log:"
-                                " 'step {step} | loss {train_loss} | lr {lr}'", [])
-    zero_based: bool | None = option("whether the first step is number 0; told from the steps if"
-                                     " not given", None)
+    pattern: list[str] = option(
+        "of the lines of a text log: 'step {step} | loss {train_loss} | lr {lr}'", []
+    )
+    zero_based: bool | None = option(
+        "whether the first step is number 0; told from the steps if not given", None
+    )
     sweep: str | None = option("of a wandb project, the runs of one sweep", None)
     tags: list[str] = option("of a wandb project, the runs with one of these tags", [])
     state: list[str] = option("of a wandb project, the runs in one of these states: finished", [])
@@ -69,13 +74,22 @@ def import_verb(arguments: Sequence[str]) -> int:
     if options.to is not None:
         _store(imported, sources, options)
     if options.json:
-        print_json({"study": options.to, "runs": imported.runs, "notes": imported.notes,
-                    "rows_of_curves": len(imported.curves)})  # fmt: skip
+        print_json(
+            {
+                "study": options.to,
+                "runs": imported.runs,
+                "notes": imported.notes,
+                "rows_of_curves": len(imported.curves),
+            }
+        )
     elif options.to is None:
         say(console, "nothing was stored; to=NAME makes it a study")
     else:
-        say(console, f"study {options.to}: scaling fit study={options.to}, scaling report"
-                     f" study={options.to}")  # fmt: skip
+        say(
+            console,
+            f"study {options.to}: scaling fit study={options.to}, scaling report"
+            f" study={options.to}",
+        )
     return 0
 
 
@@ -83,10 +97,15 @@ def _store(imported: Any, sources: list[str], options: ImportOptions) -> None:
     import analysis
 
     analysis.save_study(
-        imported, options.outputs, options.to, held_out=options.held_out,
-        sources=[s for s in sources if not s.startswith(_WANDB)], question=options.question,
+        imported,
+        options.outputs,
+        options.to,
+        held_out=options.held_out,
+        sources=[s for s in sources if not s.startswith(_WANDB)],
+        question=options.question,
         answer={k: getattr(options, k) for k in ("law", "budgets", "curve_law", "curve_held_out")},
     )
+
 
 def _check_law(name: str) -> None:
     from analysis.laws import find
@@ -97,13 +116,19 @@ def _check_law(name: str) -> None:
 def _read(sources: list[str], options: ImportOptions) -> Any:
     import analysis
 
-    how = {"columns": options.columns, "unit": options.unit, "n_count": options.n_count,
-           "tied": options.tied, "zero_based": options.zero_based}  # fmt: skip
+    how = {
+        "columns": options.columns,
+        "unit": options.unit,
+        "n_count": options.n_count,
+        "tied": options.tied,
+        "zero_based": options.zero_based,
+    }
     remote = [s.removeprefix(_WANDB) for s in sources if s.startswith(_WANDB)]
     if not remote:
         if options.sweep or options.tags or options.state:
-            raise ConfigError(f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT; the"
-                              " source is a file")
+            raise ConfigError(
+                f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT; the source is a file"
+            )
         return analysis.read_runs(sources, runs=options.runs, pattern=options.pattern, **how)
     if len(sources) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
@@ -114,7 +139,10 @@ def _read(sources: list[str], options: ImportOptions) -> Any:
 
 
 VERBS = {
-    "import": Verb("bring in runs made elsewhere: tables, wandb, Lightning, TensorBoard",
-                   "scaling import FILE|FOLDER|wandb:ENTITY/PROJECT [to=NAME] [columns.N=NAME ...]",
-                   import_verb, ImportOptions),
+    "import": Verb(
+        "bring in runs made elsewhere: tables, wandb, Lightning, TensorBoard",
+        "scaling import FILE|FOLDER|wandb:ENTITY/PROJECT [to=NAME] [columns.N=NAME ...]",
+        import_verb,
+        ImportOptions,
+    ),
 }

@@ -118,13 +118,19 @@ def _launch_composed(
 
 def _say_detached(console: Screen, launcher: Any, name: str) -> int:
     if launcher.code is None:
-        say(console, f"process {launcher.pid} trains it and writes to {launcher.log}; scaling "
-                     f"status study={name} watch=true shows how far it is, scaling cancel "
-                     f"study={name} stops it")
+        say(
+            console,
+            f"process {launcher.pid} trains it and writes to {launcher.log}; scaling "
+            f"status study={name} watch=true shows how far it is, scaling cancel "
+            f"study={name} stops it",
+        )
         return 0
     say(console, "\n".join(f"    {line}" for line in launcher.tail))
-    say(console, f"the launch in the background ended at once, with exit code {launcher.code}: the "
-                 f"lines above are the last of {launcher.log}")
+    say(
+        console,
+        f"the launch in the background ended at once, with exit code {launcher.code}: the "
+        f"lines above are the last of {launcher.log}",
+    )
     return 1 if launcher.code else 0
 
 
@@ -140,8 +146,10 @@ def _next_round(composed: dict[str, Any], plan: Any) -> bool:
 
 def _interrupted(backend: str, name: str) -> str:
     if backend == "slurm":
-        return (f"left; the jobs go on. scaling status study={name} shows them, the same command "
-                f"watches again, scaling cancel study={name} stops them")
+        return (
+            f"left; the jobs go on. scaling status study={name} shows them, the same command "
+            f"watches again, scaling cancel study={name} stops them"
+        )
     return "interrupted; all runs are saved, the same command goes on"
 
 
@@ -175,10 +183,14 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     if len(left):
         free = shutil.disk_usage(outputs).free
         if free < _FULL_DISK:  # a worker that cannot write cannot say so either
-            say(console, f"the disk of {outputs} is full: {free / 1e6:.3g} MB are free",
-                style="red")
-        say(console, f"scaling status study={name} why=true shows the causes, "
-                     f"scaling logs study={name} runs=RUN what a worker said")
+            say(
+                console, f"the disk of {outputs} is full: {free / 1e6:.3g} MB are free", style="red"
+            )
+        say(
+            console,
+            f"scaling status study={name} why=true shows the causes, "
+            f"scaling logs study={name} runs=RUN what a worker said",
+        )
     return 1 if len(left) or damaged else 0
 
 
@@ -259,8 +271,13 @@ def _show_plan(plan: Any, config: Any) -> None:
     workers = worker_count(
         config, execution.device, execution.threads, len(packs(plan)), execution.processes
     )
-    for sentence in (*about_packs(plan, config), *about_processes(plan), *about_estimates(plan),
-                     *about_gpus(plan, config), *about_idle_gpus(config, execution)):
+    for sentence in (
+        *about_packs(plan, config),
+        *about_processes(plan),
+        *about_estimates(plan),
+        *about_gpus(plan, config),
+        *about_idle_gpus(config, execution),
+    ):
         say(console, sentence)
     say(console, _totals(plan, workers, config.rate))
     for warning in plan.warnings:
@@ -316,33 +333,51 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     unrecorded = sum(p.is_unfinished and not p.new_steps and p.needs is None for p in plan.runs)
     flops = sum(p.run.C * p.new_steps / p.run.steps for p in plan.runs)
     time = (
-        f"Predicted {duration(seconds.sum())} of training"
-        + (f" ({duration(alone)} without packs), " if packed else ", ") +
-        f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)"
-        + (f", without the {seconds.isna().sum()} runs whose time is not known"
-           if seconds.isna().any() else "")
-        + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
-        f"{found.new_hours:.3g} device-hours"
-        + (f" to go, {found.spent_hours:.3g} spent" if found.spent_hours else "")
-        + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
-    ) if seconds.notna().any() else "How long they take is not known"
+        (
+            f"Predicted {duration(seconds.sum())} of training"
+            + (f" ({duration(alone)} without packs), " if packed else ", ")
+            + f"{duration(finish_seconds(plan, workers))} on {workers} worker(s)"
+            + (
+                f", without the {seconds.isna().sum()} runs whose time is not known"
+                if seconds.isna().any()
+                else ""
+            )
+            + f"; the longest {'pack' if packed else 'run'} {duration(3600 * found.longest_hours)}. "
+            f"{found.new_hours:.3g} device-hours"
+            + (f" to go, {found.spent_hours:.3g} spent" if found.spent_hours else "")
+            + (f", {rate * found.new_hours:.2f} at {rate:g} an hour" if rate is not None else "")
+        )
+        if seconds.notna().any()
+        else "How long they take is not known"
+    )
     return (
         f"{runs}: {new:,} new steps, {flops:.2e} FLOPs; "
         f"{sum(p.run.steps for p in plan.runs) - new:,} steps are shared or done. {time}"
         f"; up to {found.memory_gb:.2g} GB of memory a process at its peak, "
         f"{found.new_disk_gb:.2g} GB of checkpoints."
-        + (f" {unrecorded} run(s) have their last checkpoint and lack only their record."
-           if unrecorded else "")
+        + (
+            f" {unrecorded} run(s) have their last checkpoint and lack only their record."
+            if unrecorded
+            else ""
+        )
     )
 
 
 VERBS = {
-    "plan": Verb("show a study's runs, their cost and what is confounded; train nothing",
-                 "scaling plan study=quickstart [--schedules] [key=value ...]", plan_verb),
-    "launch": Verb("train what a study still lacks",
-                   "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
-                   launch_verb),
-    "add": Verb("add runs to a study",
-                "scaling add study=NAME block=NAME [role=fit] grid.KEY=[...]", add_verb,
-                AddOptions),
+    "plan": Verb(
+        "show a study's runs, their cost and what is confounded; train nothing",
+        "scaling plan study=quickstart [--schedules] [key=value ...]",
+        plan_verb,
+    ),
+    "launch": Verb(
+        "train what a study still lacks",
+        "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
+        launch_verb,
+    ),
+    "add": Verb(
+        "add runs to a study",
+        "scaling add study=NAME block=NAME [role=fit] grid.KEY=[...]",
+        add_verb,
+        AddOptions,
+    ),
 }

@@ -35,16 +35,19 @@ class Within:
 
     def __contains__(self, value: float) -> bool:
         """Whether it is allowed."""
-        return (self.least < value < self.most if self.open
-                else self.least <= value <= self.most)
+        return self.least < value < self.most if self.open else self.least <= value <= self.most
 
     def __str__(self) -> str:
         """As it stands in a sentence: "above 0 and below 1"."""
         if self.open:
             return f"above {self.least:g}" + (
-                "" if self.most == math.inf else f" and below {self.most:g}")
-        return f"{self.least:,g} or more" if self.most == math.inf else (
-            f"{self.least:,g} to {self.most:,.0f}")
+                "" if self.most == math.inf else f" and below {self.most:g}"
+            )
+        return (
+            f"{self.least:,g} or more"
+            if self.most == math.inf
+            else (f"{self.least:,g} to {self.most:,.0f}")
+        )
 
 
 RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
@@ -66,8 +69,12 @@ def explain(cls: type, width: int) -> list[str]:
 
     Those that other verbs have as well, which `cls` inherits, stand last.
     """
-    shared = {f.name for base in cls.__bases__ if dataclasses.is_dataclass(base)
-              for f in dataclasses.fields(base)}
+    shared = {
+        f.name
+        for base in cls.__bases__
+        if dataclasses.is_dataclass(base)
+        for f in dataclasses.fields(base)
+    }
     hints = typing.get_type_hints(cls)
     fields = sorted(dataclasses.fields(cls), key=lambda f: f.name in shared)
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
@@ -139,8 +146,10 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
     mine = []
     for argument in arguments:
         first, dot, _ = argument.partition("=")[0].partition(".")
-        if argument.startswith("--") or first in hints and (
-            not dot or typing.get_origin(hints[first]) is dict
+        if (
+            argument.startswith("--")
+            or first in hints
+            and (not dot or typing.get_origin(hints[first]) is dict)
         ):
             mine.append(argument)
     return mine, [a for a in arguments if a not in mine]

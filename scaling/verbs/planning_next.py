@@ -64,12 +64,19 @@ def _choose(options: ChoiceOptions, overrides: list[str]) -> Any:
     target, hours = analysis.read_target(options.target), hours_asked(options)
     known, law = known_runs(options)
     could = candidates(options, overrides)
-    result = analysis.fit(law, known, resamples=options.resamples, seed=options.seed,
-                          level=options.level, mix_fingerprints=options.mix_fingerprints)
+    result = analysis.fit(
+        law,
+        known,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        mix_fingerprints=options.mix_fingerprints,
+    )
     if options.widen:
         result = by_record(result, options.outputs, options.study)
-    return analysis.choose_next(result, target, could, budget=hours, most=options.runs,
-                                level=options.level)
+    return analysis.choose_next(
+        result, target, could, budget=hours, most=options.runs, level=options.level
+    )
 
 
 def _check_file(to: str) -> None:
@@ -85,22 +92,29 @@ def _write_study(path: Path, study: str, table: pd.DataFrame) -> None:
     from scaling.records.atomic import write_atomic
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    blocks = "".join(f"    {name}: {json.dumps(block)}\n"
-                     for name, block in blocks_of(table).items())
-    write_atomic(path.absolute(), (
-        "# @package _global_\n"
-        f"# {study} and the runs that scaling next chose.\n"
-        f"defaults:\n  - {study}\n  - _self_\n"
-        f"study:\n  name: {path.stem}\n  blocks:\n{blocks}"
-    ))  # fmt: skip
+    blocks = "".join(
+        f"    {name}: {json.dumps(block)}\n" for name, block in blocks_of(table).items()
+    )
+    write_atomic(
+        path.absolute(),
+        (
+            "# @package _global_\n"
+            f"# {study} and the runs that scaling next chose.\n"
+            f"defaults:\n  - {study}\n  - _self_\n"
+            f"study:\n  name: {path.stem}\n  blocks:\n{blocks}"
+        ),
+    )
 
 
 def _show(found: Any, options: NextOptions) -> None:
     console = open_console()
     if len(found.table):
         show_chosen(console, found.table)
-    say(console, f"{options.target}: known within {found.now:.2%}, expected after these "
-                 f"{len(found.table)} runs: {found.then:.2%}")
+    say(
+        console,
+        f"{options.target}: known within {found.now:.2%}, expected after these "
+        f"{len(found.table)} runs: {found.then:.2%}",
+    )
     say_widened(console, found.inflation)
     if not len(found.table):
         say(console, "! no affordable candidate tells more about it", style="yellow")
@@ -109,7 +123,10 @@ def _show(found: Any, options: NextOptions) -> None:
 
 
 VERBS = {
-    "next": Verb("choose the runs that tell most about a target for their cost",
-                 "scaling next study=NAME target='loss at C=1e13 within 1%' [hours=1 to=FILE]",
-                 next_verb, NextOptions),
+    "next": Verb(
+        "choose the runs that tell most about a target for their cost",
+        "scaling next study=NAME target='loss at C=1e13 within 1%' [hours=1 to=FILE]",
+        next_verb,
+        NextOptions,
+    ),
 }

@@ -54,20 +54,37 @@ def reach_verb(arguments: Sequence[str]) -> int:
     options, overrides = read_choice(ReachOptions, arguments)
     target, hours = analysis.read_target(options.target), hours_asked(options)
     if target.within is None:
-        raise ConfigError(f"target = {options.target!r} says not how well: end it with "
-                          "'within 0.5%'")
+        raise ConfigError(
+            f"target = {options.target!r} says not how well: end it with 'within 0.5%'"
+        )
     known, law = known_runs(options)
     wider = widening(options.outputs, options.study, options.level) if options.widen else 1.0
     rounds = _Rounds(options, overrides, target)
     found = analysis.reach_target(
-        known, candidates(options, overrides), rounds.train, target, law=law, budget=hours,
-        each=options.runs, tell=rounds.tell, level=options.level, inflation=wider,
-        resamples=options.resamples, seed=options.seed,
+        known,
+        candidates(options, overrides),
+        rounds.train,
+        target,
+        law=law,
+        budget=hours,
+        each=options.runs,
+        tell=rounds.tell,
+        level=options.level,
+        inflation=wider,
+        resamples=options.resamples,
+        seed=options.seed,
         mix_fingerprints=options.mix_fingerprints,
-    )  # fmt: skip
+    )
     if options.json:
-        print_json({"target": options.target, "why": found.why, "reached": found.reached,
-                    "history": found.history, "inflation": target.inflation(found.result)})
+        print_json(
+            {
+                "target": options.target,
+                "why": found.why,
+                "reached": found.reached,
+                "history": found.history,
+                "inflation": target.inflation(found.result),
+            }
+        )
     else:
         say_widened(rounds.console, target.inflation(found.result))
         say(rounds.console, found.why if found.reached else f"not reached: {found.why}")
@@ -87,20 +104,24 @@ class _Rounds:
         if self.options.json:
             return
         of = "" if self.options.hours is None else f" of {self.options.hours:.3g}"
-        told = (f" ({row['lower']:.4g} to {row['upper']:.4g}), known within"
-                f" {row['half_width']:.2%}")
-        say(self.console, f"{row['runs']} runs: {self.target.in_words} = {row['value']:.4g}"
-                          f"{', without interval' if math.isnan(row['half_width']) else told},"
-                          f" wanted {100 * self.target.within:.3g}%; {row['spent']:.3g}{of}"
-                          " device-hours spent")  # fmt: skip
+        told = f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
+        say(
+            self.console,
+            f"{row['runs']} runs: {self.target.in_words} = {row['value']:.4g}"
+            f"{', without interval' if math.isnan(row['half_width']) else told},"
+            f" wanted {100 * self.target.within:.3g}%; {row['spent']:.3g}{of}"
+            " device-hours spent",
+        )
 
     def train(self, chosen: pd.DataFrame) -> pd.DataFrame:
         """Add the chosen runs to the study, launch it, and read all that it fits."""
         self.begun += 1
         if not self.options.json:
             runs = "1 run" if len(chosen) == 1 else f"{len(chosen)} runs"
-            say(self.console, f"\nround {self.begun}: {runs}, {chosen['cost'].sum():.3g}"
-                              " device-hours")
+            say(
+                self.console,
+                f"\nround {self.begun}: {runs}, {chosen['cost'].sum():.3g} device-hours",
+            )
             show_chosen(self.console, chosen.drop(columns="spent"))
         _add(self.options, chosen)
         whole = self.begun == 1 or self.options.plan
@@ -108,8 +129,10 @@ class _Rounds:
         if code == INTERRUPTED:
             raise Interrupted
         if code:
-            raise ConfigError(f"scaling launch study={self.options.study} ended with code {code}:"
-                              " mend what it says, and give scaling reach again")
+            raise ConfigError(
+                f"scaling launch study={self.options.study} ended with code {code}:"
+                " mend what it says, and give scaling reach again"
+            )
         return known_runs(self.options)[0]
 
 
@@ -135,7 +158,10 @@ def _launch(overrides: list[str], whole: bool, quiet: bool) -> int:
 
 
 VERBS = {
-    "reach": Verb("train chosen runs until a target is known well enough",
-                  "scaling reach study=NAME target='loss at C=1e13 within 1%' [hours=1]",
-                  reach_verb, ReachOptions),
+    "reach": Verb(
+        "train chosen runs until a target is known well enough",
+        "scaling reach study=NAME target='loss at C=1e13 within 1%' [hours=1]",
+        reach_verb,
+        ReachOptions,
+    ),
 }

@@ -22,8 +22,9 @@ class ScheduleOptions(FitOptions):
     """Options of ``scaling schedule``: those of a fit of whole curves, and the constraints."""
 
     steps: int | None = option("the length of the run", None)
-    peak: float | None = option("no step exceeds it; the highest rate of the fitted curves if not"
-                                " given", None)
+    peak: float | None = option(
+        "no step exceeds it; the highest rate of the fitted curves if not given", None
+    )
     warmup: int = option("steps from zero to the peak", 0)
     final_ratio: float = option("no step goes below this part of the peak", 0.0)
     monotone: bool = option("the rate never rises after the warm-up", True)
@@ -58,14 +59,30 @@ def schedule_verb(arguments: Sequence[str]) -> int:
     refits = _refits(options, curves, law) if options.refits else []
     peak = float(curves["lr"].max()) if options.peak is None else options.peak
     best = analysis.best_schedule(
-        result, options.steps, peak=peak, warmup=options.warmup, refits=refits, N=options.N,
-        final_ratio=options.final_ratio, monotone=options.monotone, level=options.level,
-    )  # fmt: skip
+        result,
+        options.steps,
+        peak=peak,
+        warmup=options.warmup,
+        refits=refits,
+        N=options.N,
+        final_ratio=options.final_ratio,
+        monotone=options.monotone,
+        level=options.level,
+    )
     if options.to is not None:
         best.write(options.to)
     if options.json:
-        print_json({"law": law, "peak": peak, **best.loss, "schedule": best.table,
-                    "gains": best.gains, "warnings": best.warnings, "written": options.to})
+        print_json(
+            {
+                "law": law,
+                "peak": peak,
+                **best.loss,
+                "schedule": best.table,
+                "gains": best.gains,
+                "warnings": best.warnings,
+                "written": options.to,
+            }
+        )
     else:
         _show(best, options, peak)
     return 0
@@ -82,9 +99,13 @@ def _own_law(options: ScheduleOptions) -> str:
 def _refits(options: ScheduleOptions, curves: Any, law: str) -> list[Any]:
     import analysis
 
-    return analysis.refit_without_each(law, curves, columns=options.columns or None,
-                                       delta=options.delta,
-                                       mix_fingerprints=options.mix_fingerprints)
+    return analysis.refit_without_each(
+        law,
+        curves,
+        columns=options.columns or None,
+        delta=options.delta,
+        mix_fingerprints=options.mix_fingerprints,
+    )
 
 
 def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
@@ -94,20 +115,30 @@ def _show(best: Any, options: ScheduleOptions, peak: float) -> None:
     console.table(with_intervals(best.table))
     low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
     between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
-    say(console, f"predicted last loss {best.loss['loss']:.4f}{between}; found in "
-                 f"{best.seconds:.1f} s. What it gains:")
-    shown = with_intervals(best.gains).rename(columns={
-        "share": "resamples agree", "refits_agree": "refits agree"})
+    say(
+        console,
+        f"predicted last loss {best.loss['loss']:.4f}{between}; found in "
+        f"{best.seconds:.1f} s. What it gains:",
+    )
+    shown = with_intervals(best.gains).rename(
+        columns={"share": "resamples agree", "refits_agree": "refits agree"}
+    )
     console.table(shown)
     for warning in best.warnings:
         say(console, f"! {warning}", style="yellow")
     if options.to is not None:
-        say(console, f"written: scaling train schedule=file {override('schedule.path', options.to)} "
-                     f"optimizer.lr={peak:g} trains it, in a run of {options.steps} steps")
+        say(
+            console,
+            f"written: scaling train schedule=file {override('schedule.path', options.to)} "
+            f"optimizer.lr={peak:g} trains it, in a run of {options.steps} steps",
+        )
 
 
 VERBS = {
-    "schedule": Verb("choose the learning-rate schedule of least predicted loss",
-                     "scaling schedule study=NAME | data=FILE steps=N [peak=LR to=best.csv ...]",
-                     schedule_verb, ScheduleOptions),
+    "schedule": Verb(
+        "choose the learning-rate schedule of least predicted loss",
+        "scaling schedule study=NAME | data=FILE steps=N [peak=LR to=best.csv ...]",
+        schedule_verb,
+        ScheduleOptions,
+    ),
 }

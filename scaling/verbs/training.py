@@ -39,13 +39,21 @@ def train_verb(arguments: Sequence[str]) -> int:
     store = open_store(config.data, outputs)
     run = resolve(config, store.manifest)
     check_memory(run.architecture, run.config, nodes=slurm_nodes())
-    further_stores(config.execution.validate, outputs, store.manifest.vocab,
-                   config.data.validation_tokens, run.shape.context)  # fmt: skip
+    further_stores(
+        config.execution.validate,
+        outputs,
+        store.manifest.vocab,
+        config.data.validation_tokens,
+        run.shape.context,
+    )
     folder = RunFolder(outputs / "runs" / run.run_id)
     folder.describe(describe(run, store))
     console = open_console()
-    say(console, f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
-                 f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps")
+    say(
+        console,
+        f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
+        f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps",
+    )
     outcome = "done" if folder.done() else _train(console, folder, config.execution)
     return _say_outcome(console, folder, outcome)
 
@@ -82,7 +90,8 @@ def _train(console: Screen, folder: Any, execution: Any) -> str:
             return
         console.fleeting(
             f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
-            f"{progress['tokens_per_second']:,.0f} tokens/s")
+            f"{progress['tokens_per_second']:,.0f} tokens/s"
+        )
 
     try:
         return train([claim], {}, execution, between_chunks)
@@ -107,8 +116,11 @@ def _say_outcome(console: Screen, folder: Any, outcome: str) -> int:
     if record["status"] == "diverged":
         say(console, f"diverged after {record['steps']:,} steps: recorded as a result")
     else:
-        say(console, f"validation loss {final['validation_loss']:.4f} nats/token, "
-                     f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}")
+        say(
+            console,
+            f"validation loss {final['validation_loss']:.4f} nats/token, "
+            f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}",
+        )
     return 0
 
 
@@ -137,14 +149,16 @@ def data_verb(arguments: Sequence[str]) -> int:
         except DamagedFile as error:
             tell(error, "this store is not shown")
     rows = [asdict(manifest) | {"folder": name} for name, manifest in stores.items()]
-    frame = pd.DataFrame({
-        "store": [r["folder"] for r in rows],
-        "vocab": [r["vocab"] for r in rows],
-        "train tokens": [f"{r['train_tokens']:,}" for r in rows],
-        "validation tokens": [f"{r['validation_tokens']:,}" for r in rows],
-        "content": [r["content_hash"] for r in rows],
-        "facts": [", ".join(f"{k} {v}" for k, v in r["facts"].items()) for r in rows],
-    })
+    frame = pd.DataFrame(
+        {
+            "store": [r["folder"] for r in rows],
+            "vocab": [r["vocab"] for r in rows],
+            "train tokens": [f"{r['train_tokens']:,}" for r in rows],
+            "validation tokens": [f"{r['validation_tokens']:,}" for r in rows],
+            "content": [r["content_hash"] for r in rows],
+            "facts": [", ".join(f"{k} {v}" for k, v in r["facts"].items()) for r in rows],
+        }
+    )
     console = open_console()
     console.table(frame, text="facts")
     for name, source in SOURCES.items():
@@ -153,7 +167,10 @@ def data_verb(arguments: Sequence[str]) -> int:
 
 
 VERBS = {
-    "train": Verb("train one run in this process",
-                  "scaling train [model.width=64 schedule=cosine tokens=1e6 ...]", train_verb),
+    "train": Verb(
+        "train one run in this process",
+        "scaling train [model.width=64 schedule=cosine tokens=1e6 ...]",
+        train_verb,
+    ),
     "data": Verb("show the token sources and stores", "scaling data [data=markov]", data_verb),
 }

@@ -23,10 +23,14 @@ class TuneOptions(PointsOptions):
     N: list[float] = option("sizes of the planned runs", [])
     D: list[float] = option("tokens of the planned runs, one for each N", [])
     losses: list[float] = option("in place of planned runs: the critical batch at each loss", [])
-    law: str = option("for losses: critical_batch_at_loss (a table of loss and critical_batch) or"
-                      " kaplan_steps (of N, steps, batch and loss)", "critical_batch_at_loss")
-    within: float = option("runs whose loss is this near the best of their (N, D) are fitted",
-                           0.0025)
+    law: str = option(
+        "for losses: critical_batch_at_loss (a table of loss and critical_batch) or"
+        " kaplan_steps (of N, steps, batch and loss)",
+        "critical_batch_at_loss",
+    )
+    within: float = option(
+        "runs whose loss is this near the best of their (N, D) are fitted", 0.0025
+    )
     resamples: int = option("refits for the spread; 0 for none", 1000, RESAMPLES)
     seed: int = option("of the resamples", 0, SEED)
     level: float = option("of the spread", 0.95, LEVEL)
@@ -52,10 +56,16 @@ def tune_verb(arguments: Sequence[str]) -> int:
     if options.losses:
         return _critical_batch(options)
     if not options.N or len(options.N) != len(options.D):
-        raise ConfigError(f"N = {options.N} and D = {options.D}: give one D for each N, as in "
-                          "N=[1e9] D=[1e11]")
-    laws = analysis.lr_batch(_sweep(options), within=options.within, resamples=options.resamples,
-                             seed=options.seed, columns=options.columns)
+        raise ConfigError(
+            f"N = {options.N} and D = {options.D}: give one D for each N, as in N=[1e9] D=[1e11]"
+        )
+    laws = analysis.lr_batch(
+        _sweep(options),
+        within=options.within,
+        resamples=options.resamples,
+        seed=options.seed,
+        columns=options.columns,
+    )
     planned = pd.DataFrame({"N": options.N, "D": options.D})
     found = planned.join(laws.predict(planned, options.level if options.resamples else None))
     inside = laws.lr.predict(planned)["inside"] & laws.batch.predict(planned)["inside"]
@@ -71,9 +81,15 @@ def _critical_batch(options: TuneOptions) -> int:
     import analysis
     from analysis.reporting.answer import with_intervals
 
-    result = analysis.fit(options.law, _sweep(options), columns=options.columns or None,
-                          resamples=options.resamples, seed=options.seed, level=options.level,
-                          mix_fingerprints=options.mix_fingerprints)  # fmt: skip
+    result = analysis.fit(
+        options.law,
+        _sweep(options),
+        columns=options.columns or None,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        mix_fingerprints=options.mix_fingerprints,
+    )
     found = analysis.critical_batch(result, options.losses, level=options.level)
     if options.json:
         print_json({"law": options.law, "critical_batch": found, "warnings": result.warnings})
@@ -99,15 +115,23 @@ def _regret(laws: Any) -> dict[str, Any]:
     """What the laws cost where they were fitted, and where they were not if that can be told."""
     import analysis
 
-    told = {"fitted_mean": laws.regret().mean(), "held_out_mean": None, "held_out_largest": None,
-            "constant_mean": None, "cells": laws.sweep["cell"].nunique()}
+    told = {
+        "fitted_mean": laws.regret().mean(),
+        "held_out_mean": None,
+        "held_out_largest": None,
+        "constant_mean": None,
+        "cells": laws.sweep["cell"].nunique(),
+    }
     try:
         table = analysis.held_out_regret(laws)
     except ValueError as error:  # too few cells to leave one out
         return told | {"why_not_held_out": str(error)}
-    return told | {"held_out_mean": table["regret"].mean(), "each": table,
-                   "held_out_largest": table["regret"].max(),
-                   "constant_mean": table["constant"].mean()}
+    return told | {
+        "held_out_mean": table["regret"].mean(),
+        "each": table,
+        "held_out_largest": table["regret"].max(),
+        "constant_mean": table["constant"].mean(),
+    }
 
 
 def _show(answer: dict[str, Any]) -> None:
@@ -115,20 +139,29 @@ def _show(answer: dict[str, Any]) -> None:
 
     console, told = open_console(), answer["regret"]
     console.table(with_intervals(answer["recommended"]))
-    say(console, f"excess loss of the runs nearest to such a choice, {told['cells']} (N, D) that "
-                 f"were fitted: {told['fitted_mean']:.3%} on average")
+    say(
+        console,
+        f"excess loss of the runs nearest to such a choice, {told['cells']} (N, D) that "
+        f"were fitted: {told['fitted_mean']:.3%} on average",
+    )
     if told["held_out_mean"] is None:
         say(console, f"! {told['why_not_held_out']}", style="yellow")
         return
-    say(console, f"each left out in turn: {told['held_out_mean']:.3%} on average, "
-                 f"{told['held_out_largest']:.2%} at most; one pair kept for all: "
-                 f"{told['constant_mean']:.3%}")
+    say(
+        console,
+        f"each left out in turn: {told['held_out_mean']:.3%} on average, "
+        f"{told['held_out_largest']:.2%} at most; one pair kept for all: "
+        f"{told['constant_mean']:.3%}",
+    )
     if told["held_out_mean"] >= told["constant_mean"]:
         say(console, "! the laws do no better than one pair kept for all", style="yellow")
 
 
 VERBS = {
-    "tune": Verb("recommend a learning rate and a batch from a sweep",
-                 "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...]", tune_verb,
-                 TuneOptions),
+    "tune": Verb(
+        "recommend a learning rate and a batch from a sweep",
+        "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...]",
+        tune_verb,
+        TuneOptions,
+    ),
 }

@@ -66,11 +66,14 @@ def status_verb(arguments: Sequence[str]) -> int:
     outputs = Path(options.outputs).absolute()
     names, imported = [options.study] if options.study else [], []
     if not options.study:
-        names, imported = (sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
-                           for file in ("plan.json", IMPORTED))
+        names, imported = (
+            sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
+            for file in ("plan.json", IMPORTED)
+        )
     if not names and not imported:
-        raise ConfigError(f"there is no study in {outputs}; scaling launch study=quickstart "
-                          "trains one")
+        raise ConfigError(
+            f"there is no study in {outputs}; scaling launch study=quickstart trains one"
+        )
     console = open_console()
     for name in names:
         if options.why:
@@ -112,8 +115,12 @@ def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) ->
     if told := progress_text(progress(outputs, name, whole)):
         say(console, told)
     if plan.gone:
-        say(console, f"! the folder of {', '.join(plan.gone[:8])}{' ...' * (len(plan.gone) > 8)} is"
-                     f" gone; scaling launch study={name} makes it again", style="yellow")
+        say(
+            console,
+            f"! the folder of {', '.join(plan.gone[:8])}{' ...' * (len(plan.gone) > 8)} is"
+            f" gone; scaling launch study={name} makes it again",
+            style="yellow",
+        )
 
 
 def _watch(console: Screen, outputs: Path, name: str) -> None:
@@ -170,8 +177,10 @@ def logs_verb(arguments: Sequence[str]) -> int:
     outputs = Path(options.outputs).absolute()
     runs, console = read_plan(outputs, options.study).runs, open_console()
     if options.runs == "failed" and "failed" not in states(runs).values():
-        say(console, f"no run of {options.study} has failed; runs=SELECTION shows others, as "
-                     "runs=done")
+        say(
+            console,
+            f"no run of {options.study} has failed; runs=SELECTION shows others, as runs=done",
+        )
         return 0
     chosen = select(runs, options.runs)
     for run in chosen:
@@ -205,11 +214,22 @@ def cancel_verb(arguments: Sequence[str]) -> int:
 
 
 VERBS = {
-    "status": Verb("show the state of studies, --watch them, or --why runs failed",
-                   "scaling status [study=NAME] [runs=SELECTION] [--watch] [--why] [--forecast]",
-                   status_verb, StatusOptions),
-    "logs": Verb("show what the attempts at some runs did and said",
-                 "scaling logs study=NAME [runs=SELECTION] [--follow]", logs_verb, LogsOptions),
-    "cancel": Verb("stop a study or some of its runs; everything is saved",
-                   "scaling cancel study=NAME [runs=SELECTION]", cancel_verb, CancelOptions),
+    "status": Verb(
+        "show the state of studies, --watch them, or --why runs failed",
+        "scaling status [study=NAME] [runs=SELECTION] [--watch] [--why] [--forecast]",
+        status_verb,
+        StatusOptions,
+    ),
+    "logs": Verb(
+        "show what the attempts at some runs did and said",
+        "scaling logs study=NAME [runs=SELECTION] [--follow]",
+        logs_verb,
+        LogsOptions,
+    ),
+    "cancel": Verb(
+        "stop a study or some of its runs; everything is saved",
+        "scaling cancel study=NAME [runs=SELECTION]",
+        cancel_verb,
+        CancelOptions,
+    ),
 }

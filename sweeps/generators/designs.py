@@ -31,8 +31,9 @@ class Budget:
         if self.hours is None:
             return self.flops
         if self.flops is not None or self.flops_per_second is None:
-            raise ConfigError(f"{key}.hours = {self.hours:g} needs {key}.flops_per_second, and no "
-                              f"{key}.flops")
+            raise ConfigError(
+                f"{key}.hours = {self.hours:g} needs {key}.flops_per_second, and no {key}.flops"
+            )
         return self.hours * 3600 * self.flops_per_second
 
 
@@ -54,15 +55,20 @@ class LadderOptions:
 def ladder(options: LadderOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:
     """Every ratio at every size: N and D separate, and repeats say what the noise is."""
     if not options.ratios or min(options.ratios) <= 0 or min(options.seeds, options.count) < 1:
-        raise ConfigError(f"{key}: ratios = {options.ratios}, seeds = {options.seeds}, count = "
-                          f"{options.count}; allowed are ratios above 0, and one or more")
+        raise ConfigError(
+            f"{key}: ratios = {options.ratios}, seeds = {options.seeds}, count = "
+            f"{options.count}; allowed are ratios above 0, and one or more"
+        )
 
     def rungs(top: Rung) -> list[Rung]:
         return spread(sizes, options.smallest, top.n, options.count, key)
 
     def cost(top: Rung) -> float:
-        return sum(r.flops * r.n * ratio * seeds for r, seeds in _seeded(rungs(top), options)
-                   for ratio in options.ratios)
+        return sum(
+            r.flops * r.n * ratio * seeds
+            for r, seeds in _seeded(rungs(top), options)
+            for ratio in options.ratios
+        )
 
     top = _top(options, sizes, cost, key)
     return [
@@ -73,8 +79,9 @@ def ladder(options: LadderOptions, sizes: Sequence[Rung], key: str) -> list[list
 
 def _seeded(rungs: Sequence[Rung], options: LadderOptions) -> list[tuple[Rung, int]]:
     more = max(options.seeds, options.repeat_seeds)
-    return [(rung, more if i < options.repeat_rungs else options.seeds)
-            for i, rung in enumerate(rungs)]
+    return [
+        (rung, more if i < options.repeat_rungs else options.seeds) for i, rung in enumerate(rungs)
+    ]
 
 
 def _top(
@@ -91,9 +98,11 @@ def _top(
         top = nearest(sizes, options.largest)
     total = cost(top)
     if budget is not None and total > budget:
-        raise ConfigError(f"{key}: {options.count} sizes up to N = {top.n:,} cost {total:.3g} "
-                          f"FLOPs and the budget is {budget:.3g}; allowed is to raise it, or fewer "
-                          "sizes, ratios or seeds")
+        raise ConfigError(
+            f"{key}: {options.count} sizes up to N = {top.n:,} cost {total:.3g} "
+            f"FLOPs and the budget is {budget:.3g}; allowed is to raise it, or fewer "
+            "sizes, ratios or seeds"
+        )
     return top
 
 
@@ -121,22 +130,27 @@ class IsoflopOptions:
 def isoflop(options: IsoflopOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:
     """IsoFLOP curves: D follows from the budget and the size, exactly but for whole steps."""
     if not options.budgets or min(options.budgets) <= 0 or options.span <= 1 or options.ratio <= 0:
-        raise ConfigError(f"{key}: budgets = {options.budgets}, span = {options.span:g}, ratio = "
-                          f"{options.ratio:g}; allowed are budgets and a ratio above 0, a span "
-                          "above 1")
+        raise ConfigError(
+            f"{key}: budgets = {options.budgets}, span = {options.span:g}, ratio = "
+            f"{options.ratio:g}; allowed are budgets and a ratio above 0, a span "
+            "above 1"
+        )
     total = options.budget.total(f"{key}.budget")
     cost = sum(options.budgets) * options.count * options.seeds
     if total is not None and cost > total:
-        raise ConfigError(f"{key}: {options.count} sizes at each of {len(options.budgets)} budgets "
-                          f"cost {cost:.3g} FLOPs and the budget is {total:.3g}; allowed is to "
-                          "raise it, or fewer sizes, budgets or seeds")
+        raise ConfigError(
+            f"{key}: {options.count} sizes at each of {len(options.budgets)} budgets "
+            f"cost {cost:.3g} FLOPs and the budget is {total:.3g}; allowed is to "
+            "raise it, or fewer sizes, budgets or seeds"
+        )
     groups = []
     for flops in sorted(options.budgets):
         middle = min(sizes, key=lambda r: abs(np.log(r.flops * r.n * options.ratio / flops)))
         reach = np.sqrt(options.span)
         chosen = spread(sizes, middle.n / reach, middle.n * reach, options.count, key)
-        groups.append([rung.at(flops / rung.flops, seed)
-                       for rung in chosen for seed in range(options.seeds)])
+        groups.append(
+            [rung.at(flops / rung.flops, seed) for rung in chosen for seed in range(options.seeds)]
+        )
     return groups
 
 
@@ -157,8 +171,10 @@ class GridOptions:
 def nd_grid(options: GridOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:
     """Every number of tokens at every size: differences along D cancel what depends on N alone."""
     if options.tokens <= 0 or options.factor <= 1 or min(options.steps, options.seeds) < 1:
-        raise ConfigError(f"{key}: tokens = {options.tokens:g}, factor = {options.factor:g}, steps "
-                          f"= {options.steps}; allowed are tokens above 0, a factor above 1")
+        raise ConfigError(
+            f"{key}: tokens = {options.tokens:g}, factor = {options.factor:g}, steps "
+            f"= {options.steps}; allowed are tokens above 0, a factor above 1"
+        )
     chosen = spread(sizes, options.smallest, options.largest, options.count, key)
     tokens = [options.tokens * options.factor**k for k in range(options.steps)]
     return [[rung.at(d, seed) for d in tokens for seed in range(options.seeds)] for rung in chosen]

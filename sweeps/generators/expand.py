@@ -85,14 +85,18 @@ def expand(
         return
     if block.generator == "grid":
         if block.options or block.part != "all":
-            raise ConfigError(f"{path}.options and .part are for the generators "
-                              f"{', '.join(GENERATORS[1:])}; this block's is 'grid'")
+            raise ConfigError(
+                f"{path}.options and .part are for the generators "
+                f"{', '.join(GENERATORS[1:])}; this block's is 'grid'"
+            )
         yield from combinations(block.grid, path)
         return
     twice = sorted(set(axes(block.grid)) & set(DESIGNED))
     if twice:
-        raise ConfigError(f"{path}.grid sets {', '.join(twice)}, and so does the generator "
-                          f"{block.generator!r}; say it in {path}.options")
+        raise ConfigError(
+            f"{path}.grid sets {', '.join(twice)}, and so does the generator "
+            f"{block.generator!r}; say it in {path}.options"
+        )
     for point in _designed(block, path, base, vocab):
         for other in combinations(block.grid, path):
             yield {**point, **other}
@@ -156,8 +160,10 @@ def _groups(given: Any, path: str) -> list[dict[str, list[Any]]]:
     """Axes that go together: one group, or a list of groups."""
     groups = given if isinstance(given, list) else [given]
     if not all(isinstance(group, Mapping) and group for group in groups):
-        raise ConfigError(f"{path}.grid.{ZIP} = {given!r}: expected are axes that go together, as"
-                          " in {model.width: [64, 128], optimizer.lr: [0.01, 0.005]}")
+        raise ConfigError(
+            f"{path}.grid.{ZIP} = {given!r}: expected are axes that go together, as"
+            " in {model.width: [64, 128], optimizer.lr: [0.01, 0.005]}"
+        )
     return [axes(group) for group in groups]
 
 
@@ -166,8 +172,9 @@ def _paired(group: dict[str, list[Any]], path: str) -> list[dict[str, Any]]:
     lengths = {key: len(values) for key, values in group.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-        raise ConfigError(f"{path}.grid.{ZIP}: axes that go together have as many values each;"
-                          f" {told}")
+        raise ConfigError(
+            f"{path}.grid.{ZIP}: axes that go together have as many values each; {told}"
+        )
     return [dict(zip(group, row, strict=True)) for row in zip(*group.values(), strict=True)]
 
 

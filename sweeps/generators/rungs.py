@@ -47,8 +47,10 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
     """
     one_of(f"{key}.grow", grow, GROWTHS)
     if model.heads is not None:
-        raise ConfigError(f"model.heads = {model.heads} and {key}: a ladder keeps model.head_dim; "
-                          "allowed is model.heads=null")
+        raise ConfigError(
+            f"model.heads = {model.heads} and {key}: a ladder keeps model.head_dim; "
+            "allowed is model.heads=null"
+        )
     models = _wider(model) if grow == "width" else _deeper(model)
     tried = list(islice(models, 3 * _MOST))
     whole = [m for m in tried if comes_out_whole(m)] or tried[:1]  # which is refused, saying why
@@ -72,8 +74,9 @@ def _rung(model: ModelConfig, vocab: int) -> Rung:
     )
 
 
-def spread(sizes: Sequence[Rung], smallest: float, largest: float, many: int,
-           key: str) -> list[Rung]:
+def spread(
+    sizes: Sequence[Rung], smallest: float, largest: float, many: int, key: str
+) -> list[Rung]:
     """`many` of the sizes, nearest to evenly spaced ones on a logarithmic axis.
 
     Raises
@@ -82,8 +85,10 @@ def spread(sizes: Sequence[Rung], smallest: float, largest: float, many: int,
         If the sizes are too coarse for that many, or the range lies outside of them.
     """
     if not 0 < smallest < largest or many < 2:
-        raise ConfigError(f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
-                          "allowed are two or more from a smaller to a larger N above 0")
+        raise ConfigError(
+            f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
+            "allowed are two or more from a smaller to a larger N above 0"
+        )
     chosen = [nearest(sizes, n) for n in np.geomspace(smallest, largest, many)]
     if len({rung.n for rung in chosen}) < many:
         raise ConfigError(
@@ -101,5 +106,6 @@ def nearest(sizes: Sequence[Rung], n: float) -> Rung:
 
 def largest_within(sizes: Sequence[Rung], cost: Callable[[Rung], float], budget: float) -> Rung:
     """The largest size that costs no more than a budget; the smallest if all cost more."""
-    return max((rung for rung in sizes if cost(rung) <= budget), key=lambda r: r.n,
-               default=sizes[0])
+    return max(
+        (rung for rung in sizes if cost(rung) <= budget), key=lambda r: r.n, default=sizes[0]
+    )

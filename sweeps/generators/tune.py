@@ -22,16 +22,24 @@ Loss = Callable[[Setting], float | None]  # None: not finished; infinite: diverg
 # Factors of two in the LR (of three in the decay) around what each paper used, at laptop scale;
 # Lion's and SGD's moved to where 128 steps had their best.
 SPACES: Mapping[str, Mapping[str, list[float]]] = {
-    "adamw": {"optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
-              "optimizer.weight_decay": [0.03, 0.1, 0.3]},
+    "adamw": {
+        "optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
+        "optimizer.weight_decay": [0.03, 0.1, 0.3],
+    },
     # With adjust_lr = match_rms_adamw, the LR and decay of AdamW (arXiv 2502.16982).
-    "muon": {"optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
-             "optimizer.weight_decay": [0.03, 0.1, 0.3]},
+    "muon": {
+        "optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
+        "optimizer.weight_decay": [0.03, 0.1, 0.3],
+    },
     # LR 3 to 10 times below AdamW's and decay as much above (arXiv 2302.06675).
-    "lion": {"optimizer.lr": [0.0006, 0.00125, 0.0025, 0.005, 0.01, 0.02],
-             "optimizer.weight_decay": [0.3, 1.0, 3.0]},
-    "sgd": {"optimizer.lr": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
-            "optimizer.momentum": [0.8, 0.9, 0.95]},
+    "lion": {
+        "optimizer.lr": [0.0006, 0.00125, 0.0025, 0.005, 0.01, 0.02],
+        "optimizer.weight_decay": [0.3, 1.0, 3.0],
+    },
+    "sgd": {
+        "optimizer.lr": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+        "optimizer.momentum": [0.8, 0.9, 0.95],
+    },
 }
 
 
@@ -55,9 +63,11 @@ def search_space(options: TuneOptions, optimizer: str, key: str) -> dict[str, li
     """
     space = {k: list(v) for k, v in (options.space or SPACES.get(optimizer, {})).items()}
     if not space:
-        raise ConfigError(f"{key}.space is empty and there is no default for optimizer.name = "
-                          f"{optimizer!r} (there is for {', '.join(SPACES)}); give axes, as in "
-                          "optimizer: {lr: [0.01, 0.02, 0.04]}")
+        raise ConfigError(
+            f"{key}.space is empty and there is no default for optimizer.name = "
+            f"{optimizer!r} (there is for {', '.join(SPACES)}); give axes, as in "
+            "optimizer: {lr: [0.01, 0.02, 0.04]}"
+        )
     for name, values in space.items():
         if len(values) < 2:
             raise ConfigError(f"{key}.space.{name} = {values}: allowed are two values or more")
@@ -88,16 +98,20 @@ def settings(
     """
     one_of(f"{key}.method", options.method, METHODS)
     if options.budget < 1 or options.factor <= 1:
-        raise ConfigError(f"{key}: budget = {options.budget}, factor = {options.factor:g}; allowed "
-                          "is a budget of 1 or more and a factor above 1")
+        raise ConfigError(
+            f"{key}: budget = {options.budget}, factor = {options.factor:g}; allowed "
+            "is a budget of 1 or more and a factor above 1"
+        )
     if options.method == "coordinate":
         return _coordinate(space, options.budget, loss)
     if options.method == "halving":
         return _halving(options, space, tokens, loss, key)
     whole = _product(space)
     if len(whole) > options.budget:
-        raise ConfigError(f"{key}: the grid has {len(whole)} settings and the budget is "
-                          f"{options.budget}; allowed are fewer values, or another method")
+        raise ConfigError(
+            f"{key}: the grid has {len(whole)} settings and the budget is "
+            f"{options.budget}; allowed are fewer values, or another method"
+        )
     return whole
 
 

@@ -26,10 +26,16 @@ TINY: dict[str, Any] = {
 }
 # The data of every identity: that of the standard library differs between Pythons.
 MANIFEST: dict[str, Any] = {
-    "source": "any", "options": {}, "vocab": 256, "dtype": "uint8", "train_tokens": 50_000_001,
-    "validation_tokens": 300_001, "bytes_per_token": 1.0, "content_hash": "0123456789abcdef",
+    "source": "any",
+    "options": {},
+    "vocab": 256,
+    "dtype": "uint8",
+    "train_tokens": 50_000_001,
+    "validation_tokens": 300_001,
+    "bytes_per_token": 1.0,
+    "content_hash": "0123456789abcdef",
     "facts": {},
-}  # fmt: skip
+}
 
 _MUP = {"model.parametrization": "mup", "model.base_width": 8}
 _COMPLETEP = {"model.parametrization": "completep", "model.base_width": 8, "model.base_depth": 1}
@@ -37,15 +43,20 @@ _SETTINGS: dict[str, dict[str, Any]] = {  # values that no file of conf/ and no 
     "adamw": {"beta1": 0.8, "beta2": 0.97, "epsilon": 1e-6, "weight_decay": 0.0, "clip": 0.5},
     "sgd": {"momentum": 0.5, "nesterov": True, "weight_decay": 0.01},
     "lion": {"beta1": 0.8, "beta2": 0.97},
-    "muon": {"momentum": 0.9, "nesterov": False, "orthogonal_steps": 4, "adamw_lr": 0.5,
-             "adjust_lr": "match_rms_adamw"},
+    "muon": {
+        "momentum": 0.9,
+        "nesterov": False,
+        "orthogonal_steps": 4,
+        "adamw_lr": 0.5,
+        "adjust_lr": "match_rms_adamw",
+    },
     "nadamw": {"momentum_decay": 0.01},
     "adafactor": {"beta2_decay": -0.7, "scale_floor": 0.01, "update_clip": 2.0},
     "schedule_free": {"average_power": 1.0},
     "soap": {"refresh_steps": 3},
     "adamp": {"delta": 0.2, "decay_ratio": 0.2},
     "normalized": {"momentum": 0.5},
-}  # fmt: skip
+}
 OPTIMIZERS = tuple(_SETTINGS)
 # Kind of schedule -> two sets of its keys.
 SCHEDULES: dict[str, list[dict[str, Any]]] = {
@@ -55,22 +66,46 @@ SCHEDULES: dict[str, list[dict[str, Any]]] = {
     "linear": [{}, {"warmup_tokens": 128, "final_ratio": 0.1}],
     "multistep": [{}, {"milestones": [0.5, 0.75], "factor": 0.5}],
     "inverse_sqrt": [{"cooldown_fraction": 0}, {"timescale_tokens": 320}],
-    "power": [{"coefficient": 2}, {"coefficient": 4, "exponent": 0.4,
-                                   "cooldown_shape": "exponential", "final_ratio": 0.01}],
-    "infinite": [{"cool_tokens": 512, "final_ratio": 0.01},
-                 {"cool_tokens": 512, "cool_shape": "inverse_sqrt", "hold_ratio": 0.25,
-                  "cooldown_shape": "exponential", "final_ratio": 0.02}],
+    "power": [
+        {"coefficient": 2},
+        {"coefficient": 4, "exponent": 0.4, "cooldown_shape": "exponential", "final_ratio": 0.01},
+    ],
+    "infinite": [
+        {"cool_tokens": 512, "final_ratio": 0.01},
+        {
+            "cool_tokens": 512,
+            "cool_shape": "inverse_sqrt",
+            "hold_ratio": 0.25,
+            "cooldown_shape": "exponential",
+            "final_ratio": 0.02,
+        },
+    ],
     "cyclic": [{"cycles": 2}, {"cycles": 2, "rewarm_tokens": 64, "cooldown_shape": "cosine"}],
-    "rewarm": [{"before": {"kind": "cosine", "warmup_tokens": 256, "tokens": 640},
-                "rewarm_tokens": 64},
-               {"before": {"kind": "constant", "warmup_tokens": 128, "tokens": 640, "lr": 0.02},
-                "rewarm_tokens": 128, "cooldown_shape": "square"}],
-    "pieces": [{"pieces": [{"shape": "linear", "tokens": 256, "end": 1}, {"shape": "constant"},
-                           {"shape": "mirror_cosine", "fraction": 0.25, "end": 0}]},
-               {"pieces": [{"shape": "linear", "tokens": 128, "start": 0.1, "end": 1},
-                           {"shape": "square", "end": 0.2}]}],
+    "rewarm": [
+        {"before": {"kind": "cosine", "warmup_tokens": 256, "tokens": 640}, "rewarm_tokens": 64},
+        {
+            "before": {"kind": "constant", "warmup_tokens": 128, "tokens": 640, "lr": 0.02},
+            "rewarm_tokens": 128,
+            "cooldown_shape": "square",
+        },
+    ],
+    "pieces": [
+        {
+            "pieces": [
+                {"shape": "linear", "tokens": 256, "end": 1},
+                {"shape": "constant"},
+                {"shape": "mirror_cosine", "fraction": 0.25, "end": 0},
+            ]
+        },
+        {
+            "pieces": [
+                {"shape": "linear", "tokens": 128, "start": 0.1, "end": 1},
+                {"shape": "square", "end": 0.2},
+            ]
+        },
+    ],
     "file": [{"path": RATES}, {"path": RATES, "warmup_tokens": 64}],
-}  # fmt: skip
+}
 MODELS: dict[str, list[dict[str, Any]]] = {
     "depth": [{"model.depth": 2}],
     "width": [{"model.width": 32}],
@@ -81,12 +116,17 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "mlp_width": [{"model.mlp_width": 40}],
     "context": [{"model.context": 32}],
     "rope_base": [{"model.rope_base": 500.0}],
-    "activation": [{"model.activation": "relu"}, {"model.activation": "gelu"},
-                   {"model.activation": "swiglu", "model.mlp_width": 40},
-                   {"model.activation": "geglu", "model.mlp_width": 40}],
+    "activation": [
+        {"model.activation": "relu"},
+        {"model.activation": "gelu"},
+        {"model.activation": "swiglu", "model.mlp_width": 40},
+        {"model.activation": "geglu", "model.mlp_width": 40},
+    ],
     "norm": [{"model.norm": "layernorm"}, {"model.norm": "none"}],
-    "placement": [{"model.placement": name} for name in
-                  ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid")],
+    "placement": [
+        {"model.placement": name}
+        for name in ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid")
+    ],
     "post_fraction": [{"model.placement": "mix", "model.depth": 2, "model.post_fraction": 0.5}],
     "norm_scale": [{"model.norm_scale": "inverse_sqrt_layer"}],
     "qk_norm": [{"model.qk_norm": False}],
@@ -101,7 +141,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "base_head_dim": [_MUP | {"model.base_head_dim": 4}],
     "depth_exponent": [_COMPLETEP | {"model.depth": 2, "model.depth_exponent": 0.5}],
     "decay_rule": [_MUP | {"model.decay_rule": name} for name in ("sqrt", "constant")],
-}  # fmt: skip
+}
 DATA: dict[str, list[dict[str, Any]]] = {
     "source": [{"data.source": name, "data.options": {}} for name in ("stdlib", "text", "tokens")],
     "options": [{"data.options": {"vocab": 16}}],  # what they make is in the content hash
@@ -119,18 +159,42 @@ RUN: dict[str, list[dict[str, Any]]] = {
 }
 TRAINERS: dict[str, list[dict[str, Any]]] = {
     "kind": [{"trainer.kind": "command", "trainer.program": "one", "execution.command": ["-"]}],
-    "program": [{"trainer.kind": "command", "trainer.program": "two", "execution.command": ["-"],
-                 "precision": "fp8"}],
-    "options": [{"trainer.kind": "command", "trainer.program": "one", "execution.command": ["-"],
-                 "trainer.options": {"a": 1, "b": {"c": [1.5, "x"]}}}],
-}  # fmt: skip
+    "program": [
+        {
+            "trainer.kind": "command",
+            "trainer.program": "two",
+            "execution.command": ["-"],
+            "precision": "fp8",
+        }
+    ],
+    "options": [
+        {
+            "trainer.kind": "command",
+            "trainer.program": "one",
+            "execution.command": ["-"],
+            "trainer.options": {"a": 1, "b": {"c": [1.5, "x"]}},
+        }
+    ],
+}
 # How a run is executed is never part of its identity.
 EXECUTION: dict[str, Any] = {
-    "engine": "eager", "device": "cpu", "threads": 2, "processes": 2, "shard": False,
-    "micro_batch": 1, "loss_chunk": 16, "recompute": True, "deterministic": True,
-    "measure": ["logits"], "validate": ["other"], "command": ["python"], "keep_slurm": True,
-    "checkpoint_seconds": 5.0, "lease_seconds": 5.0, "hang_seconds": 5.0,
-}  # fmt: skip
+    "engine": "eager",
+    "device": "cpu",
+    "threads": 2,
+    "processes": 2,
+    "shard": False,
+    "micro_batch": 1,
+    "loss_chunk": 16,
+    "recompute": True,
+    "deterministic": True,
+    "measure": ["logits"],
+    "validate": ["other"],
+    "command": ["python"],
+    "keep_slurm": True,
+    "checkpoint_seconds": 5.0,
+    "lease_seconds": 5.0,
+    "hang_seconds": 5.0,
+}
 # Groups of conf/ as overrides, everything that is shipped but studies and launches: composing takes
 # its time, so a line chooses several groups.
 _SHIPPED = [
@@ -140,38 +204,68 @@ _SHIPPED = [
 ]
 _RULES = [
     *(f"rule={name}" for name in ("small", "porian", "deepseek", "steplaw")),
-    *(f"rule/lr={name}" for name in ("deepseek", "sqrt_batch", "porian", "linear_batch", "small",
-                                     "steplaw")),
+    *(
+        f"rule/lr={name}"
+        for name in ("deepseek", "sqrt_batch", "porian", "linear_batch", "small", "steplaw")
+    ),
     *(f"rule/batch={name} batch=null" for name in ("deepseek", "porian", "critical", "steplaw")),
     *(f"rule/warmup={name} schedule.warmup_tokens=null" for name in ("porian", "fraction")),
-    *(f"rule/weight_decay={name} optimizer.weight_decay=null"
-      for name in ("timescale", "power_lines")),
+    *(
+        f"rule/weight_decay={name} optimizer.weight_decay=null"
+        for name in ("timescale", "power_lines")
+    ),
     "rule/beta2=memory optimizer.beta2=null",
-]  # fmt: skip
+]
 GROUPS: list[list[str]] = [
     *(" ".join(filter(None, line)).split() for line in itertools.zip_longest(*_SHIPPED)),
     *(line.split() for line in _RULES),
-    *([f"parametrization={name}", "model.base_width=32", "model.base_depth=1", "optimizer.lr=0.01"]
-      for name in ("mup", "ntk", "completep")),
+    *(
+        [
+            f"parametrization={name}",
+            "model.base_width=32",
+            "model.base_depth=1",
+            "optimizer.lr=0.01",
+        ]
+        for name in ("mup", "ntk", "completep")
+    ),
     ["schedule=file", f"schedule.path='{RATES}'"],
     ["data=markov", "trainer=command", "trainer.program=one", "execution.command=[x]"],
-]  # fmt: skip
-STUDIES = ("batch_lr", "conventions", "isoflop", "ladder", "lr_sensitivity", "lr_sweep",
-           "lr_transfer", "markov", "nd_grid", "norm_depth", "optimizers", "overtrain",
-           "quickstart", "schedules", "tune")  # fmt: skip
+]
+STUDIES = (
+    "batch_lr",
+    "conventions",
+    "isoflop",
+    "ladder",
+    "lr_sensitivity",
+    "lr_sweep",
+    "lr_transfer",
+    "markov",
+    "nd_grid",
+    "norm_depth",
+    "optimizers",
+    "overtrain",
+    "quickstart",
+    "schedules",
+    "tune",
+)
 
 
 def variants() -> dict[str, dict[str, Any]]:
     """Every case by its name: the tiny run, and what is changed in it, by dotted keys."""
     cases: dict[str, dict[str, Any]] = {"tiny": {}}
     for group, options in (("model", MODELS), ("data", DATA), ("run", RUN), ("trainer", TRAINERS)):
-        cases |= {f"{group}.{key}.{i}": changes
-                  for key, several in options.items() for i, changes in enumerate(several)}
+        cases |= {
+            f"{group}.{key}.{i}": changes
+            for key, several in options.items()
+            for i, changes in enumerate(several)
+        }
     for name, settings in _SETTINGS.items():
         base = optimizer(name)
         cases[f"optimizer.{name}"] = base
-        cases |= {f"optimizer.{name}.{key}": base | {f"optimizer.{key}": value}
-                  for key, value in settings.items()}
+        cases |= {
+            f"optimizer.{name}.{key}": base | {f"optimizer.{key}": value}
+            for key, value in settings.items()
+        }
     for kind, several in SCHEDULES.items():
         cases |= {f"schedule.{kind}.{i}": schedule(kind, keys) for i, keys in enumerate(several)}
     return cases
@@ -194,17 +288,21 @@ def trained() -> dict[str, dict[str, Any]]:
         f"optimizer.{name}.set": optimizer(name) | {f"optimizer.{k}": v for k, v in keys.items()}
         for name, keys in _SETTINGS.items()
     }
-    schedules = {f"schedule.{kind}": schedule(kind, several[1])
-                 for kind, several in SCHEDULES.items()}
-    return {name: changes | {"tokens": 64 * 10} for name, changes in (plain | optimizers).items()} | {
-        name: changes | {"tokens": 64 * 20} for name, changes in schedules.items()
+    schedules = {
+        f"schedule.{kind}": schedule(kind, several[1]) for kind, several in SCHEDULES.items()
     }
+    return {
+        name: changes | {"tokens": 64 * 10} for name, changes in (plain | optimizers).items()
+    } | {name: changes | {"tokens": 64 * 20} for name, changes in schedules.items()}
 
 
 def trained_models() -> dict[str, dict[str, Any]]:
     """The same of each option of the model."""
-    return {name: changes | {"tokens": 64 * 10} for name, changes in variants().items()
-            if name.startswith("model.")}
+    return {
+        name: changes | {"tokens": 64 * 10}
+        for name, changes in variants().items()
+        if name.startswith("model.")
+    }
 
 
 # Ways to execute the tiny run that must give its curve.

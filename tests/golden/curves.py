@@ -15,8 +15,9 @@ import pandas as pd
 from tests.golden import cases, product
 
 COLUMNS = ("lr", "loss", "grad_norm", "validation_loss")
-PACK = {f"packed.{i}": {"seed": i, "optimizer.lr": 0.01 * (1 + i), "tokens": 64 * 10}
-        for i in range(2)}  # fmt: skip
+PACK = {
+    f"packed.{i}": {"seed": i, "optimizer.lr": 0.01 * (1 + i), "tokens": 64 * 10} for i in range(2)
+}
 
 
 def case_curves(outputs: Path, chosen: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def all_fits() -> dict[str, Any]:
     for law, record in laws.items():
         params = product.fit(law, table(law, record))
         record["fitted"] = {
-            name: value for name, value in params.items()
+            name: value
+            for name, value in params.items()
             if math.isclose(value, record["made_with"][name], rel_tol=FOUND)
         }
     return {"laws": laws}
@@ -69,8 +70,9 @@ def _build(build: Any, name: str) -> pd.DataFrame:
     if name == "schedules":
         return short
     sizes = (1e7, 3e7, 1e8, 3e8)
-    return pd.concat([short.assign(N=N, run=short["run"] + f" {N:g}") for N in sizes],
-                     ignore_index=True)  # fmt: skip
+    return pd.concat(
+        [short.assign(N=N, run=short["run"] + f" {N:g}") for N in sizes], ignore_index=True
+    )
 
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:

@@ -25,15 +25,31 @@ LAB = product.FOLDER / "lab"
 LONG_AGO = 1e9
 # Keys that say on which machine or by which process a file was written -> what stands there now.
 NEUTRAL: dict[str, Any] = {
-    "host": "a-host-of-then", "node": "a-host-of-then", "processor": "a processor", "boot": "a boot",
-    "process_space": "a space", "pid": 1, "process_start": "1", "log": None, "job": None,
-    "launcher": None, "started": LONG_AGO, "ended": LONG_AGO, "launched": LONG_AGO,
-    "submitted": LONG_AGO, "code": "/elsewhere/code",
-}  # fmt: skip
+    "host": "a-host-of-then",
+    "node": "a-host-of-then",
+    "processor": "a processor",
+    "boot": "a boot",
+    "process_space": "a space",
+    "pid": 1,
+    "process_start": "1",
+    "log": None,
+    "job": None,
+    "launcher": None,
+    "started": LONG_AGO,
+    "ended": LONG_AGO,
+    "launched": LONG_AGO,
+    "submitted": LONG_AGO,
+    "code": "/elsewhere/code",
+}
 # A cluster that takes every job and runs none.
-CLUSTER = {"sinfo": 'echo "slurm 22.05"', "squeue": "true", "scontrol": 'echo "MaxArraySize = 100"',
-           "srun": "true", "scancel": "true",
-           "sbatch": '[ "$1" = --test-only ] || echo "Submitted batch job 7"'}  # fmt: skip
+CLUSTER = {
+    "sinfo": 'echo "slurm 22.05"',
+    "squeue": "true",
+    "scontrol": 'echo "MaxArraySize = 100"',
+    "srun": "true",
+    "scancel": "true",
+    "sbatch": '[ "$1" = --test-only ] || echo "Submitted batch job 7"',
+}
 
 
 def open_lab(folder: Path) -> Path:
@@ -118,8 +134,16 @@ def _launch(study: str, *overrides: str, code: int = 0) -> None:
 
 
 def _left_by_a_pool(outputs: Path) -> dict[str, float]:
-    line = [sys.executable, "-m", "scaling.cli", "launch", "study=pool", "outputs=out",
-            "launch=local", "launch.workers=1"]  # fmt: skip
+    line = [
+        sys.executable,
+        "-m",
+        "scaling.cli",
+        "launch",
+        "study=pool",
+        "outputs=out",
+        "launch=local",
+        "launch.workers=1",
+    ]
     subprocess.run(line, check=True, env=os.environ | {"PYTHONPATH": str(product.ROOT)})
     losses = final_losses(outputs, "pool")
     trunk = run_of(outputs, "pool", "both")
@@ -171,9 +195,11 @@ def _tidy(outputs: Path) -> None:
     shutil.rmtree(outputs / "studies" / "slurm" / "slurm", ignore_errors=True)
     for folder in (outputs / "studies").glob("*/launches/*/slurm"):
         shutil.rmtree(folder)
-    kept = {json.loads((outputs / "runs" / run_id / "run.json").read_text())["family_id"]
-            for study in ("states", "pool", "slurm", "sharded")
-            for run_id in _runs(outputs, study)}
+    kept = {
+        json.loads((outputs / "runs" / run_id / "run.json").read_text())["family_id"]
+        for study in ("states", "pool", "slurm", "sharded")
+        for run_id in _runs(outputs, study)
+    }
     for family in (outputs / "checkpoints").iterdir():
         if family.name not in kept:
             shutil.rmtree(family)
@@ -194,15 +220,19 @@ def _neutralize(outputs: Path, folder: Path) -> None:
             path.write_text(json.dumps(_neutral(json.loads(text)), indent=1) + "\n")
     for done in outputs.rglob("DONE"):
         content = json.loads(done.read_text())
-        content["sha256"] = {name: hashlib.sha256((done.parent / name).read_bytes()).hexdigest()
-                             for name in content["sha256"]}
+        content["sha256"] = {
+            name: hashlib.sha256((done.parent / name).read_bytes()).hexdigest()
+            for name in content["sha256"]
+        }
         done.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _neutral(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: NEUTRAL[k] if k in NEUTRAL and not isinstance(v, dict) else _neutral(v)
-                for k, v in value.items()}
+        return {
+            k: NEUTRAL[k] if k in NEUTRAL and not isinstance(v, dict) else _neutral(v)
+            for k, v in value.items()
+        }
     return [_neutral(v) for v in value] if isinstance(value, list) else value
 
 
@@ -226,8 +256,13 @@ def readings(outputs: Path) -> dict[str, Any]:
 def rows(frame: Any) -> list[dict[str, Any]]:
     """A table as plain rows; what is not finite is null, what is JSON in a cell is read."""
     plain = json.loads(frame.to_json(orient="records", double_precision=15))
-    return [{key: json.loads(v) if isinstance(v, str) and v.startswith("{") else v
-             for key, v in row.items()} for row in plain]
+    return [
+        {
+            key: json.loads(v) if isinstance(v, str) and v.startswith("{") else v
+            for key, v in row.items()
+        }
+        for row in plain
+    ]
 
 
 def _sums(curve: Any) -> dict[str, Any]:
@@ -237,13 +272,26 @@ def _sums(curve: Any) -> dict[str, Any]:
 
 def selected(outputs: Path) -> dict[str, list[str]]:
     """Selection -> the runs of the study "states" that it chooses, and those of "golden"."""
-    asked = [("states", "planned"), ("states", "interrupted"), ("states", "running"),
-             ("states", "seed == 21 or seed == 22"), ("states", "state == 'stopped'"),
-             ("golden", "done"), ("golden", "diverged"), ("golden", "model.width >= 16 and D > 2e3"),
-             ("golden", "role == 'held_out'"), ("golden", "lr > 1"), ("program", "failed")]
-    return {f"{study}: {selection}": _named(product.command(
-        "logs", f"study={study}", f"runs={selection}", f"outputs={outputs}"), outputs)
-        for study, selection in asked}
+    asked = [
+        ("states", "planned"),
+        ("states", "interrupted"),
+        ("states", "running"),
+        ("states", "seed == 21 or seed == 22"),
+        ("states", "state == 'stopped'"),
+        ("golden", "done"),
+        ("golden", "diverged"),
+        ("golden", "model.width >= 16 and D > 2e3"),
+        ("golden", "role == 'held_out'"),
+        ("golden", "lr > 1"),
+        ("program", "failed"),
+    ]
+    return {
+        f"{study}: {selection}": _named(
+            product.command("logs", f"study={study}", f"runs={selection}", f"outputs={outputs}"),
+            outputs,
+        )
+        for study, selection in asked
+    }
 
 
 def _named(ended: tuple[int, str, str], outputs: Path) -> list[str]:
@@ -263,6 +311,7 @@ def remaining(folder: Path, make: Callable[[Path], Path] = open_lab) -> dict[str
         given = ["dry_run=true"] if keep == "all" else [f"keep={keep}", "dry_run=false"]
         code, _, error = product.command("gc", *given, f"outputs={outputs}")
         assert code == 0, error
-        left[keep] = sorted(p.relative_to(outputs).as_posix()
-                            for p in (outputs / "checkpoints").rglob("*.*"))
+        left[keep] = sorted(
+            p.relative_to(outputs).as_posix() for p in (outputs / "checkpoints").rglob("*.*")
+        )
     return left

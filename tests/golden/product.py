@@ -32,9 +32,14 @@ from sweeps.study import read_study
 from tests.golden.cases import MANIFEST, TINY, changed
 
 # In jobs that wait in a queue, in launches that go on, and in pickles of submitit.
-ENTRY_POINTS = ("sweeps.worker:main", "scaling.training.trainer:train",
-                "scaling.processes.ranks:train", "scaling.programs.command:train",
-                "scaling.processes.rank:main", "scaling.cli:main")  # fmt: skip
+ENTRY_POINTS = (
+    "sweeps.worker:main",
+    "scaling.training.trainer:train",
+    "scaling.processes.ranks:train",
+    "scaling.programs.command:train",
+    "scaling.processes.rank:main",
+    "scaling.cli:main",
+)
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
 
@@ -69,8 +74,11 @@ def where() -> dict[str, str]:
 
     from scaling.records import machine
 
-    return {"processor": machine.processor(), "instructions": torch.backends.cpu.get_cpu_capability(),
-            "torch": torch.__version__}
+    return {
+        "processor": machine.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+    }
 
 
 # ---------------------------------------------------------------------- identity
@@ -78,8 +86,12 @@ def where() -> dict[str, str]:
 
 def options() -> dict[str, set[str]]:
     """Group -> the keys of a run that a person can set."""
-    groups = {"model": config.ModelConfig, "data": config.DataConfig,
-              "trainer": config.TrainerConfig, "execution": config.ExecutionConfig}
+    groups = {
+        "model": config.ModelConfig,
+        "data": config.DataConfig,
+        "trainer": config.TrainerConfig,
+        "execution": config.ExecutionConfig,
+    }
     return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
         "optimizer": set(SETTINGS)
     }
@@ -138,10 +150,14 @@ def train(
     """
     groups = ("model", "data", "optimizer", "schedule", "trainer")
     blocks = {
-        name: {"role": "fit", "base": {
-            key: values[key] for key in (*groups, "tokens", "batch", "seed", "precision", "z_loss")
-            if key in values
-        }}
+        name: {
+            "role": "fit",
+            "base": {
+                key: values[key]
+                for key in (*groups, "tokens", "batch", "seed", "precision", "z_loss")
+                if key in values
+            },
+        }
         for name, values in ((n, changed(TINY, dict(c))) for n, c in cases.items())
     }
     plain = {"checkpoint_seconds": 1000.0} | dict(execution)
@@ -200,7 +216,9 @@ def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> 
     from scaling.records.run_folder import RunFolder
 
     folder = RunFolder(outputs / "runs" / run_id)
-    execution = config.from_dict(config.ExecutionConfig, folder.description()["config"]["execution"])
+    execution = config.from_dict(
+        config.ExecutionConfig, folder.description()["config"]["execution"]
+    )
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     asked = iter(range(chunks - 1))

@@ -21,45 +21,104 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", "study=golden", "arm=seed", "between=[0,1]", "resamples=20"),
     "multiverse": ("multiverse", "data=isoflop.csv", "target=N at C=1e20"),
     "allocate": ("allocate", "study=golden", "resamples=20"),
-    "allocate, all": ("allocate", "data=isoflop.csv", "budgets=[1e19,1e20]", "resamples=20",
-                      "losses=[2.6]", "splits=[[1e9,1e10]]", "approaches=true",
-                      "inference_tokens=1e9"),
-    "tune": ("tune", "data=sweep.csv", "columns.batch=bs", "N=[1e9,1e10]", "D=[1e11,1e12]",
-             "resamples=20"),
-    "tune by loss": ("tune", "data=critical.csv", "columns.loss=L", "losses=[2.5,3]",
-                     "resamples=20"),
-    "schedule": ("schedule", "study=golden", "steps=40", "warmup=4", "resamples=0",
-                 "refits=false", "to=best.csv"),
+    "allocate, all": (
+        "allocate",
+        "data=isoflop.csv",
+        "budgets=[1e19,1e20]",
+        "resamples=20",
+        "losses=[2.6]",
+        "splits=[[1e9,1e10]]",
+        "approaches=true",
+        "inference_tokens=1e9",
+    ),
+    "tune": (
+        "tune",
+        "data=sweep.csv",
+        "columns.batch=bs",
+        "N=[1e9,1e10]",
+        "D=[1e11,1e12]",
+        "resamples=20",
+    ),
+    "tune by loss": (
+        "tune",
+        "data=critical.csv",
+        "columns.loss=L",
+        "losses=[2.5,3]",
+        "resamples=20",
+    ),
+    "schedule": (
+        "schedule",
+        "study=golden",
+        "steps=40",
+        "warmup=4",
+        "resamples=0",
+        "refits=false",
+        "to=best.csv",
+    ),
     "next": ("next", "study=golden", TARGET, "runs=2", "resamples=50", *GRID),
     "forecast": ("forecast", "study=states"),
     "track": ("track",),
     "import": ("import", "points.csv"),
-}  # fmt: skip
+}
 # What ends well, and mistakes of the user.
 ENDINGS: dict[int, list[tuple[str, ...]]] = {
-    0: [("--help",), ("help",), *((verb, "--help") for verb in ("plan", "fit")), ("status",),
-        ("status", "study=golden"), ("status", "study=states", "why=true"),
-        ("status", "study=program", "why=true"), ("logs", "study=program"),
-        ("logs", "study=golden", "runs=done"), ("cancel", "study=golden"), ("gc",), ("data",),
-        ("collect", "study=golden"), ("launch", "study=golden", "launch=inline"),
-        ("plan", "study=golden")],
-    2: [("nonsense",), ("fit",), ("report",), ("logs",), ("add",), ("next",), ("reach",), ("tune",),
-        ("import",), ("plan",), ("launch",), ("status", "study=none"), ("fit", "study=none"),
-        ("launch", "study=none"), ("fit", "study=golden", "law=none"),
-        ("fit", "study=golden", "resample=5"), ("launch", "study=golden", "tokns=5"),
-        ("launch", "study=golden", "launch.pack=-1"), ("gc", "keep=nothing"),
-        ("logs", "study=golden", "runs=nonsense === 1"), ("cancel", "study=none"),
-        ("import", "missing.csv"), ("collect", "study=none")],
-}  # fmt: skip
+    0: [
+        ("--help",),
+        ("help",),
+        *((verb, "--help") for verb in ("plan", "fit")),
+        ("status",),
+        ("status", "study=golden"),
+        ("status", "study=states", "why=true"),
+        ("status", "study=program", "why=true"),
+        ("logs", "study=program"),
+        ("logs", "study=golden", "runs=done"),
+        ("cancel", "study=golden"),
+        ("gc",),
+        ("data",),
+        ("collect", "study=golden"),
+        ("launch", "study=golden", "launch=inline"),
+        ("plan", "study=golden"),
+    ],
+    2: [
+        ("nonsense",),
+        ("fit",),
+        ("report",),
+        ("logs",),
+        ("add",),
+        ("next",),
+        ("reach",),
+        ("tune",),
+        ("import",),
+        ("plan",),
+        ("launch",),
+        ("status", "study=none"),
+        ("fit", "study=none"),
+        ("launch", "study=none"),
+        ("fit", "study=golden", "law=none"),
+        ("fit", "study=golden", "resample=5"),
+        ("launch", "study=golden", "tokns=5"),
+        ("launch", "study=golden", "launch.pack=-1"),
+        ("gc", "keep=nothing"),
+        ("logs", "study=golden", "runs=nonsense === 1"),
+        ("cancel", "study=none"),
+        ("import", "missing.csv"),
+        ("collect", "study=none"),
+    ],
+}
 # Groups whose keys are those of the data: a parameter that it does not identify, a rule that took rows.
 BY_THE_DATA = ("unidentified", "excluded")
 # Kind of file -> where one lies after a study was trained.
 STORED = {
-    "run.json": "runs/*/run.json", "record": "runs/*/record-*.json", "DONE": "runs/*/DONE",
-    "attempt": "runs/*/attempts/*.json", "end": "runs/*/attempts/*.end",
-    "beat": "runs/*/attempts/*.beat", "plan.json": "studies/*/plan.json",
-    "launch.json": "studies/*/launches/*/launch.json", "manifest.json": "data/*/manifest.json",
-}  # fmt: skip
+    "run.json": "runs/*/run.json",
+    "record": "runs/*/record-*.json",
+    "DONE": "runs/*/DONE",
+    "attempt": "runs/*/attempts/*.json",
+    "end": "runs/*/attempts/*.end",
+    "beat": "runs/*/attempts/*.beat",
+    "plan.json": "studies/*/plan.json",
+    "launch.json": "studies/*/launches/*/launch.json",
+    "manifest.json": "data/*/manifest.json",
+}
 
 
 def all_schemas(folder: Path) -> dict[str, Any]:
@@ -92,8 +151,10 @@ def answer(name: str) -> Any:
 
 def stored(outputs: Path) -> dict[str, Any]:
     """Kind of file -> the schema of one of them."""
-    return {kind: schema(json.loads(min(outputs.glob(where)).read_text()))
-            for kind, where in STORED.items()}
+    return {
+        kind: schema(json.loads(min(outputs.glob(where)).read_text()))
+        for kind, where in STORED.items()
+    }
 
 
 def schema(value: Any) -> Any:
@@ -109,8 +170,12 @@ def schema(value: Any) -> Any:
         kinds = [kind for kind in map(schema, value) if kind is not None]
         if kinds and all(isinstance(kind, dict) for kind in kinds):
             keys = dict.fromkeys(key for kind in kinds for key in kind)
-            return [{key: next((kind[key] for kind in kinds if kind.get(key) is not None), None)
-                     for key in keys}]
+            return [
+                {
+                    key: next((kind[key] for kind in kinds if kind.get(key) is not None), None)
+                    for key in keys
+                }
+            ]
         return kinds[:1]
     if value is None:
         return None
@@ -126,8 +191,12 @@ def differences(golden: Any, now: Any, path: str = "") -> list[str]:
         gone = [f"{path}.{key} is gone" for key in golden if key not in now]
         if path.rpartition(".")[2] in BY_THE_DATA:
             gone = []
-        return gone + [line for key in golden if key in now
-                       for line in differences(golden[key], now[key], f"{path}.{key}")]
+        return gone + [
+            line
+            for key in golden
+            if key in now
+            for line in differences(golden[key], now[key], f"{path}.{key}")
+        ]
     if isinstance(golden, list) and isinstance(now, list):
         return differences(golden[0], now[0], f"{path}[]") if golden and now else []
     return [f"{path} is {now}, was {golden}"]

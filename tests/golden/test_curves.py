@@ -13,8 +13,15 @@ CURVES = read("curves")
 # Over some steps rounding grows, and bf16 has eight bits of a number.
 TOLERANCE = {"lr": 1e-9, "loss": 1e-3, "grad_norm": 2e-2, "validation_loss": 1e-3}
 # Signs of updates and bases of eigenvectors hang on what is nearly nothing.
-COARSE = {"bf16": 20.0, "optimizer.lion": 10.0, "optimizer.lion.set": 10.0, "optimizer.soap": 20.0,
-          "optimizer.soap.set": 20.0, "optimizer.muon": 5.0, "optimizer.muon.set": 5.0}  # fmt: skip
+COARSE = {
+    "bf16": 20.0,
+    "optimizer.lion": 10.0,
+    "optimizer.lion.set": 10.0,
+    "optimizer.soap": 20.0,
+    "optimizer.soap.set": 20.0,
+    "optimizer.muon": 5.0,
+    "optimizer.muon.set": 5.0,
+}
 
 
 def assert_all_close(now: dict[str, dict[str, str]], group: str) -> None:

@@ -12,8 +12,12 @@ IDS = read("ids")
 
 def test_every_option_has_a_case() -> None:
     known = product.options()
-    for group, table in (("model", cases.MODELS), ("data", cases.DATA), ("trainer", cases.TRAINERS),
-                         ("execution", cases.EXECUTION)):  # fmt: skip
+    for group, table in (
+        ("model", cases.MODELS),
+        ("data", cases.DATA),
+        ("trainer", cases.TRAINERS),
+        ("execution", cases.EXECUTION),
+    ):
         assert known[group] <= set(table), "add a case to tests/golden/cases.py, then write ids"
     assert known["optimizer"] <= set(cases.OPTIMIZERS)
 
@@ -38,8 +42,10 @@ def test_how_a_run_is_executed_is_not_in_its_id(key: str) -> None:
 
 
 def test_what_conf_ships_keeps_its_ids() -> None:
-    now = {" ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
-           for group in cases.GROUPS}
+    now = {
+        " ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
+        for group in cases.GROUPS
+    }
     assert now == IDS["groups"]
 
 

@@ -24,8 +24,16 @@ def test_every_study_is_read_as_it_was(outputs: Path) -> None:
 
 def test_every_state_is_there(outputs: Path) -> None:
     states = {row["state"] for study in LAB["readings"].values() for row in study.get("status", [])}
-    assert states >= {"done", "diverged", "running", "stopped", "failed", "interrupted", "blocked",
-                      "planned"}  # fmt: skip
+    assert states >= {
+        "done",
+        "diverged",
+        "running",
+        "stopped",
+        "failed",
+        "interrupted",
+        "blocked",
+        "planned",
+    }
 
 
 def test_selections_choose_the_same_runs(outputs: Path) -> None:

@@ -36,10 +36,14 @@ def test_stored_files_have_every_key_that_they_had(tmp_path: Path) -> None:
     assert schemas.differences(SCHEMAS["stored"], schemas.stored(tmp_path)) == []
 
 
-@pytest.mark.parametrize(("code", "arguments"), [
-    pytest.param(code, arguments, id=" ".join(arguments))
-    for code, several in schemas.ENDINGS.items() for arguments in several
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        pytest.param(code, arguments, id=" ".join(arguments))
+        for code, several in schemas.ENDINGS.items()
+        for arguments in several
+    ],
+)
 def test_a_verb_ends_with_the_code_it_had(person: Path, code: int, arguments) -> None:
     ended, out, error = product.command(*arguments)
     assert ended == code, out + error
@@ -50,5 +54,6 @@ def test_what_no_reader_expects_is_told() -> None:
     golden = {"a": {"b": "number"}, "c": ["text"], "d": None}
     assert schemas.differences(golden, golden | {"e": "truth"}) == []
     assert schemas.differences(golden, {"a": {}, "c": ["number"], "d": "text"}) == [
-        ".a.b is gone", ".c[] is number, was text"
+        ".a.b is gone",
+        ".c[] is number, was text",
     ]

@@ -21,8 +21,10 @@ def ids() -> dict[str, Any]:
     """Run id, family, steps and the prefix ids after a quarter, half and all of them."""
     return {
         "variants": {name: product.identity(case) for name, case in cases.variants().items()},
-        "groups": {" ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
-                   for group in cases.GROUPS},
+        "groups": {
+            " ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
+            for group in cases.GROUPS
+        },
         "studies": {name: product.identities_of_study(name) for name in cases.STUDIES},
     }
 
@@ -32,8 +34,12 @@ def write_lab() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         losses = lab.make_lab(Path(folder).resolve() / "person")
         outputs = lab.open_lab(Path(folder) / "copy")
-        return {"losses": losses, "readings": lab.readings(outputs),
-                "selected": lab.selected(outputs), "remaining": lab.remaining(Path(folder))}
+        return {
+            "losses": losses,
+            "readings": lab.readings(outputs),
+            "selected": lab.selected(outputs),
+            "remaining": lab.remaining(Path(folder)),
+        }
 
 
 def write_curves() -> dict[str, Any]:
@@ -49,9 +55,12 @@ def write_schemas() -> dict[str, Any]:
 
 
 RECORDS: dict[str, Callable[[], dict[str, Any]]] = {
-    "ids": ids, "lab": write_lab, "curves": write_curves, "fits": fits.all_fits,
+    "ids": ids,
+    "lab": write_lab,
+    "curves": write_curves,
+    "fits": fits.all_fits,
     "schemas": write_schemas,
-}  # fmt: skip
+}
 
 
 def read(name: str) -> dict[str, Any]:

@@ -40,8 +40,9 @@ def test_help_says_what_each_option_is_on_a_narrow_terminal(run, verb, monkeypat
 def test_a_reader_that_goes_away_is_no_error(finished) -> None:
     scaling = [sys.executable, "-m", "scaling.cli"]
     for arguments in (["--help"], ["status", f"outputs={finished}"]):
-        with subprocess.Popen([*scaling, *arguments], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [*scaling, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
             process.stdout.close()
             assert process.stderr.read() == "" and process.wait() in (1, 141)  # 1: rich's
 
@@ -91,8 +92,9 @@ def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
-@pytest.mark.parametrize("arguments", [["train", "tokens=3e5"],
-                                       ["plan", "study=tiny", "optimizer.beta2=0.5"]])
+@pytest.mark.parametrize(
+    "arguments", [["train", "tokens=3e5"], ["plan", "study=tiny", "optimizer.beta2=0.5"]]
+)
 def test_a_device_that_is_not_there_is_named(run, tmp_path, arguments) -> None:
     code, _, error = run(*arguments, "execution.device=cuda", f"outputs={tmp_path}")
     assert code == 2 and "no CUDA device" in error and "allowed is cpu" in error
@@ -129,10 +131,21 @@ def test_status_of_all_studies(run, tmp_path) -> None:
 
 
 def test_train_one_run_twice(run, tmp_path) -> None:
-    arguments = ["train", "data=markov", "data.options.tokens=20001", "data.options.vocab=8",
-                 "data.options.successors=4", "data.options.validation_tokens=1025",
-                 "data.validation_tokens=512", "model.context=16", "model.width=16", "batch=4",
-                 "schedule.warmup_tokens=256", "tokens=2560", f"outputs={tmp_path}"]
+    arguments = [
+        "train",
+        "data=markov",
+        "data.options.tokens=20001",
+        "data.options.vocab=8",
+        "data.options.successors=4",
+        "data.options.validation_tokens=1025",
+        "data.validation_tokens=512",
+        "model.context=16",
+        "model.width=16",
+        "batch=4",
+        "schedule.warmup_tokens=256",
+        "tokens=2560",
+        f"outputs={tmp_path}",
+    ]
     code, first, _ = run(*arguments)
     assert code == 0 and "validation loss" in first
     code, again, _ = run(*arguments)
@@ -142,10 +155,21 @@ def test_train_one_run_twice(run, tmp_path) -> None:
 
 def test_a_diverged_run_is_a_result(run, tmp_path) -> None:
     code, out, _ = run(
-        "train", "data=markov", "data.options.tokens=20001", "data.options.vocab=8",
-        "data.options.successors=4", "data.options.validation_tokens=1025",
-        "data.validation_tokens=512", "model.context=16", "model.width=16", "batch=4",
-        "schedule.warmup_tokens=256", "tokens=2560", "optimizer.lr=1e30", f"outputs={tmp_path}")
+        "train",
+        "data=markov",
+        "data.options.tokens=20001",
+        "data.options.vocab=8",
+        "data.options.successors=4",
+        "data.options.validation_tokens=1025",
+        "data.validation_tokens=512",
+        "model.context=16",
+        "model.width=16",
+        "batch=4",
+        "schedule.warmup_tokens=256",
+        "tokens=2560",
+        "optimizer.lr=1e30",
+        f"outputs={tmp_path}",
+    )
     assert code == 0 and "diverged after" in out
 
 
@@ -164,8 +188,9 @@ def test_fit_a_file_made_elsewhere(run, tmp_path) -> None:
     columns = ["columns.N=params", "columns.D=tokens", "columns.loss=val"]
     code, out, _ = run("fit", "law=chinchilla", f"data={tmp_path}/points.csv", *columns)
     assert code == 0 and "0.34" in out
-    code, out, _ = run("allocate", f"data={tmp_path}/points.csv", *columns, "budgets=[1e21]",
-                       "resamples=20")
+    code, out, _ = run(
+        "allocate", f"data={tmp_path}/points.csv", *columns, "budgets=[1e21]", "resamples=20"
+    )
     assert code == 0 and "1e+21" in out
 
 
@@ -175,14 +200,16 @@ def test_fit_the_curve_law_of_a_study(run) -> None:
 
 
 def test_a_report_without_resamples_says_so(run, tmp_path) -> None:
-    code, out, error = run("report", "study=tiny", "resamples=0", "multiverse=false",
-                           f"to={tmp_path}/report.html")
+    code, out, error = run(
+        "report", "study=tiny", "resamples=0", "multiverse=false", f"to={tmp_path}/report.html"
+    )
     assert code == 0 and "There are no intervals." in out and "nan" not in out, error
 
 
 def test_an_imported_study_is_shown_and_not_watched(run, tmp_path) -> None:
     pd.DataFrame({"N": [1e6, 2e6], "D": [1e8, 2e8], "loss": [3.0, 2.9]}).to_csv(
-        tmp_path / "points.csv", index=False)
+        tmp_path / "points.csv", index=False
+    )
     there = f"outputs={tmp_path}/out"
     code, out, _ = run("import", f"{tmp_path}/points.csv", "to=brought", there)
     assert code == 0 and out.startswith("2 runs, 2 done")
@@ -204,6 +231,12 @@ def test_report_prints_the_answer_and_writes_the_page(run, tmp_path) -> None:
 
 
 def test_data_lists_sources_and_stores(run) -> None:
-    code, out, _ = run("data", "data=markov", "data.options.vocab=8", "data.options.successors=4",
-                       "data.options.tokens=20001", "data.options.validation_tokens=1025")
+    code, out, _ = run(
+        "data",
+        "data=markov",
+        "data.options.vocab=8",
+        "data.options.successors=4",
+        "data.options.tokens=20001",
+        "data.options.validation_tokens=1025",
+    )
     assert code == 0 and "markov-" in out and "stdlib:" in out

@@ -12,8 +12,9 @@ from scaling.model.dial import architecture_of
 
 def test_the_shipped_configuration_is_a_complete_run() -> None:
     composed = compose([])
-    config = from_dict(RunConfig, {k: v for k, v in composed.items()
-                                   if k in RunConfig.__dataclass_fields__})
+    config = from_dict(
+        RunConfig, {k: v for k, v in composed.items() if k in RunConfig.__dataclass_fields__}
+    )
     assert config.data.source == "stdlib"
     assert config.schedule.kind == "wsd"
 
@@ -21,8 +22,14 @@ def test_the_shipped_configuration_is_a_complete_run() -> None:
 @pytest.mark.parametrize("model", ["transformer", "llama", "gpt2", "gemma2", "nanochat"])
 @pytest.mark.parametrize("parametrization", ["sp", "mup", "completep"])
 def test_every_model_and_parametrization_is_an_architecture(model, parametrization) -> None:
-    composed = compose([f"model={model}", f"parametrization={parametrization}",
-                        "model.base_width=64", "model.base_depth=2"])
+    composed = compose(
+        [
+            f"model={model}",
+            f"parametrization={parametrization}",
+            "model.base_width=64",
+            "model.base_depth=2",
+        ]
+    )
     architecture = architecture_of(from_dict(ModelConfig, composed["model"], "model"), vocab=256)
     assert architecture.parametrization == parametrization
     shape = architecture.shape
@@ -30,10 +37,18 @@ def test_every_model_and_parametrization_is_an_architecture(model, parametrizati
 
 
 def test_every_hyper_parameter_names_its_rule() -> None:
-    composed = compose(["rule/lr=steplaw", "rule/batch=porian", "batch=null", "rule/beta2=memory",
-                        "optimizer.beta2=null"])
-    config = from_dict(RunConfig, {k: v for k, v in composed.items()
-                                   if k in RunConfig.__dataclass_fields__})
+    composed = compose(
+        [
+            "rule/lr=steplaw",
+            "rule/batch=porian",
+            "batch=null",
+            "rule/beta2=memory",
+            "optimizer.beta2=null",
+        ]
+    )
+    config = from_dict(
+        RunConfig, {k: v for k, v in composed.items() if k in RunConfig.__dataclass_fields__}
+    )
     names = {k: v.name for k, v in vars(config.rule).items() if v is not None}
     assert names == {"lr": "steplaw", "batch": "porian", "beta2": "memory"}
 
@@ -49,7 +64,8 @@ def test_every_group_option_is_accepted_by_the_typed_configuration(rule, schedul
 def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
     (tmp_path / "conf" / "optimizer").mkdir(parents=True)
     (tmp_path / "conf" / "optimizer" / "mine.yaml").write_text(
-        "name: adamw\nlr: 0.5\nbeta1: 0.9\nbeta2: 0.9\nepsilon: 1e-8\nweight_decay: 0\nclip: 1\n")
+        "name: adamw\nlr: 0.5\nbeta1: 0.9\nbeta2: 0.9\nepsilon: 1e-8\nweight_decay: 0\nclip: 1\n"
+    )
     monkeypatch.chdir(tmp_path)
     assert compose(["optimizer=mine"])["optimizer"]["lr"] == 0.5
 
@@ -99,11 +115,14 @@ def test_resolvers_are_allowed_where_no_number_is_made(monkeypatch) -> None:
     assert compose(["batch=4", "seed=${batch}"])["seed"] == 4
 
 
-@pytest.mark.parametrize("overrides", [
-    ["model.width=${outputs}"],
-    ["+data.options.seed=${launch.w}"],
-    ["model.width=${.heads}", "model.heads=${outputs}"],
-])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.width=${outputs}"],
+        ["+data.options.seed=${launch.w}"],
+        ["model.width=${.heads}", "model.heads=${outputs}"],
+    ],
+)
 def test_a_resolver_does_not_reach_the_science_by_a_reference(monkeypatch, overrides) -> None:
     monkeypatch.setenv("W", "32")
     with pytest.raises(ConfigError, match="may refer to keys of its own kind only"):

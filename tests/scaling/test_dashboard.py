@@ -52,25 +52,35 @@ def read(segment: Path) -> list[dict]:
 
 
 def history(segment: Path) -> pd.DataFrame:
-    items = [r["history"]["item"] | {"step": r["history"]["step"]["num"]}
-             for r in read(segment) if r["type"] == "history"]
+    items = [
+        r["history"]["item"] | {"step": r["history"]["step"]["num"]}
+        for r in read(segment)
+        if r["type"] == "history"
+    ]
     return pd.DataFrame(items)
 
 
 def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     with Dashboard(tmp_path / "board", "p") as board:
         pushed = {state: board.push(f, "tiny", "fit", state) for state, f in runs.items()}
-    done, diverged = (next(s for s in segments(tmp_path / "board") if runs[state].run_id in s.name)
-                      for state in ("done", "diverged"))
+    done, diverged = (
+        next(s for s in segments(tmp_path / "board") if runs[state].run_id in s.name)
+        for state in ("done", "diverged")
+    )
     points, curve = history(done), pd.read_csv(runs["done"].curve_file()).set_index("step")
     assert len(points) == pushed["done"]
     points.index = points["step"] - len(curve)
-    for ours, theirs in {"loss": "train/loss", "lr": "train/lr", "tokens": "tokens",
-                         "grad_norm": "train/grad_norm"}.items():
+    for ours, theirs in {
+        "loss": "train/loss",
+        "lr": "train/lr",
+        "tokens": "tokens",
+        "grad_norm": "train/grad_norm",
+    }.items():
         assert points[theirs].equals(curve.loc[points.index, ours].astype(points[theirs].dtype))
     validation = curve["validation_loss"].dropna()  # every one of them
-    pd.testing.assert_series_equal(points["validation/loss"].dropna(), validation,
-                                   check_names=False, check_exact=True)
+    pd.testing.assert_series_equal(
+        points["validation/loss"].dropna(), validation, check_names=False, check_exact=True
+    )
     records = read(done)
     run = next(r["run"] for r in records if r["type"] == "run")
     assert run["run_id"] == runs["done"].run_id
@@ -147,21 +157,28 @@ def sync(outputs):
     """Run ``scaling sync`` in a process of its own (wandb reads its variables once a process)."""
 
     def command(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run([sys.executable, "-m", "scaling.cli", "sync", f"outputs={outputs}",
-                               *arguments], capture_output=True, text=True, check=False,
-                              env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])})
+        done = subprocess.run(
+            [sys.executable, "-m", "scaling.cli", "sync", f"outputs={outputs}", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        )
         return done.returncode, done.stdout, done.stderr
 
     return command
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["study=nope"], "there is no study 'nope'"),
-    (["study=tiny", "mode=onlin"], "mode = 'onlin' is not one of: offline, online"),
-    (["study=tiny", "dir=/dev/null/x"], "/dev/null/x"),
-    (["study=tiny", "seconds=0"], "seconds = 0.0: allowed is above 0"),
-    (["study=tiny", "mode=online"], "http://127.0.0.1:1 cannot be reached"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study=nope"], "there is no study 'nope'"),
+        (["study=tiny", "mode=onlin"], "mode = 'onlin' is not one of: offline, online"),
+        (["study=tiny", "dir=/dev/null/x"], "/dev/null/x"),
+        (["study=tiny", "seconds=0"], "seconds = 0.0: allowed is above 0"),
+        (["study=tiny", "mode=online"], "http://127.0.0.1:1 cannot be reached"),
+    ],
+)
 def test_a_mistake_is_one_sentence(sync, arguments, message) -> None:
     code, _, error = sync(*arguments)
     assert code == 2 and message in error and error.count("\n") == 1

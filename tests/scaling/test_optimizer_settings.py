@@ -23,8 +23,14 @@ def science(**values):
 def test_the_science_of_adamw_is_what_it_was_before_there_were_others(tiny_run):
     """Its keys and values are those of every recorded run, so ids stay."""
     run = tiny_run()
-    old = {"name": "adamw", "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "weight_decay": 0.1,
-           "clip": 1.0}  # fmt: skip
+    old = {
+        "name": "adamw",
+        "beta1": 0.9,
+        "beta2": 0.95,
+        "epsilon": 1e-8,
+        "weight_decay": 0.1,
+        "clip": 1.0,
+    }
     assert run.science["optimizer"] == old
     assert run_id(run.science | {"optimizer": old}) == run.run_id
 
@@ -32,8 +38,10 @@ def test_the_science_of_adamw_is_what_it_was_before_there_were_others(tiny_run):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_optimizer_has_a_group_whose_values_are_its_own(name):
     values = yaml.safe_load((GROUPS / f"{name}.yaml").read_text())
-    values = {k: float(v) if isinstance(v, str) and k != "name" and k != "adjust_lr" else v
-              for k, v in values.items()}  # fmt: skip
+    values = {
+        k: float(v) if isinstance(v, str) and k != "name" and k != "adjust_lr" else v
+        for k, v in values.items()
+    }
     used = {f.name for f in fields(SETTINGS[name])}
     assert set(values) == used | {"name", "lr"}
     found = science(**values)
@@ -52,8 +60,12 @@ def test_every_key_of_the_configuration_is_used_by_an_optimizer():
 
 def test_what_is_left_open_is_determined():
     assert science(name="sgd") == {
-        "name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 0.1, "clip": 1.0,
-    }  # fmt: skip
+        "name": "sgd",
+        "momentum": 0.9,
+        "nesterov": False,
+        "weight_decay": 0.1,
+        "clip": 1.0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,18 @@ def test_science_is_plain_and_complete(tiny_run):
     science = tiny_run().science
     assert json.loads(json.dumps(science)) == science
     assert set(science) == {
-        "identity_version", "model", "data", "optimizer", "schedule", "batch", "steps", "seed",
-        "precision", "z_loss", "trainer",
-    }  # fmt: skip
+        "identity_version",
+        "model",
+        "data",
+        "optimizer",
+        "schedule",
+        "batch",
+        "steps",
+        "seed",
+        "precision",
+        "z_loss",
+        "trainer",
+    }
     assert "lr" not in science["optimizer"]  # the schedule says it, at every step
 
 
@@ -136,8 +145,12 @@ def test_science_is_plain_and_complete(tiny_run):
         ({"model.rope_base": 0.0}, r"model\.rope_base = 0\.0: allowed is above 0"),
         ({"optimizer.lr": None, "rule": RULE | {"n_unit": 0}}, r"rule\.lr\.n_unit = 0\.0: allowed"),
         (
-            {"optimizer.lr": None, "rule": RULE | {"n_exponent": -0.5},
-             "model.parametrization": "mup", "model.base_width": 8},
+            {
+                "optimizer.lr": None,
+                "rule": RULE | {"n_exponent": -0.5},
+                "model.parametrization": "mup",
+                "model.base_width": 8,
+            },
             r"optimizer\.lr is not set: model\.parametrization = 'mup' scales it from the base",
         ),
         ({"model.logit_softcap": 0.0}, r"model\.logit_softcap = 0\.0: allowed is above 0"),
@@ -167,15 +180,23 @@ def test_science_is_plain_and_complete(tiny_run):
         *(
             ({key: 0}, rf"{key} = 0: allowed is 1 or more")
             for key in (
-                "tokens", "batch", "model.depth", "model.width", "model.context",
-                "execution.threads", "execution.processes", "execution.micro_batch",
+                "tokens",
+                "batch",
+                "model.depth",
+                "model.width",
+                "model.context",
+                "execution.threads",
+                "execution.processes",
+                "execution.micro_batch",
                 "execution.loss_chunk",
-                "model.mlp_ratio", "data.validation_tokens", "data.unique_tokens",
+                "model.mlp_ratio",
+                "data.validation_tokens",
+                "data.unique_tokens",
             )
         ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_mistakes_name_the_key_and_what_is_allowed(tiny_run, changes, message):
     with pytest.raises(ConfigError, match=message):
         tiny_run(changes)
@@ -196,10 +217,18 @@ def test_the_engines_that_may_be_named_are_those_there_are():
 
 
 def test_what_a_program_can_do_is_its_own_to_say(tiny_run):
-    run = tiny_run(PROGRAM | {
-        "execution.command": ["bash", "-c", "${HOME}/go {config}"], "precision": "bf16",
-        "optimizer.name": "muon", "execution.processes": 64, "trainer.options": {"pipeline": 2},
-    })  # fmt: skip
+    run = tiny_run(
+        PROGRAM
+        | {
+            "execution.command": ["bash", "-c", "${HOME}/go {config}"],
+            "precision": "bf16",
+            "optimizer.name": "muon",
+            "execution.processes": 64,
+            "trainer.options": {"pipeline": 2},
+        }
+    )
     assert run.science["trainer"] == {
-        "kind": "command", "program": "titan", "options": {"pipeline": 2},
-    }  # fmt: skip
+        "kind": "command",
+        "program": "titan",
+        "options": {"pipeline": 2},
+    }

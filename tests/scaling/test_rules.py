@@ -41,8 +41,7 @@ def test_it_is_the_power_it_says_in_the_count_it_names(count, n):
 def test_it_has_the_same_slope_on_every_rung():
     """No clamp and no rounding: on log axes it is a straight line over 12 decades."""
     found = [rule_value(rule(), Sizes({"n_matmul": 10**k}, 1)) for k in range(1, 13)]
-    assert [b / a for a, b in zip(found, found[1:], strict=False)] == pytest.approx(
-        [10**-0.5] * 11)
+    assert [b / a for a, b in zip(found, found[1:], strict=False)] == pytest.approx([10**-0.5] * 11)
 
 
 def test_batch_and_lr_enter_as_powers_and_a_base_takes_them_up():
@@ -163,14 +162,31 @@ def test_warmup_and_beta2():
 ALL = {
     "lr": {**FIELDS, "coefficient": 0.05, "d_exponent": 0.0, "n_unit": 1e3},
     "batch": {"name": "b", "source": "", "coefficient": 1.21, "d_exponent": 0.5},
-    "weight_decay": {"name": "w", "source": "", "coefficient": 0.5, "b_exponent": 1,
-                     "lr_exponent": -1, "d_exponent": -1},
+    "weight_decay": {
+        "name": "w",
+        "source": "",
+        "coefficient": 0.5,
+        "b_exponent": 1,
+        "lr_exponent": -1,
+        "d_exponent": -1,
+    },
     "warmup": {"name": "u", "source": "", "coefficient": 0.1, "n_exponent": 1},
-    "beta2": {"name": "m", "source": "", "coefficient": 1, "b_exponent": 1, "b_unit": 64,
-              "base": 0.95},
+    "beta2": {
+        "name": "m",
+        "source": "",
+        "coefficient": 1,
+        "b_exponent": 1,
+        "b_unit": 64,
+        "base": 0.95,
+    },
 }
-OPEN = {"optimizer.lr": None, "batch": None, "optimizer.weight_decay": None,
-        "optimizer.beta2": None, "schedule.warmup_tokens": None}
+OPEN = {
+    "optimizer.lr": None,
+    "batch": None,
+    "optimizer.weight_decay": None,
+    "optimizer.beta2": None,
+    "schedule.warmup_tokens": None,
+}
 
 
 def test_every_value_that_was_left_open_is_its_rules(tiny_run):
@@ -198,28 +214,40 @@ def test_a_warm_up_that_nobody_gave_fits_the_run(tiny_run):
 def test_a_run_by_rules_is_the_run_with_their_values(tiny_run):
     """The identity holds the numbers; how they were found is not what is trained."""
     run = tiny_run(OPEN | {"rule": ALL})
-    same = tiny_run({
-        "optimizer.lr": run.lr, "batch": run.config.batch,
-        "optimizer.weight_decay": run.config.optimizer.weight_decay,
-        "optimizer.beta2": run.config.optimizer.beta2,
-        "schedule.warmup_tokens": run.config.schedule.warmup_tokens,
-    })
+    same = tiny_run(
+        {
+            "optimizer.lr": run.lr,
+            "batch": run.config.batch,
+            "optimizer.weight_decay": run.config.optimizer.weight_decay,
+            "optimizer.beta2": run.config.optimizer.beta2,
+            "schedule.warmup_tokens": run.config.schedule.warmup_tokens,
+        }
+    )
     assert same.run_id == run.run_id and same.given == {}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rule": ALL}, r"batch = 4 is set, and rule\.batch = 'b' gives it too; allowed is one of "
-         r"them: batch=null or rule\.batch=null"),
+        (
+            {"rule": ALL},
+            r"batch = 4 is set, and rule\.batch = 'b' gives it too; allowed is one of "
+            r"them: batch=null or rule\.batch=null",
+        ),
         (OPEN, r"batch is not set and there is no rule\.batch"),
         ({"optimizer.beta2": None}, r"optimizer\.beta2 is not set and there is no rule\.beta2"),
-        ({"batch": None, "rule": {"batch": ALL["batch"] | {"coefficient": 0.1}}},
-         r"rule\.batch = 'b' gives 5\.06 tokens, less than a sequence of model\.context = 16"),
-        ({"batch": None, "rule": {"batch": ALL["batch"] | {"b_exponent": 1}}},
-         r"rule\.batch = 'b' depends on the batch or the LR"),
-        ({"optimizer.beta2": None, "rule": {"beta2": ALL["beta2"] | {"base": 1.5}}},
-         r"optimizer\.beta2 = 1\.5: allowed is 0 up to"),
+        (
+            {"batch": None, "rule": {"batch": ALL["batch"] | {"coefficient": 0.1}}},
+            r"rule\.batch = 'b' gives 5\.06 tokens, less than a sequence of model\.context = 16",
+        ),
+        (
+            {"batch": None, "rule": {"batch": ALL["batch"] | {"b_exponent": 1}}},
+            r"rule\.batch = 'b' depends on the batch or the LR",
+        ),
+        (
+            {"optimizer.beta2": None, "rule": {"beta2": ALL["beta2"] | {"base": 1.5}}},
+            r"optimizer\.beta2 = 1\.5: allowed is 0 up to",
+        ),
         ({"rule": {"momentum": FIELDS}}, r"unknown key 'rule\.momentum'"),
     ],
     ids=str,

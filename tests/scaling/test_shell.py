@@ -13,14 +13,39 @@ from scaling.dashboard import upload_command
 from scaling.programs.command_line import fill
 from scaling.shell import override
 
-NAMES = ("plain/path-1.csv", "$(touch x)", "`touch x`", "a b", "a'b\"c", ";touch x", "*", "ü", "~",
-         "$HOME", "a\\", "a\\'b", "x=y,z", "[1]", "{a}", "&touch x", "!!", "#", "-n", "")  # fmt: skip
+NAMES = (
+    "plain/path-1.csv",
+    "$(touch x)",
+    "`touch x`",
+    "a b",
+    "a'b\"c",
+    ";touch x",
+    "*",
+    "ü",
+    "~",
+    "$HOME",
+    "a\\",
+    "a\\'b",
+    "x=y,z",
+    "[1]",
+    "{a}",
+    "&touch x",
+    "!!",
+    "#",
+    "-n",
+    "",
+)
 
 
 def words(command: str, folder: Path) -> list[str]:
     """What a program would be given by bash."""
-    said = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], cwd=folder, check=True,
-                          capture_output=True, text=True).stdout  # fmt: skip
+    said = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {command}"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     return said.split("\0")[:-1]
 
 
@@ -45,14 +70,21 @@ def test_the_command_that_uploads_names_the_folder(tmp_path, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_program_gets_names_as_they_are(name: str) -> None:
     assert fill(["train", "--in={folder}", "{folder}"], {"folder": name}) == [
-        "train", f"--in={name}", name,
-    ]  # fmt: skip
+        "train",
+        f"--in={name}",
+        name,
+    ]
 
 
-@pytest.mark.parametrize("command", [
-    ["bash", "-c", "train {folder}"], ["/bin/sh", "-ec", "train '{folder}'"],
-    ["env", "A=1", "bash", "-lc", 'train "{folder}"'], ["ssh", "host", "train", "{folder}"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["bash", "-c", "train {folder}"],
+        ["/bin/sh", "-ec", "train '{folder}'"],
+        ["env", "A=1", "bash", "-lc", 'train "{folder}"'],
+        ["ssh", "host", "train", "{folder}"],
+    ],
+)
 def test_a_script_gets_no_name_that_a_shell_would_read(command) -> None:
     assert fill(command, {"folder": "/a/b-1"})[-1] != command[-1]
     for name in ("$(touch x)", "a b", "a;b", "it's"):

@@ -26,13 +26,20 @@ class Cluster:
 
     runs = [
         "study.blocks.ladder.grid.tokens=[38400,76800]",
-        "study.blocks.ladder.grid.model.width=[8,16]", "+study.blocks.ladder.grid.seed=[0,1]",
-        "study.blocks.curves.grid.tokens=[38400]", "data.max_epochs=10",
-        "execution.checkpoint_seconds=0.5", "execution.lease_seconds=12",
+        "study.blocks.ladder.grid.model.width=[8,16]",
+        "+study.blocks.ladder.grid.seed=[0,1]",
+        "study.blocks.curves.grid.tokens=[38400]",
+        "data.max_epochs=10",
+        "execution.checkpoint_seconds=0.5",
+        "execution.lease_seconds=12",
     ]
     jobs = [
-        "launch=slurm", "launch.workers=3", "launch.poll_seconds=1", "launch.idle_seconds=20",
-        "launch.slurm.minutes=30", "launch.slurm.signal_seconds=20",
+        "launch=slurm",
+        "launch.workers=3",
+        "launch.poll_seconds=1",
+        "launch.idle_seconds=20",
+        "launch.slurm.minutes=30",
+        "launch.slurm.signal_seconds=20",
         "launch.pack=off",  # curves are compared bit for bit with those of runs alone
     ]
 
@@ -47,8 +54,11 @@ class Cluster:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the tool in the current folder."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "scaling.cli", *arguments], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            [sys.executable, "-P", "-m", "scaling.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
             env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
         )
 

@@ -35,8 +35,10 @@ def worker_of(job: str) -> int | None:
     wanted = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode()}
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if (wanted <= set(path.read_bytes().split(b"\0"))
-                    and b"submitit" in (path.parent / "cmdline").read_bytes()):
+            if (
+                wanted <= set(path.read_bytes().split(b"\0"))
+                and b"submitit" in (path.parent / "cmdline").read_bytes()
+            ):
                 return int(path.parent.name)
         except OSError:
             continue
@@ -58,8 +60,9 @@ def disturb(cluster, rng: random.Random) -> str:
         os.kill(victim, signal.SIGKILL)
     elif what == "preempt":
         node = cluster.ask("squeue", "-h", "-j", job, "-o", "%N").strip()
-        cluster.ask("sbatch", "-p", "cpu", "--exclusive", "-w", node, "-o", "/dev/null",
-                    "--wrap=sleep 2")
+        cluster.ask(
+            "sbatch", "-p", "cpu", "--exclusive", "-w", node, "-o", "/dev/null", "--wrap=sleep 2"
+        )
     elif what == "node":
         node = cluster.ask("squeue", "-h", "-j", job, "-o", "%N").strip()
         cluster.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
@@ -87,8 +90,12 @@ def check_attempts(outputs: Path) -> int:
     ("seed", "more", "seconds"),
     [
         (0, [], 60.0),
-        pytest.param(1, ["study.blocks.ladder.grid.seed=[0,1,2,3,4,5,6,7,8,9]"], 240.0,
-                     marks=pytest.mark.slow),
+        pytest.param(
+            1,
+            ["study.blocks.ladder.grid.seed=[0,1,2,3,4,5,6,7,8,9]"],
+            240.0,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_chaos(study, tmp_path, cluster, curves, seed: int, more, seconds: float) -> None:
@@ -96,8 +103,16 @@ def test_chaos(study, tmp_path, cluster, curves, seed: int, more, seconds: float
     expected = curves(undisturbed(study, tmp_path / "undisturbed", *overrides))
     outputs = tmp_path / "outputs"
     # A short limit: SLURM warns in the middle, and the rest goes on in a later life.
-    command = ["launch", "study=tiny", *overrides, *cluster.jobs, f"outputs={outputs}",
-               "launch.slurm.partition=preempt", "launch.slurm.minutes=2", "launch.canary=0"]
+    command = [
+        "launch",
+        "study=tiny",
+        *overrides,
+        *cluster.jobs,
+        f"outputs={outputs}",
+        "launch.slurm.partition=preempt",
+        "launch.slurm.minutes=2",
+        "launch.canary=0",
+    ]
     rng, begun = random.Random(seed), time.monotonic()
     launcher = cluster.start(*command)
     kills = [begun + seconds / 3, begun + 2 * seconds / 3]

@@ -17,9 +17,14 @@ from sweeps.launches import read_launches
 from sweeps.state import read_plan, states
 
 pytestmark = pytest.mark.slurm
-ONE = ["study.blocks.ladder.grid.tokens=[76800]", "study.blocks.ladder.grid.model.width=[8]",
-       "~study.blocks.curves", "data.max_epochs=10", "execution.checkpoint_seconds=0.5",
-       "execution.lease_seconds=12"]
+ONE = [
+    "study.blocks.ladder.grid.tokens=[76800]",
+    "study.blocks.ladder.grid.model.width=[8]",
+    "~study.blocks.curves",
+    "data.max_epochs=10",
+    "execution.checkpoint_seconds=0.5",
+    "execution.lease_seconds=12",
+]
 
 ROOT = Path(__file__).parents[2]
 # Leaves a curve and the PYTHONPATH that it was started with.
@@ -38,8 +43,9 @@ def test_a_wrong_partition_is_told_before_anything_is_planned(study, tmp_path, c
     code, out = cluster.run("launch", "study=tiny", *cluster.jobs, "launch.slurm.partition=gpuu")
     assert code == 2 and "invalid partition" in out.lower() and "launch.slurm" in out
     assert not (tmp_path / "outputs" / "studies").exists()
-    code, out = cluster.run("launch", "study=tiny", *cluster.jobs,
-                            "+launch.classes.big={where: 'N > 1000', gpus: 64}")
+    code, out = cluster.run(
+        "launch", "study=tiny", *cluster.jobs, "+launch.classes.big={where: 'N > 1000', gpus: 64}"
+    )
     assert code == 2 and "launch.classes.big.gpus = 64 (a node of the partition cpu has" in out
 
 
@@ -53,8 +59,14 @@ def test_without_a_watcher_the_jobs_go_on_alone(study, tmp_path, cluster) -> Non
 
 
 def test_code_that_is_edited_after_submission_is_not_run(study, tmp_path, cluster) -> None:
-    code, out = cluster.run("launch", "study=tiny", *ONE, *cluster.jobs, "launch.watch=false",
-                            "+launch.slurm.extra.begin=now+5")
+    code, out = cluster.run(
+        "launch",
+        "study=tiny",
+        *ONE,
+        *cluster.jobs,
+        "launch.watch=false",
+        "+launch.slurm.extra.begin=now+5",
+    )
     assert code == 0, out
     launch = read_launches(tmp_path / "outputs", "tiny")[0]
     assert Path(launch.code).is_relative_to(tmp_path / "outputs" / "code")
@@ -91,7 +103,8 @@ def test_a_time_limit_in_the_middle_is_a_chain(study, tmp_path, cluster, curves)
     outputs = tmp_path / "outputs"
     long = [*ONE, "study.blocks.ladder.grid.tokens=[2560000]", "data.max_epochs=200"]
     code, out = cluster.run(
-        "launch", "study=tiny", *long, *cluster.jobs, "launch.slurm.minutes=1", seconds=900)
+        "launch", "study=tiny", *long, *cluster.jobs, "launch.slurm.minutes=1", seconds=900
+    )
     assert code == 0, out
     folder = next(RunFolder(d.parent) for d in outputs.glob("runs/*/DONE"))
     ends = [folder.attempt(n).end["reason"] for n in folder.attempt_numbers()]
@@ -107,20 +120,30 @@ def test_two_nodes_are_preempted_resume_and_equal_one_process(study, tmp_path, c
     assert cluster.run("launch", "study=tiny", *calm, "launch=inline", f"outputs={alone}")[0] == 0
     outputs = tmp_path / "outputs"
     launcher = cluster.start(
-        "launch", "study=tiny", *calm, *cluster.jobs, "execution.processes=2",
-        "launch.slurm.nodes=2", "launch.slurm.partition=preempt", f"outputs={outputs}")
+        "launch",
+        "study=tiny",
+        *calm,
+        *cluster.jobs,
+        "execution.processes=2",
+        "launch.slurm.nodes=2",
+        "launch.slurm.partition=preempt",
+        f"outputs={outputs}",
+    )
     cluster.wait_for(lambda: list(outputs.glob("checkpoints/*/*.*.pt")), 180, "a checkpoint")
     job = cluster.running()[0]
-    cluster.ask("sbatch", "-p", "cpu", "--exclusive", "-N", "4", "-o", "/dev/null",
-                "--wrap=sleep 3")
+    cluster.ask(
+        "sbatch", "-p", "cpu", "--exclusive", "-N", "4", "-o", "/dev/null", "--wrap=sleep 3"
+    )
     out, _ = launcher.communicate(timeout=300)
     assert launcher.returncode == 0, out
     folder = next(RunFolder(d.parent) for d in outputs.glob("runs/*/DONE"))
     lives = [folder.attempt(n).owner["job"] for n in folder.attempt_numbers()]
     assert len(lives) > 1 and lives[0][0] == job
     assert folder.record()["started_at_step"] > 0
-    one, two = (pd.read_csv(RunFolder(next(o.glob("runs/*/DONE")).parent).curve_file())
-                for o in (alone, outputs))
+    one, two = (
+        pd.read_csv(RunFolder(next(o.glob("runs/*/DONE")).parent).curve_file())
+        for o in (alone, outputs)
+    )
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=2e-4)
     assert len(one) == len(two)
 
@@ -139,8 +162,15 @@ def test_step_times_are_measured_on_the_cluster(study, tmp_path, cluster) -> Non
 
 def test_the_documented_command_on_a_node_without_a_gpu(study, tmp_path, cluster) -> None:
     """Its nodes have GPUs in name only: the job cannot time the steps, and says so."""
-    command = ["launch", "study=tiny", *ONE, *cluster.jobs, "launch.slurm.gpus=1",
-               "execution.device=cuda", "launch.watch=false"]
+    command = [
+        "launch",
+        "study=tiny",
+        *ONE,
+        *cluster.jobs,
+        "launch.slurm.gpus=1",
+        "execution.device=cuda",
+        "launch.watch=false",
+    ]
     code, out = cluster.run(*command)
     assert code == 0 and "submitted; scaling status study=tiny" in out, out
     assert "measures the step times on the cluster" in out and "no CUDA device here" in out
@@ -158,9 +188,15 @@ def test_a_program_on_a_node_has_the_users_path_and_ours_is_safe(
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
     (tmp_path / "program.py").write_text(PROGRAM)
     code, out = cluster.run(
-        "launch", "study=tiny", *ONE, *cluster.jobs, "trainer=command", "trainer.program=test",
+        "launch",
+        "study=tiny",
+        *ONE,
+        *cluster.jobs,
+        "trainer=command",
+        "trainer.program=test",
         "launch.slurm.setup=['export PYTHONPATH=/module:$PYTHONPATH']",
-        f"execution.command=[{sys.executable},{tmp_path}/program.py,'{{config}}']")
+        f"execution.command=[{sys.executable},{tmp_path}/program.py,'{{config}}']",
+    )
     assert code == 0, out
     record = RunFolder(next((tmp_path / "outputs").glob("runs/*/DONE")).parent).record()
     assert record["program"]["final"]["path"] == f"/module:{ROOT}"  # as `cluster.run` gave it
@@ -188,7 +224,9 @@ def test_a_left_launcher_is_found_again(study, tmp_path, cluster) -> None:
     tasks = set(cluster.ask("squeue", "--me", "-r", "-h", "-o", "%i").split())
     code, out = cluster.run("launch", "study=tiny", *cluster.runs, *cluster.jobs)
     assert code == 0 and len(read_launches(outputs, "tiny")) == 1
-    used = {folder.attempt(number).owner["job"][0]
-            for folder in map(RunFolder, outputs.glob("runs/*"))
-            for number in folder.attempt_numbers()}
+    used = {
+        folder.attempt(number).owner["job"][0]
+        for folder in map(RunFolder, outputs.glob("runs/*"))
+        for number in folder.attempt_numbers()
+    }
     assert tasks <= used and len(used) <= 3  # those that were there, and no second set

@@ -15,10 +15,15 @@ from sweeps.plan import make_plan, save_plan
 from sweeps.slurm import submissions
 
 pytestmark = pytest.mark.slurm
-SWEEP = ["~study.blocks.curves", "study.blocks.ladder.grid.model.width=[8]",
-         "study.blocks.ladder.grid.tokens=[76800]", "data.max_epochs=10",
-         "+study.blocks.ladder.grid.optimizer={lr: [1e-3, 2e-3, 4e-3, 8e-3, 12e-3, 16e-3]}",
-         "execution.checkpoint_seconds=0.5", "execution.lease_seconds=12"]
+SWEEP = [
+    "~study.blocks.curves",
+    "study.blocks.ladder.grid.model.width=[8]",
+    "study.blocks.ladder.grid.tokens=[76800]",
+    "data.max_epochs=10",
+    "+study.blocks.ladder.grid.optimizer={lr: [1e-3, 2e-3, 4e-3, 8e-3, 12e-3, 16e-3]}",
+    "execution.checkpoint_seconds=0.5",
+    "execution.lease_seconds=12",
+]
 
 
 def test_two_packs_are_two_tasks_and_a_kill_costs_no_bit(study, tmp_path, cluster, curves) -> None:
@@ -37,7 +42,7 @@ def test_two_packs_are_two_tasks_and_a_kill_costs_no_bit(study, tmp_path, cluste
     records = [RunFolder(p).record() for p in outputs.glob("runs/*")]
     assert [r["throughput"]["members"] for r in records] == [3] * 6
     assert sorted({r["attempt"] for r in records})[-1] > 1
-    begun, = read_launches(outputs, "tiny")
+    (begun,) = read_launches(outputs, "tiny")
     assert sum(s.tasks for s in submissions(begun)) <= 4  # two packs, and what replaced the killed
 
 

@@ -12,9 +12,16 @@ pytestmark = pytest.mark.slurm
 def test_a_job_of_two_nodes_trains_a_run_by_four_ranks(cluster, study, tmp_path) -> None:
     study()
     code, out = cluster.run(
-        "launch", "study=tiny", *cluster.jobs, "launch.workers=1", "launch.slurm.nodes=2",
-        "launch.slurm.cpus=2", "execution.processes=4", "~study.blocks.curves",
-        "study.blocks.ladder.grid.model.width=[8]", "study.blocks.ladder.grid.tokens=[2560]",
+        "launch",
+        "study=tiny",
+        *cluster.jobs,
+        "launch.workers=1",
+        "launch.slurm.nodes=2",
+        "launch.slurm.cpus=2",
+        "execution.processes=4",
+        "~study.blocks.curves",
+        "study.blocks.ladder.grid.model.width=[8]",
+        "study.blocks.ladder.grid.tokens=[2560]",
     )
     assert code == 0, out
     (folder,) = (RunFolder(p) for p in (tmp_path / "outputs" / "runs").iterdir())

@@ -10,8 +10,13 @@ import pytest
 from sweeps import scheduler, slurm
 from sweeps.plan import Plan, make_plan, save_plan
 
-LONG = ["study.blocks.ladder.grid.tokens=[25600]", "study.blocks.ladder.grid.model.width=[8,16]",
-        "~study.blocks.curves", "data.max_epochs=10", "execution.checkpoint_seconds=1000"]
+LONG = [
+    "study.blocks.ladder.grid.tokens=[25600]",
+    "study.blocks.ladder.grid.model.width=[8,16]",
+    "~study.blocks.curves",
+    "data.max_epochs=10",
+    "execution.checkpoint_seconds=1000",
+]
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def plan(study) -> Plan:
 
 FAKES = {
     # A queue is a file of lines "id|state|reason|node|name"; "down" makes everything fail.
-    "squeue": '[ ! -e down ] || exit 1\ncat queue 2>/dev/null || true',
+    "squeue": "[ ! -e down ] || exit 1\ncat queue 2>/dev/null || true",
     "sinfo": '[ ! -e down ] || exit 1\necho "slurm 22.05"',
     "scontrol": '[ ! -e down ] || exit 1\n[ "$1" != show ] || echo "MaxArraySize = 3"',
     "scancel": 'for id in "$@"; do sed -i "/^$id|/d" queue; done',
@@ -51,8 +56,11 @@ def fake(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     for name, body in FAKES.items():
         path = folder / name
-        path.write_text(f"#!/bin/bash\ncd {folder}\n{body}\n".replace(
-            '"$1" | cut', '"$given" | cut').replace("cd ", 'given=$(readlink -f "$1")\ncd ', 1))
+        path.write_text(
+            f"#!/bin/bash\ncd {folder}\n{body}\n".replace('"$1" | cut', '"$given" | cut').replace(
+                "cd ", 'given=$(readlink -f "$1")\ncd ', 1
+            )
+        )
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(slurm, "_calls", scheduler.TokenBucket(1000, 1.0))

@@ -52,7 +52,7 @@ def test_what_names_no_study_is_the_plans_to_refuse(study, tmp_path, name) -> No
 def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypatch) -> None:
     outputs = tmp_path / "outputs"
     with announced(study()):
-        file, = outputs.glob("studies/tiny/planning-*")
+        (file,) = outputs.glob("studies/tiny/planning-*")
         process = read_json(file)
         write_json(file, process | {"host": "another"})
         assert is_announced(outputs, "tiny")  # nobody here can tell

@@ -48,7 +48,8 @@ def login_node(fake: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
     def sbatch(lines: str) -> None:
         (fake / "sbatch").write_text(
-            f'#!/bin/bash\ngiven=$(readlink -f "$1")\ncd {fake}\n{lines}\n')
+            f'#!/bin/bash\ngiven=$(readlink -f "$1")\ncd {fake}\n{lines}\n'
+        )
         (fake / "sbatch").chmod(0o755)
 
     sbatch(ANSWERS.format(python=sys.executable))
@@ -83,8 +84,9 @@ def test_the_documented_file_of_a_cluster_works_as_written(
     study, login_node, tmp_path, capsys
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
-    command, text = re.search(r"`scaling ([^`]*launch=mycluster[^`]*)`\):\n\n```yaml\n(.*?)```",
-                              page, re.DOTALL).groups()
+    command, text = re.search(
+        r"`scaling ([^`]*launch=mycluster[^`]*)`\):\n\n```yaml\n(.*?)```", page, re.DOTALL
+    ).groups()
     (tmp_path / "conf" / "launch").mkdir()
     (tmp_path / "conf" / "launch" / "mycluster.yaml").write_text(text)
     words = command.replace("study=mine", "study=tiny").split()
@@ -93,11 +95,16 @@ def test_the_documented_file_of_a_cluster_works_as_written(
     assert "stand idle" not in out and all(seconds(tmp_path / "outputs"))
 
 
-@pytest.mark.parametrize(("sbatch", "why"), [
-    ('[ "$1" != --test-only ] || exit 0\necho "sbatch: error: invalid qos" >&2; exit 1',
-     "SLURM refused the job: invalid qos; it was to measure the step times"),
-    ('echo "Submitted batch job 7"', "job 7 ended without the step times; its log is"),
-])
+@pytest.mark.parametrize(
+    ("sbatch", "why"),
+    [
+        (
+            '[ "$1" != --test-only ] || exit 0\necho "sbatch: error: invalid qos" >&2; exit 1',
+            "SLURM refused the job: invalid qos; it was to measure the step times",
+        ),
+        ('echo "Submitted batch job 7"', "job 7 ended without the step times; its log is"),
+    ],
+)
 def test_where_no_job_can_time_them_the_times_are_not_known(
     study, login_node, tmp_path, capsys, sbatch, why
 ) -> None:
@@ -138,16 +145,19 @@ def test_here_without_a_device_names_the_ways_out(study, login_node, capsys) -> 
     assert "launch.measure=target" in out and "launch.measure=off" in out
 
 
-@pytest.mark.parametrize(("config", "device", "where", "required"), [
-    (LaunchConfig("local"), "cpu", "here", True),
-    (LaunchConfig("local"), "cuda", "here", True),
-    (LaunchConfig("slurm"), "cpu", "here", True),
-    (LaunchConfig("slurm"), "cuda", "slurm", False),
-    (LaunchConfig("slurm", measure="target"), "cpu", "slurm", True),
-    (LaunchConfig("slurm", measure="here"), "cuda", "here", True),
-    (LaunchConfig("slurm", measure="off"), "cuda", "nowhere", False),
-    (LaunchConfig("local", measure="off"), "cpu", "nowhere", False),
-])
+@pytest.mark.parametrize(
+    ("config", "device", "where", "required"),
+    [
+        (LaunchConfig("local"), "cpu", "here", True),
+        (LaunchConfig("local"), "cuda", "here", True),
+        (LaunchConfig("slurm"), "cpu", "here", True),
+        (LaunchConfig("slurm"), "cuda", "slurm", False),
+        (LaunchConfig("slurm", measure="target"), "cpu", "slurm", True),
+        (LaunchConfig("slurm", measure="here"), "cuda", "here", True),
+        (LaunchConfig("slurm", measure="off"), "cuda", "nowhere", False),
+        (LaunchConfig("local", measure="off"), "cpu", "nowhere", False),
+    ],
+)
 def test_where_steps_are_timed(monkeypatch, tmp_path, config, device, where, required) -> None:
     monkeypatch.setattr("scaling.records.machine.processor", lambda: "here")
     target = target_of(config, ExecutionConfig(device=device), tmp_path)

@@ -26,14 +26,17 @@ def test_the_files_hold_what_the_analysis_reads(copied: Path) -> None:
     loaded = analysis.load(copied, study="tiny").set_index("run_id").loc[runs["run_id"]]
     same = ["N", "D", "C", "loss", "bpb", "lr", "seed", "status", "role"]
     pd.testing.assert_frame_equal(  # every bit
-        runs[same], loaded[same].reset_index(drop=True), check_exact=True, check_dtype=False)
+        runs[same], loaded[same].reset_index(drop=True), check_exact=True, check_dtype=False
+    )
     assert set(runs["status"]) == {"done", "diverged"}
     assert runs["science.batch"].eq(4).all() and runs["code.fingerprint"].notna().all()
     by_analysis = analysis.load_curves(copied, study="tiny").rename(columns={"run": "run_id"})
     order = ["run_id", "step"]
     pd.testing.assert_frame_equal(  # every bit
         curves.sort_values(order, ignore_index=True),
-        by_analysis[curves.columns].sort_values(order, ignore_index=True), check_exact=True)
+        by_analysis[curves.columns].sort_values(order, ignore_index=True),
+        check_exact=True,
+    )
 
 
 def test_only_new_curves_are_read(copied: Path, monkeypatch) -> None:

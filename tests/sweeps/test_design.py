@@ -17,8 +17,13 @@ def ladder(tiny_run):
     """Five sizes, three budgets, a repeated seed and a larger size held out: nothing is wrong."""
 
     def run(width: int, tokens: int, **changes):
-        base = {"model.width": width, "model.heads": SIZES.get(width, width // 8),
-                "tokens": tokens, "optimizer.lr": None, "rule": RULE}
+        base = {
+            "model.width": width,
+            "model.heads": SIZES.get(width, width // 8),
+            "tokens": tokens,
+            "optimizer.lr": None,
+            "rule": RULE,
+        }
         return tiny_run(base | {k.replace("__", "."): v for k, v in changes.items()})
 
     points = [(run(w, d), ("fit",)) for w in SIZES for d in TOKENS]

@@ -18,8 +18,14 @@ def test_equal_code_is_one_copy_that_knows_its_commit(tmp_path) -> None:
     folder = freeze(tmp_path)
     assert freeze(tmp_path) == folder and len(list((tmp_path / "code").iterdir())) == 1
     program = "import scaling.records.machine as m; print(m.__file__, m.code_commit())"
-    out = subprocess.run([sys.executable, "-c", program], cwd="/", env={"PYTHONPATH": str(folder)},
-                         capture_output=True, text=True, check=True).stdout.split()
+    out = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd="/",
+        env={"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     assert Path(out[0]).is_relative_to(folder) and out[1] == str(machine.code_commit())
 
 

@@ -25,9 +25,14 @@ from sweeps.launch import LaunchConfig, launch
 from sweeps.plan import Plan, make_plan, save_plan
 from sweeps.state import status
 
-ONE_SIZE = ["study.blocks.ladder.grid.model.width=[8]", "~study.blocks.seeds",
-            "~study.blocks.held_out", "~study.blocks.curves", "~study.blocks.wild",
-            "study.answer.curve_held_out=null"]
+ONE_SIZE = [
+    "study.blocks.ladder.grid.model.width=[8]",
+    "~study.blocks.seeds",
+    "~study.blocks.held_out",
+    "~study.blocks.curves",
+    "~study.blocks.wild",
+    "study.answer.curve_held_out=null",
+]
 
 
 @pytest.fixture

@@ -28,8 +28,10 @@ def plan_for(study, monkeypatch, tmp_path):
         script.parent.mkdir(exist_ok=True)
         lines = "\\n".join(f"{i}, GPU-{i}, {sizes}" for i, sizes in enumerate(memory))
         listed = "\\n".join(f"GPU {i}: {H100}" for i in range(len(memory)))
-        script.write_text(f"#!/bin/sh\ncase $1 in --list*) printf '{listed}\\n';;\n"
-                          f"*=name) echo '{H100}';; *) printf '{lines}\\n';; esac\n")
+        script.write_text(
+            f"#!/bin/sh\ncase $1 in --list*) printf '{listed}\\n';;\n"
+            f"*=name) echo '{H100}';; *) printf '{lines}\\n';; esac\n"
+        )
         script.chmod(0o755)
         monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -44,11 +46,11 @@ def plan_for(study, monkeypatch, tmp_path):
 
 def test_fp32_is_told_what_bf16_may_gain(plan_for) -> None:
     plan = plan_for("80000, 81559")
-    said, = about_gpus(plan, LaunchConfig("local"))
+    (said,) = about_gpus(plan, LaunchConfig("local"))
     flops = max(p.run.C / p.run.steps for p in plan.runs)
     assert f"takes {1e3 * flops / 67e12:.2g} ms or more on a {H100}" in said
     assert f"in tf32 {1e3 * flops / 494.7e12:.2g}, in bf16 {1e3 * flops / 989.4e12:.2g}" in said
-    said, = about_gpus(plan, LaunchConfig("slurm"))  # what its nodes have is not known here
+    (said,) = about_gpus(plan, LaunchConfig("slurm"))  # what its nodes have is not known here
     assert "several times as fast" in said
     for precision in ("bf16", "tf32"):
         assert about_gpus(plan_for("80000, 81559", precision=precision), LaunchConfig()) == []
@@ -61,7 +63,7 @@ def test_a_vocabulary_that_no_kernel_likes_is_told(plan_for) -> None:
     architecture = plan.runs[0].run.architecture
     large = replace(architecture, shape=replace(architecture.shape, vocab=50_257))
     runs = [replace(p, run=replace(p.run, architecture=large)) for p in plan.runs]
-    said, = about_gpus(replace(plan, runs=runs), LaunchConfig("local"))
+    (said,) = about_gpus(replace(plan, runs=runs), LaunchConfig("local"))
     assert "50,257 is no multiple of 64" in said and "vocab=50304" in said and "adds 47" in said
 
 
@@ -70,8 +72,11 @@ def test_a_launch_is_refused_that_no_gpu_can_hold(plan_for, monkeypatch) -> None
     monkeypatch.setattr("sweeps.gpus.least_bytes", lambda *_, **__: 2 * 2**30)
     two = LaunchConfig("local", workers=2, workers_a_gpu=2)
     check_gpu_memory(plan_for("2048, 81559"), LaunchConfig("local"))
-    with pytest.raises(ConfigError, match=r"takes 2.15 GB or more, one sequence at a time; GPU 0 "
-                                          r"has 2.15 GB free of 85.5: other processes") as told:
+    with pytest.raises(
+        ConfigError,
+        match=r"takes 2.15 GB or more, one sequence at a time; GPU 0 "
+        r"has 2.15 GB free of 85.5: other processes",
+    ) as told:
         check_gpu_memory(plan_for("2047, 81559"), LaunchConfig("local"))
     assert "CUDA_VISIBLE_DEVICES" in str(told.value)
     with pytest.raises(ConfigError, match=r"2 at once \(launch.workers_a_gpu\)"):

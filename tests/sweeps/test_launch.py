@@ -33,8 +33,10 @@ from sweeps.stop import StopFlag
 
 # Long enough to be killed in the middle: about five seconds of training on one core.
 LONG = [
-    "study.blocks.ladder.grid.tokens=[25600,51200]", "study.blocks.ladder.grid.model.width=[16,32]",
-    "study.blocks.curves.grid.tokens=[25600]", "data.max_epochs=10",
+    "study.blocks.ladder.grid.tokens=[25600,51200]",
+    "study.blocks.ladder.grid.model.width=[16,32]",
+    "study.blocks.curves.grid.tokens=[25600]",
+    "data.max_epochs=10",
     "execution.checkpoint_seconds=0.2",
 ]
 
@@ -47,8 +49,10 @@ def planned(study, *overrides: str):
 
 def curves(outputs: Path) -> dict[str, bytes]:
     """run_id -> uncompressed curve of every finished run."""
-    return {d.parent.name: gzip.decompress(RunFolder(d.parent).curve_file().read_bytes())
-            for d in outputs.glob("runs/*/DONE")}
+    return {
+        d.parent.name: gzip.decompress(RunFolder(d.parent).curve_file().read_bytes())
+        for d in outputs.glob("runs/*/DONE")
+    }
 
 
 def attempts(outputs: Path) -> int:
@@ -104,8 +108,12 @@ def test_a_shared_prefix_changes_no_bit(study, tmp_path) -> None:
 
 
 def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
-    seeds = ["+study.blocks.ladder.grid.seed=[0,1,2]", "study.blocks.ladder.grid.tokens=[2560]",
-             "study.blocks.ladder.grid.model.width=[8]", "~study.blocks.curves"]
+    seeds = [
+        "+study.blocks.ladder.grid.seed=[0,1,2]",
+        "study.blocks.ladder.grid.tokens=[2560]",
+        "study.blocks.ladder.grid.model.width=[8]",
+        "~study.blocks.curves",
+    ]
     solo = planned(study, *seeds, f"outputs={tmp_path}/solo")
     launch(solo.outputs, "tiny", LaunchConfig("inline"))
     packed = planned(study, *seeds, f"outputs={tmp_path}/packed")
@@ -124,8 +132,13 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2")
     killed = 0
     for _ in range(2):
-        process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            arguments,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         while process.poll() is None and not worker_pids(outputs):
             time.sleep(0.1)
         time.sleep(rng.uniform(1.0, 6.0))
@@ -161,8 +174,9 @@ def worker_pids(outputs: Path) -> list[int]:
 def test_ctrl_c_saves_all_runs_and_the_same_command_goes_on(study, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2")
-    process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.PIPE, text=True,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        arguments, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(outputs.glob("checkpoints/*/*.*.pt")):
         time.sleep(0.1)
@@ -229,8 +243,9 @@ def test_a_trunk_that_kills_its_process_each_time_is_given_up_and_holds_nobody_u
 def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
     outputs = tmp_path / "outputs"
     arguments = command(*LONG, f"outputs={outputs}", "launch.workers=1")
-    both = [subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
-            for _ in range(2)]
+    both = [
+        subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL) for _ in range(2)
+    ]
     assert [process.wait(timeout=240) for process in both] == [0, 0]
     runs = read_plan(outputs, "tiny").runs
     assert set(states(runs).values()) == {"done"}
@@ -243,8 +258,9 @@ def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path
     """Another takes its run over; it wakes up, finds that, and leaves: one DONE, one record."""
     expected = undisturbed(study, tmp_path)
     outputs = tmp_path / "paused"
-    arguments = command(*LONG, f"outputs={outputs}", "launch.workers=2",
-                        "execution.lease_seconds=3")
+    arguments = command(
+        *LONG, f"outputs={outputs}", "launch.workers=2", "execution.lease_seconds=3"
+    )
     process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
     while not (holders := running(outputs)) and time.monotonic() < deadline:
@@ -264,8 +280,11 @@ def running(outputs: Path) -> list[tuple[RunFolder, int]]:
     found = []
     for folder in map(RunFolder, outputs.glob("runs/*")):
         attempt = folder.latest_attempt()
-        if attempt is not None and folder.state() == "running" \
-                and folder.progress(attempt.number).get("step"):
+        if (
+            attempt is not None
+            and folder.state() == "running"
+            and folder.progress(attempt.number).get("step")
+        ):
             found.append((folder, attempt.owner["pid"]))
     return found
 
@@ -343,10 +362,13 @@ def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) 
     assert plan.run_folder(plan.runs[1]).record()["started_at_step"] > 0
 
 
-@pytest.mark.parametrize(("words", "tried"), [
-    ("CUDA driver initialization failed", worker.BAD_LUCK),
-    ("CUDA error: device-side assert triggered", 1),  # which no later run here would survive
-])
+@pytest.mark.parametrize(
+    ("words", "tried"),
+    [
+        ("CUDA driver initialization failed", worker.BAD_LUCK),
+        ("CUDA error: device-side assert triggered", 1),  # which no later run here would survive
+    ],
+)
 def test_a_worker_whose_machinery_fails_leaves_the_rest_to_others(
     study, monkeypatch, words, tried
 ) -> None:
@@ -376,8 +398,10 @@ def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -
     for name in ("scaling", "sweeps"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
-    arguments = python_command("scaling.cli", *command(
-        *LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")[3:])
+    arguments = python_command(
+        "scaling.cli",
+        *command(*LONG, f"outputs={outputs}", "launch.workers=1", "launch.detach=true")[3:],
+    )
     out = subprocess.run(arguments, env=environment(), check=True, capture_output=True, text=True)
     assert "trains it and writes to" in out.stdout
     deadline = time.monotonic() + 90
@@ -394,8 +418,9 @@ def test_a_detached_launch_goes_on_alone_and_can_be_cancelled(study, tmp_path) -
 def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypatch, capsys) -> None:
     planned(study)
     lines = "import sys; print(*range(100), sep='\\n'); sys.exit('no module named x')"
-    monkeypatch.setattr("sweeps.launch.python_command",
-                        lambda *words: [sys.executable, "-c", lines])
+    monkeypatch.setattr(
+        "sweeps.launch.python_command", lambda *words: [sys.executable, "-c", lines]
+    )
     with pytest.raises(SystemExit) as ended:
         main(["launch", "study=tiny", "launch.detach=true", "launch.pack=off"])
     out = capsys.readouterr().out
@@ -406,10 +431,13 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
 
 def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
     plan, started, popen = planned(study), [], subprocess.Popen
-    monkeypatch.setattr("sweeps.launch.python_command",
-                        lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"])
-    monkeypatch.setattr(subprocess, "Popen",
-                        lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    monkeypatch.setattr(
+        "sweeps.launch.python_command",
+        lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"],
+    )
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1]
+    )
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt

@@ -36,14 +36,17 @@ def read_limits(runs: list[StoredRun], launched: float = 0.0) -> MemoryLimits:
     return limits
 
 
-@pytest.mark.parametrize(("facts", "limit"), [
-    ({"micro_batch": 4}, Limit(micro_batch=2)),
-    ({"micro_batch": 1}, Limit(micro_batch=1)),
-    ({"micro_batch": 4, "device": HERE}, Limit(micro_batch=2)),
-    ({"micro_batch": 4, "device": "a smaller one"}, NO_LIMIT),
-    ({"micro_batch": 4, "members": 6, "pack": "one"}, Limit(members=3)),
-    ({}, NO_LIMIT),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("facts", "limit"),
+    [
+        ({"micro_batch": 4}, Limit(micro_batch=2)),
+        ({"micro_batch": 1}, Limit(micro_batch=1)),
+        ({"micro_batch": 4, "device": HERE}, Limit(micro_batch=2)),
+        ({"micro_batch": 4, "device": "a smaller one"}, NO_LIMIT),
+        ({"micro_batch": 4, "members": 6, "pack": "one"}, Limit(members=3)),
+        ({}, NO_LIMIT),
+    ],
+)
 def test_a_lack_of_memory_counts_for_its_shape_and_its_kind_of_device(runs, facts, limit) -> None:
     full(runs[0].folder, **facts)
     limits = read_limits(runs)
@@ -68,9 +71,14 @@ def test_only_the_first_of_a_shape_finds_out(study, monkeypatch) -> None:
         return train_losses(self, tokens_kBT)
 
     monkeypatch.setattr(EagerEngine, "_losses", limited)
-    plan = make_plan(study("~study.blocks.curves", "study.blocks.ladder.grid.model.width=[8]",
-                           "study.blocks.ladder.grid.tokens=[1280]",
-                           "+study.blocks.ladder.grid.seed=[0,1,2]"))
+    plan = make_plan(
+        study(
+            "~study.blocks.curves",
+            "study.blocks.ladder.grid.model.width=[8]",
+            "study.blocks.ladder.grid.tokens=[1280]",
+            "+study.blocks.ladder.grid.seed=[0,1,2]",
+        )
+    )
     save_plan(plan)
     assert launch(plan.outputs, "tiny", LaunchConfig("inline", pack="off"))
     folders = [plan.run_folder(p) for p in plan.runs]

@@ -40,15 +40,18 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
     assert "running" not in before + capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("name", "overrides", "message"), [
-    ("tyni", [], "study = 'tyni': there is no conf/study/tyni.yaml"),
-    ("tiny", ["model.widht=3"], "unknown key 'model.widht'"),
-    ("tiny", ["study.name=other"], "has the name of its file, 'tiny'"),
-    ("tiny", ["tokens=3"], "tokens=3 changes nothing: every block's grid sets"),
-    ("tiny", ["launch.detach=true"], "launch.detach=true is for the command line"),
-    ("tiny", ["launch.budget.device_hours=1e-9"], "launch.budget.device_hours"),
-    ("tiny", ["launch.backend=slurrm"], "launch.backend = 'slurrm' is not one of"),
-])
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("tyni", [], "study = 'tyni': there is no conf/study/tyni.yaml"),
+        ("tiny", ["model.widht=3"], "unknown key 'model.widht'"),
+        ("tiny", ["study.name=other"], "has the name of its file, 'tiny'"),
+        ("tiny", ["tokens=3"], "tokens=3 changes nothing: every block's grid sets"),
+        ("tiny", ["launch.detach=true"], "launch.detach=true is for the command line"),
+        ("tiny", ["launch.budget.device_hours=1e-9"], "launch.budget.device_hours"),
+        ("tiny", ["launch.backend=slurrm"], "launch.backend = 'slurrm' is not one of"),
+    ],
+)
 def test_a_mistake_is_one_sentence(study, name, overrides, message) -> None:
     study()
     with pytest.raises(ConfigError) as caught:
@@ -78,7 +81,8 @@ def test_interrupting_the_kernel_saves_and_the_next_launch_goes_on(study, tmp_pa
     outputs = tmp_path / "outputs"
     root = str(Path(__file__).parents[2])
     manager, client = start_new_kernel(
-        kernel_name="python3", cwd=str(tmp_path), env=os.environ | {"PYTHONPATH": root})
+        kernel_name="python3", cwd=str(tmp_path), env=os.environ | {"PYTHONPATH": root}
+    )
     try:
         code = CELLS.format(outputs=str(outputs))
         client.execute(code)
@@ -96,7 +100,8 @@ def test_interrupting_the_kernel_saves_and_the_next_launch_goes_on(study, tmp_pa
     started = analysis.load(outputs, study="tiny")
     assert len(started) and any(
         pd.read_json(p, typ="series")["started_at_step"] > 0
-        for p in outputs.glob("runs/*/record-0002.json"))
+        for p in outputs.glob("runs/*/record-0002.json")
+    )
 
 
 def output(client) -> str:
@@ -109,7 +114,10 @@ def output(client) -> str:
             continue
         if message["msg_type"] in ("stream", "error"):
             said += message["content"].get("text", "") + str(message["content"].get("evalue", ""))
-        if message["msg_type"] == "status" and said and (
-                message["content"]["execution_state"] == "idle"):
+        if (
+            message["msg_type"] == "status"
+            and said
+            and (message["content"]["execution_state"] == "idle")
+        ):
             break
     return said

@@ -19,9 +19,12 @@ from sweeps.plan import make_plan, save_plan
 from sweeps.state import read_plan, status
 
 LRS = [round(1e-3 * 1.4**i, 6) for i in range(16)]
-SWEEP = ["~study.blocks.curves", "study.blocks.ladder.grid.model.width=[8]",
-         "study.blocks.ladder.grid.tokens=[2560]",
-         f"+study.blocks.ladder.grid.optimizer={{lr: {LRS}}}"]
+SWEEP = [
+    "~study.blocks.curves",
+    "study.blocks.ladder.grid.model.width=[8]",
+    "study.blocks.ladder.grid.tokens=[2560]",
+    f"+study.blocks.ladder.grid.optimizer={{lr: {LRS}}}",
+]
 FOUR = [*SWEEP[:-1], f"+study.blocks.ladder.grid.optimizer={{lr: {LRS[:4]}}}"]
 
 
@@ -58,8 +61,13 @@ def test_a_sweep_of_sixteen_rates_is_one_pack_and_sixteen_records(study, tmp_pat
     assert members(packed) == [16] * 16
     assert len({packed.run_folder(p).attempt(1).owner["pid"] for p in packed.runs}) == 1
     fourth = f"+study.blocks.ladder.grid.optimizer={{lr: {LRS[3::4]}}}"
-    seeds = planned(study, *SWEEP[:-1], fourth, "+study.blocks.ladder.grid.seed=[0,1]",
-                    f"outputs={tmp_path}/alone")
+    seeds = planned(
+        study,
+        *SWEEP[:-1],
+        fourth,
+        "+study.blocks.ladder.grid.seed=[0,1]",
+        f"outputs={tmp_path}/alone",
+    )
     launch(seeds.outputs, "tiny", LaunchConfig("inline", pack="off"))
     one, other = losses(packed), losses(seeds)
     both = other.index.intersection(one.index)  # four of the sixteen, and another seed of theirs

@@ -22,8 +22,15 @@ def kind(run, **execution) -> str | None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 1}, {"optimizer.lr": 0.5}, {"optimizer.weight_decay": 0.0}, {"optimizer.beta2": 0.9},
-     {"data.seed": 5}, {"schedule.kind": "cosine"}, {"optimizer.clip": 2.0}],
+    [
+        {"seed": 1},
+        {"optimizer.lr": 0.5},
+        {"optimizer.weight_decay": 0.0},
+        {"optimizer.beta2": 0.9},
+        {"data.seed": 5},
+        {"schedule.kind": "cosine"},
+        {"optimizer.clip": 2.0},
+    ],
     ids=str,
 )
 def test_members_may_differ_in_numbers(tiny_run, changes) -> None:
@@ -32,8 +39,14 @@ def test_members_may_differ_in_numbers(tiny_run, changes) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"model.width": 32}, {"batch": 2, "tokens": 32 * 40}, {"tokens": 64 * 41},
-     {"optimizer.name": "lion"}, {"data.unique_tokens": 64 * 100}, {"model.rope_base": 500.0}],
+    [
+        {"model.width": 32},
+        {"batch": 2, "tokens": 32 * 40},
+        {"tokens": 64 * 41},
+        {"optimizer.name": "lion"},
+        {"data.unique_tokens": 64 * 100},
+        {"model.rope_base": 500.0},
+    ],
     ids=str,
 )
 def test_members_may_differ_in_nothing_else(tiny_run, changes) -> None:
@@ -51,7 +64,11 @@ def test_what_cannot_be_packed_says_why(tiny_run) -> None:
 
 def test_packs_are_filled_in_order() -> None:
     assert form("aabxaab", lambda c: None if c == "x" else c, lambda c: 3) == [
-        ["a", "a", "a"], ["b", "b"], ["x"], ["a"]]
+        ["a", "a", "a"],
+        ["b", "b"],
+        ["x"],
+        ["a"],
+    ]
     assert form("aab", lambda c: c, lambda c: 1) == [["a"], ["a"], ["b"]]
 
 
@@ -63,8 +80,10 @@ def stored(make_run):
     """Some planned runs of one kind, as workers see them."""
 
     def made(count: int) -> list[StoredRun]:
-        return [StoredRun(make_run({"seed": s}), ("fit",), None, (), None, "kind", count)
-                for s in range(count)]
+        return [
+            StoredRun(make_run({"seed": s}), ("fit",), None, (), None, "kind", count)
+            for s in range(count)
+        ]
 
     return made
 
@@ -72,8 +91,9 @@ def stored(make_run):
 def saved_at(run: StoredRun, *steps: int) -> None:
     """Leave checkpoints in name only."""
     for step in steps:
-        path = checkpoint_path(run.folder.outputs, run.folder.description()["science"], step,
-                               run.folder.run_id)
+        path = checkpoint_path(
+            run.folder.outputs, run.folder.description()["science"], step, run.folder.run_id
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 

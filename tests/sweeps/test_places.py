@@ -23,19 +23,39 @@ def test_a_place_that_suits_is_taken(monkeypatch) -> None:
     check_places(on_slurm(extra={"gres": "gpu:h100:1"}), ExecutionConfig(device="cuda"))
 
 
-@pytest.mark.parametrize(("config", "execution", "message"), [
-    (LaunchConfig("local"), {"device": "cuda", "processes": 4}, "processes = 4: a run takes"),
-    (on_slurm(nodes=2), {"processes": 3}, "launch.slurm.nodes = 2: a run has execution.processes"),
-    (on_slurm(nodes=2), {}, "launch.slurm.nodes = 2: a run has execution.processes = 1"),
-    (on_slurm(), {"device": "cuda"}, "launch.slurm.gpus = 0: with execution.device = cuda each of"),
-    (on_slurm(nodes=2, gpus=1), {"device": "cuda", "processes": 4}, "launch.slurm.gpus = 1"),
-    (LaunchConfig("slurm", slurm=SlurmConfig(nodes=2),
-                  classes={"big": {"where": "tokens > 1", "nodes": 3}}),
-     {"processes": 4}, "launch.classes.big.nodes = 3"),
-    (on_slurm(gpus=1), {}, "launch.slurm.gpus = 1: with execution.device = cpu runs train on"),
-    (LaunchConfig("slurm", classes={"big": {"where": "N > 1", "gpus": 8}}), {},
-     "set launch.classes.big.gpus=0"),
-])
+@pytest.mark.parametrize(
+    ("config", "execution", "message"),
+    [
+        (LaunchConfig("local"), {"device": "cuda", "processes": 4}, "processes = 4: a run takes"),
+        (
+            on_slurm(nodes=2),
+            {"processes": 3},
+            "launch.slurm.nodes = 2: a run has execution.processes",
+        ),
+        (on_slurm(nodes=2), {}, "launch.slurm.nodes = 2: a run has execution.processes = 1"),
+        (
+            on_slurm(),
+            {"device": "cuda"},
+            "launch.slurm.gpus = 0: with execution.device = cuda each of",
+        ),
+        (on_slurm(nodes=2, gpus=1), {"device": "cuda", "processes": 4}, "launch.slurm.gpus = 1"),
+        (
+            LaunchConfig(
+                "slurm",
+                slurm=SlurmConfig(nodes=2),
+                classes={"big": {"where": "tokens > 1", "nodes": 3}},
+            ),
+            {"processes": 4},
+            "launch.classes.big.nodes = 3",
+        ),
+        (on_slurm(gpus=1), {}, "launch.slurm.gpus = 1: with execution.device = cpu runs train on"),
+        (
+            LaunchConfig("slurm", classes={"big": {"where": "N > 1", "gpus": 8}}),
+            {},
+            "set launch.classes.big.gpus=0",
+        ),
+    ],
+)
 def test_one_that_does_not_is_told(monkeypatch, config, execution, message) -> None:
     monkeypatch.setattr(machine, "gpus", lambda: ["0", "1"])
     with pytest.raises(ConfigError) as caught:
@@ -47,9 +67,9 @@ def test_gpus_that_no_process_takes_are_named() -> None:
     cuda = ExecutionConfig(device="cuda", processes=4)
     assert about_idle_gpus(on_slurm(gpus=2, nodes=2), cuda) == []
     assert about_idle_gpus(LaunchConfig("local"), cuda) == []
-    idle, = about_idle_gpus(on_slurm(gpus=8), cuda)
+    (idle,) = about_idle_gpus(on_slurm(gpus=8), cuda)
     assert idle.startswith("launch.slurm.gpus = 8: ") and "on 4 of them" in idle
-    idle, = about_idle_gpus(on_slurm(extra={"gres": "gpu:1"}), ExecutionConfig())
+    (idle,) = about_idle_gpus(on_slurm(extra={"gres": "gpu:1"}), ExecutionConfig())
     assert "launch.slurm.extra asks for GPUs, which stand idle" in idle
     theirs = ExecutionConfig(command=["train"])  # a program chooses its device itself
     check_places(on_slurm(gpus=8), theirs)

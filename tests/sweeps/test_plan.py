@@ -15,8 +15,9 @@ from sweeps.show import plan_frame
 
 
 def by_size(plan, width: int, kind: str = "wsd"):
-    found = [p for p in plan.runs
-             if p.run.shape.width == width and p.run.config.schedule.kind == kind]
+    found = [
+        p for p in plan.runs if p.run.shape.width == width and p.run.config.schedule.kind == kind
+    ]
     return sorted(found, key=lambda p: p.run.tokens)
 
 
@@ -40,7 +41,7 @@ def test_a_shorter_run_starts_from_the_trunk_of_a_longer_one(study) -> None:
 
 def test_schedules_share_the_stretch_before_they_part(study) -> None:
     plan = make_plan(study())
-    constant, = by_size(plan, 8, "constant")
+    (constant,) = by_size(plan, 8, "constant")
     _, long = by_size(plan, 8)
     ids = {constant.run.run_id, long.run.run_id}
     sharing = [p for p in (constant, long) if p.needs is not None]
@@ -119,8 +120,13 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
 
 
 def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
-    by_rule = ["batch=null", "+rule/batch=porian", "rule.batch.coefficient=4e4",
-               "optimizer.weight_decay=null", "+rule/weight_decay=timescale"]
+    by_rule = [
+        "batch=null",
+        "+rule/batch=porian",
+        "rule.batch.coefficient=4e4",
+        "optimizer.weight_decay=null",
+        "+rule/weight_decay=timescale",
+    ]
     plan = make_plan(study(*(o.replace("+", "") for o in by_rule)))
     frame = plan_frame(plan)
     assert {"batch", "WD"} <= set(frame) and "beta2" not in frame

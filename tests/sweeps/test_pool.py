@@ -53,8 +53,11 @@ class Workers:
     def _start(self) -> subprocess.Popen[bytes]:
         # One that ignores SIGTERM says so before anybody asks it.
         line = self.lines.pop(0) if self.lines else "pass"
-        process = subprocess.Popen([sys.executable, "-Sc", f"import signal, time, os\n{line}"],
-                                   stdout=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-Sc", f"import signal, time, os\n{line}"],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         if "print" in line:
             assert process.stdout.readline()
         process.stdout.close()
@@ -94,8 +97,9 @@ def test_a_stopped_worker_does_not_hold_a_launch_of_which_nothing_is_left(
     pool.run(lambda: False, lambda: None, lambda: True)
     assert [w.returncode for w in workers.started] == [-signal.SIGTERM, -signal.SIGKILL]
     assert f"process {workers.started[0].pid}) does not leave: it is asked to end" in caplog.text
-    assert f"process {workers.started[1].pid}) does not end within 0.3 s: it is killed" \
-        in caplog.text
+    assert (
+        f"process {workers.started[1].pid}) does not end within 0.3 s: it is killed" in caplog.text
+    )
     assert len(workers.started) == 2  # none was put in their places
 
 

@@ -21,11 +21,16 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
     folder = plan.run_folder(planned)
     claim = Claim.acquire(folder, 60.0)
     steps = planned.run.steps
-    write_json(folder.path / "record-0001.json", {
-        "steps": steps, "science": planned.run.science, "flops": planned.run.flops,
-        "throughput": {"seconds": steps * seconds_a_step},
-        "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
-    })
+    write_json(
+        folder.path / "record-0001.json",
+        {
+            "steps": steps,
+            "science": planned.run.science,
+            "flops": planned.run.flops,
+            "throughput": {"seconds": steps * seconds_a_step},
+            "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
+        },
+    )
     write_atomic(folder.path / "curve-0001.csv.gz", "")
     claim.finish("done", steps, {"record": "record-0001.json", "curve": "curve-0001.csv.gz"})
 
@@ -33,6 +38,7 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
 @pytest.fixture
 def planned(study):
     """Plans the tiny study for a program; overrides are those of another study of the program."""
+
     def plan(*overrides: str) -> Plan:
         return make_plan(study(*PROGRAM, *overrides))
 

@@ -13,11 +13,18 @@ from sweeps.progress import progress
 
 def table(**columns) -> pd.DataFrame:
     """Three runs of 100 steps: one finished, one half trained, one not begun."""
-    return pd.DataFrame({
-        "state": ["done", "running", "planned"], "step": [100, 50, 0], "steps": [100] * 3,
-        "seconds": [20.0, None, None], "predicted_seconds": [10.0, 10.0, 30.0],
-        "run_id": ["a", "b", "c"], "pack": [""] * 3, **columns,
-    })
+    return pd.DataFrame(
+        {
+            "state": ["done", "running", "planned"],
+            "step": [100, 50, 0],
+            "steps": [100] * 3,
+            "seconds": [20.0, None, None],
+            "predicted_seconds": [10.0, 10.0, 30.0],
+            "run_id": ["a", "b", "c"],
+            "pack": [""] * 3,
+            **columns,
+        }
+    )
 
 
 def test_the_rest_is_shared_among_what_runs_at_the_measured_pace(tmp_path: Path) -> None:
@@ -29,8 +36,11 @@ def test_the_rest_is_shared_among_what_runs_at_the_measured_pace(tmp_path: Path)
 
 def test_the_longest_run_bounds_the_end(tmp_path: Path) -> None:
     states = ["running", "running", "done"]
-    found = progress(tmp_path, "tiny", table(state=states, step=[0, 0, 100],
-                                             predicted_seconds=[100.0, 10.0, None]))
+    found = progress(
+        tmp_path,
+        "tiny",
+        table(state=states, step=[0, 0, 100], predicted_seconds=[100.0, 10.0, None]),
+    )
     assert found.seconds_left == 100.0
 
 
@@ -42,9 +52,16 @@ def test_without_a_prediction_no_end_is_told(tmp_path: Path) -> None:
 
 def test_members_of_a_pack_end_together(tmp_path: Path) -> None:
     """Their shares of the pack's time add up: two in one pack, beside one that is alone."""
-    found = progress(tmp_path, "tiny", table(
-        state=["running"] * 3, step=[0] * 3, pack=["p", "p", ""],
-        predicted_seconds=[30.0, 30.0, 10.0]))
+    found = progress(
+        tmp_path,
+        "tiny",
+        table(
+            state=["running"] * 3,
+            step=[0] * 3,
+            pack=["p", "p", ""],
+            predicted_seconds=[30.0, 30.0, 10.0],
+        ),
+    )
     assert found.seconds_left == 60.0 and found.packs == 1
 
 

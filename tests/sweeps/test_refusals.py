@@ -33,21 +33,47 @@ def cluster(fake):
         (fake / name).write_text(f"#!/bin/bash\n{body}\n")
 
 
-@pytest.mark.parametrize(("asked", "message"), [
-    ({"gpus": 8}, r"Requested node .* launch.slurm.gpus = 8 \(a node of the partition gpu has at "
-                  r"most 4 GPUs\)$"),
-    ({"gpus": 5, "partition": "cpu"}, r"gpus = 5 \(nodes of the partition cpu have none; those of "
-                                      r"gpu have GPUs\)$"),
-    ({"nodes": 99}, r"Node count .* launch.slurm.nodes = 99 \(the partition gpu has 12 nodes\)$"),
-    ({"memory_gb": 900, "gpus": 1, "partition": "cpu"},
-     r"configuration is not available; it is about launch.slurm.memory_gb = 900.0 \(.* 250 GB\)$"),
-    ({"constraint": "fast"}, r"Invalid feature .*constraint = fast \(nodes .* have h100, ib\)$"),
-    ({"partition": "nope"}, r"invalid partition specified: nope; allocation failure: Invalid part"
-                            r".* launch.slurm.partition = nope \(allowed are gpu, cpu\)$"),
-    ({"account": "other", "partition": "cpu"}, r"Invalid account; .*account = other \(sacctmgr"),
-    ({"gpus": 9, "constraint": "fast"}, r"gpus = 9 \(.*\) or .*constraint = fast|"
-                                        r"constraint = fast \(.*\) or launch.slurm.gpus = 9 \("),
-])
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"gpus": 8},
+            r"Requested node .* launch.slurm.gpus = 8 \(a node of the partition gpu has at "
+            r"most 4 GPUs\)$",
+        ),
+        (
+            {"gpus": 5, "partition": "cpu"},
+            r"gpus = 5 \(nodes of the partition cpu have none; those of "
+            r"gpu have GPUs\)$",
+        ),
+        (
+            {"nodes": 99},
+            r"Node count .* launch.slurm.nodes = 99 \(the partition gpu has 12 nodes\)$",
+        ),
+        (
+            {"memory_gb": 900, "gpus": 1, "partition": "cpu"},
+            r"configuration is not available; it is about launch.slurm.memory_gb = 900.0 \(.* 250 GB\)$",
+        ),
+        (
+            {"constraint": "fast"},
+            r"Invalid feature .*constraint = fast \(nodes .* have h100, ib\)$",
+        ),
+        (
+            {"partition": "nope"},
+            r"invalid partition specified: nope; allocation failure: Invalid part"
+            r".* launch.slurm.partition = nope \(allowed are gpu, cpu\)$",
+        ),
+        (
+            {"account": "other", "partition": "cpu"},
+            r"Invalid account; .*account = other \(sacctmgr",
+        ),
+        (
+            {"gpus": 9, "constraint": "fast"},
+            r"gpus = 9 \(.*\) or .*constraint = fast|"
+            r"constraint = fast \(.*\) or launch.slurm.gpus = 9 \(",
+        ),
+    ],
+)
 def test_the_reason_the_key_and_what_is_allowed(cluster, asked, message) -> None:
     config = LaunchConfig("slurm", slurm=SlurmConfig(**asked))
     with pytest.raises(ConfigError, match=message) as caught:

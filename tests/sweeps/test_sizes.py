@@ -22,11 +22,17 @@ from sweeps.launches import LaunchConfig, check_launch
 from sweeps.plan import make_plan
 from sweeps.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
 
-SWEEP = ["~study.blocks.curves", "study.blocks.ladder.grid.model.width=[8]",
-         "study.blocks.ladder.grid.tokens=[2560]",
-         "+study.blocks.ladder.grid.optimizer={lr: [1e-3, 2e-3, 4e-3, 8e-3, 16e-3, 32e-3]}"]
-FASTER = {"step": 1.0, "token": 0.0, "packed": {"4": {"step": 1.6, "token": 0.0},
-                                                "6": {"step": 2.0, "token": 0.0}}}
+SWEEP = [
+    "~study.blocks.curves",
+    "study.blocks.ladder.grid.model.width=[8]",
+    "study.blocks.ladder.grid.tokens=[2560]",
+    "+study.blocks.ladder.grid.optimizer={lr: [1e-3, 2e-3, 4e-3, 8e-3, 16e-3, 32e-3]}",
+]
+FASTER = {
+    "step": 1.0,
+    "token": 0.0,
+    "packed": {"4": {"step": 1.6, "token": 0.0}, "6": {"step": 2.0, "token": 0.0}},
+}
 SLOWER = {"step": 1.0, "token": 0.0, "packed": {"4": {"step": 4.4, "token": 0.0}}}
 
 
@@ -36,8 +42,10 @@ def measured(timing, asked: list | None = None) -> Target:
 
     def one(request):
         asked.append(request)
-        packed = {str(k): {what: seconds_of(timing, what, k) for what in ("step", "token")}
-                  for k in request["packs"]}
+        packed = {
+            str(k): {what: seconds_of(timing, what, k) for what in ("step", "token")}
+            for k in request["packs"]
+        }
         return {"step": timing["step"], "token": timing["token"], "packed": packed}
 
     return Target("test", lambda requests: [one(request) for request in requests])
@@ -70,7 +78,7 @@ def sweep(study):
         ([], [], 0, 4, []),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_no_worker_is_idle_that_could_take_a_pack(counts, sizes, alone, workers, expected) -> None:
     assert spread(counts, sizes, alone, workers) == expected
 
@@ -80,16 +88,18 @@ def test_on_a_cpu_only_a_number_packs(sweep) -> None:
     config, asked = LaunchConfig("inline"), []
     plan = with_costs(sweep, measured(FASTER, asked), config)
     assert {p.pack for p in plan.runs} == {1} and {tuple(r["packs"]) for r in asked} == {()}
-    said, = about_packs(plan, config)
-    assert said == "6 runs could train together, but it is not faster on a CPU; launch.pack=4 forces it"
+    (said,) = about_packs(plan, config)
+    assert (
+        said
+        == "6 runs could train together, but it is not faster on a CPU; launch.pack=4 forces it"
+    )
     assert set(pack_sizes(sweep, LaunchConfig("inline", pack=5)).values()) == {5}
     assert pack_sizes(sweep, LaunchConfig("inline", pack="off")) == {}
 
 
 @pytest.fixture
 def on_a_gpu(sweep, monkeypatch):
-    """The sweep as planned for a GPU of so many bytes, its members making steps of so many FLOPs.
-    """
+    """The sweep as planned for a GPU of so many bytes, its members making steps of so many FLOPs."""
 
     def planned(flops: float = 1.0, held: float = 100.0):
         run = sweep.runs[0].run
@@ -101,13 +111,16 @@ def on_a_gpu(sweep, monkeypatch):
     return planned
 
 
-@pytest.mark.parametrize(("flops", "held", "size"), [
-    (1e8, 100, 6),  # the six there are
-    (1e8, 3.5, 3),  # memory
-    (1e12 / 3.5, 100, 3),  # three fill the device
-    (1e12 / 4.5, 100, 3),  # two of three rather than four and two
-    (4e12, 100, 1),  # one does
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flops", "held", "size"),
+    [
+        (1e8, 100, 6),  # the six there are
+        (1e8, 3.5, 3),  # memory
+        (1e12 / 3.5, 100, 3),  # three fill the device
+        (1e12 / 4.5, 100, 3),  # two of three rather than four and two
+        (4e12, 100, 1),  # one does
+    ],
+)
 def test_on_a_gpu_the_size_is_a_rule_of_the_run(on_a_gpu, flops, held, size) -> None:
     """Whatever a few steps took: what was timed is the size that the rule gave."""
     plan = on_a_gpu(flops, held)
@@ -142,7 +155,7 @@ def test_the_plan_packs_where_that_is_faster_and_says_what_it_saves(sweep) -> No
     assert sum(p.seconds_alone for p in plan.runs) == pytest.approx(6 * steps)
     assert finish_seconds(plan, 1) == pytest.approx(4.0 + steps * 2.0)
     assert cost(plan).longest_hours == pytest.approx(steps * 2.0 / 3600)
-    said, = about_packs(plan, config)
+    (said,) = about_packs(plan, config)
     assert "6 runs of width 8" in said and "in 1 of up to 6" in said and "differ in LR" in said
 
 
@@ -150,7 +163,7 @@ def test_where_a_pack_is_slower_the_plan_says_so(sweep) -> None:
     config = LaunchConfig("inline", pack=4)
     plan = with_costs(sweep, measured(SLOWER), config)
     assert [len(pack) for pack in packs(plan)] == [4, 2]
-    said, = about_packs(plan, config)
+    (said,) = about_packs(plan, config)
     assert said.endswith("measured here, that is slower than each alone (launch.pack=off)")
 
 
@@ -168,11 +181,17 @@ def test_a_run_of_several_processes_is_timed_by_the_part_of_one_and_the_plan_say
         asked.extend(requests)
         return [{"step": 1.0, "token": 0.0, "packed": {}} for _ in requests]
 
-    plans = {n: with_costs(make_plan(study(*SWEEP, f"execution.processes={n}")),
-                           Target("test", measure), LaunchConfig("inline")) for n in (1, 2)}
+    plans = {
+        n: with_costs(
+            make_plan(study(*SWEEP, f"execution.processes={n}")),
+            Target("test", measure),
+            LaunchConfig("inline"),
+        )
+        for n in (1, 2)
+    }
     assert [request["batch"] for request in asked] == [4, 2]
     assert about_processes(plans[1]) == []
-    said, = about_processes(plans[2])
+    (said,) = about_processes(plans[2])
     assert "execution.processes = 2 send to each other comes on top" in said
 
 
@@ -191,8 +210,9 @@ def test_lengths_and_branches_do_not_mix(study) -> None:
 def test_what_is_alone_says_why(study) -> None:
     plan = make_plan(study(*SWEEP, "execution.processes=2"))
     said = " ".join(about_packs(plan, LaunchConfig("inline")))
-    assert said == ("6 runs will train individually: 2 processes share each batch "
-                    "(execution.processes)")
+    assert said == (
+        "6 runs will train individually: 2 processes share each batch (execution.processes)"
+    )
 
 
 @pytest.mark.parametrize("pack", ["auto", "off", False, 1, 4])

@@ -198,8 +198,23 @@ def test_a_token_bucket_lets_a_burst_through_and_then_waits(monkeypatch) -> None
     assert slept == [2.0, 2.0]
 
 
-@pytest.mark.parametrize("name", ["$(touch x)", "`touch x`", "a b", "a'b\"c", ";touch x", "*", "ü",
-                                  "$HOME", "a\\", "&touch x", "!!", "#"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "$(touch x)",
+        "`touch x`",
+        "a b",
+        "a'b\"c",
+        ";touch x",
+        "*",
+        "ü",
+        "$HOME",
+        "a\\",
+        "&touch x",
+        "!!",
+        "#",
+    ],
+)
 def test_folders_are_names_in_the_script_of_a_job(tmp_path, fake, monkeypatch, name) -> None:
     """The script is run by bash, with a stand-in for Python that tells what it was given."""
     home = tmp_path / name
@@ -209,15 +224,21 @@ def test_folders_are_names_in_the_script_of_a_job(tmp_path, fake, monkeypatch, n
     python.chmod(0o755)
     monkeypatch.setattr(slurm.sys, "executable", str(python))
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    (fake / "sbatch").write_text(f"#!/bin/bash\ncp \"$1\" {fake}/script\necho job 1\n")
+    (fake / "sbatch").write_text(f'#!/bin/bash\ncp "$1" {fake}/script\necho job 1\n')
     launch = new_launch(home / "outputs", "tiny", LaunchConfig("slurm"), [], home / "code")
     slurm._submit(launch, "default", 1, 1, [])
 
     here = tmp_path / "here"
     here.mkdir()
     environment = os.environ | {"SLURM_JOB_ID": "7"}
-    told = subprocess.run(["bash", str(fake / "script")], cwd=here, env=environment, check=True,
-                          capture_output=True, text=True).stdout.split("\0")  # fmt: skip
+    told = subprocess.run(
+        ["bash", str(fake / "script")],
+        cwd=here,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
     folder = launch.folder / "slurm"
     assert told[-4:-1] == [str(folder), f"{folder}/7_0_log.out", str(home / "code")]
     assert not list(here.iterdir())

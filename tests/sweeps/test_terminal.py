@@ -14,8 +14,17 @@ from rich.cells import cell_len
 from scaling.printable import excerpt, one_line, printable
 from sweeps.terminal import Screen, table_lines, wrap
 
-NASTY = ("cannot read shard [/data/x]", "[bold]", "[/]", ":smile:", "[link=http://x]y[/link]",
-         "{x!r} %s \\n", "a" * 5000, "$\\frac{a}{b}$", "<b>&amp;")  # fmt: skip
+NASTY = (
+    "cannot read shard [/data/x]",
+    "[bold]",
+    "[/]",
+    ":smile:",
+    "[link=http://x]y[/link]",
+    "{x!r} %s \\n",
+    "a" * 5000,
+    "$\\frac{a}{b}$",
+    "<b>&amp;",
+)
 
 
 class Terminal(io.StringIO):
@@ -67,10 +76,16 @@ def test_lines_break_between_words_only(text: str, width: int) -> None:
         assert cell_len(part) <= width or len(part.split()) == 1
 
 
-FRAME = pd.DataFrame({
-    "run": ["abcd", "efgh"], "N": ["1,024", "12,345,678"], "seed": [0, 1],
-    "state": ["done", "failed"], "loss": [1.25, np.nan], "note": ["", "a long sentence that stands below its row"],
-})  # fmt: skip
+FRAME = pd.DataFrame(
+    {
+        "run": ["abcd", "efgh"],
+        "N": ["1,024", "12,345,678"],
+        "seed": [0, 1],
+        "state": ["done", "failed"],
+        "loss": [1.25, np.nan],
+        "note": ["", "a long sentence that stands below its row"],
+    }
+)
 
 
 def plain(width: float, **options) -> list[str]:
@@ -109,9 +124,21 @@ def test_columns_are_left_out_and_named_and_narrow_ones_come_back() -> None:
 
 def test_a_table_that_fits_no_width_becomes_blocks() -> None:
     assert plain(20) == [
-        "run    abcd", "N      1,024", "seed   0", "state  done", "loss   1.25", "",
-        "run    efgh", "N      12,345,678", "seed   1", "state  failed", "loss   nan",
-        "note   a long", "       sentence that", "       stands below", "       its row",
+        "run    abcd",
+        "N      1,024",
+        "seed   0",
+        "state  done",
+        "loss   1.25",
+        "",
+        "run    efgh",
+        "N      12,345,678",
+        "seed   1",
+        "state  failed",
+        "loss   nan",
+        "note   a long",
+        "       sentence that",
+        "       stands below",
+        "       its row",
     ]
 
 

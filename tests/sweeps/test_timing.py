@@ -24,10 +24,12 @@ def measuring(monkeypatch, tmp_path):
 
     def said_of(lines: str) -> None:
         script = tmp_path / "python"
-        script.write_text(f"#!{sys.executable} -S\nimport json, sys, time\n"
-                          "def say(*line): print(json.dumps(line), flush=True)\n"
-                          "requests = json.load(sys.stdin)\nsay('ready', None)\n"
-                          f"for r in requests:\n    width = r['model']['width']\n{lines}")
+        script.write_text(
+            f"#!{sys.executable} -S\nimport json, sys, time\n"
+            "def say(*line): print(json.dumps(line), flush=True)\n"
+            "requests = json.load(sys.stdin)\nsay('ready', None)\n"
+            f"for r in requests:\n    width = r['model']['width']\n{lines}"
+        )
         script.chmod(0o755)
         monkeypatch.setattr(timing, "python_command", lambda module: [str(script)])
 
@@ -52,7 +54,7 @@ def test_what_takes_too_long_is_estimated_and_the_rest_is_measured(measuring) ->
 
 def test_where_nothing_is_known_a_rate_is_assumed(measuring) -> None:
     measuring("    time.sleep(60)\n")
-    one, = timing.measure_here([request(16)])
+    (one,) = timing.measure_here([request(16)])
     assert one["step"] == pytest.approx(timing._flops(request(16)) / timing.RATES["cpu"])
     assert one["estimated"] and json.dumps(one)
 
@@ -67,5 +69,5 @@ def test_shapes_are_really_measured(monkeypatch) -> None:
     own = {"micro_batch": None, "engine": "eager", "packs": [2], "optimizer": "adamw"}
     whole = request(16) | own | {"options": {"precision": "fp32"}}
     monkeypatch.setattr(timing, "SHAPE_SECONDS", 300.0)  # on a busy machine
-    one, = timing.measure_here([whole])
+    (one,) = timing.measure_here([whole])
     assert one["step"] > 0 and one["packed"]["2"]["token"] > 0 and "estimated" not in one

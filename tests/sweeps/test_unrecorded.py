@@ -18,11 +18,18 @@ from sweeps.plan import Plan, make_plan, save_plan
 from sweeps.slurm import tasks_wanted
 from sweeps.state import read_plan, status
 
-ONE = ["study.blocks.ladder.grid.tokens=[2560]", "study.blocks.ladder.grid.model.width=[8]",
-       "~study.blocks.curves"]
+ONE = [
+    "study.blocks.ladder.grid.tokens=[2560]",
+    "study.blocks.ladder.grid.model.width=[8]",
+    "~study.blocks.curves",
+]
 # Both lengths are one constant stretch: the longer run passes the last step of the shorter.
-PREFIX = ["study.blocks.ladder.grid.tokens=[2560,5120]", "~study.blocks.curves",
-          "study.blocks.ladder.grid.model.width=[8]", "schedule=constant"]
+PREFIX = [
+    "study.blocks.ladder.grid.tokens=[2560,5120]",
+    "~study.blocks.curves",
+    "study.blocks.ladder.grid.model.width=[8]",
+    "schedule=constant",
+]
 # What an attempt adds to a record; all else is the run's.
 OF_ATTEMPT = ("attempt", "started_at_step", "throughput", "machine", "code")
 
@@ -81,8 +88,13 @@ def planned(study: Callable[..., Any], *overrides: str) -> Plan:
 def recorded(plan: Plan) -> dict[str, tuple[dict[str, Any], bytes]]:
     """run_id -> what each record says of the run, and its curve."""
     folders = [plan.run_folder(p) for p in plan.runs]
-    return {f.run_id: ({k: v for k, v in f.record().items() if k not in OF_ATTEMPT},
-                       f.curve_file().read_bytes()) for f in folders}
+    return {
+        f.run_id: (
+            {k: v for k, v in f.record().items() if k not in OF_ATTEMPT},
+            f.curve_file().read_bytes(),
+        )
+        for f in folders
+    }
 
 
 @pytest.fixture
@@ -108,8 +120,15 @@ def test_kill_9_between_the_last_checkpoint_and_done(study, processes, undisturb
     expected = undisturbed(*ONE)
     for point, (place, function, here, before) in POINTS.items():
         plan = planned(study, *ONE, f"outputs={point.replace(' ', '-')}")
-        names = {"place": place, "function": function, "here": here, "before": before,
-                 "outputs": plan.outputs, "launch": launch, "LaunchConfig": LaunchConfig}
+        names = {
+            "place": place,
+            "function": function,
+            "here": here,
+            "before": before,
+            "outputs": plan.outputs,
+            "launch": launch,
+            "LaunchConfig": LaunchConfig,
+        }
         victim = processes.Process(target=exec, args=(KILLED, names))
         victim.start()
         victim.join()
@@ -140,11 +159,14 @@ def test_a_run_whose_steps_a_longer_one_has_trained(study, undisturbed, capsys) 
     assert "nothing is left to train" in capsys.readouterr()[0]
 
 
-@pytest.mark.parametrize("config", [
-    pytest.param(LaunchConfig("inline"), id="inline"),
-    pytest.param(LaunchConfig("inline", pack=2), id="pack"),
-    pytest.param(LaunchConfig("local", workers=1), id="pool", marks=pytest.mark.slow),
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(LaunchConfig("inline"), id="inline"),
+        pytest.param(LaunchConfig("inline", pack=2), id="pack"),
+        pytest.param(LaunchConfig("local", workers=1), id="pool", marks=pytest.mark.slow),
+    ],
+)
 def test_removed_run_folders_are_recorded_again(study, undisturbed, config) -> None:
     expected = undisturbed(*PREFIX)
     plan = planned(study, *PREFIX)

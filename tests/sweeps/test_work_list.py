@@ -22,9 +22,14 @@ RUNS = 3 * LEAST_LOOK
 @pytest.fixture
 def work(study, monkeypatch: pytest.MonkeyPatch) -> WorkList:
     """The work list of a launch of many planned runs of one shape."""
-    plan = make_plan(study(
-        "~study.blocks.curves", f"+study.blocks.ladder.grid.seed={list(range(RUNS))}",
-        "study.blocks.ladder.grid.model.width=[8]", "study.blocks.ladder.grid.tokens=[2560]"))
+    plan = make_plan(
+        study(
+            "~study.blocks.curves",
+            f"+study.blocks.ladder.grid.seed={list(range(RUNS))}",
+            "study.blocks.ladder.grid.model.width=[8]",
+            "study.blocks.ladder.grid.tokens=[2560]",
+        )
+    )
     save_plan(plan)
     runs = read_plan(plan.outputs, "tiny").runs
     launch = new_launch(plan.outputs, "tiny", LaunchConfig("inline"), runs, Path("code"))
@@ -56,7 +61,8 @@ def finish(folder: RunFolder) -> None:
 def test_a_look_goes_down_the_plan_as_far_as_the_first_that_may_be_begun(work, asked):
     look = work.look()
     assert [r.folder.run_id for r in look.ready] == [
-        r.folder.run_id for r in work.plan.runs[:LEAST_LOOK]]
+        r.folder.run_id for r in work.plan.runs[:LEAST_LOOK]
+    ]
     assert asked.total() == LEAST_LOOK
 
 
@@ -67,7 +73,8 @@ def test_what_is_finished_is_not_asked_again(work, asked):
     asked.clear()
     assert work.look().ready[0] is work.plan.runs[20]
     assert asked.total() == LEAST_LOOK and not asked.keys() & {
-        r.folder.run_id for r in work.plan.runs[:20]}
+        r.folder.run_id for r in work.plan.runs[:20]
+    }
 
 
 def test_what_others_train_is_passed_by_and_waited_for(work):

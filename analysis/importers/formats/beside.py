@@ -9,8 +9,16 @@ from typing import Any
 
 from analysis.importers.raw import flatten
 
-NAMES = ("hparams.yaml", "hparams.yml", "config.yaml", "config.yml", "config.json", "hparams.json",
-         "args.json", "params.json")  # fmt: skip
+NAMES = (
+    "hparams.yaml",
+    "hparams.yml",
+    "config.yaml",
+    "config.yml",
+    "config.json",
+    "hparams.json",
+    "args.json",
+    "params.json",
+)
 
 
 def facts_beside(folder: Path) -> dict[str, Any]:

@@ -82,10 +82,14 @@ def table_of_text(text: str, path: Path) -> Raw:
     unnamed = [k for k, name in enumerate(names) if not name]
     frame = _without_unnamed(frame, unnamed)
     raw = Raw(
-        checked_columns(frame, str(path)), stem_of(path), kept[0].number,
+        checked_columns(frame, str(path)),
+        stem_of(path),
+        kept[0].number,
         notes=tuple(f"{path.name}: {note}" for note in (*notes, *said)),
-        rows=rows, decimal=_decimal(frame, separator, path), path=path,
-    )  # fmt: skip
+        rows=rows,
+        decimal=_decimal(frame, separator, path),
+        path=path,
+    )
     return raw
 
 
@@ -93,11 +97,18 @@ def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.Dat
     """The cells of rows whose number of cells is known, as text."""
     try:
         frame = pd.read_csv(
-            io.StringIO("\n".join(line.text for line in kept)), header=None, names=range(width),
-            dtype=str, keep_default_na=False, na_filter=False, index_col=False, engine="c",
-            skip_blank_lines=False, skipinitialspace=True,
+            io.StringIO("\n".join(line.text for line in kept)),
+            header=None,
+            names=range(width),
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            index_col=False,
+            engine="c",
+            skip_blank_lines=False,
+            skipinitialspace=True,
             sep=r"\s+" if separator == _SPACES else separator,
-        )  # fmt: skip
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         why = str(error).splitlines()[0]
         raise ValueError(f"{path} cannot be read as a table: {why}") from None
@@ -237,8 +248,11 @@ def _decimal(frame: pd.DataFrame, separator: str, path: Path) -> str:
     head = frame.head(_SAMPLE)
     cells = [c.strip() for name in head for c in head[name] if "," in c]
     numbers = [c for c in cells if _COMMA_NUMBER.fullmatch(c)]
-    if not numbers or any(_NUMBER.fullmatch(c.strip()) and "." in c and "e" not in c.lower()
-                          for name in head for c in head[name]):
+    if not numbers or any(
+        _NUMBER.fullmatch(c.strip()) and "." in c and "e" not in c.lower()
+        for name in head
+        for c in head[name]
+    ):
         return "."
     thousands = [c for c in numbers if re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", c)]
     if len(thousands) == len(numbers):

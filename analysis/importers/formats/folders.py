@@ -13,8 +13,9 @@ from analysis.importers.raw import BadRun, Raw
 _STATE = "trainer_state.json"
 
 
-@register(f"{_STATE} of Hugging Face's Trainer", lambda folder: bool(_states(folder)),
-          of_folders=True)  # fmt: skip
+@register(
+    f"{_STATE} of Hugging Face's Trainer", lambda folder: bool(_states(folder)), of_folders=True
+)
 def read_trainer_states(folder: Path, request: Request) -> list[Raw]:
     """One table a run: of its checkpoints' states the last, which holds those before it."""
     runs: dict[Path, tuple[float, Path]] = {}
@@ -38,8 +39,11 @@ def _reached(path: Path) -> float:
 
 def _tables(folder: Path) -> list[Path]:
     """Files of a folder that are tables; where it has none, those of its subfolders."""
-    own = [f for f in files_below(folder) if f.name not in NAMES and any(
-        kind.sniff(f) for kind in FORMATS if not kind.of_folders)]  # fmt: skip
+    own = [
+        f
+        for f in files_below(folder)
+        if f.name not in NAMES and any(kind.sniff(f) for kind in FORMATS if not kind.of_folders)
+    ]
     return [f for f in own if f.parent == folder] or own
 
 

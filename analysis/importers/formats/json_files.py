@@ -74,8 +74,9 @@ def _of_lines(text: str, path: Path) -> Raw:
     if not records:
         raise ValueError(f"{path} has no rows")
     frame = checked_columns(of_records(records), str(path))
-    return Raw(frame, stem_of(path), rows[0], notes=tuple(notes), rows=pd.array(rows).to_numpy(),
-               path=path)  # fmt: skip
+    return Raw(
+        frame, stem_of(path), rows[0], notes=tuple(notes), rows=pd.array(rows).to_numpy(), path=path
+    )
 
 
 def _of_document(document: Any, path: Path) -> list[Raw]:
@@ -101,8 +102,15 @@ def _of_document(document: Any, path: Path) -> list[Raw]:
     if len(values) > 1 and all(isinstance(v, Mapping) for v in values):
         return [_of_mappings(document, path)]
     facts = dict(flatten(document))
-    return [Raw(of_records([document]), str(facts.get("name") or stem_of(path)), 0, path=path,
-                one_run=False)]  # fmt: skip
+    return [
+        Raw(
+            of_records([document]),
+            str(facts.get("name") or stem_of(path)),
+            0,
+            path=path,
+            one_run=False,
+        )
+    ]
 
 
 def _raw(frame: pd.DataFrame, path: Path, first: int, **more: Any) -> Raw:
@@ -111,8 +119,11 @@ def _raw(frame: pd.DataFrame, path: Path, first: int, **more: Any) -> Raw:
 
 def _trainer_state(document: Mapping[str, Any], path: Path) -> Raw:
     """Hugging Face's Trainer: ``loss`` is that of training, the last row a summary of the run."""
-    rows = [dict(row) for row in document["log_history"]
-            if isinstance(row, Mapping) and "train_runtime" not in row]  # fmt: skip
+    rows = [
+        dict(row)
+        for row in document["log_history"]
+        if isinstance(row, Mapping) and "train_runtime" not in row
+    ]
     for row in rows:
         if "loss" in row and "train_loss" not in row:
             row["train_loss"] = row.pop("loss")
@@ -153,17 +164,22 @@ def _columns(document: Mapping[str, Sequence[Any]], path: Path) -> Raw:
     lengths = {name: len(values) for name, values in document.items()}
     if len(set(lengths.values())) > 1:
         a, b = sorted(lengths, key=lengths.get)[:: len(lengths) - 1][:2]
-        raise ValueError(f"{path}: its columns have different lengths ({a!r} {lengths[a]},"
-                         f" {b!r} {lengths[b]})")  # fmt: skip
-    records = [dict(zip(document, row, strict=True))
-               for row in zip(*document.values(), strict=True)]  # fmt: skip
+        raise ValueError(
+            f"{path}: its columns have different lengths ({a!r} {lengths[a]}, {b!r} {lengths[b]})"
+        )
+    records = [
+        dict(zip(document, row, strict=True)) for row in zip(*document.values(), strict=True)
+    ]
     return _raw(of_records(records), path, first=0)
 
 
 def _split(document: Mapping[str, Any], path: Path) -> Raw:
     names = document["columns"]
-    bad = [k for k, row in enumerate(document["data"])
-           if not isinstance(row, list) or len(row) != len(names)]  # fmt: skip
+    bad = [
+        k
+        for k, row in enumerate(document["data"])
+        if not isinstance(row, list) or len(row) != len(names)
+    ]
     if bad:
         raise ValueError(f"{path}: row {bad[0]} of its data has not {len(names)} cells")
     records = [dict(zip(map(str, names), row, strict=True)) for row in document["data"]]
@@ -192,8 +208,11 @@ def runs_with_history(runs: Sequence[Mapping[str, Any]], path: Path | None = Non
         if run.get("state") is not None:
             facts["status"] = str(run["state"])
         config = run.get("config")
-        facts |= {k: v for k, v in flatten(config if isinstance(config, Mapping) else {})
-                  if v is not None and k not in facts}  # fmt: skip
+        facts |= {
+            k: v
+            for k, v in flatten(config if isinstance(config, Mapping) else {})
+            if v is not None and k not in facts
+        }
         rows = [r for r in run["history"] if isinstance(r, Mapping)]
         label = name if name == key else f"{name} ({key})"
         raws.append(Raw(of_records(rows), f"run {label}", 0, facts, path=path, one_run=True))

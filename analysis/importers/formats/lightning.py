@@ -72,5 +72,6 @@ def _goes_on(before: Raw, after: Raw) -> bool:
 def _continued(before: Raw, after: Raw) -> Raw:
     frame = pd.concat([before.frame, after.frame], ignore_index=True)
     note = f"{after.name} goes on with {before.name}: one run"
-    return replace(before, frame=frame.where(frame.notna(), ""), rows=None,
-                   notes=(*before.notes, note))  # fmt: skip
+    return replace(
+        before, frame=frame.where(frame.notna(), ""), rows=None, notes=(*before.notes, note)
+    )

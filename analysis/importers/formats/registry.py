@@ -156,8 +156,11 @@ def bytes_of(path: Path) -> bytes:
 def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """The table with stripped names of its columns; none stands twice."""
     names = [str(name).strip() for name in frame.columns]
-    twice = sorted({n for n in names if n and names.count(n) > 1}) if (
-        len(set(names)) < len(names)) else []
+    twice = (
+        sorted({n for n in names if n and names.count(n) > 1})
+        if (len(set(names)) < len(names))
+        else []
+    )
     if twice:
         raise ValueError(f"{where} has two columns called {twice[0]!r}: rename one of them")
     return frame.set_axis(names, axis=1)
@@ -176,6 +179,7 @@ def files_below(folder: Path) -> list[Path]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         found += [Path(place, f) for f in sorted(files) if not f.startswith(".")]
         if len(found) > _MOST_FILES:
-            raise ValueError(f"{folder} holds more than {_MOST_FILES:,} files; name the folder of"
-                             " the runs alone")  # fmt: skip
+            raise ValueError(
+                f"{folder} holds more than {_MOST_FILES:,} files; name the folder of the runs alone"
+            )
     return found

@@ -83,11 +83,13 @@ def _of_folder(folder: Path, files: list[Path]) -> list[Raw]:
         return []
     table = pd.DataFrame(rows)
     table["value"] = table["value"].where(table["value"].notna(), np.inf)  # logged as "nan"
-    table = table.pivot_table(index=["attempt", "step"], columns="tag", values="value",
-                              aggfunc="last", dropna=False)  # fmt: skip
+    table = table.pivot_table(
+        index=["attempt", "step"], columns="tag", values="value", aggfunc="last", dropna=False
+    )
     table = table.dropna(how="all").reset_index().rename_axis(columns=None)
-    return [Raw(table, folder.name, 0, facts_beside(folder), tuple(notes), path=folder,
-                one_run=True)]  # fmt: skip
+    return [
+        Raw(table, folder.name, 0, facts_beside(folder), tuple(notes), path=folder, one_run=True)
+    ]
 
 
 def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
@@ -105,8 +107,10 @@ def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
             elif number == 5:
                 summary.append(value)
         for content in summary:
-            rows += [{"step": step, "wall": wall, "tag": tag, "value": value}
-                     for tag, value in _values(content)]
+            rows += [
+                {"step": step, "wall": wall, "tag": tag, "value": value}
+                for tag, value in _values(content)
+            ]
     return rows, False
 
 

@@ -17,8 +17,10 @@ _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:n
 _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
 
 
-@register("text logs (.log, .txt, .out; with pattern=)",
-          lambda path: suffix_of(path) in (".log", ".txt", ".out", ".err"))
+@register(
+    "text logs (.log, .txt, .out; with pattern=)",
+    lambda path: suffix_of(path) in (".log", ".txt", ".out", ".err"),
+)
 def read_text_log(path: Path, request: Request) -> list[Raw]:
     """One table with a row for each line that a pattern fits; without a pattern, a plain table."""
     text = text_of(path)
@@ -34,17 +36,31 @@ def read_text_log(path: Path, request: Request) -> list[Raw]:
         if number == len(lines):  # no line end after it: its last number may lack digits
             notes.append(f"{path.name}: line {number}, torn off, was left out")
             continue
-        records.append({name: found[f"c{k}"] for k, name in
-                        enumerate(_PLACE.findall(request.pattern[patterns.index(found.re)]))})
+        records.append(
+            {
+                name: found[f"c{k}"]
+                for k, name in enumerate(_PLACE.findall(request.pattern[patterns.index(found.re)]))
+            }
+        )
         rows.append(number)
     if not records:
         longest = max(lines, key=len)[:100]
-        raise ValueError(f"{path}: no line fits pattern={request.pattern[0]!r}; one of its lines is"
-                         f" {longest!r}")  # fmt: skip
+        raise ValueError(
+            f"{path}: no line fits pattern={request.pattern[0]!r}; one of its lines is {longest!r}"
+        )
     import numpy as np
 
-    return [Raw(of_records(records), stem_of(path), rows[0], notes=tuple(notes),
-                rows=np.array(rows), path=path, one_run="run" not in records[0])]  # fmt: skip
+    return [
+        Raw(
+            of_records(records),
+            stem_of(path),
+            rows[0],
+            notes=tuple(notes),
+            rows=np.array(rows),
+            path=path,
+            one_run="run" not in records[0],
+        )
+    ]
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -57,8 +73,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """
     names = _PLACE.findall(pattern)
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"pattern = {pattern!r}: name each column once in braces, as in"
-                         " 'step {step} loss {train_loss}'")  # fmt: skip
+        raise ValueError(
+            f"pattern = {pattern!r}: name each column once in braces, as in"
+            " 'step {step} loss {train_loss}'"
+        )
     parts, at = [], 0
     for k, place in enumerate(_PLACE.finditer(pattern)):
         parts.append(_literal(pattern[at : place.start()]))

@@ -33,8 +33,11 @@ def read_chart(raw: Raw) -> Raw:
             columns.setdefault(match["run"], {})[match["metric"]] = column
     parts = []
     for run, metrics in columns.items():
-        own = {column: metric for metric, column in metrics.items()
-               if not (metric == "_step" and axis.lower() in ("step", "_step"))}  # fmt: skip
+        own = {
+            column: metric
+            for metric, column in metrics.items()
+            if not (metric == "_step" and axis.lower() in ("step", "_step"))
+        }
         values = [column for column, metric in own.items() if metric != "_step"]
         empty = (raw.frame[values].astype(str).apply(lambda c: c.str.strip()) == "").all(axis=1)
         cells = raw.frame[[axis, *own]].rename(columns=own)

@@ -28,8 +28,11 @@ def runs(
         luck = common * rng.standard_normal(len(N))
         for name, arm in (("adamw", A), ("muon", b)):
             noise = np.exp(luck + own * rng.standard_normal(len(N)))
-            tables.append(pd.DataFrame(
-                {"arm": name, "N": N, "D": D, "seed": s, "loss": loss(N, D, arm) * noise}))
+            tables.append(
+                pd.DataFrame(
+                    {"arm": name, "N": N, "D": D, "seed": s, "loss": loss(N, D, arm) * noise}
+                )
+            )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -171,9 +174,16 @@ def curve(arm: str, faster: float, shape: str = "wsd", seed: int = 0) -> pd.Data
     cooled = np.clip((1001 - step) / 200, 0, 1) if shape == "wsd" else 1 - 0.9 * step / 1000
     fallen = 0.3 * (1 - cooled)
     made = 2 + 3 / np.maximum(step * faster, 1) ** 0.4 - fallen
-    return pd.DataFrame({"run": f"{arm}{seed}", "arm": arm, "step": step, "seed": seed,
-                         "lr": 1e-3 * (1 if arm == "a" else 3) * cooled,
-                         "loss": np.where(step % 50 == 0, made, np.nan)})
+    return pd.DataFrame(
+        {
+            "run": f"{arm}{seed}",
+            "arm": arm,
+            "step": step,
+            "seed": seed,
+            "lr": 1e-3 * (1 if arm == "a" else 3) * cooled,
+            "loss": np.where(step % 50 == 0, made, np.nan),
+        }
+    )
 
 
 def test_whole_curves_compare_at_one_schedule_and_speed_before_the_cooldown() -> None:
@@ -185,4 +195,5 @@ def test_whole_curves_compare_at_one_schedule_and_speed_before_the_cooldown() ->
     assert found.lr_share[found.speed_up.notna()].min() > 0.98
     with pytest.raises(ValueError, match="only equal schedules compare"):
         analysis.compare_arm_curves(
-            pd.concat([curve("a", 1.0), curve("b", 1.5, "linear")]), between=["a", "b"])
+            pd.concat([curve("a", 1.0), curve("b", 1.5, "linear")]), between=["a", "b"]
+        )

@@ -16,9 +16,7 @@ def fitted(made_by):
 def test_the_closed_form_is_the_minimum(fitted):
     row = analysis.allocate(fitted, 1e20).table.iloc[0]
     N = row.N * np.array([0.98, 1, 1.02])
-    around = fitted.predict(
-        pd.DataFrame({"N": N, "D": 1e20 / (6 * N)})
-    ).loss.to_numpy()
+    around = fitted.predict(pd.DataFrame({"N": N, "D": 1e20 / (6 * N)})).loss.to_numpy()
     assert around[1] < around[0] and around[1] < around[2]
     assert row.N * row.D * 6 == pytest.approx(1e20)
     assert around[1] == pytest.approx(row.loss)

@@ -71,8 +71,12 @@ def test_published_sweeps_give_the_published_exponents(public_data, hparams, a):
     """arXiv:2406.19146: from Kaplan's .88 to .50 by how runs are counted, warmed up and tuned."""
     table = pd.read_csv(public_data / "porian" / "isoflop_points.csv")
     kind = ("kaplan", "long", "train") if hparams == "base" else ("standard", "short", "val")
-    own = table[(table.hparams == hparams) & (table.param_count == kind[0])
-                & (table.warmup == kind[1]) & (table.val == kind[2])]
+    own = table[
+        (table.hparams == hparams)
+        & (table.param_count == kind[0])
+        & (table.warmup == kind[1])
+        & (table.val == kind[2])
+    ]
     own = own.rename(columns={"n": "N", "tokens": "D", "flops": "budget"})
     found = analysis.compare_approaches(own, 1e19, budget="budget", resamples=100)
     by_minima = found.exponents.set_index("approach").loc["2 IsoFLOP"]

@@ -18,14 +18,16 @@ from scaling.model.flops import flop_parts, flops_per_token
 
 def shape(depth: int, width: int = 0) -> Shape:
     width = width or 64 * depth
-    return Shape(depth=depth, width=width, heads=width // 16, mlp_width=4 * width, context=512,
-                 vocab=1000)  # fmt: skip
+    return Shape(
+        depth=depth, width=width, heads=width // 16, mlp_width=4 * width, context=512, vocab=1000
+    )
 
 
 def runs(*shapes: Shape, **columns) -> pd.DataFrame:
     N = [parameter_counts(Architecture(s))["n_matmul"] for s in shapes]
-    return pd.DataFrame({"N": N, "depth": [s.depth for s in shapes],
-                         "width": [s.width for s in shapes], **columns})  # fmt: skip
+    return pd.DataFrame(
+        {"N": N, "depth": [s.depth for s in shapes], "width": [s.width for s in shapes], **columns}
+    )
 
 
 @pytest.mark.parametrize("of", ["aspect", "runs"])
@@ -80,12 +82,21 @@ def test_without_inference_nothing_changes(made_by):
     np.testing.assert_allclose(served.N, plain.N, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("build", "message"), [
-    (lambda: measured_hours(pd.DataFrame({"N": [1.0]})), "the column 'tokens_per_second'"),
-    (lambda: measured_hours(pd.DataFrame({"N": [1.0], "tokens_per_second": [5.0]})), "two sizes"),
-    (lambda: shape_of_runs(pd.DataFrame({"N": [1.0], "depth": [1], "width": [8]})), "two sizes"),
-    (lambda: with_inference(SIX_ND, -1.0), "must not be negative"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: measured_hours(pd.DataFrame({"N": [1.0]})), "the column 'tokens_per_second'"),
+        (
+            lambda: measured_hours(pd.DataFrame({"N": [1.0], "tokens_per_second": [5.0]})),
+            "two sizes",
+        ),
+        (
+            lambda: shape_of_runs(pd.DataFrame({"N": [1.0], "depth": [1], "width": [8]})),
+            "two sizes",
+        ),
+        (lambda: with_inference(SIX_ND, -1.0), "must not be negative"),
+    ],
+)
 def test_what_costs_nothing_sensible_is_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()

@@ -7,10 +7,15 @@ import analysis
 
 def sweep(curved: float = 0.0) -> pd.DataFrame:
     """Bowls around a learning rate and a batch that follow power laws, or bend away from them."""
-    N, D, lr, batch = (g.ravel() for g in np.meshgrid(
-        [1e8, 3e8, 1e9], [3e9, 2e10, 1e11], 2.0 ** np.arange(-14, -5),
-        2.0 ** np.arange(15, 23),
-    ))  # fmt: skip
+    N, D, lr, batch = (
+        g.ravel()
+        for g in np.meshgrid(
+            [1e8, 3e8, 1e9],
+            [3e9, 2e10, 1e11],
+            2.0 ** np.arange(-14, -5),
+            2.0 ** np.arange(15, 23),
+        )
+    )
     bend = curved * np.log(D / 2e10) ** 2
     best_lr, best_batch = 1.8 * N**-0.7 * D**0.3 * np.exp(bend), 0.6 * D**0.57
     away = np.log(lr / best_lr) ** 2 + np.log(batch / best_batch) ** 2

@@ -24,22 +24,27 @@ def test_a_parabola_gives_its_minimum_exactly():
 def test_the_interval_contains_the_truth_as_often_as_it_says():
     rng, hits = np.random.default_rng(0), []
     for _ in range(100):
-        points = pd.concat([
-            curve(C, sizes(top), top, 0.004 * rng.standard_normal(7))
-            for C, top in ((1e18, 1e8), (1e19, 3e8), (1e20, 1e9))
-        ])
+        points = pd.concat(
+            [
+                curve(C, sizes(top), top, 0.004 * rng.standard_normal(7))
+                for C, top in ((1e18, 1e8), (1e19, 3e8), (1e20, 1e9))
+            ]
+        )
         row = analysis.isoflop_minima(points, resamples=200).table.iloc[1]
         hits.append(row.N_lower < 3e8 < row.N_upper)
     assert 0.88 <= np.mean(hits) <= 1
 
 
-@pytest.mark.parametrize(("points", "why"), [
-    (curve(1e19, sizes(2e8, 0.9, 6), 2e8), "falls towards the smallest size"),
-    (curve(1e19, sizes(2e8, 6, 0.9), 2e8), "falls towards the largest size"),
-    (curve(1e19, sizes(2e8, count=3), 2e8), "too few sizes near its least loss"),
-    (curve(1e19, sizes(2e8), 2e8).assign(C=np.geomspace(1e19, 2e19, 7), b=1), "differ 2-fold"),
-    (curve(1e19, sizes(2e8), 2e8, np.array([-.06, 0, .08, -.09, .08, 0, -.06])), "only"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        (curve(1e19, sizes(2e8, 0.9, 6), 2e8), "falls towards the smallest size"),
+        (curve(1e19, sizes(2e8, 6, 0.9), 2e8), "falls towards the largest size"),
+        (curve(1e19, sizes(2e8, count=3), 2e8), "too few sizes near its least loss"),
+        (curve(1e19, sizes(2e8), 2e8).assign(C=np.geomspace(1e19, 2e19, 7), b=1), "differ 2-fold"),
+        (curve(1e19, sizes(2e8), 2e8, np.array([-0.06, 0, 0.08, -0.09, 0.08, 0, -0.06])), "only"),
+    ],
+)
 def test_a_budget_without_a_minimum_inside_is_refused(points, why):
     budget = "b" if "b" in points else None
     found = analysis.isoflop_minima(points, budget=budget, resamples=200)

@@ -99,16 +99,20 @@ def test_the_plan_for_a_goal_meets_it_for_no_more_than_one_after_the_other(fitte
     goal = 1.001 * free.table.half_width.iloc[3]
     plan = analysis.choose_next(fitted, analysis.Target("loss", {"C": 1e21}, goal), candidates)
     assert plan.enough and plan.table.cost.sum() <= free.table.cost.iloc[:4].sum()
-    few = analysis.choose_next(fitted, analysis.Target("loss", {"C": 1e21}, goal), candidates,
-                               most=1)  # fmt: skip
+    few = analysis.choose_next(
+        fitted, analysis.Target("loss", {"C": 1e21}, goal), candidates, most=1
+    )
     assert few.table.index.tolist() == plan.table.index[:1].tolist()
 
 
-@pytest.mark.parametrize(("table", "message"), [
-    (pd.DataFrame({"N": [1e8], "D": [1e9]}), "need the column 'cost'"),
-    (pd.DataFrame({"N": [1e8], "D": [1e9], "cost": [0.0]}), "'cost' must hold positive"),
-    (pd.DataFrame({"N": [], "D": [], "cost": []}), "no candidates"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame({"N": [1e8], "D": [1e9]}), "need the column 'cost'"),
+        (pd.DataFrame({"N": [1e8], "D": [1e9], "cost": [0.0]}), "'cost' must hold positive"),
+        (pd.DataFrame({"N": [], "D": [], "cost": []}), "no candidates"),
+    ],
+)
 def test_candidates_are_checked(fitted, table, message):
     with pytest.raises(ValueError, match=message):
         analysis.choose_next(fitted, analysis.read_target("alpha"), table)

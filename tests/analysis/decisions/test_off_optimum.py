@@ -59,8 +59,9 @@ def test_what_many_resamples_never_reach_has_no_upper_end(fitted):
 
 
 def test_the_critical_batch_is_that_of_the_law(made_by):
-    fitted = analysis.fit("critical_batch_at_loss", made_by("critical_batch_at_loss", 0.01)[0],
-                          resamples=50)
+    fitted = analysis.fit(
+        "critical_batch_at_loss", made_by("critical_batch_at_loss", 0.01)[0], resamples=50
+    )
     table = analysis.critical_batch(fitted, [2.5, 3.0])
     predicted = fitted.predict(table[["loss"]])["critical_batch"]
     np.testing.assert_allclose(table.critical_batch, predicted)

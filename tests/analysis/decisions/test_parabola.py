@@ -99,6 +99,7 @@ def test_what_cannot_be_fitted_is_refused(x, message) -> None:
 
 def test_the_doubt_of_the_tuning_reaches_the_ladders_fit() -> None:
     """A law of tuned points is recovered, and is less sure where the tuning was less sure."""
+
     def sweep(noise: float) -> pd.DataFrame:
         rows = []
         for i, n in enumerate(np.geomspace(1e5, 1e7, 5)):
@@ -106,8 +107,10 @@ def test_the_doubt_of_the_tuning_reaches_the_ladders_fit() -> None:
                 lowest = 1.5 + 300 / n**0.5 + 400 / d**0.4
                 for seed in range(2):
                     made = losses(GRID, 0.01, noise, 1000 * i + 10 * j + seed) / 2 * lowest
-                    rows += [{"N": n, "D": d, "lr": x, "loss": y, "seed": seed}
-                             for x, y in zip(GRID, made, strict=True)]
+                    rows += [
+                        {"N": n, "D": d, "lr": x, "loss": y, "seed": seed}
+                        for x, y in zip(GRID, made, strict=True)
+                    ]
         return pd.DataFrame(rows)
 
     sure, unsure = (tuned(sweep(noise)) for noise in (1e-4, 1e-2))

@@ -34,8 +34,9 @@ def test_it_stops_as_soon_as_the_target_is_known(laboratory):
     start, candidates, measure, asked = laboratory
     told: list[dict] = []
     target = analysis.read_target("loss at C=1e21 within 0.6%")
-    found = analysis.reach_target(start, candidates, measure, target, each=2, resamples=100,
-                                  tell=told.append)
+    found = analysis.reach_target(
+        start, candidates, measure, target, each=2, resamples=100, tell=told.append
+    )
     assert found.reached and found.history.half_width.iloc[-1] <= 0.006
     assert (found.history.half_width.iloc[:-1] > 0.006).all()
     assert 0 < len(asked) == len(set(asked)) <= 2 * (len(found.history) - 1)
@@ -58,8 +59,9 @@ def test_by_worth_costs_less_than_chance(laboratory):
             asked.extend(rows.index)
             return WHOLE.loc[[*start.index, *asked]]
 
-        found = analysis.reach_target(start, candidates, measure, target, choose=choose, each=2,
-                                      resamples=100)  # fmt: skip
+        found = analysis.reach_target(
+            start, candidates, measure, target, choose=choose, each=2, resamples=100
+        )
         return found.history.spent.iloc[-1]
 
     def at_random(seed: int):
@@ -72,8 +74,14 @@ def test_by_worth_costs_less_than_chance(laboratory):
 def test_the_budget_ends_it(laboratory):
     start, candidates, measure, asked = laboratory
     budget = 2 * candidates.cost.min()
-    found = analysis.reach_target(start, candidates, measure, budget=budget, resamples=100,
-                                  target=analysis.read_target("loss at C=1e21 within 0.001%"))
+    found = analysis.reach_target(
+        start,
+        candidates,
+        measure,
+        budget=budget,
+        resamples=100,
+        target=analysis.read_target("loss at C=1e21 within 0.001%"),
+    )
     assert not found.reached and found.why == "the budget is spent"
     assert WHOLE.cost[asked].sum() <= budget
 
@@ -81,9 +89,13 @@ def test_the_budget_ends_it(laboratory):
 def test_candidates_run_out(laboratory):
     start, candidates, measure, asked = laboratory
     found = analysis.reach_target(
-        start, candidates.iloc[:3], measure, analysis.read_target("alpha within 0.001%"),
-        choose=lambda result, left, budget: left.iloc[:2], resamples=100,
-    )  # fmt: skip
+        start,
+        candidates.iloc[:3],
+        measure,
+        analysis.read_target("alpha within 0.001%"),
+        choose=lambda result, left, budget: left.iloc[:2],
+        resamples=100,
+    )
     assert found.why == "no candidate is left" and len(asked) == 3
 
 

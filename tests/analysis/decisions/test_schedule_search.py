@@ -29,8 +29,9 @@ def test_it_beats_every_wsd_of_the_momentum_law(momentum):
 @pytest.mark.parametrize("monotone", [True, False])
 def test_constraints_are_kept(made_by, law, monotone):
     result = analysis.fit(law, made_by(law)[0], resamples=0, starts=4)
-    best = analysis.best_schedule(result, 400, peak=2e-3, warmup=40, final_ratio=0.1,
-                                  monotone=monotone)
+    best = analysis.best_schedule(
+        result, 400, peak=2e-3, warmup=40, final_ratio=0.1, monotone=monotone
+    )
     after = best.rates[40:]
     assert best.rates.max() <= 2e-3 * (1 + 1e-9) and after.min() >= 2e-4 * (1 - 1e-9)
     assert not monotone or (np.diff(after) <= 1e-15).all()
@@ -47,10 +48,13 @@ def test_more_freedom_is_never_worse(momentum):
 
 
 def test_the_record_of_forecasts_widens_the_loss_and_says_so(momentum):
-    plain, wide = (analysis.best_schedule(r, 400, peak=3e-3, warmup=50).loss
-                   for r in (momentum, momentum.widened_by(2.0)))
+    plain, wide = (
+        analysis.best_schedule(r, 400, peak=3e-3, warmup=50).loss
+        for r in (momentum, momentum.widened_by(2.0))
+    )
     assert np.log(wide["loss_upper"] / wide["loss_lower"]) == pytest.approx(
-        2 * np.log(plain["loss_upper"] / plain["loss_lower"]))
+        2 * np.log(plain["loss_upper"] / plain["loss_lower"])
+    )
     said = analysis.best_schedule(momentum.widened_by(2.0), 400, peak=3e-3, warmup=50).warnings[0]
     assert said.endswith("2 times as wide as the law says, by the track record")
 
@@ -62,8 +66,9 @@ def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
     best = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50, refits=[momentum])
     assert best.gains.certain.all()
     useless = dataclasses.replace(momentum, params=momentum.params | {"C": 1e-9})
-    doubted = analysis.best_schedule(momentum, 600, peak=3e-3, warmup=50,
-                                     refits=[momentum, useless])
+    doubted = analysis.best_schedule(
+        momentum, 600, peak=3e-3, warmup=50, refits=[momentum, useless]
+    )
     assert doubted.gains.refits_agree.tolist() == [1, 1, 0.5]
     assert doubted.gains.certain.tolist() == [True, True, False]
     assert doubted.warnings[0] == (
@@ -74,8 +79,11 @@ def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):
 def test_refits_leave_one_curve_out(made_by):
     curves = made_by("lr_annealing")[0]
     refits = analysis.refit_without_each("lr_annealing", curves)
-    assert [sorted(r.runs) for r in refits] == [["cosine", "wsd"], ["constant", "wsd"],
-                                                ["constant", "cosine"]]
+    assert [sorted(r.runs) for r in refits] == [
+        ["cosine", "wsd"],
+        ["constant", "wsd"],
+        ["constant", "cosine"],
+    ]
     assert analysis.refit_without_each("lr_annealing", curves[curves.run != "wsd"]) == []
 
 
@@ -84,11 +92,14 @@ def test_a_schedule_longer_than_any_seen_is_said(momentum):
     assert "x that of any fitted curve" in " ".join(best.warnings)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"peak": -1.0}, "peak = -1.0 must be a positive"),
-    ({"peak": 1e-3, "final_ratio": 1.0}, "final_ratio = 1.0"),
-    ({"peak": 1e-3, "warmup": 500}, "warmup = 500"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"peak": -1.0}, "peak = -1.0 must be a positive"),
+        ({"peak": 1e-3, "final_ratio": 1.0}, "final_ratio = 1.0"),
+        ({"peak": 1e-3, "warmup": 500}, "warmup = 500"),
+    ],
+)
 def test_constraints_that_make_no_sense_are_refused(momentum, options, message):
     with pytest.raises(ValueError, match=message):
         analysis.best_schedule(momentum, 600, **options)

@@ -13,22 +13,37 @@ def fitted(made_by):
     return analysis.fit("chinchilla", made_by("chinchilla", noise=0.003)[0], resamples=100)
 
 
-@pytest.mark.parametrize(("text", "of", "at", "within"), [
-    ("loss at C=1e22 within 0.5%", "loss", {"C": 1e22}, 0.005),
-    ("loss at N=1e9 D=2e10", "loss", {"N": 1e9, "D": 2e10}, None),
-    ("loss at N = 1e9, D = 2e10 within 0.02", "loss", {"N": 1e9, "D": 2e10}, 0.02),
-    ("N at C=1e22 within 20 %", "N", {"C": 1e22}, 0.2),
-    ("alpha within 5%", "alpha", {}, 0.05),
-    ("E", "E", {}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "of", "at", "within"),
+    [
+        ("loss at C=1e22 within 0.5%", "loss", {"C": 1e22}, 0.005),
+        ("loss at N=1e9 D=2e10", "loss", {"N": 1e9, "D": 2e10}, None),
+        ("loss at N = 1e9, D = 2e10 within 0.02", "loss", {"N": 1e9, "D": 2e10}, 0.02),
+        ("N at C=1e22 within 20 %", "N", {"C": 1e22}, 0.2),
+        ("alpha within 5%", "alpha", {}, 0.05),
+        ("E", "E", {}, None),
+    ],
+)
 def test_a_target_is_a_sentence(text, of, at, within):
     assert analysis.read_target(text) == analysis.Target(of, at, within)
 
 
-@pytest.mark.parametrize("text", [
-    "", "loss", "loss at", "loss at 1e22", "loss at C=much", "loss at C=-1", "loss at N=1e9",
-    "N at N=1e9 D=1e9", "alpha at C=1e22", "loss at C=1e22 within", "loss at C=1e22 within 0%",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "loss",
+        "loss at",
+        "loss at 1e22",
+        "loss at C=much",
+        "loss at C=-1",
+        "loss at N=1e9",
+        "N at N=1e9 D=1e9",
+        "alpha at C=1e22",
+        "loss at C=1e22 within",
+        "loss at C=1e22 within 0%",
+    ],
+)
 def test_what_cannot_be_read_says_how_it_is_said(text):
     with pytest.raises(ValueError, match="loss at C=1e22 within 0.5%|is no positive number"):
         analysis.read_target(text)
@@ -49,8 +64,11 @@ def test_values_are_those_of_the_fit(fitted):
 
 
 def test_the_interval_of_a_negative_parameter_has_its_sign(fitted):
-    turned = dataclasses.replace(fitted, params=fitted.params | {"alpha": -0.3},
-                                 draws=fitted.draws.assign(alpha=-fitted.draws["alpha"]))
+    turned = dataclasses.replace(
+        fitted,
+        params=fitted.params | {"alpha": -0.3},
+        draws=fitted.draws.assign(alpha=-fitted.draws["alpha"]),
+    )
     known = analysis.read_target("alpha").known(turned)
     assert (known["lower"], known["upper"]) == pytest.approx(turned.interval("alpha"))
 

@@ -35,11 +35,14 @@ def test_ends_of_the_ladder_are_no_envelope():
     assert found.N.min() > 1e6 and found.N.max() < 1e9
 
 
-@pytest.mark.parametrize(("points", "why"), [
-    (curves(2), "2 sizes have a curve"),
-    (curves().drop_duplicates("N"), "0 sizes have a curve"),
-    (curves(3), "1 of the sizes between smallest and largest are best"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        (curves(2), "2 sizes have a curve"),
+        (curves().drop_duplicates("N"), "0 sizes have a curve"),
+        (curves(3), "1 of the sizes between smallest and largest are best"),
+    ],
+)
 def test_what_has_no_envelope_is_refused(points, why):
     found = analysis.envelope(points, resamples=5)
     assert why in found.refused and np.isnan(found.power).all()

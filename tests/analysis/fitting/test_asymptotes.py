@@ -42,8 +42,7 @@ def test_the_doubt_of_the_limits_goes_on_into_their_law():
 
 def test_ensembles_take_members_and_then_size_to_their_limit():
     members, N, U = (
-        a.ravel()
-        for a in np.meshgrid([1, 2, 3, 5, 8], np.geomspace(1.5e8, 3e9, 5), POOLS[:2])
+        a.ravel() for a in np.meshgrid([1, 2, 3, 5, 8], np.geomspace(1.5e8, 3e9, 5), POOLS[:2])
     )
     loss = _limit(U) + (4e7 / N) ** 0.9 + (0.05 / members) ** 1.1
     luck = np.exp(QUIET * np.random.default_rng(0).standard_normal(len(loss)))

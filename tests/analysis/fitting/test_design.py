@@ -128,11 +128,18 @@ def test_rows_that_differ_in_what_the_law_does_not_read_are_no_copies(runs):
     )
 
 
-@pytest.mark.parametrize(("column", "values", "named"), [
-    ("recipe", ('{"batch":4,"optimizer":{"name":"adamw"}}', '{"batch":4,"optimizer":"b"}'),
-     "optimizer"),
-    ("recipe", ("tuned", "plain"), "recipe"), ("optimizer", ("adamw", "muon"), "optimizer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("column", "values", "named"),
+    [
+        (
+            "recipe",
+            ('{"batch":4,"optimizer":{"name":"adamw"}}', '{"batch":4,"optimizer":"b"}'),
+            "optimizer",
+        ),
+        ("recipe", ("tuned", "plain"), "recipe"),
+        ("optimizer", ("adamw", "muon"), "optimizer"),
+    ],
+)
 def test_two_recipes_in_one_law_are_told_as_a_plan_tells_them(runs, column, values, named):
     said = f"the fitted runs are not one ladder; they differ in {named}"
     two = pd.concat([runs.assign(**{column: value}) for value in values], ignore_index=True)

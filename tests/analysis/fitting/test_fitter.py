@@ -21,9 +21,12 @@ def test_bootstrap_errors_are_those_published(chinchilla_points):
     result = analysis.fit("chinchilla", chinchilla_points, resamples=4000, resample="rows")
     errors = result.summary.standard_error
     for name, published, within in [
-        ("E", 0.026, 0.08), ("alpha", 0.015, 0.08), ("beta", 0.021, 0.08), ("A", 124.6, 0.2),
+        ("E", 0.026, 0.08),
+        ("alpha", 0.015, 0.08),
+        ("beta", 0.021, 0.08),
+        ("A", 124.6, 0.2),
         ("B", 1293, 0.2),
-    ]:  # fmt: skip
+    ]:
         assert errors[name] == pytest.approx(published, rel=within), name
 
 

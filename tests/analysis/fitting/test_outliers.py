@@ -36,10 +36,13 @@ def test_a_diverged_run_with_a_finite_loss_is_named(runs) -> None:
     result = analysis.fit("chinchilla", diverged(runs, 35), resamples=100)
     said = named(result)
     assert not named(clean)
-    assert re.search(r"1 point lies .*run r35: 9.8 measured, 2.\d+ predicted, \d+ robust sigm", said)
+    assert re.search(
+        r"1 point lies .*run r35: 9.8 measured, 2.\d+ predicted, \d+ robust sigm", said
+    )
     before, after = re.search(r"the best N at C = \S+ goes from (.*?\)) to (.*?\));", said).groups()
-    low, high = (np.array([float(x) for x in re.findall(r"[\d.e+]+", t)][1:])
-                 for t in (before, after))  # fmt: skip
+    low, high = (
+        np.array([float(x) for x in re.findall(r"[\d.e+]+", t)][1:]) for t in (before, after)
+    )
     assert high[1] / high[0] < low[1] / low[0]
 
 
@@ -53,10 +56,14 @@ def test_what_is_said_to_leave_it_out_does(runs) -> None:
     assert word == f"exclude={rule}"
 
 
-@pytest.mark.parametrize("change", [
-    {"run_id": lambda t: "it's " + t["run_id"]}, {"run_id": lambda t: "one"},
-    {"run_id": lambda t: t["run_id"].where(t.index != 35)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run_id": lambda t: "it's " + t["run_id"]},
+        {"run_id": lambda t: "one"},
+        {"run_id": lambda t: t["run_id"].where(t.index != 35)},
+    ],
+)
 def test_rows_without_names_of_their_own_are_told_by_their_numbers(runs, change) -> None:
     wild = diverged(runs, 35).assign(**change)
     said = named(analysis.fit("chinchilla", wild, resamples=0))
@@ -72,9 +79,16 @@ def test_other_laws_tell_how_far_predictions_go(made_by) -> None:
     table.loc[12, "loss"] = 5.0
     said = named(analysis.fit("power_plus_constant", table, x="size", resamples=0))
     assert "row 12: 5 measured" in said and "the loss predicted at x = 1e+10 goes from" in said
-    arms = pd.concat([runs_of for runs_of in (
-        made_by("chinchilla", noise=0.003)[0].assign(arm="a"),
-        made_by("chinchilla", noise=0.003)[0].assign(arm="b"))], ignore_index=True)
+    arms = pd.concat(
+        [
+            runs_of
+            for runs_of in (
+                made_by("chinchilla", noise=0.003)[0].assign(arm="a"),
+                made_by("chinchilla", noise=0.003)[0].assign(arm="b"),
+            )
+        ],
+        ignore_index=True,
+    )
     arms.loc[40, "loss"] = 9.8
     said = named(analysis.fit("chinchilla", arms, arm="arm", resamples=0))
     assert "row 40" in said and "root mean square" in said

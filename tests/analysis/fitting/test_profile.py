@@ -14,8 +14,9 @@ def test_a_profile_interval_agrees_with_the_exact_one_of_a_linear_law():
     design = np.stack([np.ones_like(x), np.log(x)], axis=1)
     (_, slope), (squares,), _, _ = np.linalg.lstsq(design, y, rcond=None)
     error = np.sqrt(squares / (len(x) - 2) * np.linalg.inv(design.T @ design)[1, 1])
-    np.testing.assert_allclose(profile.interval, [-slope - 1.96 * error, -slope + 1.96 * error],
-                               rtol=2e-3)  # fmt: skip
+    np.testing.assert_allclose(
+        profile.interval, [-slope - 1.96 * error, -slope + 1.96 * error], rtol=2e-3
+    )
     assert profile.identified
 
 

@@ -57,21 +57,26 @@ def test_checkpoints_and_column_names_are_the_users():
     assert "task_accuracy" in chain.report() and "chinchilla" in chain.report()
 
 
-
-
 def test_the_largest_models_of_the_ladder_are_predicted(public_data):
     """3B models from those up to 1B on a task that arXiv:2412.04403 calls predictable."""
     steps = pd.read_parquet(public_data / "olmo_ladder" / "ladder_runs.parquet")
     steps = steps.sort_values("_step", kind="stable")
     last = steps[~steps.run.str.contains("rerun")].groupby("run").tail(1)
-    size = {"190M": 190354176, "370M": 371262464, "760M": 758220288, "1B": 1279395840,
-            "3B": 3169537280}  # fmt: skip
-    runs = pd.DataFrame({
-        "N": last.run.str.split("-").str[0].map(size).astype(float),
-        "D": last["throughput/total_tokens"],
-        "task_loss": last["eval/downstream_bpb/hellaswag_val_rc_5shot_bpb"],
-        "accuracy": last["eval/downstream/hellaswag_val_rc_5shot_len_norm"],
-    })
+    size = {
+        "190M": 190354176,
+        "370M": 371262464,
+        "760M": 758220288,
+        "1B": 1279395840,
+        "3B": 3169537280,
+    }
+    runs = pd.DataFrame(
+        {
+            "N": last.run.str.split("-").str[0].map(size).astype(float),
+            "D": last["throughput/total_tokens"],
+            "task_loss": last["eval/downstream_bpb/hellaswag_val_rc_5shot_bpb"],
+            "accuracy": last["eval/downstream/hellaswag_val_rc_5shot_len_norm"],
+        }
+    )
     small, large = runs[runs.N < 2e9], runs[runs.N > 2e9]
     predicted = analysis.task_chain(small, resamples=300).predict(large, level=0.95)
     assert np.abs(predicted.accuracy - large.accuracy).mean() < 0.03

@@ -93,7 +93,8 @@ def test_a_prediction_is_kept_once_and_judged_when_its_run_has_ended(running) ->
     first = record.iloc[0]
     assert first.measured == measured and first.error == pytest.approx(first.loss / measured - 1)
     assert first.outcome == "contained" and "1 predictions were made before" in sentence(
-        record, 0.95)
+        record, 0.95
+    )
     assert remember(outputs, "tiny", found, 0.95) == 0  # not of runs that have ended
 
 
@@ -121,8 +122,14 @@ def test_misses_widen_intervals_only_when_there_are_enough() -> None:
 def test_a_rule_stops_only_what_another_setting_has_beaten(running) -> None:
     outputs, folder, measured = running
     runs = analysis.load(outputs, study="tiny")
-    forecasts = pd.DataFrame({"run_id": [folder.run_id], "N": runs[runs.width == 16].N.iloc[0],
-                              "D": 20480, "state": "interrupted"})  # fmt: skip
+    forecasts = pd.DataFrame(
+        {
+            "run_id": [folder.run_id],
+            "N": runs[runs.width == 16].N.iloc[0],
+            "D": 20480,
+            "state": "interrupted",
+        }
+    )
     others = runs[(runs.width == 16) & (runs.D == 20480)]
     best = others.loss.min()
     assert cannot_matter(outputs, forecasts.assign(lower=best - 0.001), runs).empty

@@ -42,9 +42,19 @@ def test_an_overconfident_record_widens_predictions_to_its_own_nominal_coverage(
 
 
 def test_a_prediction_that_was_kept_without_an_interval_counts_for_nothing(tmp_path) -> None:
-    said = {"run_id": "r", "study": "tiny", "made": "2026-01-01T00:00:00+00:00", "step": 0,
-            "steps": 9, "loss": 2.0, "lower": None, "upper": None, "level": LEVEL, "inflation": 1.0,
-            "hash": "x"}
+    said = {
+        "run_id": "r",
+        "study": "tiny",
+        "made": "2026-01-01T00:00:00+00:00",
+        "step": 0,
+        "steps": 9,
+        "loss": 2.0,
+        "lower": None,
+        "upper": None,
+        "level": LEVEL,
+        "inflation": 1.0,
+        "hash": "x",
+    }
     (tmp_path / "track" / "r").mkdir(parents=True)
     (tmp_path / "track" / "r" / "old.json").write_text(json.dumps(said))
     (row,) = track.track_record(tmp_path).to_dict("records")
@@ -78,8 +88,10 @@ def losses_told(result: analysis.Result) -> dict[str, tuple[float, float]]:
     """The interval of a loss, wherever a fit tells one."""
     place = {"N": [1e12], "D": [1e13]}
     left = analysis.loss_left(result, pd.DataFrame(place)).iloc[0]
-    known = {at: analysis.read_target(f"loss at {at}").known(result)
-             for at in ("C=1e20", "N=1e12 D=1e13")}
+    known = {
+        at: analysis.read_target(f"loss at {at}").known(result)
+        for at in ("C=1e20", "N=1e12 D=1e13")
+    }
     return {
         "predict": result.predict(pd.DataFrame(place), LEVEL)[["lower", "upper"]].iloc[0],
         "allocate": analysis.allocate(result, 1e20).table[["loss_lower", "loss_upper"]].iloc[0],

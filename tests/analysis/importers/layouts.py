@@ -65,17 +65,32 @@ def olmo(folder: Path) -> Layout:
     the losses, names with slashes, rows of training and of evaluation apart."""
     rows = []
     for step in range(0, 1001, 50):
-        rows.append({"_step": step, "optim/learning_rate_group0": rate_at(step, 1000),
-                     "train/CrossEntropyLoss": loss_at(step, 2.9),
-                     "train/Perplexity": math.exp(loss_at(step, 2.9)),
-                     "throughput/total_tokens": step * 4_194_304})  # fmt: skip
+        rows.append(
+            {
+                "_step": step,
+                "optim/learning_rate_group0": rate_at(step, 1000),
+                "train/CrossEntropyLoss": loss_at(step, 2.9),
+                "train/Perplexity": math.exp(loss_at(step, 2.9)),
+                "throughput/total_tokens": step * 4_194_304,
+            }
+        )
         if step % 250 == 0:
-            rows.append({"_step": step, "eval/c4_en-validation/CrossEntropyLoss": loss_at(step),
-                         "eval/c4_en-validation/Perplexity": math.exp(loss_at(step))})
+            rows.append(
+                {
+                    "_step": step,
+                    "eval/c4_en-validation/CrossEntropyLoss": loss_at(step),
+                    "eval/c4_en-validation/Perplexity": math.exp(loss_at(step)),
+                }
+            )
     pd.DataFrame(rows).to_csv(folder / "olmo-190M.csv", index=False)
-    return Layout(folder / "olmo-190M.csv", {"olmo-190M": loss_at(1000)}, {"columns": {"N": 190e6}},
-                  N={"olmo-190M": 190e6}, D={"olmo-190M": 1000 * 4_194_304},
-                  lr={"olmo-190M": 1e-4})  # fmt: skip
+    return Layout(
+        folder / "olmo-190M.csv",
+        {"olmo-190M": loss_at(1000)},
+        {"columns": {"N": 190e6}},
+        N={"olmo-190M": 190e6},
+        D={"olmo-190M": 1000 * 4_194_304},
+        lr={"olmo-190M": 1e-4},
+    )
 
 
 @layout
@@ -84,39 +99,84 @@ def levanter(folder: Path) -> Layout:
     before its first log, a name that two runs share, numbers that were none."""
 
     def run(key: str, name: str, size: int, state: str, rows: list) -> dict:
-        return {"id": key, "name": name, "state": state, "history": rows,
-                "config": {"parameter_count": size, "trainer": {"seed": 0}}}
+        return {
+            "id": key,
+            "name": name,
+            "state": state,
+            "history": rows,
+            "config": {"parameter_count": size, "trainer": {"seed": 0}},
+        }
 
     def rows(floor: float) -> list:
-        return [{"global_step": s, "_step": s + 3, "eval/loss": loss_at(s, floor),
-                 "optim/learning_rate": rate_at(s, 400), "_timestamp": 1.7e9 + s,
-                 "throughput/total_tokens": s * 524_288} for s in range(0, 401, 40)]
+        return [
+            {
+                "global_step": s,
+                "_step": s + 3,
+                "eval/loss": loss_at(s, floor),
+                "optim/learning_rate": rate_at(s, 400),
+                "_timestamp": 1.7e9 + s,
+                "throughput/total_tokens": s * 524_288,
+            }
+            for s in range(0, 401, 40)
+        ]
 
-    runs = [run("aa1", "sweep", 10**8, "finished", rows(3.0)),
-            run("bb2", "sweep", 3 * 10**8, "finished", rows(2.7)),
-            run("cc3", "later", 10**8, "crashed", []),
-            run("dd4", "odd", 10**8, "finished", [*rows(3.0)[:5], {
-                "global_step": 200, "eval/loss": float("nan"), "optim/learning_rate": 1e-3}])]
+    runs = [
+        run("aa1", "sweep", 10**8, "finished", rows(3.0)),
+        run("bb2", "sweep", 3 * 10**8, "finished", rows(2.7)),
+        run("cc3", "later", 10**8, "crashed", []),
+        run(
+            "dd4",
+            "odd",
+            10**8,
+            "finished",
+            [
+                *rows(3.0)[:5],
+                {"global_step": 200, "eval/loss": float("nan"), "optim/learning_rate": 1e-3},
+            ],
+        ),
+    ]
     (folder / "runs.json").write_text(json.dumps(runs))
-    return Layout(folder / "runs.json", {"aa1": loss_at(400), "bb2": loss_at(400, 2.7)},
-                  N={"aa1": 1e8, "bb2": 3e8}, D={"aa1": 400 * 524_288, "bb2": 400 * 524_288},
-                  lr={"aa1": 1e-4}, status={"aa1": "done", "bb2": "done", "dd4": "diverged"},
-                  noted=("left out: run later (cc3) has no rows",))  # fmt: skip
+    return Layout(
+        folder / "runs.json",
+        {"aa1": loss_at(400), "bb2": loss_at(400, 2.7)},
+        N={"aa1": 1e8, "bb2": 3e8},
+        D={"aa1": 400 * 524_288, "bb2": 400 * 524_288},
+        lr={"aa1": 1e-4},
+        status={"aa1": "done", "bb2": "done", "dd4": "diverged"},
+        noted=("left out: run later (cc3) has no rows",),
+    )
 
 
 @layout
 def megatron_golden_values(folder: Path) -> Layout:
     """Metrics with their own intervals; the loss is that of training and must be said so."""
-    values = {"lm loss": {"start_step": 1, "end_step": 96, "step_interval": 5,
-                          "values": [loss_at(s) for s in range(1, 97, 5)]},
-              "num-zeros": {"start_step": 1, "end_step": 96, "step_interval": 5,
-                            "values": {str(s): 1000.0 + s for s in range(1, 97, 5)}},
-              "iteration-time": {"start_step": 1, "end_step": 96, "step_interval": 5,
-                                 "values": {"1": "nan", "6": 0.5}}}  # fmt: skip
+    values = {
+        "lm loss": {
+            "start_step": 1,
+            "end_step": 96,
+            "step_interval": 5,
+            "values": [loss_at(s) for s in range(1, 97, 5)],
+        },
+        "num-zeros": {
+            "start_step": 1,
+            "end_step": 96,
+            "step_interval": 5,
+            "values": {str(s): 1000.0 + s for s in range(1, 97, 5)},
+        },
+        "iteration-time": {
+            "start_step": 1,
+            "end_step": 96,
+            "step_interval": 5,
+            "values": {"1": "nan", "6": 0.5},
+        },
+    }
     (folder / "golden_values.json").write_text(json.dumps(values, indent=1))
-    return Layout(folder / "golden_values.json", {"golden_values": loss_at(96)},
-                  {"columns": {"loss": "lm loss", "batch": 32, "context": 1024}},
-                  D={"golden_values": 96 * 32 * 1024})
+    return Layout(
+        folder / "golden_values.json",
+        {"golden_values": loss_at(96)},
+        {"columns": {"loss": "lm loss", "batch": 32, "context": 1024}},
+        D={"golden_values": 96 * 32 * 1024},
+    )
 
 
 @layout
@@ -124,16 +184,27 @@ def megatron_log(folder: Path) -> Layout:
     """A log of text with numbers like 1.2E-04, other lines between, and a last line torn off."""
     lines = ["> setting random seeds to 1234 ...", ""]
     for s in range(100, 1001, 100):
-        lines.append(f" iteration {s:8d}/    1000 | consumed samples: {s * 64:12d} | learning rate:"
-                     f" {rate_at(s, 1000):.6E} | lm loss: {loss_at(s):.6E} | grad norm: 1.234 |")
+        lines.append(
+            f" iteration {s:8d}/    1000 | consumed samples: {s * 64:12d} | learning rate:"
+            f" {rate_at(s, 1000):.6E} | lm loss: {loss_at(s):.6E} | grad norm: 1.234 |"
+        )
         lines.append("(min, max) time across ranks (ms):")
-    (folder / "train.log").write_text("\n".join(lines) + "\n iteration     1100/    1000 | consumed"
-                                      " samples: 70400 | learning rate: 1.0E-04 | lm loss: 3.")
-    pattern = "iteration {step}/ {steps} | consumed samples: {samples} | learning rate: {lr} | " \
-              "lm loss: {loss}"
-    return Layout(folder / "train.log", {"train": loss_at(1000)},
-                  {"pattern": pattern, "columns": {"batch": 64, "context": 2048, "N": 3.5e8}},
-                  N={"train": 3.5e8}, D={"train": 1000 * 64 * 2048}, lr={"train": 1e-4})
+    (folder / "train.log").write_text(
+        "\n".join(lines) + "\n iteration     1100/    1000 | consumed"
+        " samples: 70400 | learning rate: 1.0E-04 | lm loss: 3."
+    )
+    pattern = (
+        "iteration {step}/ {steps} | consumed samples: {samples} | learning rate: {lr} | "
+        "lm loss: {loss}"
+    )
+    return Layout(
+        folder / "train.log",
+        {"train": loss_at(1000)},
+        {"pattern": pattern, "columns": {"batch": 64, "context": 2048, "N": 3.5e8}},
+        N={"train": 3.5e8},
+        D={"train": 1000 * 64 * 2048},
+        lr={"train": 1e-4},
+    )
 
 
 @layout
@@ -148,8 +219,11 @@ def wandb_chart(folder: Path) -> Layout:
                 row[f"{name} - val/loss{tail}"] = loss_at(s, floor)
                 row[f"{name} - _step{tail}"] = s
     pd.DataFrame(rows).to_csv(folder / "wandb_export.csv", index=False, quoting=1)
-    return Layout(folder / "wandb_export.csv", {n: loss_at(500, f) for n, f in names.items()},
-                  noted=("may be samples",))
+    return Layout(
+        folder / "wandb_export.csv",
+        {n: loss_at(500, f) for n, f in names.items()},
+        noted=("may be samples",),
+    )
 
 
 @layout
@@ -161,31 +235,47 @@ def lightning_csv(folder: Path) -> Layout:
         place.mkdir(parents=True)
         rows = []
         for s in range(9, 200, 10):
-            rows += [{"step": s, "lr-AdamW": rate_at(s, 199)},
-                     {"step": s, "epoch": 0, "train_loss": loss_at(s, floor - 0.1)}]
+            rows += [
+                {"step": s, "lr-AdamW": rate_at(s, 199)},
+                {"step": s, "epoch": 0, "train_loss": loss_at(s, floor - 0.1)},
+            ]
         rows.append({"step": 199, "epoch": 0, "val_loss": loss_at(199, floor)})
         pd.DataFrame(rows, columns=["epoch", "lr-AdamW", "step", "train_loss", "val_loss"]).to_csv(
-            place / "metrics.csv", index=False)
+            place / "metrics.csv", index=False
+        )
         (place / "hparams.yaml").write_text(
-            "lr: 0.003\nbatch_size: 8\nblock_size: 16\nmax_steps: 200\nn_params: 1000000\n")
+            "lr: 0.003\nbatch_size: 8\nblock_size: 16\nmax_steps: 200\nn_params: 1000000\n"
+        )
     runs = {name: f"{name}/version_0" for name in ("small", "big")}
-    return Layout(folder / "logs", {f"logs/{runs['small']}": loss_at(199),
-                                    f"logs/{runs['big']}": loss_at(199, 2.5)},
-                  N={f"logs/{r}": 1e6 for r in runs.values()},
-                  D={f"logs/{r}": 200 * 8 * 16 for r in runs.values()},
-                  lr={f"logs/{r}": 1e-4 for r in runs.values()})  # fmt: skip
+    return Layout(
+        folder / "logs",
+        {f"logs/{runs['small']}": loss_at(199), f"logs/{runs['big']}": loss_at(199, 2.5)},
+        N={f"logs/{r}": 1e6 for r in runs.values()},
+        D={f"logs/{r}": 200 * 8 * 16 for r in runs.values()},
+        lr={f"logs/{r}": 1e-4 for r in runs.values()},
+    )
 
 
 @layout
 def nanochat(folder: Path) -> Layout:
     """Bits per byte on validation: the unit and the bytes of a token have to be said."""
-    rows = [{"step": s, "val/bpb": loss_at(s) / math.log(2) / 4.5, "train/loss": loss_at(s),
-             "train/lrm": 1.0, "total_training_flops": s * 1e12, "total_training_time": s / 10}
-            for s in range(0, 501, 25)]  # fmt: skip
+    rows = [
+        {
+            "step": s,
+            "val/bpb": loss_at(s) / math.log(2) / 4.5,
+            "train/loss": loss_at(s),
+            "train/lrm": 1.0,
+            "total_training_flops": s * 1e12,
+            "total_training_time": s / 10,
+        }
+        for s in range(0, 501, 25)
+    ]
     pd.DataFrame(rows).to_csv(folder / "d12.csv", index=False)
-    return Layout(folder / "d12.csv", {"d12": loss_at(500)},
-                  {"unit": "bits_per_byte",
-                   "columns": {"loss": "val/bpb", "bytes_per_token": 4.5}})
+    return Layout(
+        folder / "d12.csv",
+        {"d12": loss_at(500)},
+        {"unit": "bits_per_byte", "columns": {"loss": "val/bpb", "bytes_per_token": 4.5}},
+    )
 
 
 @layout
@@ -196,32 +286,76 @@ def hugging_face(folder: Path) -> Layout:
         place.mkdir(parents=True)
         rows: list[dict] = []
         for s in range(40, reached + 1, 40):
-            rows.append({"epoch": s / 400, "grad_norm": 1.0, "learning_rate": rate_at(s, 400),
-                         "loss": loss_at(s, 2.8), "step": s})
-            rows.append({"epoch": s / 400, "eval_loss": loss_at(s), "eval_runtime": 3.0, "step": s,
-                         "num_input_tokens_seen": s * 8192})
+            rows.append(
+                {
+                    "epoch": s / 400,
+                    "grad_norm": 1.0,
+                    "learning_rate": rate_at(s, 400),
+                    "loss": loss_at(s, 2.8),
+                    "step": s,
+                }
+            )
+            rows.append(
+                {
+                    "epoch": s / 400,
+                    "eval_loss": loss_at(s),
+                    "eval_runtime": 3.0,
+                    "step": s,
+                    "num_input_tokens_seen": s * 8192,
+                }
+            )
         if reached == 400:
             rows.append({"step": 400, "train_loss": 9.9, "train_runtime": 60.0, "total_flos": 1e15})
-        (place / "trainer_state.json").write_text(json.dumps(
-            {"global_step": reached, "max_steps": 400, "log_history": rows, "best_metric": None}))
-    return Layout(folder, {"gpt-small": loss_at(400)}, D={"gpt-small": 400 * 8192},
-                  lr={"gpt-small": 1e-4}, status={"gpt-small": "done"})
+        (place / "trainer_state.json").write_text(
+            json.dumps(
+                {"global_step": reached, "max_steps": 400, "log_history": rows, "best_metric": None}
+            )
+        )
+    return Layout(
+        folder,
+        {"gpt-small": loss_at(400)},
+        D={"gpt-small": 400 * 8192},
+        lr={"gpt-small": 1e-4},
+        status={"gpt-small": "done"},
+    )
 
 
 @layout
 def open_lm(folder: Path) -> Layout:
     """A file a run: a nested record with its hyper-parameters and a list of evaluations."""
     for size, loss in ((11e6, 4.2), (79e6, 3.4)):
-        record = {"name": f"rpj-{size:.0f}", "uuid": "u", "failed": False,
-                  "hyperparameters": {"params": size * 1.5, "params_no_embed": size, "lr": 3e-3,
-                                      "tokens": 20 * size, "seed": 124, "chinchilla_multiplier": 1},
-                  "results": [{"loss": loss, "val_data": ["c4"], "loss_tokens_upper_95": loss + 1},
-                              {"loss": 9.0, "val_data": ["paloma"]}]}
+        record = {
+            "name": f"rpj-{size:.0f}",
+            "uuid": "u",
+            "failed": False,
+            "hyperparameters": {
+                "params": size * 1.5,
+                "params_no_embed": size,
+                "lr": 3e-3,
+                "tokens": 20 * size,
+                "seed": 124,
+                "chinchilla_multiplier": 1,
+            },
+            "results": [
+                {"loss": loss, "val_data": ["c4"], "loss_tokens_upper_95": loss + 1},
+                {"loss": 9.0, "val_data": ["paloma"]},
+            ],
+        }
         (folder / f"{size:.0f}.json").write_text(json.dumps(record, indent=2))
-    return Layout(folder, {"rpj-11000000": 4.2, "rpj-79000000": 3.4},
-                  {"columns": {"loss": "results.0.loss", "N": "hyperparameters.params_no_embed",
-                               "D": "hyperparameters.tokens", "run": "name"}},
-                  N={"rpj-11000000": 11e6, "rpj-79000000": 79e6}, D={"rpj-79000000": 20 * 79e6})
+    return Layout(
+        folder,
+        {"rpj-11000000": 4.2, "rpj-79000000": 3.4},
+        {
+            "columns": {
+                "loss": "results.0.loss",
+                "N": "hyperparameters.params_no_embed",
+                "D": "hyperparameters.tokens",
+                "run": "name",
+            }
+        },
+        N={"rpj-11000000": 11e6, "rpj-79000000": 79e6},
+        D={"rpj-79000000": 20 * 79e6},
+    )
 
 
 @layout
@@ -232,15 +366,19 @@ def tensorboard(folder: Path) -> Layout:
     for name, floor in (("small", 3.0), ("big", 2.5)):
         place = folder / "logs" / name / "version_0"
         place.mkdir(parents=True)
-        data = b"".join(event(s, "val_loss", loss_at(s, floor), False)
-                        + event(s, "lr", rate_at(s, 100), False) for s in range(0, 101, 10))
+        data = b"".join(
+            event(s, "val_loss", loss_at(s, floor), False) + event(s, "lr", rate_at(s, 100), False)
+            for s in range(0, 101, 10)
+        )
         (place / "events.out.tfevents.1.host").write_bytes(data)
         (place / "hparams.yaml").write_text("n_params: 1000000\nbatch_size: 4\nblock_size: 32\n")
-    return Layout(folder / "logs", {"small/version_0": loss_at(100), "big/version_0":
-                                    loss_at(100, 2.5)},
-                  N={"small/version_0": 1e6, "big/version_0": 1e6},
-                  D={"small/version_0": 100 * 128, "big/version_0": 100 * 128},
-                  lr={"small/version_0": 1e-4})  # fmt: skip
+    return Layout(
+        folder / "logs",
+        {"small/version_0": loss_at(100), "big/version_0": loss_at(100, 2.5)},
+        N={"small/version_0": 1e6, "big/version_0": 1e6},
+        D={"small/version_0": 100 * 128, "big/version_0": 100 * 128},
+        lr={"small/version_0": 1e-4},
+    )
 
 
 POINTS = [(1e8, 2e9, 3.5021), (1e9, 2e10, 2.6113), (7e9, 1.4e11, 2.2107)]
@@ -248,16 +386,22 @@ POINTS = [(1e8, 2e9, 3.5021), (1e9, 2e10, 2.6113), (7e9, 1.4e11, 2.2107)]
 
 def _points(folder: Path, text: str, name: str = "points.csv", **options: Any) -> Layout:
     (folder / name).write_text(text, encoding="utf-8", newline="")
-    return Layout(folder / name, {str(k): p[2] for k, p in enumerate(POINTS)}, options,
-                  N={str(k): p[0] for k, p in enumerate(POINTS)},
-                  D={str(k): p[1] for k, p in enumerate(POINTS)})  # fmt: skip
+    return Layout(
+        folder / name,
+        {str(k): p[2] for k, p in enumerate(POINTS)},
+        options,
+        N={str(k): p[0] for k, p in enumerate(POINTS)},
+        D={str(k): p[1] for k, p in enumerate(POINTS)},
+    )
 
 
 @layout
 def spreadsheet_of_europe(folder: Path) -> Layout:
     """Semicolons, decimal commas, points between thousands, a byte-order mark, CRLF."""
-    rows = "".join(f"{n:,.0f};{d:,.0f};".replace(",", ".") + f"{x:.4f}\r\n".replace(".", ",")
-                   for n, d, x in POINTS)
+    rows = "".join(
+        f"{n:,.0f};{d:,.0f};".replace(",", ".") + f"{x:.4f}\r\n".replace(".", ",")
+        for n, d, x in POINTS
+    )
     return _points(folder, "\ufeffparams;tokens;val_loss\r\n" + rows)
 
 
@@ -296,8 +440,11 @@ def aligned_by_spaces(folder: Path) -> Layout:
 def sum_of_two_columns(folder: Path) -> Layout:
     """N as blocks and embeddings, D in billions."""
     rows = "".join(f"{n - 1e7:.0f},{1e7:.0f},{d / 1e9},{x}\n" for n, d, x in POINTS)
-    return _points(folder, "block,embedding,tokens (B),val_loss\n" + rows,
-                   columns={"N": "block + embedding", "D": "tokens (B) * 1e9"})
+    return _points(
+        folder,
+        "block,embedding,tokens (B),val_loss\n" + rows,
+        columns={"N": "block + embedding", "D": "tokens (B) * 1e9"},
+    )
 
 
 @layout
@@ -311,8 +458,10 @@ def perplexities(folder: Path) -> Layout:
 def runs_that_crashed(folder: Path) -> Layout:
     """A table of runs as trackers export it: states, final steps, names that repeat and ids."""
     states = ["finished", "crashed", "finished"]
-    rows = "".join(f"r{k},same,{s},{n:.0f},{d:.0f},1000,{x}\n"
-                   for k, ((n, d, x), s) in enumerate(zip(POINTS, states, strict=True)))
+    rows = "".join(
+        f"r{k},same,{s},{n:.0f},{d:.0f},1000,{x}\n"
+        for k, ((n, d, x), s) in enumerate(zip(POINTS, states, strict=True))
+    )
     made = _points(folder, "ID,Name,State,params,total_tokens,_step,val_loss\n" + rows)
     made.loss = {"r0": POINTS[0][2], "r2": POINTS[2][2]}
     made.N, made.D = {"r1": POINTS[1][0]}, {"r2": POINTS[2][1]}
@@ -323,14 +472,29 @@ def runs_that_crashed(folder: Path) -> Layout:
 @layout
 def nested_lines(folder: Path) -> Layout:
     """JSON lines with groups within, a step without validation, a last line torn off."""
-    lines = [json.dumps({"step": s, "optim": {"lr": rate_at(s, 300)}, "tokens_seen": s * 1000,
-                         "metrics": {"train": {"loss": loss_at(s, 2.8)},
-                                     "val": {"loss": loss_at(s) if s % 100 == 0 else None}}})
-             for s in range(0, 301, 20)]  # fmt: skip
+    lines = [
+        json.dumps(
+            {
+                "step": s,
+                "optim": {"lr": rate_at(s, 300)},
+                "tokens_seen": s * 1000,
+                "metrics": {
+                    "train": {"loss": loss_at(s, 2.8)},
+                    "val": {"loss": loss_at(s) if s % 100 == 0 else None},
+                },
+            }
+        )
+        for s in range(0, 301, 20)
+    ]
     (folder / "run7.jsonl").write_text("\n".join(lines) + '\n{"step": 320, "opt')
-    return Layout(folder / "run7.jsonl", {"run7": loss_at(300)},
-                  {"columns": {"loss": "metrics.val.loss", "lr": "optim.lr"}},
-                  D={"run7": 300_000}, lr={"run7": 1e-4}, noted=("torn off",))
+    return Layout(
+        folder / "run7.jsonl",
+        {"run7": loss_at(300)},
+        {"columns": {"loss": "metrics.val.loss", "lr": "optim.lr"}},
+        D={"run7": 300_000},
+        lr={"run7": 1e-4},
+        noted=("torn off",),
+    )
 
 
 @layout
@@ -339,16 +503,24 @@ def folder_of_logs(folder: Path) -> Layout:
     for name, size, floor in (("125m", 125e6, 3.5), ("350m", 350e6, 3.0)):
         place = folder / name
         place.mkdir()
-        text = "iter,val_loss,lr\n" + "".join(f"{s},{loss_at(s, floor)},{rate_at(s, 200)}\n"
-                                              for s in range(0, 201, 20))
+        text = "iter,val_loss,lr\n" + "".join(
+            f"{s},{loss_at(s, floor)},{rate_at(s, 200)}\n" for s in range(0, 201, 20)
+        )
         (place / "log.csv").write_text(text)
-        (place / "config.json").write_text(json.dumps(
-            {"n_params": size, "batch_size": 16, "block_size": 1024, "max_iters": 200}))
+        (place / "config.json").write_text(
+            json.dumps({"n_params": size, "batch_size": 16, "block_size": 1024, "max_iters": 200})
+        )
     (folder / "bad").mkdir()
     (folder / "bad" / "log.csv").write_text("iter,val_loss,lr\n0,5,1,7\n")
-    return Layout(folder, {"125m/log": loss_at(200, 3.5), "350m/log": loss_at(200)},
-                  N={"125m/log": 125e6, "350m/log": 350e6}, D={"125m/log": 200 * 16 * 1024},
-                  lr={"350m/log": 1e-4}, status={"125m/log": "done"}, noted=("left out", "line 2"))
+    return Layout(
+        folder,
+        {"125m/log": loss_at(200, 3.5), "350m/log": loss_at(200)},
+        N={"125m/log": 125e6, "350m/log": 350e6},
+        D={"125m/log": 200 * 16 * 1024},
+        lr={"350m/log": 1e-4},
+        status={"125m/log": "done"},
+        noted=("left out", "line 2"),
+    )
 
 
 @layout
@@ -358,8 +530,13 @@ def resumed_nanogpt(folder: Path) -> Layout:
     rows += [(s, loss_at(s)) for s in range(200, 501, 50)]
     table = pd.DataFrame(rows, columns=["iter", "val/loss"])
     table.assign(lr=1e-3, tokens=table["iter"] * 491_520).to_csv(folder / "gpt2.csv", index=False)
-    return Layout(folder / "gpt2.csv", {"gpt2": loss_at(500)}, D={"gpt2": 500 * 491_520},
-                  lr={"gpt2": 1e-3}, noted=("superseded",))
+    return Layout(
+        folder / "gpt2.csv",
+        {"gpt2": loss_at(500)},
+        D={"gpt2": 500 * 491_520},
+        lr={"gpt2": 1e-3},
+        noted=("superseded",),
+    )
 
 
 @layout

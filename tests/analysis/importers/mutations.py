@@ -53,8 +53,24 @@ def _row_twice(rng: random.Random, names: list[str], rows: Rows) -> None:
 
 def _heading(rng: random.Random, names: list[str], rows: Rows) -> None:
     k = rng.randrange(len(names))
-    names[k] = rng.choice(["", names[k].upper(), f" {names[k]} ", f"[{names[k]}]*", "loss", "ppl",
-                           "N", "step", "status", "a,b", '"', "é", names[k] + "M", "perplexity"])
+    names[k] = rng.choice(
+        [
+            "",
+            names[k].upper(),
+            f" {names[k]} ",
+            f"[{names[k]}]*",
+            "loss",
+            "ppl",
+            "N",
+            "step",
+            "status",
+            "a,b",
+            '"',
+            "é",
+            names[k] + "M",
+            "perplexity",
+        ]
+    )
 
 
 def _swap(rng: random.Random, names: list[str], rows: Rows) -> None:
@@ -73,9 +89,33 @@ def _nothing(rng: random.Random, names: list[str], rows: Rows) -> None:
 
 
 MUTATIONS: dict[str, Callable[[random.Random, list[str], Rows], None]] = {
-    **{f"cell {v!r}": _cell(v) for v in (
-        "", "nan", "inf", "-1", "0", "1e400", "abc", "1,5", "1_000", "0x10", "-", "1.2B", "NaN",
-        "None", "1e", "--", "9" * 400, "=1+1", "\x00", "\"", "1 000", "true")},
+    **{
+        f"cell {v!r}": _cell(v)
+        for v in (
+            "",
+            "nan",
+            "inf",
+            "-1",
+            "0",
+            "1e400",
+            "abc",
+            "1,5",
+            "1_000",
+            "0x10",
+            "-",
+            "1.2B",
+            "NaN",
+            "None",
+            "1e",
+            "--",
+            "9" * 400,
+            "=1+1",
+            "\x00",
+            '"',
+            "1 000",
+            "true",
+        )
+    },
     "drop a cell": _drop_cell,
     "add a cell": _add_cell,
     "a comma at every end": _trailing,
@@ -98,8 +138,21 @@ def written(rng: random.Random, names: list[str], rows: Rows) -> bytes:
 
     text = "\n".join(separator.join(map(quoted, row)) for row in [names, *rows]) + "\n"
     data = text.encode()
-    damage = rng.choice(["none", "none", "none", "torn", "bom", "crlf", "comment", "latin", "byte",
-                         "blank", "utf16"])  # fmt: skip
+    damage = rng.choice(
+        [
+            "none",
+            "none",
+            "none",
+            "torn",
+            "bom",
+            "crlf",
+            "comment",
+            "latin",
+            "byte",
+            "blank",
+            "utf16",
+        ]
+    )
     if damage == "torn":
         data = data[: rng.randrange(1, len(data))]
     elif damage == "bom":

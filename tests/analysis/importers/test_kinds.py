@@ -39,28 +39,36 @@ def test_whole_numbers_do_not_wrap_around(rule: str, tmp_path) -> None:
     assert analysis.fit("chinchilla", table, exclude=[rule], resamples=0).excluded == {rule: wanted}
     table.to_csv(tmp_path / "t.csv", index=False)
     analysis.save_study(analysis.read_runs(tmp_path / "t.csv"), tmp_path, "own")
-    for stored in (analysis.load(tmp_path, study="own"),
-                   analysis.read_table(tmp_path / "t.csv", "chinchilla")):
+    for stored in (
+        analysis.load(tmp_path, study="own"),
+        analysis.read_table(tmp_path / "t.csv", "chinchilla"),
+    ):
         assert int(stored.eval(rule).sum()) == wanted
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("N,D,loss\n1e8,2e9,3.1\n1e9,2e10,2.6,7\n", "line 3: 4 cells under 3 headings"),
-    ("N,D,loss\n1e8,2e9\n1e9,2e10,2.6\n", "line 2: 2 cells under 3 headings"),
-    ("N,D,loss,loss\n1e8,2e9,3.1,3.2\n", "two columns called 'loss'"),
-    ("1e8,2e9,3.1\n1e9,2e10,2.6\n", "the first line has numbers"),
-    ("N,D,loss\n1e8,2e9,3.1\n1e9,2e10,2.6x\n", "row 3: loss = '2.6x' is no number"),
-    ("N;D;loss\n1e8;2e9;3,141\n1e9;2e10;2,612\n", "is '3,141' a fraction or a thousand"),
-    ("N,D,loss\ninf,2e9,3.1\n", "row 2: N = inf is no count"),
-    ("N,D,ppl\n1e8,2e9,26.1\n1e9,2e10,16.2\n", r"columns.loss='log\(ppl\)'"),
-    ("N,D,loss\n1e8,2e9,26.1\n1e9,2e10,16.2\n", "worse than guessing"),
-    ("N,step,val_loss\n1e8,10,3\n1e9,10,2\n", "differ in N and have steps"),
-    ("tokens,loss\n" + "".join(f"{k}e9,{9 / k}\n" for k in range(1, 20)), "that is one run"),
-    ("step,lr,val_loss\n0,1,3\n1,1,-2\n", "row 3: loss = -2 is no loss"),
-    ("step,tokens,val_loss\n0,0,3\n1,inf,2\n", "row 3: tokens = inf is no count"),
-    ("step,tokens,val_loss\n0,5,3\n1,10,2\n2,7,1\n", "its tokens fall to 7 at step 2 .row 4"),
-    ("run,step,val_loss\n" + "a,10,3\na,10,4\na,20,2\na,20,3\n", "two runs seem to be called 'a'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("N,D,loss\n1e8,2e9,3.1\n1e9,2e10,2.6,7\n", "line 3: 4 cells under 3 headings"),
+        ("N,D,loss\n1e8,2e9\n1e9,2e10,2.6\n", "line 2: 2 cells under 3 headings"),
+        ("N,D,loss,loss\n1e8,2e9,3.1,3.2\n", "two columns called 'loss'"),
+        ("1e8,2e9,3.1\n1e9,2e10,2.6\n", "the first line has numbers"),
+        ("N,D,loss\n1e8,2e9,3.1\n1e9,2e10,2.6x\n", "row 3: loss = '2.6x' is no number"),
+        ("N;D;loss\n1e8;2e9;3,141\n1e9;2e10;2,612\n", "is '3,141' a fraction or a thousand"),
+        ("N,D,loss\ninf,2e9,3.1\n", "row 2: N = inf is no count"),
+        ("N,D,ppl\n1e8,2e9,26.1\n1e9,2e10,16.2\n", r"columns.loss='log\(ppl\)'"),
+        ("N,D,loss\n1e8,2e9,26.1\n1e9,2e10,16.2\n", "worse than guessing"),
+        ("N,step,val_loss\n1e8,10,3\n1e9,10,2\n", "differ in N and have steps"),
+        ("tokens,loss\n" + "".join(f"{k}e9,{9 / k}\n" for k in range(1, 20)), "that is one run"),
+        ("step,lr,val_loss\n0,1,3\n1,1,-2\n", "row 3: loss = -2 is no loss"),
+        ("step,tokens,val_loss\n0,0,3\n1,inf,2\n", "row 3: tokens = inf is no count"),
+        ("step,tokens,val_loss\n0,5,3\n1,10,2\n2,7,1\n", "its tokens fall to 7 at step 2 .row 4"),
+        (
+            "run,step,val_loss\n" + "a,10,3\na,10,4\na,20,2\na,20,3\n",
+            "two runs seem to be called 'a'",
+        ),
+    ],
+)
 def test_what_would_shift_or_merge_is_refused_through_every_door(text, said, tmp_path) -> None:
     path = write(tmp_path / "t.csv", text)
     with pytest.raises(ValueError, match=said):
@@ -82,8 +90,12 @@ def test_runs_that_crashed_are_fitted_through_no_door(tmp_path) -> None:
 
 
 def test_a_law_is_given_the_ends_of_runs_their_curves_or_the_steps_themselves(tmp_path) -> None:
-    runs = [curve(range(0, 501, 50), f).assign(run=f"r{k}", N=10 ** (7 + k), tokens=lambda t: t.step
-            * 1e6 + 1) for k, f in enumerate((3.0, 2.7, 2.5))]  # fmt: skip
+    runs = [
+        curve(range(0, 501, 50), f).assign(
+            run=f"r{k}", N=10 ** (7 + k), tokens=lambda t: t.step * 1e6 + 1
+        )
+        for k, f in enumerate((3.0, 2.7, 2.5))
+    ]
     pd.concat(runs).to_csv(tmp_path / "t.csv", index=False)
     ends = analysis.read_table(tmp_path / "t.csv", "chinchilla")
     assert len(ends) == 3 and ends["D"].tolist() == [5e8 + 1] * 3
@@ -108,8 +120,9 @@ def test_the_files_own_names_stand_beside_ours_and_cells_that_a_law_lacks_are_co
 
 
 def test_corpora_at_equal_size_are_told(tmp_path) -> None:
-    both = pd.concat([surface(corpus="web"), surface(corpus="code").assign(loss=lambda t: t.loss
-                      - 0.4)])  # fmt: skip
+    both = pd.concat(
+        [surface(corpus="web"), surface(corpus="code").assign(loss=lambda t: t.loss - 0.4)]
+    )
     both.to_csv(tmp_path / "t.csv", index=False)
     said = "rows of equal N and D differ in corpus (code, web)"
     fit = lambda table: analysis.fit("chinchilla", table, resamples=0).warnings  # noqa: E731
@@ -119,10 +132,13 @@ def test_corpora_at_equal_size_are_told(tmp_path) -> None:
 
 
 def test_what_was_logged_comes_before_what_was_configured(tmp_path) -> None:
-    history = [{"_step": s, "val_loss": 5 - s / 100, "lr-AdamW": 1e-3 * (1 - s / 101)}
-               for s in range(0, 101, 10)]  # fmt: skip
+    history = [
+        {"_step": s, "val_loss": 5 - s / 100, "lr-AdamW": 1e-3 * (1 - s / 101)}
+        for s in range(0, 101, 10)
+    ]
     run = lambda rows, **config: SimpleNamespace(  # noqa: E731
-        id="a", name="a", state="finished", config=config, scan_history=lambda: iter(rows))
+        id="a", name="a", state="finished", config=config, scan_history=lambda: iter(rows)
+    )
     found = analysis.read_wandb([run(history, lr=0.01)])
     assert found.curves["lr"].iloc[-1] == pytest.approx(1e-3 / 101)
     bare = [{k: v for k, v in row.items() if k != "lr-AdamW"} for row in history]
@@ -135,7 +151,8 @@ def test_what_was_logged_comes_before_what_was_configured(tmp_path) -> None:
 def test_rates_of_groups_are_one_if_they_agree(second, rate, tmp_path) -> None:
     table = curve(range(0, 101, 10)).rename(columns={"lr": "lr-AdamW/pg1"})
     table.assign(**{"lr-AdamW/pg2": second * table["lr-AdamW/pg1"]}).to_csv(
-        tmp_path / "t.csv", index=False)
+        tmp_path / "t.csv", index=False
+    )
     found = analysis.read_runs(tmp_path / "t.csv")
     assert ("lr" in found.curves) == rate
     assert any("groups of parameters and differ" in note for note in found.notes) != rate
@@ -151,14 +168,16 @@ def test_logs_of_one_name_are_runs_of_their_own_and_one_file_is_not_read_twice(t
     write(tmp_path / "c" / "log.csv", "step,lr,val_loss\n0,1e-3,4\n1,1e-3,oops\n")
     found = analysis.read_runs([*paths, tmp_path / "c" / "log.csv"])
     assert len(found.runs) == 2 and any(
-        "left out: c/log, row 3: val_loss = 'oops'" in note for note in found.notes)
+        "left out: c/log, row 3: val_loss = 'oops'" in note for note in found.notes
+    )
     with pytest.raises(ValueError, match="is given twice"):
         analysis.read_runs([paths[0], paths[0]])
 
 
 def test_a_final_step_beside_each_run_is_its_length_not_an_axis(tmp_path) -> None:
     surface(name=[f"r{k}" for k in range(9)], _step=1000, lr=1e-3).to_csv(
-        tmp_path / "t.csv", index=False)
+        tmp_path / "t.csv", index=False
+    )
     found = analysis.read_runs(tmp_path / "t.csv")
     assert len(found.runs) == 9 and found.curves.empty and (found.runs["steps"] == 1000).all()
 
@@ -190,8 +209,9 @@ def test_a_wide_table_is_read_without_noise(tmp_path, capfd) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(analysis.read_runs(tmp_path / "t.csv").runs.columns) > 400
-        analysis.fit("chinchilla", analysis.read_table(tmp_path / "t.csv", "chinchilla"),
-                     resamples=0)  # fmt: skip
+        analysis.fit(
+            "chinchilla", analysis.read_table(tmp_path / "t.csv", "chinchilla"), resamples=0
+        )
     assert capfd.readouterr() == ("", "")
 
 
@@ -209,14 +229,17 @@ def test_names_that_are_patterns(tmp_path) -> None:
         analysis.load(tmp_path, study="ow[n]")
 
 
-@pytest.mark.parametrize(("source", "terms", "function"), [
-    ("a + b", [("a", 1.0), ("b", 1.0)], ""),
-    ("a*2 + 1e6 * b", [("a", 2.0), ("b", 1e6)], ""),
-    ("log(a)", [("a", 1.0)], "log"),
-    ("c + d", [("c + d", 1.0)], ""),
-    ("a + c + d", [("a", 1.0), ("c + d", 1.0)], ""),
-    ("log(b)", [("log(b)", 1.0)], ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "terms", "function"),
+    [
+        ("a + b", [("a", 1.0), ("b", 1.0)], ""),
+        ("a*2 + 1e6 * b", [("a", 2.0), ("b", 1e6)], ""),
+        ("log(a)", [("a", 1.0)], "log"),
+        ("c + d", [("c + d", 1.0)], ""),
+        ("a + c + d", [("a", 1.0), ("c + d", 1.0)], ""),
+        ("log(b)", [("log(b)", 1.0)], ""),
+    ],
+)
 def test_formulas_of_columns(source, terms, function) -> None:
     formula = read_formula(source, ["a", "b", "c + d", "log(b)"])
     assert list(formula.terms) == terms and formula.function == function
@@ -243,12 +266,22 @@ def test_a_text_log_needs_its_pattern_and_says_so(tmp_path) -> None:
 def test_parts_of_a_project_are_asked_for() -> None:
     assert filters(None, [], []) == {}
     assert filters("x1", ["a"], ["finished"]) == {
-        "sweep": "x1", "tags": {"$in": ["a"]}, "state": {"$in": ["finished"]}}  # fmt: skip
+        "sweep": "x1",
+        "tags": {"$in": ["a"]},
+        "state": {"$in": ["finished"]},
+    }
 
 
 def test_a_json_document_that_is_no_table_is_refused(tmp_path) -> None:
-    for content in ([], {}, [1, 2], 3, "x", {"a": [1], "b": [1, 2]}, {"columns": ["N"], "data": [[1,
-                    2]]}):  # fmt: skip
+    for content in (
+        [],
+        {},
+        [1, 2],
+        3,
+        "x",
+        {"a": [1], "b": [1, 2]},
+        {"columns": ["N"], "data": [[1, 2]]},
+    ):
         path = write(tmp_path / "t.json", json.dumps(content))
         with pytest.raises(ValueError, match="t.json"):
             analysis.read_runs(path)

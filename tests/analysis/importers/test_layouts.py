@@ -26,7 +26,8 @@ def test_a_layout_gives_its_numbers_in_one_attempt(name: str, tmp_path, capfd) -
         if not (wanted := getattr(made, column)):
             continue
         assert runs.loc[list(wanted), column].to_dict() == (
-            wanted if column == "status" else pytest.approx(wanted))
+            wanted if column == "status" else pytest.approx(wanted)
+        )
     for run, last in made.lr.items():
         curve = found.curves[found.curves["run"] == run]
         assert curve["lr"].iloc[-1] == pytest.approx(last) and np.isfinite(curve["lr"]).all()

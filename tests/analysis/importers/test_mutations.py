@@ -63,8 +63,12 @@ def _compare(seed: int, changed: list[str], truth: dict, runs) -> None:
         if wanted is None:
             continue
         pairs = zip(("N", "D", "loss"), wanted, strict=True)
-        wrong += sum(column in row and row[column] == row[column]
-                     and abs(row[column] / value - 1) > _HARMLESS for column, value in pairs)
+        wrong += sum(
+            column in row
+            and row[column] == row[column]
+            and abs(row[column] / value - 1) > _HARMLESS
+            for column, value in pairs
+        )
     assert wrong <= 1 + len(changed), (seed, changed, wrong)
 
 

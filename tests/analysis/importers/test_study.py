@@ -20,9 +20,15 @@ def sweep(tmp_path):
     table["loss"] = (1.7 + 400 / table.params**0.34 + 1800 / table.tokens**0.37) * noise
     table.to_csv(tmp_path / "sweep.csv", index=False)
     imported = analysis.read_runs(tmp_path / "sweep.csv", n_count="n_total")
-    analysis.save_study(imported, tmp_path, "brought", sources=[tmp_path / "sweep.csv"],
-                        held_out="N > 9e8", question="How good at 1e21?",
-                        answer={"budgets": [1e21]})  # fmt: skip
+    analysis.save_study(
+        imported,
+        tmp_path,
+        "brought",
+        sources=[tmp_path / "sweep.csv"],
+        held_out="N > 9e8",
+        question="How good at 1e21?",
+        answer={"budgets": [1e21]},
+    )
     return tmp_path
 
 
@@ -41,7 +47,8 @@ def test_curves_without_a_named_schedule_are_fitted(tmp_path) -> None:
     step = np.arange(400)
     loss = 2.0 + 0.8 * np.cumsum(np.full(400, 1e-3)) ** -0.4
     pd.DataFrame({"run": "a", "step": step, "lr": 1e-3, "loss": loss, "N": 1e6}).to_csv(
-        tmp_path / "curve.csv", index=False)
+        tmp_path / "curve.csv", index=False
+    )
     analysis.save_study(analysis.read_runs(tmp_path / "curve.csv"), tmp_path, "one")
     curves = analysis.load_curves(tmp_path, study="one", role="curve")
     assert len(curves) == 400 and set(curves["schedule"]) == {"not told"}
@@ -77,8 +84,9 @@ def test_runs_that_lack_a_cell_are_counted_and_not_fitted(tmp_path) -> None:
     said = found.report()
     assert "2 runs have no loss at their end" in said and "1 run has no D and cannot be" in said
     analysis.save_study(found, tmp_path, "gaps")
-    fitted = analysis.fit("chinchilla", analysis.load(tmp_path, study="gaps", role="fit"),
-                          resamples=0)  # fmt: skip
+    fitted = analysis.fit(
+        "chinchilla", analysis.load(tmp_path, study="gaps", role="fit"), resamples=0
+    )
     assert fitted.points == 22 and fitted.params["alpha"] == pytest.approx(0.34, abs=1e-3)
 
 

@@ -21,17 +21,22 @@ def test_a_chart_that_wandb_exported(tmp_path) -> None:
     table.to_csv(tmp_path / "chart.csv", index=False)
     found = analysis.read_runs(tmp_path / "chart.csv")
     assert found.runs.set_index("run_id")["loss"].to_dict() == {
-        "wide - lr 3e-3": 2.5, "small": 3.25}  # fmt: skip
+        "wide - lr 3e-3": 2.5,
+        "small": 3.25,
+    }
     assert any("samples" in note for note in found.notes)
 
 
 def test_runs_of_wandbs_api() -> None:
     def run(name: str, width: int, state: str = "finished") -> SimpleNamespace:
-        rows = [{"_step": s, "val_loss": 9.0 / (s + 1), "lr": 1e-3, "_timestamp": 1e9 + s}
-                for s in range(5)]  # fmt: skip
+        rows = [
+            {"_step": s, "val_loss": 9.0 / (s + 1), "lr": 1e-3, "_timestamp": 1e9 + s}
+            for s in range(5)
+        ]
         config = {"N": 1e6 * width, "batch_size": 4, "seq_len": 8, "optimizer": {"name": "muon"}}
-        return SimpleNamespace(id=f"id-{name}", name=name, state=state, config=config,
-                               scan_history=lambda: iter(rows))  # fmt: skip
+        return SimpleNamespace(
+            id=f"id-{name}", name=name, state=state, config=config, scan_history=lambda: iter(rows)
+        )
 
     found = analysis.read_wandb([run("a", 1), run("b", 2), run("c", 3, "crashed")])
     runs = found.runs.set_index("run_id")
@@ -67,7 +72,8 @@ def test_objects_of_python_in_hyperparameters_are_not_built(tmp_path) -> None:
     folder.mkdir()
     (folder / "metrics.csv").write_text("step,val_loss\n0,3\n1,2\n")
     (folder / "hparams.yaml").write_text(
-        f"x: !!python/object/apply:os.system ['touch {tmp_path}/ran']\n")
+        f"x: !!python/object/apply:os.system ['touch {tmp_path}/ran']\n"
+    )
     assert analysis.read_runs(tmp_path).runs["loss"].tolist() == [2.0]
     assert not (tmp_path / "ran").exists()
 
@@ -106,9 +112,11 @@ def test_scalars_of_tensorboard_with_a_resume_and_a_torn_end(tmp_path, tensor) -
     again = b"".join(event(s, "val_loss", 4 - s / 100, tensor) for s in range(200, 401, 50))
     rates = b"".join(event(s, "lr", 1e-3, tensor) for s in range(0, 300, 50))
     (folder / "events.out.tfevents.100.host").write_bytes(
-        first + rates + event(300, "x", 1.0, tensor)[:9])
+        first + rates + event(300, "x", 1.0, tensor)[:9]
+    )
     (folder / "events.out.tfevents.200.host").write_bytes(
-        again + b"".join(event(s, "lr", 1e-3, tensor) for s in range(200, 401, 50)))
+        again + b"".join(event(s, "lr", 1e-3, tensor) for s in range(200, 401, 50))
+    )
     found = analysis.read_runs(tmp_path)
     curve = found.curves.set_index("step")["loss"]
     assert curve[150] == pytest.approx(3.5) and curve[250] == pytest.approx(1.5)

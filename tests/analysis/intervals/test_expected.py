@@ -29,8 +29,10 @@ def test_least_squares_fits_scatter_as_expected() -> None:
     rng, noise, points = np.random.default_rng(0), 1e-3, design()
     expected = expect("chinchilla", points, TARGET, noise=noise)
     target = pd.DataFrame([TARGET])
-    fits = [analysis.fit("chinchilla", made(points, noise, rng), resamples=0, delta=1.0, starts=8)
-            for _ in range(30)]
+    fits = [
+        analysis.fit("chinchilla", made(points, noise, rng), resamples=0, delta=1.0, starts=8)
+        for _ in range(30)
+    ]
     found = np.std([np.log(float(fit.predict(target)["loss"].iloc[0])) for fit in fits])
     assert expected.width / 1.96 == pytest.approx(found, rel=0.4)
     spread = np.std([fit.params["alpha"] for fit in fits])
@@ -83,8 +85,10 @@ def test_a_plan_without_a_target_is_asked_about_its_largest_held_out_run() -> No
     points["C"] = 6 * points["N"] * points["D"]
     answer = {"law": "chinchilla", "target": {}, "noise": 1e-3, "reference": {}}
     assert expect_of_plan(answer, points) is None
-    far = [{"N": 2e9, "D": 4e10, "C": 4.8e20, "role": "held_out"},
-           {"N": 1e9, "D": 4e10, "C": 2.4e20, "role": "held_out"}]
+    far = [
+        {"N": 2e9, "D": 4e10, "C": 4.8e20, "role": "held_out"},
+        {"N": 1e9, "D": 4e10, "C": 2.4e20, "role": "held_out"},
+    ]
     found = expect_of_plan(answer, pd.concat([points, pd.DataFrame(far)], ignore_index=True))
     assert found.target == {"N": 2e9, "D": 4e10}
     asked = expect_of_plan(answer | {"target": TARGET}, points)

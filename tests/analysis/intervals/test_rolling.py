@@ -47,8 +47,9 @@ def _shared(result, N, D):
 def test_laws_wander_off_along_each_axis_as_a_random_walk(result):
     """What is shared is the way to the nearer point; other axes share nothing."""
     N, D = result.ranges["N"], result.ranges["D"]
-    shared, alone = _shared(result, [N[1] * 4, N[1] * 16, N[0] * 2, N[0]],
-                            [D[0], D[0], D[1] * 16, D[0]])  # fmt: skip
+    shared, alone = _shared(
+        result, [N[1] * 4, N[1] * 16, N[0] * 2, N[0]], [D[0], D[0], D[1] * 16, D[0]]
+    )
     variance = wanderings(200_000, 0).var()
     np.testing.assert_allclose(np.diag(shared), alone**2 * variance, rtol=0.05)
     assert (np.linalg.eigvalsh(shared) > -1e-12).all()

@@ -71,7 +71,9 @@ def test_no_loss_is_zero_negative_or_infinite() -> None:
 
 def test_the_share_is_said_with_what_it_means() -> None:
     assert lacking(0.0, 0.95, "fail") == ""
-    assert lacking(0.004, 0.95, "fail") == "0.40% of the resamples fail: the interval allows for them"
+    assert (
+        lacking(0.004, 0.95, "fail") == "0.40% of the resamples fail: the interval allows for them"
+    )
     assert lacking(0.3, 0.95, "fail") == "30% of the resamples fail: there is no interval"
     assert between(1.0, 2.0, ".1f") == " (1.0 to 2.0)" and between(1.0, np.nan) == ""
 
@@ -89,7 +91,9 @@ def test_a_refit_that_fails_beyond_the_range_leaves_no_interval_there(fitted) ->
     params[0, fitted.law.names.index("A")] = -1e9
     torn = replace(fitted, origins=replace(fitted.origins, params=params))
     table = torn.predict(pd.DataFrame([INSIDE, OUTSIDE]), 0.95)
-    assert np.isfinite(table["upper"]).tolist() == [True, False] and (table["impossible"] == 0).all()
+    assert (
+        np.isfinite(table["upper"]).tolist() == [True, False] and (table["impossible"] == 0).all()
+    )
 
 
 def test_a_decision_tells_the_share(fitted) -> None:
@@ -115,8 +119,10 @@ def test_held_out_points_without_an_interval_are_no_misses(fitted, points, monke
     monkeypatch.setattr("analysis.judgement.holdout.fit", lambda *a, **k: broken(fitted, 20))
     found = analysis.hold_out("chinchilla", points)
     assert found.table["contained"].isna().all() and np.isnan(found.scores["coverage"])
-    assert "no interval can be given; 10% of the resamples predict what no loss can be" \
+    assert (
+        "no interval can be given; 10% of the resamples predict what no loss can be"
         in found.report()
+    )
 
 
 def test_a_ratio_of_arms_without_a_possible_loss_has_no_interval(points) -> None:

@@ -119,9 +119,14 @@ def test_an_origin_with_too_few_points_is_left_out_for_all_and_said():
 def test_a_law_does_not_win_by_what_it_cannot_predict() -> None:
     """A straight line is below zero at the largest point, which no loss can be."""
     line = Law(
-        name="line", formula="L = a - b x", source="", columns={"x": ""}, linear=("a", "b"),
-        parameters=(Parameter("a"), Parameter("b")), value=lambda x, a, b: a - b * x,
-    )  # fmt: skip
+        name="line",
+        formula="L = a - b x",
+        source="",
+        columns={"x": ""},
+        linear=("a", "b"),
+        parameters=(Parameter("a"), Parameter("b")),
+        value=lambda x, a, b: a - b * x,
+    )
     table = pd.DataFrame({"x": np.arange(1.0, 13.0)})
     falling = table.assign(loss=np.where(table["x"] < 12, 12.5 - 1.1 * table["x"], 0.3))
     found = analysis.compare_laws(["m2", line], falling, by="x", origins=1, starts=8)

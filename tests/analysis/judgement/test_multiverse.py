@@ -18,8 +18,11 @@ def factorial(answer) -> pd.DataFrame:
     """A table of 2 x 3 x 2 x 2 combinations with a made answer."""
     rows = [
         {"convention": c, "law": w, "objective": o, "exclusion": e, "answer": answer(c, w, o, e)}
-        for c in (0, 1) for w in (0, 1, 2) for o in (0, 1) for e in (0, 1)
-    ]  # fmt: skip
+        for c in (0, 1)
+        for w in (0, 1, 2)
+        for o in (0, 1)
+        for e in (0, 1)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -67,5 +70,8 @@ def test_a_way_without_an_answer_says_why_and_the_others_stand():
     assert found.table.groupby("convention").answer.count().to_dict() == {"good": 3, "bad": 0}
     assert found.table.why[found.table.convention == "bad"].str.contains("loss").all()
     with pytest.raises(ValueError, match="no way to fit gives alpha: .*loss"):
-        analysis.fit_multiverse(analysis.Choices({"bad": runs().drop(columns="loss")}),
-                                lambda r: r.params["alpha"], "alpha")
+        analysis.fit_multiverse(
+            analysis.Choices({"bad": runs().drop(columns="loss")}),
+            lambda r: r.params["alpha"],
+            "alpha",
+        )

@@ -50,8 +50,9 @@ def test_the_complex_step_is_the_derivative(law_and_params):
 
     unit = np.eye(len(values))[k]
     exact = loss(values + 1e-30j * unit).imag / 1e-30
-    assert exact == pytest.approx((loss(values + h * unit) - loss(values - h * unit)) / (2 * h),
-                                  rel=1e-4)
+    assert exact == pytest.approx(
+        (loss(values + h * unit) - loss(values - h * unit)) / (2 * h), rel=1e-4
+    )
 
 
 def test_a_course_is_straight_lines_between_its_corners():
@@ -63,9 +64,13 @@ def test_a_course_is_straight_lines_between_its_corners():
     assert (np.diff(rates[:101]) > 0).all() and (np.diff(rates[100:]) < 0).all()
 
 
-@pytest.mark.parametrize(("steps", "warmup", "message"), [
-    (5, 0, "needs 10 or more"), (100, 60, "warmup = 60: allowed is 0 to 50"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("steps", "warmup", "message"),
+    [
+        (5, 0, "needs 10 or more"),
+        (100, 60, "warmup = 60: allowed is 0 to 50"),
+    ],
+)
 def test_a_course_that_makes_no_sense_is_refused(steps, warmup, message):
     with pytest.raises(ValueError, match=message):
         Course.of(steps, warmup)

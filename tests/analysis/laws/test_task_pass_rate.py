@@ -23,9 +23,7 @@ def test_every_rate_has_the_same_relative_error():
     table = _sampled()
     rare = table[table.pass_rate < 0.1]
     np.testing.assert_allclose(rare.noise, 1 / np.sqrt(40), rtol=0.06)
-    off = [
-        np.log(_sampled(seed=s).pass_rate[0]) + (X0 / 1e7) ** A for s in range(200)
-    ]
+    off = [np.log(_sampled(seed=s).pass_rate[0]) + (X0 / 1e7) ** A for s in range(200)]
     assert np.std(off) == pytest.approx(1 / np.sqrt(40), rel=0.15)
 
 

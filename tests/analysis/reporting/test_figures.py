@@ -32,12 +32,15 @@ def test_a_run_far_from_the_law_is_marked_at_the_edge_and_presses_nothing(tmp_pa
     table, _ = made_by("chinchilla", noise=0.003)
     table.loc[35, "loss"] = 9.8
     table.to_csv(tmp_path / "sweep.csv", index=False)
-    analysis.save_study(analysis.read_runs(tmp_path / "sweep.csv"), tmp_path, "wild",
-                        held_out="N > 2e9 and D < 2e9")  # fmt: skip
+    analysis.save_study(
+        analysis.read_runs(tmp_path / "sweep.csv"), tmp_path, "wild", held_out="N > 2e9 and D < 2e9"
+    )
     answer = analysis.answer_study(tmp_path, "wild", resamples=0)
     good = table["loss"].drop(35)
-    for figure in (figures.loss_against_compute(answer),
-                   figures.loss_against_size_and_tokens(answer)):
+    for figure in (
+        figures.loss_against_compute(answer),
+        figures.loss_against_size_and_tokens(answer),
+    ):
         for ax in figure.axes:
             low, high = ax.get_ylim()
             assert low < good.min() and good.max() < high < 9

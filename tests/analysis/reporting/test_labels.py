@@ -8,8 +8,18 @@ from analysis.reporting import page
 from analysis.reporting.labels import literal
 from analysis.studies.draw import panels
 
-NAMES = ("$x_{", "a$b$", "$\\frac{1}$", "_base", "<b>bold</b>", "[bold]", "%s {x}", "\x1b[2J",
-         "\ud800", "a--b")  # fmt: skip
+NAMES = (
+    "$x_{",
+    "a$b$",
+    "$\\frac{1}$",
+    "_base",
+    "<b>bold</b>",
+    "[bold]",
+    "%s {x}",
+    "\x1b[2J",
+    "\ud800",
+    "a--b",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,8 +23,18 @@ def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypat
     """The law of curves is one whose resamples predict no possible loss: this decides nothing."""
     outputs, folder = unended(finished, tmp_path)
     monkeypatch.setattr(forecast, "fit", lambda *args, **options: runaway(fit(*args, **options)))
-    said = {"run_id": folder.run_id, "N": 1, "D": 1, "step": 0, "steps": 9, "loss": 2.0,
-            "lower": 1.9, "upper": 2.1, "beyond": 1.0, "law": "joint_annealing"}  # fmt: skip
+    said = {
+        "run_id": folder.run_id,
+        "N": 1,
+        "D": 1,
+        "step": 0,
+        "steps": 9,
+        "loss": 2.0,
+        "lower": 1.9,
+        "upper": 2.1,
+        "beyond": 1.0,
+        "law": "joint_annealing",
+    }
     untested = said | {"lower": np.nan}
     assert remember(outputs, "tiny", pd.DataFrame([said, untested]), 0.95) == 1
     answer = analysis.answer_study(outputs, "tiny", resamples=20)
@@ -32,8 +42,13 @@ def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypat
     assert row["run_id"] == folder.run_id and row["law"] == "chinchilla"
     assert row["loss"] > 0 and np.isnan([row["lower"], row["upper"]]).all()
     page = report_html(answer)
-    for words in ("Forecast: runs that have not ended", "Track record: said before", folder.run_id,
-                  "No prediction has been tested yet.", "2.0000 (1.9000 to 2.1000)"):
+    for words in (
+        "Forecast: runs that have not ended",
+        "Track record: said before",
+        folder.run_id,
+        "No prediction has been tested yet.",
+        "2.0000 (1.9000 to 2.1000)",
+    ):
         assert words in page
     assert "nan" not in answer.text()
     assert f"{row['loss']:.4f}, without interval: {row['note']}" in answer.text()
@@ -72,8 +87,12 @@ def two(tmp_path):
 def test_a_report_compares_arms_where_they_are_named(two) -> None:
     answer = analysis.answer_study(two, "two", resamples=50, arm="recipe")
     page = report_html(answer)
-    for words in ("muon (B) against adamw (A): pairs", "Do the arms share parameters?", "speed_up",
-                  "Two arms: loss of B over that of A"):
+    for words in (
+        "muon (B) against adamw (A): pairs",
+        "Do the arms share parameters?",
+        "speed_up",
+        "Two arms: loss of B over that of A",
+    ):
         assert words in page
     assert "20 pairs, loss of B" in answer.text()
     runs = page.partition("<h2>The runs</h2>")[2]
@@ -88,8 +107,9 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
 
 def test_the_table_of_runs_says_a_setting_by_its_key(finished) -> None:
     answer = analysis.answer_study(finished, "tiny", resamples=0)
-    runs = answer.runs.assign(**{"optimizer.name": arm_values(finished, answer.runs,
-                                                              "optimizer.name")})  # fmt: skip
+    runs = answer.runs.assign(
+        **{"optimizer.name": arm_values(finished, answer.runs, "optimizer.name")}
+    )
     page = report_html(replace(answer, runs=runs, arm="optimizer.name"))
     assert ">optimizer.name</th>" not in report_html(answer)
     table = page.partition("<h2>The runs</h2>")[2]

@@ -35,8 +35,15 @@ def judged(finished):
 
 def test_runs_have_what_makes_them_differ(finished) -> None:
     runs = study_runs(finished, "tiny")
-    assert {"optimizer.name", "optimizer.weight_decay", "block", "final_ratio", "flops_causal",
-            "flops_kaplan", "n_block"} <= set(runs)
+    assert {
+        "optimizer.name",
+        "optimizer.weight_decay",
+        "block",
+        "final_ratio",
+        "flops_causal",
+        "flops_kaplan",
+        "n_block",
+    } <= set(runs)
     assert set(runs.loc[runs["schedule"] == "wsd", "final_ratio"]) == {0.0}
     assert np.isinf(runs.loc[runs["status"] == "diverged", "loss"]).all()
     assert runs.columns.is_unique
@@ -67,9 +74,15 @@ def test_an_unknown_kind_is_named(finished, judged) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
-    [("law", {"x": 1}, "study.answer.kind = 'law' is not one with options"),
-     ("tune", {"y": "lr"}, "unknown key 'study.answer.options.y'. Allowed for the kind 'tune': x"),
-     ("schedules", {"curves": 1}, "Allowed for the kind 'schedules': fitted, law")],
+    [
+        ("law", {"x": 1}, "study.answer.kind = 'law' is not one with options"),
+        (
+            "tune",
+            {"y": "lr"},
+            "unknown key 'study.answer.options.y'. Allowed for the kind 'tune': x",
+        ),
+        ("schedules", {"curves": 1}, "Allowed for the kind 'schedules': fitted, law"),
+    ],
 )
 def test_options_that_a_judge_does_not_take_are_named(kind, options, message) -> None:
     with pytest.raises(ValueError, match=message):

@@ -40,10 +40,18 @@ def races(saving: float, noise: float = 5e-4) -> pd.DataFrame:
             for seed in range(2):
                 for lr, worse in ((0.01, 1.0), (0.02, 1.05)):
                     loss = (1.0 + (3e5 / (d * factor)) ** 0.4) * worse
-                    rows.append({"optimizer.name": name, "N": 50_000, "D": int(d), "lr": lr,
-                                 "optimizer.momentum": 0.9 if name == "muon" else np.nan,
-                                 "loss": loss * np.exp(noise * rng.standard_normal()),
-                                 "seed": seed, "final_ratio": 0.0})
+                    rows.append(
+                        {
+                            "optimizer.name": name,
+                            "N": 50_000,
+                            "D": int(d),
+                            "lr": lr,
+                            "optimizer.momentum": 0.9 if name == "muon" else np.nan,
+                            "loss": loss * np.exp(noise * rng.standard_normal()),
+                            "seed": seed,
+                            "final_ratio": 0.0,
+                        }
+                    )
     return pd.DataFrame(rows)
 
 
@@ -105,8 +113,13 @@ def test_what_is_missing_for_a_race_is_named(change, message) -> None:
 def annealed() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Curves by the momentum law itself (arXiv 2408.11029): it must predict them all."""
     parts, rows = [], []
-    for block, kind in {"constant": "constant", "wsd": "wsd", "cosine": "cosine",
-                        "steps": "multistep", "line": "linear"}.items():
+    for block, kind in {
+        "constant": "constant",
+        "wsd": "wsd",
+        "cosine": "cosine",
+        "steps": "multistep",
+        "line": "linear",
+    }.items():
         config = ScheduleConfig(kind=kind, warmup_tokens=40)
         lr = lr_array(build_pieces(config, 0.01, 800, 1))
         flat = np.concatenate([np.full(39, 0.01), lr[39:]])
@@ -116,9 +129,17 @@ def annealed() -> tuple[pd.DataFrame, pd.DataFrame]:
             s2[i] = s2[i - 1] + momentum[i]
         loss = 1.5 + 0.5 * np.cumsum(flat) ** -0.5 - 0.3 * s2
         measured = np.arange(800) % 20 == 19
-        parts.append(pd.DataFrame({"run": block + "-id", "step": np.arange(800), "lr": lr,
-                                   "validation_loss": np.where(measured, loss, np.nan),
-                                   "cluster": "c"}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "run": block + "-id",
+                    "step": np.arange(800),
+                    "lr": lr,
+                    "validation_loss": np.where(measured, loss, np.nan),
+                    "cluster": "c",
+                }
+            )
+        )
         rows.append({"run_id": block + "-id", "block": block, "status": "done"})
     return pd.DataFrame(rows), pd.concat(parts, ignore_index=True)
 
@@ -135,8 +156,10 @@ def test_a_curve_law_predicts_and_ranks_schedules_it_has_not_seen() -> None:
 
 @pytest.mark.parametrize(
     ("fitted", "message"),
-    [(["constnt"], "no finished curve of constnt"),
-     (["constant", "wsd", "cosine", "steps", "line"], "no other schedule is left")],
+    [
+        (["constnt"], "no finished curve of constnt"),
+        (["constant", "wsd", "cosine", "steps", "line"], "no other schedule is left"),
+    ],
 )
 def test_schedules_to_fit_and_to_predict_must_be_there(fitted, message) -> None:
     runs, curves = annealed()
@@ -159,9 +182,15 @@ def ladder() -> pd.DataFrame:
         n = counts["n_matmul"]
         for ratio in (5, 20, 80):
             loss = 0.7 + 30 / n**0.4 + 600 / (ratio * n) ** 0.5
-            rows.append({**{c: counts[c] for c in ("n_block", "n_matmul", "n_total")},
-                         "D": ratio * n, "loss": loss, "role": "fit",
-                         **{f"flops_{c}": count(parts) for c, count in CONVENTIONS.items()}})
+            rows.append(
+                {
+                    **{c: counts[c] for c in ("n_block", "n_matmul", "n_total")},
+                    "D": ratio * n,
+                    "loss": loss,
+                    "role": "fit",
+                    **{f"flops_{c}": count(parts) for c, count in CONVENTIONS.items()},
+                }
+            )
     return pd.DataFrame(rows)
 
 

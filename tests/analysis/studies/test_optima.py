@@ -25,8 +25,10 @@ def widths(drift: dict[str, float], noise: float = 0.002) -> pd.DataFrame:
         for width in (16, 32, 64, 128):
             best = 0.01 * (width / 16) ** power
             for seed in range(3):
-                rows += [{"model.parametrization": arm, "width": width, "lr": x, "loss": y,
-                          "seed": seed} for x, y in zip(GRID, sweep(best, noise, rng), strict=True)]
+                rows += [
+                    {"model.parametrization": arm, "width": width, "lr": x, "loss": y, "seed": seed}
+                    for x, y in zip(GRID, sweep(best, noise, rng), strict=True)
+                ]
     return pd.DataFrame(rows)
 
 
@@ -42,7 +44,8 @@ def test_the_regret_is_what_the_bases_best_costs() -> None:
     table = lr_transfer.judge(widths({"sp": -0.8})).tables["Optima"].set_index("width")
     assert table.loc[128, "regret"] == pytest.approx(0.02 * np.log(8**0.8) ** 2, rel=0.15)
     assert table.loc[128, "regret / noise"] == pytest.approx(
-        table.loc[128, "regret"] / 0.002, rel=0.4)
+        table.loc[128, "regret"] / 0.002, rel=0.4
+    )
     assert table.loc[16, "regret"] == 0
 
 
@@ -98,8 +101,10 @@ def batches(power: float, best_power: float) -> pd.DataFrame:
         for seed in range(2):
             losses = sweep(0.005 * (batch / 4) ** best_power, 0.001, rng, bend=0.005)
             losses[GRID > limit] = np.inf
-            rows += [{"optimizer.name": "adamw", "batch": batch, "lr": x, "loss": y, "seed": seed}
-                     for x, y in zip(GRID, losses, strict=True)]
+            rows += [
+                {"optimizer.name": "adamw", "batch": batch, "lr": x, "loss": y, "seed": seed}
+                for x, y in zip(GRID, losses, strict=True)
+            ]
     return pd.DataFrame(rows)
 
 
@@ -121,8 +126,9 @@ def test_a_boundary_beyond_the_grid_is_said() -> None:
 def test_a_loss_far_above_the_best_is_unstable_without_diverging() -> None:
     runs = batches(0.5, 0.25)
     runs["loss"] = runs["loss"].clip(upper=4.0)
-    capped, diverged = (batch_lr.judge(r).tables["Batches"]["largest stable lr"]
-                        for r in (runs, batches(0.5, 0.25)))
+    capped, diverged = (
+        batch_lr.judge(r).tables["Batches"]["largest stable lr"] for r in (runs, batches(0.5, 0.25))
+    )
     pd.testing.assert_series_equal(capped, diverged)
 
 
@@ -133,7 +139,8 @@ def test_sensitivity_by_hand() -> None:
     """Three rates: excess 0, 1 and, capped by the initial loss, 2; trapezoids over log LR."""
     lr = pd.Series([0.01, 0.1, 1.0])
     assert lr_sensitivity.sensitivity(lr, pd.Series([2.0, 3.0, np.inf]), 4.0) == pytest.approx(
-        (0.5 + 1.5) / 2)
+        (0.5 + 1.5) / 2
+    )
     assert lr_sensitivity.sensitivity(lr, pd.Series([2.0, 2.0, 2.0]), 4.0) == 0
 
 
@@ -142,8 +149,10 @@ def test_the_calmer_arm_is_named_with_intervals_over_seeds() -> None:
     for arm, bend in (("plain", 0.03), ("calm", 0.003)):
         for n in (10_000, 100_000):
             for seed in range(3):
-                rows += [{"block": arm, "N": n, "lr": x, "loss": y, "seed": seed, "vocab": 256}
-                         for x, y in zip(GRID, sweep(0.01, 0.005, rng, bend=bend), strict=True)]
+                rows += [
+                    {"block": arm, "N": n, "lr": x, "loss": y, "seed": seed, "vocab": 256}
+                    for x, y in zip(GRID, sweep(0.01, 0.005, rng, bend=bend), strict=True)
+                ]
     found = lr_sensitivity.judge(pd.DataFrame(rows))
     assert found.sentences[0].startswith("The loss depends least on the LR with 'calm'")
     table = found.tables["Sensitivity"].set_index(["arm", "N"])
@@ -158,32 +167,39 @@ def test_the_calmer_arm_is_named_with_intervals_over_seeds() -> None:
 def test_arms_whose_intervals_meet_are_not_told_apart() -> None:
     rng, rows = np.random.default_rng(0), []
     for arm, bend in (("plain", 0.03), ("one", 0.005), ("two", 0.005)):
-        rows += [{"block": arm, "N": 1, "lr": x, "loss": y, "seed": seed, "vocab": 256}
-                 for seed in range(3)
-                 for x, y in zip(GRID, sweep(0.01, 0.01, rng, bend=bend), strict=True)]
+        rows += [
+            {"block": arm, "N": 1, "lr": x, "loss": y, "seed": seed, "vocab": 256}
+            for seed in range(3)
+            for x, y in zip(GRID, sweep(0.01, 0.01, rng, bend=bend), strict=True)
+        ]
     first = lr_sensitivity.judge(pd.DataFrame(rows)).sentences[0]
     assert "most with 'plain'" in first and "Not told from the least: '" in first
 
 
 def test_other_ranges_of_the_lr_do_not_compare() -> None:
-    rows = [{"block": b, "N": 1, "lr": x, "loss": 2.0, "seed": 0, "vocab": 8}
-            for b, grid in (("a", (0.1, 0.2)), ("b", (0.1, 0.4))) for x in grid]
+    rows = [
+        {"block": b, "N": 1, "lr": x, "loss": 2.0, "seed": 0, "vocab": 8}
+        for b, grid in (("a", (0.1, 0.2)), ("b", (0.1, 0.4)))
+        for x in grid
+    ]
     assert "do not compare" in lr_sensitivity.judge(pd.DataFrame(rows)).warnings[0]
 
 
 # ---------------------------------------------------------------------- tune
 
+
 def test_a_sweep_beside_a_ladder_is_judged_alone_and_sizes_do_not_mix() -> None:
     rng = np.random.default_rng(0)
-    rows = [{"block": "lr", "role": "sweep", "D": 1e6, "N": n, "lr": x, "loss": y + (n == 100)}
-            for n in (100, 200) for x, y in zip(GRID, sweep(0.01, 0.0, rng), strict=True)]
+    rows = [
+        {"block": "lr", "role": "sweep", "D": 1e6, "N": n, "lr": x, "loss": y + (n == 100)}
+        for n in (100, 200)
+        for x, y in zip(GRID, sweep(0.01, 0.0, rng), strict=True)
+    ]
     rows += [{"block": "ladder", "role": "fit", "D": 4e6, "N": 400, "lr": 0.5, "loss": 1.0}]
     found = tune.judge(pd.DataFrame(rows))
     assert found.tables["Settings"]["block"].tolist() == ["lr"]
     assert found.tables["Settings"]["optimum"][0] == pytest.approx(0.01, rel=1e-3)
-    assert found.warnings == [
-        "lr: of 2 sizes only N = 200 is judged; give each a block of its own"]
-
+    assert found.warnings == ["lr: of 2 sizes only N = 200 is judged; give each a block of its own"]
 
 
 def test_every_arm_has_its_optimum_at_the_best_of_all_else() -> None:
@@ -191,8 +207,17 @@ def test_every_arm_has_its_optimum_at_the_best_of_all_else() -> None:
     for block, best, lowest in (("adamw", 0.01, 2.0), ("lion", 0.002, 1.9)):
         for decay in (0.1, 0.3):
             losses = sweep(best, 0.0, rng, lowest * (1 + abs(decay - 0.3)))
-            rows += [{"block": block, "optimizer.name": block, "optimizer.weight_decay": decay,
-                      "lr": x, "D": 1000, "loss": y} for x, y in zip(GRID, losses, strict=True)]
+            rows += [
+                {
+                    "block": block,
+                    "optimizer.name": block,
+                    "optimizer.weight_decay": decay,
+                    "lr": x,
+                    "D": 1000,
+                    "loss": y,
+                }
+                for x, y in zip(GRID, losses, strict=True)
+            ]
     found = tune.judge(pd.DataFrame(rows))
     table = found.tables["Settings"].set_index("block")
     assert list(table.index) == ["lion", "adamw"]
@@ -203,19 +228,24 @@ def test_every_arm_has_its_optimum_at_the_best_of_all_else() -> None:
 
 def test_the_end_of_another_setting_is_said() -> None:
     rng = np.random.default_rng(0)
-    rows = [{"block": "adamw", "optimizer.weight_decay": decay, "lr": x, "D": 1, "loss": y}
-            for decay in (0.03, 0.1, 0.3)
-            for x, y in zip(GRID, sweep(0.01, 0.0, rng, 2 - decay), strict=True)]
+    rows = [
+        {"block": "adamw", "optimizer.weight_decay": decay, "lr": x, "D": 1, "loss": y}
+        for decay in (0.03, 0.1, 0.3)
+        for x, y in zip(GRID, sweep(0.01, 0.0, rng, 2 - decay), strict=True)
+    ]
     assert tune.judge(pd.DataFrame(rows)).warnings == [
-        "adamw: the best weight_decay is the highest tried"]
+        "adamw: the best weight_decay is the highest tried"
+    ]
 
 
 def test_what_one_arm_misses_by_luck_the_others_tell() -> None:
     """A parabola that meets all of its losses is no surer than its neighbours are."""
     rng, rows = np.random.default_rng(0), []
     for block, noise in (("lucky", 0.0), ("other", 0.01)):
-        rows += [{"block": block, "lr": x, "D": 1, "loss": y}
-                 for x, y in zip(GRID, sweep(0.01, noise, rng), strict=True)]
+        rows += [
+            {"block": block, "lr": x, "D": 1, "loss": y}
+            for x, y in zip(GRID, sweep(0.01, noise, rng), strict=True)
+        ]
     together = tune.judge(pd.DataFrame(rows)).tables["Settings"].set_index("block")
     alone = tune.judge(pd.DataFrame(rows[: len(GRID)])).tables["Settings"].set_index("block")
     width = [t.loc["lucky", "upper"] / t.loc["lucky", "lower"] for t in (together, alone)]
@@ -223,18 +253,26 @@ def test_what_one_arm_misses_by_luck_the_others_tell() -> None:
 
 
 def test_losses_of_runs_that_went_wrong_leave_the_frame() -> None:
-    runs = pd.DataFrame({"block": "sgd", "lr": [0.1, 0.3, 1.0, 3.0], "D": 1,
-                         "loss": [2.7, 2.4, 2.6, 120.0]})
+    runs = pd.DataFrame(
+        {"block": "sgd", "lr": [0.1, 0.3, 1.0, 3.0], "D": 1, "loss": [2.7, 2.4, 2.6, 120.0]}
+    )
     (ax,) = tune.judge(runs).figures[0][1].axes
     low, high = ax.get_ylim()
     assert 2.3 < low < 2.4 and 2.6 < high < 4
 
 
 def test_unequal_budgets_are_told() -> None:
-    runs = pd.DataFrame({"block": ["a"] * 4 + ["b"] * 3, "lr": [1, 2, 4, 8, 1, 2, 4], "D": 1,
-                         "loss": [2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0]})
+    runs = pd.DataFrame(
+        {
+            "block": ["a"] * 4 + ["b"] * 3,
+            "lr": [1, 2, 4, 8, 1, 2, 4],
+            "D": 1,
+            "loss": [2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0],
+        }
+    )
     assert tune.judge(runs).warnings == [
-        "the arms differ in runs, as a search ends where a round changes nothing: a 4, b 3"]
+        "the arms differ in runs, as a search ends where a round changes nothing: a 4, b 3"
+    ]
 
 
 # ---------------------------------------------------------------------- norm_depth
@@ -246,9 +284,16 @@ def depths(gap: float, noise: float = 0.001) -> pd.DataFrame:
     for arm, gain in (("peri", 0.1 + gap), ("pre", 0.1)):
         for k, depth in enumerate((2, 4, 8)):
             for lr, worse in ((0.005, 0.05), (0.01, 0.0), (0.02, np.inf if arm == "pre" else 0.1)):
-                rows += [{"model.placement": arm, "depth": depth, "lr": lr, "seed": seed,
-                          "loss": (2 - gain * k + worse) * (1 + noise * rng.standard_normal())}
-                         for seed in range(3)]
+                rows += [
+                    {
+                        "model.placement": arm,
+                        "depth": depth,
+                        "lr": lr,
+                        "seed": seed,
+                        "loss": (2 - gain * k + worse) * (1 + noise * rng.standard_normal()),
+                    }
+                    for seed in range(3)
+                ]
     return pd.DataFrame(rows)
 
 

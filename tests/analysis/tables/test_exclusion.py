@@ -22,8 +22,11 @@ def test_every_rule_is_counted_and_told(runs):
     result = analysis.fit("chinchilla", table, exclude=rules, resamples=0)
     short = int((table.D < 2e9).sum()) - 5  # five of them went by an earlier rule
     assert result.excluded == {
-        "diverged (censored)": 2, "unmeasured": 1, "unfinished": 2, "D < 2e9": short,
-    }  # fmt: skip
+        "diverged (censored)": 2,
+        "unmeasured": 1,
+        "unfinished": 2,
+        "D < 2e9": short,
+    }
     assert result.points == len(runs) - 5 - short
     report = result.report()
     assert f"{result.points} of 36 rows" in report

@@ -35,5 +35,6 @@ def test_a_table_in_millions_gives_the_law_of_the_counts(made_by):
     silent = analysis.fit("chinchilla", small, columns={"N": "m", "D": "b"}, resamples=0)
     assert any("N is at most 3000 parameters: if it counts thou" in w for w in silent.warnings)
     ours = small.assign(fingerprint="a", N=small.m, D=small.b)
-    assert not any("counts thousands" in w
-                   for w in analysis.fit("chinchilla", ours, resamples=0).warnings)
+    assert not any(
+        "counts thousands" in w for w in analysis.fit("chinchilla", ours, resamples=0).warnings
+    )

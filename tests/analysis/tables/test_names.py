@@ -12,8 +12,11 @@ import analysis
 @pytest.fixture(scope="module")
 def theirs(made_by) -> pd.DataFrame:
     runs, _ = made_by("chinchilla", noise=0.003)
-    return runs.assign(loss_milli=1e3 * runs["loss"]).rename(
-        columns={"N": "params", "D": "tokens"}).drop(columns="loss")
+    return (
+        runs.assign(loss_milli=1e3 * runs["loss"])
+        .rename(columns={"N": "params", "D": "tokens"})
+        .drop(columns="loss")
+    )
 
 
 NAMES = {"N": "params", "D": "tokens", "loss": "loss_milli * 1e-3"}
@@ -30,8 +33,10 @@ def test_predict_takes_both(theirs) -> None:
 
 
 def test_exclude_takes_both(theirs) -> None:
-    said = [analysis.fit("chinchilla", theirs, columns=NAMES, exclude=[rule], resamples=0)
-            for rule in ("N > 1e9", "params > 1e9")]
+    said = [
+        analysis.fit("chinchilla", theirs, columns=NAMES, exclude=[rule], resamples=0)
+        for rule in ("N > 1e9", "params > 1e9")
+    ]
     assert said[0].params == said[1].params and said[0].points < len(theirs)
     twice = theirs.assign(N=theirs["params"])  # as a reader that knows the name leaves it
     again = analysis.fit("chinchilla", twice, columns=NAMES, exclude=["N > 1e9"], resamples=0)
@@ -88,9 +93,12 @@ def test_runs_of_one_size_and_another_shape_are_no_tries_at_one_thing() -> None:
     """Else the best of one shape would leave out the other's."""
     rows = [
         (N, D, lr, batch, depth, (3 + np.log(lr / best) ** 2 + np.log(batch / D**0.5) ** 2) * worse)
-        for N, best in ((1e7, 2e-3), (1e8, 1e-3)) for D in (1e9, 1e10) for depth, worse in
-        ((2, 1.0), (4, 1.1)) for lr in (1e-3, 2e-3, 4e-3) for batch in (3e4, 1e5)
-    ]  # fmt: skip
+        for N, best in ((1e7, 2e-3), (1e8, 1e-3))
+        for D in (1e9, 1e10)
+        for depth, worse in ((2, 1.0), (4, 1.1))
+        for lr in (1e-3, 2e-3, 4e-3)
+        for batch in (3e4, 1e5)
+    ]
     sweep = pd.DataFrame(rows, columns=["N", "D", "lr", "batch", "depth", "loss"])
     laws = analysis.lr_batch(sweep, resamples=0)
     assert laws.sweep["cell"].nunique() == 8

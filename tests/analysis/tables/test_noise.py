@@ -23,8 +23,14 @@ def test_a_table_without_seeds_is_refused():
 
 @pytest.mark.parametrize("column", ["recipe", "optimizer", "arm", "_arm", "schedule"])
 def test_two_recipes_are_no_repeats_of_one_another(column):
-    runs = pd.DataFrame({"N": [1, 1, 2, 2], "seed": [0, 1, 0, 1], "loss": [3.0, 3.1, 2.0, 2.1],
-                         column: ["a", "b", "a", "b"]})  # fmt: skip
+    runs = pd.DataFrame(
+        {
+            "N": [1, 1, 2, 2],
+            "seed": [0, 1, 0, 1],
+            "loss": [3.0, 3.1, 2.0, 2.1],
+            column: ["a", "b", "a", "b"],
+        }
+    )
     assert analysis.seed_noise(runs) is None
     repeats = runs.assign(seed=runs.seed + 1, loss=runs.loss * np.exp(0.01))
     both = analysis.seed_noise(pd.concat([runs, repeats]))

@@ -84,8 +84,10 @@ def test_diverged_runs_are_censored_and_counted(runs):
 
 def test_noise_is_taken_from_seed_repeats(runs):
     rng = np.random.default_rng(0)
-    repeats = [runs.assign(seed=s, loss=runs.loss * np.exp(0.01 * rng.standard_normal(36)))
-               for s in range(3)]  # fmt: skip
+    repeats = [
+        runs.assign(seed=s, loss=runs.loss * np.exp(0.01 * rng.standard_normal(36)))
+        for s in range(3)
+    ]
     points = read_points(LAWS["chinchilla"], pd.concat(repeats))
     assert points.noise == pytest.approx(0.01, rel=0.15)
 

@@ -16,10 +16,13 @@ from analysis.tables.validation_sets import set_names
 def runs(made_by) -> pd.DataFrame:
     """Two arms: b is trained and validated on another corpus, where losses are lower."""
     one, _ = made_by("chinchilla", noise=0.003)
-    return pd.concat([
-        one.assign(arm="a", validation_set="text-1"),
-        one.assign(arm="b", validation_set="text-2", loss=0.8 * one["loss"]),
-    ], ignore_index=True)  # fmt: skip
+    return pd.concat(
+        [
+            one.assign(arm="a", validation_set="text-1"),
+            one.assign(arm="b", validation_set="text-2", loss=0.8 * one["loss"]),
+        ],
+        ignore_index=True,
+    )
 
 
 @pytest.fixture
@@ -32,14 +35,18 @@ def common(runs) -> pd.DataFrame:
 MEASURED = r"2 validation sets \(36 on text-1, 36 on text-2\) and do not compare"
 
 
-@pytest.mark.parametrize("ask", [
-    lambda runs: analysis.compare_arms(runs, resamples=0),
-    lambda runs: analysis.fit("chinchilla", runs, resamples=0),
-    lambda runs: analysis.fit("chinchilla", runs.rename(columns={"loss": "bpb"}),
-                              columns={"loss": "bpb"}, resamples=0),
-    lambda runs: analysis.compare_laws(["chinchilla", "skaling"], runs, resamples=0),
-    lambda runs: analysis.lr_batch(runs.assign(lr=1e-3, batch=1e5), resamples=0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda runs: analysis.compare_arms(runs, resamples=0),
+        lambda runs: analysis.fit("chinchilla", runs, resamples=0),
+        lambda runs: analysis.fit(
+            "chinchilla", runs.rename(columns={"loss": "bpb"}), columns={"loss": "bpb"}, resamples=0
+        ),
+        lambda runs: analysis.compare_laws(["chinchilla", "skaling"], runs, resamples=0),
+        lambda runs: analysis.lr_batch(runs.assign(lr=1e-3, batch=1e5), resamples=0),
+    ],
+)
 def test_every_door_refuses_them_and_names_the_sets(runs, ask) -> None:
     with pytest.raises(ValueError, match=MEASURED + ".*execution.validate="):
         ask(runs)
@@ -76,8 +83,9 @@ def test_a_table_that_does_not_tell_is_compared_with_an_assumption(runs) -> None
     found = analysis.compare_arms(runs.drop(columns="validation_set"), resamples=0)
     assert any("one set is assumed for both arms" in text for text in found.warnings)
     half = runs.assign(validation_set=runs["validation_set"].where(runs["arm"] == "a"))
-    assert any("b was measured" in text
-               for text in analysis.compare_arms(half, resamples=0).warnings)
+    assert any(
+        "b was measured" in text for text in analysis.compare_arms(half, resamples=0).warnings
+    )
     told = runs.assign(validation_set="text-1")
     assert not any("assumed" in text for text in analysis.compare_arms(told, resamples=0).warnings)
 
@@ -94,22 +102,32 @@ def test_a_store_without_its_validation_part_is_a_set_of_its_own(tmp_path) -> No
     for name, content in (("text-a", "1" * 16), ("text-b", "2" * 16)):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "manifest.json").write_text(
-            json.dumps({"content_hash": content}))
+            json.dumps({"content_hash": content})
+        )
     (tmp_path / "data" / "text-a" / "validation.bin").write_bytes(b"x")
     assert set(set_names(tmp_path, [("text", "1" * 16), ("text", "2" * 16)]).values()) == {
-        "text-a", "text-b"}
+        "text-a",
+        "text-b",
+    }
 
 
 def test_stores_with_one_validation_part_are_one_set(tmp_path) -> None:
-    for name, content, part in (("text-a", "1" * 16, b"x"), ("text-b", "2" * 16, b"x"),
-                                ("text-c", "3" * 16, b"y")):  # fmt: skip
+    for name, content, part in (
+        ("text-a", "1" * 16, b"x"),
+        ("text-b", "2" * 16, b"x"),
+        ("text-c", "3" * 16, b"y"),
+    ):
         folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"content_hash": content}))
         (folder / "validation.bin").write_bytes(part)
     told = [("text", str(k) * 16) for k in range(1, 5)]
-    assert list(set_names(tmp_path, told).values()) == ["text-a", "text-a", "text-c",
-                                                        "text-44444444"]
+    assert list(set_names(tmp_path, told).values()) == [
+        "text-a",
+        "text-a",
+        "text-c",
+        "text-44444444",
+    ]
 
 
 def test_records_tell_their_set_and_curves_do(finished) -> None:

@@ -73,8 +73,10 @@ def feed(source):
 
 
 # (steps skipped before it, steps, where the next is expected from its end on, and how long)
-TAKES = st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 9), st.integers(-2, 2),
-                           st.integers(0, 9)), max_size=20)
+TAKES = st.lists(
+    st.tuples(st.integers(-5, 5), st.integers(1, 9), st.integers(-2, 2), st.integers(0, 9)),
+    max_size=20,
+)
 
 
 @given(TAKES)

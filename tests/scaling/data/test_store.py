@@ -91,8 +91,9 @@ def test_batches_are_slices_of_each_order(store):
     assert whole.shape == (10, 2, 2, 9) and whole.dtype == np.uint8
     assert np.array_equal(store.training_batches(orders, 5, 4, batch=2, context=8), whole[5:9])
     for i, order in enumerate(orders):
-        assert np.array_equal(whole[:, i].reshape(20, 9),
-                              gather(store.train, order.windows_at(0, 20), 8))
+        assert np.array_equal(
+            whole[:, i].reshape(20, 9), gather(store.train, order.windows_at(0, 20), 8)
+        )
 
 
 def test_validation_windows_are_a_fixed_sample_of_the_whole_part(store):
@@ -217,9 +218,14 @@ def test_what_a_killed_maker_left_goes_and_what_is_being_made_stays(tmp_path):
     here = machine.this_process()
     gone = here | {"process_start": "another"}
     elsewhere = here | {"host": "elsewhere"}
-    cases = {".a-1.00000000": (gone, 0), ".b-1.00000000": (elsewhere, 2_000),
-             ".c-1.00000000": (None, 4_000), ".d-1.00000000": (here, 0),
-             ".e-1.00000000": (elsewhere, 500), ".f-1.00000000": (None, 500)}
+    cases = {
+        ".a-1.00000000": (gone, 0),
+        ".b-1.00000000": (elsewhere, 2_000),
+        ".c-1.00000000": (None, 4_000),
+        ".d-1.00000000": (here, 0),
+        ".e-1.00000000": (elsewhere, 500),
+        ".f-1.00000000": (None, 500),
+    }
     for name, (process, age) in cases.items():
         half_made(tmp_path / name, process, age)
     assert {p.name[1] for p in abandoned_stores(tmp_path)} == {"a", "b", "c"}

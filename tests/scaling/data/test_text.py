@@ -32,8 +32,9 @@ def corpus(tmp_path):
 def test_every_byte_is_in_one_part_and_small_files_stay_whole(corpus):
     folder, letters = corpus
     read = TextSource(path=str(folder)).corpus()
-    train, validation = (b"".join(map(bytes, part.parts())) for part in
-                         (read.train, read.validation))
+    train, validation = (
+        b"".join(map(bytes, part.parts())) for part in (read.train, read.validation)
+    )
     assert len(train) + len(validation) == len(letters) and read.facts == {"files": 202}
     for i in range(200):
         small = letters[i * 100 : (i + 1) * 100]
@@ -51,8 +52,11 @@ def test_a_changed_file_is_read_again_and_planned_runs_keep_what_they_had(corpus
     (folder / "small" / "0.txt").write_text("something else")
     second = open_store(config, tmp_path)
     assert second.manifest.content_hash != first.manifest.content_hash
-    run = {"run_id": "a", "config": {"data": {"source": "text", "options": config.options}},
-           "science": {"data": {"content": first.manifest.content_hash}}}  # fmt: skip
+    run = {
+        "run_id": "a",
+        "config": {"data": {"source": "text", "options": config.options}},
+        "science": {"data": {"content": first.manifest.content_hash}},
+    }
     os.rename(folder, tmp_path / "moved")  # a planned run needs its store, not the files
     assert open_planned(run, tmp_path).folder == first.folder
 

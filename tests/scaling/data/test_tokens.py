@@ -17,8 +17,11 @@ def shards(tmp_path):
     """Two training files, whose second is shorter, and one for validation; none in order."""
     folder = tmp_path / "shards"
     folder.mkdir()
-    for name, part in {"train_b": TOKENS[6_000:9_000], "train_a": TOKENS[:6_000],
-                       "validation": TOKENS[9_000:]}.items():
+    for name, part in {
+        "train_b": TOKENS[6_000:9_000],
+        "train_a": TOKENS[:6_000],
+        "validation": TOKENS[9_000:],
+    }.items():
         part.astype(np.uint16).tofile(folder / f"{name}.bin")
     return folder
 
@@ -59,8 +62,9 @@ def test_a_file_is_not_both_trained_on_and_validated_on(shards, tmp_path, how):
 
 def test_files_of_one_size_are_no_copies(shards, tmp_path):
     (shards / "train_c.bin").write_bytes((shards / "validation.bin").read_bytes()[::-1])
-    found = store(tmp_path, train=f"{shards}/train_*.bin", validation=f"{shards}/validation.bin",
-                  vocab=65_536)
+    found = store(
+        tmp_path, train=f"{shards}/train_*.bin", validation=f"{shards}/validation.bin", vocab=65_536
+    )
     assert len(found.train) == 10_000
 
 
@@ -85,8 +89,9 @@ def test_an_array_of_numpy_says_its_own_dtype(tmp_path):
     assert np.array_equal(found.train, TOKENS[:9_000])
 
 
-@pytest.mark.parametrize(("vocab", "dtype"), [(256, "uint8"), (65_536, "uint16"),
-                                              (65_537, "int32")])
+@pytest.mark.parametrize(
+    ("vocab", "dtype"), [(256, "uint8"), (65_536, "uint16"), (65_537, "int32")]
+)
 def test_a_store_is_as_narrow_as_the_vocabulary_allows(tmp_path, vocab, dtype):
     """And no token is cut: the largest comes back."""
     given = np.array([0, 1, vocab - 1, 2] * 10)
@@ -113,20 +118,36 @@ def test_a_changed_file_is_another_store(shards, tmp_path):
     assert np.array_equal(before.train, TOKENS[:5_500])  # what was trained on is still there
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({}, r"options\.train is not set: a \.bin or \.npy file"),
-    ({"train": "none_*.bin"}, r"options\.train = 'none_\*\.bin': no such file"),
-    ({"train": "train_a.bin", "validation": "no.bin"}, r"options\.validation = 'no\.bin': no such"),
-    ({"train": "train_a.bin", "vocab": 0}, r"options\.vocab = 0: allowed is 2 or more"),
-    ({"train": "train_a.bin", "bytes_per_token": 0}, r"bytes_per_token = 0\.0: allowed is above 0"),
-    ({"train": "train_a.bin", "dtype": "float32"}, r"options\.dtype = 'float32' is not one of"),
-    ({"train": "train_a.bin", "vocab": 200}, r"train_a\.bin has the token 299: .*vocab = 200"),
-    ({"train": "train_a.bin", "header_bytes": 3}, r"has 12000 bytes: after .*header_bytes = 3 no"),
-    ({"train": "train_a.bin", "header_bytes": 12_000}, r"after .*header_bytes = 12000 no whole"),
-    ({"train": "train_a.bin", "held_out": 6_000}, r"held_out = 6000: .* allowed is 1 to 5999"),
-])  # fmt: skip
-def test_mistakes_are_told_and_leave_nothing_behind(shards, monkeypatch, tmp_path, options,
-                                                    message):  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"options\.train is not set: a \.bin or \.npy file"),
+        ({"train": "none_*.bin"}, r"options\.train = 'none_\*\.bin': no such file"),
+        (
+            {"train": "train_a.bin", "validation": "no.bin"},
+            r"options\.validation = 'no\.bin': no such",
+        ),
+        ({"train": "train_a.bin", "vocab": 0}, r"options\.vocab = 0: allowed is 2 or more"),
+        (
+            {"train": "train_a.bin", "bytes_per_token": 0},
+            r"bytes_per_token = 0\.0: allowed is above 0",
+        ),
+        ({"train": "train_a.bin", "dtype": "float32"}, r"options\.dtype = 'float32' is not one of"),
+        ({"train": "train_a.bin", "vocab": 200}, r"train_a\.bin has the token 299: .*vocab = 200"),
+        (
+            {"train": "train_a.bin", "header_bytes": 3},
+            r"has 12000 bytes: after .*header_bytes = 3 no",
+        ),
+        (
+            {"train": "train_a.bin", "header_bytes": 12_000},
+            r"after .*header_bytes = 12000 no whole",
+        ),
+        ({"train": "train_a.bin", "held_out": 6_000}, r"held_out = 6000: .* allowed is 1 to 5999"),
+    ],
+)
+def test_mistakes_are_told_and_leave_nothing_behind(
+    shards, monkeypatch, tmp_path, options, message
+):
     monkeypatch.chdir(shards)
     with pytest.raises(ConfigError, match=message):
         store(tmp_path, **({"held_out": 100} | options))
@@ -177,8 +198,9 @@ def test_a_file_that_is_called_an_array_and_is_none_is_refused(tmp_path):
 def test_tokens_with_a_high_half_are_no_mistake(tmp_path):
     """A large vocabulary uses it; and a few tokens prove nothing."""
     (TOKENS * 333).astype(np.uint32).tofile(tmp_path / "all.bin")
-    found = store(tmp_path, train=f"{tmp_path}/all.bin", vocab=100_277, dtype="uint32",
-                  held_out=1_000)
+    found = store(
+        tmp_path, train=f"{tmp_path}/all.bin", vocab=100_277, dtype="uint32", held_out=1_000
+    )
     assert np.array_equal(found.train, TOKENS[:9_000] * 333)
     np.zeros(100, np.uint16).tofile(tmp_path / "few.bin")
     assert len(store(tmp_path, train=f"{tmp_path}/few.bin", held_out=10).train) == 90

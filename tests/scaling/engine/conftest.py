@@ -34,8 +34,10 @@ class Tape(TorchDispatchMode):
     def __torch_dispatch__(self, kernel, types, arguments=(), named=None):
         name = kernel.overloadpacket.__name__
         if name in REFUSED:
-            raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing "
-                               f"({name})\nCompile with ...")
+            raise RuntimeError(
+                f"CUDA error: operation not permitted when stream is capturing "
+                f"({name})\nCompile with ..."
+            )
         if kernel._schema.is_mutable:
             for place in (t for t in tree_leaves((arguments, named)) if isinstance(t, Tensor)):
                 self._overwritten.append((place, place.detach().clone()))

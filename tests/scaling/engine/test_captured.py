@@ -40,8 +40,7 @@ LR = np.random.default_rng(1).random((STEPS, 3)) * 0.01
 def trained(kind, k=1, settings=AdamWSettings(**ADAM), device="cuda", cuts=(), last=STEPS, **named):
     engine = kind(SMALL, [Member(seed, settings) for seed in range(k)], device, **named)
     parts = np.split(np.arange(last), cuts)
-    results = [engine.train(TOKENS[s, :k], LR[s, :k], torch.Tensor.backward)
-               for s in parts]
+    results = [engine.train(TOKENS[s, :k], LR[s, :k], torch.Tensor.backward) for s in parts]
     return engine, np.concatenate([r.loss for r in results])
 
 
@@ -56,7 +55,8 @@ def test_fifty_replayed_steps_are_fifty_eager_steps(k):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(
-    "settings", [LionSettings(beta1=0.9, beta2=0.99, **COMMON), MuonSettings(**ADAM)],
+    "settings",
+    [LionSettings(beta1=0.9, beta2=0.99, **COMMON), MuonSettings(**ADAM)],
     ids=["lion", "muon"],
 )
 def test_other_optimizers_are_captured_too(settings):
@@ -101,8 +101,9 @@ def test_an_optimizer_whose_steps_differ_is_eager_on_a_device_too(caplog):
 @pytest.mark.parametrize("name", [n for n, kind in OPTIMIZERS.items() if kind.capturable])
 def test_a_replay_finds_all_that_changes_in_buffers(taped, name):
     """Tokens, LR and number of a step; what a capture does to weights and moments is undone."""
-    settings = SETTINGS[name](**{
-        key: value for key, value in ADAM.items() if key in SETTINGS[name].__dataclass_fields__})
+    settings = SETTINGS[name](
+        **{key: value for key, value in ADAM.items() if key in SETTINGS[name].__dataclass_fields__}
+    )
     whole, expected = trained(EagerEngine, 3, settings, "cpu", last=9)
     engine, found = trained(CapturedEngine, 3, settings, "cpu", cuts=(1, 4), last=9)
     assert engine._graph is taped.made[0] and len(taped.made) == 1 and engine.steps_done == 9
@@ -129,11 +130,15 @@ def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(taped, monkeypatch,
     np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu", last=9)[1])
 
 
-@pytest.mark.parametrize("k, named", [
-    (3, {"micro_batch": 3}),
-    (3, {"options": StepOptions(precision="bf16", z_loss=1e-4)}),
-    (1, {"options": StepOptions(recompute=True, loss_chunk=40, z_loss=1e-4)}),
-], ids=["micro-batches", "bf16", "memory"])
+@pytest.mark.parametrize(
+    "k, named",
+    [
+        (3, {"micro_batch": 3}),
+        (3, {"options": StepOptions(precision="bf16", z_loss=1e-4)}),
+        (1, {"options": StepOptions(recompute=True, loss_chunk=40, z_loss=1e-4)}),
+    ],
+    ids=["micro-batches", "bf16", "memory"],
+)
 def test_a_graph_holds_what_a_step_can_be_asked_for(taped, k, named):
     _, expected = trained(EagerEngine, k, device="cpu", last=4, **named)
     engine, found = trained(CapturedEngine, k, device="cpu", last=4, **named)
@@ -141,9 +146,16 @@ def test_a_graph_holds_what_a_step_can_be_asked_for(taped, k, named):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("lost", "precision"), [
-    ("zero_", "fp32"), ("lerp_", "fp32"), ("addcmul_", "fp32"), ("zero_", "bf16"),
-    ("lerp_", "bf16")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lost", "precision"),
+    [
+        ("zero_", "fp32"),
+        ("lerp_", "fp32"),
+        ("addcmul_", "fp32"),
+        ("zero_", "bf16"),
+        ("lerp_", "bf16"),
+    ],
+)
 def test_a_replay_that_is_another_step_is_not_trusted(taped, monkeypatch, caplog, lost, precision):
     """Graphs that lack a kernel: of the gradient's clearing, the first moment, the weights."""
     named = {"device": "cpu", "last": 9, "options": StepOptions(precision)}
@@ -168,11 +180,14 @@ def test_another_order_of_sums_is_no_other_step(precision):
     """The floors leave room for what micro-batches make of the same steps."""
     options, lr = StepOptions(precision), np.full((3, 1), 1e-3)
     whole, parts = (
-        EagerEngine(SMALL, [Member(0, AdamWSettings(**ADAM))], micro_batch=size, options=options)
-        .train(TOKENS[:3, :1], lr, torch.Tensor.backward) for size in (8, 2)
-    )  # fmt: skip
-    for one, other, floor in zip((whole.loss, whole.grad_norm), (parts.loss, parts.grad_norm),
-                                 FLOORS[precision], strict=True):
+        EagerEngine(
+            SMALL, [Member(0, AdamWSettings(**ADAM))], micro_batch=size, options=options
+        ).train(TOKENS[:3, :1], lr, torch.Tensor.backward)
+        for size in (8, 2)
+    )
+    for one, other, floor in zip(
+        (whole.loss, whole.grad_norm), (parts.loss, parts.grad_norm), FLOORS[precision], strict=True
+    ):
         assert 5 * np.max(np.abs(one / other - 1)) < floor
 
 
@@ -202,8 +217,7 @@ def test_without_a_device_no_step_is_replayed_and_one_line_says_so(uncompiled, c
     with caplog.at_level(logging.WARNING):
         _, found = trained(CapturedEngine, 3, device="cpu")
     assert [r.getMessage() for r in caplog.records] == [
-        "steps of the captured engine are not replayed: there are graphs on CUDA "
-        "devices only"
+        "steps of the captured engine are not replayed: there are graphs on CUDA devices only"
     ]
     np.testing.assert_array_equal(found, trained(EagerEngine, 3, device="cpu")[1])
 
@@ -219,8 +233,10 @@ def test_a_step_is_compiled_before_it_is_captured(taped, monkeypatch):
     monkeypatch.setattr(torch, "compile", noted)
     monkeypatch.setattr("scaling.engine.compiled.FUSED_UPDATES", ("cpu",))
     engine, found = trained(CapturedCompiledEngine, 3, device="cpu", last=4)
-    assert compiled == [("_losses", {"dynamic": False, "fullgraph": False}),
-                        ("step", {"dynamic": False, "fullgraph": True})]
+    assert compiled == [
+        ("_losses", {"dynamic": False, "fullgraph": False}),
+        ("step", {"dynamic": False, "fullgraph": True}),
+    ]
     assert engine._graph is not None
     np.testing.assert_allclose(found, trained(EagerEngine, 3, device="cpu", last=4)[1], rtol=1e-5)
 

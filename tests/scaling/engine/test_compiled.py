@@ -120,7 +120,8 @@ def test_a_kernel_that_does_not_start_is_given_up_and_leaves_no_trace(monkeypatc
     assert caplog.text.count("torch.compile is not used") == 1
     why = "RuntimeError: No valid triton configs"
     assert (engine.ran.engine, engine.ran.why) == (
-        ("compiled", f"the update is not: {why}") if of == "update" else ("eager", why))
+        ("compiled", f"the update is not: {why}") if of == "update" else ("eager", why)
+    )
     expected, plain, _ = trained(EagerEngine, 3)
     np.testing.assert_array_equal(found.loss, plain.loss)
     for key, value in expected.state(1).items():

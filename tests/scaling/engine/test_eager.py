@@ -89,6 +89,7 @@ def test_the_largest_tokens_survive_the_way_to_the_device(name):
 
 def test_a_large_vocabulary_is_validated_in_smaller_passes(name, monkeypatch):
     """Logits of all members count; where training makes no more of them either, they do not."""
+
     def at_once(members, **options):
         return ENGINES[name](SMALL, members, options=StepOptions(**options))._windows_at_once(17)
 
@@ -97,7 +98,10 @@ def test_a_large_vocabulary_is_validated_in_smaller_passes(name, monkeypatch):
     expected = whole.evaluate(WINDOWS)
     monkeypatch.setattr("scaling.engine.eager.EVALUATION_BYTES", 4 * 11 * 17 * 6)  # of six windows
     assert (at_once(MEMBERS), at_once(MEMBERS[:1]), at_once(MEMBERS[:1], loss_chunk=40)) == (
-        2, 6, 4096 // 17)
+        2,
+        6,
+        4096 // 17,
+    )
     np.testing.assert_allclose(whole.evaluate(WINDOWS), expected, rtol=1e-6)
 
 

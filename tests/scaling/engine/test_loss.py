@@ -108,8 +108,10 @@ def test_half_precision_is_for_products_of_matrices_only():
         gradients(loss)
     assert seen.kinds["mm"] == {torch.bfloat16}
     assert seen.kinds["_log_softmax"] == {torch.float32}
-    assert torch.float32 in seen.kinds["_fused_rms_norm" if "_fused_rms_norm" in seen.kinds
-                                       else "rsqrt"]  # fmt: skip
+    assert (
+        torch.float32
+        in seen.kinds["_fused_rms_norm" if "_fused_rms_norm" in seen.kinds else "rsqrt"]
+    )
     assert {p.dtype for p in loss.model.parameters()} == {torch.float32}
 
 
@@ -194,9 +196,7 @@ def test_a_run_that_computes_again_has_the_curve_of_one_that_keeps(
     assert curve_of(folder) == curve_of(elsewhere())
 
 
-def test_a_run_in_half_precision_goes_on_to_the_same_bits(
-    make_run, train_run, elsewhere, curve_of
-):
+def test_a_run_in_half_precision_goes_on_to_the_same_bits(make_run, train_run, elsewhere, curve_of):
     half = {"precision": "bf16", "z_loss": 1e-4, "execution.loss_chunk": 24}
     folder, asked = make_run(half), iter((False, True))
     assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"

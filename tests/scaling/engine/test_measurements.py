@@ -91,8 +91,10 @@ def test_the_noise_scale_of_known_gradients():
     tokens = torch.zeros(1, 16, 5, dtype=torch.long)
     subject = Subject(torch.nn.Identity(), {}, None, tokens, size, gradients)
     found = [noise_scale(subject) for _ in range(3000)]
-    signal, noise = (torch.stack([f[c] for f in found]).mean().item()
-                     for c in ("gradient_signal", "gradient_noise"))  # fmt: skip
+    signal, noise = (
+        torch.stack([f[c] for f in found]).mean().item()
+        for c in ("gradient_signal", "gradient_noise")
+    )
     assert signal == pytest.approx(50 * 0.3**2, rel=0.05)
     assert noise == pytest.approx(50 * deviation**2 * 4, rel=0.02)  # of one of the 4 tokens
 
@@ -144,8 +146,11 @@ def test_top_singular_values_are_those_of_the_decomposition():
     target = engine()
     train(target)
     found = target.measure(["singular_values"], TOKENS[0])
-    matrices = [n for n, p in Transformer(SMALL).named_parameters()
-                if n.startswith("blocks") and p.dim() == 2]
+    matrices = [
+        n
+        for n, p in Transformer(SMALL).named_parameters()
+        if n.startswith("blocks") and p.dim() == 2
+    ]
     for i in range(3):
         state = target.state(i)
         assert set(found[i]) == {f"top_singular_value.{n}" for n in matrices}
@@ -182,5 +187,6 @@ def test_members_of_a_pack_are_measured_each(make_run, train_run, elsewhere):
 
 def test_nothing_is_measured_without_a_name():
     assert measure([], Subject(torch.nn.Identity(), {}, None, torch.zeros(2, 1, 3), 1, id)) == [
-        {}, {},
-    ]  # fmt: skip
+        {},
+        {},
+    ]

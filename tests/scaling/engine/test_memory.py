@@ -69,7 +69,8 @@ def test_activations_kept_for_the_backward_pass_are_within_a_third(
     found = 4 * activation_floats(architecture, batch, StepOptions())
     assert found == pytest.approx(alive, rel=1 / 3)
     assert training_bytes(architecture, batch) == found + 20 * sum(
-        p.numel() for p in model.parameters())  # of AdamW, whose update takes less in passing
+        p.numel() for p in model.parameters()
+    )  # of AdamW, whose update takes less in passing
     assert loss.requires_grad
 
 

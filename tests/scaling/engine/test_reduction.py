@@ -18,12 +18,15 @@ TOKENS = np.random.default_rng(0).integers(SHAPE.vocab, size=(3, 1, 4, 17))
 LR = np.full((3, 1), 0.01)
 
 
-@pytest.mark.parametrize(("sizes", "most", "expected"), [
-    ([9, 2, 3, 1], 4, [[0], [1], [2, 3]]),
-    ([1, 1, 1], 3, [[0, 1, 2]]),
-    ([5], 4, [[0]]),  # one by itself, however large
-    ([1, 9], 4, [[0], [1]]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [
+        ([9, 2, 3, 1], 4, [[0], [1], [2, 3]]),
+        ([1, 1, 1], 3, [[0, 1, 2]]),
+        ([5], 4, [[0]]),  # one by itself, however large
+        ([1, 9], 4, [[0], [1]]),
+    ],
+)
 def test_buckets_are_filled_from_the_end(sizes, most, expected) -> None:
     assert cut(sizes, most) == expected
 
@@ -56,8 +59,9 @@ def test_a_step_sends_each_number_once_and_most_before_the_backward_pass_ends(
 ) -> None:
     """Two ranks with the same half each train as one does with all; the last pass alone sends."""
     architecture = Architecture(SHAPE, tied_head=tied)
-    plain, engine = (EagerEngine(architecture, [Member(0, ADAMW)], micro_batch=micro_batch)
-                     for _ in range(2))
+    plain, engine = (
+        EagerEngine(architecture, [Member(0, ADAMW)], micro_batch=micro_batch) for _ in range(2)
+    )
     engine.reduce = Buckets(engine.module, most=4 * 700)
     engine.reduce.share = 0.5
     before: list[tuple[int, int]] = []  # sent before and after each backward pass
@@ -72,7 +76,7 @@ def test_a_step_sends_each_number_once_and_most_before_the_backward_pass_ends(
     np.testing.assert_array_equal(found.loss, expected.loss)
     np.testing.assert_array_equal(found.grad_norm, expected.grad_norm)
     a_step = len(sent) // 3
-    step, = [sent[:a_step]]
+    (step,) = [sent[:a_step]]
     assert a_step > 5 and [len(p) for p in sent] == 3 * [len(p) for p in step]
     begins = [p.storage_offset() for p in step]
     assert begins == sorted(begins, reverse=True)  # from the network's end, and

@@ -30,8 +30,12 @@ WINDOWS = np.random.default_rng(2).integers(SHAPE.vocab, size=(6, SHAPE.context 
 # Clipping at .5 acts at every step: a norm over one rank's rows alone would show at once.
 COMMON = {"weight_decay": 0.1, "clip": 0.5}
 ADAM = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8} | COMMON
-KEYS = {"lion": {"beta1": 0.9, "beta2": 0.99}, "sgd": {"nesterov": True}, "normalized": {},
-        "adafactor": {}}  # fmt: skip
+KEYS = {
+    "lion": {"beta1": 0.9, "beta2": 0.99},
+    "sgd": {"nesterov": True},
+    "normalized": {},
+    "adafactor": {},
+}
 FIFTY_STEPS = ("adamw", "muon")
 # Rounding decides SOAP's bases where no gradient has been yet: in micro-batches one process strays
 # from itself by 2e-3 in these steps.
@@ -40,16 +44,28 @@ CASES = {
     name: {"settings": kind(**(KEYS.get(name, ADAM) | COMMON))} for name, kind in SETTINGS.items()
 } | {
     "micro_batches": {"settings": AdamWSettings(**ADAM), "micro_batch": 1},
-    "options": {"settings": AdamWSettings(**ADAM),
-                "options": StepOptions(z_loss=1e-2, loss_chunk=7, recompute=True)},
+    "options": {
+        "settings": AdamWSettings(**ADAM),
+        "options": StepOptions(z_loss=1e-2, loss_chunk=7, recompute=True),
+    },
     # A gradient of a product is rounded to bfloat16 once a pass: so passes must be the same ones.
     "bf16": {"settings": AdamWSettings(**ADAM), "micro_batch": 1, "options": StepOptions("bf16")},
-    "bf16_recompute": {"settings": AdamWSettings(**ADAM), "micro_batch": 1,
-                       "options": StepOptions("bf16", recompute=True)},
+    "bf16_recompute": {
+        "settings": AdamWSettings(**ADAM),
+        "micro_batch": 1,
+        "options": StepOptions("bf16", recompute=True),
+    },
     "compiled": {"settings": AdamWSettings(**ADAM), "compiled": True},
-    "unusual": {"settings": AdamWSettings(**ADAM), "architecture": {
-        "tied_head": True, "bias": True, "norm": "layernorm", "embedding_scale": "norm"}},
-}  # fmt: skip
+    "unusual": {
+        "settings": AdamWSettings(**ADAM),
+        "architecture": {
+            "tied_head": True,
+            "bias": True,
+            "norm": "layernorm",
+            "embedding_scale": "norm",
+        },
+    },
+}
 
 
 def build(kind, settings, architecture=None, **named):
@@ -97,9 +113,11 @@ def rank_of(rank: int, size: int, meeting: str, names: list[str], results) -> No
             engine = build(ShardedEngine, **CASES[name])
         computed, block = set(), engine.module.loss.model.blocks[0]
         for part in (block.up, block.mlp_norm):
-            part.register_forward_hook(lambda module, *_, computed=computed: computed.add(
-                (type(module).__name__.removeprefix("FSDP"),
-                 next(module.parameters()).dtype)))
+            part.register_forward_hook(
+                lambda module, *_, computed=computed: computed.add(
+                    (type(module).__name__.removeprefix("FSDP"), next(module.parameters()).dtype)
+                )
+            )
         found = outcome(name, engine, tokens, windows)
         found |= {"alive": alive, "computed": computed}
         model = engine._built(Architecture(SHAPE), StepOptions())
@@ -116,8 +134,10 @@ def trained_by_ranks(
 ) -> dict[str, list]:
     """What each rank has of each case."""
     results = processes.Queue()
-    ranks = [processes.Process(target=rank_of, args=(r, size, str(folder / "meet"), names, results))
-             for r in range(size)]
+    ranks = [
+        processes.Process(target=rank_of, args=(r, size, str(folder / "meet"), names, results))
+        for r in range(size)
+    ]
     for process in ranks:
         process.start()
     found: dict[str, list] = {name: [None] * size for name in names}

@@ -48,7 +48,11 @@ def test_what_a_choice_does_not_use_makes_no_other_architecture():
     assert plain == architecture_of(ModelConfig(), vocab=11)
     mup = architecture_of(ModelConfig(parametrization="mup", **base), vocab=11)
     assert (mup.base_width, mup.base_head_dim, mup.base_depth, mup.depth_exponent) == (
-        32, 8, None, 1.0)
+        32,
+        8,
+        None,
+        1.0,
+    )
     completep = architecture_of(ModelConfig(parametrization="completep", **base), vocab=11)
     assert {key: getattr(completep, key) for key in base} == base
 
@@ -60,21 +64,27 @@ COMPLETEP = {"parametrization": "completep", "base_width": 32, "base_depth": 2}
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ({"norm": "none", "placement": "peri"},
-         r"model\.placement = 'peri' clashes with model\.norm = 'none': .*allowed beside it: pre"),
+        (
+            {"norm": "none", "placement": "peri"},
+            r"model\.placement = 'peri' clashes with model\.norm = 'none': .*allowed beside it: pre",
+        ),
         ({"norm": "none", "embedding_scale": "norm"}, "no norm to place or to scale"),
         ({"norm_scale": "inverse_sqrt_layer", "placement": "post"}, "allowed beside it: pre"),
         ({"placement": "hybrid", "qk_norm": False}, "it normalises queries, keys and values"),
-        ({"placement": "mix", "post_fraction": 0.25},
-         r"model\.post_fraction = 0\.25 of model\.depth = 2 is 0\.5 blocks; allowed .* 1 to 1$"),
+        (
+            {"placement": "mix", "post_fraction": 0.25},
+            r"model\.post_fraction = 0\.25 of model\.depth = 2 is 0\.5 blocks; allowed .* 1 to 1$",
+        ),
         ({"placement": "mix", "post_fraction": 1.0}, "is 2 blocks"),
         ({"tied_head": True, "parametrization": "ntk", "base_width": 32}, "would need two scales"),
         ({"tied_head": True, "init": "lsuv"}, r"model\.init = 'lsuv' clashes"),
         ({"parametrization": "mup"}, "'mup' needs model.base_width, the width at which"),
         ({**COMPLETEP, "base_depth": None}, "'completep' needs model.base_depth"),
-        ({**COMPLETEP, "placement": "post"},
-         "'post' clashes with model.parametrization = 'completep': it scales residual branches by "
-         "depth itself, .* allowed beside it: pre, peri, normformer"),
+        (
+            {**COMPLETEP, "placement": "post"},
+            "'post' clashes with model.parametrization = 'completep': it scales residual branches by "
+            "depth itself, .* allowed beside it: pre, peri, normformer",
+        ),
         ({**COMPLETEP, "norm_scale": "inverse_sqrt_layer"}, "clashes"),
         ({**MUP, "init": "lsuv"}, "allowed beside it: normal, small"),
         ({"decay_rule": "sqrt"}, "there is no base width; allowed is 'product'"),

@@ -75,9 +75,15 @@ def test_a_tensor_is_drawn_rows_after_rows_as_if_at_once(monkeypatch):
 
 def deviations(**options: object) -> dict[str, float]:
     weights = dict(initial_weights(Architecture(LARGER, **options), 0))
-    kinds = {"embedding": "embedding.weight", "query": "blocks.2.attention.query.weight",
-             "value": "blocks.2.attention.value.weight", "out": "blocks.2.attention.out.weight",
-             "up": "blocks.2.up.weight", "down": "blocks.2.down.weight", "head": "head.weight"}
+    kinds = {
+        "embedding": "embedding.weight",
+        "query": "blocks.2.attention.query.weight",
+        "value": "blocks.2.attention.value.weight",
+        "out": "blocks.2.attention.out.weight",
+        "up": "blocks.2.up.weight",
+        "down": "blocks.2.down.weight",
+        "head": "head.weight",
+    }
     return {kind: float(weights[name].std()) for kind, name in kinds.items() if name in weights}
 
 
@@ -94,9 +100,15 @@ def test_small_init_is_one_deviation_but_for_what_writes_to_the_stream():
 )
 def test_gains_of_deepnet_and_magneto_are_on_values_and_the_mlp(placement, gain):
     found = deviations(placement=placement)
-    expected = {"embedding": 1, "query": 128**-0.5, "value": gain * 128**-0.5,
-                "out": gain * 128**-0.5, "up": gain * 128**-0.5, "down": gain * 512**-0.5,
-                "head": 128**-0.5}
+    expected = {
+        "embedding": 1,
+        "query": 128**-0.5,
+        "value": gain * 128**-0.5,
+        "out": gain * 128**-0.5,
+        "up": gain * 128**-0.5,
+        "down": gain * 512**-0.5,
+        "head": 128**-0.5,
+    }
     assert found == pytest.approx(expected, rel=0.02)
 
 
@@ -107,8 +119,10 @@ def test_a_tied_embedding_has_the_scale_of_a_head():
 def test_mimetic_products_lean_to_the_identity_and_away_from_it():
     """Diagonals of W_Q^T W_K of a head, cut to its rank, and of W_O W_V, which is not cut."""
     weights = dict(initial_weights(Architecture(LARGER, init="mimetic"), 0))
-    query, key, value, out = (weights[f"blocks.1.attention.{name}.weight"].double()
-                              for name in ("query", "key", "value", "out"))
+    query, key, value, out = (
+        weights[f"blocks.1.attention.{name}.weight"].double()
+        for name in ("query", "key", "value", "out")
+    )
     product = out @ value
     assert float(product.diagonal().mean()) == pytest.approx(-0.4, abs=0.01)
     off = product - product.diagonal().diag()
@@ -129,7 +143,8 @@ def test_under_lsuv_every_linear_map_gives_unit_variance(placement):
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear):
             module.register_forward_hook(
-                lambda _m, _i, out, name=name: found.update({name: float(out.detach().std())}))
+                lambda _m, _i, out, name=name: found.update({name: float(out.detach().std())})
+            )
     model(torch.randint(256, (256, 8), generator=torch.Generator().manual_seed(0)))
     assert len(found) == 3 * 6 + 1
     assert found == pytest.approx(dict.fromkeys(found, 1.0), rel=0.1)
@@ -140,10 +155,12 @@ def test_under_lsuv_every_linear_map_gives_unit_variance(placement):
 
 def kernel(depth: int, width: int) -> torch.Tensor:
     """Products of the last hidden states of eight tokens under depth-mup, over seeds."""
-    shape = Shape(depth=depth, width=width, heads=width // 16, mlp_width=4 * width, context=8,
-                  vocab=8)
-    architecture = Architecture(shape, parametrization="completep", base_width=64, base_depth=4,
-                                depth_exponent=0.5)
+    shape = Shape(
+        depth=depth, width=width, heads=width // 16, mlp_width=4 * width, context=8, vocab=8
+    )
+    architecture = Architecture(
+        shape, parametrization="completep", base_width=64, base_depth=4, depth_exponent=0.5
+    )
     model, total = Transformer(architecture), torch.zeros(8, 8)
     for seed in range(3):
         model.load_state_dict(dict(initial_weights(architecture, seed)))

@@ -125,8 +125,9 @@ def test_flops_are_what_torch_counts(architecture, model):
 
 
 def test_swiglu_of_two_thirds_has_the_default_blocks_parameters():
-    plain, gated = (architecture_of(ModelConfig(**SMALL, activation=a), vocab=14)
-                    for a in ("relu2", "swiglu"))
+    plain, gated = (
+        architecture_of(ModelConfig(**SMALL, activation=a), vocab=14) for a in ("relu2", "swiglu")
+    )
     blocks = {parameter_counts(a)["n_block"] for a in (plain, gated)}
     assert blocks == {12 * 2 * 24**2}
 
@@ -188,8 +189,12 @@ def trained(folder, chunks: int | None = None) -> str:
     """Train a run through Training, ended after some chunks if a number is given."""
     asked = itertools.count(1)
     claim = Claim.acquire(folder, 60.0)
-    training = Training([claim], {}, ExecutionConfig(checkpoint_seconds=1000.0),
-                        lambda: chunks is not None and next(asked) >= chunks)
+    training = Training(
+        [claim],
+        {},
+        ExecutionConfig(checkpoint_seconds=1000.0),
+        lambda: chunks is not None and next(asked) >= chunks,
+    )
     while not training.over:
         chunk = training.next_chunk()
         training.absorb(training.engine.train(chunk.tokens, chunk.lr, torch.Tensor.backward), 0.1)
@@ -198,7 +203,10 @@ def trained(folder, chunks: int | None = None) -> str:
 
 def test_twenty_steps_teach_it_and_a_stop_leaves_no_trace(case, make_run, make_apart, curve_of):
     changes = {f"model.{k}": v for k, v in (SMALL | case).items()} | {
-        "tokens": 20 * 48, "schedule.kind": "constant", "schedule.warmup_tokens": 96}
+        "tokens": 20 * 48,
+        "schedule.kind": "constant",
+        "schedule.warmup_tokens": 96,
+    }
     folder, alone = make_run(changes), make_apart(changes)
     assert trained(alone) == "done"
     assert trained(folder, chunks=2) == "interrupted"

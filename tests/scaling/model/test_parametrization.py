@@ -57,9 +57,19 @@ def test_the_standard_parametrization_has_one_rate_and_decays_matrices():
 def test_mup_under_adam_is_table_8_of_tensor_programs_v():
     wide = scaled("mup", WIDE)  # m_N = 4
     assert multipliers(wide, "lr") == {
-        "embedding": 1, "hidden": 1 / 4, "block gain": 1, "final gain": 1, "head": 1}
+        "embedding": 1,
+        "hidden": 1 / 4,
+        "block gain": 1,
+        "final gain": 1,
+        "head": 1,
+    }
     assert multipliers(wide, "weight_decay") == {
-        "embedding": 0, "hidden": 4, "block gain": 0, "final gain": 0, "head": 1}
+        "embedding": 0,
+        "hidden": 4,
+        "block gain": 0,
+        "final gain": 0,
+        "head": 1,
+    }
     assert set(multipliers(wide, "epsilon").values()) == {1 / 4}
     assert wide.head_multiplier == 1 / 4 and wide.residual_multiplier == 1
     init, base = multipliers(wide, "init_std"), multipliers(Architecture(BASE), "init_std")
@@ -70,7 +80,12 @@ def test_mup_under_adam_is_table_8_of_tensor_programs_v():
 
 def test_mup_under_sgd_gives_what_meets_a_finite_side_a_rate_that_grows_with_width():
     assert multipliers(scaled("mup", WIDE), "lr", "sgd") == {
-        "embedding": 4, "hidden": 1, "block gain": 4, "final gain": 4, "head": 4}
+        "embedding": 4,
+        "hidden": 1,
+        "block gain": 4,
+        "final gain": 4,
+        "head": 4,
+    }
 
 
 def test_a_gain_that_does_not_grow_with_the_width_keeps_its_rate_and_epsilon():
@@ -102,16 +117,19 @@ def test_completep_is_table_1_of_its_paper(alpha, lr):
     deep = scaled("completep", DEEP, depth_exponent=alpha)  # m_N = 1, m_L = 8
     assert deep.residual_multiplier == pytest.approx(8**-alpha)
     assert multipliers(deep, "lr") == pytest.approx(
-        {"embedding": 1, "hidden": lr, "block gain": lr, "final gain": 1, "head": 1})
-    assert multipliers(deep, "epsilon") == pytest.approx({
-        "embedding": 1, "hidden": 8**-alpha, "block gain": 8**-alpha, "final gain": 1, "head": 1})
+        {"embedding": 1, "hidden": lr, "block gain": lr, "final gain": 1, "head": 1}
+    )
+    assert multipliers(deep, "epsilon") == pytest.approx(
+        {"embedding": 1, "hidden": 8**-alpha, "block gain": 8**-alpha, "final gain": 1, "head": 1}
+    )
     # The init does not follow the depth: the branches do.
     assert rules(deep)["hidden"].init_std == rules(scaled("completep", BASE))["hidden"].init_std
 
 
 def test_completep_scales_width_as_mup():
     assert tensor_rules(scaled("completep", WIDE), "adamw") == tensor_rules(
-        scaled("mup", WIDE), "adamw")
+        scaled("mup", WIDE), "adamw"
+    )
 
 
 def test_depth_mup_under_sgd_has_one_rate_at_all_depths():
@@ -131,7 +149,12 @@ def test_ntk_is_unit_variance_times_fan_in_to_the_minus_half(name, lr):
     W = w / sqrt(n) under Adam; under SGD both do."""
     wide = scaled("ntk", WIDE)
     assert multipliers(wide, "lr", name) == {
-        "embedding": 1, "hidden": lr, "block gain": 1, "final gain": 1, "head": lr}
+        "embedding": 1,
+        "hidden": lr,
+        "block gain": 1,
+        "final gain": 1,
+        "head": lr,
+    }
     assert wide.head_multiplier == 1
     assert multipliers(wide, "init_std") == multipliers(Architecture(WIDE), "init_std")
 
@@ -146,8 +169,9 @@ def test_ntk_is_the_training_of_unit_weights(kind):
 
     def made(weight, multiplier=TensorRule("hidden", 1.0)):
         epsilon = {} if kind is torch.optim.SGD else {"eps": 0.3 * multiplier.epsilon}
-        return kind([weight], lr=0.1 * multiplier.lr, weight_decay=0.5 * multiplier.weight_decay,
-                    **epsilon)
+        return kind(
+            [weight], lr=0.1 * multiplier.lr, weight_decay=0.5 * multiplier.weight_decay, **epsilon
+        )
 
     optimizers = made(unit), made(ours, rule)
     x = torch.randn(3, 4, dtype=torch.float64)
@@ -176,6 +200,9 @@ def test_attention_scales_as_one_over_the_head_dimension(name):
 
 
 def test_an_optimizer_without_a_rule_is_refused():
-    with pytest.raises(ValueError, match="'ntk' has no rule for optimizer.name = 'muon'; allowed "
-                                         "are adamw, .*sgd, or model.parametrization = 'sp'"):
+    with pytest.raises(
+        ValueError,
+        match="'ntk' has no rule for optimizer.name = 'muon'; allowed "
+        "are adamw, .*sgd, or model.parametrization = 'sp'",
+    ):
         tensor_rules(scaled("ntk", WIDE), "muon")

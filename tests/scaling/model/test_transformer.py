@@ -29,8 +29,9 @@ def test_a_logit_depends_on_all_earlier_tokens_and_on_no_later_one(model):
     weights = torch.randn(SHAPE.vocab, generator=torch.Generator().manual_seed(0))
     logits = model(tokens[None])[0]
     for t in range(SHAPE.context):
-        (gradient,) = torch.autograd.grad(logits[t] @ weights, model.embedding.weight,
-                                          retain_graph=True)  # fmt: skip
+        (gradient,) = torch.autograd.grad(
+            logits[t] @ weights, model.embedding.weight, retain_graph=True
+        )
         reached = gradient[: SHAPE.context].abs().sum(dim=1)
         assert torch.all(reached[: t + 1] > 0)
         assert torch.all(reached[t + 1 :] == 0)
@@ -173,8 +174,13 @@ def test_under_peri_a_branch_has_unit_size_whatever_its_weights():
 def test_mix_is_post_norm_first_and_pre_norm_after():
     model = fresh(placement="mix", post_fraction=0.5)
     names = {name for name, _ in model.named_parameters() if "norm.gain" in name}
-    assert {"blocks.0.attention_sum_norm.gain", "blocks.0.mlp_sum_norm.gain",
-            "blocks.1.attention_norm.gain", "blocks.1.mlp_norm.gain", "norm.gain"} <= names
+    assert {
+        "blocks.0.attention_sum_norm.gain",
+        "blocks.0.mlp_sum_norm.gain",
+        "blocks.1.attention_norm.gain",
+        "blocks.1.mlp_norm.gain",
+        "norm.gain",
+    } <= names
     assert "blocks.0.attention_norm.gain" not in names
 
 

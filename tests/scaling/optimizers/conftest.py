@@ -17,16 +17,27 @@ from scaling.model.parametrization import TensorRule
 from scaling.optimizer_settings import SETTINGS
 from scaling.optimizers.registry import build_optimizer
 
-SIZES = {name: torch.Size(size) for name, size in {
-    "embedding": (7, 6), "wide": (6, 24), "gain": (6,), "tall": (24, 6), "other": (6, 24),
-    "square": (8, 8), "head": (7, 6),
-}.items()}  # fmt: skip
+SIZES = {
+    name: torch.Size(size)
+    for name, size in {
+        "embedding": (7, 6),
+        "wide": (6, 24),
+        "gain": (6,),
+        "tall": (24, 6),
+        "other": (6, 24),
+        "square": (8, 8),
+        "head": (7, 6),
+    }.items()
+}
 RULES = {
-    "embedding": TensorRule("embedding", 1.0, weight_decay=0.0), "wide": TensorRule("hidden", 1.0),
-    "gain": TensorRule("gain", 1.0, weight_decay=0.0), "tall": TensorRule("hidden", 1.0),
-    "other": TensorRule("hidden", 1.0), "square": TensorRule("hidden", 1.0),
+    "embedding": TensorRule("embedding", 1.0, weight_decay=0.0),
+    "wide": TensorRule("hidden", 1.0),
+    "gain": TensorRule("gain", 1.0, weight_decay=0.0),
+    "tall": TensorRule("hidden", 1.0),
+    "other": TensorRule("hidden", 1.0),
+    "square": TensorRule("hidden", 1.0),
     "head": TensorRule("head", 1.0),
-}  # fmt: skip
+}
 COMMON = [
     {"weight_decay": 0.1, "clip": 1e9},
     {"weight_decay": 0.0, "clip": 0.5},
@@ -74,9 +85,7 @@ class Trained:
             gradient = gradients()[s, self.rows].clone()
             if poison and s == 3:
                 gradient[0, 100] = torch.nan
-            self.optimizer.step(
-                self.weights, gradient, torch.from_numpy(LR[s, self.rows]), s + 1
-            )
+            self.optimizer.step(self.weights, gradient, torch.from_numpy(LR[s, self.rows]), s + 1)
         return self
 
     def tensor(self, name: str, member: int) -> Tensor:
@@ -94,10 +103,13 @@ def torch_trained() -> Callable[..., dict[str, Tensor]]:
     """A member trained tensor by tensor with optimizers of torch's interface."""
 
     def run(member: int, build: Callable[[str, Tensor, float], Any]) -> dict[str, Tensor]:
-        parameters = {n: torch.nn.Parameter(w[member].clone())
-                      for n, w in split(start(), SIZES).items()}
-        optimizers = {n: build(n, p, COMMON[member]["weight_decay"] * RULES[n].weight_decay)
-                      for n, p in parameters.items()}
+        parameters = {
+            n: torch.nn.Parameter(w[member].clone()) for n, w in split(start(), SIZES).items()
+        }
+        optimizers = {
+            n: build(n, p, COMMON[member]["weight_decay"] * RULES[n].weight_decay)
+            for n, p in parameters.items()
+        }
         for s in range(STEPS):
             for n, gradient in split(gradients()[s].clone(), SIZES).items():
                 parameters[n].grad = gradient[member]

@@ -142,15 +142,20 @@ def test_muon_keeps_one_moment_of_hidden_matrices_and_two_of_the_rest(lab):
     moments = build_optimizer(lab.settings("muon"), lab.SIZES, lab.RULES, "cpu").moments
     rest = {"embedding", "gain", "head"}
     assert {p: set(m) for p, m in moments.items()} == {
-        "first": rest, "second": rest, "momentum": {"wide", "tall", "other", "square"},
-    }  # fmt: skip
+        "first": rest,
+        "second": rest,
+        "momentum": {"wide", "tall", "other", "square"},
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "key", "values"),
-    [("muon", "orthogonal_steps", (3, 5)), ("sgd", "nesterov", (False, True)),
-     ("soap", "refresh_steps", (1, 2))],
-)  # fmt: skip
+    [
+        ("muon", "orthogonal_steps", (3, 5)),
+        ("sgd", "nesterov", (False, True)),
+        ("soap", "refresh_steps", (1, 2)),
+    ],
+)
 def test_what_members_of_a_pack_must_agree_in(lab, name, key, values):
     members = lab.settings(name)
     members[:2] = [dataclasses.replace(members[0], **{key: v}) for v in values]

@@ -22,8 +22,16 @@ class Plain:
     @torch.no_grad()
     def step(self):
         self.state["t"] += 1
-        self.w.copy_(self.rule(self.w.clone(), self.w.grad.clone(), self.param_groups[0]["lr"],
-                               self.decay, self.state, **self.values))  # fmt: skip
+        self.w.copy_(
+            self.rule(
+                self.w.clone(),
+                self.w.grad.clone(),
+                self.param_groups[0]["lr"],
+                self.decay,
+                self.state,
+                **self.values,
+            )
+        )
 
 
 def assert_follows(lab, torch_trained, member, name, rule, tolerance=2e-5, **own):
@@ -31,8 +39,9 @@ def assert_follows(lab, torch_trained, member, name, rule, tolerance=2e-5, **own
     values = lab.ADAM[member] | own
     expected = torch_trained(member, lambda n, p, decay: Plain(p, rule, decay, values))
     for n in lab.SIZES:
-        torch.testing.assert_close(trained.tensor(n, member), expected[n], rtol=tolerance,
-                                   atol=tolerance / 10, msg=n)  # fmt: skip
+        torch.testing.assert_close(
+            trained.tensor(n, member), expected[n], rtol=tolerance, atol=tolerance / 10, msg=n
+        )
 
 
 @members
@@ -102,8 +111,9 @@ def test_adamp(lab, torch_trained, member):
 def test_normalized(lab, member):
     """The norm is that of all tensors together."""
     decay, clip = lab.COMMON[member]["weight_decay"], lab.COMMON[member]["clip"]
-    decayed = torch.cat([torch.full((size.numel(),), lab.RULES[n].weight_decay)
-                         for n, size in lab.SIZES.items()])
+    decayed = torch.cat(
+        [torch.full((size.numel(),), lab.RULES[n].weight_decay) for n, size in lab.SIZES.items()]
+    )
     w, m = lab.start()[member], torch.zeros_like(lab.start()[member])
     for s, g in enumerate(lab.gradients()[:, member]):
         m = 0.9 * m + 0.1 * g * min(1.0, clip / float(g.norm()))

@@ -39,9 +39,10 @@ def test_twenty_steps_stopped_packed_and_alone(
     assert train_run(*members) == "done"
     packed, solo = members[2], elsewhere(changes(name, seed=3))
     pd.testing.assert_frame_equal(
-        pd.read_csv(packed.curve_file())[COLUMNS], pd.read_csv(solo.curve_file())[COLUMNS],
+        pd.read_csv(packed.curve_file())[COLUMNS],
+        pd.read_csv(solo.curve_file())[COLUMNS],
         rtol=2e-3 if name in ("lion", "soap") else 1e-4,
-    )  # fmt: skip
+    )
 
 
 def test_the_final_loss_of_schedule_free_is_that_of_the_average(make_run, train_run):
@@ -57,8 +58,9 @@ def test_the_final_loss_of_schedule_free_is_that_of_the_average(make_run, train_
 
     def loss(weights):
         logits = torch.func.functional_call(model, weights, (tokens[:, :-1],))
-        return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1),
-                                                       tokens[:, 1:].flatten()))  # fmt: skip
+        return float(
+            torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        )
 
     trained = {k[7:]: v for k, v in state.items() if k.startswith("weight/")}
     # y = (1 - beta1) z + beta1 x

@@ -40,8 +40,13 @@ def test_sgd(lab, torch_trained, member, nesterov):
 @members
 def test_nadamw(lab, torch_trained, member):
     def build(name, parameter, decay):
-        return torch.optim.NAdam([parameter], weight_decay=decay, decoupled_weight_decay=True,
-                                 momentum_decay=0.01, **adam(lab, member))  # fmt: skip
+        return torch.optim.NAdam(
+            [parameter],
+            weight_decay=decay,
+            decoupled_weight_decay=True,
+            momentum_decay=0.01,
+            **adam(lab, member),
+        )
 
     trained = lab.Trained(lab.settings("nadamw", momentum_decay=0.01)).run()
     assert_equal(lab, trained, torch_trained(member, build), member)
@@ -65,8 +70,9 @@ def test_muon(lab, torch_trained, member, nesterov, adjust_lr):
     def build(name, parameter, decay):
         if name not in ("wide", "tall", "other", "square"):
             return torch.optim.AdamW([parameter], weight_decay=decay, **adam(lab, member))
-        return torch.optim.Muon([parameter], weight_decay=decay, momentum=0.9, nesterov=nesterov,
-                                adjust_lr_fn=adjust_lr)  # fmt: skip
+        return torch.optim.Muon(
+            [parameter], weight_decay=decay, momentum=0.9, nesterov=nesterov, adjust_lr_fn=adjust_lr
+        )
 
     own = {"momentum": 0.9, "nesterov": nesterov, "adjust_lr": adjust_lr}
     trained = lab.Trained(lab.settings("muon", **own))

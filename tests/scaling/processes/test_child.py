@@ -36,13 +36,24 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shown(command: list[str], environment: dict[str, str]) -> str:
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True,
-                          stdin=subprocess.DEVNULL).stdout.strip()
+    return subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    ).stdout.strip()
 
 
 def test_a_child_runs_our_code_whatever_the_current_folder_holds(hostile) -> None:
-    answer = subprocess.run(python_command("scaling.cli", "--help"), env=child_environment(),
-                            capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        python_command("scaling.cli", "--help"),
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert answer.returncode == 0 and "usage: scaling" in answer.stdout
 
 

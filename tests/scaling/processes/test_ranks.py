@@ -160,8 +160,14 @@ def test_sigterm_saves_and_a_killed_worker_leaves_no_rank(make_run, elsewhere, w
     wait_until(stop_at_first(folder, 2))
     own = list(children(again.pid))
     again.kill()
-    wait_until(lambda: not any(Path(f"/proc/{rank}/cmdline").exists() and
-                               Path(f"/proc/{rank}/cmdline").read_text() for _, rank in own))
+    wait_until(
+        lambda: (
+            not any(
+                Path(f"/proc/{rank}/cmdline").exists() and Path(f"/proc/{rank}/cmdline").read_text()
+                for _, rank in own
+            )
+        )
+    )
     assert folder.state() == "interrupted"  # at once: its process is gone
     last = worker(folder)
     assert last.communicate(timeout=120)[0].strip() == "done"
@@ -216,8 +222,14 @@ def test_a_rank_without_memory_ends_all_and_the_next_attempt_takes_half(
 @pytest.mark.slow
 def test_a_run_that_was_taken_over_is_given_up(make_run, run_with_ranks):
     folder = make_run(LONG)
-    at_step(folder, 1, 1, lambda: folder.attempt_file(2, "json").write_text(
-        folder.attempt_file(1, "json").read_text()))
+    at_step(
+        folder,
+        1,
+        1,
+        lambda: folder.attempt_file(2, "json").write_text(
+            folder.attempt_file(1, "json").read_text()
+        ),
+    )
     assert run_with_ranks(folder) == "lost"
     assert json.loads(folder.attempt_file(1, "end").read_text())["reason"] == "lost"
     assert folder.done() is None
@@ -258,7 +270,10 @@ def test_in_a_job_of_several_nodes_the_ranks_are_tasks_of_srun(
 def test_ranks_divide_among_nodes(monkeypatch):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
     assert ranks.srun(8, 2)[1:5] == [
-        "--ntasks=8", "--nodes=2", "--ntasks-per-node=4", "--cpus-per-task=2"
-    ]  # fmt: skip
+        "--ntasks=8",
+        "--nodes=2",
+        "--ntasks-per-node=4",
+        "--cpus-per-task=2",
+    ]
     with pytest.raises(ConfigError, match="execution.processes = 3: the job has 2 nodes; allowed"):
         ranks.srun(3, 2)

@@ -33,8 +33,9 @@ def stop_at(folder: RunFolder, step: int) -> Callable[[], bool]:
     return lambda: folder.progress(folder.latest_attempt().number).get("step", 0) >= step
 
 
-@pytest.mark.parametrize("optimizer", [
-    pytest.param({}, marks=pytest.mark.slow), {"optimizer.name": "muon"}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "optimizer", [pytest.param({}, marks=pytest.mark.slow), {"optimizer.name": "muon"}], ids=str
+)
 def test_fifty_steps_and_a_branch_off_them(
     make_run, elsewhere, run_with_ranks, train_run, outputs, optimizer
 ):
@@ -66,7 +67,8 @@ def test_any_number_of_processes_goes_on(
         assert run_with_ranks(folder, should_stop=stop, **how) == "interrupted"
         starts.append(folder.progress(attempt)["start"])
         assert len(files(outputs, f"*.{folder.run_id}*.part")) == how.get("processes", 2) * len(
-            files(outputs, f"*.{folder.run_id}.json"))
+            files(outputs, f"*.{folder.run_id}.json")
+        )
     assert train_run(folder) == "done"
     starts.append(folder.record()["started_at_step"])
     assert starts == sorted(set(starts)) and starts[0] == 0

@@ -70,8 +70,10 @@ def test_a_program_finds_the_modules_of_its_own_python(
         for name, value in child.child_environment(Path("/frozen")).items():
             monkeypatch.setenv(name, value)
         folder = make_run(PROGRAM | {"seed": len(given or "")})
-        program = 'leave(whole, validation_loss=1.0, path=os.environ.get("PYTHONPATH"),\n' \
-                  '      safe=sys.flags.safe_path, names=sorted(os.environ))'
+        program = (
+            'leave(whole, validation_loss=1.0, path=os.environ.get("PYTHONPATH"),\n'
+            "      safe=sys.flags.safe_path, names=sorted(os.environ))"
+        )
         assert run_program(folder, program) == "done"
         final = folder.record()["program"]["final"]
         assert final["path"] == given and not final["safe"] and child.GIVEN not in final["names"]
@@ -80,7 +82,7 @@ def test_a_program_finds_the_modules_of_its_own_python(
 def test_a_program_is_told_every_value_of_the_run(make_run, tiny_run, tiny_store, run_program):
     changes = PROGRAM | {"trainer.options": {"pipeline": 2}, "execution.processes": 3}
     folder, run = make_run(changes), tiny_run(changes)
-    assert run_program(folder, 'leave(whole, validation_loss=1.5)', processes=3) == "done"
+    assert run_program(folder, "leave(whole, validation_loss=1.5)", processes=3) == "done"
     own = folder.path / "program" / "0001"
     told = json.loads((own / "config.json").read_text())
     assert told["folder"] == str(own) and told["checkpoints"] == str(own.parent / "checkpoints")
@@ -330,10 +332,15 @@ def study(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def launch() -> subprocess.Popen[bytes]:
         with (tmp_path / "output").open("w") as output:
-            started.append(subprocess.Popen(
-                [sys.executable, "-m", "scaling.cli", "launch", "study=bigrams"], cwd=tmp_path,
-                env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=output,
-            ))
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "scaling.cli", "launch", "study=bigrams"],
+                    cwd=tmp_path,
+                    env=os.environ | {"PYTHONPATH": str(ROOT)},
+                    stdout=output,
+                    stderr=output,
+                )
+            )
         return started[-1]
 
     yield launch
@@ -346,8 +353,12 @@ def test_the_documented_program_is_launched_killed_and_resumed(study, tmp_path):
     """kill -9 of the launcher, then the same command: its checkpoint is found, each step once."""
     first = study()
     runs = tmp_path / "outputs" / "runs"
-    wait_until(lambda: any(json.loads(p.read_text())["step"] > 20
-                           for p in runs.glob("*/program/0001/progress.json")))
+    wait_until(
+        lambda: any(
+            json.loads(p.read_text())["step"] > 20
+            for p in runs.glob("*/program/0001/progress.json")
+        )
+    )
     first.kill()
     first.wait()
     programs = [int(p) for p in os.listdir("/proc") if p.isdecimal() and is_ours(p, tmp_path)]

@@ -22,7 +22,6 @@ from scaling.records.parts import new_parts, remove_checkpoint, write_manifest
 from scaling.records.prefixes import candidates, checkpoint_path
 from scaling.records.record import Curve
 
-
 # Of the curve at step 20, as its tensor lies in the file.
 LOSS = np.random.default_rng(20).random((2, 20)).astype(np.float32)[0].tobytes()
 
@@ -142,20 +141,20 @@ def test_it_starts_from_the_furthest(tmp_path, tiny_run):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "flipped", "one bit"])
-def test_a_damaged_checkpoint_is_set_aside(
-    tmp_path, tiny_run, damage, caplog
-):
+def test_a_damaged_checkpoint_is_set_aside(tmp_path, tiny_run, damage, caplog):
     save(tmp_path, tiny_run(), 10)
     path = save(tmp_path, tiny_run(), 20)
     content = path.read_bytes()
     half = len(content) // 2
-    path.write_bytes({
-        "truncated": content[:half],
-        "empty": b"",
-        "text": b"not a checkpoint",
-        "flipped": content[:40] + bytes(200) + content[240:],
-        "one bit": content.replace(LOSS, bytes([LOSS[0] ^ 1]) + LOSS[1:]),
-    }[damage])  # fmt: skip
+    path.write_bytes(
+        {
+            "truncated": content[:half],
+            "empty": b"",
+            "text": b"not a checkpoint",
+            "flipped": content[:40] + bytes(200) + content[240:],
+            "one bit": content.replace(LOSS, bytes([LOSS[0] ^ 1]) + LOSS[1:]),
+        }[damage]
+    )
     with caplog.at_level(logging.WARNING):
         assert furthest_checkpoint(tmp_path, tiny_run().science, []).step == 10
     assert f"{path} is damaged" in caplog.text and "renamed to" in caplog.text

@@ -14,7 +14,10 @@ from scaling.records.identity import canonical_json, digest, family_id, prefix_i
 from scaling.resolve import resolve
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text()
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
     | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
@@ -161,10 +164,23 @@ def test_where_and_how_a_run_is_executed_does_not(tiny_run, change):
 
 def test_the_cases_above_name_every_execution_key():
     assert set(vars(ExecutionConfig())) == {
-        "engine", "device", "threads", "checkpoint_seconds", "lease_seconds", "processes",
-        "micro_batch", "loss_chunk", "recompute", "measure", "validate", "command", "keep_slurm",
-        "hang_seconds", "shard", "deterministic",
-    }  # fmt: skip
+        "engine",
+        "device",
+        "threads",
+        "checkpoint_seconds",
+        "lease_seconds",
+        "processes",
+        "micro_batch",
+        "loss_chunk",
+        "recompute",
+        "measure",
+        "validate",
+        "command",
+        "keep_slurm",
+        "hang_seconds",
+        "shard",
+        "deterministic",
+    }
 
 
 def test_what_was_derived_and_what_was_said_is_the_same_run(tiny_run):
@@ -187,7 +203,9 @@ def test_a_changed_default_is_another_run(tiny_run):
 
 @given(
     path=st.sampled_from(["optimizer.nesterov", "model.softcap", "recipe"]),
-    value=st.none() | st.booleans() | st.integers()
+    value=st.none()
+    | st.booleans()
+    | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False),
 )
 def test_a_key_at_its_historic_value_leaves_all_ids_as_they_were(tiny_run, path, value):

@@ -29,10 +29,16 @@ def test_memory_and_cores_are_plausible():
 QUOTAS = {
     "second": ("0::/job/step", {"job/cpu.max": "150000 100000", "job/step/cpu.max": "max 100000"}),
     "container": ("0::/", {"cpu.max": "150000 100000"}),
-    "first": ("5:cpuset:/other\n4:cpu,cpuacct:/job",
-              {"cpu/job/cpu.cfs_quota_us": "75000", "cpu/job/cpu.cfs_period_us": "50000",
-               "cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}),
-}  # fmt: skip
+    "first": (
+        "5:cpuset:/other\n4:cpu,cpuacct:/job",
+        {
+            "cpu/job/cpu.cfs_quota_us": "75000",
+            "cpu/job/cpu.cfs_period_us": "50000",
+            "cpu/cpu.cfs_quota_us": "-1",
+            "cpu/cpu.cfs_period_us": "100000",
+        },
+    ),
+}
 
 
 @pytest.mark.parametrize("case", QUOTAS)

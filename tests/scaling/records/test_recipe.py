@@ -27,10 +27,15 @@ def test_size_tokens_and_seed_are_no_part_of_it(of) -> None:
     assert not_one_ladder([]) == ""
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"optimizer.name": "lion"}, "optimizer"), ({"batch": 8}, "batch"),
-    ({"schedule.kind": "cosine"}, "schedule"), ({"model.norm": "none"}, "model.norm"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"optimizer.name": "lion"}, "optimizer"),
+        ({"batch": 8}, "batch"),
+        ({"schedule.kind": "cosine"}, "schedule"),
+        ({"model.norm": "none"}, "model.norm"),
+    ],
+)
 def test_another_recipe_is_named_by_what_differs(of, changes, name) -> None:
     said = not_one_ladder([of(), of(changes)])
     assert said == f"the fitted runs are not one ladder; they differ in {name}"

@@ -38,8 +38,9 @@ def read(text):
 def test_float32_bits_come_back_through_pandas(loss):
     frame = read(curve_text(Curve(loss, loss, {}), np.ones(7), 1, 1.0))
     for column in ("loss", "grad_norm"):
-        assert np.array_equal(frame[column].to_numpy(np.float32).view(np.uint32) | 2**31,
-                              loss.view(np.uint32) | 2**31)  # but for the sign of a zero
+        assert np.array_equal(
+            frame[column].to_numpy(np.float32).view(np.uint32) | 2**31, loss.view(np.uint32) | 2**31
+        )  # but for the sign of a zero
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=1e-30, max_value=1e30))

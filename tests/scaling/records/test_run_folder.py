@@ -159,8 +159,11 @@ def test_a_description_that_is_not_its_id_is_refused_naming_both(make_run, tiny_
     run["science"]["optimizer"]["weight_decay"] = 0.7
     write_json(path, run)
     other = tiny_run({"optimizer.weight_decay": 0.7}).run_id
-    with pytest.raises(DamagedFile, match=f"run.json is damaged: .* of the run {other}, but its "
-                                          f"folder is that of {folder.run_id}.*remove it"):
+    with pytest.raises(
+        DamagedFile,
+        match=f"run.json is damaged: .* of the run {other}, but its "
+        f"folder is that of {folder.run_id}.*remove it",
+    ):
         folder.description()
     assert folder.damage().path == path
 
@@ -179,8 +182,11 @@ def test_a_description_of_before_checksums_and_of_other_identity_versions_is_rea
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("", "it is empty"), ('{"run', "it is not JSON"), ("[]", "of the type list, not an object"),
-        ("{}", "it has no key 'run_id'"), ('{"run_id": 3}', "run_id = '3' has an unexpected type"),
+        ("", "it is empty"),
+        ('{"run', "it is not JSON"),
+        ("[]", "of the type list, not an object"),
+        ("{}", "it has no key 'run_id'"),
+        ('{"run_id": 3}', "run_id = '3' has an unexpected type"),
     ],
 )
 def test_what_is_no_description_is_named(make_run, content, why):

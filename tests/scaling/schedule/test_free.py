@@ -13,8 +13,11 @@ def build(steps=100, peak=0.5, **values):
 
 
 WSD = build(kind="wsd", warmup_tokens=100, cooldown_fraction=0.2, cooldown_shape="sqrt")
-PIECES = [{"shape": "linear", "tokens": 100, "end": 1}, {},
-          {"shape": "sqrt", "fraction": 0.2, "end": 0}]
+PIECES = [
+    {"shape": "linear", "tokens": 100, "end": 1},
+    {},
+    {"shape": "sqrt", "fraction": 0.2, "end": 0},
+]
 BEFORE = {"kind": "cosine", "warmup_tokens": 100, "tokens": 600}
 
 
@@ -106,8 +109,10 @@ def test_an_array_is_the_schedule(write):
 
 def test_the_content_is_the_identity_and_not_the_path(write):
     lr = np.linspace(1, 0.1, 100)
-    ids = [prefix(build(kind="file", path=write(values, name)), 100)
-           for values, name in ((lr, "a.npy"), (lr, "b.npy"), (lr * 1.001, "c.npy"))]
+    ids = [
+        prefix(build(kind="file", path=write(values, name)), 100)
+        for values, name in ((lr, "a.npy"), (lr, "b.npy"), (lr * 1.001, "c.npy"))
+    ]
     assert ids[0] == ids[1] != ids[2]
 
 
@@ -128,8 +133,11 @@ def test_a_table_of_steps_lies_on_straight_lines(write):
     ("text", "message"),
     [
         ("lr\n1\n2\n", r"has 2 rates for a run of 100 steps; allowed is one a step, or a column"),
-        ("step,lr\n0,1\n50,1\n", r"column 'step' goes from 0 to 50; allowed are rising values from"
-         r" 0 to 99"),
+        (
+            "step,lr\n0,1\n50,1\n",
+            r"column 'step' goes from 0 to 50; allowed are rising values from"
+            r" 0 to 99",
+        ),
         ("fraction,lr\n0,1\n0.5,1\n0.4,1\n", r"column 'fraction' goes from 0 to 0\.4"),
         ("fraction,lr\n0,1\n1,-1\n", r"allowed are finite ones >= 0, not all zero"),
         ("fraction,rate\n0,1\n1,1\n", r"has fraction, rate: it needs a column lr or ratio"),

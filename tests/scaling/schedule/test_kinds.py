@@ -102,16 +102,22 @@ def test_final_ratio_is_the_last_rate_over_the_peak():
         ({"cooldown_shape": "exp"}, r"schedule\.cooldown_shape = 'exp' is not one of: linear, sq"),
         ({"final_ratio": 1.5}, r"schedule\.final_ratio = 1.5: allowed is 0 to 1"),
         ({"cooldown_shape": "exponential"}, r"'exponential' never reaches zero: it needs a final"),
-        ({"kind": "multistep", "milestones": [0.05]}, r"schedule\.milestones = \[0\.05\] are the "
-         r"steps \[5\] of 100; allowed are rising fractions of the run after the warm-up of 10"),
+        (
+            {"kind": "multistep", "milestones": [0.05]},
+            r"schedule\.milestones = \[0\.05\] are the "
+            r"steps \[5\] of 100; allowed are rising fractions of the run after the warm-up of 10",
+        ),
         ({"kind": "multistep", "milestones": [0.9, 0.8]}, r"schedule\.milestones"),
         ({"kind": "multistep", "factor": 0.0}, r"schedule\.factor = 0\.0: allowed is above 0"),
         ({"kind": "inverse_sqrt", "warmup_tokens": 0}, r"falls from step 0 on.*at least 10$"),
         ({"kind": "inverse_sqrt", "timescale_tokens": 50}, r"the warm-up has 10 steps.*least 100$"),
         ({"kind": "inverse_sqrt", "cooldown_fraction": 0.95}, r"allowed is 0 to 90 steps"),
         ({"kind": "power", "coefficient": None}, r"schedule\.kind = 'power' needs both above 0"),
-        ({"kind": "infinite", "cool_tokens": 800}, r"schedule\.cool_tokens = 800 is 80 steps; "
-         r"allowed is up to 70 steps"),
+        (
+            {"kind": "infinite", "cool_tokens": 800},
+            r"schedule\.cool_tokens = 800 is 80 steps; "
+            r"allowed is up to 70 steps",
+        ),
         ({"kind": "infinite", "hold_ratio": 0.0}, r"hold_ratio = 0\.0: allowed is above"),
         ({"kind": "cyclic", "cycles": 0}, r"schedule\.cycles = 0: allowed is 1 to 90"),
         ({"kind": "cyclic", "rewarm_tokens": 300}, r"rewarm_tokens = 300 is 30 steps; al"),
@@ -155,10 +161,19 @@ def test_multistep_is_deepseeks():
 
 
 def test_infinite_cools_holds_and_anneals():
-    parts = build("infinite", cool_tokens=300, cool_shape="inverse_sqrt", hold_ratio=0.3,
-                  cooldown_shape="exponential", final_ratio=0.03)
+    parts = build(
+        "infinite",
+        cool_tokens=300,
+        cool_shape="inverse_sqrt",
+        hold_ratio=0.3,
+        cooldown_shape="exponential",
+        final_ratio=0.03,
+    )
     assert [(p.shape, p.steps) for p in parts] == [
-        ("linear", 10), ("inverse_sqrt", 30), ("constant", 40), ("exponential", 20)
+        ("linear", 10),
+        ("inverse_sqrt", 30),
+        ("constant", 40),
+        ("exponential", 20),
     ]
     assert [p.end for p in parts] == pytest.approx([0.5, 0.15, 0.15, 0.015])
 
@@ -175,7 +190,9 @@ def test_cycles_begin_at_the_peak_again():
     assert np.array_equal(lr, np.tile(lr[:25], 4))
     warm = build("cyclic", warmup_tokens=0, cycles=2, rewarm_tokens=100, final_ratio=0.2)
     assert [(p.steps, p.start, p.end) for p in warm] == [
-        (50, 0.5, 0.1), (10, 0.1, 0.5), (40, 0.5, 0.1)
+        (50, 0.5, 0.1),
+        (10, 0.1, 0.5),
+        (40, 0.5, 0.1),
     ]
 
 
@@ -190,8 +207,10 @@ def test_cycles_begin_at_the_peak_again():
         ({"kind": "wsd", "final_ratio": 1.0}, {"kind": "constant"}),
         ({"kind": "multistep", "factor": 1.0}, {"kind": "constant"}),
         ({"kind": "infinite", "hold_ratio": 1.0, "cool_tokens": 100}, {"kind": "wsd"}),
-        ({"kind": "infinite", "cooldown_fraction": 0.0, "cool_tokens": 900, "hold_ratio": 0.5},
-         {"kind": "cosine", "final_ratio": 0.5}),
+        (
+            {"kind": "infinite", "cooldown_fraction": 0.0, "cool_tokens": 900, "hold_ratio": 0.5},
+            {"kind": "cosine", "final_ratio": 0.5},
+        ),
         ({"kind": "cyclic", "cycles": 1, "cooldown_shape": "cosine"}, {"kind": "cosine"}),
         ({"kind": "power", "coefficient": 1e3}, {"kind": "wsd"}),  # it never leaves the peak
         ({"kind": "inverse_sqrt", "timescale_tokens": 1000}, {"kind": "wsd"}),

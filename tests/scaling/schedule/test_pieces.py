@@ -22,13 +22,24 @@ from scaling.schedule.pieces import (
 rates = st.floats(1e-6, 1.0)
 lengths = st.integers(1, 30)
 pieces = st.lists(
-    st.builds(Piece, st.sampled_from(sorted({*SHAPES, "exponential"} - {"constant"})), lengths,
-              rates, rates)
+    st.builds(
+        Piece,
+        st.sampled_from(sorted({*SHAPES, "exponential"} - {"constant"})),
+        lengths,
+        rates,
+        rates,
+    )
     | st.builds(lambda n, lr: Piece("constant", n, lr, lr), lengths, rates)
-    | st.builds(lambda n, lr, e, s: Piece("power", n, lr, lr * 2.0**-e, e, s), lengths, rates,
-                st.sampled_from([0.5, 1.0]), st.sampled_from([1.0, 8.0]))
+    | st.builds(
+        lambda n, lr, e, s: Piece("power", n, lr, lr * 2.0**-e, e, s),
+        lengths,
+        rates,
+        st.sampled_from([0.5, 1.0]),
+        st.sampled_from([1.0, 8.0]),
+    )
     | st.lists(rates, min_size=1, max_size=30).map(
-        lambda lr: Piece("given", len(lr), lr[0], lr[-1], rates=lr)),
+        lambda lr: Piece("given", len(lr), lr[0], lr[-1], rates=lr)
+    ),
     min_size=1,
     max_size=4,
 )
@@ -67,8 +78,9 @@ def test_an_exponential_cooldown_is_a_geometric_series(steps, ratio):
 
 def test_mirror_cosine_and_cosine_lie_mirrored_about_linear():
     """2 linear - cosine, as in the paper's code (arXiv 2405.18392)."""
-    linear, cosine, mirror = (lr_array([Piece(s, 100, 1.0, 0.1)])
-                              for s in ("linear", "cosine", "mirror_cosine"))
+    linear, cosine, mirror = (
+        lr_array([Piece(s, 100, 1.0, 0.1)]) for s in ("linear", "cosine", "mirror_cosine")
+    )
     assert mirror == pytest.approx(2 * linear - cosine)
 
 
@@ -172,8 +184,10 @@ def test_power_laws_of_any_length_share_their_first_steps():
 
 
 def test_given_rates_are_known_by_their_content():
-    one, same, other = (Piece("given", 3, 0.1, 0.1, rates=lr)
-                        for lr in ([0.1, 0.2, 0.1], (0.1, 0.2, 0.1), [0.1, 0.3, 0.1]))
+    one, same, other = (
+        Piece("given", 3, 0.1, 0.1, rates=lr)
+        for lr in ([0.1, 0.2, 0.1], (0.1, 0.2, 0.1), [0.1, 0.3, 0.1])
+    )
     assert prefix([one], 2) == prefix([same], 2)
     assert prefix([one], 2) != prefix([other], 2)
     assert prefix([one], 3) != prefix([Piece("constant", 3, 0.1, 0.1)], 3)  # though it comes back

@@ -12,9 +12,13 @@ from scaling.model import parametrization
 from scaling.training.coordcheck import CoordinateCheck, coordinate_check
 
 TINY = CoordinateCheck(
-    widths=[64], depths=[2], parametrizations=["mup"],
-    model=ModelConfig(head_dim=16, context=16), optimizer=OptimizerConfig(lr=0.01),
-    steps=4, seeds=2,
+    widths=[64],
+    depths=[2],
+    parametrizations=["mup"],
+    model=ModelConfig(head_dim=16, context=16),
+    optimizer=OptimizerConfig(lr=0.01),
+    steps=4,
+    seeds=2,
 )
 
 
@@ -97,7 +101,11 @@ def test_movements_name_their_shape():
     check = dataclasses.replace(TINY, widths=[16, 32], depths=[1, 2], steps=1, seeds=1)
     rows = coordinate_check(check)
     assert [(r["axis"], r["width"], r["depth"]) for r in rows] == [
-        ("width", 16, 1), ("width", 32, 1), ("depth", 16, 1), ("depth", 16, 2)]
+        ("width", 16, 1),
+        ("width", 32, 1),
+        ("depth", 16, 1),
+        ("depth", 16, 2),
+    ]
     assert all(r["hidden"] > 0 and r["logits"] > 0 for r in rows)
     assert {"embedding.weight", "blocks.*.up.weight", "head.weight"} <= set(rows[-1]["tensors"])
 

@@ -79,11 +79,24 @@ def test_curves_have_what_was_measured_in_between(make_run, train_run, outputs, 
     assert as_loss["loss"].equals(curve["loss"])
 
 
-@pytest.mark.parametrize(("name", "vocab", "tokens", "message"), [
-    ("text-none", 8, 64, r"'text-none': there is no such store; there are .*markov-"),
-    (None, 7, 64, r"has 8 kinds of tokens, the model's data 7; allowed are stores of one tokeni"),
-    (None, 8, 100_000, r"has 1000 tokens for validation; data\.validation_tokens = 100000 takes"),
-])
+@pytest.mark.parametrize(
+    ("name", "vocab", "tokens", "message"),
+    [
+        ("text-none", 8, 64, r"'text-none': there is no such store; there are .*markov-"),
+        (
+            None,
+            7,
+            64,
+            r"has 8 kinds of tokens, the model's data 7; allowed are stores of one tokeni",
+        ),
+        (
+            None,
+            8,
+            100_000,
+            r"has 1000 tokens for validation; data\.validation_tokens = 100000 takes",
+        ),
+    ],
+)
 def test_what_cannot_be_validated_on_is_refused(outputs, other, name, vocab, tokens, message):
     with pytest.raises(ConfigError, match=message):
         further_stores([name or other.folder.name], outputs, vocab, tokens, 16)

@@ -60,7 +60,10 @@ def test_the_record_says_which_engine_stepped_and_why_not_another(make_run, trai
     assert train_run(folder) == "done"
     place = folder.record()["machine"]
     assert (place["engine"], place["engine_asked"], place["replayed"]) == (
-        "eager", "captured", False)
+        "eager",
+        "captured",
+        False,
+    )
     assert place["engine_why"] == "there are graphs on CUDA devices only"
     assert place["packs"] == [1]
 
@@ -264,8 +267,12 @@ def test_divergence_is_a_result(make_run, train_run):
 
 def test_divergence_in_the_last_update_is_a_result_too(make_run, train_run):
     """No training loss shows it, but the validation loss after it is not a number."""
-    last = {"optimizer.lr": 1e13, "tokens": 64, "schedule.kind": "constant",
-            "schedule.warmup_tokens": 0}  # fmt: skip
+    last = {
+        "optimizer.lr": 1e13,
+        "tokens": 64,
+        "schedule.kind": "constant",
+        "schedule.warmup_tokens": 0,
+    }
     folder = make_run(last)
     assert train_run(folder) == "done"
     assert folder.state() == "diverged"
@@ -326,8 +333,12 @@ def test_a_run_whose_data_have_changed_since_its_plan_fails_and_says_so(
     before = TokenStore(manifest.parent)
     tokens = before.train[::-1].copy()
     shutil.rmtree(manifest.parent)
-    write_store(manifest.parent, before.manifest.source, before.manifest.options,
-                Corpus(tokens, before.validation, 8, 1.0))
+    write_store(
+        manifest.parent,
+        before.manifest.source,
+        before.manifest.options,
+        Corpus(tokens, before.validation, 8, 1.0),
+    )
     assert train_run(folder) == "failed"
     assert folder.state() == "failed"
     assert "the source has changed; plan again" in folder.latest_attempt().end["error"]

@@ -14,10 +14,16 @@ from scaling.optimizer_settings import MuonSettings
 from scaling.training.measure import measure
 
 REQUEST = {
-    "model": Architecture(Shape(1, 16, 2, 64, 16, 8)).science(), "batch": 8, "micro_batch": None,
-    "engine": "eager", "device": "cpu", "threads": 1, "packs": [], "optimizer": "adamw",
+    "model": Architecture(Shape(1, 16, 2, 64, 16, 8)).science(),
+    "batch": 8,
+    "micro_batch": None,
+    "engine": "eager",
+    "device": "cpu",
+    "threads": 1,
+    "packs": [],
+    "optimizer": "adamw",
     "options": asdict(StepOptions()),
-}  # fmt: skip
+}
 
 
 def test_where_memory_lacks_the_micro_batch_is_halved(monkeypatch) -> None:
@@ -68,8 +74,9 @@ def test_a_guess_is_said_before_anything_is_compiled(monkeypatch) -> None:
         made.append(len(said))
         return EagerEngine(*arguments, **named)
 
-    monkeypatch.setattr("scaling.training.measure.ENGINES",
-                        {"eager": EagerEngine, "compiled": compiled})
+    monkeypatch.setattr(
+        "scaling.training.measure.ENGINES", {"eager": EagerEngine, "compiled": compiled}
+    )
     found = measure(REQUEST | {"engine": "compiled"}, said.append)
     assert made == [2] and len(said) == 3 and found == said[-1] | {"packed": {}}
     assert all(guess["step"] > 0 and guess["token"] > 0 for guess in said)
@@ -91,8 +98,10 @@ def test_packs_are_timed_up_to_the_first_that_does_not_fit(monkeypatch) -> None:
 def test_only_steps_that_a_pack_may_shorten_are_timed_in_packs(monkeypatch) -> None:
     times = {1: 1.0, 4: 4.5}
     monkeypatch.setattr("scaling.training.measure.LONG_STEP", 2.0)
-    monkeypatch.setattr("scaling.training.measure._measure", lambda request, size, members=1, so_far=None: {
-        "step": times[members], "token": 0.0})
+    monkeypatch.setattr(
+        "scaling.training.measure._measure",
+        lambda request, size, members=1, so_far=None: {"step": times[members], "token": 0.0},
+    )
     assert set(measure(REQUEST | {"packs": [4]})["packed"]) == {"4"}  # slower: the plan says so
     monkeypatch.setattr("scaling.training.measure.LONG_STEP", 0.5)  # arithmetic, which none shares
     assert measure(REQUEST | {"packs": [4]})["packed"] == {}

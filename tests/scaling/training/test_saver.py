@@ -21,13 +21,15 @@ LARGE = 2**40
 def clock(monkeypatch):
     """A clock that only moves when it is told to, and a thread's that never does."""
     now = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(saver, "time", SimpleNamespace(
-        monotonic=lambda: now.seconds, thread_time=lambda: 0.0))
+    monkeypatch.setattr(
+        saver, "time", SimpleNamespace(monotonic=lambda: now.seconds, thread_time=lambda: 0.0)
+    )
     return now
 
 
-@pytest.mark.parametrize(("cost", "interval"), [
-    (0.0, 30.0), (0.5, 30.0), (2.0, 2.0 / SHARE), (60.0, 30.0 * LONGEST)])
+@pytest.mark.parametrize(
+    ("cost", "interval"), [(0.0, 30.0), (0.5, 30.0), (2.0, 2.0 / SHARE), (60.0, 30.0 * LONGEST)]
+)
 def test_the_interval_follows_the_cost_of_the_last_save(clock, cost, interval) -> None:
     writes = Saver(30.0)
     assert not writes.is_due()
@@ -153,7 +155,9 @@ def test_a_full_disk_is_told_and_costs_nothing(
         disk.setattr(Training, "write", full)
         assert train_run(folder) == "failed"
     end = folder.latest_attempt().end
-    assert end["class"] == "infra" and "No space left" in end["error"] and "full" in end["traceback"]
+    assert (
+        end["class"] == "infra" and "No space left" in end["error"] and "full" in end["traceback"]
+    )
     assert train_run(folder) == "done"
     assert folder.record()["started_at_step"] > 0
     assert curve_of(folder) == curve_of(elsewhere())

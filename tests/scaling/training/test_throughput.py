@@ -12,14 +12,23 @@ from scaling.training.throughput import Clock, peak_flops, throughput
 @pytest.mark.parametrize(
     ("device", "tera"),
     [
-        ("NVIDIA A100-SXM4-80GB", 312), ("NVIDIA H100 80GB HBM3", 989.4), ("NVIDIA H200", 989.4),
-        ("NVIDIA H100 PCIe", 756), ("NVIDIA H100 NVL", 835.5), ("NVIDIA L4", 121),
-        ("NVIDIA L40S", 362), ("NVIDIA GeForce RTX 4090", 165.2), ("NVIDIA A10", 125),
-        ("NVIDIA A10G", None), ("NVIDIA L40", None), ("Tesla V100-SXM2-16GB", None),
-        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None), ("AMD EPYC 7763 64-Core Processor", None),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA H100 80GB HBM3", 989.4),
+        ("NVIDIA H200", 989.4),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA H100 NVL", 835.5),
+        ("NVIDIA L4", 121),
+        ("NVIDIA L40S", 362),
+        ("NVIDIA GeForce RTX 4090", 165.2),
+        ("NVIDIA A10", 125),
+        ("NVIDIA A10G", None),
+        ("NVIDIA L40", None),
+        ("Tesla V100-SXM2-16GB", None),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("AMD EPYC 7763 64-Core Processor", None),
         (None, None),
     ],
-)  # fmt: skip
+)
 def test_peaks_are_dense_and_of_the_very_device(device, tera):
     assert peak_flops(device) == (None if tera is None else pytest.approx(tera * 1e12))
 

@@ -166,16 +166,20 @@ def test_chunks_are_fetched_while_those_before_them_are_trained(make_run, train_
     monkeypatch.setattr(stores, "gather", noted)
     monkeypatch.setattr(loop, "CHUNK_SECONDS", 0.02)
     absorb = Training.absorb  # seven steps fit in a chunk
-    monkeypatch.setattr(Training, "absorb", lambda self, result, _: absorb(
-        self, result, len(result.loss) * 0.02 / 7.5))
+    monkeypatch.setattr(
+        Training,
+        "absorb",
+        lambda self, result, _: absorb(self, result, len(result.loss) * 0.02 / 7.5),
+    )
     train_run(make_run({"tokens": 64 * 300}))
     assert sum(ahead) > 0.9 * 300
     assert sum(steps) < 1.2 * 300
 
 
 @pytest.mark.parametrize("most", [1, 5])
-def test_chunks_hold_a_bounded_number_of_bytes(make_run, tiny_run, tiny_store, train_run, curve_of,
-                                               monkeypatch, most):
+def test_chunks_hold_a_bounded_number_of_bytes(
+    make_run, tiny_run, tiny_store, train_run, curve_of, monkeypatch, most
+):
     a_step = 4 * 17  # bytes
     monkeypatch.setattr(loop, "CHUNK_BYTES", most * a_step + 1)
     trained, lengths = EagerEngine.train, []

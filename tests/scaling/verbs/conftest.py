@@ -25,8 +25,9 @@ def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-_FAILURE = ("cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% "
-            "\ud800\u202e")
+_FAILURE = (
+    "cannot read shard [/data/x] [bold]:smile: \x1b[2J\x1b]0;title\x07 50%\r100% \ud800\u202e"
+)
 
 
 class States:
@@ -83,8 +84,15 @@ class States:
             files = {kind: run.path / done[kind] for kind in ("record", "curve")}
             assert claim.finish("diverged", done["steps"], {k: p.name for k, p in files.items()})
             return
-        claim.report({"start": 0, "step": 16, "loss": 2.0, "tokens_per_second": 1e4,
-                      "validation": {"16": 2.0}})  # fmt: skip
+        claim.report(
+            {
+                "start": 0,
+                "step": 16,
+                "loss": 2.0,
+                "tokens_per_second": 1e4,
+                "validation": {"16": 2.0},
+            }
+        )
         if state == "running":
             self._claims.append(claim)
         else:
@@ -98,7 +106,8 @@ class States:
 
 _POINTS = "N,D,loss\n" + "".join(
     f"{n},{d},{1.7 + 40 * n**-0.34 + 180 * d**-0.37}\n"
-    for n in (1000, 3000, 9000, 27000, 81000) for d in (20000, 60000, 180000)
+    for n in (1000, 3000, 9000, 27000, 81000)
+    for d in (20000, 60000, 180000)
 )
 
 

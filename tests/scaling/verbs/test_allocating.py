@@ -25,8 +25,17 @@ def sweep(tmp_path: Path) -> str:
 
 
 def test_every_question_in_one_object(run, sweep) -> None:
-    code, out, _ = run("allocate", sweep, "budgets=[1e19,1e20]", "resamples=50", "losses=[2.6]",
-                       "splits=[[1e9,1e10]]", "approaches=true", "inference_tokens=1e9", "--json")
+    code, out, _ = run(
+        "allocate",
+        sweep,
+        "budgets=[1e19,1e20]",
+        "resamples=50",
+        "losses=[2.6]",
+        "splits=[[1e9,1e10]]",
+        "approaches=true",
+        "inference_tokens=1e9",
+        "--json",
+    )
     answer = json.loads(out)
     assert code == 0 and answer["cost"] == "6 N D and 1e+09 tokens of inference (FLOPs)"
     assert [row["C"] for row in answer["budgets"]] == [1e19, 1e20]
@@ -37,11 +46,23 @@ def test_every_question_in_one_object(run, sweep) -> None:
 
 
 def test_the_same_in_words(run, sweep) -> None:
-    code, out, _ = run("allocate", sweep, "budgets=[1e19]", "resamples=50", "losses=[2.6]",
-                       "splits=[[1e9,1e10]]", "approaches=true")
+    code, out, _ = run(
+        "allocate",
+        sweep,
+        "budgets=[1e19]",
+        "resamples=50",
+        "losses=[2.6]",
+        "splits=[[1e9,1e10]]",
+        "approaches=true",
+    )
     assert code == 0
-    for words in ("C = 6 N D (FLOPs)", "N* grows as C^0.5", "the cheapest way to a loss",
-                  "what other splits leave on the table", "2 IsoFLOP"):
+    for words in (
+        "C = 6 N D (FLOPs)",
+        "N* grows as C^0.5",
+        "the cheapest way to a loss",
+        "what other splits leave on the table",
+        "2 IsoFLOP",
+    ):
         assert words in out
     code, out, _ = run("allocate", sweep, "budgets=[1e25]", "resamples=0", "approaches=true")
     assert code == 0 and out.count("outside the measured range") == 2  # of N and D, once each
@@ -56,9 +77,16 @@ def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     counted = lambda *args, **options: fits.append(args[0]) or fit(*args, **options)  # noqa: E731
     monkeypatch.setattr("analysis.fit", counted)
     monkeypatch.setattr("analysis.fitting.fitter.fit", counted)
-    code, out, _ = run("allocate", f"data={tmp_path}/named.csv", "columns.N=params * 1e6",
-                       "columns.D=tokens", "budgets=[1e19]", "resamples=50", "approaches=true",
-                       "--json")
+    code, out, _ = run(
+        "allocate",
+        f"data={tmp_path}/named.csv",
+        "columns.N=params * 1e6",
+        "columns.D=tokens",
+        "budgets=[1e19]",
+        "resamples=50",
+        "approaches=true",
+        "--json",
+    )
     answer = json.loads(out)
     surface = answer["approaches"]["budgets"][-1]
     assert code == 0 and fits == ["chinchilla"] and surface["approach"] == "3 surface"
@@ -73,8 +101,9 @@ def test_rows_that_are_excluded_are_so_in_every_approach(run, sweep, tmp_path) -
     spoilt.to_csv(tmp_path / "spoilt.csv", index=False)
     asked = ("budgets=[1e19]", "resamples=20", "approaches=true", "--json")
     _, clean, _ = run("allocate", sweep, *asked)
-    code, out, _ = run("allocate", f"data={tmp_path}/spoilt.csv", *asked,
-                       "exclude=[note == 'other data']")
+    code, out, _ = run(
+        "allocate", f"data={tmp_path}/spoilt.csv", *asked, "exclude=[note == 'other data']"
+    )
     assert code == 0 and json.loads(out)["approaches"] == json.loads(clean)["approaches"]
 
 
@@ -99,11 +128,17 @@ def test_budgets_are_refused_in_few_words(run) -> None:
 
 
 def test_tokens_and_steps_to_a_loss(run, sweep) -> None:
-    asked = ("allocate", sweep, "budgets=[1e19]", "resamples=20", "losses=[2.6,2.5]",
-             "sizes=[1e9,2e9]", "batch=5e5")
+    asked = (
+        "allocate",
+        sweep,
+        "budgets=[1e19]",
+        "resamples=20",
+        "losses=[2.6,2.5]",
+        "sizes=[1e9,2e9]",
+        "batch=5e5",
+    )
     rows = json.loads(run(*asked, "--json")[1])["tokens_to_losses"]
-    assert [(r["target"], r["N"]) for r in rows] == [
-        (2.6, 1e9), (2.6, 2e9), (2.5, 1e9), (2.5, 2e9)]
+    assert [(r["target"], r["N"]) for r in rows] == [(2.6, 1e9), (2.6, 2e9), (2.5, 1e9), (2.5, 2e9)]
     assert rows[0]["D"] > rows[1]["D"] and rows[0]["steps"] == pytest.approx(rows[0]["D"] / 5e5)
     assert "tokens on which a size reaches a loss" in run(*asked)[1]
 
@@ -111,11 +146,13 @@ def test_tokens_and_steps_to_a_loss(run, sweep) -> None:
 def test_costs_come_from_the_runs(run, sweep, tmp_path) -> None:
     table = pd.read_csv(tmp_path / "sweep.csv")
     depth = np.cbrt(table["N"] / (12 * 64**2))
-    table.assign(depth=depth, width=64 * depth, context=512,
-                 tokens_per_second=1e12 / table["N"]).to_csv(tmp_path / "runs.csv", index=False)
+    table.assign(
+        depth=depth, width=64 * depth, context=512, tokens_per_second=1e12 / table["N"]
+    ).to_csv(tmp_path / "runs.csv", index=False)
     file = sweep.replace("sweep", "runs")
-    code, out, _ = run("allocate", file, "cost=attention", "budgets=[1e20]", "resamples=0",
-                       "--json")
+    code, out, _ = run(
+        "allocate", file, "cost=attention", "budgets=[1e20]", "resamples=0", "--json"
+    )
     assert code == 0 and json.loads(out)["cost"] == "6 (N + L d T) D, T = 512 (FLOPs)"
     code, out, _ = run("allocate", file, "cost=hours", "budgets=[1000]", "resamples=0")
     assert code == 0 and "(device-hours)" in out
@@ -126,18 +163,21 @@ def test_a_study_has_its_budgets(run) -> None:
     assert code == 0 and [row["C"] for row in json.loads(out)["budgets"]] == [1e9, 1e10]
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["cost=6ndd", "budgets=[1e19]"], "cost = '6ndd' is not one of: 6nd, attention, hours"),
-    (["cost=hours", "budgets=[1]"], "the column 'tokens_per_second'"),
-    (["cost=attention", "budgets=[1e19]"], "context is not set"),
-    (["sizes=[1e9]", "budgets=[1e19]"], "give all that are needed"),
-    (["losses=[2.6]", "batch=1e6", "budgets=[1e19]"], "give all that are needed"),
-    (["splits=[[1e9]]", "budgets=[1e19]"], "each is [N, D]"),
-    (["losses=[1.1]", "budgets=[1e19]"], "no budget reaches a loss of 1.1"),
-    (["approaches=true", "budgets=[1e19]", "budget=sweeep"], "need the column 'sweeep'"),
-    (["budget=[1e19]"], "budget"),
-    (["cost=hours"], "give device-hours"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cost=6ndd", "budgets=[1e19]"], "cost = '6ndd' is not one of: 6nd, attention, hours"),
+        (["cost=hours", "budgets=[1]"], "the column 'tokens_per_second'"),
+        (["cost=attention", "budgets=[1e19]"], "context is not set"),
+        (["sizes=[1e9]", "budgets=[1e19]"], "give all that are needed"),
+        (["losses=[2.6]", "batch=1e6", "budgets=[1e19]"], "give all that are needed"),
+        (["splits=[[1e9]]", "budgets=[1e19]"], "each is [N, D]"),
+        (["losses=[1.1]", "budgets=[1e19]"], "no budget reaches a loss of 1.1"),
+        (["approaches=true", "budgets=[1e19]", "budget=sweeep"], "need the column 'sweeep'"),
+        (["budget=[1e19]"], "budget"),
+        (["cost=hours"], "give device-hours"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, sweep, arguments, message) -> None:
     code, out, error = run("allocate", sweep, "resamples=5", *arguments)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1

@@ -14,6 +14,7 @@ from scaling.verbs.as_json import print_json
 
 def strict(text: str) -> dict:
     """Read JSON as other languages do: NaN and Infinity are no numbers."""
+
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is not JSON")
 
@@ -22,27 +23,46 @@ def strict(text: str) -> dict:
 
 def test_numbers_are_plain_and_finite_or_null(capsys) -> None:
     table = pd.DataFrame({"N": np.array([1, 2]), "loss": [2.5, np.nan], "inside": [True, False]})
-    print_json({
-        "table": table, "array": np.array([1.5, np.inf]), "one": np.float64(2.0),
-        "count": np.int64(3), "yes": np.bool_(True), "none": None, "path": Path("a/b"),
-        "words": ("x", "y"), "series": pd.Series([1.0, -np.inf]), "deep": {"a": {"b": np.nan}},
-        "row": pd.Series({"n": 7, "text": "t"}).to_dict(),
-    })  # fmt: skip
+    print_json(
+        {
+            "table": table,
+            "array": np.array([1.5, np.inf]),
+            "one": np.float64(2.0),
+            "count": np.int64(3),
+            "yes": np.bool_(True),
+            "none": None,
+            "path": Path("a/b"),
+            "words": ("x", "y"),
+            "series": pd.Series([1.0, -np.inf]),
+            "deep": {"a": {"b": np.nan}},
+            "row": pd.Series({"n": 7, "text": "t"}).to_dict(),
+        }
+    )
     assert strict(capsys.readouterr().out) == {
         "table": [{"N": 1, "loss": 2.5, "inside": True}, {"N": 2, "loss": None, "inside": False}],
-        "array": [1.5, None], "one": 2.0, "count": 3, "yes": True, "none": None, "path": "a/b",
-        "words": ["x", "y"], "series": [1.0, None], "deep": {"a": {"b": None}},
+        "array": [1.5, None],
+        "one": 2.0,
+        "count": 3,
+        "yes": True,
+        "none": None,
+        "path": "a/b",
+        "words": ["x", "y"],
+        "series": [1.0, None],
+        "deep": {"a": {"b": None}},
         "row": {"n": 7, "text": "t"},
     }
 
 
-@pytest.mark.parametrize("arguments", [
-    ["fit", "study=tiny", "resamples=20", "json=true"],
-    ["fit", "study=tiny", "resamples=0", "--json"],
-    ["fit", "study=tiny", "law=lr_annealing", "resamples=0", "--json"],
-    ["allocate", "study=tiny", "resamples=20", "--json"],
-    ["report", "study=tiny", "resamples=20", "multiverse=false", "to=report.html", "json=true"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "study=tiny", "resamples=20", "json=true"],
+        ["fit", "study=tiny", "resamples=0", "--json"],
+        ["fit", "study=tiny", "law=lr_annealing", "resamples=0", "--json"],
+        ["allocate", "study=tiny", "resamples=20", "--json"],
+        ["report", "study=tiny", "resamples=20", "multiverse=false", "to=report.html", "json=true"],
+    ],
+)
 def test_a_verb_prints_one_object_and_nothing_else(run, tmp_path, arguments) -> None:
     arguments = [a.replace("report.html", f"{tmp_path}/report.html") for a in arguments]
     code, out, error = run(*arguments)

@@ -33,7 +33,7 @@ import analysis
         (["compare", "studies=[tiny]"], "studies = ['tiny']: two different ones"),
         (["compare", "data=nope.csv", "arm=x"], "nope.csv: there is no such file"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
     code, _, error = run(*arguments)
     assert code == 2
@@ -69,8 +69,14 @@ def test_seeds_are_compared_by_their_pairs(run) -> None:
 
 
 def test_a_file_becomes_a_study_that_can_be_fitted(run, tmp_path) -> None:
-    table = pd.DataFrame([(n, d, 1.7 + 400 / n**0.34 + 1800 / d**0.37) for n in (1e7, 3e7, 1e8, 1e9)
-                          for d in (1e9, 1e10, 3e10, 1e11)], columns=["params", "D", "loss"])
+    table = pd.DataFrame(
+        [
+            (n, d, 1.7 + 400 / n**0.34 + 1800 / d**0.37)
+            for n in (1e7, 3e7, 1e8, 1e9)
+            for d in (1e9, 1e10, 3e10, 1e11)
+        ],
+        columns=["params", "D", "loss"],
+    )
     table.to_csv(tmp_path / "sweep.csv", index=False)
     out = f"outputs={tmp_path}"
     code, said, _ = run("import", str(tmp_path / "sweep.csv"), "to=sweep", "n_count=n_total", out)

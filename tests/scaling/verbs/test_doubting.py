@@ -19,8 +19,14 @@ def points(tmp_path) -> str:
 
 
 def test_the_answer_and_its_picture(run, points, tmp_path) -> None:
-    asked = ("multiverse", points, "columns.D=tokens", "n_columns=[block,total]",
-             "target=N at C=1e20", f"to={tmp_path}/doubt.svg")
+    asked = (
+        "multiverse",
+        points,
+        "columns.D=tokens",
+        "n_columns=[block,total]",
+        "target=N at C=1e20",
+        f"to={tmp_path}/doubt.svg",
+    )
     code, out, error = run(*asked, "--json")
     answer = json.loads(out)
     assert code == 0 and answer["smallest"] <= answer["largest"], error
@@ -29,12 +35,15 @@ def test_the_answer_and_its_picture(run, points, tmp_path) -> None:
     assert (tmp_path / "doubt.svg").read_text().startswith("<svg")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["n_columns=[blokc]"], "the table has no column 'blokc'"),
-    ([], "the table has no column 'N'"),
-    (["columns.D=tokens", "n_columns=[block]", "target=N"], "names no point"),
-    (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is an .svg"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["n_columns=[blokc]"], "the table has no column 'blokc'"),
+        ([], "the table has no column 'N'"),
+        (["columns.D=tokens", "n_columns=[block]", "target=N"], "names no point"),
+        (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is an .svg"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, points, arguments, message) -> None:
     target = [] if any(a.startswith("target=") for a in arguments) else ["target=alpha"]
     code, out, error = run("multiverse", points, *target, *arguments)
@@ -46,14 +55,26 @@ def test_rows_can_be_left_out_of_every_way(run, points, tmp_path) -> None:
     table.loc[3, "loss"] *= 3  # a run that went wrong
     table["went"] = ["wrong" if k == 3 else "well" for k in range(len(table))]
     table.to_csv(tmp_path / "points.csv", index=False)
-    asked = ("multiverse", points, "columns.D=tokens", "n_columns=[block]",
-             "target=loss at N=1e10 D=1e12", "--json")
+    asked = (
+        "multiverse",
+        points,
+        "columns.D=tokens",
+        "n_columns=[block]",
+        "target=loss at N=1e10 D=1e12",
+        "--json",
+    )
     code, out, error = run(*asked, "exclude=[went == 'wrong']")
     without = json.loads(out)
     assert code == 0, error
     every = json.loads(run(*asked)[1])
     truth = 1.7 + 400 / 1e10**0.34 + 1800 / 1e12**0.37
-    chinchilla = [[way["answer"] for way in answer["ways"] if way["law"] == "chinchilla"
-                   and way["exclusion"] == "all runs"] for answer in (without, every)]
+    chinchilla = [
+        [
+            way["answer"]
+            for way in answer["ways"]
+            if way["law"] == "chinchilla" and way["exclusion"] == "all runs"
+        ]
+        for answer in (without, every)
+    ]
     assert np.ptp(chinchilla[0]) < np.ptp(chinchilla[1])
     assert chinchilla[0] == pytest.approx([truth] * len(chinchilla[0]), rel=0.01)

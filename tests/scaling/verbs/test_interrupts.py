@@ -19,10 +19,14 @@ LONG = [
     ("fit study=tiny resamples=2", "fit study=tiny resamples=100000"),
     ("report study=tiny resamples=2 multiverse=false", "report study=tiny resamples=100000"),
     ("allocate study=tiny resamples=2", "allocate study=tiny resamples=100000"),
-    ("schedule study=tiny steps=40 resamples=0 refits=false",
-     "schedule study=tiny steps=4000 resamples=100000"),
-    ("coordcheck widths=[16,32] depths=[1,2] steps=1 seeds=1 parametrizations=[sp]",
-     "coordcheck widths=[16,32] depths=[1,2] steps=10000"),
+    (
+        "schedule study=tiny steps=40 resamples=0 refits=false",
+        "schedule study=tiny steps=4000 resamples=100000",
+    ),
+    (
+        "coordcheck widths=[16,32] depths=[1,2] steps=1 seeds=1 parametrizations=[sp]",
+        "coordcheck widths=[16,32] depths=[1,2] steps=10000",
+    ),
     ("status study=tiny", "status study=tiny watch=true"),
 ]
 
@@ -44,6 +48,7 @@ def interrupt(seconds: float) -> Iterator[None]:
     Python loses an interrupt that comes while it tidies up objects, and half an import would stay
     for other tests.
     """
+
     def handle(_: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code.co_filename.startswith(OURS):
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -68,4 +73,5 @@ def test_an_interrupt_is_told_in_a_sentence(quick, long, place, monkeypatch, cap
         main(long.split())
     assert ended.value.code == 130
     assert capsys.readouterr().err == (
-        "interrupted; what was finished is kept, and the same command starts again\n")
+        "interrupted; what was finished is kept, and the same command starts again\n"
+    )

@@ -28,15 +28,26 @@ def test_a_full_disk_is_named_where_no_worker_could_say_so(study, monkeypatch, c
 
 def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> None:
     seeds = list(range(15))
-    plan = make_plan(study("~study.blocks.curves", f"+study.blocks.ladder.grid.seed={seeds}",
-                           "study.blocks.ladder.grid.model.width=[8]",
-                           "study.blocks.ladder.grid.tokens=[2560]"))
+    plan = make_plan(
+        study(
+            "~study.blocks.curves",
+            f"+study.blocks.ladder.grid.seed={seeds}",
+            "study.blocks.ladder.grid.model.width=[8]",
+            "study.blocks.ladder.grid.tokens=[2560]",
+        )
+    )
     save_plan(plan)
     runs = read_plan(plan.outputs, "tiny").runs
     done = {r.folder.run_id for r in select(runs, "seed <= 2")}
-    monkeypatch.setattr("sweeps.state.status", lambda outputs, name: pd.DataFrame([
-        {"run_id": i, "state": "done" if i in done else "planned", "note": ""}
-        for i in (r.folder.run_id for r in runs)]))
+    monkeypatch.setattr(
+        "sweeps.state.status",
+        lambda outputs, name: pd.DataFrame(
+            [
+                {"run_id": i, "state": "done" if i in done else "planned", "note": ""}
+                for i in (r.folder.run_id for r in runs)
+            ]
+        ),
+    )
     for words, code in (("seed <= 2", 0), (None, 1)):
         config = LaunchConfig("inline", runs=words)
         chosen = select(runs, words) if words else runs

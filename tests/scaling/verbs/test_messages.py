@@ -54,8 +54,9 @@ def check(shown: str, message: str) -> None:
         assert code not in shown
 
 
-@pytest.mark.parametrize("command", ["status study=tiny", "status", "status study=tiny why=true",
-                                     "logs study=tiny"])
+@pytest.mark.parametrize(
+    "command", ["status study=tiny", "status", "status study=tiny why=true", "logs study=tiny"]
+)
 def test_a_verb_shows_a_failure_as_it_is(command: str, said, states) -> None:
     check(said(lambda: ended(command, 0)), states.failure)
 
@@ -78,6 +79,7 @@ def test_the_end_of_a_launch_shows_it(said, states, tmp_path) -> None:
 
 def test_a_failing_run_does_not_end_the_launch(said, states, monkeypatch) -> None:
     """Its message once was taken as markup, and healthy runs were interrupted."""
+
     def fail(claims: list[Claim], *_: Any) -> str:
         for claim in claims:
             claim.release("failed", ValueError(states.failure))

@@ -48,14 +48,17 @@ def test_candidates_that_nobody_named_stay_within_the_data(run, own) -> None:
     assert code == 2 and "data.max_epochs = 2 allows" in error
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
-    (["next", "study=nope", TARGET], "nope"),
-    (["next", "study=tiny", TARGET, "hours=-1"], "hours = -1.0: allowed is above 0"),
-    (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
-    (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
-    (["next", "study=tiny"], "target is not set"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["next", "study=tiny", "target=los at C=1e9"], "loss at C=1e22 within 0.5%"),
+        (["next", "study=nope", TARGET], "nope"),
+        (["next", "study=tiny", TARGET, "hours=-1"], "hours = -1.0: allowed is above 0"),
+        (["next", "study=tiny", TARGET, "to=more.yaml"], "a study's file is conf/study/NAME.yaml"),
+        (["next", "study=tiny", TARGET, "grid.model.widht=[8]"], "did you mean"),
+        (["next", "study=tiny"], "target is not set"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, arguments, message) -> None:
     code, out, error = run(*arguments)
     assert code == 2 and message in error and error.count("\n") == 1

@@ -11,8 +11,15 @@ from analysis.decisions import reach
 from analysis.decisions.target import Target
 from scaling.verbs import reaching
 
-ASKED = ("reach", "study=tiny", "target=loss at N=2000 D=8000 within 0.0001%", "law=overtrained",
-         "resamples=100", "grid.model.depth=1", "launch=inline")  # fmt: skip
+ASKED = (
+    "reach",
+    "study=tiny",
+    "target=loss at N=2000 D=8000 within 0.0001%",
+    "law=overtrained",
+    "resamples=100",
+    "grid.model.depth=1",
+    "launch=inline",
+)
 ONE = ("grid.model.width=24", "grid.tokens=2560")
 TWO = ("grid.model.width=16", "grid.tokens=[2560,3840]", "runs=1")  # of one shape: costs in order
 
@@ -72,10 +79,13 @@ def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None
     assert code == 130 and error == ""
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["target=E"], "end it with 'within 0.5%'"),
-    (["target=E within 1%", "to=conf/study/more.yaml"], "unknown key 'to'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["target=E"], "end it with 'within 0.5%'"),
+        (["target=E within 1%", "to=conf/study/more.yaml"], "unknown key 'to'"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, arguments, message) -> None:
     code, out, error = run("reach", "study=tiny", *arguments)
     assert code == 2 and message in error and error.count("\n") == 1

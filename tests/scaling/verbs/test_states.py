@@ -12,8 +12,19 @@ from scaling.cli import VERBS, main
 
 # "missing": no outputs folder; "empty": nothing in it; "gone": somebody removed the runs' folders;
 # of the others see `conftest.States`.
-STATES = ("missing", "empty", "gone", "planned", "running", "half", "failed", "stopped", "diverged",
-          "imported", "done")  # fmt: skip
+STATES = (
+    "missing",
+    "empty",
+    "gone",
+    "planned",
+    "running",
+    "half",
+    "failed",
+    "stopped",
+    "diverged",
+    "imported",
+    "done",
+)
 NOWHERE = ("missing", "empty")
 UNMEASURED = ("gone", "planned", "running", "failed", "stopped", "diverged")
 
@@ -54,8 +65,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "schedule study=tiny steps=40 resamples=0 refits=false json=true": NEEDS_CURVES,
     "forecast study=tiny resamples=0 json=true": NEEDS_A_STUDY,
     "track study=tiny json=true": NEEDS_A_STUDY,
-    "compare study=tiny arm=seed between=[0,1] resamples=0 json=true":
-        (*NOWHERE, "gone", "planned", "running", "failed"),
+    "compare study=tiny arm=seed between=[0,1] resamples=0 json=true": (
+        *NOWHERE,
+        "gone",
+        "planned",
+        "running",
+        "failed",
+    ),
     "sync study=tiny": NEEDS_A_PLAN,
     "plan study=tiny launch=inline": (),
 }
@@ -102,6 +118,7 @@ def folders(states, tmp_path_factory) -> Callable[[str], Path]:
 @pytest.fixture
 def tell(folders, capsys, monkeypatch) -> Callable[[str, str], tuple[int, str, str]]:
     """Run a command in a state: (exit code, output, error)."""
+
     def run(command: str, state: str) -> tuple[int, str, str]:
         monkeypatch.chdir(folders(state))
         arguments = command.split()

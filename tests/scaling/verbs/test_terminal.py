@@ -117,8 +117,9 @@ class Told:
 
     def headings_of_texts(self) -> set[str]:
         """Words of headings for which there is no room where their texts stand below rows."""
-        return {word for _, _, options in self.calls
-                for word in (options.get("text") or "").split()}
+        return {
+            word for _, _, options in self.calls for word in (options.get("text") or "").split()
+        }
 
 
 @pytest.fixture
@@ -132,6 +133,7 @@ def light(monkeypatch) -> None:
 @pytest.fixture
 def on_terminal(monkeypatch, light) -> Callable[..., tuple[int, str, Told]]:
     """Run a command line on a terminal: (exit code, what it shows, what it told)."""
+
     def run(arguments: list[str], width: int) -> tuple[int, str, Told]:
         told = Told()
         with monkeypatch.context() as patch, terminal(width) as (stream, text):
@@ -185,15 +187,25 @@ def place(finished: Path, states, tmp_path_factory) -> Path:
     """A copy of the finished study, and two tables."""
     folder = tmp_path_factory.mktemp("place") / "own"
     shutil.copytree(finished.parent, folder, symlinks=True)
-    rows = [(n, d, 1.7 + 40 * n**-0.34 + 180 * d**-0.37) for n in (1e3, 3e3, 9e3, 27e3, 81e3)
-            for d in (2e4, 6e4, 18e4)]
+    rows = [
+        (n, d, 1.7 + 40 * n**-0.34 + 180 * d**-0.37)
+        for n in (1e3, 3e3, 9e3, 27e3, 81e3)
+        for d in (2e4, 6e4, 18e4)
+    ]
     (folder / "points.csv").write_text(
-        "N,D,loss\n" + "".join(f"{n:.0f},{d:.0f},{loss}\n" for n, d, loss in rows))
-    (folder / "sweep.csv").write_text("N,D,lr,batch,loss\n" + "".join(
-        f"{n},{d},{lr},{batch},"
-        f"{3 + 0.1 * (lr / (n**-0.3 * d**0.1) - 1) ** 2 + 0.1 * (batch / d**0.5 - 1) ** 2}\n"
-        for n in (1e6, 4e6) for d in (1e8, 4e8)
-        for lr in (0.05, 0.1, 0.2) for batch in (5e3, 1e4, 2e4)))
+        "N,D,loss\n" + "".join(f"{n:.0f},{d:.0f},{loss}\n" for n, d, loss in rows)
+    )
+    (folder / "sweep.csv").write_text(
+        "N,D,lr,batch,loss\n"
+        + "".join(
+            f"{n},{d},{lr},{batch},"
+            f"{3 + 0.1 * (lr / (n**-0.3 * d**0.1) - 1) ** 2 + 0.1 * (batch / d**0.5 - 1) ** 2}\n"
+            for n in (1e6, 4e6)
+            for d in (1e8, 4e8)
+            for lr in (0.05, 0.1, 0.2)
+            for batch in (5e3, 1e4, 2e4)
+        )
+    )
     for state, outputs in (("imported", "brought"), ("planned", "before")):
         states.make(state, folder / state)
         (folder / state / "outputs").rename(folder / outputs)
@@ -225,8 +237,9 @@ def test_the_entry_point_on_a_terminal(place, light) -> None:
     """A process of its own: what it finds out of the terminal, and an interrupt from it."""
     command = [sys.executable, "-m", "scaling.cli"]
     with terminal(80) as (stream, text):
-        status = subprocess.run([*command, "status", "study=tiny"], stdout=stream, stderr=stream,
-                                cwd=place, check=False)
+        status = subprocess.run(
+            [*command, "status", "study=tiny"], stdout=stream, stderr=stream, cwd=place, check=False
+        )
         shown = text()
     assert status.returncode == 0
     assert "\x1b[32mdone" in shown and "left out at this width" in shown

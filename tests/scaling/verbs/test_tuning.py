@@ -11,12 +11,19 @@ import pytest
 
 @pytest.fixture
 def sweep(tmp_path) -> str:
-    N, D, lr, batch = (g.ravel() for g in np.meshgrid(
-        [1e8, 3e8, 1e9], [3e9, 2e10, 1e11], 2.0 ** np.arange(-13, -6), 2.0 ** np.arange(16, 22),
-    ))  # fmt: skip
+    N, D, lr, batch = (
+        g.ravel()
+        for g in np.meshgrid(
+            [1e8, 3e8, 1e9],
+            [3e9, 2e10, 1e11],
+            2.0 ** np.arange(-13, -6),
+            2.0 ** np.arange(16, 22),
+        )
+    )
     away = np.log(lr * N**0.7 / D**0.3 / 1.8) ** 2 + np.log(batch / D**0.57 / 0.6) ** 2
     pd.DataFrame({"N": N, "D": D, "lr": lr, "bs": batch, "loss": 2.5 + 0.01 * away}).to_csv(
-        tmp_path / "sweep.csv", index=False)
+        tmp_path / "sweep.csv", index=False
+    )
     return f"data={tmp_path}/sweep.csv"
 
 
@@ -35,9 +42,15 @@ def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
     loss = np.linspace(2.2, 4.5, 10)
     noise = np.exp(0.02 * np.random.default_rng(0).standard_normal(10))
     pd.DataFrame({"L": loss, "critical_batch": 2.1e8 / loss ** (1 / 0.21) * noise}).to_csv(
-        tmp_path / "critical.csv", index=False)
-    asked = ("tune", f"data={tmp_path}/critical.csv", "columns.loss=L", "losses=[2.5,3]",
-             "resamples=50")
+        tmp_path / "critical.csv", index=False
+    )
+    asked = (
+        "tune",
+        f"data={tmp_path}/critical.csv",
+        "columns.loss=L",
+        "losses=[2.5,3]",
+        "resamples=50",
+    )
     rows = json.loads(run(*asked, "--json")[1])["critical_batch"]
     assert rows[0]["critical_batch"] == pytest.approx(2.1e8 / 2.5 ** (1 / 0.21), rel=0.03)
     assert rows[1]["critical_batch_lower"] < rows[1]["critical_batch"] < rows[0]["critical_batch"]
@@ -46,12 +59,15 @@ def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
     assert code == 2 and error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["N=[1e9]", "D=[1e10]", "save=x.json"], "unknown key 'save'"),
-    (["N=[1e9]"], "give one D for each N"),
-    (["N=[1e9]", "D=[1e10]"], "lr_batch needs column 'batch'"),
-    (["N=[1e9]", "D=[1e10]", "wihtin=1"], "did you mean 'within'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["N=[1e9]", "D=[1e10]", "save=x.json"], "unknown key 'save'"),
+        (["N=[1e9]"], "give one D for each N"),
+        (["N=[1e9]", "D=[1e10]"], "lr_batch needs column 'batch'"),
+        (["N=[1e9]", "D=[1e10]", "wihtin=1"], "did you mean 'within'"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, sweep, arguments, message) -> None:
     code, out, error = run("tune", sweep, *arguments)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1

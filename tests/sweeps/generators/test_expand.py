@@ -25,8 +25,15 @@ GRID = {"count": 4, "smallest": 2e4, "largest": 2e5, "tokens": 1e5, "factor": 2,
 @pytest.fixture
 def points(tiny_values):
     def made(generator: str, options: dict, part: str = "all", grid=None, **model) -> list[dict]:
-        base = tiny_values({"model.width": None, "model.heads": None, "model.head_dim": 8,
-                            "model.depth": 2, **{f"model.{k}": v for k, v in model.items()}})
+        base = tiny_values(
+            {
+                "model.width": None,
+                "model.heads": None,
+                "model.head_dim": 8,
+                "model.depth": 2,
+                **{f"model.{k}": v for k, v in model.items()},
+            }
+        )
         block = BlockConfig("fit", grid or {}, generator, options, part)
         return list(expand(block, "study.blocks.b", base, lambda data: VOCAB))
 
@@ -162,15 +169,22 @@ def test_axes_below_zip_go_together() -> None:
     grid = {"seed": [0, 1], "zip": {"model": {"width": [16, 32]}, "optimizer.lr": [0.1, 0.05]}}
     points = list(expand(BlockConfig("fit", grid), "b", {}, lambda data: VOCAB))
     assert [(p["seed"], p["model.width"], p["optimizer.lr"]) for p in points] == [
-        (0, 16, 0.1), (0, 32, 0.05), (1, 16, 0.1), (1, 32, 0.05)]  # fmt: skip
+        (0, 16, 0.1),
+        (0, 32, 0.05),
+        (1, 16, 0.1),
+        (1, 32, 0.05),
+    ]
     assert set(axes(grid)) == {"seed", "model.width", "optimizer.lr"}
 
 
-@pytest.mark.parametrize(("grid", "said"), [
-    ({"zip": {"seed": [0, 1], "tokens": [1]}}, "as many values each; seed has 2, tokens has 1"),
-    ({"zip": [1, 2]}, "expected are axes that go together"),
-    ({"seed": [0], "zip": {"seed": [1], "tokens": [1]}}, "gives seed twice"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"zip": {"seed": [0, 1], "tokens": [1]}}, "as many values each; seed has 2, tokens has 1"),
+        ({"zip": [1, 2]}, "expected are axes that go together"),
+        ({"seed": [0], "zip": {"seed": [1], "tokens": [1]}}, "gives seed twice"),
+    ],
+)
 def test_axes_that_cannot_go_together_are_refused(grid, said) -> None:
     with pytest.raises(ConfigError, match=said):
         list(expand(BlockConfig("fit", grid), "b", {}, lambda data: VOCAB))

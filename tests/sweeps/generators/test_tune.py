@@ -142,8 +142,10 @@ def test_a_study_goes_on_with_what_its_runs_found(tmp_path, monkeypatch) -> None
 
 def test_the_shipped_study_gives_every_optimizer_the_same_budget(tmp_path) -> None:
     plan = make_plan(compose(["study=tune", f"outputs={tmp_path}", "data=markov"]))
-    firsts = {block: [p for p in plan.runs if block in p.blocks]
-              for block in ("adamw", "muon", "lion", "sgd")}
+    firsts = {
+        block: [p for p in plan.runs if block in p.blocks]
+        for block in ("adamw", "muon", "lion", "sgd")
+    }
     assert {len(runs) for runs in firsts.values()} == {6}
     for block, runs in firsts.items():
         assert {p.run.science["optimizer"]["name"] for p in runs} == {block}
