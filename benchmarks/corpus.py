@@ -19,8 +19,8 @@ import numpy as np
 CHILD = r"""
 import re, sys, time
 from pathlib import Path
-from scaling.config import DataConfig
-from scaling.data.sources import open_store
+from scalinglab.scaling.config import DataConfig
+from scalinglab.scaling.data.sources import open_store
 
 def peak():
     return 1000 * int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-import analysis
+from scalinglab import analysis
 
 LEVEL, RESAMPLES = 0.95, 199
 NOISE = 0.005  # of log loss

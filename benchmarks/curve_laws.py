@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import analysis
-from analysis.laws.law import Array
+from scalinglab import analysis
+from scalinglab.analysis.laws.law import Array
 
 LAWS = ("lr_annealing", "multi_power", "functional", "fading_power")
 STARTS = 16

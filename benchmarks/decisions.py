@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import analysis
-from analysis.decisions.approaches import NAMES
-from analysis.decisions.cost_functions import shape_by_aspect, with_attention
+from scalinglab import analysis
+from scalinglab.analysis.decisions.approaches import NAMES
+from scalinglab.analysis.decisions.cost_functions import shape_by_aspect, with_attention
 
 A_ROUND = 4  # runs, as `scaling reach` has it
 RANDOM = range(3)  # seeds of random orders

@@ -31,18 +31,22 @@ from packing import apart as distance
 from packing import chains, losses, wsd
 from teams import peak_bytes
 
-from scaling.config import OptimizerConfig
-from scaling.engine import captured
-from scaling.engine.determinism import determinism
-from scaling.engine.eager import ENGINES, Member
-from scaling.engine.memory import training_bytes
-from scaling.engine.step_options import StepOptions
-from scaling.model.flops import flop_parts
-from scaling.optimizer_settings import member_settings, optimizer_science
-from scaling.records import machine
-from scaling.records.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from scaling.records.record import Curve
-from scaling.training.throughput import throughput
+from scalinglab.scaling.config import OptimizerConfig
+from scalinglab.scaling.engine.steps import captured
+from scalinglab.scaling.engine.steps.determinism import determinism
+from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.trainer.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.optimizers.settings import member_settings, optimizer_science
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.run.memory import training_bytes
+from scalinglab.scaling.run.step_options import StepOptions
+from scalinglab.scaling.training.throughput import throughput
 
 ROOT = Path(__file__).parent.parent
 Finding = dict[str, Any]
@@ -354,7 +358,7 @@ def launched(given: Given) -> Iterator[Finding]:
                 "data.options.vocab=16",
             ]
         done = subprocess.run(
-            [sys.executable, "-m", "scaling.cli", "launch", *words],
+            [sys.executable, "-m", "scalinglab.cli", "launch", *words],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -381,7 +385,7 @@ def launched(given: Given) -> Iterator[Finding]:
 def tests(given: Given) -> Iterator[Finding]:
     """The tests that need a device; each failure by its name."""
     if given.device == "cpu":
-        chosen = ["tests/scaling/engine/test_reduction.py", "-k", "filled"]
+        chosen = ["tests/scaling/engine/steps/test_reduction.py", "-k", "filled"]
     else:
         chosen = ["tests", "-m", "gpu and not slurm"]
     command = [

@@ -9,7 +9,7 @@ An entry is ``LOOP[:MEMBERS][@PROCESSES][+mps][+deterministic]``: ``captured:16`
 ``bare@4`` four processes at once. Each has processes of its own, is warmed up, and takes turns with
 the first entry, so that a noisy machine is noisy to both: medians of the rounds, and of their
 ratios. Rates are of all members together. Memory is the peak beyond the libraries', a member, and
-its estimate (``scaling.engine.memory``, fp32).
+its estimate (``scalinglab.scaling.run.memory``, fp32).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from collections.abc import Iterator, Sequence
 from loops import Setting, device, parsed, transformer
 from teams import DidNotRun, Entry, Team, multi_process_service
 
-from scaling.engine.memory import training_bytes
-from scaling.engine.step_options import StepOptions
-from scaling.records import machine
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.run.memory import training_bytes
+from scalinglab.scaling.run.step_options import StepOptions
 
 DEPTHS = {256: 6, 512: 8, 1024: 12}  # others: 4
 ON_A_CPU = {

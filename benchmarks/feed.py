@@ -24,17 +24,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scaling.config import ExecutionConfig, RunConfig, from_dict
-from scaling.data.feed import Feed
-from scaling.data.order import DataOrder
-from scaling.data.sources import open_store
-from scaling.data.store import gather
-from scaling.engine.eager import ChunkResult
-from scaling.records.claim import Claim
-from scaling.records.describe import describe
-from scaling.records.run_folder import RunFolder
-from scaling.resolve import resolve
-from scaling.training.loop import Training
+from scalinglab.scaling.config import ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.data.feed import Feed
+from scalinglab.scaling.data.order import DataOrder
+from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data.store import gather
+from scalinglab.scaling.engine.steps.eager import ChunkResult
+from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.run.describe import describe
+from scalinglab.scaling.run.resolve import resolve
 
 ROUNDS = 3
 RUN = {

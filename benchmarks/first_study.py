@@ -45,7 +45,7 @@ def trained(output: str) -> int:
 
 def core_seconds(clone: Path) -> float:
     """Seconds that all finished runs spent in training steps, each on one core."""
-    code = "import analysis; print(analysis.load('outputs')['seconds'].sum())"
+    code = "from scalinglab import analysis; print(analysis.load('outputs')['seconds'].sum())"
     _, out = timed([".venv/bin/python", "-c", code], clone)
     return float(out)
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import analysis
-from analysis.fitting.search import search
-from analysis.fitting.solve import Fitted, Options, refit, solve
-from analysis.intervals.resample import draw
-from analysis.intervals.rolling import NO_ORIGINS
+from scalinglab import analysis
+from scalinglab.analysis.fitting.search import search
+from scalinglab.analysis.fitting.solve import Fitted, Options, refit, solve
+from scalinglab.analysis.intervals.resample import draw
+from scalinglab.analysis.intervals.rolling import NO_ORIGINS
 
 PUBLISHED = 1.018746e-3  # the point that arXiv:2404.10102 prints
 PEER_STARTS, PEER_RESAMPLES = 40, 20  # one at a time is slow: time some, scale up

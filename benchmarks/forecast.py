@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from curve_laws import TRAIN_124M, cooldown_curves
 
-import analysis
+from scalinglab import analysis
 
 SHARE = 0.5
 

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pandas as pd
 
-import analysis
+from scalinglab import analysis
 
 ROWS = (100, 1_000, 10_000, 100_000)
 

@@ -11,12 +11,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import analysis
+from scalinglab import analysis
 
 
 def main(outputs: str) -> None:
     """Launch, fit, print."""
-    command = [sys.executable, "-m", "scaling.cli", "launch", "study=markov", f"outputs={outputs}"]
+    command = [
+        sys.executable,
+        "-m",
+        "scalinglab.cli",
+        "launch",
+        "study=markov",
+        f"outputs={outputs}",
+    ]
     subprocess.run(command, check=True)
     runs = analysis.load(outputs, study="markov", role="fit")
     truth = runs["irreducible_loss"].iloc[0]

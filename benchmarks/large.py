@@ -22,13 +22,13 @@ import torch
 from breakdown import by_kind, kernels, parts
 from loops import Setting, device, engine_of, parsed, train, transformer
 
-from scaling.engine.eager import ENGINES
-from scaling.engine.memory import training_bytes
-from scaling.engine.step_options import StepOptions
-from scaling.model.counts import parameter_counts
-from scaling.model.flops import flop_parts
-from scaling.records import machine
-from scaling.training.throughput import throughput
+from scalinglab.scaling.engine.steps.eager import ENGINES
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.run.memory import training_bytes
+from scalinglab.scaling.run.step_options import StepOptions
+from scalinglab.scaling.training.throughput import throughput
 
 # Depth, width and width of a head; named by the parameters of the blocks.
 SIZES = {

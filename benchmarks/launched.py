@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from scaling.engine.eager import EagerEngine, Member
-from scaling.model.architecture import Architecture
-from scaling.optimizer_settings import member_settings
-from scaling.records.run_folder import RunFolder
+from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.optimizers.settings import member_settings
+from scalinglab.scaling.records.run_folder import RunFolder
 
 ROUNDS = 3
 STUDY = """
@@ -83,7 +83,14 @@ def compared(width: int, seed: int) -> tuple[float, float, float, float, float]:
         study.write_text(STUDY.format(width=width, tokens=TOKENS[width], seed=seed))
         root = str(Path(__file__).parent.parent)
         launch = subprocess.Popen(
-            [sys.executable, "-m", "scaling.cli", "launch", "study=launched", "launch.workers=1"],
+            [
+                sys.executable,
+                "-m",
+                "scalinglab.cli",
+                "launch",
+                "study=launched",
+                "launch.workers=1",
+            ],
             cwd=below,
             stdout=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": root},

@@ -20,12 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaling.engine.eager import ENGINES, Engine, Member, check_device
-from scaling.engine.step_options import StepOptions
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.initialization import initial_weights
-from scaling.model.transformer import Transformer
-from scaling.optimizer_settings import AdamWSettings
+from scalinglab.scaling.engine.network.initialization import initial_weights
+from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member, check_device
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.run.step_options import StepOptions
 
 ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
 LR = 1e-3

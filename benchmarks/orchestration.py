@@ -25,21 +25,21 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from scaling.compose import compose
-from scaling.records.atomic import write_json
-from scaling.records.claim import Claim
-from scaling.records.fingerprint import code_fingerprint
-from scaling.records.identity import science_pieces
-from scaling.records.record import Curve, build_record, curve_text, write_curve
-from scaling.records.run_folder import RunFolder
-from scaling.schedule.pieces import lr_array
-from scaling.training.events import validation_steps
-from sweeps.collect import collect
-from sweeps.launch import LaunchConfig, launch
-from sweeps.plan import make_plan, save_plan
-from sweeps.show import Watch
-from sweeps.state import status
-from sweeps.terminal import Screen
+from scalinglab.compose import compose
+from scalinglab.scaling.records.atomic import write_json
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.fingerprint import code_fingerprint
+from scalinglab.scaling.records.identity import science_pieces
+from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.training.events import validation_steps
+from scalinglab.show import Watch
+from scalinglab.sweeps.launch.launch import LaunchConfig, launch
+from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.store.state import status
+from scalinglab.sweeps.watch.collect import collect
+from scalinglab.terminal import Screen
 
 # 8 sizes x 5 lengths x 5 rates x 10 seeds: 400 trunks with five cooldowns each.
 STUDY = """

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from scaling.engine.eager import EagerEngine, Member
-from scaling.engine.memory import training_bytes
-from scaling.engine.sharded import ShardedEngine
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.counts import parameter_counts
-from scaling.optimizer_settings import SETTINGS
-from scaling.records.machine import peak_memory_bytes
+from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.sharded import ShardedEngine
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.records.machine import peak_memory_bytes
+from scalinglab.scaling.run.memory import training_bytes
 
 STEPS = 2
 

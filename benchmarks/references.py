@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import analysis
-from analysis.fitting.result import Result
+from scalinglab import analysis
+from scalinglab.analysis.fitting.result import Result
 
 LEVEL = 0.95
 

@@ -19,14 +19,14 @@ from typing import Any
 
 import torch
 
-from scaling.config import ExecutionConfig, RunConfig, from_dict
-from scaling.data.sources import open_store
-from scaling.records.claim import Claim
-from scaling.records.describe import describe
-from scaling.records.run_folder import RunFolder
-from scaling.resolve import resolve
-from scaling.training import saver
-from scaling.training.loop import Training
+from scalinglab.scaling.config import ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.run.describe import describe
+from scalinglab.scaling.run.resolve import resolve
+from scalinglab.scaling.training import saver
 
 
 def run_folder(outputs: Path, width: int, depth: int, steps: int) -> RunFolder:

@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection
 import torch
 from loops import Setting, device, engine_of, train, transformer
 
-from scaling.engine.eager import ENGINES
-from scaling.records import machine
+from scalinglab.scaling.engine.steps.eager import ENGINES
+from scalinglab.scaling.records import machine
 
 Start = tuple[float, float, float]  # seconds to build an engine, of its first step and of its next
 
@@ -83,7 +83,7 @@ def launched(engine: str, settings: Sequence[Setting], cache: str) -> tuple[floa
 
 def first_steps(pipe: Connection, engine: str, settings: Sequence[Setting], cache: str) -> None:
     """A process: when its libraries were there, and the starts of engines one after another."""
-    import scaling.training.trainer  # noqa: F401  (what a worker loads: Lightning too)
+    import scalinglab.scaling.engine.trainer.trainer  # noqa: F401  (what a worker loads: Lightning too)
 
     loaded = time.monotonic()  # one clock for all processes
     warnings.filterwarnings("ignore")

@@ -61,7 +61,7 @@ def timed(words: list[str], folder: Path) -> str:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "scaling.cli", *words],
+        [sys.executable, "-m", "scalinglab.cli", *words],
         cwd=folder,
         check=True,
         stdout=subprocess.DEVNULL,

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from loops import LOOPS, Setting, transformer
 
-from scaling.engine.determinism import determinism
+from scalinglab.scaling.engine.steps.determinism import determinism
 
 WARM_UP = 4  # steps: a CUDA graph of torch.compile's is replayed from the third on
 MOST = 1_000  # steps of a turn

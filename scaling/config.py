@@ -1,8 +1,8 @@
 """The typed configuration of one run, and the one place where a plain dictionary becomes it.
 
-Hydra composes YAML to a plain dictionary (``scaling.compose``); ``from_dict`` turns that into
+Hydra composes YAML to a plain dictionary (``scalinglab.compose``); ``from_dict`` turns that into
 frozen dataclasses and refuses what it does not know. After that line the program sees typed
-values only. What the values mean together is checked in ``scaling.resolve``.
+values only. What the values mean together is checked in ``scalinglab.scaling.run.resolve``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class OptimizerConfig:
     """The optimizer by name; ``lr``, ``beta2``, ``weight_decay`` None: a rule gives it.
 
     Which keys an optimizer uses, and what None means in them, stands in
-    ``scaling.optimizer_settings``.
+    ``scalinglab.scaling.optimizers.settings``.
     """
 
     name: str = "adamw"
@@ -103,7 +103,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class RuleConfig:
-    """A smooth power of N, D, the batch in tokens and the LR (``scaling.rules.rule_value``)."""
+    """A smooth power of N, D, the batch in tokens and the LR (``scalinglab.scaling.run.rules.rule_value``)."""
 
     name: str
     source: str
@@ -150,7 +150,7 @@ class PieceConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """LR against step, of one of the kinds in ``scaling.schedule.kinds``.
+    """LR against step, of one of the kinds in ``scalinglab.scaling.schedule.kinds``.
 
     Keys that a kind does not use change nothing: ``conf/schedule`` has a file for each kind with
     those that it does.
@@ -158,7 +158,7 @@ class ScheduleConfig:
 
     kind: str = "wsd"
     warmup_tokens: int | None = (
-        None  # None: by the rule, else scaling.schedule.kinds.default_warmup
+        None  # None: by the rule, else scalinglab.scaling.schedule.kinds.default_warmup
     )
     cooldown_fraction: float = 0.2  # of the whole run
     cooldown_shape: str = "linear"

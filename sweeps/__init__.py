@@ -12,7 +12,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name the first time it is asked for."""
     if name not in __all__:
         raise AttributeError(f"module 'sweeps' has no attribute {name!r}; it has {__all__}")
-    from sweeps.notebook import Study
+    from scalinglab.study import Study
 
     return Study
 

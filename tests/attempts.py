@@ -24,8 +24,8 @@ from typing import Any
 
 import pytest
 
-from scaling import cli
-from scaling.verbs.verb import INTERRUPTED
+from scalinglab import cli
+from scalinglab.verb import INTERRUPTED
 from tests.mutated_commands import Command
 
 SECONDS = 20  # of processor time, that a command may take
@@ -55,10 +55,10 @@ def _trains(*_: Any, **__: Any) -> Any:
 def nothing_trained() -> Iterator[None]:
     """Verbs that would train, push to wandb or time a step stop, or are told a time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeps.launch.launch", _trains)
-        patch.setattr("sweeps.launch.detach", _trains)
-        patch.setattr("scaling.verbs.training._train", _trains)
-        patch.setattr("scaling.dashboard.Dashboard.push", lambda *_, **__: 0)
+        patch.setattr("scalinglab.sweeps.launch.launch.launch", _trains)
+        patch.setattr("scalinglab.sweeps.launch.launch.detach", _trains)
+        patch.setattr("scalinglab.verbs.training._train", _trains)
+        patch.setattr("scalinglab.dashboard.Dashboard.push", lambda *_, **__: 0)
         yield
 
 

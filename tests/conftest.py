@@ -13,12 +13,12 @@ from typing import Any
 import hypothesis
 import pytest
 
-from scaling.config import DataConfig, RunConfig, from_dict
-from scaling.data.sources import open_store
-from scaling.data.store import TokenStore
-from scaling.records.describe import describe
-from scaling.records.run_folder import RunFolder
-from scaling.resolve import Run, resolve
+from scalinglab.scaling.config import DataConfig, RunConfig, from_dict
+from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.run.describe import describe
+from scalinglab.scaling.run.resolve import Run, resolve
 
 # One step is 4 sequences of 16 tokens: 64 tokens. The pool holds 312 steps.
 TINY = {
@@ -51,7 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def processes() -> BaseContext:
     """Real processes, forked off a clean one that has imported trainer and launcher once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["scaling.training.trainer", "sweeps.launch"])
+    context.set_forkserver_preload(
+        ["scalinglab.scaling.engine.trainer.trainer", "scalinglab.sweeps.launch.launch"]
+    )
     return context
 
 
@@ -117,12 +119,12 @@ _TIMED: dict[str, dict[str, Any]] = {}  # request, as JSON -> answer
 def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans have their shapes timed here, each once, and not by a process that loads torch anew.
 
-    That process is run by `tests/sweeps/test_sizes.py`, and by all commands that are processes.
+    That process is run by `tests/sweeps/plan/test_sizes.py`, and by all commands that are processes.
     """
 
     def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        from scaling.training.measure import measure
-        from sweeps.timing import CannotMeasure
+        from scalinglab.scaling.engine.trainer.measure import measure
+        from scalinglab.sweeps.plan.timing import CannotMeasure
 
         keys = [json.dumps(request, sort_keys=True) for request in requests]
         try:
@@ -137,7 +139,7 @@ def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             raise CannotMeasure(str(error)) from error
         return [_TIMED[key] for key in keys]
 
-    monkeypatch.setattr("sweeps.cost.measure_here", measure_here)
+    monkeypatch.setattr("scalinglab.sweeps.plan.cost.measure_here", measure_here)
 
 
 def _copy(value: Any) -> Any:
@@ -181,9 +183,9 @@ batch: 4
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An outputs folder with a finished study named "tiny", one of whose runs diverged."""
-    from scaling.compose import compose
-    from sweeps.launch import LaunchConfig, launch
-    from sweeps.plan import make_plan, save_plan
+    from scalinglab.compose import compose
+    from scalinglab.sweeps.launch.launch import LaunchConfig, launch
+    from scalinglab.sweeps.plan.plan import make_plan, save_plan
 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "conf" / "study").mkdir(parents=True)
@@ -222,7 +224,7 @@ batch: 4
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Compose the tiny study with overrides, in an empty folder that is now the current one."""
-    from scaling.compose import compose
+    from scalinglab.compose import compose
 
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "tiny.yaml").write_text(TINY_STUDY)

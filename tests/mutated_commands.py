@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from scaling import cli
-from scaling.compose import compose
+from scalinglab import cli
+from scalinglab.compose import compose
 from tests.damage import (
     FILES,
     KEYS,

@@ -11,39 +11,42 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("scaling", "sweeps", "analysis")
-COMMAND_LINE = ("scaling/cli.py", "scaling/verbs/")  # the one place that puts the three together
+COMMAND_LINE = (
+    "scalinglab/cli.py",
+    "scalinglab/verbs/",
+)  # the one place that puts the three together
 
 # Third-party modules and the only files that may import them (folders end with "/").
 ONLY_IN = {
-    "lightning": {"scaling/training/trainer.py"},
-    "hydra": {"scaling/compose.py"},
-    "omegaconf": {"scaling/compose.py"},
+    "lightning": {"scaling/engine/trainer/trainer.py"},
+    "hydra": {"scalinglab/compose.py"},
+    "omegaconf": {"scalinglab/compose.py"},
     "torch": {
-        "scaling/model/transformer.py",
-        "scaling/model/initialization.py",
-        "scaling/training/coordcheck.py",
-        "scaling/optimizers/",
-        "scaling/engine/stacked.py",
-        "scaling/engine/loss.py",
-        "scaling/engine/eager.py",
-        "scaling/engine/captured.py",
-        "scaling/engine/compiled.py",
-        "scaling/engine/dealt.py",
-        "scaling/engine/sharded.py",
-        "scaling/engine/determinism.py",
-        "scaling/engine/measurements.py",
-        "scaling/engine/arithmetic.py",
-        "scaling/engine/reduction.py",
-        "scaling/training/trainer.py",
-        "scaling/training/measure.py",
-        "scaling/processes/parallel.py",
-        "scaling/processes/group.py",
-        "scaling/records/checkpoint.py",
+        "scaling/engine/network/transformer.py",
+        "scaling/engine/network/initialization.py",
+        "scaling/engine/trainer/coordcheck.py",
+        "scaling/engine/optimizers/",
+        "scaling/engine/network/stacked.py",
+        "scaling/engine/network/loss.py",
+        "scaling/engine/steps/eager.py",
+        "scaling/engine/steps/captured.py",
+        "scaling/engine/steps/compiled.py",
+        "scaling/engine/steps/dealt.py",
+        "scaling/engine/steps/sharded.py",
+        "scaling/engine/steps/determinism.py",
+        "scaling/engine/steps/measurements.py",
+        "scaling/engine/network/arithmetic.py",
+        "scaling/engine/steps/reduction.py",
+        "scaling/engine/trainer/trainer.py",
+        "scaling/engine/trainer/measure.py",
+        "scaling/engine/trainer/parallel.py",
+        "scaling/engine/trainer/group.py",
+        "scaling/engine/trainer/checkpoint.py",
     },
-    "submitit": {"sweeps/slurm.py"},
-    "rich": {"sweeps/terminal.py", "sweeps/show.py"},
-    "wandb": {"scaling/dashboard.py", "scaling/wandb_runs.py"},
-    "pyarrow": {"sweeps/collect.py"},
+    "submitit": {"sweeps/launch/slurm.py"},
+    "rich": {"scalinglab/terminal.py", "scalinglab/show.py"},
+    "wandb": {"scalinglab/dashboard.py", "scalinglab/wandb_runs.py"},
+    "pyarrow": {"sweeps/watch/collect.py"},
     "matplotlib": {
         "analysis/reporting/figures.py",
         "analysis/reporting/page.py",
@@ -52,40 +55,40 @@ ONLY_IN = {
         "analysis/studies/draw.py",
     },
     "scipy": {"analysis/"},
-    "pandas": {"analysis/", "sweeps/", "scaling/verbs/"},
+    "pandas": {"analysis/", "sweeps/", "scalinglab/verbs/"},
 }
 # All of scaling/ but this can be used on a machine without torch, Lightning or Hydra.
 IMPURE = {
-    "scaling.cli",
-    "scaling.verbs",
-    "scaling.compose",
-    "scaling.yaml_limits",
-    "scaling.dashboard",
-    "scaling.wandb_runs",
-    "scaling.model.transformer",
-    "scaling.model.initialization",
-    "scaling.training.coordcheck",
-    "scaling.optimizers",
-    "scaling.engine.stacked",
-    "scaling.engine.loss",
-    "scaling.engine.eager",
-    "scaling.engine.captured",
-    "scaling.engine.compiled",
-    "scaling.engine.dealt",
-    "scaling.engine.sharded",
-    "scaling.training.pack_engine",
-    "scaling.engine.determinism",
-    "scaling.engine.measurements",
-    "scaling.engine.arithmetic",
-    "scaling.engine.reduction",
-    "scaling.training.member",
-    "scaling.training.loop",
-    "scaling.training.trainer",
-    "scaling.training.measure",
-    "scaling.records.checkpoint",
-    "scaling.processes.parallel",
-    "scaling.processes.group",
-    "scaling.processes.rank",
+    "scalinglab.cli",
+    "scalinglab.verbs",
+    "scalinglab.compose",
+    "scalinglab.yaml_limits",
+    "scalinglab.dashboard",
+    "scalinglab.wandb_runs",
+    "scalinglab.scaling.engine.network.transformer",
+    "scalinglab.scaling.engine.network.initialization",
+    "scalinglab.scaling.engine.trainer.coordcheck",
+    "scalinglab.scaling.engine.optimizers",
+    "scalinglab.scaling.engine.network.stacked",
+    "scalinglab.scaling.engine.network.loss",
+    "scalinglab.scaling.engine.steps.eager",
+    "scalinglab.scaling.engine.steps.captured",
+    "scalinglab.scaling.engine.steps.compiled",
+    "scalinglab.scaling.engine.steps.dealt",
+    "scalinglab.scaling.engine.steps.sharded",
+    "scalinglab.scaling.engine.trainer.pack_engine",
+    "scalinglab.scaling.engine.steps.determinism",
+    "scalinglab.scaling.engine.steps.measurements",
+    "scalinglab.scaling.engine.network.arithmetic",
+    "scalinglab.scaling.engine.steps.reduction",
+    "scalinglab.scaling.engine.trainer.member",
+    "scalinglab.scaling.engine.trainer.loop",
+    "scalinglab.scaling.engine.trainer.trainer",
+    "scalinglab.scaling.engine.trainer.measure",
+    "scalinglab.scaling.engine.trainer.checkpoint",
+    "scalinglab.scaling.engine.trainer.parallel",
+    "scalinglab.scaling.engine.trainer.group",
+    "scalinglab.scaling.engine.trainer.rank_main",
 }
 
 # The rooms of the analysis: each may use those before it. Names of types are no use.
@@ -104,7 +107,7 @@ ROOMS = (
 )
 
 # In a notebook there is no command line to compose.
-MAY_USE = {"sweeps/notebook.py": {"scaling.compose"}}
+MAY_USE = {"scalinglab/study.py": {"scalinglab.compose"}}
 
 
 def python_files() -> list[str]:
@@ -170,14 +173,14 @@ def test_third_parties_stand_where_they_may(file: str) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "scaling/model/transformer.py",
-        "scaling/engine/stacked.py",
-        "scaling/engine/loss.py",
-        "scaling/engine/eager.py",
-        "scaling/engine/dealt.py",
-        "scaling/engine/sharded.py",
-        "scaling/engine/measurements.py",
-        *(f for f in python_files() if f.startswith("scaling/optimizers/")),
+        "scaling/engine/network/transformer.py",
+        "scaling/engine/network/stacked.py",
+        "scaling/engine/network/loss.py",
+        "scaling/engine/steps/eager.py",
+        "scaling/engine/steps/dealt.py",
+        "scaling/engine/steps/sharded.py",
+        "scaling/engine/steps/measurements.py",
+        *(f for f in python_files() if f.startswith("scaling/engine/optimizers/")),
     ],
 )
 def test_the_engine_imports_torch_and_numpy_only(file: str) -> None:
@@ -208,38 +211,44 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_import_analysis_loads_no_training_library() -> None:
-    code = "import analysis; analysis.fit, analysis.load, analysis.LAWS, analysis.allocate"
+    code = "from scalinglab import analysis; analysis.fit, analysis.load, analysis.LAWS, analysis.allocate"
     assert not loaded_by(code) & {"torch", "lightning", "hydra", "wandb", "submitit", "matplotlib"}
 
 
 def test_help_loads_no_torch() -> None:
-    code = "from scaling.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    code = "from scalinglab.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"torch", "lightning", "hydra", "pandas", "numpy"}
 
 
 def test_planning_loads_no_torch() -> None:
-    code = "import sweeps.plan, sweeps.cost, sweeps.state, sweeps.launch, sweeps.worker"
+    code = "import scalinglab.sweeps.plan.plan, scalinglab.sweeps.plan.cost, scalinglab.sweeps.store.state, scalinglab.sweeps.launch.launch, scalinglab.sweeps.launch.worker"
     assert not loaded_by(code) & {"torch", "lightning", "hydra"}
 
 
 def test_a_study_is_imported_on_first_use() -> None:
-    assert not loaded_by("import sweeps; dir(sweeps)") & {"pandas", "hydra", "torch"}
-    assert not loaded_by("from sweeps import Study; Study.open('x')") & {"hydra", "torch"}
+    assert not loaded_by("from scalinglab import sweeps; dir(sweeps)") & {
+        "pandas",
+        "hydra",
+        "torch",
+    }
+    assert not loaded_by("from scalinglab import Study; Study.open('x')") & {"hydra", "torch"}
 
 
 def test_training_loads_no_dashboard() -> None:
-    assert "wandb" not in loaded_by("import scaling.training.trainer, sweeps.worker, sweeps.launch")
+    assert "wandb" not in loaded_by(
+        "import scalinglab.scaling.engine.trainer.trainer, scalinglab.sweeps.launch.worker, scalinglab.sweeps.launch.launch"
+    )
 
 
-# What speaks otherwise than by a `sweeps.terminal.Screen`: JSON, help, logs, a notebook, and what
+# What speaks otherwise than by a `scalinglab.terminal.Screen`: JSON, help, logs, a notebook, and what
 # answers another process.
 SPEAKS = {
-    "scaling/verbs/as_json.py",
-    "scaling/cli.py",
-    "scaling/programs/guardian.py",
-    "scaling/training/measure.py",
-    "sweeps/worker.py",
-    "sweeps/notebook.py",
+    "scalinglab/as_json.py",
+    "scalinglab/cli.py",
+    "scaling/training/guardian.py",
+    "scaling/engine/trainer/measure.py",
+    "sweeps/launch/worker.py",
+    "scalinglab/study.py",
 }
 
 

@@ -17,8 +17,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from scaling.compose import compose
-from scaling.engine.step_options import StepOptions
+from scalinglab.compose import compose
+from scalinglab.scaling.run.step_options import StepOptions
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -182,7 +182,9 @@ def test_a_large_model_is_measured(script, capsys) -> None:
 
 
 def test_the_mfu_of_a_known_device_is_shown_by_both_counts(script, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("scaling.records.machine.device_name", lambda device: "NVIDIA H200")
+    monkeypatch.setattr(
+        "scalinglab.scaling.records.machine.device_name", lambda device: "NVIDIA H200"
+    )
     loops = script("loops")
     setting = loops.Setting(loops.transformer(24, 1024, 128, 2048, 32_768), 16)
     script("large").print_rates([0.16], setting)

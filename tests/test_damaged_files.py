@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from scaling.cli import main
-from scaling.records import damage, run_folder
-from scaling.records.run_folder import RunFolder
+from scalinglab import analysis
+from scalinglab.cli import main
+from scalinglab.scaling.records import damage, run_folder
+from scalinglab.scaling.records.run_folder import RunFolder
 
 # Laws fitted to so few wild points overflow here and there: not what is asked here.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -235,9 +235,9 @@ def studies(finished: Path, tmp_path_factory) -> dict[str, tuple[Path, pd.DataFr
 
 def interrupt(outputs: Path) -> None:
     """Take a finished study back to where some runs had not begun and others were in the middle."""
-    from scaling.config import ExecutionConfig
-    from scaling.records.claim import Claim
-    from scaling.training.trainer import train
+    from scalinglab.scaling.config import ExecutionConfig
+    from scalinglab.scaling.engine.trainer.trainer import train
+    from scalinglab.scaling.records.claim import Claim
 
     for number, path in enumerate(sorted(outputs.glob("runs/*/run.json"))):
         if number % 3 == 0:

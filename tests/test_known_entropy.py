@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-import analysis
-from scaling.compose import compose
-from sweeps.launch import LaunchConfig, launch
-from sweeps.plan import make_plan, save_plan
+from scalinglab import analysis
+from scalinglab.compose import compose
+from scalinglab.sweeps.launch.launch import LaunchConfig, launch
+from scalinglab.sweeps.plan.plan import make_plan, save_plan
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling import cli
+from scalinglab import cli
 from tests import mutated_commands as mutated
 from tests.attempts import attempt, nothing_trained
 from tests.damage import TABLES

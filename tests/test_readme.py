@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scaling.cli import VERBS
-from scaling.compose import compose
-from sweeps.plan import make_plan
+from scalinglab.cli import VERBS
+from scalinglab.compose import compose
+from scalinglab.sweeps.plan.plan import make_plan
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

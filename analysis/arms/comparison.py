@@ -21,16 +21,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.arms.pairs import Pairs, pair_label, pair_runs
-from analysis.arms.scale import Ladder, along_ladder, crossing
-from analysis.arms.sharing import sharing_tests
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.laws import find
-from analysis.laws.law import Law
-from analysis.tables.exclusion import CENSORED, mid_schedule, unfinished
-from analysis.tables.numbers import as_floats
-from analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
+from scalinglab.analysis.arms.pairs import Pairs, pair_label, pair_runs
+from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing
+from scalinglab.analysis.arms.sharing import sharing_tests
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.tables.exclusion import CENSORED, mid_schedule, unfinished
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
 
@@ -78,7 +78,7 @@ class ArmComparison:
 
     def report(self) -> str:
         """The comparison as text."""
-        from analysis.arms.text import render
+        from scalinglab.analysis.arms.text import render
 
         return render(self)
 

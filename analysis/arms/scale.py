@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.result import Result
-from analysis.intervals.rolling import wanderings
-from analysis.laws.arms import ArmLaw
-from analysis.laws.error_scale import RELATIVE
-from analysis.laws.law import Array, Columns
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.rolling import wanderings
+from scalinglab.analysis.laws.arms import ArmLaw
+from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.laws.law import Array, Columns
 
 Arms = tuple[str, str]  # the baseline A, and B
 

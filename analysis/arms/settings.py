@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.arms.pairs import pair_keys
-from analysis.tables.runs import FLOPS, load, require
-from analysis.tables.validation_sets import as_loss
-from scaling.records.run_folder import RunFolder
+from scalinglab.analysis.arms.pairs import pair_keys
+from scalinglab.analysis.tables.runs import FLOPS, load, require
+from scalinglab.analysis.tables.validation_sets import as_loss
+from scalinglab.scaling.records.run_folder import RunFolder
 
 
 def runs_by_arm(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.extrapolation import top_rows
-from analysis.fitting.solve import Options, solve
-from analysis.laws.law import Array, Law
+from scalinglab.analysis.fitting.extrapolation import top_rows
+from scalinglab.analysis.fitting.solve import Options, solve
+from scalinglab.analysis.laws.law import Array, Law
 
 _STARTS = 16
 _FLOORS = ("E", "L_inf", "L0")

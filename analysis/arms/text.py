@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.arms.comparison import ArmComparison
+    from scalinglab.analysis.arms.comparison import ArmComparison
 
 _DOUBT = 0.05
 _SURE = 0.95

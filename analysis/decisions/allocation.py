@@ -1,6 +1,6 @@
 """How to split a training budget between model size and tokens under a fitted surface.
 
-This is approach 3 of arXiv:2203.15556; `analysis.decisions.approaches` has all three side by side.
+This is approach 3 of arXiv:2203.15556; `scalinglab.analysis.decisions.approaches` has all three side by side.
 """
 
 from __future__ import annotations
@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
-from analysis.decisions.optimum import best_split, loss_at
-from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, growth, in_words, lacking, spread, spread_by
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
+from scalinglab.analysis.decisions.optimum import best_split, loss_at
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import (
+    drawn_params,
+    growth,
+    in_words,
+    lacking,
+    spread,
+    spread_by,
+)
 
 Array = np.ndarray
 
@@ -66,7 +73,7 @@ def allocate(
     budgets : float or list of float
         In the unit of `cost`: FLOPs by default.
     cost : callable
-        ``cost(N, D)``, rising in both and linear in D; see `analysis.decisions.cost_functions`.
+        ``cost(N, D)``, rising in both and linear in D; see `scalinglab.analysis.decisions.cost_functions`.
     level : float
         Of the intervals.
 

@@ -1,8 +1,8 @@
 """The three approaches of arXiv:2203.15556 to the best N and D for a budget, side by side.
 
-1. the envelope of training curves (`analysis.decisions.training_envelope`),
-2. the minima of IsoFLOP curves (`analysis.decisions.isoflop`),
-3. the surface (`analysis.decisions.allocation`).
+1. the envelope of training curves (`scalinglab.analysis.decisions.training_envelope`),
+2. the minima of IsoFLOP curves (`scalinglab.analysis.decisions.isoflop`),
+3. the surface (`scalinglab.analysis.decisions.allocation`).
 
 The first two end in a power law N* = G C^a; D* is what the budget then pays for. Where they
 disagree, the design or the law is to blame: no interval of one approach shows that.
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.allocation import Allocation, allocate
-from analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
-from analysis.decisions.isoflop import Minima, isoflop_minima
-from analysis.decisions.optimum import best_split, loss_at, tokens_at
-from analysis.decisions.training_envelope import Envelope, envelope
-from analysis.fitting.result import Result
-from analysis.intervals.spread import growth, spread
+from scalinglab.analysis.decisions.allocation import Allocation, allocate
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
+from scalinglab.analysis.decisions.isoflop import Minima, isoflop_minima
+from scalinglab.analysis.decisions.optimum import best_split, loss_at, tokens_at
+from scalinglab.analysis.decisions.training_envelope import Envelope, envelope
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import growth, spread
 
 Array = np.ndarray
 
@@ -107,7 +107,7 @@ def compare_approaches(
     ValueError
         As `analysis.fit` and `analysis.allocate`.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     if surface is None:
         surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.lr_batch import LrBatch, lr_batch, regret
+from scalinglab.analysis.fitting.lr_batch import LrBatch, lr_batch, regret
 
 _LEAST_CELLS = 4  # so that three are left for the three parameters of the learning rate
 

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.cost_functions import SIX_ND, Cost
-from analysis.decisions.optimum import loss_at
-from analysis.decisions.target import Target
-from analysis.fitting.result import Result
-from analysis.intervals.rolling import shared_wander
-from analysis.intervals.spread import drawn_params
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.decisions.optimum import loss_at
+from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.rolling import shared_wander
+from scalinglab.analysis.intervals.spread import drawn_params
 
 Array = np.ndarray
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.allocation import need_surface
-from analysis.decisions.cost_functions import SIX_ND, Cost
-from analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for
-from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, spread_by
+from scalinglab.analysis.decisions.allocation import need_surface
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import drawn_params, spread_by
 
 
 def loss_left(

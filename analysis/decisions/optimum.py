@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.decisions.cost_functions import SIX_ND, Cost, per_token
-from analysis.laws.law import Law
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, per_token
+from scalinglab.analysis.laws.law import Law
 
 Array = np.ndarray
 

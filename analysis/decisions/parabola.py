@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.tables.noise import seed_noise
+from scalinglab.analysis.tables.noise import seed_noise
 
 Array = np.ndarray
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.cost_functions import SIX_ND, Cost
-from analysis.decisions.next_runs import choose_next
-from analysis.decisions.target import Target
-from analysis.fitting.result import Result
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.decisions.next_runs import choose_next
+from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.fitting.result import Result
 
 Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
@@ -92,7 +92,7 @@ def reach_target(
         If the target says not how well it is to be known; else as `analysis.fit` and
         `analysis.choose_next`.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     if target.within is None:
         raise ValueError("the target says not how well: end it with 'within 0.5%'")

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, in_words, spread, spread_by
-from analysis.laws.law import Law
-from analysis.laws.schedule_columns import Course
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import drawn_params, in_words, spread, spread_by
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.schedule_columns import Course
 
 Array = np.ndarray
 
@@ -154,7 +154,7 @@ def refit_without_each(law: str | Law, curves: pd.DataFrame, **options: Any) -> 
     **options
         As for `analysis.fit`; no resamples by default.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     runs = curves["run"].unique()
     if len(runs) < 3:

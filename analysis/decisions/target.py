@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.decisions.allocation import need_surface
-from analysis.decisions.cost_functions import SIX_ND, Cost
-from analysis.decisions.optimum import best_split, loss_at
-from analysis.fitting.result import Result
-from analysis.intervals.rolling import wanderings
-from analysis.intervals.spread import drawn_params, spread_by
-from analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.decisions.allocation import need_surface
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.decisions.optimum import best_split, loss_at
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.rolling import wanderings
+from scalinglab.analysis.intervals.spread import drawn_params, spread_by
+from scalinglab.analysis.laws.error_scale import RELATIVE
 
 Array = np.ndarray
 
@@ -119,7 +119,7 @@ def wandering(result: Result, N: Array, D: Array, count: int) -> Array:
     """How far each law that could be wanders from its formula at some points, in log loss.
 
     Shape (count, points): zero inside the measured range and for the first, the best fit; else as
-    rolling-origin refits depart (`analysis.intervals.rolling`), the same way at all points.
+    rolling-origin refits depart (`scalinglab.analysis.intervals.rolling`), the same way at all points.
     """
     point = {"N": N, "D": D}
     best = np.array([list(result.params.values())])

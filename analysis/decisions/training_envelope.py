@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
 
 Array = np.ndarray
 

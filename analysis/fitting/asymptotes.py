@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.intervals.spread import quantiles
-from analysis.laws.law import Array
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.laws.law import Array
 
 _LAW = "power_plus_constant"
 _QUADRATIC = 100  # standard errors: limits have errors of their own, for weighted least squares

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.laws.law import Law
-from analysis.tables.clusters import copied
-from analysis.tables.exclusion import mid_schedule, unfinished
-from analysis.tables.labels import differing_labels, label_sentences
-from analysis.tables.numbers import as_floats
-from analysis.tables.points import Points
-from analysis.tables.validation_sets import OWN, SET
-from scaling.records.recipe import not_one_ladder
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.tables.clusters import copied
+from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
+from scalinglab.analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.points import Points
+from scalinglab.analysis.tables.validation_sets import OWN, SET
+from scalinglab.scaling.records.recipe import not_one_ladder
 
 _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
 _TOGETHER = 0.98  # correlation of the logarithms of two columns

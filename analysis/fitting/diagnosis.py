@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.misfit import Misfit
-from analysis.fitting.search import SAME_BASIN, Search
-from analysis.fitting.solver import Solution, minimise
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.search import SAME_BASIN, Search
+from scalinglab.analysis.fitting.solver import Solution, minimise
 
 Array = np.ndarray
 
@@ -26,7 +26,7 @@ class Diagnosis:
     starts : int
         How many starts were tried.
     alone : int
-        How many of them went the whole way alone, without scouts (see `analysis.fitting.search`).
+        How many of them went the whole way alone, without scouts (see `scalinglab.analysis.fitting.search`).
     searched : int
         On how many rows; the best of the places found were then minimised on all.
     agree : float
@@ -40,7 +40,7 @@ class Diagnosis:
     correlations : dict of str to dict
         Between free parameters, on their own scales: of the resamples, or else of the curvature.
     degrees : float
-        Of freedom, of the standard error that is known worst (`analysis.intervals.freedom`).
+        Of freedom, of the standard error that is known worst (`scalinglab.analysis.intervals.freedom`).
     at_bound : tuple of str
         Parameters that ended on a bound.
     unidentified : dict of str to str

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.fitting.misfit import Misfit
-from analysis.fitting.solver import minimise
-from analysis.intervals.freedom import freedom
-from analysis.laws.error_scale import ErrorScale
-from analysis.laws.law import Columns
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.solver import minimise
+from scalinglab.analysis.intervals.freedom import freedom
+from scalinglab.analysis.laws.error_scale import ErrorScale
+from scalinglab.analysis.laws.law import Columns
 
 Array = np.ndarray
 

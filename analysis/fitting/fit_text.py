@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.intervals.spread import in_words
+from scalinglab.analysis.intervals.spread import in_words
 
 if TYPE_CHECKING:
-    from analysis.fitting.result import Result
+    from scalinglab.analysis.fitting.result import Result
 
 _CORRELATED = 0.9
 

@@ -8,20 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.design import warn_of_points
-from analysis.fitting.diagnosis import diagnose
-from analysis.fitting.extrapolation import check_top
-from analysis.fitting.misfit import Misfit
-from analysis.fitting.outliers import warn_of_outliers
-from analysis.fitting.result import Result
-from analysis.fitting.solve import Fitted, Options, refit, solve
-from analysis.fitting.warnings import warn
-from analysis.intervals.draws import Draws
-from analysis.intervals.freedom import withhold
-from analysis.intervals.resample import check_method, draw
-from analysis.intervals.rolling import NO_ORIGINS, Origins, origins, roll, without
-from analysis.laws.arms import ARM
-from analysis.laws.law import Array, Law
+from scalinglab.analysis.fitting.design import warn_of_points
+from scalinglab.analysis.fitting.diagnosis import diagnose
+from scalinglab.analysis.fitting.extrapolation import check_top
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.outliers import warn_of_outliers
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.solve import Fitted, Options, refit, solve
+from scalinglab.analysis.fitting.warnings import warn
+from scalinglab.analysis.intervals.draws import Draws
+from scalinglab.analysis.intervals.freedom import withhold
+from scalinglab.analysis.intervals.resample import check_method, draw
+from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins, origins, roll, without
+from scalinglab.analysis.laws.arms import ARM
+from scalinglab.analysis.laws.law import Array, Law
 
 _FEW = 200  # resamples of a fit that is only compared with another
 _NONE: Mapping = {}
@@ -94,7 +94,7 @@ def fit(
         Rows that are not independent. Default: the column ``cluster`` if there is one, else
         checkpoints of one run (``run_id`` or ``run``).
     resample : {"weights", "rows", "clusters", "residual"} or array
-        See `analysis.intervals.resample.draw`. An array, shape (resamples, rows), holds what the
+        See `scalinglab.analysis.intervals.resample.draw`. An array, shape (resamples, rows), holds what the
         response could have been: where it is itself the outcome of fits, their doubt goes on into
         this one.
     fixed : mapping, optional
@@ -111,8 +111,8 @@ def fit(
         With `arm`: parameters that have one value for all arms.
     exclude : list of str
         Rows to leave out, each counted in `Result.excluded`: rules by name (``"unmeasured"``,
-        ``"unfinished"``, ``"mid_schedule"``: `analysis.tables.exclusion.RULES`) or conditions on
-        the table's columns (``"D < 1e9"``, `scaling.conditions`); the law's names serve, too.
+        ``"unfinished"``, ``"mid_schedule"``: `scalinglab.analysis.tables.exclusion.RULES`) or conditions on
+        the table's columns (``"D < 1e9"``, `scalinglab.scaling.text.conditions`); the law's names serve, too.
     mix_fingerprints : bool
         Allow points from runs trained by different code.
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.laws.lr_batch import BEST_BATCH, BEST_LR
-from analysis.tables.factors import with_multiples
-from analysis.tables.validation_sets import refuse_different_sets, with_common_sets
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.validation_sets import refuse_different_sets, with_common_sets
 
 _NONE: Mapping = {}
 _TOLD = ("width", "depth", "arm", "optimizer")  # columns that tell recipes of one N and D apart

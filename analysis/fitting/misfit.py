@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.fitting.objective import Objective
-from analysis.fitting.space import Space
-from analysis.intervals.draws import Draws, Prior
-from analysis.laws.error_scale import ErrorScale
-from analysis.laws.law import Columns
+from scalinglab.analysis.fitting.objective import Objective
+from scalinglab.analysis.fitting.space import Space
+from scalinglab.analysis.intervals.draws import Draws, Prior
+from scalinglab.analysis.laws.error_scale import ErrorScale
+from scalinglab.analysis.laws.law import Columns
 
 Array = np.ndarray
 

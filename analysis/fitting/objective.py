@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.laws.error_scale import ERROR_SCALES, Errors, ErrorScale
+from scalinglab.analysis.laws.error_scale import ERROR_SCALES, Errors, ErrorScale
 
 Array = np.ndarray
 

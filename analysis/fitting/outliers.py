@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.result import Result
-from analysis.intervals.spread import drawn_params, quantiles
-from analysis.laws.law import Array
-from analysis.tables.condition import rows_that_meet
-from analysis.tables.points import Points
-from scaling.conditions import ConditionError
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import drawn_params, quantiles
+from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.tables.condition import rows_that_meet
+from scalinglab.analysis.tables.points import Points
+from scalinglab.scaling.text.conditions import ConditionError
 
 SIGMAS = 6.0  # of a normal residual: 2 of 1e9 lie beyond
 _LEAST = 0.02  # of a loss, or of an accuracy: nobody acts on less

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.misfit import Misfit
-from analysis.fitting.solve import Fitted, Options, solve
-from analysis.fitting.solver import Solution, minimise
-from analysis.laws.law import Array, Law
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.solve import Fitted, Options, solve
+from scalinglab.analysis.fitting.solver import Solution, minimise
+from scalinglab.analysis.laws.law import Array, Law
 
 _POINTS = 33
 _WIDENINGS = 6

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.diagnosis import Diagnosis
-from analysis.intervals.rolling import NO_ORIGINS, Origins, wanderings
-from analysis.intervals.spread import quantiles, widened
-from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
-from analysis.laws.law import Law
-from analysis.tables.factors import with_multiples
-from analysis.tables.numbers import as_floats
-from analysis.tables.points import rename, rename_columns
+from scalinglab.analysis.fitting.diagnosis import Diagnosis
+from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins, wanderings
+from scalinglab.analysis.intervals.spread import quantiles, widened
+from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.points import rename, rename_columns
 
 Array = np.ndarray
 
@@ -95,7 +95,7 @@ class Result:
         Parameters
         ----------
         inflation : float
-            At least 1: from the record of earlier forecasts, `analysis.forecasts.track`.
+            At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
         """
         if not inflation >= 1:
             raise ValueError(f"inflation = {inflation!r} must be at least 1")
@@ -159,7 +159,7 @@ class Result:
         level : float, optional
             Also give the interval that a new measurement falls in: the resampled laws, and on top
             of each the noise of the points. Beyond the measured range the law itself is in doubt:
-            there, the spread of rolling-origin refits (`analysis.intervals.rolling`) is added.
+            there, the spread of rolling-origin refits (`scalinglab.analysis.intervals.rolling`) is added.
             All of it `inflation` times as wide.
         beside : sequence of Result, optional
             Fits of other laws to the same points. Beyond the range, how far they depart from this
@@ -172,7 +172,7 @@ class Result:
             column and, if the fit has resamples, of their product: N and D together are the
             budget), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
             and ``upper``: NaN where too many resamples, or a refit, predict what no response can be
-            (`analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
+            (`scalinglab.analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
         """
         columns = self.columns_of(data)
         values = np.array([list(self.params.values())])
@@ -287,13 +287,13 @@ class Result:
 
     def report(self) -> str:
         """The fit as text: statistics, parameters, correlations, warnings."""
-        from analysis.fitting.fit_text import render
+        from scalinglab.analysis.fitting.fit_text import render
 
         return render(self)
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON, to be read by `analysis.read_fit`."""
-        from analysis.fitting.store import write_fit
+        from scalinglab.analysis.fitting.store import write_fit
 
         write_fit(self, path)
 

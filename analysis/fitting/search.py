@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.fitting.misfit import Misfit
-from analysis.fitting.solver import Solution, minimise
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.solver import Solution, minimise
 
 Array = np.ndarray
 

@@ -9,19 +9,19 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.misfit import Misfit
-from analysis.fitting.objective import Objective
-from analysis.fitting.search import Search, search
-from analysis.fitting.solver import Solution, minimise
-from analysis.fitting.space import Space
-from analysis.intervals.draws import Draws, Prior
-from analysis.intervals.freedom import Freedom, freedom
-from analysis.intervals.resample import Sample
-from analysis.laws import find
-from analysis.laws.arms import ARM, by_arm
-from analysis.laws.check import check_derivatives
-from analysis.laws.law import Array, Law
-from analysis.tables.points import Points, read_points
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.objective import Objective
+from scalinglab.analysis.fitting.search import Search, search
+from scalinglab.analysis.fitting.solver import Solution, minimise
+from scalinglab.analysis.fitting.space import Space
+from scalinglab.analysis.intervals.draws import Draws, Prior
+from scalinglab.analysis.intervals.freedom import Freedom, freedom
+from scalinglab.analysis.intervals.resample import Sample
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.arms import ARM, by_arm
+from scalinglab.analysis.laws.check import check_derivatives
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.tables.points import Points, read_points
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law, Parameter
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.diagnosis import Diagnosis
-from analysis.intervals.rolling import Origins
-from analysis.laws import find
-from analysis.laws.arms import by_arm
+from scalinglab.analysis.fitting.diagnosis import Diagnosis
+from scalinglab.analysis.intervals.rolling import Origins
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.arms import by_arm
 
 if TYPE_CHECKING:
-    from analysis.fitting.result import Result
+    from scalinglab.analysis.fitting.result import Result
 
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
@@ -52,7 +52,7 @@ def from_dict(stored: dict) -> Result:
     ValueError
         If the version is unknown, or the law is not registered.
     """
-    from analysis.fitting.result import Result
+    from scalinglab.analysis.fitting.result import Result
 
     if stored.get("version") != _VERSION:
         raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.intervals.spread import quantiles
-from analysis.laws.law import Array
-from analysis.laws.task_accuracy import TASK_ACCURACY
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.laws.task_accuracy import TASK_ACCURACY
 
 # Task losses and accuracies scatter by about a per cent. Below that, Huber's cost is nearly the
 # absolute value: on the OLMo ladder it took twice as long and missed the largest models by 1.6

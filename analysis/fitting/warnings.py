@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from analysis.fitting.result import Result
+    from scalinglab.analysis.fitting.result import Result
 
 _SURPRISING = 3.5  # standard errors
-_FEW_DEGREES = 2.0  # of freedom: below, see `analysis.intervals.freedom.withhold`
+_FEW_DEGREES = 2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.withhold`
 _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 

@@ -19,14 +19,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.forecasts.hindcasts import distance, hindcasts, left_out, misses, share_kept
-from analysis.intervals.spread import IMPOSSIBLE, in_words, lacking, widened
-from analysis.laws import find
-from analysis.laws.error_scale import RELATIVE
-from analysis.laws.law import Array, Law
-from analysis.tables.thinning import thin_curves
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.forecasts.hindcasts import (
+    distance,
+    hindcasts,
+    left_out,
+    misses,
+    share_kept,
+)
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, in_words, lacking, widened
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.tables.thinning import thin_curves
 
 ONE_SIZE, SIZES = "lr_annealing", "joint_annealing"  # laws that are taken unless one is named
 _LOSSES = 40  # at most, of a curve
@@ -78,7 +84,7 @@ class Forecast:
         return self.beyond <= 1 + 1e-9
 
     def widened_by(self, inflation: float) -> Forecast:
-        """The forecast with its interval so many times as wide: see `analysis.forecasts.track`."""
+        """The forecast with its interval so many times as wide: see `scalinglab.analysis.forecasts.track`."""
         lower, upper = widened(self.lower, self.upper, inflation, RELATIVE)
         return replace(self, lower=lower, upper=upper, inflation=inflation * self.inflation)
 
@@ -128,7 +134,7 @@ def forecast_run(
     resamples, seed : int
         Of the fit.
     inflation : float
-        Widens the interval; see `analysis.forecasts.track`.
+        Widens the interval; see `scalinglab.analysis.forecasts.track`.
 
     Returns
     -------

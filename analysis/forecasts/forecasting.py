@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.forecasts.forecast import Basis, lay_basis
-from analysis.forecasts.unfinished import unfinished_runs
-from analysis.intervals.spread import IMPOSSIBLE, lacking, widened
-from analysis.laws.error_scale import RELATIVE
-from analysis.tables.runs import FLOPS, load, load_curves, study_plan
-from analysis.tables.validation_sets import SET
-from scaling.records.run_folder import RunFolder
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.forecasts.forecast import Basis, lay_basis
+from scalinglab.analysis.forecasts.unfinished import unfinished_runs
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, lacking, widened
+from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
+from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.scaling.records.run_folder import RunFolder
 
 COLUMNS = (
     "run_id",

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.laws.error_scale import RELATIVE
-from analysis.laws.law import Array
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.laws.law import Array
 
 _HINDCASTS = 12  # at most: each is a fit
 _LATE = 0.25  # of the measured steps, over which the distance from the law is taken

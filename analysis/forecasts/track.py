@@ -9,7 +9,7 @@ arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th 
 contain a new measurement with at least that probability, if it is like those before. One prediction
 a run counts, the first. What forecasts missed widens all intervals of losses to come: forecasts by
 `Forecast.widened_by`, what a fit says of losses by `Result.widened_by`, each told in the words of
-`analysis.intervals.spread.in_words`. Sizes, budgets and parameters are no losses: none was tested.
+`scalinglab.analysis.intervals.spread.in_words`. Sizes, budgets and parameters are no losses: none was tested.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.spread import in_words
-from scaling.records.atomic import create_exclusive, read_json
-from scaling.records.damage import DamagedFile, Shape, tell
-from scaling.records.identity import digest
-from scaling.records.run_folder import RunFolder
+from scalinglab.analysis.intervals.spread import in_words
+from scalinglab.scaling.records.atomic import create_exclusive, read_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from analysis.fitting.result import Result
+    from scalinglab.analysis.fitting.result import Result
 
 VERSION = 1
 _NUMBER = (int, float)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.tables.runs import study_plan
-from scaling.programs.program_record import read_measured
-from scaling.records.damage import DamagedFile, tell
-from scaling.records.identity import family_id, science_pieces
-from scaling.records.run_folder import RunFolder
-from scaling.schedule.pieces import lr_array, shared_steps
+from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.identity import family_id, science_pieces
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.schedule.pieces import lr_array, shared_steps
+from scalinglab.scaling.training.program_record import read_measured
 
 
 def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:

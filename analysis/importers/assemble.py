@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.importers.branches import root_of
-from analysis.importers.columns import no_loss
-from analysis.importers.curves import of_curves
-from analysis.importers.raw import Raw, named_apart
-from analysis.importers.run_rows import of_runs
-from analysis.importers.typed import about_runs, typed
-from analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
-from analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.analysis.importers.branches import root_of
+from scalinglab.analysis.importers.columns import no_loss
+from scalinglab.analysis.importers.curves import of_curves
+from scalinglab.analysis.importers.raw import Raw, named_apart
+from scalinglab.analysis.importers.run_rows import of_runs
+from scalinglab.analysis.importers.typed import about_runs, typed
+from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
+from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.importers.cells import numbers
-from analysis.importers.known import (
+from scalinglab.analysis.importers.cells import numbers
+from scalinglab.analysis.importers.known import (
     ROLES,
     TEXT,
     matching,
@@ -20,8 +20,8 @@ from analysis.importers.known import (
     sounds_validated,
     spellings,
 )
-from analysis.importers.raw import Raw
-from analysis.tables.factors import Formula, read_formula
+from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.tables.factors import Formula, read_formula
 
 CONFIGURED_LR = "_configured_lr"  # a run's rate that was set, where none was logged
 _HEAD = 1000  # rows by which a column is judged

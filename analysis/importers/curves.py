@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.importers.attempts import one_row_a_step
-from analysis.importers.branches import with_history
-from analysis.importers.columns import CONFIGURED_LR
-from analysis.importers.raw import LeftOut
-from analysis.importers.run_rows import statuses
-from analysis.importers.typed import Typed, joined
-from analysis.importers.units import losses, with_tokens, zero_based_runs
+from scalinglab.analysis.importers.attempts import one_row_a_step
+from scalinglab.analysis.importers.branches import with_history
+from scalinglab.analysis.importers.columns import CONFIGURED_LR
+from scalinglab.analysis.importers.raw import LeftOut
+from scalinglab.analysis.importers.run_rows import statuses
+from scalinglab.analysis.importers.typed import Typed, joined
+from scalinglab.analysis.importers.units import losses, with_tokens, zero_based_runs
 
 _LATE = 0.02  # of a run: a last validation this much before its end is its final loss
 _CURVE = (

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.importers.assemble import assemble, with_resolution
-from analysis.importers.cells import numbers
-from analysis.importers.columns import Column, no_loss
-from analysis.importers.curves import of_curves
-from analysis.importers.known import ROLES, matching
-from analysis.importers.raw import Raw, named_apart
-from analysis.importers.run_rows import of_runs
-from analysis.importers.typed import Typed, typed
-from analysis.importers.units import check_plausible, in_nats
-from analysis.laws import find
-from analysis.laws.law import Law
-from analysis.tables.factors import read_formula
+from scalinglab.analysis.importers.assemble import assemble, with_resolution
+from scalinglab.analysis.importers.cells import numbers
+from scalinglab.analysis.importers.columns import Column, no_loss
+from scalinglab.analysis.importers.curves import of_curves
+from scalinglab.analysis.importers.known import ROLES, matching
+from scalinglab.analysis.importers.raw import Raw, named_apart
+from scalinglab.analysis.importers.run_rows import of_runs
+from scalinglab.analysis.importers.typed import Typed, typed
+from scalinglab.analysis.importers.units import check_plausible, in_nats
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.tables.factors import read_formula
 
 # Roles that say what a row is; the rest is looked for where a law reads it.
 _OF_ROWS = (
@@ -73,7 +73,7 @@ def read_table(
     ValueError
         As `analysis.read_runs`; or if the law is of curves and the file has none.
     """
-    from analysis.importers.read import read_raws
+    from scalinglab.analysis.importers.read import read_raws
 
     law, given = find(law), dict(columns or {})
     sources = [source] if isinstance(source, str | Path) else list(source)

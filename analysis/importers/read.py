@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.importers.assemble import Imported, assemble
-from analysis.importers.formats.registry import Request, read_path
-from analysis.importers.formats.wandb_chart import is_chart, read_chart
-from analysis.importers.raw import Raw
+from scalinglab.analysis.importers.assemble import Imported, assemble
+from scalinglab.analysis.importers.formats.registry import Request, read_path
+from scalinglab.analysis.importers.formats.wandb_chart import is_chart, read_chart
+from scalinglab.analysis.importers.raw import Raw
 
 
 def read_runs(
@@ -34,7 +34,7 @@ def read_runs(
     columns : mapping, optional
         Our name -> column of the table, or a number that holds for every row: ``{"N": "params",
         "loss": "val/loss", "batch": 512, "context": 2048}``. Names are those of
-        `analysis.importers.columns.KNOWN`; ``loss_NAME`` keeps a further validation set.
+        `scalinglab.analysis.importers.columns.KNOWN`; ``loss_NAME`` keeps a further validation set.
     runs : path, optional
         A table of what is known of each run (sizes, seeds, parents), one row each.
     unit : {"nats", "bits", "bits_per_byte"}, optional

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.importers.columns import CONFIGURED_LR
-from analysis.importers.raw import Raw
-from analysis.importers.typed import joined
-from analysis.importers.units import losses
+from scalinglab.analysis.importers.columns import CONFIGURED_LR
+from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.importers.typed import joined
+from scalinglab.analysis.importers.units import losses
 
 _FINISHED = ("done", "finished", "completed", "complete", "success")
 _CURVE_ROWS = 8  # so many rows with ever more tokens and nothing else are one run

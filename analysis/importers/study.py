@@ -1,4 +1,4 @@
-"""Imported runs stored as a study, which `analysis.tables.imported` reads."""
+"""Imported runs stored as a study, which `scalinglab.analysis.tables.imported` reads."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from analysis.importers.assemble import Imported, fittable
-from analysis.tables.condition import rows_that_meet
-from analysis.tables.exclusion import unfinished
-from analysis.tables.imported import IMPORT_VERSION, MANIFEST
-from scaling.conditions import ConditionError
-from scaling.config import check_study_name
-from scaling.records.atomic import save_atomic, write_json
-from scaling.records.run_folder import file_hash
+from scalinglab.analysis.importers.assemble import Imported, fittable
+from scalinglab.analysis.tables.condition import rows_that_meet
+from scalinglab.analysis.tables.exclusion import unfinished
+from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
+from scalinglab.scaling.config import check_study_name
+from scalinglab.scaling.records.atomic import save_atomic, write_json
+from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.text.conditions import ConditionError
 
 
 def save_study(
@@ -38,7 +38,7 @@ def save_study(
     sources : sequence of path
         Files that it was read from: their hashes are kept.
     held_out : str, optional
-        A condition on the columns (``"N > 1e9"``, `scaling.conditions`): runs that meet it are predicted, not fitted.
+        A condition on the columns (``"N > 1e9"``, `scalinglab.scaling.text.conditions`): runs that meet it are predicted, not fitted.
     question : str
     answer : mapping, optional
         ``law, budgets, curve_law, curve_held_out``, as a study's YAML has them.

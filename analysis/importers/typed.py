@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.importers.columns import CONFIGURED_LR, Column, choose
-from analysis.importers.known import ROLES, matching
-from analysis.importers.raw import BadRun, Raw
-from analysis.importers.take import take
-from analysis.importers.units import losses
-from analysis.tables.factors import has
+from scalinglab.analysis.importers.columns import CONFIGURED_LR, Column, choose
+from scalinglab.analysis.importers.known import ROLES, matching
+from scalinglab.analysis.importers.raw import BadRun, Raw
+from scalinglab.analysis.importers.take import take
+from scalinglab.analysis.importers.units import losses
+from scalinglab.analysis.tables.factors import has
 
 
 @dataclass

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.importers.known import measure_of
-from analysis.importers.raw import BadRun, LeftOut
-from analysis.tables.imported import N_COUNTS
+from scalinglab.analysis.importers.known import measure_of
+from scalinglab.analysis.importers.raw import BadRun, LeftOut
+from scalinglab.analysis.tables.imported import N_COUNTS
 
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
 _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens

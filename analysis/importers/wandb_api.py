@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.importers.assemble import Imported, assemble
-from analysis.importers.formats.json_files import runs_with_history
+from scalinglab.analysis.importers.assemble import Imported, assemble
+from scalinglab.analysis.importers.formats.json_files import runs_with_history
 
 
 def read_wandb(

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.laws import find
-from analysis.laws.error_scale import ERROR_SCALES
-from analysis.laws.law import Array, Law
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.error_scale import ERROR_SCALES
+from scalinglab.analysis.laws.law import Array, Law
 
 # Where the curvature has no size along some direction, the points leave it open.
 _SINGULAR = 1e-10

@@ -5,7 +5,7 @@ run or the branches of one trunk) a random weight of mean 1 and refits: the Baye
 (Rubin 1981; Chatterjee and Bose 2005 for estimating equations). Nothing is ever left out
 altogether, so ten points under five parameters can be resampled too. The weights are Gamma with a
 variance that gives back what the fit took from the residuals of groups: about g / (g - k) for g
-groups and k parameters, exactly by `analysis.intervals.freedom`. The wild bootstrap is not
+groups and k parameters, exactly by `scalinglab.analysis.intervals.freedom`. The wild bootstrap is not
 offered: under a cost that is nearly the absolute value, points that the fit happens to meet stay
 where they are, and its 95 % intervals covered 64-88 %.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.intervals.draws import Draws, Prior
+from scalinglab.analysis.intervals.draws import Draws, Prior
 
 Array = np.ndarray
 
@@ -38,7 +38,7 @@ class Sample:
         Free parameters.
     left : float
         Share of a parameter's variance that the residuals of groups still show after the fit
-        (`analysis.intervals.freedom`), mean over the parameters.
+        (`scalinglab.analysis.intervals.freedom`), mean over the parameters.
     cluster : array of int, shape (n,), or None
     noise : array, shape (n,)
         Known noise of each row, 0 where unknown: errors are not taken to be smaller.

@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.intervals.draws import Draws
-from analysis.laws.error_scale import ErrorScale
-from analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.intervals.draws import Draws
+from scalinglab.analysis.laws.error_scale import ErrorScale
+from scalinglab.analysis.laws.law import Array, Columns, Law
 
 if TYPE_CHECKING:
-    from analysis.fitting.solve import Fitted
+    from scalinglab.analysis.fitting.solve import Fitted
 
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the rows, left out
 _T_VARIANCE = len(_SHARES) / (len(_SHARES) - 2)  # of `wanderings`

@@ -17,8 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.fitting.result import Result
-    from analysis.laws.error_scale import ErrorScale
+    from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.laws.error_scale import ErrorScale
 
 Array = np.ndarray
 

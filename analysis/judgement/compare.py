@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.judgement.holdout import first_column, named
-from analysis.laws import find
-from analysis.laws.law import Array, Law
-from analysis.tables.factors import with_multiples
-from analysis.tables.points import column_named
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.judgement.holdout import first_column, named
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.points import column_named
 
 Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
 
@@ -96,7 +96,7 @@ class Comparison:
 
     def report(self) -> str:
         """The comparison as text."""
-        from analysis.judgement.compare_text import render
+        from scalinglab.analysis.judgement.compare_text import render
 
         return render(self)
 

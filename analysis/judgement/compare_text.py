@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis.judgement.compare import Comparison
+    from scalinglab.analysis.judgement.compare import Comparison
 
 _SIDES = 0.9  # share of errors on one side that is worth a sentence
 

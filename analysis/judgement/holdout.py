@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.extrapolation import top_rows
-from analysis.fitting.fitter import fit
-from analysis.fitting.result import Result
-from analysis.intervals.spread import IMPOSSIBLE, contained, lacking
-from analysis.judgement.accuracy import scores
-from analysis.laws import find
-from analysis.laws.law import Law
-from analysis.tables.factors import with_multiples
-from analysis.tables.points import column_named
+from scalinglab.analysis.fitting.extrapolation import top_rows
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, contained, lacking
+from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.points import column_named
 
 
 @dataclass(frozen=True)

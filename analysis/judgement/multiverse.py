@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.target import Target
-from analysis.fitting.result import Result
-from analysis.tables.runs import FLOPS, N_COUNTS, load, require
+from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
 
 Array = np.ndarray
 
@@ -121,7 +121,7 @@ def fit_multiverse(
     ValueError
         If no combination gives an answer.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     rows = []
     for row in itertools.product(

@@ -1,6 +1,6 @@
 """The laws: one small file each, registered by name in `LAWS`."""
 
-from analysis.laws import (
+from scalinglab.analysis.laws import (
     average_parameters,
     bnsl,
     chinchilla,
@@ -26,8 +26,8 @@ from analysis.laws import (
     task_pass_rate,
     two_budget,
 )
-from analysis.laws.law import Law, Parameter
-from analysis.laws.registry import LAWS, find, register
+from scalinglab.analysis.laws.law import Law, Parameter
+from scalinglab.analysis.laws.registry import LAWS, find, register
 
 __all__ = [
     "LAWS",

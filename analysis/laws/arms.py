@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.law import Array, Columns, Law
 
 ARM = "arm"  # column: which arm a row belongs to
 

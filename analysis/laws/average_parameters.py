@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.laws.chinchilla import CHINCHILLA
-from analysis.laws.law import Array, Law
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.chinchilla import CHINCHILLA
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.registry import register
 
 
 def _value(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.law import Array, Columns, Law
 
 _ROWS, _PLACES = 8, 5
 _EXACT, _ROUGH = 1e-7, 1e-3

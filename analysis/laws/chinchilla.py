@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis.laws.law import Array, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 
 def _value(N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array) -> Array:

@@ -6,8 +6,8 @@ the steps, with B_crit = T_min / S_min, this is S = S_min (1 + B_crit / batch).
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 _EXPONENTS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 

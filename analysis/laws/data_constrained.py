@@ -16,9 +16,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _EXPONENTS, _SLACKS = (0.2, 0.45), (0.02, 0.5, 5.0, 50.0)
 _TRIED = np.array(list(product(_EXPONENTS, _EXPONENTS, _SLACKS, _SLACKS))).T

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.law import Columns
-from analysis.laws.schedule_areas import every_step, warmup_end, whole_runs
+from scalinglab.analysis.laws.law import Columns
+from scalinglab.analysis.laws.schedule_areas import every_step, warmup_end, whole_runs
 
 Array = np.ndarray
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.laws.functional import responses
-from analysis.laws.law import Array, Law, Parameter
-from analysis.laws.multi_power import MULTI_POWER
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.functional import responses
+from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.multi_power import MULTI_POWER
+from scalinglab.analysis.laws.registry import register
 
 LASTING = 2.5
 

@@ -15,9 +15,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _UNIT = 1e9
 _STRAIGHT = 1e-4  # below this a series stands for the stretched power
@@ -134,7 +134,7 @@ def as_published(params: Mapping[str, float]) -> dict[str, float]:
 
     Examples
     --------
-    >>> from analysis.laws.farseer import as_published
+    >>> from scalinglab.analysis.laws.farseer import as_published
     >>> at_a_billion = {"E": 1.8, "E_slope": -0.1, "E_bend": 0.2, "B": 500.0, "B_slope": -0.9}
     >>> at_a_billion |= {"B_bend": -0.1, "beta": 0.3, "beta_slope": -0.2, "beta_bend": 0.12}
     >>> round(as_published(at_a_billion)["q"], 3)

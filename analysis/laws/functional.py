@@ -19,10 +19,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.drop_nodes import node_columns
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.multi_power import MULTI_POWER
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.drop_nodes import node_columns
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.multi_power import MULTI_POWER
+from scalinglab.analysis.laws.registry import register
 
 
 def responses(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:

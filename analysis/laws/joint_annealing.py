@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws import lr_annealing
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws import lr_annealing
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 REFERENCE = 1e8  # parameters
 ENDLESS = Parameter(

@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
 _N_AND_D = {"N": "model size in parameters", "D": "training tokens seen"}

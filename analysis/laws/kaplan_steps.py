@@ -16,9 +16,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _SIZES, _STEPS, _BATCHES, _LOSSES = (0.05, 0.1, 0.2), (0.3, 0.6, 1.0), (0.1, 1.0, 10.0), (0.1, 0.3)
 _TRIED = np.array(list(product(_SIZES, _STEPS, _BATCHES, _LOSSES))).T

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analysis.laws.error_scale import Errors
+from scalinglab.analysis.laws.error_scale import Errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,8 +203,8 @@ class Law:
         return np.asarray(self.predict(params, columns)), jacobian
 
     def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:
-        """Where to begin, shape (count, parameters); see `analysis.laws.starts`."""
-        from analysis.laws.starts import spread_starts
+        """Where to begin, shape (count, parameters); see `scalinglab.analysis.laws.starts`."""
+        from scalinglab.analysis.laws.starts import spread_starts
 
         return spread_starts(self, columns, response, count)
 

@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _SOURCE = "Alabdulmohsin et al. 2022, arXiv:2209.06640"
 _X = {"x": "tokens D, model size N or FLOPs C; say which with x='D'"}

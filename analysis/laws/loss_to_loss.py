@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _TRIED = np.array(list(product((0.0, 0.3, 0.6, 0.8, 0.95), (0.4, 0.7, 1.0, 1.5, 2.5)))).T
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
-from analysis.laws.schedule_areas import (
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
+from scalinglab.analysis.laws.schedule_areas import (
     felt_drop,
     lr_area,
     warmup_end,

@@ -2,15 +2,15 @@
 
     lr = c N^a D^b,  batch = d D^e
 
-`analysis.fitting.lr_batch` fits both to a sweep.
+`scalinglab.analysis.fitting.lr_batch` fits both to a sweep.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 _STEP_LAW = "Li et al. 2025 (Step Law), arXiv:2503.04715"
 _TURNS = np.array([0.5, 1.0, 2.0])  # starts: the straight line in the logarithms, and turned

@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.drop_nodes import node_columns
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.drop_nodes import node_columns
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 _WIDTH = 15**-0.5
 

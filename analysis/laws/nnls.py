@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.error_scale import Errors
+from scalinglab.analysis.laws.error_scale import Errors
 
 Array = np.ndarray
 

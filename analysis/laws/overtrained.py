@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _SOURCE = "Gadre et al. 2024, arXiv:2403.08540"
 _RATES = np.geomspace(0.1, 10, 16)

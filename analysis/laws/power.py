@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from analysis.laws.law import Array, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
 _X = {"x": "model size N, tokens D or FLOPs C; say which with x='C'"}

@@ -8,8 +8,8 @@ of the logarithm by which the samples seen have grown, each term discounted.
 
 import numpy as np
 
-from analysis.laws.law import Array, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 
 def _value(D: Array, U: Array, d: Array, a: Array, b: Array, tau: Array) -> Array:

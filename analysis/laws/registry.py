@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from analysis.laws.law import Law
+from scalinglab.analysis.laws.law import Law
 
 LAWS: dict[str, Law] = {}
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.laws import lr_annealing, multi_power
-from analysis.laws.law import Columns, Law
+from scalinglab.analysis.laws import lr_annealing, multi_power
+from scalinglab.analysis.laws.law import Columns, Law
 
 Array = np.ndarray
 

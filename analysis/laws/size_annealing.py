@@ -15,10 +15,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.joint_annealing import ENDLESS, JOINT_ANNEALING, REFERENCE, sizes
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
-from analysis.laws.schedule_areas import (
+from scalinglab.analysis.laws.joint_annealing import ENDLESS, JOINT_ANNEALING, REFERENCE, sizes
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
+from scalinglab.analysis.laws.schedule_areas import (
     drop_momentum,
     every_step,
     warmup_end,

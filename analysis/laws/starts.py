@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law
-from analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 
 DEFAULT_STARTS = 64
 _ROWS = 2000

@@ -3,7 +3,7 @@
     accuracy = low + (high - low) / (1 + exp(k (task_loss - middle)))
 
 A sigmoid, which all checkpoints of all models share; the second step of
-`analysis.fitting.task_chain`.
+`scalinglab.analysis.fitting.task_chain`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.nnls import nonnegative_coefficients
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.registry import register
 
 _SOURCE = "Bhagia et al. 2024, arXiv:2412.04403"
 _PLACES, _WIDTHS = (0.0, 0.2, 0.5, 0.8), (0.05, 0.15, 0.4, 1.0)  # in units of the range of losses

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.laws.law import Array, Columns, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 _TURNS = np.array([0.5, 1.0, 2.0])  # starts: the straight line of log(-log rate), and turned
 _SURE = 1 - 1e-9  # a rate of 1 has no -log

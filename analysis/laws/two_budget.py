@@ -6,9 +6,9 @@ hand. It is Chinchilla's sum with the two budgets in place of size and data.
 
 from __future__ import annotations
 
-from analysis.laws.chinchilla import CHINCHILLA
-from analysis.laws.law import Array, Law, Parameter
-from analysis.laws.registry import register
+from scalinglab.analysis.laws.chinchilla import CHINCHILLA
+from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.registry import register
 
 
 def _value(m: Array, n: Array, E: Array, a: Array, alpha: Array, b: Array, beta: Array) -> Array:

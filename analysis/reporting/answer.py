@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.spread import IMPOSSIBLE, in_words, lacking
-from analysis.reporting.facts import growth_in_words
-from analysis.tables.runs import with_role
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, in_words, lacking
+from scalinglab.analysis.reporting.facts import growth_in_words
+from scalinglab.analysis.tables.runs import with_role
 
 if TYPE_CHECKING:
-    from analysis.decisions.allocation import Allocation
-    from analysis.decisions.approaches import Approaches
-    from analysis.fitting.result import Result
-    from analysis.judgement.multiverse import Multiverse
-    from analysis.reporting.outlook import Outlook
+    from scalinglab.analysis.decisions.allocation import Allocation
+    from scalinglab.analysis.decisions.approaches import Approaches
+    from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+    from scalinglab.analysis.reporting.outlook import Outlook
 
 # How columns are written that are not told best by three or four digits.
 _FORMS = {

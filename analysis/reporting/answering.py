@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.spread import contained
-from analysis.judgement.accuracy import scores
-from analysis.reporting.answer import Answer
-from analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
+from scalinglab.analysis.intervals.spread import contained
+from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
 
 if TYPE_CHECKING:
-    from analysis.fitting.result import Result
+    from scalinglab.analysis.fitting.result import Result
 
 
 def answer_study(
@@ -44,13 +44,13 @@ def answer_study(
         If the study does not exist or has too few finished runs to fit its law, or their losses
         were measured on different validation sets.
     """
-    from analysis.arms.settings import arm_values
-    from analysis.decisions.allocation import allocate
-    from analysis.decisions.approaches import other_approaches
-    from analysis.fitting.fitter import fit
-    from analysis.forecasts.track import by_record
-    from analysis.judgement.multiverse import of_answer
-    from analysis.reporting.outlook import look_ahead
+    from scalinglab.analysis.arms.settings import arm_values
+    from scalinglab.analysis.decisions.allocation import allocate
+    from scalinglab.analysis.decisions.approaches import other_approaches
+    from scalinglab.analysis.fitting.fitter import fit
+    from scalinglab.analysis.forecasts.track import by_record
+    from scalinglab.analysis.judgement.multiverse import of_answer
+    from scalinglab.analysis.reporting.outlook import look_ahead
 
     plan = study_plan(outputs, study)
     wanted = plan["study"]["answer"]
@@ -132,7 +132,7 @@ def _curves(
 
     `options` are those of the fit.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     ids = with_role(runs[runs["status"] == "done"], "curve")["run_id"]
     curves = load_curves(outputs, run_ids=ids, loss=loss)
@@ -162,7 +162,7 @@ def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
 
 
 def _unfinished(outputs: Path, plan: dict[str, Any], runs: pd.DataFrame) -> dict[str, int]:
-    from scaling.records.run_folder import RunFolder
+    from scalinglab.scaling.records.run_folder import RunFolder
 
     left = {r["run_id"] for r in plan["runs"]} - set(runs["run_id"])
     return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
@@ -170,7 +170,7 @@ def _unfinished(outputs: Path, plan: dict[str, Any], runs: pd.DataFrame) -> dict
 
 def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
     """Distinct machines and versions with the number of runs made there."""
-    from scaling.records.run_folder import RunFolder
+    from scalinglab.scaling.records.run_folder import RunFolder
 
     rows = []
     for run_id in runs["run_id"]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.reporting.labels import literal
+from scalinglab.analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     movement : DataFrame
-        Rows of ``scaling.training.coordcheck.coordinate_check``.
+        Rows of ``scalinglab.scaling.engine.trainer.coordcheck.coordinate_check``.
 
     Returns
     -------

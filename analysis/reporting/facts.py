@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.arms.comparison import ArmComparison
-    from analysis.decisions.allocation import Allocation
-    from analysis.decisions.approaches import Approaches
-    from analysis.decisions.next_runs import NextRuns
-    from analysis.fitting.result import Result
-    from analysis.judgement.multiverse import Multiverse
-    from analysis.reporting.answer import Answer
+    from scalinglab.analysis.arms.comparison import ArmComparison
+    from scalinglab.analysis.decisions.allocation import Allocation
+    from scalinglab.analysis.decisions.approaches import Approaches
+    from scalinglab.analysis.decisions.next_runs import NextRuns
+    from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+    from scalinglab.analysis.reporting.answer import Answer
 
 
 def facts_of_fit(result: Result) -> dict[str, Any]:

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.fitting.outliers import outlying
-from analysis.reporting.labels import literal
+from scalinglab.analysis.fitting.outliers import outlying
+from scalinglab.analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-    from analysis.judgement.multiverse import Multiverse
-    from analysis.reporting.answer import Answer
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+    from scalinglab.analysis.reporting.answer import Answer
 
 HELD_OUT = "#c8102e"
 COLOURS = "viridis"
@@ -180,7 +180,7 @@ def arms(answer: Answer) -> Figure | None:
 
 
 def _band_of_arms(ax: Axes, answer: Answer) -> None:
-    from analysis.arms.scale import Ladder, along_ladder
+    from scalinglab.analysis.arms.scale import Ladder, along_ladder
 
     found = answer.outlook.arms
     pairs = found.pairs.table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scaling.printable import one_line
+from scalinglab.scaling.text.printable import one_line
 
 
 def literal(name: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
-    from analysis.arms.comparison import ArmComparison
+    from scalinglab.analysis.arms.comparison import ArmComparison
 
 _FORECASTS = 200  # resamples of a forecast: a fit for every size
 
@@ -26,7 +26,7 @@ class Outlook:
     inflation : float
         By what the record widened their intervals.
     track : DataFrame
-        From `analysis.forecasts.track.track_record`, of this study.
+        From `scalinglab.analysis.forecasts.track.track_record`, of this study.
     record : DataFrame
         The same of all studies in the folder: the inflation rests on it where the study's own is
         too short.
@@ -43,9 +43,9 @@ class Outlook:
 
     def sentences(self) -> list[str]:
         """What to say of each, a paragraph each."""
-        from analysis.arms.text import at_scale, crossover, paired
-        from analysis.forecasts.track import sentence
-        from analysis.intervals.spread import between
+        from scalinglab.analysis.arms.text import at_scale, crossover, paired
+        from scalinglab.analysis.forecasts.track import sentence
+        from scalinglab.analysis.intervals.spread import between
 
         said = []
         known = self.forecasts[self.forecasts["loss"].notna()]
@@ -93,8 +93,8 @@ def look_ahead(
     ValueError
         If the study does not exist, or its arms cannot be compared.
     """
-    from analysis.forecasts.forecasting import forecast_study
-    from analysis.forecasts.track import track_record, widening
+    from scalinglab.analysis.forecasts.forecasting import forecast_study
+    from scalinglab.analysis.forecasts.track import track_record, widening
 
     record = track_record(outputs)
     inflation = widening(outputs, study, level) if widen else 1.0
@@ -117,8 +117,8 @@ def _arms(
     seed: int,
     level: float,
 ) -> ArmComparison:
-    from analysis.arms.comparison import compare_arms
-    from analysis.arms.settings import arm_settings, runs_by_arm
+    from scalinglab.analysis.arms.comparison import compare_arms
+    from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scaling.printable import printable
+from scalinglab.scaling.text.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

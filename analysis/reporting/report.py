@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.reporting import page
-from analysis.reporting.answer import with_intervals
-from analysis.reporting.facts import refusals_in_words
-from scaling.records.atomic import write_atomic
+from scalinglab.analysis.reporting import page
+from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.reporting.facts import refusals_in_words
+from scalinglab.scaling.records.atomic import write_atomic
 
 if TYPE_CHECKING:
-    from analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.answer import Answer
 
 
 def write_report(answer: Answer, path: str | Path) -> Path:
@@ -57,7 +57,7 @@ def _warnings(answer: Answer) -> list[str]:
 
 
 def _figures(answer: Answer) -> str:
-    from analysis.reporting import figures
+    from scalinglab.analysis.reporting import figures
 
     return page.figures(
         [
@@ -125,7 +125,7 @@ def _approaches(answer: Answer) -> str:
 
 
 def _multiverse(answer: Answer) -> str:
-    from analysis.reporting import figures
+    from scalinglab.analysis.reporting import figures
 
     found = answer.multiverse
     if found is None:
@@ -151,7 +151,7 @@ def _curves(answer: Answer) -> str:
 
 
 def _outlook(answer: Answer) -> str:
-    from analysis.reporting.report_outlook import heading, tables
+    from scalinglab.analysis.reporting.report_outlook import heading, tables
 
     if answer.outlook is None:
         return ""

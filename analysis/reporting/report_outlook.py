@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.intervals.spread import in_words
-from analysis.reporting import page
-from analysis.reporting.answer import with_intervals
+from scalinglab.analysis.intervals.spread import in_words
+from scalinglab.analysis.reporting import page
+from scalinglab.analysis.reporting.answer import with_intervals
 
 if TYPE_CHECKING:
-    from analysis.reporting.outlook import Outlook
+    from scalinglab.analysis.reporting.outlook import Outlook
 
 
 def tables(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
@@ -47,8 +47,8 @@ def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
 
 
 def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
-    from analysis.forecasts.track import sentence
-    from analysis.intervals.spread import between
+    from scalinglab.analysis.forecasts.track import sentence
+    from scalinglab.analysis.intervals.spread import between
 
     if outlook.track.empty:
         return []
@@ -76,7 +76,7 @@ def _arms(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
     found = outlook.arms
     if found is None:
         return []
-    from analysis.arms.text import crossover, paired
+    from scalinglab.analysis.arms.text import crossover, paired
 
     a, b = found.arms
     pairs = found.pairs.table.rename(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.laws.schedule_areas import felt_drop, lr_area, without_warmup
-from analysis.reporting.labels import literal
+from scalinglab.analysis.laws.schedule_areas import felt_drop, lr_area, without_warmup
+from scalinglab.analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

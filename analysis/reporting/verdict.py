@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.reporting import page
-from analysis.tables.runs import load, load_curves, require, study_plan
-from analysis.tables.validation_sets import refuse_different_sets
-from scaling.model.flops import CONVENTIONS
-from scaling.records.atomic import write_atomic
-from scaling.records.run_folder import RunFolder
+from scalinglab.analysis.reporting import page
+from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.analysis.tables.validation_sets import refuse_different_sets
+from scalinglab.scaling.model.flops import CONVENTIONS
+from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.scaling.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,7 +133,7 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> None:
 
 
 def _judge(kind: str) -> Callable[..., Finding]:
-    return import_module(f"analysis.studies.{kind}").judge
+    return import_module(f"scalinglab.analysis.studies.{kind}").judge
 
 
 def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.fitting.result import Result
-from analysis.intervals.spread import quantiles
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
-from analysis.tables.runs import N_COUNTS, with_role
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.runs import N_COUNTS, with_role
 
 _SIZES = 400
 _BUDGETS = 9
@@ -43,7 +43,7 @@ def judge(
     law : str
         A law in N and D.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     runs = _fitted(runs)
     counts = counts or [c for c in N_COUNTS if c in runs]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.reporting.labels import literal
+from scalinglab.analysis.reporting.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
 
 _DRAWS = 1000
 

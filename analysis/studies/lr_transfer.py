@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.parabola import Optimum, nearest, optimum, repeats
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
-from analysis.studies.exponent import exponent, said
+from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.studies.exponent import exponent, said
 
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.parabola import repeats
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
+from scalinglab.analysis.decisions.parabola import repeats
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
 
 _SIGNIFICANT = 2.0  # standard errors
 

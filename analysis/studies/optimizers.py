@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.intervals.spread import between, quantiles
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
+from scalinglab.analysis.intervals.spread import between, quantiles
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _LAW = "power_plus_constant"
@@ -43,7 +43,7 @@ def judge(
     ValueError
         If the baseline is missing or has fewer than four budgets at a size.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     warnings = []
     unfinished = runs["final_ratio"] > FINISHED

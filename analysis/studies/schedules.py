@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from analysis.judgement.accuracy import scores
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
+from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
 
 
 def judge(
@@ -38,7 +38,7 @@ def judge(
     ValueError
         If a block has no finished curve, or none is left to be predicted.
     """
-    from analysis.fitting.fitter import fit
+    from scalinglab.analysis.fitting.fitter import fit
 
     names = runs[runs["status"] == "done"].set_index("run_id")["block"]
     curves = curves[curves["run"].isin(names.index)].drop(columns="cluster", errors="ignore")

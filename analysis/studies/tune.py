@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.decisions.parabola import optimum
-from analysis.reporting.verdict import Finding
-from analysis.studies.draw import panels
-from analysis.tables.runs import with_role
+from scalinglab.analysis.decisions.parabola import optimum
+from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.runs import with_role
 
 SWEPT = "optimizer."
 

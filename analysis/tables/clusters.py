@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.law import Array, Columns, Law
 
 _STRETCHES = 10  # into which a curve is cut for resampling
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from scaling.conditions import ConditionError, listed, parse
+from scalinglab.scaling.text.conditions import ConditionError, listed, parse
 
 Array = np.ndarray
 _NONE: Mapping[str, str] = {}
@@ -21,7 +21,7 @@ def rows_that_meet(frame: pd.DataFrame, text: str, also: Mapping[str, str] = _NO
     frame : DataFrame
         Columns whose names begin with "_" are not among those that a condition may name.
     text : str
-        See `scaling.conditions`.
+        See `scalinglab.scaling.text.conditions`.
     also : mapping of str to str
         Further names of columns -> the column: a law's own names of what it reads.
 

@@ -3,7 +3,7 @@
 Runs that diverged, or that a rule stopped because they could not matter, are always left out: they
 say that the loss was at least so bad. The rest is the
 user's choice, as rules by name or as conditions on the columns (``"D < 1e9"``,
-`scaling.conditions`), and every row is counted for the first rule that takes it.
+`scalinglab.scaling.text.conditions`), and every row is counted for the first rule that takes it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.tables.condition import columns_of, rows_that_meet
-from scaling.conditions import ConditionError
+from scalinglab.analysis.tables.condition import columns_of, rows_that_meet
+from scalinglab.scaling.text.conditions import ConditionError
 
 Array = np.ndarray
 

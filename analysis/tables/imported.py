@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables.numbers import as_floats
-from scaling.records.atomic import read_json
-from scaling.records.damage import DamagedFile, Shape
-from scaling.records.run_folder import file_hash
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.scaling.records.atomic import read_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape
+from scalinglab.scaling.records.run_folder import file_hash
 
 IMPORT_VERSION = 1
 MANIFEST = "imported.json"

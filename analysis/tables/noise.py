@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.laws.error_scale import ERROR_SCALES, Errors
+from scalinglab.analysis.laws.error_scale import ERROR_SCALES, Errors
 
 SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.laws.arms import ARM
-from analysis.laws.error_scale import ERROR_SCALES, ErrorScale
-from analysis.laws.law import Array, Columns, Law
-from analysis.tables.clusters import clusters
-from analysis.tables.condition import same_values
-from analysis.tables.exclusion import CENSORED, exclude_rows
-from analysis.tables.factors import with_multiples
-from analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
-from analysis.tables.numbers import as_floats
-from analysis.tables.validation_sets import (
+from scalinglab.analysis.laws.arms import ARM
+from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.tables.clusters import clusters
+from scalinglab.analysis.tables.condition import same_values
+from scalinglab.analysis.tables.exclusion import CENSORED, exclude_rows
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     refuse_different_sets,
     with_common_sets,

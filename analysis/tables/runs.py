@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.tables.imported import (
+from scalinglab.analysis.tables.imported import (
     MANIFEST,
     N_COUNTS,
     manifests,
@@ -22,20 +22,20 @@ from analysis.tables.imported import (
     stored_curves,
     stored_runs,
 )
-from analysis.tables.validation_sets import (
+from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     SET,
     as_loss,
     set_names,
 )
-from scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
-from scaling.records.damage import DamagedFile, tell
-from scaling.records.identity import canonical_json
-from scaling.records.plan_file import read_plan_file, stored_plans
-from scaling.records.recipe import recipe
-from scaling.records.record import RECORD_VERSION
-from scaling.records.run_folder import STATES, RunFolder
-from scaling.shell import override
+from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.identity import canonical_json
+from scalinglab.scaling.records.plan_file import read_plan_file, stored_plans
+from scalinglab.scaling.records.recipe import recipe
+from scalinglab.scaling.records.record import RECORD_VERSION
+from scalinglab.scaling.records.run_folder import STATES, RunFolder
+from scalinglab.scaling.text.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
 # in it, and budgets mean the same for measured and planned models.
@@ -123,7 +123,7 @@ def load(
     n_count : str
         Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total".
     flops : str
-        The convention of the column C (``scaling.model.flops.CONVENTIONS``).
+        The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
         A measured column (``loss.<store>``) that is taken as the loss.
 

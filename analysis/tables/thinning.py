@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws.schedule_areas import Array, whole_runs
+from scalinglab.analysis.laws.schedule_areas import Array, whole_runs
 
 
 def thin_curves(

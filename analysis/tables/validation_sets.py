@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaling.records.atomic import read_json
-from scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.atomic import read_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
 SET = "validation_set"  # column: the set on which a run's own losses were measured
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part

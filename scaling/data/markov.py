@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.config import ConfigError
-from scaling.data.store import Corpus
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.store import Corpus
 
 SLOTS = 64
 

@@ -12,14 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scaling.config import DataConfig, from_dict, one_of
-from scaling.data.markov import MarkovSource
-from scaling.data.stdlib import StdlibSource
-from scaling.data.store import TokenStore, read_manifest, write_store
-from scaling.data.text import TextSource
-from scaling.data.tokens import TokensSource
-from scaling.records.damage import DamagedFile, tell
-from scaling.records.identity import digest
+from scalinglab.scaling.config import DataConfig, from_dict, one_of
+from scalinglab.scaling.data.markov import MarkovSource
+from scalinglab.scaling.data.stdlib import StdlibSource
+from scalinglab.scaling.data.store import TokenStore, read_manifest, write_store
+from scalinglab.scaling.data.text import TextSource
+from scalinglab.scaling.data.tokens import TokensSource
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.identity import digest
 
 SOURCES: dict[str, type] = {
     "stdlib": StdlibSource,

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.config import ConfigError
-from scaling.data.store import Corpus
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.store import Corpus
 
 EXCLUDED = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages"}
 

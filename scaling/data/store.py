@@ -20,12 +20,18 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from scaling.config import ConfigError
-from scaling.data.order import DataOrder, permute
-from scaling.data.verify import check_tokens, head
-from scaling.records import machine
-from scaling.records.atomic import create_folder, read_json, save_atomic, server_time, write_json
-from scaling.records.damage import DamagedFile, Shape
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.order import DataOrder, permute
+from scalinglab.scaling.data.verify import check_tokens, head
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import (
+    create_folder,
+    read_json,
+    save_atomic,
+    server_time,
+    write_json,
+)
+from scalinglab.scaling.records.damage import DamagedFile, Shape
 
 DTYPES = ("uint8", "uint16", "int32")  # as narrow as the vocabulary allows
 MAKER = "maker.json"  # who makes a store, in its folder until it is whole

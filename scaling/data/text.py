@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.config import ConfigError
-from scaling.data.kinds import refuse_binary
-from scaling.data.store import Corpus, Pieces
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.kinds import refuse_binary
+from scalinglab.scaling.data.store import Corpus, Pieces
 
 _BLOCK = 65_536  # bytes
 TRAIN, VALIDATION, DROPPED = range(3)  # where a block belongs

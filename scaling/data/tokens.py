@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.config import ConfigError, one_of
-from scaling.data.kinds import refuse_format, refuse_misread
-from scaling.data.store import Corpus, Pieces
+from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
+from scalinglab.scaling.data.store import Corpus, Pieces
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
 _PIECE = 1 << 24  # tokens in memory at once

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scaling.config import ConfigError
-from scaling.data.store import TokenStore, window_count
-from scaling.records.atomic import folders_in
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.records.atomic import folders_in
 
 
 def further_stores(

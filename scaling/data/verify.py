@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scaling.records import machine
-from scaling.records.atomic import read_json, write_json
-from scaling.records.damage import DamagedFile, Shape
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape
 
 if TYPE_CHECKING:
-    from scaling.data.store import Manifest
+    from scalinglab.scaling.data.store import Manifest
 
 BLOCK = 4 << 20  # bytes
 SAMPLE = 8  # blocks of each part that are compared at every opening

@@ -101,7 +101,7 @@ class Architecture:
     embedding_scale : str
         ``sqrt_width`` times sqrt(d), ``norm`` normalised (arXiv 2312.16903).
     init : str
-        ``INITS``; see ``scaling.model.initialization``.
+        ``INITS``; see ``scalinglab.scaling.engine.network.initialization``.
     logit_softcap : float or None
         c of c tanh(logits / c).
     tied_head : bool
@@ -109,14 +109,14 @@ class Architecture:
     bias : bool
         Whether the matrices of the blocks have biases.
     parametrization : str
-        How init, rates and multipliers follow the shape: ``scaling.model.parametrization``.
+        How init, rates and multipliers follow the shape: ``scalinglab.scaling.model.parametrization``.
     base_width, base_depth, base_head_dim : int or None
         The shape at which hyper-parameters were tuned: there all parametrizations are ``sp``. None
         where the parametrization does not ask (``base_head_dim``: the model's own).
     depth_exponent : float
         Alpha of ``completep``: residual branches are scaled by (depth / base_depth)^-alpha.
     decay_rule : str
-        How weight decay follows the width: ``scaling.model.parametrization.DECAY_RULES``.
+        How weight decay follows the width: ``scalinglab.scaling.model.parametrization.DECAY_RULES``.
     """
 
     shape: Shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from scaling.model.architecture import GATED, Architecture, Norms
+from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
 
 Size = tuple[int, ...]
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scaling.config import ConfigError, ModelConfig, one_of
-from scaling.model.architecture import (
+from scalinglab.scaling.config import ConfigError, ModelConfig, one_of
+from scalinglab.scaling.model.architecture import (
     ACTIVATIONS,
     EMBEDDING_SCALES,
     GATED,
@@ -21,7 +21,7 @@ from scaling.model.architecture import (
     Architecture,
     Shape,
 )
-from scaling.model.parametrization import DECAY_RULES
+from scalinglab.scaling.model.parametrization import DECAY_RULES
 
 ALLOWED = {
     "activation": ACTIVATIONS,

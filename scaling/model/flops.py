@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scaling.model.architecture import Architecture
-from scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.counts import parameter_counts
 
 DEFAULT_CONVENTION = "causal"
 

@@ -32,9 +32,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scaling.config import ConfigError
-from scaling.model.architecture import Architecture
-from scaling.model.counts import Size, tensor_sizes
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.counts import Size, tensor_sizes
 
 # Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
 # base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden

@@ -1,0 +1,1 @@
+"""What each optimizer is, without torch: its keys and their ranges."""

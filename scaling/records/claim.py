@@ -16,11 +16,11 @@ import time
 import traceback
 from typing import Any
 
-from scaling.records import machine
-from scaling.records.atomic import create_exclusive, server_time, write_json
-from scaling.records.damage import sealed
-from scaling.records.failures import classify, signature
-from scaling.records.run_folder import RunFolder, file_hash
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import create_exclusive, server_time, write_json
+from scalinglab.scaling.records.damage import sealed
+from scalinglab.scaling.records.failures import classify, signature
+from scalinglab.scaling.records.run_folder import RunFolder, file_hash
 
 BEATS_A_LEASE = 6
 HUNG = 1  # exit code of a process that does not get on: a pool replaces it, SLURM's task has failed

@@ -1,6 +1,6 @@
 """What made an attempt fail, and what that means for the next one.
 
-Each class has its own rule of trying again (``sweeps.retry``). Divergence is none of them: a run
+Each class has its own rule of trying again (``scalinglab.sweeps.launch.retry``). Divergence is none of them: a run
 that diverges is a result.
 
     gpu_oom     the device ran out of memory      -> half the pack; alone, half the micro-batch

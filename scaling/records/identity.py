@@ -3,7 +3,7 @@
 ``run_id`` is a hash of the *science*: the fully resolved values that make the numbers. Where a
 run happens, paths, devices and logging are not science and never reach this file.
 
-Science is a plain dictionary (``scaling.resolve`` builds it) with the keys ``model, data,
+Science is a plain dictionary (``scalinglab.scaling.run.resolve`` builds it) with the keys ``model, data,
 optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule`` is
 the list of the pieces over the whole history.
 """
@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scaling.schedule.pieces import Piece, prefix
+from scalinglab.scaling.schedule.pieces import Piece, prefix
 
 IDENTITY_VERSION = 1
 

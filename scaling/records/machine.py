@@ -176,7 +176,7 @@ def memory_bytes() -> int:
 def code_commit() -> str | None:
     """The commit of the checkout this package runs from, "+" appended if it was edited."""
     here = Path(__file__).parent.parent
-    frozen = here.parent / "COMMIT"  # left by sweeps.freeze
+    frozen = here.parent / "COMMIT"  # left by scalinglab.sweeps.launch.freeze
     if frozen.exists():
         return frozen.read_text().strip() or None
     try:

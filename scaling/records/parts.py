@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.atomic import read_json, write_json
 
 
 def new_parts(checkpoint: Path, ranks: int) -> list[Path]:

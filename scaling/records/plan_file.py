@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scaling.records.atomic import read_json
-from scaling.records.damage import DamagedFile, Shape, check_shape, tell
+from scalinglab.scaling.records.atomic import read_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, tell
 
 _PLAN: Shape = {"plan_version": int, "study": {"name": str}, "execution": dict, "runs": list}
 _RUN: Shape = {"run_id": str, "roles": list, "pins": list}

@@ -3,7 +3,7 @@
     <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.pt            pinned: a branch point or end
     <outputs>/checkpoints/<family_id>/<step>-<prefix_id>.<run_id>.pt   a run's latest, replaced
 
-One in parts has the suffix .json (``scaling.records.parts``).
+One in parts has the suffix .json (``scalinglab.scaling.records.parts``).
 
 Any run may start from any checkpoint whose prefix is its own: resuming after a kill, branching a
 cooldown off a trunk and extending a finished run are the same look-up.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scaling.records.identity import family_id, prefix_id
+from scalinglab.scaling.records.identity import family_id, prefix_id
 
 SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
 

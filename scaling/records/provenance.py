@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scaling.config import ExecutionConfig
-from scaling.records import machine
-from scaling.records.fingerprint import code_fingerprint
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.fingerprint import code_fingerprint
 
 
 def provenance(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from scaling.config import RulesConfig, ScheduleConfig
-from scaling.records.identity import without_historic
-from scaling.schedule.kinds import WARMUP_TOKENS
+from scalinglab.scaling.config import RulesConfig, ScheduleConfig
+from scalinglab.scaling.records.identity import without_historic
+from scalinglab.scaling.schedule.kinds import WARMUP_TOKENS
 
 # What may differ between the rungs of one ladder; anything else is another recipe.
 _RUNGS = {

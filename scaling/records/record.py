@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from scaling.records.atomic import write_atomic
-from scaling.records.stability import stability
+from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.scaling.records.stability import stability
 
 RECORD_VERSION = 1
 COLUMNS = ("step", "tokens", "lr", "loss", "grad_norm", "validation_loss", "validation_bpb")

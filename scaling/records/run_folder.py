@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.records import machine
-from scaling.records.atomic import create_exclusive, read_json, server_time
-from scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
-from scaling.records.identity import IDENTITY_VERSION, run_id
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import create_exclusive, read_json, server_time
+from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
+from scalinglab.scaling.records.identity import IDENTITY_VERSION, run_id
 
 STATES = (
     "done",
@@ -94,7 +94,7 @@ class Attempt:
     end : dict or None
         ``reason`` ("done", "diverged", "interrupted", "cancelled", "failed", "lost"), ``ended``;
         of a failure ``error``, ``traceback``, ``class``, ``signature``
-        (``scaling.records.failures``).
+        (``scalinglab.scaling.records.failures``).
     """
 
     number: int

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.config import ConfigError, PieceConfig, ScheduleConfig, from_dict, one_of
-from scaling.schedule.pieces import SHAPES, Piece, settled
-from scaling.schedule.room import Room, shaped
+from scalinglab.scaling.config import ConfigError, PieceConfig, ScheduleConfig, from_dict, one_of
+from scalinglab.scaling.schedule.pieces import SHAPES, Piece, settled
+from scalinglab.scaling.schedule.room import Room, shaped
 
 Build = Callable[[ScheduleConfig, float, int, int], list[Piece]]
 FREE_SHAPES = (*SHAPES, "exponential")

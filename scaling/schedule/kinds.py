@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from scaling.config import ConfigError, ScheduleConfig, one_of
-from scaling.schedule.free import free_pieces, given_rates, rewarmed
-from scaling.schedule.pieces import Piece, is_flat, settled
-from scaling.schedule.room import COOLDOWN_SHAPES, Room, cooldown_steps, cooled, shaped
+from scalinglab.scaling.config import ConfigError, ScheduleConfig, one_of
+from scalinglab.scaling.schedule.free import free_pieces, given_rates, rewarmed
+from scalinglab.scaling.schedule.pieces import Piece, is_flat, settled
+from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES, Room, cooldown_steps, cooled, shaped
 
 WARMUP_TOKENS = 65_536  # where neither a value nor a rule is given
 SHORT_RUN_WARMUP = 0.1  # of a run that is no longer than that

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.config import ConfigError, ScheduleConfig, one_of
-from scaling.schedule.pieces import Piece
+from scalinglab.scaling.config import ConfigError, ScheduleConfig, one_of
+from scalinglab.scaling.schedule.pieces import Piece
 
 # The six shapes compared by Haegele et al., arXiv 2405.18392 (their `wsd_schedule`).
 COOLDOWN_SHAPES = ("linear", "sqrt", "cosine", "mirror_cosine", "square", "exponential")

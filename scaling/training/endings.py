@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scaling.records.claim import ClaimLost
+from scalinglab.scaling.records.claim import ClaimLost
 
 
 def reason(error: BaseException) -> str:

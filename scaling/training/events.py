@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from scaling.schedule.pieces import Piece
+from scalinglab.scaling.schedule.pieces import Piece
 
 FIRST = 32
 POINTS_A_PIECE = 8

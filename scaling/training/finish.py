@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from scaling.records.atomic import write_json
-from scaling.records.claim import Claim
-from scaling.records.record import Curve, build_record, curve_text, write_curve
+from scalinglab.scaling.records.atomic import write_json
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
 
 
 def finish(

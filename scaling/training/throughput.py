@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.model.flops import flops_per_token
+from scalinglab.scaling.model.flops import flops_per_token
 
 # TFLOP/s of dense products in bfloat16 with float32 sums, from NVIDIA's data sheets, which print
 # twice as much for 2:4 sparse ones. By a word of the device's name; the first that stands in it.
@@ -102,7 +102,7 @@ def throughput(
     tokens_per_second : float or None
         Of all members and devices together.
     parts : mapping
-        FLOPs a token by part, from ``scaling.model.flops.flop_parts``.
+        FLOPs a token by part, from ``scalinglab.scaling.model.flops.flop_parts``.
     device : str or None
         Name of the device; there are `devices` of them.
 

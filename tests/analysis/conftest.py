@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import LAWS
+from scalinglab.analysis.laws import LAWS
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import LAWS
+from scalinglab.analysis.laws import LAWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "laws.md").read_text()
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 TRAINING = ["torch", "lightning", "hydra", "wandb", "submitit"]
 
@@ -19,7 +19,10 @@ def test_import_loads_nothing_heavy():
 
 
 def test_fit_loads_no_training_code_and_no_scipy():
-    assert _loaded("import analysis; analysis.fit", [*TRAINING, "matplotlib", "scipy"]) == "[]"
+    assert (
+        _loaded("from scalinglab import analysis; analysis.fit", [*TRAINING, "matplotlib", "scipy"])
+        == "[]"
+    )
 
 
 def test_an_unknown_name_lists_the_known():

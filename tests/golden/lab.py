@@ -137,7 +137,7 @@ def _left_by_a_pool(outputs: Path) -> dict[str, float]:
     line = [
         sys.executable,
         "-m",
-        "scaling.cli",
+        "scalinglab.cli",
         "launch",
         "study=pool",
         "outputs=out",

@@ -17,28 +17,27 @@ from typing import Any
 
 import pandas as pd
 
-import analysis
-from scaling import config
-from scaling.cli import main
-from scaling.compose import compose
-from scaling.data.store import Manifest
-from scaling.optimizer_settings import SETTINGS
-from scaling.records.identity import prefix_id
-from scaling.resolve import Run, resolve
-from sweeps import Study
-from sweeps.launch import LaunchConfig, launch
-from sweeps.plan import make_plan, save_plan
-from sweeps.study import read_study
+from scalinglab import Study, analysis
+from scalinglab.cli import main
+from scalinglab.compose import compose
+from scalinglab.scaling import config
+from scalinglab.scaling.data.store import Manifest
+from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.sweeps.launch.launch import LaunchConfig, launch
+from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.study.study import read_study
 from tests.golden.cases import MANIFEST, TINY, changed
 
 # In jobs that wait in a queue, in launches that go on, and in pickles of submitit.
 ENTRY_POINTS = (
-    "sweeps.worker:main",
-    "scaling.training.trainer:train",
-    "scaling.processes.ranks:train",
-    "scaling.programs.command:train",
-    "scaling.processes.rank:main",
-    "scaling.cli:main",
+    "scalinglab.sweeps.launch.worker:main",
+    "scalinglab.scaling.engine.trainer.trainer:train",
+    "scalinglab.scaling.training.ranks:train",
+    "scalinglab.scaling.training.command:train",
+    "scalinglab.scaling.engine.trainer.rank_main:main",
+    "scalinglab.cli:main",
 )
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
@@ -63,7 +62,7 @@ def entry_point(name: str) -> Callable[..., Any]:
 
 def commit() -> str:
     """The commit of the code that is running."""
-    from scaling.records import machine
+    from scalinglab.scaling.records import machine
 
     return machine.code_commit() or "unknown"
 
@@ -72,7 +71,7 @@ def where() -> dict[str, str]:
     """What decides the last bits of a curve: processor, system libraries, versions."""
     import torch
 
-    from scaling.records import machine
+    from scalinglab.scaling.records import machine
 
     return {
         "processor": machine.processor(),
@@ -212,8 +211,8 @@ def response(law: str) -> str:
 
 def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> None:
     """Claim a run, train some chunks of it, and leave it interrupted with a checkpoint."""
-    from scaling.records.claim import Claim
-    from scaling.records.run_folder import RunFolder
+    from scalinglab.scaling.records.claim import Claim
+    from scalinglab.scaling.records.run_folder import RunFolder
 
     folder = RunFolder(outputs / "runs" / run_id)
     execution = config.from_dict(
@@ -222,14 +221,14 @@ def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> 
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     asked = iter(range(chunks - 1))
-    train = entry_point("scaling.training.trainer:train")
+    train = entry_point("scalinglab.scaling.engine.trainer.trainer:train")
     ended = train([claim], {run_id: pins}, execution, lambda: next(asked, None) is None)
     assert ended == "interrupted"
 
 
 def stop(outputs: Path, run_id: str) -> None:
     """Record that a rule has stopped a run."""
-    from sweeps.stopping import stop_run
+    from scalinglab.sweeps.watch.stopping import stop_run
 
     stop_run(outputs, run_id, {"rule": "golden", "step": 0, "forecast": {"loss": 1.5}})
 
@@ -237,12 +236,12 @@ def stop(outputs: Path, run_id: str) -> None:
 def work(launch_folder: Path) -> None:
     """What a worker process of a launch does, until nothing is left."""
     with contextlib.redirect_stdout(io.StringIO()):
-        entry_point("sweeps.worker:main")([str(launch_folder), "default", "inf"])
+        entry_point("scalinglab.sweeps.launch.worker:main")([str(launch_folder), "default", "inf"])
 
 
 def has_gpu() -> bool:
     """Whether there is a device other than the processor."""
-    from scaling.records import machine
+    from scalinglab.scaling.records import machine
 
     return bool(machine.gpus())
 

@@ -70,7 +70,7 @@ def test_a_worker_is_started_as_jobs_and_pools_start_it(outputs: Path) -> None:
     """By a line that stands in scripts which wait in a queue."""
     folder = lab.launch_folder(outputs, "pool")
     (folder / "cancelled").touch()
-    line = [sys.executable, "-m", "sweeps.worker", str(folder), "default", "inf"]
+    line = [sys.executable, "-m", "scalinglab.sweeps.launch.worker", str(folder), "default", "inf"]
     done = subprocess.run(line, cwd=product.ROOT, capture_output=True, text=True, check=True)
     assert "leaves: stopped" in done.stdout
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from scaling.cli import main
-from scaling.config import ExecutionConfig, from_dict
-from scaling.processes import ranks
-from scaling.records.claim import Claim
-from scaling.records.run_folder import RunFolder
-from scaling.training.trainer import train
+from scalinglab.cli import main
+from scalinglab.scaling.config import ExecutionConfig, from_dict
+from scalinglab.scaling.engine.trainer.trainer import train
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.training import ranks
 
 
 @pytest.fixture(autouse=True, scope="session")

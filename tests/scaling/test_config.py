@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from scaling.config import ConfigError, DataConfig, OptimizerConfig, RunConfig, from_dict, one_of
+from scalinglab.scaling.config import (
+    ConfigError,
+    DataConfig,
+    OptimizerConfig,
+    RunConfig,
+    from_dict,
+    one_of,
+)
 
 
 def test_values_become_typed(tiny_values):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.run_folder import RunFolder
 
 HERE = Path(__file__).parent
 
@@ -54,7 +54,7 @@ class Cluster:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the tool in the current folder."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "scaling.cli", *arguments],
+            [sys.executable, "-P", "-m", "scalinglab.cli", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

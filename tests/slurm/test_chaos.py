@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scaling.records.run_folder import RunFolder
-from sweeps.launch import launch
-from sweeps.launches import LaunchConfig
-from sweeps.plan import make_plan, save_plan
-from sweeps.state import read_plan, states
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.store.state import read_plan, states
 
 pytestmark = pytest.mark.slurm
 CHUNK_SECONDS = 1.0  # a signal is seen between chunks

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.records.run_folder import RunFolder
-from sweeps.launches import read_launches
-from sweeps.state import read_plan, states
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.store.launches import read_launches
+from scalinglab.sweeps.store.state import read_plan, states
 
 pytestmark = pytest.mark.slurm
 ONE = [

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scaling.records.run_folder import RunFolder
-from sweeps.launch import launch
-from sweeps.launches import LaunchConfig, read_launches
-from sweeps.plan import make_plan, save_plan
-from sweeps.slurm import submissions
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.launch.slurm import submissions
+from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.store.launches import LaunchConfig, read_launches
 
 pytestmark = pytest.mark.slurm
 SWEEP = [

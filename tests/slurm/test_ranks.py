@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.run_folder import RunFolder
 
 pytestmark = pytest.mark.slurm
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import scheduler, slurm
-from sweeps.plan import Plan, make_plan, save_plan
+from scalinglab.sweeps.launch import scheduler, slurm
+from scalinglab.sweeps.plan.plan import Plan, make_plan, save_plan
 
 LONG = [
     "study.blocks.ladder.grid.tokens=[25600]",

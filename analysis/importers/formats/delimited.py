@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.importers.formats.registry import (
+from scalinglab.analysis.importers.formats.registry import (
     Request,
     checked_columns,
     register,
@@ -24,7 +24,7 @@ from analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from analysis.importers.raw import Raw
+from scalinglab.analysis.importers.raw import Raw
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".dat")
 _SPACES = " "  # one or more, as columns that are aligned by eye have

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from analysis.importers.formats.beside import NAMES, facts_beside
-from analysis.importers.formats.registry import FORMATS, Request, files_below, register
-from analysis.importers.raw import BadRun, Raw
+from scalinglab.analysis.importers.formats.beside import NAMES, facts_beside
+from scalinglab.analysis.importers.formats.registry import FORMATS, Request, files_below, register
+from scalinglab.analysis.importers.raw import BadRun, Raw
 
 _STATE = "trainer_state.json"
 

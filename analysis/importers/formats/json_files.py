@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.importers.formats.registry import (
+from scalinglab.analysis.importers.formats.registry import (
     Request,
     checked_columns,
     register,
@@ -22,7 +22,7 @@ from analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from analysis.importers.raw import Raw, flatten, of_records
+from scalinglab.analysis.importers.raw import Raw, flatten, of_records
 
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
 

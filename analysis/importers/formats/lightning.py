@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.importers.formats.beside import facts_beside
-from analysis.importers.formats.delimited import read_delimited
-from analysis.importers.formats.registry import Request, files_below, register
-from analysis.importers.raw import BadRun, Raw
+from scalinglab.analysis.importers.formats.beside import facts_beside
+from scalinglab.analysis.importers.formats.delimited import read_delimited
+from scalinglab.analysis.importers.formats.registry import Request, files_below, register
+from scalinglab.analysis.importers.raw import BadRun, Raw
 
 
 def _found(folder: Path) -> list[Path]:

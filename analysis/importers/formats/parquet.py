@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.importers.formats.registry import (
+from scalinglab.analysis.importers.formats.registry import (
     Request,
     checked_columns,
     register,
     stem_of,
     suffix_of,
 )
-from analysis.importers.raw import Raw
+from scalinglab.analysis.importers.raw import Raw
 
 
 @register("parquet (.parquet)", lambda path: suffix_of(path) in (".parquet", ".pq"))

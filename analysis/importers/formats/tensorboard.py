@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.importers.formats.beside import facts_beside
-from analysis.importers.formats.registry import Request, files_below, register
-from analysis.importers.raw import BadRun, Raw
+from scalinglab.analysis.importers.formats.beside import facts_beside
+from scalinglab.analysis.importers.formats.registry import Request, files_below, register
+from scalinglab.analysis.importers.raw import BadRun, Raw
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE = 1, 2  # TensorProto.dtype

@@ -9,9 +9,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.importers.formats.delimited import table_of_text
-from analysis.importers.formats.registry import Request, register, stem_of, suffix_of, text_of
-from analysis.importers.raw import Raw, of_records
+from scalinglab.analysis.importers.formats.delimited import table_of_text
+from scalinglab.analysis.importers.formats.registry import (
+    Request,
+    register,
+    stem_of,
+    suffix_of,
+    text_of,
+)
+from scalinglab.analysis.importers.raw import Raw, of_records
 
 _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
 _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")

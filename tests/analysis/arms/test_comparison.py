@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.arms.scale import Ladder
-from analysis.arms.sharing import sharing_tests
+from scalinglab import analysis
+from scalinglab.analysis.arms.scale import Ladder
+from scalinglab.analysis.arms.sharing import sharing_tests
 
 A, B = (400.0, 1800.0), (300.0, 2300.0)  # coefficients of N and D
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.decisions.optimum import best_split
+from scalinglab import analysis
+from scalinglab.analysis.decisions.optimum import best_split
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.decisions.cost_functions import (
+from scalinglab import analysis
+from scalinglab.analysis.decisions.cost_functions import (
     SIX_ND,
     measured_hours,
     shape_by_aspect,
@@ -11,9 +11,9 @@ from analysis.decisions.cost_functions import (
     with_attention,
     with_inference,
 )
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.counts import parameter_counts
-from scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 
 
 def shape(depth: int, width: int = 0) -> Shape:

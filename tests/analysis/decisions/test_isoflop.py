@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def curve(C: float, N: np.ndarray, top: float, noise: np.ndarray | float = 0.0) -> pd.DataFrame:

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.decisions.next_runs import _after, _best, _greedy, _lefts, _needed
+from scalinglab import analysis
+from scalinglab.analysis.decisions.next_runs import _after, _best, _greedy, _lefts, _needed
 
 TRUE = dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37)
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.decisions.cost_functions import SIX_ND, CostFunction
+from scalinglab import analysis
+from scalinglab.analysis.decisions.cost_functions import SIX_ND, CostFunction
 
 NUMERICAL = CostFunction("6 N D", "FLOPs", lambda N, D: 6 * N * D)  # not the closed form
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.decisions.parabola import optimum, tuned
+from scalinglab import analysis
+from scalinglab.analysis.decisions.parabola import optimum, tuned
 
 GRID = 0.01 * 2.0 ** np.arange(-3, 4)
 

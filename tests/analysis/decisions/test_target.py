@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.decisions.target import wandering
+from scalinglab import analysis
+from scalinglab.analysis.decisions.target import wandering
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 POOLS = np.array([2e8, 4e8, 8e8, 1.6e9, 3.2e9])
 QUIET = 1e-5  # relative noise; without any, every fit would go on to the last digit

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def _ladder(E, noise=0.002, seed=0, decades=1.2):

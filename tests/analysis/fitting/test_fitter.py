@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def test_the_published_objective_is_reached(chinchilla_points):
@@ -34,9 +34,9 @@ def test_bootstrap_errors_are_those_published(chinchilla_points):
 def test_resamples_reach_what_a_full_search_reaches(chinchilla_points):
     from dataclasses import replace
 
-    from analysis.fitting.search import search
-    from analysis.fitting.solve import Options, refit, solve
-    from analysis.intervals.resample import draw
+    from scalinglab.analysis.fitting.search import search
+    from scalinglab.analysis.fitting.solve import Options, refit, solve
+    from scalinglab.analysis.intervals.resample import draw
 
     fitted = solve("chinchilla", chinchilla_points, Options())
     draws = draw(fitted.sample, "rows", 100, seed=1)
@@ -57,9 +57,9 @@ def test_same_data_and_seed_same_result(made_by):
 
 
 def test_sets_of_resamples_in_one_batch_are_as_if_alone(made_by):
-    from analysis.fitting.solve import Options, refit, solve
-    from analysis.intervals.draws import Draws
-    from analysis.intervals.resample import draw
+    from scalinglab.analysis.fitting.solve import Options, refit, solve
+    from scalinglab.analysis.intervals.draws import Draws
+    from scalinglab.analysis.intervals.resample import draw
 
     runs, _ = made_by("chinchilla", noise=0.005)
     fitted = solve("chinchilla", runs, Options(priors={"alpha": (0.3, 0.05)}))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.fitting.objective import OBJECTIVES, Objective
+from scalinglab.analysis.fitting.objective import OBJECTIVES, Objective
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

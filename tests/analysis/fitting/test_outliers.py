@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.fitting.outliers import outlying
+from scalinglab import analysis
+from scalinglab.analysis.fitting.outliers import outlying
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def test_a_profile_interval_agrees_with_the_exact_one_of_a_linear_law():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.fitting.store import to_dict
+from scalinglab import analysis
+from scalinglab.analysis.fitting.store import to_dict
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.fitting.search import search
-from analysis.fitting.solve import Options, solve
+from scalinglab import analysis
+from scalinglab.analysis.fitting.search import search
+from scalinglab.analysis.fitting.solve import Options, solve
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def _starts(fitted):
 
 def test_a_search_on_some_rows_ends_at_the_best_of_all(fitted, monkeypatch):
     whole = search(fitted.misfit, _starts(fitted))
-    monkeypatch.setattr("analysis.fitting.search._SEARCHED_ROWS", 300)
+    monkeypatch.setattr("scalinglab.analysis.fitting.search._SEARCHED_ROWS", 300)
     some = search(fitted.misfit, _starts(fitted))
     assert (whole.rows, some.rows) == (2000, 300)
     assert len(some.place) == len(whole.place) == 16
@@ -45,7 +45,7 @@ def test_a_search_on_some_rows_costs_as_much_however_many_there_are(fitted, monk
     search(fitted.misfit, _starts(fitted))
     whole = sum(seen)
     seen.clear()
-    monkeypatch.setattr("analysis.fitting.search._SEARCHED_ROWS", 100)
+    monkeypatch.setattr("scalinglab.analysis.fitting.search._SEARCHED_ROWS", 100)
     search(fitted.misfit, _starts(fitted))
     assert sum(seen) < whole / 4
 
@@ -53,5 +53,5 @@ def test_a_search_on_some_rows_costs_as_much_however_many_there_are(fitted, monk
 def test_the_report_says_on_how_many_rows(made_by, monkeypatch):
     points, _ = made_by("chinchilla", noise=0.01)
     assert "rows;" not in analysis.fit("chinchilla", points, resamples=0).report()
-    monkeypatch.setattr("analysis.fitting.search._SEARCHED_ROWS", 20)
+    monkeypatch.setattr("scalinglab.analysis.fitting.search._SEARCHED_ROWS", 20)
     assert "64 on 20 rows;" in analysis.fit("chinchilla", points, resamples=0).report()

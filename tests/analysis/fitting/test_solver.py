@@ -1,6 +1,6 @@
 import numpy as np
 
-from analysis.fitting.solver import minimise
+from scalinglab.analysis.fitting.solver import minimise
 
 
 def _rosenbrock(u, problem, caution):

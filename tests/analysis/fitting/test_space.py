@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.fitting.space import Space
-from analysis.laws import LAWS
+from scalinglab.analysis.fitting.space import Space
+from scalinglab.analysis.laws import LAWS
 
 CHINCHILLA = LAWS["chinchilla"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 TARGET = pd.DataFrame({"N": [7e9], "D": [4e12]})
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.forecasts.forecast import Basis, lay_basis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.forecasts.forecast import Basis, lay_basis
+from scalinglab.analysis.laws import LAWS
 
 PARAMS = dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)
 

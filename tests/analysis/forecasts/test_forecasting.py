@@ -9,12 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.forecasts.forecasting import cannot_matter
-from analysis.forecasts.track import inflation_of, needed, remember, sentence, track_record
-from analysis.forecasts.unfinished import unfinished_runs
-from scaling.records.atomic import read_json, write_json
-from scaling.records.run_folder import RunFolder
+from scalinglab import analysis
+from scalinglab.analysis.forecasts.forecasting import cannot_matter
+from scalinglab.analysis.forecasts.track import (
+    inflation_of,
+    needed,
+    remember,
+    sentence,
+    track_record,
+)
+from scalinglab.analysis.forecasts.unfinished import unfinished_runs
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.forecasts import track
-from analysis.forecasts.track import inflation_of, widening
+from scalinglab import analysis
+from scalinglab.analysis.forecasts import track
+from scalinglab.analysis.forecasts.track import inflation_of, widening
 
 LEVEL = 0.95
 

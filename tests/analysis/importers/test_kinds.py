@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.tables.factors import read_formula
-from scaling.wandb_runs import filters
+from scalinglab import analysis
+from scalinglab.analysis.tables.factors import read_formula
+from scalinglab.wandb_runs import filters
 
 
 def surface(**more) -> pd.DataFrame:

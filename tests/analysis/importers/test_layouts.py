@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-import analysis
+from scalinglab import analysis
 from tests.analysis.importers.layouts import LAYOUTS
 
 

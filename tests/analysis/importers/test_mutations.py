@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-import analysis
+from scalinglab import analysis
 from tests.analysis.importers.layouts import LAYOUTS
 from tests.analysis.importers.mutations import MUTATIONS, table, written
 

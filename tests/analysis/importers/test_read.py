@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.importers.units import resolution_of
+from scalinglab import analysis
+from scalinglab.analysis.importers.units import resolution_of
 
 LAW = dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.judgement.multiverse import of_study
-from analysis.reporting.report import report_html
+from scalinglab import analysis
+from scalinglab.analysis.judgement.multiverse import of_study
+from scalinglab.analysis.reporting.report import report_html
 
 
 @pytest.fixture

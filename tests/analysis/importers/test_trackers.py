@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.importers.formats.tensorboard import _masked
+from scalinglab import analysis
+from scalinglab.analysis.importers.formats.tensorboard import _masked
 
 
 def test_a_chart_that_wandb_exported(tmp_path) -> None:

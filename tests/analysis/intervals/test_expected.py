@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.intervals.expected import PUBLISHED, expect, expect_of_plan
+from scalinglab import analysis
+from scalinglab.analysis.intervals.expected import PUBLISHED, expect, expect_of_plan
 
 TRUE = PUBLISHED["chinchilla"]
 TARGET = {"N": 1e10, "D": 2e11}

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.intervals.freedom import freedom
+from scalinglab import analysis
+from scalinglab.analysis.intervals.freedom import freedom
 
 
 def _line(groups, rows):

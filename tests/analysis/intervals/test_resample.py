@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.intervals.resample import Sample, draw
+from scalinglab import analysis
+from scalinglab.analysis.intervals.resample import Sample, draw
 
 
 def _sample(n=40, free=3, left=0.9, clusters=None, noise=0.0, size=0.01):

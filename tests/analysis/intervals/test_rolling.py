@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.intervals.rolling import NO_ORIGINS, shared_wander, wanderings
+from scalinglab import analysis
+from scalinglab.analysis.intervals.rolling import NO_ORIGINS, shared_wander, wanderings
 
 
 @pytest.fixture(scope="module")

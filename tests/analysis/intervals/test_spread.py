@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.arms.scale import ratio_beyond
-from analysis.decisions.reach import reach_target
-from analysis.fitting.task_chain import task_chain
-from analysis.intervals.spread import between, lacking, quantiles
-from analysis.laws.error_scale import ERROR_SCALES, RELATIVE
+from scalinglab import analysis
+from scalinglab.analysis.arms.scale import ratio_beyond
+from scalinglab.analysis.decisions.reach import reach_target
+from scalinglab.analysis.fitting.task_chain import task_chain
+from scalinglab.analysis.intervals.spread import between, lacking, quantiles
+from scalinglab.analysis.laws.error_scale import ERROR_SCALES, RELATIVE
 
 INSIDE, OUTSIDE = {"N": 1e8, "D": 1e10}, {"N": 1e12, "D": 1e12}
 BUDGET = analysis.Target("loss", {"C": 1e20})
@@ -110,13 +110,15 @@ def test_a_target_without_an_interval_is_nothing_to_choose_by(fitted, points, mo
     could = pd.DataFrame([{**OUTSIDE, "cost": 1.0}])
     with pytest.raises(ValueError, match="loss at C=1e.20 has no interval under this fit"):
         analysis.choose_next(torn, BUDGET, could)
-    monkeypatch.setattr("analysis.fitting.fitter.fit", lambda *a, **k: torn)
+    monkeypatch.setattr("scalinglab.analysis.fitting.fitter.fit", lambda *a, **k: torn)
     found = reach_target(points, could, lambda chosen: points, replace(BUDGET, within=0.01))
     assert found.why.endswith("loss at C=1e+20 has no interval") and len(found.history) == 1
 
 
 def test_held_out_points_without_an_interval_are_no_misses(fitted, points, monkeypatch) -> None:
-    monkeypatch.setattr("analysis.judgement.holdout.fit", lambda *a, **k: broken(fitted, 20))
+    monkeypatch.setattr(
+        "scalinglab.analysis.judgement.holdout.fit", lambda *a, **k: broken(fitted, 20)
+    )
     found = analysis.hold_out("chinchilla", points)
     assert found.table["contained"].isna().all() and np.isnan(found.scores["coverage"])
     assert (

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def test_scores_of_known_errors():

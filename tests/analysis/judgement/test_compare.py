@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws.law import Law, Parameter
+from scalinglab import analysis
+from scalinglab.analysis.laws.law import Law, Parameter
 
 X = [("power", {"x": "C"}), ("power_plus_constant", {"x": "C"})]
 

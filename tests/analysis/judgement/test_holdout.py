@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def test_the_largest_size_is_held_out_by_default(made_by):

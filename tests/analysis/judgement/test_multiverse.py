@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.judgement.multiverse import of_tables, shares
-from analysis.reporting.figures import multiverse as draw
+from scalinglab import analysis
+from scalinglab.analysis.judgement.multiverse import of_tables, shares
+from scalinglab.analysis.reporting.figures import multiverse as draw
 
 
 def runs(count: int = 5) -> pd.DataFrame:

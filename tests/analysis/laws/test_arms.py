@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 @pytest.fixture

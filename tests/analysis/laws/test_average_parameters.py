@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 TRUE = {"E": 1.7, "A": 400.0, "alpha": 0.34, "B": 1800.0, "beta": 0.37}
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 
 def _wrong(**given):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 LAW = LAWS["data_constrained"]
 # Printed in appendix A; the first five come from an earlier fit and were held in the last one.

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.laws.drop_nodes import drop_nodes
-from analysis.laws.schedule_areas import warmup_end
+from scalinglab.analysis.laws.drop_nodes import drop_nodes
+from scalinglab.analysis.laws.schedule_areas import warmup_end
 
 STEPS = 6000
 _AT = np.arange(STEPS)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.tables.noise import seed_noise
+from scalinglab import analysis
+from scalinglab.analysis.tables.noise import seed_noise
 
 NOISE = 0.01
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import analysis
-from analysis.laws import LAWS
-from analysis.laws.check import check_derivatives
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.check import check_derivatives
 
 NAMES = sorted(LAWS)
 

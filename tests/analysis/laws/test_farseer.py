@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-import analysis
-from analysis.laws import LAWS
-from analysis.laws.farseer import as_published
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.farseer import as_published
 
 
 def test_it_is_the_published_formula_in_other_constants(made_by):

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
-from analysis.laws.size_annealing import momentum_area
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.size_annealing import momentum_area
 
 
 def test_at_one_size_it_is_the_momentum_law(made_by):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 
 def test_skaling_holds_both_of_the_others(made_by):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 LAW = LAWS["kaplan_steps"]
 PRINTED = dict(N_c=6.5e13, alpha_N=0.077, S_c=2.1e3, alpha_S=0.76, B_star=2.1e8, alpha_B=0.21)

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis import LAWS, Law, Parameter, register
-from analysis.laws import find
+from scalinglab import analysis
+from scalinglab.analysis import LAWS, Law, Parameter, register
+from scalinglab.analysis.laws import find
 
 
 def _logistic(x, low, height, middle):

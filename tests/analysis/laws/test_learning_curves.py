@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 TOP = 4e19  # FLOPs: the largest budget is held out
 

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
-from analysis.laws.lr_annealing import _chebyshev, areas
-from analysis.laws.schedule_areas import felt_drop, without_warmup
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.lr_annealing import _chebyshev, areas
+from scalinglab.analysis.laws.schedule_areas import felt_drop, without_warmup
 
 
 def test_the_series_gives_the_area_at_any_decay(made_by):

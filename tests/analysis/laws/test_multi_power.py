@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 TRAIN = ["cosine_24000", "constant_24000", "wsdcon_9"]
 # As published for 25M: these give R² .9988 and MAE .00376, mean over the six other schedules.

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.optimize import nnls
 
-from analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 
 
 def test_agrees_with_scipy_one_problem_at_a_time():

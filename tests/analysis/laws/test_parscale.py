@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.laws import LAWS
+from scalinglab.analysis.laws import LAWS
 
 LAW = LAWS["quality_quantity"]
 

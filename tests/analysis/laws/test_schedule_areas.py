@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.schedule_areas import (
+from scalinglab.analysis.laws.schedule_areas import (
     drop_momentum,
     felt_drop,
     lr_area,

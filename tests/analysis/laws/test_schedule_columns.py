@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.decisions.schedule_search import usual_shapes
-from analysis.laws import LAWS
-from analysis.laws.schedule_columns import Course
+from scalinglab.analysis.decisions.schedule_search import usual_shapes
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.schedule_columns import Course
 
 CURVE_LAWS = ["lr_annealing", "multi_power", "fading_power", "functional", "joint_annealing"]
 

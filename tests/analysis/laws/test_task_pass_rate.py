@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 X0, A = 3e9, 0.4
 

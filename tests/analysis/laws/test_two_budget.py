@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import analysis
-from analysis.laws import LAWS
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
 
 
 def test_it_is_chinchilla_in_two_budgets_of_data(made_by):

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import analysis
-from analysis.reporting import figures
-from analysis.reporting.page import svg
-from analysis.reporting.report import report_html
-from scaling.records.atomic import read_json, write_json
+from scalinglab import analysis
+from scalinglab.analysis.reporting import figures
+from scalinglab.analysis.reporting.page import svg
+from scalinglab.analysis.reporting.report import report_html
+from scalinglab.scaling.records.atomic import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,9 @@ def test_a_study_without_budgets_or_curves_has_no_such_section(finished, tmp_pat
 def test_the_record_of_forecasts_widens_the_loss_at_a_budget_and_says_so(
     finished, answer, monkeypatch
 ) -> None:
-    monkeypatch.setattr("analysis.forecasts.track.widening", lambda outputs, study, level: 2.0)
+    monkeypatch.setattr(
+        "scalinglab.analysis.forecasts.track.widening", lambda outputs, study, level: 2.0
+    )
     wide = analysis.answer_study(finished, "tiny", resamples=100)
     said = "2 times as wide as the law says, by the track record"
     assert wide.law.inflation == 2 and said in wide.text() and said in report_html(wide)

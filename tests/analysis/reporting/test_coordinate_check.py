@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reporting.coordinate_check import draw_coordinate_check, growth
+from scalinglab.analysis.reporting.coordinate_check import draw_coordinate_check, growth
 
 MOVEMENT = pd.DataFrame(
     [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-import analysis
-from analysis.reporting import figures
+from scalinglab import analysis
+from scalinglab.analysis.reporting import figures
 
 
 @pytest.mark.parametrize(("value", "text"), [(1e8, "1e8"), (2e10, "2e10"), (1.0, "1e0")])

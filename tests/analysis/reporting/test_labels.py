@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.reporting import page
-from analysis.reporting.labels import literal
-from analysis.studies.draw import panels
+from scalinglab.analysis.reporting import page
+from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.studies.draw import panels
 
 NAMES = (
     "$x_{",

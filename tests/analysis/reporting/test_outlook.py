@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.arms.settings import arm_values
-from analysis.fitting.fitter import fit
-from analysis.forecasts import forecast
-from analysis.forecasts.track import remember
-from analysis.reporting.report import report_html
-from scaling.records.run_folder import RunFolder
+from scalinglab import analysis
+from scalinglab.analysis.arms.settings import arm_values
+from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.forecasts import forecast
+from scalinglab.analysis.forecasts.track import remember
+from scalinglab.analysis.reporting.report import report_html
+from scalinglab.scaling.records.run_folder import RunFolder
 
 
 def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypatch) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.reporting.page import table
+from scalinglab.analysis.reporting.page import table
 
 
 @pytest.mark.parametrize(

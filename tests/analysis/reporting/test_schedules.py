@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.reporting.schedules import areas, blocks, draw_schedules, schedule_table
-from scaling.config import ScheduleConfig
-from scaling.schedule.kinds import build_pieces
-from scaling.schedule.pieces import lr_array
+from scalinglab.analysis.reporting.schedules import areas, blocks, draw_schedules, schedule_table
+from scalinglab.scaling.config import ScheduleConfig
+from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.pieces import lr_array
 
 
 def rates(kind: str, **changes) -> np.ndarray:

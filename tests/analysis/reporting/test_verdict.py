@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.reporting.verdict import (
+from scalinglab.analysis.reporting.verdict import (
     KINDS,
     check_kind,
     facts_of_verdict,
@@ -13,10 +13,10 @@ from analysis.reporting.verdict import (
     study_runs,
     write_verdict,
 )
-from scaling.cli import main
-from scaling.compose import compose
-from scaling.records.atomic import read_json, write_json
-from sweeps.plan import make_plan
+from scalinglab.cli import main
+from scalinglab.compose import compose
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.sweeps.plan.plan import make_plan
 
 
 @pytest.fixture

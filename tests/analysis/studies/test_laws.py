@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.studies import conventions, optimizers, schedules
-from analysis.studies.exponent import exponent, said
-from scaling.config import ScheduleConfig
-from scaling.model.counts import parameter_counts
-from scaling.schedule.kinds import build_pieces
-from scaling.schedule.pieces import lr_array
+from scalinglab.analysis.studies import conventions, optimizers, schedules
+from scalinglab.analysis.studies.exponent import exponent, said
+from scalinglab.scaling.config import ScheduleConfig
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.pieces import lr_array
 
 # ---------------------------------------------------------------------- an exponent
 
@@ -172,8 +172,8 @@ def test_schedules_to_fit_and_to_predict_must_be_there(fitted, message) -> None:
 
 def ladder() -> pd.DataFrame:
     """A law in n_matmul without noise: under C = 6 N D with that N, a = beta / (alpha + beta)."""
-    from scaling.model.architecture import Architecture, Shape
-    from scaling.model.flops import CONVENTIONS, flop_parts
+    from scalinglab.scaling.model.architecture import Architecture, Shape
+    from scalinglab.scaling.model.flops import CONVENTIONS, flop_parts
 
     rows = []
     for width in (64, 96, 128, 192, 256, 384):

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.studies import batch_lr, lr_sensitivity, lr_transfer, norm_depth, tune
-from analysis.studies.draw import panels
+from scalinglab.analysis.studies import batch_lr, lr_sensitivity, lr_transfer, norm_depth, tune
+from scalinglab.analysis.studies.draw import panels
 
 GRID = 0.01 * 2.0 ** np.arange(-5, 6)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.tables.condition import rows_that_meet
-from scaling.conditions import ConditionError, parse
+from scalinglab.analysis.tables.condition import rows_that_meet
+from scalinglab.scaling.text.conditions import ConditionError, parse
 
 ROOT = Path(__file__).parents[3]
 TABLE = pd.DataFrame(

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.tables.factors import split_factor
+from scalinglab import analysis
+from scalinglab.analysis.tables.factors import split_factor
 
 
 @pytest.mark.parametrize(

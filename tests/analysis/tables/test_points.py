@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.laws import LAWS
-from analysis.tables.points import read_points, rename
+from scalinglab import analysis
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.tables.points import read_points, rename
 
 
 @pytest.fixture

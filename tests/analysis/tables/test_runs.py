@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
+from scalinglab import analysis
 
 
 def test_one_row_a_run_with_counts_and_conventions(finished) -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-import analysis
-from analysis.tables.thinning import thin_curves
+from scalinglab import analysis
+from scalinglab.analysis.tables.thinning import thin_curves
 
 
 def test_a_thinned_table_gives_the_same_fit(made_by):

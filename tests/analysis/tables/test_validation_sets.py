@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis.tables.validation_sets import set_names
+from scalinglab import analysis
+from scalinglab.analysis.tables.validation_sets import set_names
 
 
 @pytest.fixture

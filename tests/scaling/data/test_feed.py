@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.data.feed import NAME, Feed
+from scalinglab.scaling.data.feed import NAME, Feed
 
 PATIENCE = 20.0  # seconds for a thread to come to it
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.data.order import DataOrder, permute
+from scalinglab.scaling.data.order import DataOrder, permute
 
 counts = st.integers(1, 600)
 seeds = st.integers(0, 2**40)

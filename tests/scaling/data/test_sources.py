@@ -2,8 +2,8 @@
 
 import pytest
 
-from scaling.config import ConfigError, DataConfig
-from scaling.data.sources import SOURCES, irreducible_loss, open_store, source_of
+from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.data.sources import SOURCES, irreducible_loss, open_store, source_of
 
 TINY = {"vocab": 8, "successors": 4, "tokens": 1_000, "validation_tokens": 200}
 

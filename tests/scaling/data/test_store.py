@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.data import store as data_store
-from scaling.data import verify
-from scaling.data.order import DataOrder
-from scaling.data.store import (
+from scalinglab.scaling.data import store as data_store
+from scalinglab.scaling.data import verify
+from scalinglab.scaling.data.order import DataOrder
+from scalinglab.scaling.data.store import (
     MAKER,
     Corpus,
     Pieces,
@@ -23,9 +23,9 @@ from scaling.data.store import (
     window_count,
     write_store,
 )
-from scaling.records import machine
-from scaling.records.atomic import write_json
-from scaling.records.damage import DamagedFile
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import write_json
+from scalinglab.scaling.records.damage import DamagedFile
 
 CORPUS = Corpus(
     train=np.arange(100, dtype=np.uint8),

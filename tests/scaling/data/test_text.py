@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scaling.config import ConfigError, DataConfig
-from scaling.data.sources import open_planned, open_store
-from scaling.data.store import write_store
-from scaling.data.text import TextSource
+from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.data.sources import open_planned, open_store
+from scalinglab.scaling.data.store import write_store
+from scalinglab.scaling.data.text import TextSource
 
 BLOCK = 65_536
 

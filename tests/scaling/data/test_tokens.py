@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scaling.config import ConfigError, DataConfig
-from scaling.data import tokens
-from scaling.data.sources import open_store
+from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.data import tokens
+from scalinglab.scaling.data.sources import open_store
 
 TOKENS = np.random.default_rng(0).integers(300, size=10_000)
 

@@ -87,5 +87,5 @@ def taped(monkeypatch, uncompiled):
     monkeypatch.setattr(torch.cuda, "stream", lambda given: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Tape)
     monkeypatch.setattr(torch.cuda, "graph", lambda tape, **_: tape)
-    monkeypatch.setattr("scaling.engine.captured.HAVE_GRAPHS", ("cuda", "cpu"))
+    monkeypatch.setattr("scalinglab.scaling.engine.steps.captured.HAVE_GRAPHS", ("cuda", "cpu"))
     return Tape

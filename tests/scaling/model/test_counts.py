@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.counts import parameter_counts
-from scaling.model.transformer import Transformer
+from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.counts import parameter_counts
 
 
 @st.composite

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from scaling.config import ConfigError, ModelConfig
-from scaling.model.architecture import Architecture
-from scaling.model.dial import ALLOWED, architecture_of, comes_out_whole, model_shape
+from scalinglab.scaling.config import ConfigError, ModelConfig
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.dial import ALLOWED, architecture_of, comes_out_whole, model_shape
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.flops import CONVENTIONS, flop_parts, flops_per_token
-from scaling.model.transformer import Transformer
+from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.flops import CONVENTIONS, flop_parts, flops_per_token
 
 SHAPES = [
     Shape(depth=1, width=16, heads=2, mlp_width=64, context=16, vocab=8),

@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from scaling.model.architecture import PARAMETRIZATIONS, Architecture, Shape
-from scaling.model.parametrization import TensorRule, tensor_rules
+from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture, Shape
+from scalinglab.scaling.model.parametrization import TensorRule, tensor_rules
 
 BASE = Shape(depth=2, width=32, heads=2, mlp_width=128, context=8, vocab=11)
 WIDE = dataclasses.replace(BASE, width=128, heads=8, mlp_width=512)

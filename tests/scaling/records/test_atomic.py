@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scaling.records.atomic import (
+from scalinglab.scaling.records.atomic import (
     create_exclusive,
     create_folder,
     files_below,
@@ -98,7 +98,7 @@ def no_links(monkeypatch) -> None:
     def refuse(*names: object, **more: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr("scaling.records.atomic.os.link", refuse)
+    monkeypatch.setattr("scalinglab.scaling.records.atomic.os.link", refuse)
 
 
 def test_without_links_a_folder_decides(tmp_path, monkeypatch) -> None:
@@ -125,7 +125,9 @@ def test_a_folder_whose_maker_died_is_taken_over(tmp_path, monkeypatch) -> None:
 def test_ages_are_told_by_the_clock_that_stamps_files(tmp_path, monkeypatch) -> None:
     assert abs(server_time(tmp_path) - time.time()) < 0.05
     now = time.time()
-    monkeypatch.setattr("scaling.records.atomic.time.time", lambda: now - 3600.0)  # an hour late
+    monkeypatch.setattr(
+        "scalinglab.scaling.records.atomic.time.time", lambda: now - 3600.0
+    )  # an hour late
     (tmp_path / "other").mkdir()
     assert abs(server_time(tmp_path / "other") - now) < 5.0
     assert not list((tmp_path / "other").iterdir())

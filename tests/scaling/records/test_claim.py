@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scaling.records.claim import BEATS_A_LEASE, HUNG, Claim, ClaimLost
+from scalinglab.scaling.records.claim import BEATS_A_LEASE, HUNG, Claim, ClaimLost
 
 FILES = {"record": "record.json", "curve": "curve.csv"}
 

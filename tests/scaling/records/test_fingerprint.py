@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-import scaling
-from scaling.records.fingerprint import FILES, code_fingerprint, significant
+from scalinglab import scaling
+from scalinglab.scaling.records.fingerprint import FILES, code_fingerprint, significant
 
 SOURCE = '''
 """Module."""

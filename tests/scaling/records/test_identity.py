@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.config import ExecutionConfig, OptimizerConfig, from_dict
-from scaling.records import identity
-from scaling.records.identity import canonical_json, digest, family_id, prefix_id, run_id
-from scaling.resolve import resolve
+from scalinglab.scaling.config import ExecutionConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.records import identity
+from scalinglab.scaling.records.identity import canonical_json, digest, family_id, prefix_id, run_id
+from scalinglab.scaling.run.resolve import resolve
 
 plain = st.recursive(
     st.none()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from scaling.records import machine
+from scalinglab.scaling.records import machine
 
 
 def test_a_process_has_one_start_time_and_a_gone_one_none(processes):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling.records.prefixes import candidates, checkpoint_path
+from scalinglab.scaling.records.prefixes import candidates, checkpoint_path
 
 
 def place(outputs, run, step, owner=""):

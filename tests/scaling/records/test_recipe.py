@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from scaling.records.identity import HISTORIC
-from scaling.records.recipe import not_one_ladder, recipe
+from scalinglab.scaling.records.identity import HISTORIC
+from scalinglab.scaling.records.recipe import not_one_ladder, recipe
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scaling.records.record import (
+from scalinglab.scaling.records.record import (
     COLUMNS,
     Curve,
     bits_per_byte,

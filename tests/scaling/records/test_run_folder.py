@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from scaling.records.atomic import read_json, write_json
-from scaling.records.claim import Claim
-from scaling.records.damage import DamagedFile
-from scaling.records.run_folder import STATES
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.damage import DamagedFile
+from scalinglab.scaling.records.run_folder import STATES
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scaling.records.stability import DEVIATIONS, LEAST, WINDOW, rise, spikes, stability
+from scalinglab.scaling.records.stability import DEVIATIONS, LEAST, WINDOW, rise, spikes, stability
 
 
 def curve(steps=3000, noise=0.02):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from scaling.config import ConfigError, ScheduleConfig, from_dict
-from scaling.schedule.kinds import build_pieces
-from scaling.schedule.pieces import lr_array, prefix, shared_steps
+from scalinglab.scaling.config import ConfigError, ScheduleConfig, from_dict
+from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.pieces import lr_array, prefix, shared_steps
 
 
 def build(steps=100, peak=0.5, **values):

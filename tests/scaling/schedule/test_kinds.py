@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from scaling.config import ConfigError, ScheduleConfig, from_dict
-from scaling.schedule.kinds import KINDS, WHOLE, build_pieces
-from scaling.schedule.pieces import branch_points, lr_array, shared_steps
-from scaling.schedule.room import COOLDOWN_SHAPES
-from scaling.training.events import validation_steps
+from scalinglab.scaling.config import ConfigError, ScheduleConfig, from_dict
+from scalinglab.scaling.schedule.kinds import KINDS, WHOLE, build_pieces
+from scalinglab.scaling.schedule.pieces import branch_points, lr_array, shared_steps
+from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES
+from scalinglab.scaling.training.events import validation_steps
 
 SHIPPED = sorted(Path("conf/schedule").glob("*.yaml"))
 # What a kind cannot do without.

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.records.identity import canonical_json
-from scaling.schedule.pieces import (
+from scalinglab.scaling.records.identity import canonical_json
+from scalinglab.scaling.schedule.pieces import (
     CURVES,
     SHAPES,
     Piece,

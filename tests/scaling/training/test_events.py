@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.config import ScheduleConfig
-from scaling.schedule.kinds import build_pieces
-from scaling.schedule.pieces import Piece, branch_points, shared_steps
-from scaling.training.events import FIRST, POINTS_A_PIECE, validation_steps
+from scalinglab.scaling.config import ScheduleConfig
+from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.pieces import Piece, branch_points, shared_steps
+from scalinglab.scaling.training.events import FIRST, POINTS_A_PIECE, validation_steps
 
 KINDS = ("constant", "cosine", "infinite", "inverse_sqrt", "linear", "multistep", "wsd")
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from scaling.engine.eager import EagerEngine
-from scaling.records.claim import Claim
-from scaling.training.micro_batch import micro_batch
+from scalinglab.scaling.engine.steps.eager import EagerEngine
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.training.micro_batch import micro_batch
 
 COLUMNS = ["loss", "grad_norm", "validation_loss"]
 

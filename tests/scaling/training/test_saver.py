@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from scaling.training import loop, saver
-from scaling.training.loop import Training
-from scaling.training.saver import LONGEST, SHARE, Saver
+from scalinglab.scaling.engine.trainer import loop
+from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.training import saver
+from scalinglab.scaling.training.saver import LONGEST, SHARE, Saver
 
 LARGE = 2**40
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scaling.model.architecture import Architecture, Shape
-from scaling.model.flops import flop_parts
-from scaling.training.throughput import Clock, peak_flops, throughput
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.training.throughput import Clock, peak_flops, throughput
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""The loss of a model on tokens: precision, z-loss, and what trades time for memory."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.run.step_options import StepOptions
+
+# What is computed again draws no random numbers.
+again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+
+
+class ModelLoss(nn.Module):
+    """Tokens (B, T + 1), the last of each sequence being a target only, to their mean loss."""
+
+    def __init__(self, architecture: Architecture, options: StepOptions) -> None:
+        super().__init__()
+        self.model = Transformer(architecture)
+        self.options = options
+        if options.recompute:
+            for block in self.model.blocks:
+                block.forward = partial(again, block.forward)
+
+    def forward(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy in nats a token, and what the objective adds to it; both scalars."""
+        half = self.options.precision == "bf16"
+        with torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False):
+            x_BTD = self.model.hidden(tokens_BT[:, :-1])
+            targets_BT = tokens_BT[:, 1:]
+            if self.options.loss_chunk is None:
+                return self._head_loss(x_BTD, targets_BT)
+            return self._chunked(x_BTD.flatten(0, 1)[None], targets_BT.reshape(1, -1))
+
+    def _chunked(self, x_1ND: Tensor, targets_1N: Tensor) -> tuple[Tensor, Tensor]:
+        """The same in parts of N tokens, whose logits are made again for the backward pass."""
+        size, tokens = self.options.loss_chunk, targets_1N.shape[1]
+        parts = zip(x_1ND.split(size, 1), targets_1N.split(size, 1), strict=True)
+        sums = [
+            [value * (t.shape[1] / tokens) for value in again(self._head_loss, x, t)]
+            for x, t in parts
+        ]
+        loss, penalty = zip(*sums, strict=True)
+        return sum(loss), sum(penalty)
+
+    def _head_loss(self, x_BTD: Tensor, targets_BT: Tensor) -> tuple[Tensor, Tensor]:
+        logits_NV = self.model.logits(x_BTD).flatten(0, 1).float()
+        loss = F.cross_entropy(logits_NV, targets_BT.flatten())
+        if not self.options.z_loss:
+            return loss, torch.zeros_like(loss)
+        return loss, self.options.z_loss * logits_NV.logsumexp(-1).square().mean()

@@ -1,0 +1,76 @@
+"""Optimizers that know hidden matrices: their own update for those, AdamW for all else."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from scalinglab.scaling.engine.network.stacked import split
+from scalinglab.scaling.engine.optimizers.adamw import AdamW
+from scalinglab.scaling.engine.optimizers.optimizer import Moments, Optimizer
+from scalinglab.scaling.model.parametrization import TensorRule
+from scalinglab.scaling.optimizers.settings import AdamWSettings
+
+
+class MatrixOptimizer(Optimizer):
+    """Equally shaped hidden matrices are stacked, (k, m, A, B), and updated at once."""
+
+    def __init__(
+        self,
+        settings: Sequence[AdamWSettings],
+        sizes: Mapping[str, torch.Size],
+        rules: Mapping[str, TensorRule],
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(settings, sizes, rules, device)
+        self.groups: dict[torch.Size, list[str]] = {}
+        for name, size in sizes.items():
+            if rules[name].role == "hidden" and len(size) > 1:
+                self.groups.setdefault(size, []).append(name)
+        hidden = {n for names in self.groups.values() for n in names}
+        rest = {n: s for n, s in sizes.items() if n not in hidden}
+        self.adamw = AdamW(settings, rest, rules, device)
+        self.moments = {
+            part: split(buffer, rest)
+            for part, buffer in (("first", self.adamw.first), ("second", self.adamw.second))
+        }
+
+    @abstractmethod
+    def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
+        """What to subtract at LR 1 from the matrices of one size, (k, m, A, B)."""
+
+    def rest_lr(self, lr: Tensor) -> Tensor:
+        """The LR of the tensors that AdamW updates."""
+        return lr
+
+    def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
+        """See ``Optimizer.update``."""
+        weight, grad = split(weights, self.sizes), split(gradient, self.sizes)
+        self._update_rest(weight, grad, self.rest_lr(lr), count)
+        for size, names in self.groups.items():
+            stacked = torch.stack([grad[n] for n in names], 1)
+            directions = self.direction(size, stacked, count).unbind(1)
+            for name, direction in zip(names, directions, strict=True):
+                rule = self.rules[name]
+                rate = (lr * rule.lr).view(-1, *[1] * len(size))
+                decay = rate * self.weight_decay.view_as(rate) * rule.weight_decay
+                weight[name].mul_((1 - decay).float())
+                weight[name].addcmul_(direction.to(weights.dtype), -rate.float())
+
+    def _update_rest(
+        self, weight: dict[str, Tensor], grad: dict[str, Tensor], lr: Tensor, count: int
+    ) -> None:
+        names = self.adamw.sizes
+        flat = torch.cat([weight[n].flatten(1) for n in names], 1)
+        self.adamw.update(flat, torch.cat([grad[n].flatten(1) for n in names], 1), lr, count)
+        for name, new in split(flat, names).items():
+            weight[name].copy_(new)
+
+    def stacks(self, size: torch.Size, *shape: int) -> tuple[Tensor, Moments]:
+        """A zero tensor (k, m, ...) for the matrices of one size, and its parts by name."""
+        names = self.groups[size]
+        stack = torch.zeros(len(self.settings), len(names), *shape, device=self.device)
+        return stack, dict(zip(names, stack.unbind(1), strict=True))

@@ -1,0 +1,157 @@
+"""What all optimizers share: clipping, settings as columns, and rules for single tensors.
+
+The parameters of k members lie in one buffer (k, P); settings are columns (k, 1), so members may
+differ in each of them. One member's numbers never touch another's: no operation mixes rows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scalinglab.scaling.model.parametrization import TensorRule
+from scalinglab.scaling.optimizers.settings import Settings
+
+Moments = dict[str, Tensor | dict[str, Tensor]]
+
+
+class Optimizer(ABC):
+    """An optimizer of k members at once.
+
+    Parameters
+    ----------
+    settings : sequence of Settings
+        One a member, all of the optimizer's own class.
+    sizes : mapping
+        Size of each tensor by name, in the order of the buffer.
+    rules : mapping
+        Role and multipliers of each tensor by name.
+    device : str
+        Where the buffers lie.
+
+    Attributes
+    ----------
+    moments : dict
+        What a checkpoint must hold beside the weights: buffers (k, P), or tensors (k, ...) by name.
+    norm : callable
+        Norms of a buffer (k, P) over each member's weights, (k, 1); where a member's weights lie in
+        several processes, over those of all.
+    """
+
+    moments: Moments
+    coupled = False  # whether decay is part of the step, and has its rate from there
+    capturable = True  # whether every step runs the same kernels, `count` being a tensor too
+
+    def __init__(
+        self,
+        settings: Sequence[Settings],
+        sizes: Mapping[str, torch.Size],
+        rules: Mapping[str, TensorRule],
+        device: str = "cpu",
+    ) -> None:
+        self.settings, self.sizes, self.rules, self.device = settings, sizes, rules, device
+        self.moments = {}
+        self.norm: Callable[[Tensor], Tensor] = norms_here
+        self.weight_decay = self.column("weight_decay")
+        self.clip = self.column("clip").float()
+        self._lr_P = self.multipliers({n: rules[n].lr for n in sizes})
+        # Decoupled decay is lr * weight_decay, at each tensor's own rate, as in torch's groups.
+        share = 0 if self.coupled else 1
+        self._decay_P = self.multipliers(
+            {n: rules[n].lr ** share * rules[n].weight_decay for n in sizes}
+        )
+
+    @torch.no_grad()
+    def step(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int | Tensor) -> Tensor:
+        """Clip, update `weights` in place, and return the gradient norms before clipping.
+
+        Parameters
+        ----------
+        weights, gradient : Tensor
+            (k, P) float32; the gradient is overwritten.
+        lr : Tensor
+            (k,) float64.
+        count : int or Tensor
+            Number of this update, from 1; a float64 scalar on the device if `capturable`.
+
+        Returns
+        -------
+        Tensor
+            (k,) gradient norms.
+        """
+        norms = self.norm(gradient)
+        gradient.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))
+        self.update(weights, gradient, lr[:, None], count)
+        return norms[:, 0]
+
+    def start(self, weights: Tensor) -> None:
+        """Take the initial weights (k, P), for moments that do not begin at zero."""
+
+    @abstractmethod
+    def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
+        """Update `weights` in place by a clipped gradient; `lr` is (k, 1) float64."""
+
+    def evaluation_weights(self, weights: Tensor) -> Tensor:
+        """The weights to measure validation with, (k, P): those that are trained."""
+        return weights
+
+    # ------------------------------------------------------------------ for the optimizers
+
+    def column(self, key: str) -> Tensor:
+        """A setting of all members, (k, 1) float64: rounded once, as torch rounds its floats."""
+        values = [getattr(s, key) for s in self.settings]
+        return torch.tensor(values, dtype=torch.float64, device=self.device)[:, None]
+
+    def common(self, key: str) -> Any:
+        """A setting in which members cannot differ.
+
+        Raises
+        ------
+        ValueError
+            If they do.
+        """
+        values = {getattr(s, key) for s in self.settings}
+        if len(values) > 1:
+            raise ValueError(
+                f"optimizer.{key} = {', '.join(map(str, sorted(values)))}: "
+                "the members of a pack must agree in it"
+            )
+        return values.pop()
+
+    def zeros(self) -> Tensor:
+        """A buffer (k, P)."""
+        size = sum(n.numel() for n in self.sizes.values())
+        return torch.zeros(len(self.settings), size, device=self.device)
+
+    def multipliers(self, by_name: Mapping[str, float]) -> Tensor | None:
+        """A factor for each weight, (P,); None where all are one."""
+        if all(value == 1 for value in by_name.values()):
+            return None
+        return torch.cat(
+            [
+                torch.full((self.sizes[n].numel(),), value, device=self.device)
+                for n, value in by_name.items()
+            ]
+        )
+
+    def decay(self, weights: Tensor, lr: Tensor) -> None:
+        """Shrink what decays by lr * weight_decay of itself."""
+        weights.addcmul_(scaled(weights, self._decay_P), -(lr * self.weight_decay).float())
+
+    def move(self, weights: Tensor, direction: Tensor, size: Tensor) -> None:
+        """Subtract `direction` times `size` (k, 1), each tensor at its own rate."""
+        weights.addcmul_(scaled(direction, self._lr_P), -size.float())
+
+
+def norms_here(values: Tensor) -> Tensor:
+    """Norm of each row of a buffer (k, P), (k, 1)."""
+    return torch.linalg.vector_norm(values, dim=1, keepdim=True)
+
+
+def scaled(values: Tensor, factors: Tensor | None) -> Tensor:
+    """`values` times `factors`, where there are any."""
+    return values if factors is None else values * factors

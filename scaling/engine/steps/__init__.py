@@ -1,0 +1,1 @@
+"""A training step, in each of the ways that it is executed."""

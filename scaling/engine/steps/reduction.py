@@ -1,0 +1,125 @@
+"""What several processes make of the gradients of one step: their weighted sum.
+
+The sum begins while the backward pass still goes on. A gradient's buffer is cut into buckets, from
+its end, where the backward pass begins; each is sent once all of it is there, as in torch's DDP
+(arXiv 2006.15704), always in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+import torch.distributed as dist
+from torch import Tensor
+
+from scalinglab.scaling.engine.network.stacked import StackedParameters
+
+BUCKET_BYTES = 25 * 2**20  # DDP's
+
+
+class Reduction(Protocol):
+    """What a step does with its gradient before it is used."""
+
+    def begin(self) -> None:
+        """The next backward pass is the step's last: what it has summed up may be sent."""
+
+    def finish(self, gradient: Tensor) -> None:
+        """Leave in `gradient` (k, P) what is to be used."""
+
+    def drop(self) -> None:
+        """The backward pass failed and will be made again: what was sent is to come to rest."""
+
+
+class Alone:
+    """A process that shares a run with no other: nothing to do."""
+
+    def begin(self) -> None:
+        """See ``Reduction.begin``."""
+
+    def finish(self, gradient: Tensor) -> None:
+        """See ``Reduction.finish``."""
+
+    def drop(self) -> None:
+        """See ``Reduction.drop``."""
+
+
+class Buckets:
+    """Sums of gradients over the ranks of the default group, each times its share of the batch.
+
+    Parameters
+    ----------
+    module : StackedParameters
+        Of one member.
+    most : int
+        Bytes of a bucket; a larger parameter is one by itself.
+
+    Attributes
+    ----------
+    share : float
+        Of the batch's sequences this rank has.
+    """
+
+    def __init__(self, module: StackedParameters, most: int = BUCKET_BYTES) -> None:
+        self.share = 1.0
+        parameters = list(module.named().values())
+        buckets = cut([p.numel() for p in parameters], most // parameters[0].element_size())
+        bounds = [0]
+        for bucket in buckets:
+            bounds.append(bounds[-1] + sum(parameters[i].numel() for i in bucket))
+        row = module.gradient[0]
+        # From the last: gradients of a network's end are there first.
+        self._pieces = [row[a:b] for a, b in zip(bounds, bounds[1:], strict=False)][::-1]
+        self._sizes = [len(bucket) for bucket in buckets][::-1]
+        for number, bucket in enumerate(reversed(buckets)):
+            for i in bucket:
+                parameters[i].register_post_accumulate_grad_hook(partial(self._arrived, number))
+        self._missing: list[int] | None = None  # parameters of each bucket; None: not to be sent
+        self._sent: list[dist.Work] = []
+
+    def begin(self) -> None:
+        """See ``Reduction.begin``."""
+        self._missing = list(self._sizes)
+
+    def finish(self, gradient: Tensor) -> None:
+        """See ``Reduction.finish``."""
+        while len(self._sent) < len(self._pieces):
+            self._send()
+        self.drop()
+
+    def drop(self) -> None:
+        """See ``Reduction.drop``."""
+        for work in self._sent:
+            work.wait()
+        self._missing, self._sent = None, []
+
+    def _arrived(self, number: int, parameter: Tensor) -> None:
+        """The gradient of a parameter of a bucket has been added to what is there."""
+        if self._missing is None:
+            return
+        self._missing[number] -= 1
+        # In one order on all ranks, whatever the order in which gradients come.
+        while len(self._sent) < len(self._pieces) and not self._missing[len(self._sent)]:
+            self._send()
+
+    def _send(self) -> None:
+        piece = self._pieces[len(self._sent)].mul_(self.share)
+        self._sent.append(dist.all_reduce(piece, async_op=True))
+
+
+def cut(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """Positions of neighbours, together of at most so many numbers, filled from the end.
+
+    >>> cut([9, 2, 3, 1], 4)
+    [[0], [1], [2, 3]]
+    """
+    found: list[list[int]] = []
+    filled = most
+    for i in reversed(range(len(sizes))):
+        if not found or filled + sizes[i] > most:
+            found.insert(0, [])
+            filled = 0
+        found[0].insert(0, i)
+        filled += sizes[i]
+    return found

@@ -1,0 +1,230 @@
+"""One run whose weights, gradients and moments lie in parts, one a rank: FSDP2.
+
+Torch's ``fully_shard`` gathers the weights of a block when they are needed, and of the gradients,
+averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: each
+rank updates its rows, and of the tensors that the optimizer needs whole those that are dealt to it
+(``scalinglab.scaling.engine.steps.dealt``); only norms need all ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Shard
+
+from scalinglab.scaling.engine.network.loss import ModelLoss
+from scalinglab.scaling.engine.network.stacked import split
+from scalinglab.scaling.engine.steps.compiled import Fused, no_compiler, say_unfused
+from scalinglab.scaling.engine.steps.dealt import Dealt, rows_of
+from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Held, Member, Ran, State
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.parametrization import tensor_rules
+from scalinglab.scaling.optimizers.settings import rule_name
+from scalinglab.scaling.run.step_options import StepOptions
+
+# In bf16 autocast makes halves of the weights of a product anyway: so gather halves. Gradients are
+# added up in float32, and the stream between products stays in it, as in one process.
+SENT_IN_HALF = MixedPrecisionPolicy(
+    param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
+)
+
+
+def products(block: nn.Module) -> list[nn.Module]:
+    """Its matrices' modules. Norms are no products: their gains stay in float32."""
+    return [module for module in block.modules() if isinstance(module, nn.Linear)]
+
+
+class ShardedParameters(nn.Module):
+    """What this rank updates as one buffer (1, p), and its rows of all in the model that computes.
+
+    It updates its rows of every parameter, but the ones in `whole` it has whole or not at all.
+    Gradients of rows arrive in the buffer ``gradient``, those of `whole` by ``gather_gradient``.
+    Of the weights FSDP keeps rows of its own, which ``hand_over`` renews.
+    """
+
+    def __init__(self, loss: ModelLoss, mesh: DeviceMesh, whole: Iterable[str]) -> None:
+        super().__init__()
+        for block in loss.model.blocks:
+            if loss.options.precision == "bf16":
+                fully_shard(products(block), mesh=mesh, mp_policy=SENT_IN_HALF)
+            fully_shard(block, mesh=mesh)
+        self.loss = _there(fully_shard(loss, mesh=mesh), mesh.device_type)
+        self._rows = dict(loss.model.named_parameters())
+        self.dealt = Dealt({name: self._rows[name].shape for name in whole}, mesh.device_type)
+        local = {name: rows.to_local().shape for name, rows in self._rows.items()}
+        arriving = {name: local.pop(name) for name in self.dealt.sizes}
+        self.names = local | self.dealt.mine
+        self.weights, self.gradient, self._arrived = (
+            torch.zeros(1, sum(n.numel() for n in names.values()), device=mesh.device_type)
+            for names in (self.names, self.names, arriving)
+        )
+        self.views = split(self.weights, self.names)
+        self._own_gradients = split(self.gradient, self.names)
+        self._arriving = split(self._arrived, arriving)
+        self._gradients = {
+            name: DTensor.from_local(
+                view[0],
+                mesh,
+                [Shard(0)],
+                run_check=False,
+                shape=self._rows[name].shape,
+                stride=self._rows[name].stride(),
+            )
+            for name, view in (self._own_gradients | self._arriving).items()
+        }
+
+    def clear_gradient(self) -> None:
+        """Zero the gradient and hand its views to the parameters: FSDP adds to what is there."""
+        self.gradient.zero_()
+        self._arrived.zero_()
+        for name, rows in self._rows.items():
+            rows.grad = self._gradients[name]
+
+    def gather_gradient(self) -> None:
+        """Fetch the gradients of what this rank updates whole."""
+        arrived = {name: view[0] for name, view in self._arriving.items()}
+        for name, gradient in self.dealt.whole(arrived).items():
+            self._own_gradients[name][0].copy_(gradient)
+
+    @torch.no_grad()
+    def hand_over(self, weights: Tensor) -> None:
+        """Let the model compute with these weights, (1, p)."""
+        self.loss.reshard()  # or it would go on with those that it has gathered
+        own = {name: view[0] for name, view in split(weights, self.names).items()}
+        current = own | self.dealt.rows(own)
+        for name, rows in self._rows.items():
+            rows.to_local().copy_(current[name])
+
+
+class ShardedEngine(EagerEngine):
+    """Steps of an ``EagerEngine`` in as many processes as the default group has, for one member.
+
+    All ranks must step, evaluate and load together: each gathers what the others hold. ``state``
+    gives what this rank updates, ``load`` takes whole tensors. Needs slices of equal size. If
+    `compiled`, blocks are by ``torch.compile``, where there is a compiler.
+    """
+
+    averages = True
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        members: Sequence[Member],
+        *arguments: Any,
+        compiled: bool = False,
+        **named: Any,
+    ) -> None:
+        if len(members) > 1:
+            raise ValueError("execution.shard = True shares one run among processes, not a pack")
+        self._compiled = compiled
+        settings = members[0].optimizer
+        rules = tensor_rules(architecture, rule_name([settings]))
+        self._whole = [name for name, rule in rules.items() if rule.role in settings.whole]
+        super().__init__(architecture, members, *arguments, **named)
+        self._optimizer.norm = norms_of_all
+        self.module.hand_over(self.module.weights)
+
+    def _built(self, architecture: Architecture, options: StepOptions) -> ModelLoss:
+        with torch.device("meta"):  # no rank shall hold all of it
+            return super()._built(architecture, options)
+
+    def _parameters(self, device: str) -> ShardedParameters:  # type: ignore[override]
+        kind = torch.device(device).type
+        if self._compiled:
+            self._compile(kind)
+        mesh = init_device_mesh(kind, (dist.get_world_size(),))
+        return ShardedParameters(self._loss, mesh, self._whole)
+
+    def _compile(self, device: str) -> None:
+        """Each block by itself: between them weights come and go."""
+        self._unfused = no_compiler(device)
+        if self._unfused:
+            say_unfused(self._unfused)
+            return
+        for block in self._loss.model.blocks:
+            block.forward = Fused(block.forward)
+
+    @property
+    def ran(self) -> Ran:
+        """See ``Engine.ran``."""
+        if not self._compiled:
+            return super().ran
+        forwards = [block.forward for block in self._loss.model.blocks]
+        failed = [f.failed for f in forwards if isinstance(f, Fused) and f.failed]
+        why = self._unfused or next(iter(failed), None)
+        return Ran("eager" if self._unfused or len(failed) == len(forwards) else "compiled", why)
+
+    def _own(self, name: str, whole: Tensor) -> Tensor:
+        """Of a parameter or its moment what this rank updates; all of what is no parameter's."""
+        by_rows = name in self.module.names and name not in self.module.dealt.mine
+        return rows_of(whole, dist.get_rank()) if by_rows else whole
+
+    def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
+        losses_k = super()._accumulate(tokens_kBT, backward)
+        self.module.gather_gradient()
+        return losses_k
+
+    def step(self, tokens_kBT: Tensor, lr_k: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        """See ``Engine.step``."""
+        result = super().step(tokens_kBT, lr_k, backward)
+        self.module.hand_over(self.module.weights)
+        return result
+
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:
+        """See ``Engine.evaluate``."""
+        losses_k = super().evaluate(windows_WT)
+        self.module.hand_over(self.module.weights)
+        return losses_k
+
+    def state(self, member: int) -> State:
+        """What this rank updates; what is no parameter's only of rank 0."""
+        mine = self.module.names if dist.get_rank() else None
+        return {
+            key: value
+            for key, value in super().state(member).items()
+            if mine is None or key.partition("/")[2] in mine
+        }
+
+    def load(self, member: int, state: Held, steps_done: int) -> None:
+        """See ``Engine.load``."""
+        held = dict(self._parts())
+        for key in keys_of_all(held):  # by all in one order: one rank may read for the others
+            whole = state[key]
+            if key in held:
+                held[key][member].copy_(self._own(key.partition("/")[2], whole))
+        self.steps_done = steps_done
+        self.module.hand_over(self.module.weights)
+
+    def _at(self, weights: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        self.module.hand_over(weights)
+        return self._losses
+
+
+def _there(loss: ModelLoss, device: str) -> ModelLoss:
+    """A loss made on the meta device, with room for what this rank has of its parameters."""
+    tables = dict(loss.named_buffers())
+    loss.to_empty(device=device)
+    for name, table in tables.items():
+        loss.get_buffer(name).copy_(table)
+    return loss
+
+
+def norms_of_all(values: Tensor) -> Tensor:
+    """Norm of each member's row, parts of which lie in all processes, (k, 1)."""
+    squares = torch.linalg.vector_norm(values, dim=1, keepdim=True, dtype=torch.float64).square()
+    dist.all_reduce(squares)
+    return squares.sqrt().to(values.dtype)
+
+
+def keys_of_all(keys: Iterable[str]) -> list[str]:
+    """The keys that any rank has, each once, in the same order in all."""
+    of_ranks: list[list[str]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(of_ranks, list(keys))
+    return list(dict.fromkeys(key for of_rank in of_ranks for key in of_rank))

@@ -1,0 +1,1 @@
+"""Training from event to event: loops, checkpoints, processes."""

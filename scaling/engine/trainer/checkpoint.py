@@ -1,0 +1,202 @@
+"""What a checkpoint holds: ``{part/name: tensor}`` for weights and moments, the step, the curve.
+
+No scheduler and no random state: both are functions of the step. Where checkpoints lie and which
+one a run may start from is in ``scalinglab.scaling.records.prefixes``.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.damage import DamagedFile, set_aside
+from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.records.parts import parts_of
+from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.record import Curve
+
+FORMAT = 1
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after `step` updates."""
+
+    step: int
+    prefix_id: str
+    state: Mapping[str, Tensor]
+    curve: Curve
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "step": checkpoint.step,
+        "prefix_id": checkpoint.prefix_id,
+        "state": checkpoint.state,
+        "loss": torch.from_numpy(checkpoint.curve.loss),
+        "grad_norm": torch.from_numpy(checkpoint.curve.grad_norm),
+        "validation": dict(checkpoint.curve.validation),
+        "measured": dict(checkpoint.curve.measured),
+    }
+    save_atomic(path, lambda aside: torch.save(content, aside))
+
+
+def save_part(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write what a rank other than 0 holds of a checkpoint; rank 0's part is one by itself."""
+    save_atomic(path, lambda aside: torch.save({"format": FORMAT, "state": state}, aside))
+
+
+class Parts(Mapping[str, Tensor]):
+    """A state whose parts each have some rows of its tensors, or all; joined when asked for."""
+
+    def __init__(self, parts: list[dict[str, Tensor]]) -> None:
+        self._parts = parts
+        self._keys = dict.fromkeys(key for part in parts for key in part)
+
+    def __getitem__(self, key: str) -> Tensor:
+        return torch.cat([part[key] for part in self._parts if key in part])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; no code in it is run. One in parts stays on the disk until it is used.
+
+    Raises
+    ------
+    DamagedFile
+        If a byte of it is not what was written.
+    ValueError
+        If it has another format.
+    """
+    if path.suffix == ".pt":
+        content = _read(path)
+        return _checkpoint(content, content["state"])
+    parts = []
+    for part in parts_of(path):
+        if not part.exists() and path.exists():
+            raise DamagedFile(path, f"its part {part.name} is gone")
+        try:
+            parts.append(_read(part, mmap=True))
+        except DamagedFile as error:  # the manifest makes it a checkpoint: that is set aside
+            raise DamagedFile(path, f"its part {part.name}: {error.why}") from error
+    if not parts:
+        raise DamagedFile(path, "it names no parts")
+    return _checkpoint(parts[0], Parts([part["state"] for part in parts]))
+
+
+def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
+    _check_sums(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except RuntimeError as error:
+        if "PytorchStreamReader" not in str(error):  # no memory, say
+            raise
+        raise DamagedFile(path, str(error).partition(". ")[0]) from error
+    if content["format"] != FORMAT:
+        raise ValueError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
+    return content
+
+
+def _check_sums(path: Path) -> None:
+    """Compare a checkpoint with the CRC-32 of each of its tensors, which torch does not look at.
+
+    A checkpoint of torch is a ZIP archive, so those of any age have them. It is read once for
+    this, at more than a gigabyte a second, and lies in the page cache when it is loaded.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = next((m.filename for m in archive.infolist() if not _is_plain(m)), None)
+            wrong = wrong or archive.testzip()
+    except FileNotFoundError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        struct.error,
+        OSError,
+    ) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a wrong place to look at
+            raise
+        raise DamagedFile(path, f"it is no whole archive ({error})") from error
+    if wrong is not None:
+        raise DamagedFile(path, f"{wrong} does not match its CRC-32")
+
+
+def _is_plain(member: zipfile.ZipInfo) -> bool:
+    """Whether torch reads as a member's content the very bytes whose CRC-32 zipfile looks at."""
+    stored = member.compress_type == zipfile.ZIP_STORED
+    folder = bool(member.external_attr & 0x10)
+    return stored and not folder and member.compress_size == member.file_size
+
+
+def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpoint:
+    curve = Curve(
+        content["loss"].numpy(),
+        content["grad_norm"].numpy(),
+        dict(content["validation"]),
+        dict(content.get("measured", {})),
+    )
+    return Checkpoint(content["step"], content["prefix_id"], state, curve)
+
+
+def furthest_checkpoint(
+    outputs: Path, science: dict[str, Any], validation: list[int], at_most: int | None = None
+) -> Checkpoint | None:
+    """The furthest readable checkpoint of a run's prefix that measured what the run plans.
+
+    A damaged one is set aside and told of: the run goes on from the one before it.
+
+    Parameters
+    ----------
+    validation : list of int
+        Steps at which the run plans to measure validation. Another run may have measured at more
+        steps (its own end, say); those are left out, so that a curve never depends on whether a
+        prefix was shared.
+    at_most : int, optional
+        Pass over checkpoints of later steps.
+    """
+    for step, path in candidates(outputs, science):
+        if at_most is not None and step > at_most:
+            continue
+        try:
+            found = load_checkpoint(path)
+            if (found.step, found.prefix_id) != (step, prefix_id(science, step)):
+                raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
+        except FileNotFoundError:
+            continue  # replaced by its owner while we looked
+        except DamagedFile as error:
+            set_aside(error, "the run goes on from what it had before")
+            continue
+        except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            log.warning("passing over the unreadable checkpoint %s: %s", path, error)
+            continue
+        needed = {s for s in validation if s < found.step}
+        if needed <= set(found.curve.validation):
+            kept = {s: v for s, v in found.curve.validation.items() if s in validation}
+            measured = {s: v for s, v in found.curve.measured.items() if s in validation}
+            curve = replace(found.curve, validation=kept, measured=measured)
+            return Checkpoint(found.step, found.prefix_id, found.state, curve)
+    return None

@@ -1,0 +1,371 @@
+"""One pack of claimed runs from its start to its end: chunks in, records out.
+
+This file knows runs, checkpoints, events and records; the engine knows tensors; Lightning
+(``scalinglab.scaling.engine.trainer.trainer``) drives. A pack of one is an ordinary run.
+
+    training = Training(claims, pins, execution)
+    while not training.over:
+        chunk = training.next_chunk()                # up to the next event
+        training.absorb(engine.train(chunk...), s)   # curve, validation, checkpoint, progress
+    training.close()                                 # records and DONE, or the reason why not
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.data.feed import Feed
+from scalinglab.scaling.engine.steps.eager import ChunkResult, Engine
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint
+from scalinglab.scaling.engine.trainer.member import MemberRun, pack_facts
+from scalinglab.scaling.engine.trainer.pack_engine import build_engine
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.identity import prefix_id
+from scalinglab.scaling.records.prefixes import checkpoint_path
+from scalinglab.scaling.records.provenance import provenance
+from scalinglab.scaling.run.engine_choice import settled
+from scalinglab.scaling.training.finish import finish
+from scalinglab.scaling.training.micro_batch import micro_batch
+from scalinglab.scaling.training.saver import Saver
+from scalinglab.scaling.training.throughput import Clock, throughput
+
+CHUNK_SECONDS = 1.0
+CHUNK_BYTES = 128 * 2**20  # of tokens; there are two chunks of them, one being fetched
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Checkpoints at one step: member -> what is to be kept; `latest` are not pinned."""
+
+    step: int
+    latest: bool
+    paths: dict[MemberRun, Path]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens (steps, members, batch, context + 1) and rates (steps, members) of some updates."""
+
+    tokens: np.ndarray
+    lr: np.ndarray
+
+
+class Training:
+    """Trains the runs of `claims`, which share shape, batch, length and start.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        Held claims.
+    pins : dict
+        run_id -> steps whose checkpoints other runs wait for.
+    execution : ExecutionConfig
+        Device, threads, how often to save.
+    should_stop : callable
+        Asked between chunks; True saves and ends the attempt as interrupted.
+    build : callable
+        Makes the engine, from what ``build_engine`` takes.
+    """
+
+    writes_aside = True  # whether a thread may write checkpoints
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        pins: dict[str, Sequence[int]],
+        execution: ExecutionConfig,
+        should_stop: Callable[[], bool] = lambda: False,
+        build: Callable[..., Engine] = build_engine,
+    ) -> None:
+        self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
+        self.pack = pack_facts(claims)
+        self.execution = execution = settled(execution, self.members[0].run)
+        self.should_stop = should_stop
+        self.stopped = self.lost = self.cancelled = False
+        self.store = self.members[0].open_store()
+        self.micro_batch = self._micro_batch()
+        self.engine = build(self.members, execution, self.micro_batch)
+        self.steps = self.members[0].steps
+        self.start = self.saved = self._resume()
+        self._tokens = partial(
+            self.store.training_batches,
+            [m.order(self.store) for m in self.members],
+            batch=self.members[0].science["batch"],
+            context=self.context,
+        )
+        self._feed = Feed(self._tokens)
+        self._windows, self._further = self.members[0].validation_sets(self.store, execution)
+        self._chunk_steps = 1
+        self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
+        self._saver: Saver[Saved] = Saver(execution.checkpoint_seconds, self.writes_aside)
+        self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
+        self._clock = Clock()
+        self._validate()  # the checkpoint of another run may lack what is due at its step
+        self._report()
+
+    @property
+    def context(self) -> int:
+        return self.members[0].science["model"]["context"]
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.engine.steps_done
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.step >= self.steps or self.stopped
+
+    def next_chunk(self) -> Chunk:
+        """The next steps, up to the next event or for about a second."""
+        steps = self._length(self.step)
+        tokens = self._feed.take(self.step, steps)
+        if after := self._length(self.step + steps):
+            self._feed.expect(self.step + steps, after)
+        if "updates" in self.execution.measure:
+            end = self.step + steps
+            self.engine.watched = any(end in m.validation for m in self._running())
+        lr = [m.lr_of(self.step, self.step + steps) for m in self.members]
+        return Chunk(tokens, np.stack(lr, 1))
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """Take in a trained chunk: curve, divergence, validation, checkpoints, progress."""
+        for i, member in enumerate(self.members):
+            if not member.finished:
+                member.extend(result.loss[:, i], result.grad_norm[:, i])
+        self._seconds["steps"] += seconds
+        self._clock.add(len(result.loss), seconds)
+        self._pace(max(seconds / len(result.loss), 1e-6))
+        self._validate()
+        for member in self._running():
+            if not member.claim.is_current():  # somebody else has taken this one over
+                member.claim.release("lost")
+                member.finished = self.lost = True
+            elif member.curve.diverged_at() is not None:
+                self._finish(member)
+            elif member.claim.is_cancelled() and self.step < self.steps:
+                self._cancel(member)
+        self._save_if_due()
+        self._report()
+        self.stopped = self.should_stop() or not self._running()
+
+    def close(self) -> str:
+        """Finish or release every held run: "done", "interrupted", "cancelled" or "lost"."""
+        with closing(self._feed):
+            if self._running() and self.step < self.steps:
+                self._settle(wait=True)
+                if self.saved != self.step:
+                    self._save_latest()
+                    self._settle(wait=True)
+                for member in self._running():
+                    member.claim.release("interrupted")
+                return "interrupted"
+            for member in self._running():
+                self._finish(member)
+        if self.cancelled:
+            return "cancelled"
+        return "lost" if self.lost else "done"
+
+    def abandon(self, reason: str, error: BaseException | None) -> None:
+        """Release every run that is still held, saying why."""
+        with closing(self._feed):
+            self._saver.drop()
+            facts = {
+                "micro_batch": self.micro_batch,
+                **self.pack,
+                "device": machine.device_name(self.execution.device),
+            }
+            for member in self._running():
+                member.claim.release(reason, error, **facts)
+
+    def _micro_batch(self) -> int:
+        """Sequences at once in each process, as the most careful member needs it."""
+        share = math.ceil(self.members[0].science["batch"] / self.execution.processes)
+        return min(micro_batch(m.claim, self.execution.micro_batch, share) for m in self.members)
+
+    # ------------------------------------------------------------------ parts of a chunk
+
+    def _running(self) -> list[MemberRun]:
+        return [m for m in self.members if not m.finished]
+
+    def _length(self, step: int) -> int:
+        """Steps of a chunk that begins at one, up to the next event; 0 at the end."""
+        events = {s for m in self._running() for s in (*m.validation, *m.pins) if s > step}
+        return min(min(events, default=step) - step, self._chunk_steps)
+
+    def _pace(self, seconds: float) -> None:
+        """Choose the length of chunks by that of a step; where it nearly fits it stays foreseen."""
+        fitting = CHUNK_SECONDS / seconds
+        if not 0.8 < fitting / self._chunk_steps < 1.25:
+            self._chunk_steps = max(1, min(int(fitting), self._most_steps))
+
+    def _validate(self) -> None:
+        due = [
+            (i, m)
+            for i, m in enumerate(self.members)
+            if not m.finished and self.step in m.validation and self.step not in m.curve.validation
+        ]
+        if due:
+            start = time.perf_counter()
+            losses = self.engine.evaluate(self._windows)
+            further = {f"loss.{n}": self.engine.evaluate(w) for n, w in self._further.items()}
+            self._seconds["validation"] += time.perf_counter() - start
+            found: list[dict[str, float]] = [{} for _ in self.members]
+            if self.execution.measure and self.step > self.start:
+                found = self.engine.measure(self.execution.measure, self._tokens(self.step, 1)[0])
+            for i, member in due:
+                member.curve.validation[self.step] = float(losses[i])
+                if columns := {n: float(values[i]) for n, values in further.items()} | found[i]:
+                    member.curve.measured[self.step] = columns
+
+    def _cancel(self, member: MemberRun) -> None:
+        """Save and release one run that a person wants no longer."""
+        self._settle(wait=True)
+        self._start_saving([member], latest=True)
+        self._settle(wait=True)
+        self._report()
+        member.claim.release("cancelled")
+        member.finished = self.cancelled = True
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _resume(self) -> int:
+        found = [m.furthest(self.steps) for m in self.members]
+        starts = {0 if c is None else c.step for c in found}
+        while len(starts) > 1:  # members of a pack start together: step back to what all have
+            found = [m.furthest(min(starts)) for m in self.members]
+            starts = {0 if c is None else c.step for c in found}
+        for i, (member, checkpoint) in enumerate(zip(self.members, found, strict=True)):
+            if checkpoint is not None:
+                self.engine.load(i, checkpoint.state, checkpoint.step)
+                member.curve = checkpoint.curve
+        return starts.pop()
+
+    def _save_if_due(self) -> None:
+        self._settle()
+        if pinned := [m for m in self._running() if self.step in m.pins]:
+            self._settle(wait=True)
+            self._start_saving(pinned, latest=False)
+        if self._saver.is_due():
+            self._save_latest()
+
+    def _save_latest(self) -> None:
+        self._saver.restart()
+        if self.step > self.start:
+            self._start_saving(self._running(), latest=True)
+
+    def _start_saving(self, members: Sequence[MemberRun], latest: bool) -> None:
+        """Copy the state of some members, and write the copies now or while training goes on.
+
+        Also where a file exists: this run would have started from it, had it been readable.
+        """
+        began, step = time.monotonic(), self.step
+        taken = {m: self._snapshot(m, m.run["run_id"] if latest else "") for m in members}
+
+        def write() -> Saved:
+            paths = {
+                m: self.write(path, self.members.index(m), checkpoint)
+                for m, (path, checkpoint) in taken.items()
+            }
+            return Saved(step, latest, paths)
+
+        size = sum(t.nbytes for _, checkpoint in taken.values() for t in checkpoint.state.values())
+        self._saver.start(write, size, began)
+        self._settle()
+
+    def _snapshot(self, member: MemberRun, owner: str) -> tuple[Path, Checkpoint]:
+        """Where a member's checkpoint belongs, and a copy of all that it holds."""
+        curve = replace(
+            member.curve,
+            validation=dict(member.curve.validation),
+            measured=dict(member.curve.measured),
+        )
+        state = self.engine.state(self.members.index(member))
+        prefix = prefix_id(member.science, self.step)
+        path = checkpoint_path(member.outputs, member.science, self.step, owner)
+        return path, Checkpoint(self.step, prefix, state, curve)
+
+    def _settle(self, wait: bool = False) -> None:
+        """Once all members are saved, and only then, remove what was.
+
+        A kill in between leaves a step common to all.
+        """
+        written = self._saver.settle(wait)
+        if written is None or not written.latest:
+            return
+        if set(self._running()) <= set(written.paths):
+            self.saved = written.step
+            self._report()
+        for member, path in written.paths.items():
+            if not member.finished and member.claim.is_current():
+                member.remove_latest(keep=path)
+
+    def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
+        """Write a member's checkpoint where it belongs; what is to be kept."""
+        save_checkpoint(path, checkpoint)
+        return path
+
+    # ------------------------------------------------------------------ the end
+
+    def _finish(self, member: MemberRun) -> None:
+        """Write curve, record and DONE of one member, whose checkpoints are on the disk by then."""
+        self._settle(wait=True)
+        first = finish(member.claim, member.run, member.curve, member.lr, self._facts(member))
+        member.finished = True  # not before: a claim that could not be finished is released
+        if first:
+            member.remove_latest(keep=None)
+
+    def _facts(self, member: MemberRun) -> dict[str, Any]:
+        """What the attempts add to a record: nothing that the curve depends on."""
+        steps_per_second = self._clock.steps_per_second
+        tokens = member.run["tokens_per_step"] * len(self.members)
+        rate = None if steps_per_second is None else tokens * steps_per_second  # of all members
+        device = machine.device_name(self.execution.device)
+        return {
+            "started_at_step": self.start,
+            "throughput": {
+                "seconds": member.earlier_seconds + self._seconds_a_member(),
+                "steps": self.step - self.start,
+                "members": len(self.members),
+                **throughput(rate, member.run["flops"], device, self.execution.processes),
+            },
+            **provenance(
+                self.execution,
+                self.micro_batch,
+                self.engine.ran.engine,
+                self.engine.ran.why,
+                [*member.earlier_packs, len(self.members)],
+            ),
+        }
+
+    def _seconds_a_member(self) -> float:
+        """A member's share of this attempt's time in steps and validation."""
+        return sum(self._seconds.values()) / len(self.members)
+
+    def _report(self) -> None:
+        """Say how far each member is; ``saved`` is the step at which all were last saved."""
+        said = {"start": self.start, "steps": self.steps, "saved": self.saved, **self.pack}
+        trained = self.step - self.start
+        if trained:
+            tokens = trained * self.members[0].run["tokens_per_step"]
+            said |= {
+                "step": self.step,
+                "tokens_per_second": tokens / self._seconds["steps"],
+                "seconds": self._seconds_a_member(),
+            }
+        for member in self._running():
+            own = {"validation": member.curve.validation}
+            loss = {"loss": float(member.curve.loss[-1])} if trained else {}
+            member.claim.report(said | own | loss)

@@ -1,0 +1,155 @@
+"""Seconds of a training step and of a validation pass, measured here, for a few shapes.
+
+Run as a program in a process of its own, so that a plan need not import torch:
+
+    python -m scalinglab.scaling.engine.trainer.measure < requests.json
+
+It says a line when it is ready, and of each request one or more: what is known so far, then what
+was measured. Who started it may lose patience with a shape and has what was said.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from scalinglab.scaling.config import OptimizerConfig
+from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.optimizers.settings import member_settings, optimizer_science
+from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
+from scalinglab.scaling.run.step_options import StepOptions
+
+STEPS = 4  # chunks of them that are timed
+CHUNK = {"cpu": 1, "cuda": 16}  # steps: on a GPU what comes once a chunk would count too much
+ENOUGH = 5.0  # seconds after which what has been timed of a shape will do
+LONG_STEP = 0.1  # seconds: arithmetic takes them, which members of a pack do not share
+
+
+Timing = dict[str, Any]
+
+
+def measure(
+    request: Mapping[str, Any], so_far: Callable[[Timing], None] = lambda timing: None
+) -> Timing:
+    """Time one shape.
+
+    Parameters
+    ----------
+    request : dict
+        ``model`` (as in the science), ``optimizer`` (a name), ``options`` (the fields of
+        ``StepOptions``), ``batch`` of one process, ``micro_batch``, ``engine``, ``device``,
+        ``threads``, ``packs`` (numbers of members, ascending). As a run does, it halves the
+        micro-batch while memory lacks.
+    so_far : callable
+        Told a first guess as soon as there is one, and a better one; an engine that compiles says
+        first what an eager one takes.
+
+    Returns
+    -------
+    dict
+        ``step``: seconds of one update; ``token``: seconds a token of validation; ``packed``:
+        members -> the same of a whole pack, up to the first that memory does not hold. Steps too
+        long for a pack to shorten are not timed in packs.
+    """
+    torch.set_num_threads(request["threads"])
+    size = request["micro_batch"] or request["batch"]
+    while True:
+        try:
+            if "compiled" in request["engine"]:  # whose first step would be a bad guess
+                so_far(_measure(request | {"engine": "eager"}, size, so_far=so_far))
+                alone = _measure(request, size)
+            else:
+                alone = _measure(request, size, so_far=so_far)
+            break
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        gc.collect()  # an engine's parts hold each other
+        size //= 2
+    so_far(alone)
+    return alone | {"packed": _measure_packs(request, size, alone["step"])}
+
+
+def _measure_packs(
+    request: dict[str, Any], micro_batch: int, alone: float
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for members in request["packs"] if alone < LONG_STEP else ():
+        try:
+            timing = _measure(request, micro_batch, members)
+        except Exception as error:
+            if classify(error) not in OUT_OF_MEMORY:
+                raise
+            break
+        gc.collect()
+        found[str(members)] = timing
+    return found
+
+
+def _measure(
+    request: Mapping[str, Any],
+    micro_batch: int,
+    members: int = 1,
+    so_far: Callable[[Timing], None] = lambda timing: None,
+) -> dict[str, float]:
+    architecture = Architecture.from_science(request["model"])
+    shape = architecture.shape
+    settings = member_settings(optimizer_science(OptimizerConfig(name=request["optimizer"])))
+    engine = ENGINES[request["engine"]](
+        architecture,
+        [Member(0, settings)] * members,
+        device=request["device"],
+        micro_batch=micro_batch,
+        options=StepOptions(**request["options"]),
+    )
+    chunk = CHUNK[request["device"]]
+    size = (chunk, members, request["batch"], shape.context + 1)
+    tokens = np.random.default_rng(0).integers(shape.vocab, size=size)
+    lr = np.full((chunk, members), 1e-3)
+    windows = tokens[0, 0]
+    each = windows.shape[0] * shape.context
+    first = _seconds(lambda: engine.train(tokens, lr, torch.Tensor.backward))
+    # Forward passes are a third of a step; what compiled is in this one.
+    so_far({"step": first / chunk, "token": first / chunk / each / 3 / members})
+    steps = _timed(lambda: engine.train(tokens, lr, torch.Tensor.backward))
+    passes = _timed(lambda: engine.evaluate(windows))
+    return {"step": statistics.median(steps) / chunk, "token": statistics.median(passes) / each}
+
+
+def _timed(work: Callable[[], Any]) -> list[float]:
+    """Seconds of some repetitions; of fewer where they take long."""
+    found: list[float] = []
+    while len(found) < STEPS and sum(found) < ENOUGH:
+        found.append(_seconds(work))
+    return found
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Answer the requests of the standard input, line by line."""
+
+    def say(kind: str, timing: Timing | None = None) -> None:
+        print(json.dumps([kind, timing]), flush=True)
+
+    requests = json.load(sys.stdin)
+    say("ready")
+    for request in requests:
+        say("measured", measure(request, lambda timing: say("so far", timing)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""One run of a pack: its description, its schedule, its data and its curve so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.data.order import DataOrder
+from scalinglab.scaling.data.sources import open_planned
+from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.data.validation import further_stores
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, furthest_checkpoint
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.identity import science_pieces
+from scalinglab.scaling.records.parts import remove_checkpoint
+from scalinglab.scaling.records.prefixes import candidates, owner_of
+from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.schedule.pieces import branch_points, lr_array
+from scalinglab.scaling.training.events import validation_steps
+
+
+def pack_facts(claims: Sequence[Claim]) -> dict[str, Any]:
+    """What an attempt says of the pack that it is in; nothing if it is alone.
+
+    ``pack`` is the pack's name, the same for all members, and ``members`` how many it began with.
+    """
+    if len(claims) == 1:
+        return {}
+    return {"pack": f"{claims[0].folder.run_id}-{claims[0].number}", "members": len(claims)}
+
+
+class MemberRun:
+    """One run of a pack: its description, its schedule and its curve so far."""
+
+    def __init__(self, claim: Claim, pins: Sequence[int]) -> None:
+        self.claim = claim
+        self.run: dict[str, Any] = claim.folder.description()
+        self.science: dict[str, Any] = self.run["science"]
+        self.steps: int = self.science["steps"]
+        pieces = science_pieces(self.science)
+        self.lr = lr_array(pieces)
+        self.validation = validation_steps(pieces)
+        # Branch points and the end are kept, so that later runs may start from them.
+        self.pins = sorted({*pins, *branch_points(pieces), self.steps})
+        self.curve = Curve.empty()
+        self.finished = False
+        # Of attempts before this one, as they last said of themselves.
+        said = [claim.folder.progress(n) for n in range(1, claim.number)]
+        self.earlier_seconds = sum(p.get("seconds", 0.0) for p in said)
+        self.earlier_packs = [p.get("members", 1) for p in said if "step" in p]
+
+    @property
+    def outputs(self) -> Path:
+        return self.claim.folder.outputs
+
+    def furthest(self, at_most: int) -> Checkpoint | None:
+        """Where this run can start."""
+        return furthest_checkpoint(self.outputs, self.science, self.validation, at_most)
+
+    def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
+        """Append a chunk to the curve."""
+        self.curve = replace(
+            self.curve,
+            loss=np.concatenate([self.curve.loss, loss]),
+            grad_norm=np.concatenate([self.curve.grad_norm, grad_norm]),
+        )
+
+    def open_store(self) -> TokenStore:
+        """The data it is trained on."""
+        return open_planned(self.run, self.outputs)
+
+    def validation_sets(
+        self, store: TokenStore, execution: ExecutionConfig
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Fixed windows of its own data, and of the other stores that are asked for by name."""
+        tokens, context = (
+            self.science["data"]["validation_tokens"],
+            self.science["model"]["context"],
+        )
+        further = further_stores(
+            execution.validate, self.outputs, store.manifest.vocab, tokens, context
+        )
+        sets = {name: other.validation_batch(tokens, context) for name, other in further.items()}
+        return store.validation_batch(tokens, context), sets
+
+    def order(self, store: TokenStore) -> DataOrder:
+        """The order in which it sees the windows of a store."""
+        data, context = self.science["data"], self.science["model"]["context"]
+        return DataOrder(
+            windows=window_count(store.manifest.train_tokens, context),
+            seed=data["seed"],
+            unique=data["unique_tokens"] // context,
+        )
+
+    def lr_of(self, first: int, last: int) -> np.ndarray:
+        """LR of some updates; nothing once it is finished: in a pack it stands still from then."""
+        return self.lr[first:last] * (not self.finished)
+
+    def remove_latest(self, keep: Path | None) -> None:
+        """Remove its own replaced checkpoints; pinned ones have no owner and stay."""
+        for _, path in candidates(self.outputs, self.science):
+            if path != keep and owner_of(path) == self.run["run_id"]:
+                remove_checkpoint(path)

@@ -1,0 +1,41 @@
+"""From the runs of a pack to the engine that trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member
+from scalinglab.scaling.engine.trainer.member import MemberRun
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.optimizers.settings import member_settings
+from scalinglab.scaling.run.step_options import StepOptions
+
+
+def engine_values(
+    members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
+) -> dict[str, Any]:
+    """What distinguishes an engine for these runs from any other, as plain or frozen values."""
+    settings = [
+        Member(
+            seed=m.science["seed"],
+            optimizer=member_settings(m.science["optimizer"]),
+        )
+        for m in members
+    ]
+    return {
+        "architecture": Architecture.from_science(members[0].science["model"]),
+        "members": settings,
+        "micro_batch": micro_batch,
+        "options": StepOptions.of(members[0].science, execution),
+    }
+
+
+def build_engine(
+    members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
+) -> Engine:
+    """The engine of a process that trains these runs alone."""
+    return ENGINES[execution.engine](
+        **engine_values(members, execution, micro_batch), device=execution.device
+    )

@@ -1,0 +1,264 @@
+"""The ranks of one run: rank 0 leads an ordinary training, the others do as it says.
+
+What rank 0 decides (the engine, where to start, the length of a chunk, when to validate, the end)
+goes out as commands, so the ranks cannot come apart. Its ``Training`` knows nothing of them: it
+talks to an engine that hands out slices of batches and of validation windows. A follower has no
+run folder, no claim and no data of its own. Gradients are averaged, each rank weighted by its
+number of sequences, as ``scalinglab.scaling.engine.steps.reduction`` does; or, where the model itself lies in parts
+(``execution.shard``), as ``scalinglab.scaling.engine.steps.sharded`` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.steps.determinism import determinism
+from scalinglab.scaling.engine.steps.eager import (
+    ENGINES,
+    Backward,
+    ChunkResult,
+    Engine,
+    Held,
+    Ran,
+    State,
+)
+from scalinglab.scaling.engine.steps.reduction import Buckets
+from scalinglab.scaling.engine.steps.sharded import ShardedEngine
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint, save_part
+from scalinglab.scaling.engine.trainer.group import Group
+from scalinglab.scaling.engine.trainer.loop import Chunk, Training
+from scalinglab.scaling.engine.trainer.member import MemberRun
+from scalinglab.scaling.engine.trainer.pack_engine import engine_values
+from scalinglab.scaling.engine.trainer.rank_main import LentClaim
+from scalinglab.scaling.engine.trainer.trainer import fit_rank
+from scalinglab.scaling.records.parts import new_parts, write_manifest
+from scalinglab.scaling.training.ranks import Work
+
+
+def train_rank(
+    rank: int,
+    claims: Sequence[LentClaim],
+    work: Work,
+    should_stop: Callable[[], bool],
+    facts: dict[str, int],
+) -> str:
+    """Do a rank's part of the work; the outcome of ``scalinglab.scaling.engine.trainer.trainer.train``.
+
+    Parameters
+    ----------
+    facts : dict
+        Filled with what is worth knowing should this end with an error.
+    """
+    torch.set_num_threads(work.execution.threads)
+    group = Group(rank, work.execution)
+    with determinism(work.execution.deterministic):
+        if rank == 0:
+            training = Leader(claims, work, should_stop, group, facts)
+        else:
+            training = Follower(work.execution, group, facts)
+        fit_rank(training, work.nodes)
+        outcome = training.close()
+    group.leave()
+    return outcome
+
+
+class SharedState:
+    """A state that rank 0 has: each tensor comes when it is asked for, by all in one order."""
+
+    def __init__(self, group: Group, held: Held | None) -> None:
+        self.group, self.held = group, held
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.group.share(None if self.held is None else self.held[key])
+
+
+class SharedEngine:
+    """An engine that trains this rank's slice and averages over the ranks."""
+
+    def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
+        kind = ENGINES[execution.engine]
+        if execution.shard:
+            kind = partial(ShardedEngine, compiled=execution.engine == "compiled")
+        self.engine: Engine = kind(**values, device=execution.device)
+        self.module = self.engine.module
+        self._buckets = None
+        if not self.engine.averages:
+            self._buckets = self.engine.reduce = Buckets(self.engine.module)
+        self.group = group
+        self.sequences = 0  # of a whole batch
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """A chunk of this rank's slice: the losses of the whole batch, and its gradient norms."""
+        share = tokens_SkBT.shape[2] / self.sequences
+        if self._buckets is not None:
+            self._buckets.share = share
+        result = self.engine.train(tokens_SkBT, lr_Sk, backward)
+        loss = self.group.sum(result.loss * share)
+        return ChunkResult(loss.astype(np.float32), result.grad_norm)
+
+    @property
+    def ran(self) -> Ran:
+        """See ``Engine.ran``."""
+        return self.engine.ran
+
+    def evaluate(self, windows_WT: np.ndarray, members: int) -> np.ndarray:
+        """Sums of losses over the windows of all ranks, from this rank's part; float64 (k,)."""
+        total = np.zeros(members)
+        if len(windows_WT):
+            total += self.engine.evaluate(windows_WT) * len(windows_WT)
+        return self.group.sum(total)
+
+    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+        """Take a member's state from rank 0; others have none."""
+        self.engine.load(member, SharedState(self.group, state), steps_done)
+
+    def save_part(self, member: int, path: Path) -> None:
+        """Write this rank's part of a member's checkpoint."""
+        save_part(path, self.engine.state(member))
+        self.group.wait()
+
+
+class LeadingEngine(SharedEngine):
+    """Rank 0's engine: the interface of ``Engine``, with the other ranks behind it."""
+
+    def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
+        group.scatter([("build", (execution.engine, values))] * group.size)
+        super().__init__(values, execution, group)
+        self.members = len(values["members"])
+
+    @property
+    def steps_done(self) -> int:
+        """Updates so far."""
+        return self.engine.steps_done
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """See ``Engine.train``; the tokens are those of the whole batch."""
+        self.sequences = tokens_SkBT.shape[2]
+        slices = np.array_split(tokens_SkBT, self.group.size, axis=2)
+        own, lr, _ = self.group.scatter(
+            [("train", (part, lr_Sk, self.sequences)) for part in slices]
+        )
+        return super().train(own, lr, backward)
+
+    def evaluate(self, windows_WT: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        """See ``Engine.evaluate``."""
+        even = len(windows_WT) - len(windows_WT) % self.group.size
+        total = self._total(np.split(windows_WT[:even], self.group.size))
+        # What does not divide all measure: ranks that hold parts of a model only run in step.
+        total += self._total([windows_WT[even:]] * self.group.size) / self.group.size
+        return total / len(windows_WT)
+
+    def _total(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Sums of losses over all parts, one a rank."""
+        own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
+        return super().evaluate(own, members)
+
+    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+        """See ``Engine.load``."""
+        self.group.scatter([("load", (member, steps_done))] * self.group.size)
+        super().load(member, state, steps_done)
+
+    def state(self, member: int) -> State:
+        """See ``Engine.state``: all ranks have the same, or each its rows."""
+        return self.engine.state(member)
+
+    def save(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
+        """Save a checkpoint, whose state is this rank's part, together with the others'."""
+        parts = new_parts(path, self.group.size)
+        self.group.scatter([("save", (member, part)) for part in parts])
+        save_checkpoint(parts[0], checkpoint)
+        self.group.wait()
+        return write_manifest(path, parts)
+
+
+class Leader(Training):
+    """Rank 0's training: tells the others after each chunk whether there is another."""
+
+    def __init__(
+        self,
+        claims: Sequence[LentClaim],
+        work: Work,
+        should_stop: Callable[[], bool],
+        group: Group,
+        facts: dict[str, int],
+    ) -> None:
+        def build(
+            members: Sequence[MemberRun], execution: ExecutionConfig, micro_batch: int
+        ) -> LeadingEngine:
+            facts["micro_batch"] = micro_batch
+            return LeadingEngine(engine_values(members, execution, micro_batch), execution, group)
+
+        self.group = group
+        self.writes_aside = not work.execution.shard  # parts are written by all ranks in step
+        super().__init__(claims, work.pins, work.execution, should_stop, build)
+        self._announce()
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """See ``Training.absorb``."""
+        super().absorb(result, seconds)
+        self._announce()
+
+    def close(self) -> str:
+        """See ``Training.close``: others listen until it is over, as it may save."""
+        outcome = super().close()
+        self._announce()
+        return outcome
+
+    def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
+        """See ``Training.write``."""
+        if self.execution.shard:
+            return self.engine.save(path, member, checkpoint)
+        return super().write(path, member, checkpoint)
+
+    def _announce(self) -> None:
+        self.group.scatter([("over", self.over)] * self.group.size)
+
+
+class Follower:
+    """The training of any other rank: an engine, and rank 0's commands."""
+
+    def __init__(self, execution: ExecutionConfig, group: Group, facts: dict[str, int]) -> None:
+        self.execution, self.group = execution, group
+        self.over = False
+        _, (engine, values) = group.receive()
+        facts["micro_batch"] = values["micro_batch"]
+        self.members = len(values["members"])
+        self.engine = SharedEngine(values, replace(execution, engine=engine), group)
+        self._follow()
+
+    def next_chunk(self) -> Chunk:
+        """This rank's slice of the next steps."""
+        _, (tokens, lr, self.engine.sequences) = self.group.receive()
+        return Chunk(tokens, lr)
+
+    def absorb(self, result: ChunkResult, seconds: float) -> None:
+        """Do what rank 0 does between chunks."""
+        self._follow()
+
+    def close(self) -> str:
+        """Do what rank 0 does at the end; it records."""
+        self._follow()
+        return "followed"
+
+    def _follow(self) -> None:
+        while True:
+            kind, value = self.group.receive()
+            if kind == "over":
+                self.over = value
+                return
+            if kind == "evaluate":
+                self.engine.evaluate(*value)
+            elif kind == "save":
+                self.engine.save_part(*value)
+            else:
+                member, steps_done = value
+                self.engine.load(member, None, steps_done)

@@ -1,1 +1,0 @@
-"""One run trained by several processes."""

@@ -1,1 +1,0 @@
-"""Runs that a program of somebody else trains."""

@@ -1,0 +1,1 @@
+"""One run before it is trained: its values resolved, checked, described."""

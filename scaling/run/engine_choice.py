@@ -1,0 +1,46 @@
+"""Which engine trains a run where ``execution.engine = 'auto'`` leaves the choice to us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.flops import flops_per_token
+
+# Compiling a shape takes about a minute. An H200 trained 0.2M parameters at 11 million tokens a
+# second and 25M at 1.5 million when steps were compiled and captured; if captured ones that are
+# not compiled take half as long again, the minute comes back from 6e14 and from 1e16 FLOPs on. Not
+# measured since.
+COMPILED_FROM = 3e15  # FLOPs of a run
+
+
+def chosen(execution: ExecutionConfig, flops: float) -> str:
+    """Name of the engine for a run.
+
+    On a CPU eager steps; on one GPU captured ones, and those of long runs compiled first. A choice
+    is a function of the run and of how it is executed, so that each of its attempts has the same.
+
+    Parameters
+    ----------
+    execution : ExecutionConfig
+        How the run is executed.
+    flops : float
+        Of the whole run.
+    """
+    if execution.engine != "auto":
+        return execution.engine
+    if execution.device == "cpu":
+        return "eager"
+    # What torch.compile chooses by timing it is not the same each time.
+    compiled = flops >= COMPILED_FROM and not execution.deterministic
+    if execution.processes > 1:
+        return "compiled" if compiled else "eager"
+    return "captured_compiled" if compiled else "captured"
+
+
+def settled(execution: ExecutionConfig, run: Mapping[str, Any]) -> ExecutionConfig:
+    """The same with the engine for a run, whose ``run.json`` is given."""
+    flops = flops_per_token(run["flops"]) * run["tokens"]
+    return replace(execution, engine=chosen(execution, flops))

@@ -1,0 +1,215 @@
+"""How much memory a training takes, estimated before it starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.run.step_options import StepOptions
+
+# Floats of moments for each weight of hidden matrices, and for each of the rest. SOAP keeps four
+# square matrices beside two moments: 6 of a square matrix, 10.5 of one of 4 d x d.
+MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
+    "adamw": (2, 2),
+    "nadamw": (2, 2),
+    "adamp": (2, 2),
+    "schedule_free": (2, 2),
+    "sgd": (1, 1),
+    "lion": (1, 1),
+    "normalized": (1, 1),
+    "adafactor": (0, 0),
+    "muon": (1, 2),
+    "soap": (9, 2),
+}
+# Floats that an update takes in passing, for each weight. Measured on shapes whose weights are
+# mostly in the blocks; only Adafactor and AdamP go tensor after tensor.
+UPDATE_FLOATS: Mapping[str, float] = {
+    "adamw": 2,
+    "nadamw": 3,
+    "adamp": 3,
+    "schedule_free": 2,
+    "sgd": 1,
+    "lion": 4,
+    "normalized": 1,
+    "adafactor": 1,
+    "muon": 2,
+    "soap": 7,
+}
+HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
+# What FSDP has whole for a moment: of a block its weights and those of the next, its gradients and
+# the buffer from which they are scattered; and weights and gradients of all outside the blocks.
+BLOCKS_GATHERED, OUTSIDE_GATHERED = 4, 3
+# Floats kept for the backward pass, a token. A unit of width in a block: queries, keys, values,
+# attention and the two branches; and what normalises them. A unit of the MLP's width: before and
+# after the activation, and of the gate. A symbol at the head: logits, log-softmax, its gradient.
+BLOCK_FLOATS = 6
+NORM_FLOATS: Mapping[str, int] = {"rmsnorm": 2, "layernorm": 1, "none": 0}
+MLP_FLOATS: Mapping[str, int] = {"relu": 1, "relu2": 2, "gelu": 2, "swiglu": 4, "geglu": 4}
+HEAD_FLOATS = 3
+IN_PASSING = 1.25  # gradients of what is kept, while they live
+
+
+def training_bytes(
+    architecture: Architecture,
+    batch: int,
+    members: int = 1,
+    optimizer: str = "adamw",
+    options: StepOptions = StepOptions(),
+    shards: int = 1,
+) -> int:
+    """Bytes of fp32 state and activations of one training process, without its libraries.
+
+    In bf16 it takes less: its products are kept in half the bytes.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        The model.
+    batch : int
+        Sequences of a member in one forward and backward pass.
+    members : int
+        Runs in a pack.
+    optimizer : str
+        Its name.
+    options : StepOptions
+        What trades time for memory.
+    shards : int
+        Processes among which the model lies in parts.
+    """
+    counts = parameter_counts(architecture)
+    passes = activation_floats(architecture, batch, options)
+    if shards > 1:
+        block = counts["n_block"] / architecture.shape.depth
+        outside = counts["n_total"] - counts["n_block"]
+        passes += BLOCKS_GATHERED * block + OUTSIDE_GATHERED * outside
+    update = UPDATE_FLOATS[optimizer] * counts["n_total"] / shards  # when activations are gone
+    return int(4 * members * (state_floats(counts, optimizer, shards) + max(passes, update)))
+
+
+def least_bytes(
+    architecture: Architecture, optimizer: str, options: StepOptions, shards: int = 1
+) -> float:
+    """What no smaller micro-batch saves: `training_bytes` of one sequence, in bf16 less.
+
+    There half the bytes of activations may do; nobody has measured how many.
+    """
+    whole = training_bytes(architecture, 1, optimizer=optimizer, options=options, shards=shards)
+    half = 2 if options.precision == "bf16" else 0
+    return whole - half * activation_floats(architecture, 1, options)
+
+
+def state_floats(counts: Mapping[str, int], optimizer: str, shards: int = 1) -> float:
+    """Floats that a process keeps of a run from step to step, by ``parameter_counts``."""
+    total, block = counts["n_total"], counts["n_block"]
+    hidden, rest = MOMENT_FLOATS[optimizer]
+    state = HELD_FLOATS * total + hidden * block + rest * (total - block)
+    if shards > 1:
+        state += total  # FSDP's own weights; and gradients on their way to who has a matrix whole
+        whole = SETTINGS[optimizer].whole
+        state += total if "embedding" in whole else block if whole else 0
+    return state / shards
+
+
+def activation_floats(architecture: Architecture, batch: int, options: StepOptions) -> float:
+    """Floats kept of a batch for the backward pass, and of its logits."""
+    shape = architecture.shape
+    tokens = batch * shape.context
+    block = IN_PASSING * _block_floats(architecture)
+    # Of what is computed again the inputs are kept, and one block at a time is there.
+    blocks = shape.depth * shape.width + block if options.recompute else shape.depth * block
+    head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
+    return tokens * blocks + head
+
+
+def _block_floats(architecture: Architecture) -> int:
+    """Kept of a token by one block."""
+    norm = NORM_FLOATS[architecture.norm]
+    attention, mlp = architecture.norms(architecture.shape.depth - 1)
+    outside = sum((n.input + n.output + n.sum) for n in (attention, mlp)) + attention.inner
+    heads = 2 * NORM_FLOATS["rmsnorm"] * architecture.qk_norm
+    heads += NORM_FLOATS["rmsnorm"] * architecture.value_norm + architecture.head_gains
+    width = BLOCK_FLOATS + heads + norm * outside
+    hidden = MLP_FLOATS[architecture.activation] + norm * mlp.inner
+    return width * architecture.shape.width + hidden * architecture.shape.mlp_width
+
+
+def process_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
+    """Peak bytes of one process that trains a run, or a pack of such runs: `training_bytes`.
+
+    With the copy that is being saved (``scalinglab.scaling.training.saver``), which rank 0 alone has.
+    """
+    execution, optimizer = config.execution, config.optimizer.name
+    share = math.ceil(config.batch / execution.processes)
+    return copy_bytes(architecture, config, members) + training_bytes(
+        architecture,
+        min(share, execution.micro_batch or share),
+        members,
+        optimizer,
+        StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute),
+        execution.processes if execution.shard else 1,
+    )
+
+
+def copy_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:
+    """Bytes of the copy of a state while it is saved, where it takes the training's own memory.
+
+    That of a GPU is on the host, and parts of a model are written before the training goes on.
+    """
+    if config.execution.device != "cpu" or config.execution.shard:
+        return 0
+    counts = parameter_counts(architecture)
+    return int(4 * members * checkpoint_floats(counts, config.optimizer.name))
+
+
+def checkpoint_floats(counts: Mapping[str, int], optimizer: str) -> float:
+    """Floats of a checkpoint, weights and moments, by ``parameter_counts``."""
+    hidden, rest = MOMENT_FLOATS[optimizer]
+    return counts["n_total"] * (1 + rest) + counts["n_block"] * (hidden - rest)
+
+
+def check_memory(
+    architecture: Architecture, config: RunConfig, nodes: int = 1, memory: float | None = None
+) -> None:
+    """Refuse a run that its machines cannot hold; other devices and programs are not ours to know.
+
+    Parameters
+    ----------
+    architecture, config : Architecture, RunConfig
+        The run, determined.
+    nodes : int
+        Machines among which its processes are divided.
+    memory : float, optional
+        Bytes of each of them. Default: the physical memory of this one.
+
+    Raises
+    ------
+    ConfigError
+        If the processes of one machine together take more, by the estimate.
+    """
+    execution = config.execution
+    if config.trainer.kind == "command" or execution.device != "cpu":
+        return
+    each = process_bytes(architecture, config)
+    here = math.ceil(execution.processes / nodes)
+    memory = machine.memory_bytes() if memory is None else memory
+    needed = here * each - (here - 1) * copy_bytes(architecture, config)
+    if needed > memory:
+        shape = architecture.shape
+        together = (
+            ""
+            if here == 1
+            else (
+                f" in {here} processes (execution.processes = {execution.processes}, execution.shard = "
+                f"{execution.shard})"
+            )
+        )
+        raise ConfigError(
+            f"model.width = {shape.width}, model.depth = {shape.depth}, batch = {config.batch}: "
+            f"training takes about {needed / 1e9:.3g} GB{together}; the machine has "
+            f"{memory / 1e9:.3g} GB"
+        )

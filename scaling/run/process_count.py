@@ -1,0 +1,50 @@
+"""What several processes can train together, checked before any is started."""
+
+from __future__ import annotations
+
+from scalinglab.scaling.config import ConfigError, RunConfig
+
+
+def check_processes(config: RunConfig) -> None:
+    """Refuse what ``execution.processes`` cannot share.
+
+    Raises
+    ------
+    ConfigError
+        Names the key, its value and what is allowed.
+    """
+    execution = config.execution
+    if execution.measure and execution.processes > 1:
+        raise ConfigError(
+            f"execution.measure = {execution.measure}: measured is what one "
+            f"process trains; execution.processes = {execution.processes}"
+        )
+    if execution.processes > config.batch:
+        raise ConfigError(
+            f"execution.processes = {execution.processes}: they share a step's "
+            f"batch = {config.batch} sequences; allowed is 1 to {config.batch}"
+        )
+    if execution.shard:
+        _check_shard(config)
+
+
+def _check_shard(config: RunConfig) -> None:
+    """Each process holds some rows of every tensor, and all must run in step."""
+    execution = config.execution
+    if execution.processes == 1:
+        raise ConfigError(
+            "execution.shard = True: execution.processes = 1 has nobody to share "
+            "with; allowed is 2 or more"
+        )
+    if "captured" in execution.engine:
+        raise ConfigError(
+            f"execution.engine = {execution.engine!r}: a graph of a step holds no "
+            "gathering of weights; allowed with execution.shard = True are auto, "
+            "eager, compiled"
+        )
+    if config.batch % execution.processes:
+        raise ConfigError(
+            f"batch = {config.batch}: with execution.shard = True all processes take "
+            f"equal shares; allowed are multiples of {execution.processes} "
+            "(execution.processes)"
+        )

@@ -1,0 +1,298 @@
+"""From what a person wrote to one fully determined run.
+
+``resolve`` derives every value that was left open (width, heads, peak LR, steps), checks that the
+values make sense together and with the data, and returns the science dictionary that is the run's
+identity. Nothing is derived later than here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scalinglab.scaling.config import ConfigError, RunConfig, one_of
+from scalinglab.scaling.data.store import Manifest, window_count
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.parametrization import check_optimizer
+from scalinglab.scaling.optimizers.settings import optimizer_science, program_science
+from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
+from scalinglab.scaling.run.command_line import check_command
+from scalinglab.scaling.run.process_count import check_processes
+from scalinglab.scaling.run.rules import Given, determine
+from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.pieces import Piece, plain, top_rate
+
+MAX_STEPS = 100_000_000
+PRECISIONS = ("fp32", "tf32", "bf16")
+PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
+DEVICES = ("cpu", "cuda")
+TRAINERS = ("engine", "command")
+# The keys of scalinglab.scaling.engine.steps.measurements.MEASUREMENTS, which needs torch as the engines do.
+MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
+# The keys of scalinglab.scaling.engine.steps.eager.ENGINES, and what chooses one (scalinglab.scaling.run.engine_choice).
+ENGINE_NAMES = ("auto", "eager", "compiled", "captured", "captured_compiled")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One determined run.
+
+    Attributes
+    ----------
+    run_id, family_id : str
+        Identity, and the identity without schedule and length.
+    science : dict
+        Plain values; what is hashed.
+    config : RunConfig
+        All numbers but the LR: what rules gave stands in it.
+    written : RunConfig
+        What the person wrote.
+    given : dict
+        Hyper-parameter -> what its rule gave.
+    architecture : Architecture
+        The network.
+    counts, flops : dict
+        Parameter counts by role, FLOPs a token by part.
+    pieces : list of Piece
+        The schedule.
+    lr : float
+        Peak LR.
+    steps, tokens : int
+        Updates, and D = steps * batch * context.
+    unique_tokens : int
+        Tokens of the pool that the run draws from.
+    """
+
+    run_id: str
+    family_id: str
+    science: dict[str, Any]
+    config: RunConfig
+    architecture: Architecture
+    counts: dict[str, int]
+    flops: dict[str, int]
+    pieces: list[Piece]
+    lr: float
+    steps: int
+    tokens: int
+    unique_tokens: int
+    written: RunConfig
+    given: dict[str, Given]
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the model."""
+        return self.architecture.shape
+
+    @property
+    def C(self) -> float:
+        """Training FLOPs in the default convention."""
+        return flops_per_token(self.flops) * self.tokens
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens of one update."""
+        return self.config.batch * self.shape.context
+
+
+def resolve(config: RunConfig, manifest: Manifest) -> Run:
+    """Determine a run, or say what is wrong with it.
+
+    Raises
+    ------
+    ConfigError
+        On any value or combination that cannot be trained; names the key and what is allowed.
+    """
+    written = config
+    _check_numbers(config)
+    architecture = architecture_of(config.model, manifest.vocab)
+    shape = architecture.shape
+    counts = parameter_counts(architecture)
+    determined = determine(config, counts, shape.context)
+    config, lr = determined.config, determined.lr
+    _check_ranges(config)
+    _check_trainer(config)
+    tokens_per_step = config.batch * shape.context
+    steps = math.ceil(config.tokens / tokens_per_step)
+    tokens = steps * tokens_per_step
+    unique = _unique_tokens(config, shape, manifest, tokens)
+    if steps > MAX_STEPS:
+        raise ConfigError(
+            f"tokens = {config.tokens} in steps of {tokens_per_step} are {steps:,} "
+            f"steps; allowed are {MAX_STEPS:,}: a curve has a row for each. Give a "
+            "larger batch"
+        )
+    pieces = build_pieces(config.schedule, lr, steps, tokens_per_step)
+    science = {
+        "identity_version": IDENTITY_VERSION,
+        "model": architecture.science(),
+        "data": {
+            "source": config.data.source,
+            "content": manifest.content_hash,
+            "validation_tokens": config.data.validation_tokens // shape.context * shape.context,
+            "unique_tokens": unique,
+            "seed": config.seed if config.data.seed is None else config.data.seed,
+        },
+        "optimizer": _optimizer(config),
+        "schedule": [plain(piece) for piece in pieces],
+        "batch": config.batch,
+        "steps": steps,
+        "seed": config.seed,
+        "precision": config.precision,
+        "z_loss": config.z_loss,
+        "trainer": asdict(config.trainer),
+    }
+    return Run(
+        run_id=run_id(science),
+        family_id=family_id(science),
+        science=science,
+        config=config,
+        architecture=architecture,
+        counts=counts,
+        flops=flop_parts(architecture),
+        pieces=pieces,
+        lr=top_rate(pieces),
+        steps=steps,
+        tokens=tokens,
+        unique_tokens=unique,
+        written=written,
+        given=determined.given,
+    )
+
+
+def _check_trainer(config: RunConfig) -> None:
+    """Our engine is asked for what it can do; what a program can do is the program's to say."""
+    trainer, execution = config.trainer, config.execution
+    one_of("trainer.kind", trainer.kind, TRAINERS)
+    if trainer.kind == "engine":
+        for key in ("program", "options"):
+            if value := getattr(trainer, key):
+                raise ConfigError(
+                    f"trainer.{key} = {value!r} is for trainer.kind = 'command'; "
+                    "the engine takes none"
+                )
+        one_of("precision", config.precision, PRECISIONS)
+        one_of("execution.engine", execution.engine, ENGINE_NAMES)
+        one_of("execution.device", execution.device, DEVICES)
+        if config.precision == "tf32" and execution.device == "cpu":
+            raise ConfigError(
+                "precision = 'tf32': the matrix units of NVIDIA's GPUs compute in "
+                "it; allowed on execution.device = 'cpu' are fp32, bf16"
+            )
+        check_optimizer(config.model.parametrization, config.optimizer.name)
+        for name in execution.measure:
+            one_of("execution.measure", name, MEASUREMENT_NAMES)
+        if execution.deterministic and "compiled" in execution.engine:
+            raise ConfigError(
+                f"execution.engine = {execution.engine!r} times kernels to choose "
+                "them; allowed with execution.deterministic = True are auto, eager, "
+                "captured"
+            )
+        check_processes(config)
+        return
+    for key in ("shard", "deterministic", "validate"):
+        if value := getattr(execution, key):
+            raise ConfigError(
+                f"execution.{key} = {value} is for trainer.kind = 'engine': how a "
+                "program computes is its own to say (trainer.options)"
+            )
+    if not trainer.program:
+        raise ConfigError(
+            "trainer.kind = 'command' needs trainer.program, the name of the program "
+            "whose numbers these are"
+        )
+    one_of("precision", config.precision, PROGRAM_PRECISIONS)
+    check_command(execution.command)
+
+
+def _check_numbers(config: RunConfig) -> None:
+    at_least_one = {
+        "tokens": config.tokens,
+        "model.depth": config.model.depth,
+        "model.aspect": config.model.aspect,
+        "model.head_dim": config.model.head_dim,
+        "model.mlp_ratio": config.model.mlp_ratio,
+        "model.context": config.model.context,
+        "data.validation_tokens": config.data.validation_tokens,
+        "execution.threads": config.execution.threads,
+        "execution.processes": config.execution.processes,
+    }
+    if config.batch is not None:
+        at_least_one["batch"] = config.batch
+    for key in ("width", "mlp_width", "base_width", "base_depth", "base_head_dim"):
+        if getattr(config.model, key) is not None:
+            at_least_one[f"model.{key}"] = getattr(config.model, key)
+    for key in ("micro_batch", "loss_chunk"):
+        if getattr(config.execution, key) is not None:
+            at_least_one[f"execution.{key}"] = getattr(config.execution, key)
+    if config.data.unique_tokens is not None:
+        at_least_one["data.unique_tokens"] = config.data.unique_tokens
+    for key, value in at_least_one.items():
+        if value < 1:
+            raise ConfigError(f"{key} = {value}: allowed is 1 or more")
+
+
+def _check_ranges(config: RunConfig) -> None:
+    above_zero = {
+        "model.rope_base": config.model.rope_base,
+        "model.post_fraction": config.model.post_fraction,
+        "model.depth_exponent": config.model.depth_exponent,
+        "data.max_epochs": config.data.max_epochs,
+        "execution.checkpoint_seconds": config.execution.checkpoint_seconds,
+        "execution.lease_seconds": config.execution.lease_seconds,
+        "execution.hang_seconds": config.execution.hang_seconds,
+    }
+    if config.model.logit_softcap is not None:
+        above_zero["model.logit_softcap"] = config.model.logit_softcap
+    for key, value in above_zero.items():
+        if value <= 0:
+            raise ConfigError(f"{key} = {value}: allowed is above 0")
+    if config.z_loss < 0:
+        raise ConfigError(f"z_loss = {config.z_loss}: allowed is 0 (none) or more")
+
+
+def _optimizer(config: RunConfig) -> dict[str, Any]:
+    """The optimizer's part of the science."""
+    if config.trainer.kind == "command":
+        return program_science(config.optimizer)
+    return optimizer_science(config.optimizer)
+
+
+def _unique_tokens(config: RunConfig, shape: Shape, manifest: Manifest, tokens: int) -> int:
+    """Tokens of the pool, after checking that pool and validation are long enough."""
+    windows = window_count(manifest.train_tokens, shape.context)
+    if windows < 1:
+        raise ConfigError(
+            f"model.context = {shape.context}: the source {config.data.source!r} has "
+            f"{manifest.train_tokens} training tokens; allowed is less than that"
+        )
+    pool = windows * shape.context
+    data = config.data
+    if data.unique_tokens is not None:
+        if data.unique_tokens > pool:
+            raise ConfigError(
+                f"data.unique_tokens = {data.unique_tokens}: the source {data.source!r} has "
+                f"{pool} training tokens"
+            )
+        pool = max(1, data.unique_tokens // shape.context) * shape.context
+    if tokens > data.max_epochs * pool:
+        raise ConfigError(
+            f"tokens = {config.tokens} is {tokens / pool:.2f} epochs of the {pool} tokens of "
+            f"{data.source!r}; data.max_epochs = {data.max_epochs:g} allows "
+            f"{int(data.max_epochs * pool)} tokens"
+        )
+    windows = window_count(manifest.validation_tokens, shape.context)
+    if data.validation_tokens > windows * shape.context:
+        raise ConfigError(
+            f"data.validation_tokens = {data.validation_tokens}: the source {data.source!r} has "
+            f"{windows * shape.context} validation tokens"
+        )
+    if data.validation_tokens < shape.context:
+        raise ConfigError(
+            f"data.validation_tokens = {data.validation_tokens} is less than one sequence of "
+            f"model.context = {shape.context} tokens"
+        )
+    return pool

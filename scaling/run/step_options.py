@@ -1,0 +1,65 @@
+"""How a step computes its loss: what of it is science, and what only trades time for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.scaling.config import ExecutionConfig
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """Options of the forward and backward pass.
+
+    Attributes
+    ----------
+    precision : str
+        ``fp32``; ``tf32``: products of matrices of float32 numbers in TensorFloat-32, on GPUs only;
+        or ``bf16``: products of matrices in bfloat16, weights, residual stream, norms, softmax and
+        loss in float32. Science.
+    z_loss : float
+        Coefficient of the mean squared log-normaliser in the objective (PaLM, arXiv 2204.02311:
+        1e-4); losses are reported without it. Science.
+    loss_chunk : int or None
+        Tokens whose logits exist at once; None: all. Equal to rounding.
+    recompute : bool
+        Keep only the inputs of the blocks for the backward pass. Equal bit for bit.
+    """
+
+    precision: str = "fp32"
+    z_loss: float = 0.0
+    loss_chunk: int | None = None
+    recompute: bool = False
+
+    @classmethod
+    def of(cls, science: Mapping[str, Any], execution: ExecutionConfig) -> StepOptions:
+        """Those of a run, whose science may be older than some key."""
+        return cls(
+            precision=science["precision"],
+            z_loss=science.get("z_loss", 0.0),
+            loss_chunk=execution.loss_chunk,
+            recompute=execution.recompute,
+        )
+
+    @property
+    def alone(self) -> str | None:
+        """Why no pack can be trained like this; None if one can.
+
+        What is computed again in the backward pass cannot be batched over members: ``vmap`` takes
+        no hooks on saved tensors.
+        """
+        if self.recompute:
+            return "execution.recompute = True computes the blocks of one run again, not of a pack"
+        if self.loss_chunk is not None:
+            return (
+                f"execution.loss_chunk = {self.loss_chunk} computes the logits of one run "
+                "again, not of a pack"
+            )
+        return None
+
+
+def packable(execution: ExecutionConfig) -> str | None:
+    """Why runs executed like this cannot be members of a pack; None if they can."""
+    return StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute).alone

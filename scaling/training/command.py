@@ -1,0 +1,325 @@
+"""A run trained by any program: it gets a folder and a plain configuration, and leaves a curve.
+
+Identity, claims, retries, status and record are those of every other run; docs/trainers.md has
+the contract. Below the run's folder:
+
+    program/0001/           of attempt 1: config.json, lr.npy, validation_windows.npy, stdout.log,
+                            stderr.log; and from the program curve.csv, progress.json, final.json
+    program/checkpoints/    the program's own, kept across attempts
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.data.sources import open_planned
+from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import save_atomic, write_atomic
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.identity import digest, science_pieces
+from scalinglab.scaling.run.command_line import fill
+from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.training import guardian
+from scalinglab.scaling.training.child import user_environment, without_slurm
+from scalinglab.scaling.training.endings import outcome, reason
+from scalinglab.scaling.training.events import validation_steps
+from scalinglab.scaling.training.finish import finish
+from scalinglab.scaling.training.micro_batch import micro_batch
+from scalinglab.scaling.training.program_record import read_curve, read_final, read_progress
+
+CONTRACT = 1
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 45.0  # from SIGTERM to SIGKILL; a launch waits a minute for its workers
+TRACE_LINES = 20
+KILLED = {128 + signal.SIGKILL: "SIGKILL", 128 + signal.SIGTERM: "SIGTERM"}
+
+
+class CommandFailed(Exception):
+    """A program ended with an error: the last lines of its standard error are the traceback."""
+
+    def __init__(self, text: str, tail: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        if tail:
+            self.add_note("\n".join(tail))
+        # Alike are failures with the same exception, or words up to a colon, and exit code.
+        kind = re.sub(r"\d+", "#", tail[-1].partition(":")[0]) if tail else ""
+        self.failure_signature = digest({"text": text.partition(":")[0], "kind": kind}, 8)
+        if any("out of memory" in line.lower() for line in tail):
+            self.failure_class = "gpu_oom"
+
+
+def train(
+    claims: Sequence[Claim],
+    pins: dict[str, Sequence[int]],
+    execution: ExecutionConfig,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> str:
+    """Let ``execution.command`` train claimed runs; as ``scalinglab.scaling.engine.trainer.trainer.train``.
+
+    `pins` are of no use here: what a program's checkpoints hold is its own matter.
+    """
+    outcomes = [_train(claim, execution, should_stop) for claim in claims]
+    return next((o for o in outcomes if o != "done"), "done")
+
+
+def _train(claim: Claim, execution: ExecutionConfig, should_stop: Callable[[], bool]) -> str:
+    facts: dict[str, Any] = {}
+    try:
+        program = Program(claim, execution)
+        facts["micro_batch"] = program.config["micro_batch"]
+        return program.run(should_stop)
+    except CommandFailed as error:  # where we noticed says nothing
+        claim.release("failed", error.with_traceback(None), **facts)
+        return "failed"
+    except BaseException as error:
+        claim.release(reason(error), error, **facts)
+        return outcome(error)
+
+
+class Program:
+    """One attempt of a program at a run."""
+
+    def __init__(self, claim: Claim, execution: ExecutionConfig) -> None:
+        self.claim, self.execution = claim, execution
+        self.description = claim.folder.description()
+        self.lr = lr_array(science_pieces(self.description["science"]))
+        self.folder = claim.folder.path / "program" / f"{claim.number:04d}"
+        self.config = self._configure()
+        self.started = time.monotonic()
+        self.earlier_seconds = sum(
+            claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
+        )
+
+    def run(self, should_stop: Callable[[], bool]) -> str:
+        """Start the program, wait for its end, and record what it left."""
+        asked, process = "", self._start()
+        deadline = float("inf")
+        try:
+            while process.poll() is None:
+                if not self.claim.is_current():
+                    self.claim.release("lost")
+                    return "lost"
+                if not asked and (asked := self._asked_to_stop(should_stop)):
+                    os.killpg(process.pid, signal.SIGTERM)
+                    deadline = time.monotonic() + GRACE_SECONDS
+                if time.monotonic() > deadline:
+                    break
+                self._report()
+                time.sleep(POLL_SECONDS)
+        finally:
+            _kill(process)
+        self._report()
+        code = process.returncode
+        return self._end(code if code >= 0 else 128 - code, asked)
+
+    # ------------------------------------------------------------------ before
+
+    def _configure(self) -> dict[str, Any]:
+        """Write what the program is told, and return it."""
+        run, science = self.description, self.description["science"]
+        checkpoints = self.folder.parent / "checkpoints"
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
+        store = open_planned(run, self.claim.folder.outputs)
+        data, context = science["data"], science["model"]["context"]
+        windows = store.validation_windows(data["validation_tokens"], context)
+        lr_file = self.folder / "lr.npy"
+        windows_file = self.folder / "validation_windows.npy"
+        for path, array in ((lr_file, self.lr), (windows_file, windows)):
+            save_atomic(path, lambda aside, array=array: _save_array(aside, array))
+        config = {
+            "contract": CONTRACT,
+            "run_id": run["run_id"],
+            "attempt": self.claim.number,
+            "folder": str(self.folder),
+            "checkpoints": str(checkpoints),
+            "program": science["trainer"]["program"],
+            "options": science["trainer"]["options"],
+            "model": science["model"],
+            "counts": run["counts"],
+            "data": {
+                "train": str(store.folder / "train.bin"),
+                "validation": str(store.folder / "validation.bin"),
+                "dtype": store.manifest.dtype,
+                "train_tokens": store.manifest.train_tokens,
+                "validation_windows": str(windows_file),
+                "bytes_per_token": run["bytes_per_token"],
+                **data,
+            },
+            "optimizer": science["optimizer"],
+            "lr_peak": run["lr_peak"],
+            "lr_file": str(lr_file),
+            "schedule": science["schedule"],
+            "validation_steps": validation_steps(science_pieces(science)),
+            "batch": science["batch"],
+            "steps": science["steps"],
+            "tokens": run["tokens"],
+            "tokens_per_step": run["tokens_per_step"],
+            "seed": science["seed"],
+            "precision": science["precision"],
+            "z_loss": science.get("z_loss", 0.0),
+            "device": self.execution.device,
+            "processes": self.execution.processes,
+            "threads": self.execution.threads,
+            "micro_batch": self._micro_batch(science["batch"]),
+        }
+        write_atomic(self.folder / "config.json", json.dumps(config, indent=1) + "\n")
+        return config
+
+    def _micro_batch(self, batch: int) -> int:
+        share = -(-batch // self.execution.processes)
+        return micro_batch(self.claim, self.execution.micro_batch, max(1, share))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        words = fill(
+            self.execution.command,
+            {
+                "config": self.folder / "config.json",
+                "folder": self.folder,
+                "checkpoints": self.config["checkpoints"],
+                "program": self.config["program"],
+                "python": sys.executable,
+                "processes": self.execution.processes,
+                "threads": self.execution.threads,
+                "device": self.execution.device,
+            },
+        )
+        environment = user_environment()
+        if not self.execution.keep_slurm:
+            environment = without_slurm(environment)
+        with (
+            (self.folder / "stdout.log").open("ab") as out,
+            (self.folder / "stderr.log").open("ab") as err,
+        ):
+            return subprocess.Popen(
+                # By its file and isolated (-I): it takes nothing from the program's environment.
+                [sys.executable, "-I", guardian.__file__, *words],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    # ------------------------------------------------------------------ meanwhile
+
+    def _asked_to_stop(self, should_stop: Callable[[], bool]) -> str:
+        if self.claim.is_cancelled():
+            return "cancelled"
+        return "interrupted" if should_stop() else ""
+
+    def _report(self) -> None:
+        seconds = time.monotonic() - self.started
+        said: dict[str, Any] = read_progress(self.folder)
+        if math.isfinite(said.get("step", math.nan)):
+            said = {
+                "steps": self.config["steps"],
+                "loss": float("nan"),
+                "tokens_per_second": float("nan"),
+                **said,
+                "step": int(said["step"]),
+            }
+        self.claim.report({**said, "seconds": seconds})
+
+    # ------------------------------------------------------------------ after
+
+    def _end(self, code: int, asked: str) -> str:
+        if code != 0:
+            if asked:
+                self.claim.release(asked)
+                return asked
+            return self._failed(code)
+        try:
+            final = read_final(self.folder)
+            curve = read_curve(self.folder, self.config["steps"], final)
+        except ValueError:
+            if not asked:
+                raise
+            self.claim.release(asked)  # it saved, and has more to do
+            return asked
+        first = finish(
+            self.claim, self.description, curve, self.lr, self._facts(final, len(curve.loss))
+        )
+        return "done" if first else "lost"
+
+    def _failed(self, code: int) -> str:
+        tail = _last_lines(self.folder / "stderr.log")
+        if code in KILLED:  # nobody's mistake, as when a worker is killed
+            error = CommandFailed(f"the program was killed by {KILLED[code]}", tail)
+            self.claim.release("interrupted", error)
+            return "interrupted"
+        last = tail[-1].strip() if tail else "nothing on its standard error"
+        raise CommandFailed(f"the program ended with exit code {code}: {last}", tail)
+
+    def _facts(self, final: dict[str, Any], steps: int) -> dict[str, Any]:
+        """What an attempt adds to a record, from the program where it says so."""
+        own = time.monotonic() - self.started
+        started_at = final.get("started_at_step", 0)
+        rate = final.get("tokens_per_second")
+        if rate is None:
+            rate = (steps - started_at) * self.config["tokens_per_step"] / own
+        return {
+            "started_at_step": started_at,
+            "throughput": {
+                "seconds": self.earlier_seconds + final.get("seconds", own),
+                "steps": steps - started_at,
+                "tokens_per_second": rate,
+                "flops_per_second": rate * flops_per_token(self.description["flops"], "palm"),
+                "members": 1,
+            },
+            "machine": {
+                "host": machine.host(),
+                "processor": machine.processor(),
+                "device": self.execution.device,
+                "threads": self.execution.threads,
+                "engine": "command",
+                "processes": self.execution.processes,
+                "micro_batch": self.config["micro_batch"],
+                "peak_memory_bytes": final.get("peak_memory_bytes"),
+            },
+            "versions": final.get("versions", {}),
+            "code": {
+                "commit": machine.code_commit(),
+                # Not that of our engine, which has made none of these numbers.
+                "fingerprint": final.get("fingerprint", f"program {self.config['program']}"),
+            },
+            "program": {"command": self.execution.command, "final": final},
+        }
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a process group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _last_lines(path: Path) -> list[str]:
+    """The end of a log, empty lines left out."""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - 16_384))
+        lines = log.read().decode(errors="replace").splitlines()
+    return [line for line in lines if line.strip()][-TRACE_LINES:]
+
+
+def _save_array(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:  # given a name, numpy would append its own ending
+        np.save(file, array)

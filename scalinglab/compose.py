@@ -1,0 +1,238 @@
+"""Hydra, in one place: config groups and overrides in, a plain dictionary out.
+
+Composing happens once, here, in the process of the person who asked; a job never composes. The
+user's own ``conf/`` in the current folder joins the shipped one by Hydra's search path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
+from scalinglab.yaml_limits import check_size
+
+SHIPPED = Path(__file__).parent.parent / "conf"
+# Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
+NOT_SCIENCE = ("outputs", "execution", "launch")
+TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs")
+RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
+
+
+def compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose ``conf/config.yaml`` with overrides (``model.width=64 schedule=cosine``).
+
+    Raises
+    ------
+    ConfigError
+        On an unknown key, group or option, a broken override, or a resolver (environment, time,
+        hydra) where the science stands.
+    """
+    for override in overrides:
+        if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
+            raise ConfigError(
+                f"{override!r}: no Hydra job is run, so its settings change nothing; "
+                "allowed of them is hydra.searchpath"
+            )
+    _check_overrides(overrides)
+    own = Path.cwd() / "conf"
+    if own.is_dir() and own.resolve() != SHIPPED.resolve():
+        _check_own(own)
+        quoted = str(own).replace("\\", "\\\\").replace('"', '\\"')
+        overrides = [f'hydra.searchpath=["file://{quoted}"]', *overrides]
+    with initialize_config_dir(str(SHIPPED), version_base="1.3"):
+        try:
+            config = _read(overrides)
+        except HydraException as error:
+            raise ConfigError(_explain(error, overrides)) from error
+        except ConfigError:
+            raise
+        except ValueError as error:  # Hydra's, of a key below a list: execution.measure.x=1
+            for override in overrides:
+                key, beside = _keys_beside(override.partition("=")[0].lstrip("+~"), overrides)
+                if not beside:
+                    raise ConfigError(_below_a_value(key)) from error
+            raise
+    for key in config:
+        if key not in TOP_LEVEL:  # a file with `@package _global_` may bring any
+            raise ConfigError(unknown_key(str(key), TOP_LEVEL))
+    _refuse_resolvers(config)
+    try:
+        # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
+        science = OmegaConf.masked_copy(config, [k for k in config if k not in NOT_SCIENCE])
+        OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", "") or "a reference"
+        raise ConfigError(
+            f"{key}: {str(error).splitlines()[0]}; what makes a run's numbers may refer to keys of "
+            f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
+        ) from error
+    assert isinstance(plain, dict)
+    if not isinstance(plain["outputs"], str) or not plain["outputs"]:
+        raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
+    return plain
+
+
+def _read(overrides: Sequence[str]) -> DictConfig:
+    try:
+        return hydra_compose("config", list(overrides))
+    except YAMLError as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    """Refuse the choice of a group that names no file, and taking away what every run needs."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(_explain(error, overrides)) from error
+    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    for override in parsed:
+        key, text = override.key_or_group, override.input_line
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{text!r} names several values, and one configuration is made; the "
+                "values of an axis stand in a study: study.blocks.NAME.grid"
+            )
+        if override.is_delete():
+            if not key.startswith("study.") and ".options." not in key:
+                raise ConfigError(
+                    f"{text!r}: a run needs {key}, nothing would take its place; "
+                    "~ takes away keys of study and of options only"
+                )
+            continue
+        if key.partition("/")[0] not in groups:
+            continue
+        value = override.value()
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(f"{text!r}: expected the name of a file of conf/{key}")
+
+
+def _check_own(own: Path) -> None:
+    """An own file with a shipped one's name would be passed over in silence."""
+    for file in sorted(own.rglob("*.yaml")):
+        name = file.relative_to(own)
+        if file.is_file():
+            check_size(file)
+        if (SHIPPED / name).exists() and file.read_bytes() != (SHIPPED / name).read_bytes():
+            raise ConfigError(
+                f"{file} has the name of a shipped file, conf/{name}, which would be taken "
+                "instead; give it another name"
+            )
+
+
+def _explain(error: HydraException, overrides: Sequence[str]) -> str:
+    """One sentence or two from Hydra's many."""
+    if isinstance(error, OverrideParseException):
+        key, equals, value = error.override.partition("=")
+        if equals:
+            return (
+                f"cannot read the value of the override {error.override!r}; if it is one text, "
+                f"quote it inside the shell's quotes: \"{key}='{value}'\""
+            )
+        named = f", as in study={error.override}" if str(error.override).isidentifier() else ""
+        return f"cannot read the override {error.override!r}: expected key=value{named}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _no_such_file(error.missing_cfg_file, error.options or ())
+    if isinstance(error, ConfigCompositionException):
+        key = getattr(error.__cause__, "full_key", None)
+        if key:
+            if key.startswith("study") and not any(o.startswith("study=") for o in overrides):
+                return f"{key}: no study is chosen to set it in; give study=NAME as well"
+            key, beside = _keys_beside(key, overrides)
+            if not beside:
+                return _below_a_value(key)
+            if key.rpartition(".")[2] in beside:  # it is there: the value does not fit
+                return f"{key}: {str(error.__cause__).splitlines()[0]}"
+            near = difflib.get_close_matches(key.rpartition(".")[2], beside, n=1)
+            if key.startswith("study.") and not near:
+                return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
+            return unknown_key(key, beside)
+    return _first_line(error)
+
+
+def _first_line(error: HydraException) -> str:
+    said = str(error).splitlines()[0]
+    if "@study." in said:  # its overrides were looked for inside of it
+        return f"{said} A study's file begins with the line '# @package _global_'"
+    return said
+
+
+def _below_a_value(key: str) -> str:
+    """The sentence for a key below what has none: ``model.width.x``, ``trainer.options.x``."""
+    parent = key.rpartition(".")[0]
+    if parent.endswith((".options", ".extra", ".classes")):  # groups of any keys
+        return f"unknown key {key!r}: {parent} has none; +{key}=... adds it"
+    return f"unknown key {key!r}: {parent} is a value, not a group of keys; {parent}=... sets it"
+
+
+def _no_such_file(missing: str, options: Sequence[str]) -> str:
+    """The sentence for a choice of a group that has no file: ``study=quikstart``."""
+    group, _, name = missing.removesuffix(".yaml").partition("/")
+    near = difflib.get_close_matches(name, options, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    among = f" There are: {', '.join(sorted(options))}" if options else ""
+    return f"{group} = {name!r}: there is no conf/{group}/{name}.yaml{hint}{among}"
+
+
+def _keys_beside(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """The first part of `key` that does not exist, and the keys that there are in its place.
+
+    With the files that were chosen. No keys: what should be a group is a value.
+    """
+    groups = {"hydra.searchpath", *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
+    chosen = [o for o in overrides if o.partition("=")[0] in groups]
+    try:
+        node: Any = _read(chosen)
+    except HydraException as error:  # a file that was chosen is wrong by itself
+        raise ConfigError(_first_line(error)) from error
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if not isinstance(node, DictConfig):
+            return ".".join(parts[: i + 1]), []
+        if part not in node or i == len(parts) - 1:
+            beside = list(TOP_LEVEL) if i == 0 else [str(k) for k in node]
+            return ".".join(parts[: i + 1]), beside
+        node = node.get(part)
+    return key, []
+
+
+def _refuse_resolvers(config: DictConfig) -> None:
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    for key, value in plain.items():
+        if key not in NOT_SCIENCE:
+            _refuse_in(str(key), value)
+
+
+def _refuse_in(path: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_in(f"{path}.{key}", item)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_in(f"{path}[{i}]", item)
+    elif isinstance(value, str) and (found := RESOLVER.search(value)):
+        raise ConfigError(
+            f"{path} = {value!r} calls the resolver '{found[1]}': what makes a run's numbers must "
+            f"not depend on the environment or the time; resolvers are allowed in "
+            f"{', '.join(NOT_SCIENCE)} only, plain references such as ${{seed}} everywhere"
+        )

@@ -1,0 +1,191 @@
+"""``key=value`` arguments of the verbs that compose no run, spelled as Hydra's overrides are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import textwrap
+import typing
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field
+from typing import Any, TypeVar
+
+from scalinglab.scaling.config import ConfigError, from_dict
+
+T = TypeVar("T")
+
+
+class MissingOption(ConfigError):
+    """An option without which a verb has nothing to do."""
+
+
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
+_DEEPEST = 500  # brackets in a value
+_LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
+
+
+@dataclass(frozen=True)
+class Within:
+    """The numbers that an option allows: from `least` to `most`, the ends too unless `open`."""
+
+    least: float
+    most: float = math.inf
+    open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        """Whether it is allowed."""
+        return self.least < value < self.most if self.open else self.least <= value <= self.most
+
+    def __str__(self) -> str:
+        """As it stands in a sentence: "above 0 and below 1"."""
+        if self.open:
+            return f"above {self.least:g}" + (
+                "" if self.most == math.inf else f" and below {self.most:g}"
+            )
+        return (
+            f"{self.least:,g} or more"
+            if self.most == math.inf
+            else (f"{self.least:,g} to {self.most:,.0f}")
+        )
+
+
+RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
+LEVEL = Within(0, 1, open=True)
+ABOVE_0 = Within(0, open=True)
+SEED = Within(0, 2**63 - 1)
+
+
+def option(says: str, default: Any = MISSING, within: Within | None = None) -> Any:
+    """A field of a dataclass of options: what ``--help`` says of it, its default, its range."""
+    metadata = {"says": says, "within": within}
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def explain(cls: type, width: int) -> list[str]:
+    """The options of a verb, a paragraph each: ``key=default`` and what it is.
+
+    Those that other verbs have as well, which `cls` inherits, stand last.
+    """
+    shared = {
+        f.name
+        for base in cls.__bases__
+        if dataclasses.is_dataclass(base)
+        for f in dataclasses.fields(base)
+    }
+    hints = typing.get_type_hints(cls)
+    fields = sorted(dataclasses.fields(cls), key=lambda f: f.name in shared)
+    shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
+    column = min(_LONGEST, max(map(len, shown))) + 4
+    lines = []
+    for key, says in shown.items():
+        first, *more = textwrap.wrap(says, max(width - column, 20), **WHOLE_WORDS) or [""]
+        head = f"  {key:<{column - 2}}"
+        lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
+        lines += [" " * column + line for line in more]
+    return [line.rstrip() for line in lines]
+
+
+def _spelled(f: dataclasses.Field, hint: Any) -> str:
+    """An option as one would write it: its default, or a mark for its kind."""
+    default = f.default if f.default_factory is MISSING else f.default_factory()
+    if typing.get_origin(hint) is dict:
+        return f"{f.name}.KEY=..."
+    if default in (None, MISSING, "", []):
+        return f"{f.name}=[...]" if default == [] else f"{f.name}=..."
+    return f"{f.name}=" + json.dumps(default).replace(" ", "").replace('"', "")
+
+
+def read_options(cls: type[T], arguments: Sequence[str]) -> T:
+    """Build the dataclass `cls` from ``a=1 b.c=x``; ``--dry-run`` means ``dry_run=true``.
+
+    Raises
+    ------
+    ConfigError
+        On an argument without "=", an unknown key or a value of the wrong type.
+    MissingOption
+        Where a key without a default is not given.
+    """
+    nested: dict[str, Any] = {}
+    hints = typing.get_type_hints(cls)
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if key.startswith("--"):  # --dry-run is dry_run=true
+            key, equals, text = key[2:].replace("-", "_"), "=", text if equals else "true"
+        if not equals or not key:
+            named = f", as in study={key}" if key.isidentifier() and "study" in hints else ""
+            raise ConfigError(f"cannot read {argument!r}: expected key=value{named}")
+        *groups, last = key.split(".")
+        node = nested
+        for group in groups:
+            node = node.setdefault(group, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"{argument!r}: '{group}' was given a value before")
+        # A run's id, or an arm's name, may look like a number.
+        word = not groups and hints.get(key) in (str, str | None) and text != "null"
+        words = not groups and hints.get(key) == list[str] and text.startswith("[")
+        node[last] = _words(text) if words else text if word else _value(text)
+        if not groups and typing.get_origin(hints.get(key)) is list and text[:1] != "[":
+            node[last] = [node[last]]  # budgets=1e12
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
+    if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
+        raise MissingOption(f"{missing[0]} is not set")
+    options = from_dict(cls, nested)
+    _check_ranges(options)
+    return options
+
+
+def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments that are options of `cls`, and the others: overrides of a study.
+
+    ``grid.seed=[1]`` is of the option ``grid``, a group; ``study.blocks...`` is not of ``study``.
+    """
+    hints = typing.get_type_hints(cls)
+    mine = []
+    for argument in arguments:
+        first, dot, _ = argument.partition("=")[0].partition(".")
+        if (
+            argument.startswith("--")
+            or first in hints
+            and (not dot or typing.get_origin(hints[first]) is dict)
+        ):
+            mine.append(argument)
+    return mine, [a for a in arguments if a not in mine]
+
+
+def _check_ranges(options: Any) -> None:
+    for f in dataclasses.fields(options):
+        within, value = f.metadata.get("within"), getattr(options, f.name)
+        if within is None or value is None:
+            continue
+        for number in value if isinstance(value, list) else [value]:
+            if number not in within:
+                raise ConfigError(f"{f.name} = {number:g}: allowed is {within}")
+
+
+def _is_required(f: dataclasses.Field) -> bool:
+    return f.default is MISSING and f.default_factory is MISSING
+
+
+def _words(text: str) -> list[str]:
+    """The words of ``[a,b]``, quoted or not."""
+    words = [word.strip() for word in text[1:].removesuffix("]").split(",")]
+    return [w[1:-1] if w[0] in "\"'" and w[0] == w[-1] else w for w in words if w]
+
+
+def _value(text: str) -> Any:
+    """A JSON value where it is one (numbers, true, null, lists), a list of words, else the text."""
+    if text.count("[") + text.count("{") > _DEEPEST:  # no option nests; a parser would give up
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:  # no JSON, or a number of thousands of digits
+        pass
+    if text.startswith("[") and text.endswith("]"):
+        return [_value(part.strip()) for part in text[1:-1].split(",")]
+    try:
+        return float(text)  # 1e15, inf
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""Training what a plan lacks: workers on SLURM, on local devices, or inline."""

@@ -1,0 +1,87 @@
+"""What memory could not hold in a launch, so that siblings of a shape do not find it out again.
+
+An attempt that ran out of memory says in its end file how many members and sequences it tried, and on
+which kind of device. What is left to try, half of each, holds for every run of the launch that has the
+same shape, there where the device is of the same kind. The next launch tries it all anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.failures import OUT_OF_MEMORY
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.sweeps.launch.retry import since, splits
+from scalinglab.sweeps.store.state import StoredRun
+
+NOT_IN_MEMORY = ("seed", "schedule", "steps", "data", "identity_version")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest pack, and the most sequences at once, that are left to try."""
+
+    members: float = math.inf
+    micro_batch: float = math.inf
+
+    def __and__(self, other: Limit) -> Limit:
+        return Limit(min(self.members, other.members), min(self.micro_batch, other.micro_batch))
+
+
+NO_LIMIT = Limit()
+
+
+class MemoryLimits:
+    """The limits of a launch by shape, read from its attempts.
+
+    Parameters
+    ----------
+    device : str
+        ``execution.device`` of this worker: what another kind of device could not hold says nothing.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._shapes: dict[str, str] = {}
+        self._limits: dict[str, Limit] = {}
+
+    def read(self, runs: Iterable[StoredRun], launched: float) -> None:
+        """Read the attempts at all runs since a launch began."""
+        self._limits = {}
+        for run in runs:
+            for attempt in since(run.folder, launched):
+                if (limit := self._of(attempt)) != NO_LIMIT:
+                    shape = self._shape(run.folder)
+                    self._limits[shape] = self._limits.get(shape, NO_LIMIT) & limit
+
+    def of(self, run: StoredRun) -> Limit:
+        """The limit of a run, by what was read of it and its siblings."""
+        return self._limits.get(self._shape(run.folder), NO_LIMIT) if self._limits else NO_LIMIT
+
+    def _shape(self, folder: RunFolder) -> str:
+        if folder.run_id not in self._shapes:
+            self._shapes[folder.run_id] = shape_of(folder.description()["science"])
+        return self._shapes[folder.run_id]
+
+    def _of(self, attempt: Attempt) -> Limit:
+        end = attempt.end or {}
+        if end.get("class") not in OUT_OF_MEMORY:
+            return NO_LIMIT
+        if end.get("device") not in (None, machine.device_name(self.device)):
+            return NO_LIMIT
+        if splits(attempt):
+            return Limit(members=end["members"] // 2)
+        if end["class"] == "gpu_oom" and "micro_batch" in end:
+            return Limit(micro_batch=max(1, end["micro_batch"] // 2))
+        return NO_LIMIT
+
+
+def shape_of(science: Mapping[str, Any]) -> str:
+    """A short name of all in a run's science that decides how much memory it takes."""
+    rest = {k: v for k, v in science.items() if k not in NOT_IN_MEMORY}
+    return digest(rest | {"optimizer": science["optimizer"]["name"]})

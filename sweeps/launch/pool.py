@@ -1,0 +1,246 @@
+"""Worker processes on this machine: one a GPU or a few, else one a core."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
+from scalinglab.sweeps.store.launches import DEFAULT_CLASS, Launch, LaunchConfig, pack_size
+from scalinglab.sweeps.store.packs import form
+from scalinglab.sweeps.store.state import LOOKS_APART, StoredPlan
+
+WATCH_SECONDS = 0.5
+STOP_SECONDS = 60.0  # that a worker may take to save and leave
+KILL_SECONDS = 10.0  # that a killed one may take to be gone: one in a call of the kernel may stay
+HANG_SECONDS = 10.0  # between two looks at whether workers hang
+RESPAWNS_A_WORKER = 3
+log = logging.getLogger(__name__)
+
+
+def slots(config: LaunchConfig, device: str, threads: int, processes: int = 1) -> list[str | None]:
+    """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
+
+    A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
+    CUDA_VISIBLE_DEVICES hides is not used.
+    """
+    if device == "cpu":
+        return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
+    found = machine.gpus()
+    sets = [
+        ",".join(found[i : i + processes]) for i in range(0, len(found) - processes + 1, processes)
+    ]
+    gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
+    wanted = config.workers or max(1, len(gpus))
+    return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
+
+
+def worker_count(
+    config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
+) -> int:
+    """Workers to start for so many packs (a run alone is one)."""
+    if config.backend == "inline":
+        return 1
+    if config.backend == "slurm":
+        return max(1, min(config.workers or runs, runs))
+    return max(1, min(len(slots(config, device, threads, processes)), runs))
+
+
+@dataclass
+class _Silent:
+    """A worker that holds up the launch: since when, and when it was asked to end, if it was."""
+
+    since: float
+    asked: float | None = None
+
+
+class Pool:
+    """Workers of one launch; one that dies, or hangs, is replaced, a few times."""
+
+    def __init__(self, begun: Launch, plan: StoredPlan) -> None:
+        execution = plan.execution
+        self.launch = begun
+        left = [
+            r for r in plan.runs if r.folder.run_id in begun.classes and r.folder.done() is None
+        ]
+        self.runs = left
+        self.lease_seconds = execution.lease_seconds
+        packs = form(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
+        places = slots(begun.config, execution.device, execution.threads, execution.processes)
+        self.places = places[: max(1, min(len(places), len(packs)))]
+        self.respawns = RESPAWNS_A_WORKER * len(self.places)
+        self.threads = execution.threads
+        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._silent: dict[int, _Silent] = {}
+        self._idle_since: float | None = None
+        self._next_look = time.monotonic() + HANG_SECONDS
+
+    def run(
+        self, stop: Callable[[], bool], on_tick: Callable[[], None], is_over: Callable[[], bool]
+    ) -> None:
+        """Until every worker has left, or `stop`, or nothing is left to train.
+
+        A worker may have been stopped, or hang in a call of the kernel: it never leaves by itself.
+
+        Parameters
+        ----------
+        is_over : callable
+            Whether nothing is left that a worker of the launch would train.
+        """
+        try:
+            self.workers = {i: self._spawn(i) for i in range(len(self.places))}
+            pause = min(WATCH_SECONDS, self.launch.config.poll_seconds)
+            while self.workers and not stop():
+                time.sleep(pause)
+                self._replace_dead()
+                if time.monotonic() >= self._next_look and self._holds_up(is_over):
+                    break
+                on_tick()
+        finally:
+            self._end()
+            on_tick()
+
+    def _spawn(self, number: int) -> subprocess.Popen[bytes]:
+        log = self.launch.folder / f"worker-{number}.log"
+        environment = (
+            without_slurm(child_environment(Path(self.launch.code)))
+            | (machine.compile_threads(len(self.places)))
+            | {
+                "OMP_NUM_THREADS": str(self.threads),
+                "MKL_NUM_THREADS": str(self.threads),
+                "SCALING_LOG": str(log),
+            }
+        )
+        if self.places[number] is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self.places[number]
+        command = python_command(
+            "scalinglab.sweeps.launch.worker", self.launch.folder, DEFAULT_CLASS, "inf", os.getpid()
+        )
+        # Its own session, so that Ctrl-C reaches the launcher only, which asks workers to save.
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                env=environment,
+            )
+
+    def _replace_dead(self) -> None:
+        for number, worker in list(self.workers.items()):
+            code = worker.poll()
+            if code is None:
+                continue
+            silent = self._silent.pop(number, None)
+            replaced = code != 0 or (silent is not None and silent.asked is not None)
+            if replaced and self.respawns > 0:
+                self.respawns -= 1
+                self.workers[number] = self._spawn(number)
+            else:
+                del self.workers[number]
+
+    def _holds_up(self, is_over: Callable[[], bool]) -> bool:
+        """Whether nothing is left to train and still not all workers have left.
+
+        Ends workers that have not beaten for their lease: others may have taken their runs.
+        """
+        began = time.monotonic()
+        over = is_over()
+        if not over:
+            self._end_silent(began)
+        self._idle_since = (self._idle_since or began) if over else None
+        took = time.monotonic() - began
+        self._next_look = time.monotonic() + max(HANG_SECONDS, LOOKS_APART * took)
+        if self._idle_since is None or began - self._idle_since < HANG_SECONDS:
+            return False
+        for number, worker in self.workers.items():
+            log.warning(
+                "nothing is left to train, and worker %d (process %d) does not leave: it "
+                "is asked to end",
+                number,
+                worker.pid,
+            )
+        return True
+
+    def _end_silent(self, now: float) -> None:
+        pids = self._silent_pids()
+        self._silent = {
+            n: self._silent.get(n, _Silent(now))
+            for n, worker in self.workers.items()
+            if worker.pid in pids
+        }
+        for number, silent in self._silent.items():
+            worker = self.workers[number]
+            # When a whole machine wakes up, each worker needs a moment for its first beat.
+            if silent.asked is None and now - silent.since > self.lease_seconds:
+                silent.asked = now
+                log.warning(
+                    "worker %d (process %d) has not answered for longer than its lease of "
+                    "%g s: it is asked to end, and another takes its place",
+                    number,
+                    worker.pid,
+                    self.lease_seconds,
+                )
+                _ask(worker)
+            elif silent.asked is not None and now - silent.asked > STOP_SECONDS:
+                log.warning("worker %d (process %d) does not end: it is killed", number, worker.pid)
+                worker.kill()
+
+    def _silent_pids(self) -> set[int]:
+        """Processes of this host that hold a run of the launch and whose lease has ended."""
+        found = set()
+        for run in self.runs:
+            attempt = None if run.folder.done_file.exists() else run.folder.latest_attempt()
+            if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
+                continue
+            owner = attempt.owner
+            here = (owner["host"], owner.get("process_space")) == (
+                machine.host(),
+                machine.process_space(),
+            )
+            if here and not machine.has_ended(owner):  # its number may be another's by now
+                found.add(owner["pid"])
+        return found
+
+    def _end(self) -> None:
+        """Ask the workers that are left to save and leave; kill what does not."""
+        for worker in self.workers.values():
+            _ask(worker)
+        deadline = time.monotonic() + STOP_SECONDS
+        for number, worker in self.workers.items():
+            try:
+                worker.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning(
+                    "worker %d (process %d) does not end within %g s: it is killed",
+                    number,
+                    worker.pid,
+                    STOP_SECONDS,
+                )
+                _kill(worker)
+
+
+def _ask(worker: subprocess.Popen[bytes]) -> None:
+    """Ask a worker to save and leave; one that was stopped hears it when it goes on."""
+    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(signal.SIGCONT)
+
+
+def _kill(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    try:
+        worker.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning(
+            "process %d is still there: it hangs in a call of the kernel, as to a file "
+            "server that does not answer, and is left",
+            worker.pid,
+        )

@@ -1,0 +1,144 @@
+"""Why SLURM would refuse a job: its own sentence, the keys it is about, and what is allowed.
+
+SLURM's sentences seldom name an option ("Requested node configuration is not available"). So SLURM
+is asked again without each option in turn: one without which it takes the job is to blame. Where no
+single one is, those are named that it refuses by themselves.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from scalinglab.sweeps.launch import scheduler
+from scalinglab.sweeps.store.launches import SlurmConfig
+
+# Key of launch.slurm -> option of sbatch.
+_OPTIONS = {
+    "minutes": "time",
+    "nodes": "nodes",
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+    "exclude": "exclude",
+    "cpus": "cpus-per-task",
+    "gpus": "gpus-per-node",
+    "memory_gb": "mem",
+}
+PROBE_SECONDS = 30.0  # after which a slow SLURM is asked no further
+# Where a job would run: without them another option may mean something else.
+_PLACE = ("partition", "account", "qos")
+
+
+def refusal(slurm: SlurmConfig, where: str) -> str | None:
+    """Why SLURM would refuse a job of some class; None if it would take it.
+
+    Parameters
+    ----------
+    slurm : SlurmConfig
+        What the job asks for.
+    where : str
+        The name of its group in the configuration, as "launch.slurm".
+    """
+    flags = _flags(slurm)
+    reason = scheduler.refusal(_given(flags))
+    return None if reason is None else f"{reason}{_about(slurm, flags, where)}"
+
+
+def about(slurm: SlurmConfig, where: str) -> str:
+    """What SLURM dislikes in a job that it has just refused; empty if it finds nothing now."""
+    flags = _flags(slurm)
+    return "" if scheduler.refusal(_given(flags)) is None else _about(slurm, flags, where)
+
+
+def memory(slurm: SlurmConfig) -> str | None:
+    """The memory of a node, as sbatch takes it."""
+    return None if slurm.memory_gb is None else f"{math.ceil(slurm.memory_gb * 1024)}M"
+
+
+def _flags(slurm: SlurmConfig) -> dict[str, tuple[str, Any]]:
+    """Key of the configuration -> option of sbatch and its value, of all that are given."""
+    values = {key: getattr(slurm, key) for key in _OPTIONS}
+    values |= {"gpus": slurm.gpus or None, "memory_gb": memory(slurm)}
+    found = {key: (_OPTIONS[key], value) for key, value in values.items() if value is not None}
+    return found | {f"extra.{name}": (name, value) for name, value in slurm.extra.items()}
+
+
+def _given(flags: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    return dict(flags.values())
+
+
+def _about(slurm: SlurmConfig, flags: Mapping[str, tuple[str, Any]], where: str) -> str:
+    """ "; it is about launch.slurm.gpus = 9: a node of the partition gpu has at most 4 GPUs"."""
+    keys = _to_blame(flags)
+    if not keys:  # or SLURM was too slow to be asked
+        asked = ", ".join(f"--{name}={value}" for name, value in flags.values())
+        return f"; the job asks for {asked}"
+    partitions = scheduler.partitions()
+    said = []
+    for key in keys:
+        value = slurm.extra[key[6:]] if key.startswith("extra.") else getattr(slurm, key)
+        allowed = _allowed(key, slurm, partitions)
+        said.append(f"{where}.{key} = {value}" + (f" ({allowed})" if allowed else ""))
+    return f"; it is about {' or '.join(said)}"
+
+
+def _to_blame(flags: Mapping[str, tuple[str, Any]]) -> list[str]:
+    """Keys without which SLURM takes the job; else those that it refuses by themselves."""
+    deadline = time.monotonic() + PROBE_SECONDS
+
+    def takes(keep: Callable[[str], bool]) -> bool | None:
+        if time.monotonic() > deadline:
+            return None
+        return scheduler.refusal(_given({k: flag for k, flag in flags.items() if keep(k)})) is None
+
+    found = [key for key in flags if takes(lambda k, key=key: k != key)]
+    return found or [
+        key
+        for key in flags
+        if takes(lambda k, key=key: k == key or (k in _PLACE and key not in _PLACE)) is False
+    ]
+
+
+def _allowed(key: str, slurm: SlurmConfig, partitions: list[scheduler.Partition]) -> str:
+    """What the cluster says that a key may be; empty where it says nothing."""
+    names = (slurm.partition or "").split(",")
+    chosen = [p for p in partitions if p.name in names or (not slurm.partition and p.is_default)]
+    if key == "partition":
+        return "allowed are " + ", ".join(dict.fromkeys(p.name for p in partitions))
+    if key in ("account", "qos"):
+        return "sacctmgr show associations user=$USER lists yours, where there is accounting"
+    if not chosen:
+        return ""
+    place = f"the partition {' or '.join(dict.fromkeys(p.name for p in chosen))}"
+    most = {
+        "gpus": lambda: _about_gpus(place, chosen, partitions),
+        "nodes": lambda: f"{place} has {sum(p.nodes for p in chosen)} nodes",
+        "cpus": lambda: f"a node of {place} has at most {max(p.cpus for p in chosen)} cores",
+        "memory_gb": lambda: (
+            f"a node of {place} has at most {max(p.memory_mb for p in chosen) / 1024:.4g} GB"
+        ),
+        "minutes": lambda: f"the limit of {place} is {' or '.join(_several(chosen, 'limit'))}",
+        "constraint": lambda: (
+            f"nodes of {place} have " + (", ".join(_several(chosen, "features")) or "no features")
+        ),
+    }
+    return most[key]() if key in most else ""
+
+
+def _about_gpus(
+    place: str, chosen: list[scheduler.Partition], partitions: list[scheduler.Partition]
+) -> str:
+    if most := max(p.gpus for p in chosen):
+        return f"a node of {place} has at most {most} GPUs"
+    others = ", ".join(dict.fromkeys(p.name for p in partitions if p.gpus))
+    return f"nodes of {place} have none" + (f"; those of {others} have GPUs" if others else "")
+
+
+def _several(partitions: list[scheduler.Partition], name: str) -> list[str]:
+    """The different values of a field, split at commas."""
+    values = [value for p in partitions for value in getattr(p, name).split(",")]
+    return list(dict.fromkeys(value for value in values if value))

@@ -1,0 +1,195 @@
+"""Whether a launch tries a run again, by how its attempts ended.
+
+Being interrupted is no fault: a run that was preempted or met its time limit goes on as often as
+it takes, as long as it gets further. What does not get further is not tried for ever, and the same
+mistake in several runs stops the whole launch before it costs a night.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.records.failures import OUT_OF_MEMORY
+from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.sweeps.store.state import StoredRun
+
+# Attempts that ended so, in one launch, before a run is left to a person.
+TRIES = {"gpu_oom": 8, "host_oom": 2, "infra": 3, "user_error": 1}
+TRIES_WITHOUT_PROGRESS = 3
+BACK_OFF_SECONDS = 5.0  # after a failure of the machinery; four times longer each time
+BROKEN_RUNS = 3  # different runs that came to nothing on a node before it is avoided
+MOST_EXCLUDED = 4
+# A program need not say how far it is: an attempt that was asked to stop after so long counts.
+PROGRESS_SECONDS = 60.0
+BREAKER_RUNS = 3  # runs that failed at the same line before anything new is refused
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to try a run: "now", "later" (a pause is not over) or "never" in this launch."""
+
+    when: str
+    why: str = ""
+
+
+def verdict(folder: RunFolder, launched: float) -> Verdict:
+    """What a launch that began at `launched` should do with a run that is not done nor held."""
+    attempts = since(folder, launched)
+    if not attempts:
+        return Verdict("now")
+    last = attempts[-1]
+    if last.end is not None and last.end["reason"] == "cancelled":
+        return Verdict("never", "cancelled")
+    kind = _class(last)
+    if kind is not None:
+        if splits(last):
+            return Verdict("now")
+        count = sum(_class(a) == kind and not splits(a) for a in attempts)
+        if kind == "gpu_oom" and last.end.get("micro_batch") == 1:
+            return Verdict("never", "the device is out of memory with a micro-batch of one")
+        if count >= TRIES[kind]:
+            return Verdict("never", f"failed {count} times: {kind}")
+        if kind == "infra":
+            pause = BACK_OFF_SECONDS * 4 ** (count - 1)
+            if server_time(folder.outputs) < last.end["ended"] + pause:
+                return Verdict("later", f"waits {pause:.0f} s after a failure of the machinery")
+        return Verdict("now")
+    if _without_progress(folder, attempts) >= TRIES_WITHOUT_PROGRESS:
+        return Verdict("never", f"{TRIES_WITHOUT_PROGRESS} attempts got no further")
+    return Verdict("now")
+
+
+def splits(attempt: Attempt) -> bool:
+    """Whether an attempt says only that its pack was too large: its halves are tried next."""
+    end = attempt.end or {}
+    return end.get("class") in OUT_OF_MEMORY and end.get("members", 1) > 1
+
+
+def most_members(folder: RunFolder) -> float:
+    """Members of the largest pack that a run may join: half of any that memory could not hold."""
+    attempts = [folder.attempt(n) for n in folder.attempt_numbers()]
+    return min((a.end["members"] // 2 for a in attempts if a.end and splits(a)), default=math.inf)
+
+
+def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) -> str | None:
+    """Why a launch must not go on: the same failure in several runs.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+        Of the launch.
+    launched : float
+        When it began.
+    canary : bool
+        Whether one failure is enough as long as nothing has got anywhere.
+
+    A pack fails once, whatever the number of its members.
+
+    Returns
+    -------
+    str or None
+        A sentence, if the breaker is open.
+    """
+    failed: dict[str, dict[str, str]] = defaultdict(dict)  # signature -> pack -> one of its runs
+    errors: dict[str, str] = {}
+    runs = list(runs)
+    for run in runs:
+        if run.folder.done_file.exists():
+            continue
+        attempts = since(run.folder, launched)
+        if attempts and _class(attempts[-1]) == "user_error":
+            end = attempts[-1].end
+            mark = end["signature"]
+            failed[mark].setdefault(end.get("pack", run.folder.run_id), run.folder.run_id)
+            errors[mark] = end["error"]
+    strict = bool(failed) and canary and not got_somewhere(runs, launched)
+    allowed = 1 if strict else BREAKER_RUNS
+    for mark, packs in failed.items():
+        if len(packs) >= allowed:
+            names = ", ".join(list(packs.values())[:3])
+            return f"{len(packs)} runs failed alike ({names}): {errors[mark]}"
+    return None
+
+
+def got_somewhere(runs: Iterable[StoredRun], launched: float) -> bool:
+    """Whether any run was finished, or got beyond its start, since a launch began, or still does.
+
+    That is when a canary has shown that code, data and cluster work.
+    """
+    for run in runs:
+        if run.folder.done() is not None:
+            if run.folder.done_file.stat().st_mtime >= launched:
+                return True
+            continue
+        attempts = since(run.folder, launched)
+        latest = run.folder.latest_attempt()
+        if latest is not None and run.folder.is_alive(latest):
+            attempts.append(latest)
+        if any(_step(run.folder, a) > _start(run.folder, a) for a in attempts):
+            return True
+    return False
+
+
+def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
+    """Nodes on which attempts at several runs came to nothing, and none at any got further.
+
+    Came to nothing: vanished without a word, or failed for want of the machinery. A node on which
+    anything got further is merely one that preempts. Never more than a few are named.
+    """
+    broken: dict[str, set[str]] = defaultdict(set)
+    well: set[str] = set()
+    for run in runs:
+        for attempt in since(run.folder, launched):
+            node = attempt.owner.get("node", attempt.owner["host"])
+            vanished = attempt.end is None and not run.folder.is_alive(attempt)
+            if _step(run.folder, attempt) > _start(run.folder, attempt):
+                well.add(node)
+            elif vanished or _class(attempt) == "infra":
+                said = run.folder.progress(attempt.number)
+                broken[node].add(said.get("pack", run.folder.run_id))  # a pack is one bad end
+    named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
+    return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
+
+
+def since(folder: RunFolder, launched: float) -> list[Attempt]:
+    """Attempts of a launch: those that began after it, and one from before that failed since."""
+    attempts = []
+    for number in reversed(folder.attempt_numbers()):
+        attempt = folder.attempt(number)
+        ended = attempt.end["ended"] if attempt.end is not None else attempt.owner["started"]
+        if max(ended, attempt.owner["started"]) < launched:
+            break
+        attempts.append(attempt)
+    return attempts[::-1]
+
+
+def _class(attempt: Attempt) -> str | None:
+    """The class of the failure that ended an attempt; None if it did not fail."""
+    if attempt.end is None or attempt.end["reason"] != "failed":
+        return None
+    return attempt.end.get("class", "user_error")
+
+
+def _step(folder: RunFolder, attempt: Attempt) -> int:
+    return int(folder.progress(attempt.number).get("step", 0))
+
+
+def _start(folder: RunFolder, attempt: Attempt) -> int:
+    return int(folder.progress(attempt.number).get("start", 0))
+
+
+def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
+    """How many of the last attempts reported no step beyond those before them."""
+    furthest, count = 0, 0
+    for attempt in attempts:
+        step = _step(folder, attempt)
+        silent = "step" not in folder.progress(attempt.number)
+        stopped = attempt.end is not None and attempt.end["reason"] == "interrupted"
+        long = stopped and attempt.end["ended"] - attempt.owner["started"] > PROGRESS_SECONDS
+        count = 0 if step > furthest or (silent and long) else count + 1
+        furthest = max(furthest, step)
+    return count

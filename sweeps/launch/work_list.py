@@ -1,0 +1,190 @@
+"""What a worker may begin next, read from the run folders at a cost that does not grow with a study.
+
+The folders are the truth and change under the eyes of a worker, so it looks again before each run.
+To look at all of them costs a study of n runs n looks at n folders. A worker looks at all only as
+often as that takes a small part of its time, or has to; in between it goes down the plan as far as
+the first runs that it may begin, and what is finished it never asks again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalinglab.sweeps.launch.memory_limits import Limit, MemoryLimits
+from scalinglab.sweeps.launch.retry import got_somewhere, tripped, verdict
+from scalinglab.sweeps.store.launches import Launch, pack_size, read_launch
+from scalinglab.sweeps.store.packs import companions, pack_of, vanished_pack
+from scalinglab.sweeps.store.spent import overspent
+from scalinglab.sweeps.store.state import LOOKS_APART, WAITING, StateReader, StoredPlan, StoredRun
+
+FINISHED = ("done", "diverged")
+LEAST_LOOK = 64  # runs that may be begun are read at once: others take some of them meanwhile
+PACKS_LOOK = 4  # and so many full packs
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a worker sees: runs to begin, and what else it may wait for.
+
+    `waits` is complete only where nothing is ready.
+    """
+
+    ready: list[StoredRun]
+    waits: set[str]
+
+
+class WorkList:
+    """The runs of one class of a launch, seen by one worker.
+
+    Parameters
+    ----------
+    launch : Launch
+    kind : str
+        Name of the resource class.
+    """
+
+    def __init__(self, launch: Launch, kind: str) -> None:
+        self.launch, self.kind = launch, kind
+        self._finished: set[str] = set()
+        self._proven = False  # a run of the launch got somewhere: that stays true
+        self._next_whole = 0.0  # when all runs are looked at again, by time.monotonic
+        self._stamps: tuple[tuple[int, ...], ...] = ()
+        self.reload()
+
+    def reload(self) -> None:
+        """Read launch and plan again if another launcher has written them."""
+        stamps = tuple(map(_stamp, (self.launch.folder / "launch.json", self.launch.plan_file)))
+        if stamps != self._stamps:
+            self.launch = read_launch(self.launch.folder)
+            self.plan: StoredPlan = self.launch.plan()
+            self._runs = {r.folder.run_id: r for r in self.plan.runs}
+            self._limits = MemoryLimits(self.plan.execution.device)
+            self._stamps = stamps
+            self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Let the next questions look at all runs: something has happened."""
+        self._next_whole = 0.0
+
+    def why_tripped(self) -> str | None:
+        """Why the launch must not go on; asked of all runs now and then, of a canary always.
+
+        What memory could not hold is read with it.
+        """
+        canary = bool(self.launch.config.canary)
+        if time.monotonic() < self._next_whole and (self._proven or not canary):
+            return None
+        began = time.monotonic()
+        why = tripped(self._mine(), self.launch.launched, canary) or overspent(
+            self.launch, self.plan
+        )
+        self._limits.read(self.plan.runs, self.launch.launched)
+        self._next_whole = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
+        return why
+
+    def look(self, most: float | None = None) -> Look:
+        """What there is to do now, first runs first.
+
+        Parameters
+        ----------
+        most : float, optional
+            Ready runs after which no further run is looked at; default: a few packs.
+        """
+        verdicts: dict[str, str] = {}
+
+        def gave_up(run: StoredRun) -> bool:
+            run_id = run.folder.run_id
+            # A run that this launch was not asked to train will not come: nothing waits for it.
+            asked = run_id in self.launch.classes
+            when = verdict(run.folder, self.launch.launched).when if asked else "never"
+            verdicts[run_id] = when
+            return when == "never"
+
+        reader = StateReader(self.plan.runs, gave_up, self._finished)
+        ready, running, waits = [], [], set()
+        vanished = False
+        for run in self._unfinished():
+            state = reader.state(run)
+            if state in FINISHED:
+                self._finished.add(run.folder.run_id)
+            elif state == "running":
+                running.append(run)
+                waits.add(state)
+            elif state in WAITING and verdicts[run.folder.run_id] == "now":
+                if run.folder.exists():  # somebody may have removed it since the plan was read
+                    ready.append(run)
+                    vanished = vanished or vanished_pack(run.folder) is not None
+            elif state in WAITING:
+                waits.add("later")
+            elif state == "blocked":
+                waits.add(state)
+            # A pack that vanished is told from its other members, wherever they stand.
+            if not vanished and len(ready) >= (self._most(ready) if most is None else most):
+                break
+        survived = without_survivors(ready, running)
+        if len(survived) < len(ready):
+            waits.add("later")
+        return Look(survived, waits)
+
+    def canaries(self, ready: list[StoredRun]) -> list[StoredRun]:
+        """The runs that may be begun: a few packs until one of the launch has got somewhere."""
+        allowed = self.launch.config.canary
+        if not allowed or not ready:
+            return ready
+        self._proven = self._proven or got_somewhere(self._mine(), self.launch.launched)
+        if self._proven:
+            return ready
+        busy = {pack_of(r.folder) for r in self._mine() if r.folder.state() == "running"}
+        size = self.size(ready[0])
+        return companions(ready, size)[:size] if len(busy) < allowed else []
+
+    def size(self, run: StoredRun) -> int:
+        """How many runs are at most to train together with one of these."""
+        size = pack_size(self.launch.config, run)
+        return size if size == 1 else int(min(size, self.limit(run.folder.run_id).members))
+
+    def limit(self, run_id: str) -> Limit:
+        """What memory is known to hold of a run, by those of its shape in this launch."""
+        return self._limits.of(self._runs[run_id])
+
+    def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        """Steps of some runs whose checkpoints others start from."""
+        return {run_id: self._runs[run_id].pins for run_id in run_ids}
+
+    def _most(self, ready: list[StoredRun]) -> float:
+        return max(LEAST_LOOK, PACKS_LOOK * self.size(ready[0])) if ready else float("inf")
+
+    def _unfinished(self) -> Iterator[StoredRun]:
+        """Runs of this class that were not finished when they were last looked at."""
+        for run in self.plan.runs:
+            run_id = run.folder.run_id
+            if run_id not in self._finished and self.launch.classes.get(run_id) == self.kind:
+                yield run
+
+    def _mine(self) -> list[StoredRun]:
+        return [r for r in self.plan.runs if r.folder.run_id in self.launch.classes]
+
+
+def without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[StoredRun]:
+    """Ready runs but those of a pack that vanished and whose other members' leases still hold.
+
+    One process beats for all: what one of its leases says of it, the others will say soon.
+    """
+    vanished = {r.folder.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
+    if not any(vanished.values()):
+        return ready
+    held = {pack_of(r.folder) for r in running}
+    return [r for r in ready if vanished.get(r.folder.run_id) not in held]
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Changes when a file is replaced; empty where there is none."""
+    try:
+        found = os.stat(file)
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,0 +1,1 @@
+"""The plan of a study: which runs, what they share, what they cost."""

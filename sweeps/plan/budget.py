@@ -1,0 +1,119 @@
+"""What a plan will cost in device-hours, disk and money, and what a launch may cost."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.atomic import files_below
+from scalinglab.scaling.run.describe import is_command
+from scalinglab.scaling.run.memory import process_bytes
+from scalinglab.sweeps.plan.cost import packs
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.store.launches import Budget
+from scalinglab.sweeps.store.spent import spent_hours
+
+# Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.
+BYTES_A_PARAMETER = 12
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a plan.
+
+    Attributes
+    ----------
+    spent_hours, new_hours : float
+        Device-hours that all attempts at its runs have taken, and that the work left is predicted
+        to take; runs whose time is not known count nothing.
+    longest_hours : float
+        Of the longest run, or pack, that is left.
+    memory_gb : float
+        At the peak of a process that trains the largest run, or pack: weights, gradients, moments,
+        activations and logits, as ``check_memory`` refuses by. Other programs' is not known.
+    disk_gb, new_disk_gb : float
+        What lies under outputs, and what checkpoints will add.
+    """
+
+    spent_hours: float
+    new_hours: float
+    longest_hours: float
+    memory_gb: float
+    disk_gb: float
+    new_disk_gb: float
+
+
+def cost(plan: Plan) -> Cost:
+    """What a plan, with predicted seconds, has cost and will cost."""
+    left = [p for p in plan.runs if p.is_unfinished]
+    devices = plan.execution.processes
+    seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # of other programs: unknown
+    parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
+    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
+    return Cost(
+        spent_hours=spent_hours(map(plan.run_folder, plan.runs), devices),
+        new_hours=sum(seconds) * devices / 3600,
+        longest_hours=max(map(_pack_seconds, packs(plan)), default=0.0) / 3600,
+        memory_gb=max(
+            (
+                process_bytes(p.run.architecture, p.run.config, p.pack)
+                for p in left
+                if not is_command(p.run.science)
+            ),
+            default=0,
+        )
+        / 1e9,
+        disk_gb=used_bytes(plan.outputs) / 1e9,
+        new_disk_gb=checkpoints * BYTES_A_PARAMETER / 1e9,
+    )
+
+
+def _pack_seconds(pack: list[PlannedRun]) -> float:
+    """Of the whole pack; 0 where it is not known."""
+    return sum(p.seconds for p in pack if not math.isnan(p.seconds))
+
+
+def used_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for path in files_below(folder):
+        try:
+            total += path.stat().st_size
+        except OSError:
+            continue
+    return total
+
+
+def check_budget(found: Cost, budget: Budget, outputs: Path) -> None:
+    """Refuse a launch that would cost more than it may.
+
+    Raises
+    ------
+    ConfigError
+        Naming the limit and what the plan would come to.
+    """
+    hours = found.spent_hours + found.new_hours
+    if budget.device_hours is not None and hours > budget.device_hours:
+        raise ConfigError(
+            f"launch.budget.device_hours = {budget.device_hours:g}: the study would come to "
+            f"{hours:.3g} device-hours ({found.spent_hours:.3g} spent, {found.new_hours:.3g} to "
+            "go); raise the budget or plan less"
+        )
+    disk = found.disk_gb + found.new_disk_gb
+    if budget.disk_gb is not None and disk > budget.disk_gb:
+        raise ConfigError(
+            f"launch.budget.disk_gb = {budget.disk_gb:g}: outputs would come to {disk:.3g} GB "
+            f"({found.disk_gb:.3g} are used); scaling gc removes what nothing needs"
+        )
+    there = outputs
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free / 1e9
+    if found.new_disk_gb > free:
+        raise ConfigError(
+            f"outputs = {outputs}: checkpoints will take {found.new_disk_gb:.3g} GB and "
+            f"{free:.3g} GB are free"
+        )

@@ -1,0 +1,129 @@
+"""Whether the points of a study can answer its question, checked before they are bought.
+
+Each check gives a sentence or nothing. N here is n_matmul.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.identity import canonical_json
+from scalinglab.scaling.records.recipe import not_one_ladder, recipe
+from scalinglab.scaling.run.resolve import Run
+
+MIN_SIZES = 5
+MIN_RATIOS = 3
+SURFACE_PARAMETERS = 5  # E, A, alpha, B, beta
+MAX_CORRELATION = 0.9
+
+
+def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
+    """What is wrong or confounded in the runs that laws are fitted to.
+
+    Parameters
+    ----------
+    runs : sequence of (Run, roles)
+        All runs of a study with their roles.
+
+    Raises
+    ------
+    ConfigError
+        If a run is both fitted and held out: it would test nothing.
+    """
+    fitted = [run for run, roles in runs if "fit" in roles]
+    if not fitted:
+        return []
+    both = [run.run_id for run, roles in runs if {"fit", "held_out"} <= set(roles)]
+    if both:
+        raise ConfigError(
+            f"the runs {', '.join(both)} are fitted and held out; give each the role 'fit' or "
+            "'held_out', not both"
+        )
+    checks = (
+        _sizes(fitted),
+        _ratios(fitted),
+        _separation(fitted),
+        not_one_ladder(_recipe(run) for run in fitted),
+        _seeds(fitted),
+        _groups(fitted),
+        _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
+    )
+    return [sentence for sentence in checks if sentence]
+
+
+def _n(run: Run) -> int:
+    return run.counts["n_matmul"]
+
+
+def _sizes(fitted: list[Run]) -> str | None:
+    sizes = {_n(run) for run in fitted}
+    if len(sizes) >= MIN_SIZES:
+        return None
+    return (
+        f"{len(sizes)} fitted sizes: an exponent of N and an irreducible loss need at least "
+        f"{MIN_SIZES}"
+    )
+
+
+def _ratios(fitted: list[Run]) -> str | None:
+    ratios = defaultdict(set)
+    for run in fitted:
+        ratios[_n(run)].add(run.tokens)
+    few = sorted(n for n, tokens in ratios.items() if len(tokens) < MIN_RATIOS)
+    if not few:
+        return None
+    return (
+        f"fewer than {MIN_RATIOS} ratios D/N at N = {', '.join(f'{n:,}' for n in few)}: "
+        "the effects of N and D do not separate there"
+    )
+
+
+def _separation(fitted: list[Run]) -> str | None:
+    n = np.log([_n(run) for run in fitted])
+    d = np.log([run.tokens for run in fitted])
+    if n.std() == 0 or d.std() == 0:
+        constant = "N" if n.std() == 0 else "D"
+        return f"all fitted runs have the same {constant}: its effect cannot be fitted"
+    correlation = float(np.corrcoef(n, d)[0, 1])
+    if abs(correlation) <= MAX_CORRELATION:
+        return None
+    return (
+        f"log N and log D have correlation {correlation:.2f} over the fitted runs: N and D are "
+        "confounded; vary D/N at each N"
+    )
+
+
+def _recipe(run: Run) -> dict[str, Any]:
+    return recipe(run.science, asdict(run.config), asdict(run.shape))
+
+
+def _seeds(fitted: list[Run]) -> str | None:
+    repeats: dict[tuple[int, int, str], set[int]] = defaultdict(set)
+    for run in fitted:
+        repeats[_n(run), run.tokens, canonical_json(_recipe(run))].add(run.config.seed)
+    if any(len(seeds) > 1 for seeds in repeats.values()):
+        return None
+    return "no seed is repeated: the noise floor of the fit is unknown"
+
+
+def _groups(fitted: list[Run]) -> str | None:
+    groups = {run.family_id for run in fitted}
+    if len(groups) > 2 * SURFACE_PARAMETERS:
+        return None
+    return (
+        f"{len(groups)} independent groups (runs of one size and seed share weights and data) "
+        f"for the {SURFACE_PARAMETERS} parameters of a loss surface: intervals will be wide; "
+        "more sizes or seeds narrow them"
+    )
+
+
+def _held_out(fitted: list[Run], held_out: list[Run]) -> str | None:
+    if any(run.C > max(f.C for f in fitted) for run in held_out):
+        return None
+    return "no run beyond the fitted ones is held out: the extrapolation is not tested"

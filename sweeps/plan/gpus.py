@@ -1,0 +1,117 @@
+"""What a plan says of the GPUs that it is for, and what a launch checks of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.run.describe import is_command
+from scalinglab.scaling.run.memory import least_bytes
+from scalinglab.scaling.run.step_options import StepOptions
+from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
+from scalinglab.sweeps.launch.pool import slots
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.store.launches import LaunchConfig
+
+ALIGNED = 64  # what a vocabulary should be a multiple of, for the products of the head
+SMALL_VOCABULARY = 1_024  # below it the head is a small part of a step
+
+
+def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
+    """What costs speed on a GPU and is the person's to choose; a sentence each."""
+    left = _left(plan)
+    if plan.execution.device == "cpu" or not left:
+        return []
+    said = []
+    plain = [p for p in left if p.run.science["precision"] == "fp32"]
+    if plain:
+        device = None if config.backend == "slurm" else machine.device_name("cuda")
+        largest = max(plain, key=lambda p: p.run.C / p.run.steps)
+        said.append(_about_precision(largest, device, plan.execution.processes))
+    sizes = {p.run.shape.vocab for p in left}
+    uneven = sorted(v for v in sizes if v >= SMALL_VOCABULARY and v % ALIGNED)
+    for vocab in uneven:
+        more = -(-vocab // ALIGNED) * ALIGNED
+        said.append(
+            f"a vocabulary of {vocab:,} is no multiple of {ALIGNED}, which makes products with the "
+            f"head slow: data.options.vocab={more} (data=tokens) adds {more - vocab} symbols that "
+            "never occur; they count in N, and the runs are others"
+        )
+    return said
+
+
+def _about_precision(planned: PlannedRun, device: str | None, processes: int) -> str:
+    """What bf16 and TF32 may gain, by the device's peaks; measured are steps in fp32 alone."""
+    others = "precision=bf16 and precision=tf32 are other runs, with ids of their own"
+    half, full = peak_flops(device), known_of(FP32_TFLOPS, device)
+    if half is None or full is None:
+        return (
+            "precision = fp32 leaves the matrix units of a GPU idle, which compute in bf16 and "
+            f"tf32 several times as fast; {others}"
+        )
+    run = planned.run
+    flops = run.C / run.steps / processes
+    in_fp32, in_bf16, in_tf32 = (1e3 * flops / peak for peak in (full * 1e12, half, half / 2))
+    return (
+        f"precision = fp32: the arithmetic of a step of width {run.shape.width}, depth "
+        f"{run.shape.depth} takes {in_fp32:.2g} ms or more on a {device}, in tf32 {in_tf32:.2g}, "
+        f"in bf16 {in_bf16:.2g}; {others}"
+    )
+
+
+def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
+    """Refuse what the GPUs of this machine cannot hold, as they are now.
+
+    A micro-batch that is too large is halved while a run is trained; what is left even with one
+    sequence at once is not.
+
+    Raises
+    ------
+    ConfigError
+        Names a run, a GPU, and the way out.
+    """
+    execution, left = plan.execution, _left(plan)
+    if execution.device == "cpu" or config.backend == "slurm" or not left:
+        return
+    places = slots(config, execution.device, execution.threads, execution.processes)
+    if config.backend == "inline":
+        places = places[:1]
+    workers = Counter(name for names in places if names for name in names.split(","))
+    known = machine.gpu_memory()
+    need, run = max(((_least(p, plan), p) for p in left), key=lambda pair: pair[0])
+    for name, count in workers.items():
+        free, total = known.get(name, (float("inf"),) * 2)
+        if count * need <= free:
+            continue
+        shape = run.run.shape
+        each = "" if count == 1 else f", {count} at once (launch.workers_a_gpu)"
+        said = (
+            f"model.width = {shape.width}, model.depth = {shape.depth}: training takes "
+            f"{need / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
+            f"{free / 1e9:.3g} GB free of {total / 1e9:.3g}"
+        )
+        if count * need <= total:
+            raise ConfigError(
+                f"{said}: other processes hold the rest. Wait for them, or choose "
+                "other GPUs with CUDA_VISIBLE_DEVICES"
+            )
+        raise ConfigError(
+            f"{said}; execution.recompute=true and execution.loss_chunk=4096 take "
+            "less, execution.processes=2 execution.shard=true divide it"
+        )
+
+
+def _least(planned: PlannedRun, plan: Plan) -> float:
+    execution, run = plan.execution, planned.run
+    return least_bytes(
+        run.architecture,
+        run.config.optimizer.name,
+        StepOptions.of(run.science, execution),
+        shards=execution.processes if execution.shard else 1,
+    )
+
+
+def _left(plan: Plan) -> list[PlannedRun]:
+    """Runs that our engine has still to train."""
+    return [p for p in plan.runs if p.new_steps and not is_command(p.run.science)]

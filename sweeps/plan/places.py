@@ -1,0 +1,90 @@
+"""Whether the place of a launch has what each run of the study asks for."""
+
+from __future__ import annotations
+
+from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.records import machine
+from scalinglab.sweeps.store.launches import (
+    DEFAULT_CLASS,
+    LaunchConfig,
+    SlurmConfig,
+    group_of,
+    resources,
+)
+
+OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")  # of launch.slurm.extra
+
+
+def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
+    """Refuse a launch whose nodes or devices cannot hold one run.
+
+    Raises
+    ------
+    ConfigError
+        If processes do not divide among the nodes, or GPUs are lacking, or would stand idle.
+    """
+    if config.backend == "slurm":
+        for name in (DEFAULT_CLASS, *config.classes):
+            _check_nodes(group_of(name), resources(config, name), execution)
+    elif execution.device != "cpu":
+        _check_here(execution, len(machine.gpus()))
+
+
+def _check_here(execution: ExecutionConfig, found: int) -> None:
+    if not found:
+        raise ConfigError(
+            f"execution.device = {execution.device!r}: this machine shows no CUDA "
+            "device; allowed is cpu"
+        )
+    if found < execution.processes:
+        raise ConfigError(
+            f"execution.device = {execution.device} and execution.processes = "
+            f"{execution.processes}: a run takes one GPU a process; this machine shows {found}"
+        )
+
+
+def _check_nodes(where: str, slurm: SlurmConfig, execution: ExecutionConfig) -> None:
+    processes = execution.processes
+    if processes % slurm.nodes:
+        raise ConfigError(
+            f"{where}.nodes = {slurm.nodes}: a run has execution.processes = {processes}, which "
+            "must be a multiple of the nodes"
+        )
+    if execution.device == "cpu":
+        # A program of somebody else's chooses its device itself.
+        if slurm.gpus and not execution.command:
+            raise ConfigError(
+                f"{where}.gpus = {slurm.gpus}: with execution.device = cpu runs train on the CPU "
+                f"and the GPUs stand idle; add execution.device=cuda, or set {where}.gpus=0 (a "
+                "partition that insists on GPUs: +launch.slurm.extra.gres=gpu:1)"
+            )
+        return
+    if any(key in slurm.extra for key in OTHER_GPU_REQUESTS):
+        return
+    if slurm.gpus < processes // slurm.nodes:
+        raise ConfigError(
+            f"{where}.gpus = {slurm.gpus}: with execution.device = {execution.device} each of the "
+            f"{processes // slurm.nodes} processes on a node takes a GPU"
+        )
+
+
+def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[str]:
+    """GPUs that jobs ask for and no process takes, as a sentence a class of jobs."""
+    if config.backend != "slurm" or execution.command:
+        return []
+    said = []
+    for name in (DEFAULT_CLASS, *config.classes):
+        slurm = resources(config, name)
+        used = 0 if execution.device == "cpu" else execution.processes // slurm.nodes
+        if slurm.gpus > used:
+            said.append(
+                f"{group_of(name)}.gpus = {slurm.gpus}: a job trains one run, or pack, at "
+                f"a time, on {used} of them; the others stand idle (execution.processes "
+                f"= {execution.processes} is what a run takes)"
+            )
+        if not used and any(key in slurm.extra for key in OTHER_GPU_REQUESTS):
+            said.append(
+                f"{group_of(name)}.extra asks for GPUs, which stand idle: "
+                "execution.device = cpu trains on the CPU; execution.device=cuda uses them"
+            )
+    return said

@@ -1,0 +1,105 @@
+"""How long runs of somebody else's program take: as finished ones of the same program did.
+
+We cannot time a few steps of a program. Its finished runs below these outputs say how long a step
+took; the one whose step has nearly as many FLOPs counts, by the ratio of the FLOPs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.records.damage import DamagedFile
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.run.describe import is_command
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+
+MOST_RECORDS = 300  # the latest are read: a plan must not wait for all of a large folder
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A finished run: FLOPs and seconds of a step, and on which processor."""
+
+    flops: float
+    seconds: float
+    processor: str
+
+
+def with_program_times(plan: Plan) -> Plan:
+    """The plan with predicted seconds for the runs of programs, and sentences about them."""
+    wanted = [p for p in plan.runs if p.new_steps and is_command(p.run.science)]
+    if not wanted:
+        return plan
+    known = _finished(plan, {_program(p) for p in wanted})
+    seconds = {p.run.run_id: _predict(p, known[_program(p)]) for p in wanted if known[_program(p)]}
+    runs = [
+        replace(p, seconds=seconds[p.run.run_id], seconds_alone=seconds[p.run.run_id])
+        if p.run.run_id in seconds
+        else p
+        for p in plan.runs
+    ]
+    said = []
+    for program, count in Counter(map(_program, wanted)).items():
+        if finished := known[program]:
+            places = ", ".join(dict.fromkeys(one.processor for one in finished))
+            said.append(
+                f"times of {count} runs of the program {program!r} are predicted from "
+                f"those that have finished ({len(finished)}, on {places}), by FLOPs a step"
+            )
+        else:
+            said.append(
+                f"how long {count} runs of the program {program!r} take is not known: none "
+                f"has finished in {plan.outputs} with execution.device = "
+                f"{plan.execution.device}, execution.processes = "
+                f"{plan.execution.processes}; train one of them first (launch.runs=ID)"
+            )
+    return replace(plan, runs=runs, warnings=[*plan.warnings, *said])
+
+
+def _program(planned: PlannedRun) -> str:
+    return planned.run.science["trainer"]["program"]
+
+
+def _finished(plan: Plan, programs: set[str]) -> dict[str, list[_Finished]]:
+    """Program -> its latest finished runs that were executed as the plan's will be."""
+    found: dict[str, list[_Finished]] = {program: [] for program in programs}
+    done = [(path.stat().st_mtime, path.parent) for path in plan.outputs.glob("runs/*/DONE")]
+    for _, folder in sorted(done, reverse=True)[:MOST_RECORDS]:
+        one = _read(folder, plan, programs)
+        if one is not None:
+            found[one[0]].append(one[1])
+    return found
+
+
+def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished] | None:
+    try:
+        record = RunFolder(folder).record()
+    except (DamagedFile, FileNotFoundError):  # a plan that holds the run names it
+        return None
+    science, place = record["science"], record["machine"]
+    program = science.get("trainer", {}).get("program")
+    as_here = (place["device"], place.get("processes", 1)) == (
+        plan.execution.device,
+        plan.execution.processes,
+    )
+    seconds, steps = record["throughput"]["seconds"], record["steps"]  # as the program says
+    told = math.isfinite(seconds) and seconds > 0 and steps > 0
+    if not (is_command(science) and program in programs and as_here and told):
+        return None
+    tokens = science["batch"] * science["model"]["context"]
+    return program, _Finished(
+        tokens * flops_per_token(record["flops"]), seconds / steps, place["processor"]
+    )
+
+
+def _predict(planned: PlannedRun, finished: list[_Finished]) -> float:
+    """Seconds of the work left; of several runs that are equally near the middle one counts."""
+    flops = planned.run.C / planned.run.steps
+    distance = {one: abs(math.log(one.flops / flops)) for one in finished}
+    nearest = [one for one in finished if distance[one] <= min(distance.values()) + 1e-9]
+    return planned.new_steps * median(one.seconds * flops / one.flops for one in nearest)

@@ -1,0 +1,191 @@
+"""How many runs make a good pack: what memory holds, leaves no worker idle, and fills a device.
+
+On a GPU a small model's step is bound by its launches, and many members cost little more than one.
+On a CPU arithmetic takes the time, and a pack gains nothing. How many members a run has touches its
+last digits (docs/cluster.md), so the size is a rule of the run and of where it is trained, never of
+how long a few steps took on a busy machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.run.memory import process_bytes
+from scalinglab.sweeps.launch.pool import slots
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.store.launches import PACKS_OFF, LaunchConfig
+from scalinglab.sweeps.store.packs import why_alone
+
+MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
+MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
+# FLOPs of a pack's step. On an H200 captured steps of 2e10 FLOPs became 1.8 times as fast in packs
+# of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12 1.07 and 1.07.
+FULL_STEP = 1e12
+
+
+def place(planned: PlannedRun) -> Hashable | None:
+    """What members of a pack have in common as it starts; None: no work is left, or it is alone."""
+    if planned.kind is None or not planned.new_steps:
+        return None
+    return planned.kind, planned.start
+
+
+def groups(plan: Plan) -> list[list[PlannedRun]]:
+    """The runs that could share packs, two or more together."""
+    found: dict[Hashable, list[PlannedRun]] = {}
+    for planned in plan.runs:
+        at = place(planned)
+        if at is not None:
+            found.setdefault(at, []).append(planned)
+    return [group for group in found.values() if len(group) > 1]
+
+
+def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
+    """run_id -> members of a full pack of its kind, of the runs that may have any company."""
+    if config.pack in PACKS_OFF or (config.pack == "auto" and plan.execution.device == "cpu"):
+        return {}
+    found: dict[str, int] = {}
+    # Those that wait for a trunk's checkpoint occupy no worker while it is trained.
+    for waits in (False, True):
+        together = [g for g in groups(plan) if (g[0].needs is not None) == waits]
+        new = sum(p.new_steps > 0 and (p.needs is not None) == waits for p in plan.runs)
+        counts = [len(g) for g in together]
+        if config.pack == "auto":
+            sizes = [min(_filling(g[0]), _held(g[0], plan, config)) for g in together]
+            sizes = spread(counts, sizes, new - sum(counts), _workers(plan, config))
+            # Packs of one size, not a small last one.
+            sizes = [math.ceil(n / math.ceil(n / s)) for n, s in zip(counts, sizes, strict=True)]
+        else:
+            sizes = [min(config.pack, n) for n in counts]
+        found |= {p.run.run_id: s for g, s in zip(together, sizes, strict=True) for p in g}
+    return found
+
+
+def _filling(planned: PlannedRun) -> int:
+    """Members whose steps together are work enough for a GPU."""
+    run = planned.run
+    return int(min(MOST, max(1.0, FULL_STEP // (run.C / run.steps))))
+
+
+def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> list[int]:
+    """Sizes, made smaller until there is a pack for each worker.
+
+    Parameters
+    ----------
+    counts, sizes : list of int
+        Of each group: its runs, and how many a pack may hold.
+    alone : int
+        Runs that are packs of one anyway.
+
+    >>> spread([16, 3], [16, 3], 0, 4)
+    [6, 3]
+    """
+    sizes = [min(n, s) for n, s in zip(counts, sizes, strict=True)]
+
+    def packs() -> list[int]:
+        return [math.ceil(n / s) for n, s in zip(counts, sizes, strict=True)]
+
+    while alone + sum(packs()) < workers and max(sizes, default=1) > 1:
+        i = sizes.index(max(sizes))
+        sizes[i] = min(sizes[i] - 1, math.ceil(counts[i] / (packs()[i] + 1)))
+    return sizes
+
+
+def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
+    """Members whose state and activations fit into what memory a worker is known to have."""
+    run = planned.run
+    each = process_bytes(run.architecture, run.config)
+    there = MEMORY_SHARE * _memory_bytes(plan, config)
+    return int(min(MOST, max(1.0, there // each)))
+
+
+def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
+    """Of one worker; infinite where it is not known: what is too much is split when it shows."""
+    if config.backend == "slurm":
+        given = config.slurm.memory_gb if plan.execution.device == "cpu" else None
+        return math.inf if given is None else 1e9 * given
+    if plan.execution.device == "cpu":
+        return machine.memory_bytes() / _workers(plan, config)
+    return machine.gpu_memory_bytes() / config.workers_a_gpu
+
+
+def _workers(plan: Plan, config: LaunchConfig) -> int:
+    """Workers that must not be idle; SLURM gives as many as are of use if nobody says how many."""
+    if config.backend == "local":
+        return len(slots(config, plan.execution.device, plan.execution.threads))
+    return (config.workers or 1) if config.backend == "slurm" else 1
+
+
+def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
+    """Seconds of a whole pack's "step", or of a "token" of validation, between measured sizes.
+
+    A pack larger than any that was timed takes its members' time one after another.
+    """
+    times = {1: timing[what]} | {int(k): t[what] for k, t in timing.get("packed", {}).items()}
+    largest = max(times)
+    if members > largest:
+        return times[largest] * members / largest
+    known = sorted(times)
+    return float(np.interp(members, known, [times[k] for k in known]))
+
+
+def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
+    """What shares packs, how many there are, and what does not; a sentence each."""
+    if config.pack in PACKS_OFF:
+        return []
+    said, could = [], 0
+    for group in groups(plan):
+        first, n = group[0], len(group)
+        if first.pack == 1:
+            could += n
+            continue
+        said.append(
+            f"packs: {n} runs of width {first.run.shape.width}, depth {first.run.shape.depth}, "
+            f"{first.run.steps:,} steps from step {first.start:,} in "
+            f"{math.ceil(n / first.pack)} of up to {first.pack}; they differ in {_differ(group)}"
+        )
+        if sum(p.seconds for p in group) > sum(p.seconds_alone for p in group):
+            said[-1] += "; measured here, that is slower than each alone (launch.pack=off)"
+    if could:
+        why = (
+            "it is not faster on a CPU"
+            if plan.execution.device == "cpu"
+            else "each run fills a GPU, or packs would leave workers idle or memory short"
+        )
+        said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
+    alone = Counter(why_alone(p.run.science, plan.execution) for p in plan.runs if p.new_steps)
+    said += [
+        f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
+    ]
+    lonely = alone[None] - sum(map(len, groups(plan)))
+    if lonely and said:
+        said.append(
+            f"{_runs(lonely)} will train individually: no other has the same shape, batch, "
+            "data, length and start"
+        )
+    return said
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _differ(group: list[PlannedRun]) -> str:
+    """Names of what members differ in."""
+    values = {
+        "LR": {p.run.lr for p in group},
+        "schedule": {repr(p.run.config.schedule) for p in group},
+        "seed": {p.run.science["seed"] for p in group},
+        "data seed": {p.run.science["data"]["seed"] for p in group},
+    } | {
+        name: {p.run.science["optimizer"][name] for p in group}
+        for name, value in group[0].run.science["optimizer"].items()
+        if isinstance(value, float)
+    }
+    return ", ".join(name for name, found in values.items() if len(found) > 1)

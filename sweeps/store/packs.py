@@ -1,0 +1,121 @@
+"""Packs: which runs may be trained in one process as one stacked model.
+
+Members of a pack are runs of their own and differ in numbers only. There is no list of packs that
+workers follow: a worker takes the first run that is ready and others of its kind, so a pack that
+was killed, or lost members, forms again from what is left of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.run.describe import is_command
+from scalinglab.scaling.run.step_options import packable
+
+if TYPE_CHECKING:
+    from scalinglab.sweeps.store.state import StoredRun
+
+T = TypeVar("T")
+# What members may differ in: each has its own seeds, its own LR of each step, and its own columns
+# of numbers in the optimizer. All other science makes the stacked model or its batches.
+OWN = ("seed", "schedule")
+OWN_OF_DATA = ("seed",)
+
+
+def pack_kind(science: Mapping[str, Any], execution: ExecutionConfig) -> str | None:
+    """A short name of what members of one pack have in common; None: it trains alone.
+
+    Runs of one kind agree in shape, data, batch, length, precision, trainer and the optimizer's
+    name and switches. To be packed they must also start from the same step (`companions`).
+    """
+    if why_alone(science, execution) is not None:
+        return None
+    common = {k: v for k, v in science.items() if k not in OWN}
+    common["data"] = {k: v for k, v in science["data"].items() if k not in OWN_OF_DATA}
+    common["optimizer"] = {
+        k: v for k, v in science["optimizer"].items() if not isinstance(v, float)
+    }
+    return digest(common)
+
+
+def why_alone(science: Mapping[str, Any], execution: ExecutionConfig) -> str | None:
+    """Why a run cannot be a member of a pack, in a few words; None if it can."""
+    if is_command(science):
+        return "another program trains them (trainer=command)"
+    if execution.processes > 1:
+        return f"{execution.processes} processes share each batch (execution.processes)"
+    return packable(execution)
+
+
+def form(
+    runs: Iterable[T], place: Callable[[T], Hashable | None], size: Callable[[T], int]
+) -> list[list[T]]:
+    """Runs as packs, filled in order; what has the place None is alone.
+
+    Parameters
+    ----------
+    runs : iterable
+        In the order in which they will be trained.
+    place : callable
+        What the members of a pack have in common.
+    size : callable
+        Members of a full pack.
+    """
+    packs: list[list[T]] = []
+    filling: dict[Hashable, list[T]] = {}
+    for run in runs:
+        at = place(run)
+        pack = filling.get(at) if at is not None else None
+        if pack is None or len(pack) >= size(run):
+            pack = filling[at] = []
+            packs.append(pack)
+        pack.append(run)
+    return packs
+
+
+def companions(ready: Sequence[StoredRun], size: int) -> list[StoredRun]:
+    """The first of some ready runs, and those that can start with it, in their order.
+
+    All can start from one step: where the first's furthest checkpoint is, or, if its process was
+    killed while it saved its pack, one save earlier, where all of that pack have one.
+    """
+    first = ready[0]
+    if size == 1 or first.kind is None:
+        return [first]
+    same = {r: starts(r.folder) for r in ready if r.kind == first.kind}
+    start = max(same[first], key=lambda s: (min(size, sum(s in own for own in same.values())), s))
+    return [run for run, own in same.items() if start in own]
+
+
+def starts(folder: RunFolder) -> set[int]:
+    """Steps at which a run may go on without losing more than was trained between two saves.
+
+    Its furthest checkpoint, and where the whole pack of its latest attempt was last saved.
+    """
+    steps = [s for s, _ in candidates(folder.outputs, folder.description()["science"])] + [0]
+    saved = last_said(folder).get("saved")
+    return {steps[0], saved} if saved in steps else {steps[0]}
+
+
+def pack_of(folder: RunFolder) -> str:
+    """Name of the pack in which a run's latest attempt is or was; its own id if it was alone."""
+    return last_said(folder).get("pack", folder.run_id)
+
+
+def last_said(folder: RunFolder) -> dict[str, Any]:
+    """What the latest attempt at a run last said of itself; empty if there was none."""
+    numbers = folder.attempt_numbers()
+    return folder.progress(numbers[-1]) if numbers else {}
+
+
+def vanished_pack(folder: RunFolder) -> str | None:
+    """The pack of an attempt that was one member's and went without a word, else None."""
+    attempt = folder.latest_attempt()
+    if attempt is None or attempt.end is not None:
+        return None
+    return last_said(folder).get("pack")

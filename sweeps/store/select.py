@@ -1,0 +1,122 @@
+"""Choose runs of a study by a few words.
+
+    failed                                 a state
+    gpu_oom                                a class of failure
+    k3v9                                   the beginning of a run's id
+    model.width >= 64 and seed == 1        an expression of the run's configuration
+    state == 'interrupted' or N > 1e6      and of what status shows of it
+
+Expressions are conditions as of rows of a table (`scalinglab.scaling.text.conditions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.failures import CLASSES
+from scalinglab.scaling.records.run_folder import STATES
+from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
+from scalinglab.sweeps.store.state import StoredRun, states
+
+
+def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
+    """The runs that a selection names, in their order.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, names what no run has, or chooses nothing.
+    """
+    runs = list(runs)
+    try:
+        word = text.strip()
+        found = _by_word(runs, word) if _is_word(word) else _by_expression(runs, text)
+    except ConditionError as error:
+        raise ConfigError(f"runs = {error}") from None
+    if not found:
+        raise ConfigError(
+            f"runs = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
+            f"({', '.join(STATES)}), a class of failure ({', '.join(CLASSES)}), the beginning of "
+            "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
+        )
+    return found
+
+
+def check_selection(path: str, text: str) -> None:
+    """Raise `ConfigError` if a selection cannot be read; what it names is asked of the runs."""
+    if not _is_word(text.strip()):
+        try:
+            parse(text)
+        except ConditionError as error:
+            raise ConfigError(f"{path} = {error}") from None
+
+
+def _is_word(text: str) -> bool:
+    return text.isalnum() or text in CLASSES
+
+
+def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
+    if word in STATES:
+        current = states(runs)
+        return [r for r in runs if current[r.folder.run_id] == word]
+    if word in CLASSES:
+        return [r for r in runs if _failure(r) == word]
+    return [r for r in runs if r.folder.run_id.startswith(word)]
+
+
+def _by_expression(runs: list[StoredRun], text: str) -> list[StoredRun]:
+    condition = parse(text)
+    current = states(runs)
+    known = [facts(run, current[run.folder.run_id]) for run in runs]
+    chosen = that_meet(known, condition)
+    return [run for run, meets in zip(runs, chosen, strict=True) if meets]
+
+
+def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[bool]:
+    """For each of some runs, by its facts, whether it meets a condition.
+
+    Raises
+    ------
+    ConfigError
+        If the condition names what no run has.
+    """
+    columns = dict.fromkeys(name for one in known for name in one)
+    used = {name: [one.get(name) for one in known] for name in condition.names if name in columns}
+    return condition.holds(columns | used, len(known)).tolist()
+
+
+def facts(run: StoredRun, state: str) -> dict[str, Any]:
+    """What a condition may name: the configuration (``model.width``), and what status shows."""
+    described = run.folder.description()
+    config = described["config"]
+    return {
+        **_flat(config | {"model": config["model"] | described["shape"]}),
+        "run_id": run.folder.run_id,
+        "state": state,
+        "failure": _failure(run),
+        "role": ",".join(run.roles),
+        "N": described["counts"]["n_matmul"],
+        "D": described["tokens"],
+        "lr": described["lr_peak"],
+        "steps": described["steps"],
+    }
+
+
+def _flat(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
+    """Groups of groups as one, with dots in the names."""
+    found: dict[str, Any] = {}
+    for key, value in group.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{parent}{key}.")
+        else:
+            found[f"{parent}{key}"] = value
+    return found
+
+
+def _failure(run: StoredRun) -> str | None:
+    attempt = run.folder.latest_attempt()
+    if attempt is None or attempt.end is None or run.folder.done() is not None:
+        return None
+    return attempt.end.get("class") if attempt.end["reason"] == "failed" else None

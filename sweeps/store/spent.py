@@ -1,0 +1,54 @@
+"""What the attempts of a study have spent so far, by their own files: repeated ones count too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.sweeps.store.launches import Launch
+from scalinglab.sweeps.store.state import StoredPlan
+
+
+def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
+    """Device-hours of all attempts at some runs, from claim to end, or to the last heartbeat.
+
+    A member of a pack has its share of the pack's. What a requeued attempt trained again counts,
+    and so do starting, compiling and saving.
+
+    Parameters
+    ----------
+    folders : iterable of RunFolder
+    devices : int
+        That a run takes.
+    """
+    seconds = sum(
+        _seconds(folder, folder.attempt(n)) for folder in folders for n in folder.attempt_numbers()
+    )
+    return seconds * devices / 3600
+
+
+def _seconds(folder: RunFolder, attempt: Attempt) -> float:
+    """Of one attempt; both times are by the clock of the file server."""
+    if attempt.end is not None:
+        last = attempt.end["ended"]
+    else:
+        try:
+            last = folder.attempt_file(attempt.number, "beat").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+    members = folder.progress(attempt.number).get("members", 1)
+    return max(0.0, last - attempt.owner["started"]) / members
+
+
+def overspent(launch: Launch, plan: StoredPlan) -> str | None:
+    """Why a launch begins no further run, if its budget of device-hours is spent."""
+    limit = launch.config.budget.device_hours
+    if limit is None:
+        return None
+    hours = spent_hours((r.folder for r in plan.runs), plan.execution.processes)
+    if hours < limit:
+        return None
+    return (
+        f"launch.budget.device_hours = {limit:g} are spent ({hours:.3g} by all attempts at the "
+        "study's runs); no further run is begun; raise the budget to go on"
+    )

@@ -1,0 +1,111 @@
+"""The sizes of a ladder: shapes of one recipe whose N lie evenly on a logarithmic axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+
+import numpy as np
+
+from scalinglab.scaling.config import ConfigError, ModelConfig, one_of
+from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.dial import architecture_of, comes_out_whole
+from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+
+GROWTHS = ("width", "both")
+_MOST = 512  # candidates
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One size: what is set, N = n_matmul and training FLOPs a token (matmul, causal attention)."""
+
+    model: dict[str, int]
+    n: int
+    flops: float
+
+    def at(self, tokens: float, seed: int) -> dict[str, int]:
+        """The point of a run of this size, as dotted keys."""
+        keys = {f"model.{name}": value for name, value in self.model.items()}
+        return keys | {"tokens": round(tokens), "seed": seed}
+
+
+def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung]:
+    """All sizes of a recipe, small to large: context and head width stay as they are.
+
+    Parameters
+    ----------
+    model : ModelConfig
+        Of the study; its depth stays where only the width grows.
+    vocab : int
+        Of the data.
+    grow : {"width", "both"}
+        Multiples of the head width at one depth; or depths with a width of `aspect` each.
+    key : str
+        Of the options, for messages.
+    """
+    one_of(f"{key}.grow", grow, GROWTHS)
+    if model.heads is not None:
+        raise ConfigError(
+            f"model.heads = {model.heads} and {key}: a ladder keeps model.head_dim; "
+            "allowed is model.heads=null"
+        )
+    models = _wider(model) if grow == "width" else _deeper(model)
+    tried = list(islice(models, 3 * _MOST))
+    whole = [m for m in tried if comes_out_whole(m)] or tried[:1]  # which is refused, saying why
+    return [_rung(m, vocab) for m in whole[:_MOST]]
+
+
+def _wider(model: ModelConfig) -> Iterator[ModelConfig]:
+    return (replace(model, width=model.head_dim * k) for k in count(1))
+
+
+def _deeper(model: ModelConfig) -> Iterator[ModelConfig]:
+    return (replace(model, depth=k, width=model.aspect * k) for k in count(1))
+
+
+def _rung(model: ModelConfig, vocab: int) -> Rung:
+    architecture = architecture_of(model, vocab)
+    return Rung(
+        {"width": model.width, "depth": model.depth},
+        parameter_counts(architecture)["n_matmul"],
+        flops_per_token(flop_parts(architecture)),
+    )
+
+
+def spread(
+    sizes: Sequence[Rung], smallest: float, largest: float, many: int, key: str
+) -> list[Rung]:
+    """`many` of the sizes, nearest to evenly spaced ones on a logarithmic axis.
+
+    Raises
+    ------
+    ConfigError
+        If the sizes are too coarse for that many, or the range lies outside of them.
+    """
+    if not 0 < smallest < largest or many < 2:
+        raise ConfigError(
+            f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
+            "allowed are two or more from a smaller to a larger N above 0"
+        )
+    chosen = [nearest(sizes, n) for n in np.geomspace(smallest, largest, many)]
+    if len({rung.n for rung in chosen}) < many:
+        raise ConfigError(
+            f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f} are not that many "
+            f"different shapes ({', '.join(str(r.n) for r in chosen)}); allowed is a wider range, "
+            "fewer sizes or a smaller model.head_dim"
+        )
+    return chosen
+
+
+def nearest(sizes: Sequence[Rung], n: float) -> Rung:
+    """The size whose N is nearest, in logarithms."""
+    return min(sizes, key=lambda rung: abs(np.log(rung.n / n)))
+
+
+def largest_within(sizes: Sequence[Rung], cost: Callable[[Rung], float], budget: float) -> Rung:
+    """The largest size that costs no more than a budget; the smallest if all cost more."""
+    return max(
+        (rung for rung in sizes if cost(rung) <= budget), key=lambda r: r.n, default=sizes[0]
+    )

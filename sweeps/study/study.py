@@ -1,0 +1,223 @@
+"""A study as a person writes it: named blocks of runs, and the question they answer.
+
+A block names a generator (``scalinglab.sweeps.study.expand``): a grid of nested axes, or a design whose
+points are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.config import (
+    ConfigError,
+    DataConfig,
+    RunConfig,
+    check_study_name,
+    from_dict,
+    one_of,
+    unknown_key,
+)
+from scalinglab.scaling.data.sources import open_store
+from scalinglab.sweeps.study.expand import DESIGNED, DESIGNS, BlockConfig, axes, expand
+from scalinglab.sweeps.study.tune import SPACES
+
+ROLES = ("fit", "held_out", "curve", "sweep")
+RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class AnswerConfig:
+    """What the analysis is asked for: a law of the runs, or the verdict of a kind of study."""
+
+    kind: str = "law"  # or a verdict: the files of analysis/studies
+    options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
+    law: str = "chinchilla"
+    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
+    # What a plan promises: the interval at the target (or the largest held-out run) if the law is
+    # near the reference (else the published one) and losses scatter by the noise.
+    target: dict[str, float] = field(default_factory=dict)
+    reference: dict[str, float] = field(default_factory=dict)
+    noise: float = 0.005
+    curve_law: str = "lr_annealing"
+    curve_held_out: str | None = None  # the schedule kind that is predicted
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A named list of runs with the question they answer."""
+
+    name: str
+    question: str
+    blocks: dict[str, Any]
+    answer: AnswerConfig = field(default_factory=AnswerConfig)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run that a study asks for, before it is resolved."""
+
+    block: str
+    role: str
+    config: RunConfig
+
+
+def read_study(
+    composed: Mapping[str, Any],
+    vocab: Callable[[DataConfig], int] | None = None,
+    final_loss: Callable[[RunConfig], float | None] = lambda config: None,
+) -> tuple[StudyConfig, list[Wanted]]:
+    """Expand a composed configuration into the runs that its study asks for.
+
+    Parameters
+    ----------
+    composed : mapping
+    vocab : callable, optional
+        Size of the alphabet of some data; default: of its store, which is made if need be.
+    final_loss : callable, optional
+        Of a run, None while it is not finished: searches go on from what is known.
+
+    Raises
+    ------
+    ConfigError
+        If there is no study, it has no runs, or an axis names a key that does not exist.
+    """
+    study = check_study(composed)
+    base = {key: composed[key] for key in RUN_KEYS if key in composed}
+    wanted = []
+    for name, values in study.blocks.items():
+        path = f"study.blocks.{name}"
+        block = from_dict(BlockConfig, values, path)
+        one_of(f"{path}.role", block.role, ROLES)
+        own = base | block.base
+
+        def run(point: Mapping[str, Any], own: dict = own, path: str = path) -> RunConfig:
+            return from_dict(RunConfig, with_values(own, point, f"{path}.grid"))
+
+        points = expand(
+            block,
+            path,
+            own,
+            vocab or _vocab_of_store(composed),
+            lambda point, run=run: final_loss(run(point)),
+        )
+        wanted += [Wanted(name, block.role, run(point)) for point in points]
+    if not wanted:
+        raise ConfigError(
+            f"study {study.name!r} has no runs: study.blocks is {study.blocks!r}; give it at least "
+            "one block whose axes all have values"
+        )
+    _check_answer(study, wanted)
+    return study, wanted
+
+
+def check_study(composed: Mapping[str, Any]) -> StudyConfig:
+    """The study of a composed configuration, its blocks not looked into yet."""
+    if not composed.get("study"):
+        raise ConfigError(
+            "no study is named, or its file defines none; say study=quickstart, or another of "
+            "conf/study (a study's file begins with the line '# @package _global_')"
+        )
+    study = from_dict(StudyConfig, composed["study"], "study")
+    check_study_name("study.name", study.name)
+    return study
+
+
+def _vocab_of_store(composed: Mapping[str, Any]) -> Callable[[DataConfig], int]:
+    outputs = Path(composed.get("outputs", "outputs")).absolute()
+    return lambda data: open_store(data, outputs).manifest.vocab
+
+
+def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse an override of what every block sets for its runs: it would change nothing.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key and where to set it instead.
+    """
+    blocks = composed["study"]["blocks"]
+    keys = {name: _set_by(block, composed) for name, block in blocks.items()}
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if not blocks or not all(key in own for own in keys.values()):
+            continue
+        name = next(iter(blocks))
+        part, place = (
+            ("grid", f"grid.{key}=[...]")
+            if key in axes(blocks[name].get("grid", {}))
+            else ("generator", "options")
+        )
+        raise ConfigError(
+            f"{override} changes nothing: every block's {part} sets {key}; say, for example, "
+            f"study.blocks.{name}.{place}"
+        )
+
+
+def _set_by(block: Mapping[str, Any], composed: Mapping[str, Any]) -> set[str]:
+    """The keys that a block sets for each of its runs: of its grid, design or search."""
+    own = set(axes(block.get("grid", {})))
+    if block.get("generator") in DESIGNS:
+        return own | set(DESIGNED)
+    if block.get("generator") == "tune":
+        optimizer = block.get("base", {}).get("optimizer", composed["optimizer"])["name"]
+        return own | set(
+            axes(block.get("options", {}).get("space", {})) or SPACES.get(optimizer, {})
+        )
+    return own
+
+
+def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
+    """What the analysis is asked for must make sense before anything is trained for it."""
+    for budget in study.answer.budgets:
+        if budget <= 0:
+            raise ConfigError(f"study.answer.budgets has {budget:g}: allowed is above 0 (FLOPs)")
+    held_out = study.answer.curve_held_out
+    kinds = sorted({w.config.schedule.kind for w in wanted if w.role == "curve"})
+    if held_out is not None and held_out not in kinds:
+        raise ConfigError(
+            f"study.answer.curve_held_out = {held_out!r} is not the schedule of a run with the "
+            f"role 'curve'; those are: {', '.join(kinds) or 'none'}"
+        )
+
+
+def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A copy of `base` with dotted keys set; the keys must exist.
+
+    A value that is a group (``schedule: [{kind: cosine}]``) sets the keys that it has: the others
+    stay as the study has them.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown.
+    """
+    config = dict(base)
+    for dotted, value in point.items():
+        *groups, key = dotted.split(".")
+        node, so_far = config, path
+        for group in groups:
+            if not isinstance(node.get(group), dict):
+                raise ConfigError(unknown_key(f"{so_far}.{group}", node))
+            node[group] = dict(node[group])  # the base keeps its own
+            node, so_far = node[group], f"{so_far}.{group}"
+        if key not in node:
+            raise ConfigError(unknown_key(f"{so_far}.{key}", node))
+        node[key] = merged(node[key], value)
+    return config
+
+
+def merged(group: Any, value: Any) -> Any:
+    """A group with the keys of another set in it; what is no group is replaced.
+
+    Options are of the data source, or the program, that the group names: where the value names
+    another, its options start from none.
+    """
+    if not isinstance(group, Mapping) or not isinstance(value, Mapping):
+        return value
+    chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
+    if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
+        group = {**group, "options": {}}
+    return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}

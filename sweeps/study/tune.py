@@ -1,0 +1,169 @@
+"""Tuning: which settings to try next, from the losses of those that are finished.
+
+A search is replayed from its beginning each time a plan is made: it asks for the loss of a setting,
+and where that is not known yet it stops. So a plan holds all runs that are wanted so far, and the
+next launch, which knows more, goes on. Nothing about a search is stored.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalinglab.scaling.config import ConfigError, one_of
+
+METHODS = ("grid", "coordinate", "halving")
+Setting = dict[str, Any]
+Loss = Callable[[Setting], float | None]  # None: not finished; infinite: diverged
+
+# Factors of two in the LR (of three in the decay) around what each paper used, at laptop scale;
+# Lion's and SGD's moved to where 128 steps had their best.
+SPACES: Mapping[str, Mapping[str, list[float]]] = {
+    "adamw": {
+        "optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
+        "optimizer.weight_decay": [0.03, 0.1, 0.3],
+    },
+    # With adjust_lr = match_rms_adamw, the LR and decay of AdamW (arXiv 2502.16982).
+    "muon": {
+        "optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
+        "optimizer.weight_decay": [0.03, 0.1, 0.3],
+    },
+    # LR 3 to 10 times below AdamW's and decay as much above (arXiv 2302.06675).
+    "lion": {
+        "optimizer.lr": [0.0006, 0.00125, 0.0025, 0.005, 0.01, 0.02],
+        "optimizer.weight_decay": [0.3, 1.0, 3.0],
+    },
+    "sgd": {
+        "optimizer.lr": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+        "optimizer.momentum": [0.8, 0.9, 0.95],
+    },
+}
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """How an arm is tuned; give every arm the same budget."""
+
+    method: str = "coordinate"
+    budget: int = 18  # runs; of halving: as many tokens as that many whole runs
+    space: dict[str, Any] = field(default_factory=dict)  # axes; empty: of the optimizer
+    factor: float = 2.0  # halving: a round keeps 1 in so many, on as many times the tokens
+
+
+def search_space(options: TuneOptions, optimizer: str, key: str) -> dict[str, list[Any]]:
+    """The values of each key that is tuned, in their order.
+
+    Raises
+    ------
+    ConfigError
+        If there is no default for the optimizer, or an axis has fewer than two values.
+    """
+    space = {k: list(v) for k, v in (options.space or SPACES.get(optimizer, {})).items()}
+    if not space:
+        raise ConfigError(
+            f"{key}.space is empty and there is no default for optimizer.name = "
+            f"{optimizer!r} (there is for {', '.join(SPACES)}); give axes, as in "
+            "optimizer: {lr: [0.01, 0.02, 0.04]}"
+        )
+    for name, values in space.items():
+        if len(values) < 2:
+            raise ConfigError(f"{key}.space.{name} = {values}: allowed are two values or more")
+    return space
+
+
+def settings(
+    options: TuneOptions, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
+) -> list[Setting]:
+    """All settings that a search wants so far, in the order in which it asked.
+
+    Parameters
+    ----------
+    options : TuneOptions
+    space : mapping
+        Key -> its values.
+    tokens : int
+        Of a whole run.
+    loss : callable
+        The final loss of a setting; None while it is not finished.
+    key : str
+        For messages.
+
+    Raises
+    ------
+    ConfigError
+        If the method is unknown or the budget does not hold it.
+    """
+    one_of(f"{key}.method", options.method, METHODS)
+    if options.budget < 1 or options.factor <= 1:
+        raise ConfigError(
+            f"{key}: budget = {options.budget}, factor = {options.factor:g}; allowed "
+            "is a budget of 1 or more and a factor above 1"
+        )
+    if options.method == "coordinate":
+        return _coordinate(space, options.budget, loss)
+    if options.method == "halving":
+        return _halving(options, space, tokens, loss, key)
+    whole = _product(space)
+    if len(whole) > options.budget:
+        raise ConfigError(
+            f"{key}: the grid has {len(whole)} settings and the budget is "
+            f"{options.budget}; allowed are fewer values, or another method"
+        )
+    return whole
+
+
+def _product(space: Mapping[str, Sequence[Any]]) -> list[Setting]:
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+
+
+def _coordinate(space: Mapping[str, Sequence[Any]], budget: int, loss: Loss) -> list[Setting]:
+    """One key after the other through all of its values, until a round changes nothing.
+
+    How arXiv 2509.02046 tuned ten optimizers alike. It begins in the middle of every axis.
+    """
+    now = {name: values[len(values) // 2] for name, values in space.items()}
+    wanted = [now]
+    while True:
+        before = now
+        for name, values in space.items():
+            line = [now | {name: value} for value in values]
+            line.sort(key=lambda s: abs(values.index(s[name]) - values.index(now[name])))
+            for setting in line:
+                if setting not in wanted and len(wanted) < budget:
+                    wanted.append(setting)
+            known = {i: loss(s) for i, s in enumerate(line) if s in wanted}
+            if None in known.values():
+                return wanted
+            now = line[min(known, key=known.__getitem__)]
+        if now == before:
+            return wanted
+
+
+def _halving(
+    options: TuneOptions, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
+) -> list[Setting]:
+    """All settings on few tokens, the best of them on more, one at last on all (1603.06560)."""
+    left = _product(space)
+    rounds = math.ceil(math.log(len(left), options.factor) - 1e-9)
+    wanted: list[Setting] = []
+    spent = 0.0
+    for r in range(rounds + 1):
+        part = options.factor ** (r - rounds)
+        spent += len(left) * part
+        if spent > options.budget + 1e-9:
+            raise ConfigError(
+                f"{key}: halving {len(_product(space))} settings by {options.factor:g} costs more "
+                f"tokens than the budget of {options.budget} whole runs; allowed are fewer "
+                "settings, a larger factor or a larger budget"
+            )
+        runs = [s | {"tokens": max(1, round(tokens * part))} for s in left]
+        wanted += runs
+        losses = [loss(run) for run in runs]
+        if None in losses:
+            return wanted
+        order = sorted(range(len(left)), key=losses.__getitem__)
+        left = [left[i] for i in order[: max(1, math.ceil(len(left) / options.factor))]]
+    return wanted

@@ -1,0 +1,1 @@
+"""Looking after a study: progress, causes of failures, cancelling, collecting, cleaning."""

@@ -1,0 +1,102 @@
+"""Stop a study, or some of its runs: everything is saved first, nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json, write_atomic
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.sweeps.store.launches import Launch, read_launches
+from scalinglab.sweeps.store.select import select
+from scalinglab.sweeps.store.state import StoredRun, read_plan
+
+CANCEL_LEASE_SECONDS = 10.0
+
+
+def cancel_study(outputs: Path, study: str) -> list[str]:
+    """End every launch of a study; its workers save and leave.
+
+    Returns
+    -------
+    list of str
+        What was done, a sentence a launch.
+    """
+    read_plan(outputs, study)
+    return [_cancel_launch(launch) for launch in open_launches(outputs, study)]
+
+
+def open_launches(outputs: Path, study: str) -> list[Launch]:
+    """Launches of a study of which something may still be there."""
+    return [launch for launch in read_launches(outputs, study) if _is_open(launch)]
+
+
+def _is_open(launch: Launch) -> bool:
+    """Whether something of a launch may still be there."""
+    if launch.is_cancelled():
+        return False
+    if launch.config.backend == "slurm":
+        from scalinglab.sweeps.launch.slurm import reconcile
+
+        if reconcile(launch) != []:
+            return True
+    return _is_alive(_launcher(launch)) is not False
+
+
+def _launcher(launch: Launch) -> dict[str, Any] | None:
+    return read_json(launch.folder / "launch.json")["launcher"]
+
+
+def _is_alive(launcher: dict[str, Any] | None) -> bool | None:
+    """Whether a process of this host still is the launcher; None if it was another host's."""
+    if launcher is None:  # it has returned
+        return False
+    if launcher["host"] != machine.host():
+        return None
+    same = launcher["boot"] == machine.boot()
+    return same and machine.process_start(launcher["pid"]) == launcher["process_start"]
+
+
+def _cancel_launch(launch: Launch) -> str:
+    # The file first: whoever starts later sees it, and no worker goes back into the queue.
+    write_atomic(launch.folder / "cancelled", "")
+    said = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
+    if launch.config.backend == "slurm":
+        from scalinglab.sweeps.launch.slurm import cancel
+
+        if not cancel(launch):
+            said += "; SLURM does not answer, so its jobs leave when they next look"
+    elif _is_alive(_launcher(launch)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(_launcher(launch)["pid"], signal.SIGTERM)
+    return said
+
+
+def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:
+    """End some runs: those that train save and leave, those that wait are not begun.
+
+    The next launch takes them up again.
+
+    Returns
+    -------
+    list of str
+        A sentence a run that was not finished.
+    """
+    runs = select(read_plan(outputs, study).runs, chosen)
+    return [_cancel_run(run) for run in runs if run.folder.done() is None]
+
+
+def _cancel_run(run: StoredRun) -> str:
+    claim = Claim.acquire(run.folder, CANCEL_LEASE_SECONDS)
+    if claim is not None:  # nobody trains it: the attempt says why nobody should
+        claim.release("cancelled")
+        return f"{run.folder.run_id} will not be begun"
+    attempt = run.folder.latest_attempt()
+    if attempt is None:
+        return f"{run.folder.run_id} was finished meanwhile"
+    write_atomic(run.folder.attempt_file(attempt.number, "cancel"), "")
+    return f"{run.folder.run_id} saves and leaves (attempt {attempt.number})"

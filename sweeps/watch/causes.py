@@ -1,0 +1,105 @@
+"""Why runs of a study do not get on: failures grouped by cause, and what each attempt said."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.text.printable import printable
+from scalinglab.sweeps.store.state import read_plan
+
+TAIL_LINES = 30
+
+
+def causes(outputs: Path, study: str) -> pd.DataFrame:
+    """Failures that still stand, one row for each cause, the most frequent first.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``class, error, runs`` (ids), ``attempts`` (that failed so), ``nodes``,
+        ``traceback`` (the last one). A run whose last attempt vanished without a word has the
+        class "vanished": its process, job or node was killed.
+    """
+    groups: dict[tuple[str, str], list[tuple[RunFolder, Attempt]]] = {}
+    for run in read_plan(outputs, study).runs:
+        attempt = run.folder.latest_attempt() if run.folder.done() is None else None
+        key = _cause(run.folder, attempt) if attempt is not None else None
+        if key is not None:
+            groups.setdefault(key, []).append((run.folder, attempt))
+    rows = [_row(kind, cases) for (kind, _), cases in groups.items()]
+    columns = ["class", "error", "runs", "attempts", "nodes", "traceback"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.sort_values("runs", key=lambda r: -r.map(len), ignore_index=True)
+
+
+def _cause(folder: RunFolder, attempt: Attempt) -> tuple[str, str] | None:
+    """(class, signature) of an attempt that failed; None of one that did not."""
+    if attempt.end is None:
+        return None if folder.is_alive(attempt) else ("vanished", "")
+    if attempt.end["reason"] != "failed":
+        return None
+    return attempt.end.get("class", "user_error"), attempt.end.get("signature", "")
+
+
+def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
+    end = cases[-1][1].end or {}
+    return {
+        "class": kind,
+        "error": printable(
+            end.get("error", "the process ended without a word: killed, or its node died")
+        ),
+        "runs": [folder.run_id for folder, _ in cases],
+        "attempts": sum(
+            _cause(folder, folder.attempt(n)) is not None
+            for folder, _ in cases
+            for n in folder.attempt_numbers()
+        ),
+        "nodes": sorted({a.owner.get("node", a.owner["host"]) for _, a in cases}),
+        "traceback": printable(end.get("traceback", "")),
+    }
+
+
+def history(folder: RunFolder) -> str:
+    """What each attempt at a run did, and the last lines of its worker's log."""
+    lines = [f"run {folder.run_id}: {folder.state()}"]
+    for number in folder.attempt_numbers():
+        attempt = folder.attempt(number)
+        said = folder.progress(number)
+        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.owner["started"]))
+        job = attempt.owner.get("job")
+        where = attempt.owner.get("node", attempt.owner["host"])
+        lines.append(
+            f"attempt {number}: {started}, {where}{f', job {job[0]}' if job else ''}, process "
+            f"{attempt.owner['pid']}; steps {said.get('start', '?')} to {said.get('step', '?')}; "
+            f"{_ended(folder, attempt)}"
+        )
+        if attempt.end is not None and "traceback" in attempt.end:
+            lines += ["    " + line for line in attempt.end["traceback"].strip().split("\n")]
+    return "\n".join([*lines, *log_tail(folder)])
+
+
+def _ended(folder: RunFolder, attempt: Attempt) -> str:
+    if attempt.end is not None:
+        return f"{attempt.end['reason']} {attempt.end.get('class', '')}".strip()
+    return "running" if folder.is_alive(attempt) else "ended without a word"
+
+
+def log_file(folder: RunFolder) -> Path | None:
+    """What the worker of the latest attempt writes to, if it said so."""
+    attempt = folder.latest_attempt()
+    name = attempt.owner.get("log") if attempt is not None else None
+    return Path(name) if name else None
+
+
+def log_tail(folder: RunFolder, lines: int = TAIL_LINES) -> list[str]:
+    """The last lines of the log of a run's worker, which may speak of its other runs, too."""
+    path = log_file(folder)
+    if path is None or not path.exists():
+        return []
+    text = path.read_text(errors="replace").splitlines()
+    return [f"{path}:", *("    " + line for line in text[-lines:])]

@@ -1,0 +1,157 @@
+"""A study's finished runs as two parquet files, for whatever reads tables.
+
+    <outputs>/studies/<name>/results/runs.parquet     one row a run: all that its record says
+    <outputs>/studies/<name>/results/curves.parquet   one row a step of each run
+
+Both are rebuilt from the records at any time; the analysis here reads the records themselves. Of a
+curve that was collected before only the hash is compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.record import COLUMNS
+from scalinglab.scaling.records.run_folder import RunFolder, file_hash
+from scalinglab.sweeps.plan.plan import study_folder
+from scalinglab.sweeps.store.caveats import flatten
+from scalinglab.sweeps.store.state import StoredRun, read_plan
+
+CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
+CURVE_SCHEMA = pa.schema({"run_id": pa.string(), **CURVE_TYPES})
+FIRST = ("run_id", "role", "status", "N", "D", "C", "loss", "bpb", "lr", "schedule", "seed")
+HASHES = b"sha256 of curves"  # in the metadata of curves.parquet
+
+
+def collect(outputs: Path, name: str) -> tuple[Path, Path]:
+    """Write ``runs.parquet`` and ``curves.parquet`` of a study, each whole or not at all.
+
+    Parameters
+    ----------
+    outputs, name
+        Where the study's plan lies.
+
+    Returns
+    -------
+    tuple of Path
+        The files. Diverged runs are among the others, with the ``status`` "diverged" and the
+        finite part of their curves.
+
+    Of a run whose record or curve was changed after it had ended is told; it is left out.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study.
+    """
+    results = study_folder(outputs, name) / "results"
+    finished = [
+        found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
+    ]
+    runs = _table([row for _, row, _ in finished])
+    hashes = {r.folder.run_id: done["sha256"][done["curve"]] for r, _, done in finished}
+    curves, before = _collected(results / "curves.parquet")
+    if hashes != before or not hashes:
+        same = {i for i, known in before.items() if hashes.get(i) == known}
+        new = [r.folder for r, _, _ in finished if r.folder.run_id not in same]
+        kept = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
+        curves = pa.concat_tables([kept, *_curves(new)])
+        curves = curves.replace_schema_metadata({HASHES: json.dumps(hashes)})
+        save_atomic(results / "curves.parquet", lambda aside: pq.write_table(curves, aside))
+        write_json(
+            _sums(results / "curves.parquet"), {"sha256": file_hash(results / "curves.parquet")}
+        )
+    save_atomic(results / "runs.parquet", lambda aside: runs.to_parquet(aside, index=False))
+    return results / "runs.parquet", results / "curves.parquet"
+
+
+def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], dict[str, Any]] | None:
+    """A run that has ended, its row and its DONE; None if it has not, or is damaged."""
+    done = run.folder.done()
+    if done is None:
+        return None
+    try:
+        run.folder.curve_file()
+        return run, _row(run), done
+    except DamagedFile as error:
+        tell(error, "its run is left out")
+        return None
+
+
+def _row(run: StoredRun) -> dict[str, Any]:
+    """The columns that most readers want, then everything in the record under its dotted key."""
+    record = run.folder.record()
+    science, final = record["science"], record["final"]
+    pieces = json.dumps(science["schedule"])  # a list of any length
+    everything = flatten(record | {"science": science | {"schedule": pieces}})
+    return {
+        "run_id": record["run_id"],
+        "role": ",".join(run.roles),
+        "status": record["status"],
+        "N": record["counts"]["n_matmul"],
+        "D": record["tokens"],
+        "C": flops_per_token(record["flops"]) * record["tokens"],
+        "loss": final["validation_loss"],
+        "bpb": final["validation_bpb"],
+        "lr": record["lr_peak"],
+        "schedule": record["config"]["schedule"]["kind"],
+        "seed": science["seed"],
+        **{key: value for key, value in everything.items() if key not in FIRST},
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The rows; a column whose values are of several kinds (an option, say) becomes text."""
+    table = pd.DataFrame(rows, columns=None if rows else list(FIRST))
+    for name in filter(lambda n: pd.api.types.is_object_dtype(table[n]), table):
+        kinds = {type(v) for v in table[name] if v is not None}
+        if len(kinds) > 1:
+            table[name] = [None if v is None else str(v) for v in table[name]]
+    return table
+
+
+def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
+    """Curves that were collected before, and run_id -> hash of each.
+
+    None if the file is not what was written: all are read again.
+    """
+    try:
+        if read_json(_sums(path), {"sha256": str})["sha256"] != file_hash(path):
+            return CURVE_SCHEMA.empty_table(), {}
+    except (FileNotFoundError, DamagedFile):
+        return CURVE_SCHEMA.empty_table(), {}
+    table = pq.read_table(path)
+    return table.replace_schema_metadata(None), json.loads(table.schema.metadata[HASHES])
+
+
+def _sums(path: Path) -> Path:
+    """Where the hash of a collected file stands."""
+    return path.with_suffix(".sha256.json")
+
+
+def _curves(folders: Iterable[RunFolder]) -> list[pa.Table]:
+    with ThreadPoolExecutor(machine.cores()) as readers:
+        return list(readers.map(_curve, folders))
+
+
+def _curve(folder: RunFolder) -> pa.Table:
+    """A curve with the same bits: Arrow reads decimals to the nearest double, as Python does."""
+    options = pyarrow.csv.ConvertOptions(column_types=CURVE_TYPES, null_values=[""])
+    read = pyarrow.csv.ReadOptions(use_threads=False)
+    table = pyarrow.csv.read_csv(folder.curve_file(), read_options=read, convert_options=options)
+    names = pa.array([folder.run_id] * len(table), pa.string())
+    return table.add_column(0, "run_id", names).cast(CURVE_SCHEMA)

@@ -1,0 +1,243 @@
+"""Which checkpoints nothing needs any more, and removing them.
+
+Nothing refers to a checkpoint by its path: a run looks for what lies on its way and trains what is
+missing. So removing one never loses a result; it can cost the steps that it held. Removing is one
+unlink a file (of a checkpoint in parts, first of what makes them whole), may be killed at any
+moment and run beside workers: whatever an unfinished run may start from stays, and families of
+which a run is being trained are left alone. While a plan or a run cannot be read nobody knows what
+it needs: then no checkpoint goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.scaling.config import one_of
+from scalinglab.scaling.data.store import abandoned_stores
+from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.records.damage import SET_ASIDE, DamagedFile, tell
+from scalinglab.scaling.records.identity import prefix_id, science_pieces
+from scalinglab.scaling.records.parts import parts_of, remove_checkpoint
+from scalinglab.scaling.records.plan_file import read_plan_file
+from scalinglab.scaling.records.prefixes import SUFFIXES
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.schedule.pieces import branch_points
+
+KEEP = ("weights", "branch", "needed")
+TEMPORARY_SECONDS = 3600.0
+_CHECKPOINT = re.compile(r"(\d+)-(\w+?)(?:\.(\w+))?\.(?:pt|json)")
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.\d+\.beat\.\d+")
+
+# Kind of file -> why it is there, and the rules under which it stays.
+KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "latest": ("an unfinished run goes on from it", KEEP),
+    "needed": ("an unfinished run may start from it", KEEP),
+    "in use": ("a run of its family is being trained", KEEP),
+    "branch point": ("a longer run or another cooldown may start from it", ("weights", "branch")),
+    "final weights": ("the model that a run ended with", ("weights",)),
+    "unknown": ("no run here has this prefix", ("weights", "branch")),
+    "undecided": ("a damaged plan or run may need it", KEEP),
+    "left over": ("its run is finished", ()),
+    "damaged": ("it was set aside: nothing reads it", ()),
+    "half a store": ("whoever made it has died", ()),
+    "temporary": ("its writer died more than an hour ago", ()),
+}
+_UNREAD = "nothing that it may need is removed"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A run that is written down somewhere below the outputs."""
+
+    folder: RunFolder
+    science: dict[str, Any]
+    pins: tuple[int, ...]
+    planned: bool
+
+    def is_unfinished(self) -> bool:
+        """Whether there is something left to train that a plan or a person has asked for."""
+        begun = self.planned or bool(self.folder.attempt_numbers())
+        return begun and self.folder.done() is None
+
+    def is_running(self) -> bool:
+        attempt = self.folder.latest_attempt()
+        return attempt is not None and self.folder.is_alive(attempt)
+
+
+def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
+    """Every checkpoint and temporary file below `outputs`, and whether it may go.
+
+    Parameters
+    ----------
+    keep : str
+        What stays beyond that which unfinished runs need: "weights" (branch points and final
+        weights), "branch" (branch points) or "needed" (nothing).
+
+    Returns
+    -------
+    DataFrame
+        Columns ``path, kind, bytes, goes``.
+
+    Raises
+    ------
+    ConfigError
+        If `keep` is none of these.
+    """
+    one_of("keep", keep, KEEP)
+    rows = []
+    stores = [(path, "half a store") for path in abandoned_stores(outputs / "data")]
+    for path, kind in (*_checkpoints(outputs, keep), *stores, *_temporary(outputs)):
+        with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
+            goes = keep not in KINDS[kind][1]
+            files = path.iterdir() if path.is_dir() else (path, *parts_of(path))
+            held = sum(p.stat().st_size for p in files)
+            rows.append({"path": path, "kind": kind, "bytes": held, "goes": goes})
+    found = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
+    return found.astype({"bytes": int, "goes": bool})
+
+
+def remove(found: pd.DataFrame) -> int:
+    """Remove what `survey` said may go; how many went before their owners removed them."""
+    return sum([_remove(path) for path in found.loc[found["goes"], "path"]])
+
+
+def _remove(path: Path) -> bool:
+    if not path.is_dir():
+        return remove_checkpoint(path)
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+def _checkpoints(outputs: Path, keep: str) -> Iterator[tuple[Path, str]]:
+    files = defaultdict(list)
+    for path in outputs.glob("checkpoints/*/*"):
+        if path.suffix in SUFFIXES:
+            files[path.parent.name].append(path)
+        elif path.suffix == SET_ASIDE:
+            yield path, "damaged"
+    families, all_read = _families(outputs, files)
+    for family, paths in files.items():
+        for path, kind in _of_family(paths, families[family]):
+            stays = all_read or kind == "left over" or keep in KINDS[kind][1]
+            yield path, kind if stays else "undecided"
+
+
+def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
+    """family_id -> the runs of it that any run.json tells of; and whether all could be read."""
+    pins: dict[str, tuple[int, ...]] = {}
+    damage: list[DamagedFile] = []
+    for path in outputs.glob("studies/*/plan.json"):
+        try:
+            for run in read_plan_file(path)["runs"]:
+                pins[run["run_id"]] = (*pins.get(run["run_id"], ()), *run["pins"])
+        except DamagedFile as error:
+            damage.append(error)
+    families: dict[str, list[_Known]] = {family: [] for family in wanted}
+    for path in outputs.glob("runs/*/run.json"):
+        folder = RunFolder(path.parent)
+        if (error := folder.damage()) is not None:
+            damage.append(error)
+            continue
+        described = folder.description()
+        if described["family_id"] in families:
+            families[described["family_id"]].append(
+                _Known(
+                    folder, described["science"], pins.get(folder.run_id, ()), folder.run_id in pins
+                )
+            )
+    for error in damage:
+        tell(error, _UNREAD)
+    return families, not damage
+
+
+def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, str]]:
+    unfinished = [run for run in runs if run.is_unfinished()]
+    done = {run.folder.run_id: run.folder.done() is not None for run in runs}
+    busy = any(run.is_running() for run in unfinished)
+    ends = {(s := run.science["steps"], prefix_id(run.science, s)) for run in runs}
+    branches = {
+        (step, prefix_id(run.science, step))
+        for run in runs
+        for step in (*run.pins, *branch_points(science_pieces(run.science)))
+    }
+
+    @functools.cache
+    def on_the_way(step: int) -> set[str]:
+        """Prefixes of the unfinished runs at a step."""
+        return {prefix_id(r.science, step) for r in unfinished if step <= r.science["steps"]}
+
+    for path in paths:
+        parts = _CHECKPOINT.fullmatch(path.name)
+        if parts is None:
+            continue  # not of our making
+        step, prefix, owner = int(parts[1]), parts[2], parts[3]
+        if owner is not None:
+            yield path, {True: "left over", False: "latest", None: "unknown"}[done.get(owner)]
+        elif prefix in on_the_way(step):
+            yield path, "needed"
+        elif busy:
+            yield path, "in use"
+        elif (step, prefix) in branches:
+            yield path, "branch point"
+        else:
+            yield path, "final weights" if (step, prefix) in ends else "unknown"
+
+
+def _temporary(outputs: Path) -> Iterator[tuple[Path, str]]:
+    """What writers that died left beside the files they were writing."""
+    folders = ("checkpoints/*", "runs/*", "runs/*/attempts", "studies/*", "studies/*/results", ".")
+    now = server_time(outputs)
+    for pattern in folders:
+        for path in outputs.glob(f"{pattern}/.*"):
+            if _TEMPORARY.fullmatch(path.name) and path.is_file():
+                if now - path.stat().st_mtime > TEMPORARY_SECONDS:
+                    yield path, "temporary"
+    for path in _nobodys_parts(outputs):
+        with contextlib.suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > TEMPORARY_SECONDS:
+                yield path, "temporary"
+
+
+def _nobodys_parts(outputs: Path) -> set[Path]:
+    """Parts that no checkpoint names: of a saving that is not over, or was never."""
+    parts = set(outputs.glob("checkpoints/*/*.part"))  # first: what is named later is not here
+    for path in outputs.glob("checkpoints/*/*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            parts -= set(parts_of(path))
+    return parts
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """One row a kind: files, bytes, whether they go, and why they are there."""
+    rows = []
+    for kind, (why, _) in KINDS.items():
+        of_kind = found[found["kind"] == kind]
+        if len(of_kind):
+            rows.append(
+                {
+                    "kind": kind,
+                    "files": len(of_kind),
+                    "size": size(int(of_kind["bytes"].sum())),
+                    "": "goes" if of_kind["goes"].iloc[0] else "stays",
+                    "why it is there": why,
+                }
+            )
+    return pd.DataFrame(rows, columns=["kind", "files", "size", "", "why it is there"])
+
+
+def size(count: int) -> str:
+    """ "512 B", "1.5 MB": bytes in powers of ten."""
+    number, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while number >= 1000 and len(units) > 1:
+        number, units = number / 1000, units[1:]
+    return f"{number:.3g} {units[0]}"

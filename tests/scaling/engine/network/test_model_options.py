@@ -1,0 +1,217 @@
+"""Every value of every option of the model: what must hold of any network that we train."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from scalinglab.scaling.config import ExecutionConfig, ModelConfig
+from scalinglab.scaling.engine.network.initialization import initial_weights
+from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.engine.trainer.loop import Training
+from scalinglab.scaling.model.architecture import (
+    ACTIVATIONS,
+    EMBEDDING_SCALES,
+    INITS,
+    NORM_SCALES,
+    NORMS,
+    PARAMETRIZATIONS,
+    PLACEMENTS,
+    Architecture,
+)
+from scalinglab.scaling.model.counts import count_role, parameter_counts, tensor_sizes
+from scalinglab.scaling.model.dial import ALLOWED, architecture_of
+from scalinglab.scaling.model.flops import flop_parts
+from scalinglab.scaling.model.parametrization import DECAY_RULES
+from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.records.claim import Claim
+
+SMALL = {"depth": 2, "width": 24, "heads": 2, "context": 12}
+BASE = {"base_width": 12, "base_depth": 1}
+
+
+def _values(key: str, values: tuple[str, ...]) -> list[dict]:
+    """Each value but the default, with the keys that it needs."""
+    needs = {"mix": {"post_fraction": 0.5}, "hybrid": {"bias": True}}
+    default = getattr(ModelConfig(), key)
+    return [{key: value, **needs.get(value, {})} for value in values if value != default]
+
+
+CASES = [
+    {},
+    *_values("activation", ACTIVATIONS),
+    *_values("norm", NORMS),
+    *_values("placement", tuple(PLACEMENTS)),
+    *_values("norm_scale", NORM_SCALES),
+    *_values("embedding_scale", EMBEDDING_SCALES),
+    *_values("init", INITS),
+    *({"parametrization": name, **BASE} for name in PARAMETRIZATIONS if name != "sp"),
+    *({"parametrization": "mup", **BASE, "decay_rule": rule} for rule in DECAY_RULES[1:]),
+    {"qk_norm": False},
+    {"bias": True},
+    {"logit_softcap": 5.0},
+    {"tied_head": True, "init": "small", "embedding_scale": "sqrt_width"},
+    {"norm": "layernorm", "placement": "normformer", "bias": True, "activation": "swiglu"},
+    {"norm": "layernorm", "placement": "mix", "post_fraction": 0.5, "tied_head": True},
+    {"placement": "peri", "embedding_scale": "norm", "parametrization": "completep", **BASE},
+]
+
+
+def test_the_cases_have_every_value_of_every_option():
+    for key, allowed in ALLOWED.items():
+        assert {case.get(key, getattr(ModelConfig(), key)) for case in CASES} == set(allowed)
+
+
+def described(case: dict) -> str:
+    return "-".join(str(v) if isinstance(v, str) else k for k, v in case.items()) or "default"
+
+
+@pytest.fixture(params=CASES, ids=described)
+def case(request) -> dict:
+    return request.param
+
+
+@pytest.fixture
+def architecture(case) -> Architecture:
+    return architecture_of(ModelConfig(**SMALL | case), vocab=14)
+
+
+@pytest.fixture
+def model(architecture) -> Transformer:
+    model = Transformer(architecture)
+    model.load_state_dict(dict(initial_weights(architecture, seed=0)))
+    return model
+
+
+# ---------------------------------------------------------------------- counts
+
+
+def test_sizes_are_those_of_the_module_in_its_order(architecture):
+    with torch.device("meta"):
+        found = {n: tuple(p.shape) for n, p in Transformer(architecture).named_parameters()}
+    assert list(tensor_sizes(architecture).items()) == list(found.items())
+
+
+def test_counts_are_sums_over_the_modules_parameters(architecture):
+    with torch.device("meta"):
+        parameters = dict(Transformer(architecture).named_parameters())
+    counts = parameter_counts(architecture)
+    assert counts["n_total"] == sum(p.numel() for p in parameters.values())
+    matrices = [p for n, p in parameters.items() if n.startswith("blocks") and p.dim() == 2]
+    assert counts["n_block"] == sum(p.numel() for p in matrices)
+    head = architecture.shape.vocab * architecture.shape.width
+    assert counts["n_matmul"] == counts["n_block"] + head
+    vectors = sum(p.numel() for p in parameters.values() if p.dim() == 1)
+    assert counts["gain"] + counts["bias"] == vectors
+    assert all(count_role(n) in counts for n in parameters)
+
+
+def test_flops_are_what_torch_counts(architecture, model):
+    tokens = torch.randint(14, (3, 13))
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        logits = model(tokens[:, :-1])
+        F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
+    parts = flop_parts(architecture)
+    assert counter.get_total_flops() == 36 * (parts["matmul"] + parts["attention_full"])
+
+
+def test_swiglu_of_two_thirds_has_the_default_blocks_parameters():
+    plain, gated = (
+        architecture_of(ModelConfig(**SMALL, activation=a), vocab=14) for a in ("relu2", "swiglu")
+    )
+    blocks = {parameter_counts(a)["n_block"] for a in (plain, gated)}
+    assert blocks == {12 * 2 * 24**2}
+
+
+# ---------------------------------------------------------------------- the function
+
+
+def test_a_logit_depends_on_all_earlier_tokens_and_on_no_later_one(architecture, model):
+    """Gradients with respect to the embedded tokens are exactly zero after a position."""
+    seen = {}
+    model.embedding.register_forward_hook(lambda _m, _i, out: seen.setdefault("x", out))
+    logits = model(torch.arange(12)[None])[0]
+    weights = torch.randn(14, generator=torch.Generator().manual_seed(0))
+    for t in range(12):
+        (gradient,) = torch.autograd.grad(logits[t] @ weights, seen["x"], retain_graph=True)
+        reached = gradient[0].abs().sum(dim=1)
+        assert torch.all(reached[: t + 1] > 0) and torch.all(reached[t + 1 :] == 0)
+
+
+def test_every_parameter_has_a_gradient(model):
+    tokens = torch.randint(14, (4, 13))
+    logits = model(tokens[:, :-1])
+    F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
+    without = {name for name, p in model.named_parameters() if not p.grad.any()}
+    assert without == set()
+
+
+def test_a_fresh_model_predicts_about_evenly(model):
+    """Least so without any norm: 1.02 nats a token above even."""
+    logits = model(torch.randint(14, (256, 12)))
+    loss = F.cross_entropy(logits.flatten(0, 1), torch.randint(14, (256 * 12,)))
+    assert float(loss.detach()) == pytest.approx(math.log(14), abs=1.1)
+
+
+def test_initial_weights_are_pure_functions_of_their_seed(architecture):
+    one, same, other = (dict(initial_weights(architecture, seed)) for seed in (0, 0, 1))
+    assert all(torch.equal(one[n], same[n]) for n in one)
+    assert all(not torch.equal(one[n], other[n]) for n in one if one[n].dim() == 2)
+
+
+# ---------------------------------------------------------------------- training
+
+ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+
+
+def test_a_pack_trains_its_members_as_they_train_alone(architecture):
+    members = [Member(0, ADAMW), Member(1, dataclasses.replace(ADAMW, weight_decay=0.5))]
+    tokens = np.random.default_rng(0).integers(14, size=(6, 2, 4, 13))
+    lr = np.full((6, 2), 0.003)
+    backward = torch.Tensor.backward
+    pack = ENGINES["eager"](architecture, members).train(tokens, lr, backward)
+    for i, member in enumerate(members):
+        engine = ENGINES["eager"](architecture, [member])
+        solo = engine.train(tokens[:, i : i + 1], lr[:, :1], backward)
+        np.testing.assert_allclose(pack.loss[:, i], solo.loss[:, 0], rtol=2e-5)
+
+
+def trained(folder, chunks: int | None = None) -> str:
+    """Train a run through Training, ended after some chunks if a number is given."""
+    asked = itertools.count(1)
+    claim = Claim.acquire(folder, 60.0)
+    training = Training(
+        [claim],
+        {},
+        ExecutionConfig(checkpoint_seconds=1000.0),
+        lambda: chunks is not None and next(asked) >= chunks,
+    )
+    while not training.over:
+        chunk = training.next_chunk()
+        training.absorb(training.engine.train(chunk.tokens, chunk.lr, torch.Tensor.backward), 0.1)
+    return training.close()
+
+
+def test_twenty_steps_teach_it_and_a_stop_leaves_no_trace(case, make_run, make_apart, curve_of):
+    changes = {f"model.{k}": v for k, v in (SMALL | case).items()} | {
+        "tokens": 20 * 48,
+        "schedule.kind": "constant",
+        "schedule.warmup_tokens": 96,
+    }
+    folder, alone = make_run(changes), make_apart(changes)
+    assert trained(alone) == "done"
+    assert trained(folder, chunks=2) == "interrupted"
+    assert trained(folder) == "done"
+    assert folder.record()["started_at_step"] > 0
+    assert curve_of(folder) == curve_of(alone)
+    losses = [float(line.split(",")[3]) for line in curve_of(alone).splitlines()[1:]]
+    assert len(losses) == 20 and np.mean(losses[-4:]) < losses[0] - 0.05

@@ -1,0 +1,192 @@
+"""What is measured in between is what it says, and changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scalinglab.scaling.engine.network.transformer import Transformer
+from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
+from scalinglab.scaling.engine.steps.measurements import MEASUREMENTS, Subject, measure, noise_scale
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.run.resolve import MEASUREMENT_NAMES
+
+SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))
+ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+TOKENS = np.random.default_rng(0).integers(11, size=(6, 3, 8, 17))
+LR = np.full((6, 3), 0.01)
+
+
+def engine(k=3, **options):
+    return EagerEngine(SMALL, [Member(seed, ADAMW) for seed in range(k)], **options)
+
+
+def train(target, steps=slice(None), k=3):
+    return target.train(TOKENS[steps, :k], LR[steps, :k], torch.Tensor.backward)
+
+
+def plain(target, member):
+    model = Transformer(SMALL)
+    state = target.state(member)
+    model.load_state_dict({n: state[f"weight/{n}"] for n, _ in model.named_parameters()})
+    return model
+
+
+def test_a_batch_in_parts_measures_the_same():
+    """No more logits exist at once than training makes."""
+    whole, parts = engine(), engine(micro_batch=3)
+    names = ["activations", "logits"]
+    expected, found = whole.measure(names, TOKENS[0]), parts.measure(names, TOKENS[0])
+    for one, other in zip(expected, found, strict=True):
+        assert len(one) == 4 and one == pytest.approx(other, rel=1e-5)
+
+
+def test_the_names_that_may_be_given_are_those_there_are():
+    assert set(MEASUREMENT_NAMES) == set(MEASUREMENTS)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_measuring_changes_no_bit(k):
+    expected, target = train(engine(k), k=k), engine(k)
+    target.watched = True
+    first = train(target, slice(3), k)
+    target.measure(list(MEASUREMENTS), TOKENS[3, :k])
+    second = train(target, slice(3, None), k)
+    assert np.array_equal(np.concatenate([first.loss, second.loss]), expected.loss)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 1, 3])
+def test_the_noise_scale_is_that_of_gradients_taken_one_by_one(micro_batch):
+    target = engine(micro_batch=micro_batch)
+    train(target)
+    found = target.measure(["noise_scale"], TOKENS[0])
+    part = {None: 2, 1: 1, 3: 2}[micro_batch]
+    for i in range(3):
+        model, gradients = plain(target, i), []
+        for part_tokens in torch.from_numpy(TOKENS[0, i]).split(part):
+            model.zero_grad()
+            logits = model(part_tokens[:, :-1]).flatten(0, 1)
+            torch.nn.functional.cross_entropy(logits, part_tokens[:, 1:].flatten()).backward()
+            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]).double())
+        small = torch.stack(gradients).square().sum(1).mean()
+        big = torch.stack(gradients).mean(0).square().sum()
+        signal = (128 * big - 16 * part * small) / (128 - 16 * part)
+        noise = (small - big) / (1 / (16 * part) - 1 / 128)
+        assert found[i]["gradient_signal"] == pytest.approx(signal.item(), rel=1e-4)
+        assert found[i]["gradient_noise"] == pytest.approx(noise.item(), rel=1e-4)
+        assert found[i]["noise_scale"] == pytest.approx((noise / signal).item(), rel=1e-3)
+
+
+def test_the_noise_scale_of_known_gradients():
+    """Gradients G + e of one sequence with known variance: the means of both estimates are true."""
+    random = torch.Generator().manual_seed(0)
+    mean, deviation, size = torch.full((50,), 0.3), 2.0, 4
+
+    def gradients(tokens_kbT):
+        spread = deviation / tokens_kbT.shape[1] ** 0.5
+        return mean + spread * torch.randn(1, 50, generator=random)
+
+    tokens = torch.zeros(1, 16, 5, dtype=torch.long)
+    subject = Subject(torch.nn.Identity(), {}, None, tokens, size, gradients)
+    found = [noise_scale(subject) for _ in range(3000)]
+    signal, noise = (
+        torch.stack([f[c] for f in found]).mean().item()
+        for c in ("gradient_signal", "gradient_noise")
+    )
+    assert signal == pytest.approx(50 * 0.3**2, rel=0.05)
+    assert noise == pytest.approx(50 * deviation**2 * 4, rel=0.02)  # of one of the 4 tokens
+
+
+def test_one_sequence_has_no_noise_scale():
+    assert engine(1).measure(["noise_scale"], TOKENS[0, :1, :1]) == [{}]
+
+
+def test_activations_and_logits_are_those_of_the_plain_model():
+    target = engine()
+    train(target)
+    found = target.measure(["activations", "logits"], TOKENS[0])
+    for i in range(3):
+        model, tokens = plain(target, i), torch.from_numpy(TOKENS[0, i, :, :-1])
+        streams = []
+        for block in model.blocks:
+            block.register_forward_hook(lambda _, __, out: streams.append(out.detach()))
+        logits = model(tokens).detach()
+        expected = {f"activation_rms.{n}": s.square().mean().sqrt() for n, s in enumerate(streams)}
+        expected |= {"logit_rms": logits.square().mean().sqrt(), "logit_max": logits.abs().max()}
+        assert found[i].keys() == expected.keys()
+        for name, value in expected.items():
+            assert found[i][name] == pytest.approx(value.item(), rel=1e-4)
+
+
+def test_updates_are_the_difference_that_the_last_step_made():
+    target = engine()
+    train(target, slice(5))
+    before = [target.state(i) for i in range(3)]
+    target.watched = True
+    train(target, slice(5, None))
+    found = target.measure(["updates"], TOKENS[0])
+    for i in range(3):
+        after = target.state(i)
+        for name, _ in Transformer(SMALL).named_parameters():
+            now, then = after[f"weight/{name}"], before[i][f"weight/{name}"]
+            for column, value in ((f"weight_rms.{name}", now), (f"update_rms.{name}", now - then)):
+                expected = value.square().mean().sqrt().item()
+                assert found[i][column] == pytest.approx(expected, rel=1e-5)
+
+
+def test_updates_that_nobody_watched_are_not_there():
+    target = engine(1)
+    train(target, k=1)
+    assert target.measure(["updates"], TOKENS[0, :1]) == [{}]
+
+
+def test_top_singular_values_are_those_of_the_decomposition():
+    target = engine()
+    train(target)
+    found = target.measure(["singular_values"], TOKENS[0])
+    matrices = [
+        n
+        for n, p in Transformer(SMALL).named_parameters()
+        if n.startswith("blocks") and p.dim() == 2
+    ]
+    for i in range(3):
+        state = target.state(i)
+        assert set(found[i]) == {f"top_singular_value.{n}" for n in matrices}
+        for n in matrices:
+            exact = torch.linalg.matrix_norm(state[f"weight/{n}"], 2).item()
+            assert exact * 0.98 < found[i][f"top_singular_value.{n}"] < exact * 1.0001
+
+
+def test_a_run_records_columns_at_its_validations(make_run, train_run, elsewhere, curve_of):
+    """Also over an interruption, and its curve is that of a run that was not measured."""
+    measured = {"execution.measure": ["logits", "updates", "noise_scale"]}
+    folder, plain_run = make_run(measured), elsewhere()
+    assert folder.run_id == plain_run.run_id
+    asked = iter([False] * 6 + [True])
+    assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
+    assert train_run(folder) == "done"
+    columns = folder.record()["measured"]
+    assert columns["step"] == [31, 32, 33, 35, 36, 37, 38, 40]
+    assert {len(values) for values in columns.values()} == {8}
+    assert all(v > 0 for v in columns["logit_rms"] + columns["update_rms.head.weight"])
+    assert curve_of(folder) == curve_of(plain_run)
+    assert plain_run.record()["measured"] == {"step": []}
+
+
+def test_members_of_a_pack_are_measured_each(make_run, train_run, elsewhere):
+    measured = {"execution.measure": ["logits"]}
+    folders = [make_run(measured | {"seed": seed}) for seed in (1, 2)]
+    assert train_run(*folders) == "done"
+    alone = elsewhere(measured | {"seed": 2}).record()["measured"]
+    found = folders[1].record()["measured"]
+    assert found["logit_max"] == pytest.approx(alone["logit_max"], rel=1e-2)
+    assert found["logit_max"] != folders[0].record()["measured"]["logit_max"]
+
+
+def test_nothing_is_measured_without_a_name():
+    assert measure([], Subject(torch.nn.Identity(), {}, None, torch.zeros(2, 1, 3), 1, id)) == [
+        {},
+        {},
+    ]

@@ -1,0 +1,122 @@
+"""A study in Python gives what the command line gives, and an interrupt loses nothing."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from scalinglab import Study, analysis
+from scalinglab.scaling.config import ConfigError
+from scalinglab.sweeps.store.state import status
+
+SMALL = ["study.blocks.ladder.grid.tokens=[2560]", "~study.blocks.curves"]
+
+
+def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
+    study()  # makes the folder in which the study's file lies the current one
+    opened = Study.open("tiny", *SMALL, outputs="here")
+    plan = opened.plan()
+    assert (plan["new_steps"] == plan["steps"]).all() and plan["seconds"].gt(0).all()
+    assert plan.attrs["warnings"]
+    found = opened.launch("launch=inline")
+    assert set(found["state"]) == {"done"} and set(found["run_id"]) == set(plan["run_id"])
+    assert "tiny: 2 done" in capsys.readouterr().out
+    assert opened.plan()["new_steps"].sum() == 0
+    runs, curves = opened.results(), opened.curves()
+    loaded = analysis.load(tmp_path / "here", study="tiny").set_index("run_id")
+    assert runs["loss"].tolist() == loaded.loc[runs["run_id"], "loss"].tolist()
+    last = curves.dropna(subset="validation_loss").groupby("run_id")["validation_loss"].last()
+    assert last.loc[runs["run_id"]].tolist() == runs["loss"].tolist()
+    pd.testing.assert_frame_equal(opened.status(), status(tmp_path / "here", "tiny"))
+    before = capsys.readouterr().out
+    opened.launch("launch=inline")
+    assert "running" not in before + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("tyni", [], "study = 'tyni': there is no conf/study/tyni.yaml"),
+        ("tiny", ["model.widht=3"], "unknown key 'model.widht'"),
+        ("tiny", ["study.name=other"], "has the name of its file, 'tiny'"),
+        ("tiny", ["tokens=3"], "tokens=3 changes nothing: every block's grid sets"),
+        ("tiny", ["launch.detach=true"], "launch.detach=true is for the command line"),
+        ("tiny", ["launch.budget.device_hours=1e-9"], "launch.budget.device_hours"),
+        ("tiny", ["launch.backend=slurrm"], "launch.backend = 'slurrm' is not one of"),
+    ],
+)
+def test_a_mistake_is_one_sentence(study, name, overrides, message) -> None:
+    study()
+    with pytest.raises(ConfigError) as caught:
+        Study.open(name, *overrides).launch()
+    assert message in str(caught.value)
+
+
+def test_a_study_that_was_never_launched(tmp_path) -> None:
+    for ask in ("status", "results", "curves"):
+        with pytest.raises(ConfigError, match="there is no study 'tiny'"):
+            getattr(Study.open("tiny", outputs=tmp_path), ask)()
+
+
+CELLS = """
+from scalinglab import Study
+study = Study.open("tiny", "study.blocks.ladder.grid.tokens=[51200]", "data.max_epochs=10",
+                   "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]",
+                   "execution.checkpoint_seconds=0.2", outputs={outputs!r})
+found = study.launch("launch.workers=1")
+print("states:", sorted(set(found["state"])))
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_interrupting_the_kernel_saves_and_the_next_launch_goes_on(study, tmp_path) -> None:
+    study()
+    outputs = tmp_path / "outputs"
+    root = str(Path(__file__).parents[2])
+    manager, client = start_new_kernel(
+        kernel_name="python3", cwd=str(tmp_path), env=os.environ | {"PYTHONPATH": root}
+    )
+    try:
+        code = CELLS.format(outputs=str(outputs))
+        client.execute(code)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and not list(outputs.glob("checkpoints/*/*.*.pt")):
+            time.sleep(0.1)
+        manager.interrupt_kernel()
+        said = output(client)
+        assert "interrupted: what trained here is saved" in said and "'interrupted'" in said
+        client.execute(code)
+        assert "states: ['done']" in output(client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    started = analysis.load(outputs, study="tiny")
+    assert len(started) and any(
+        pd.read_json(p, typ="series")["started_at_step"] > 0
+        for p in outputs.glob("runs/*/record-0002.json")
+    )
+
+
+def output(client) -> str:
+    """What a cell prints until the kernel is idle again."""
+    said, deadline = "", time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            message = client.get_iopub_msg(timeout=1)
+        except queue.Empty:
+            continue
+        if message["msg_type"] in ("stream", "error"):
+            said += message["content"].get("text", "") + str(message["content"].get("evalue", ""))
+        if (
+            message["msg_type"] == "status"
+            and said
+            and (message["content"]["execution_state"] == "idle")
+        ):
+            break
+    return said

@@ -1,0 +1,166 @@
+"""What is printed for people: whole at any width; no message drives a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from scalinglab.scaling.text.printable import excerpt, one_line, printable
+from scalinglab.terminal import Screen, table_lines, wrap
+
+NASTY = (
+    "cannot read shard [/data/x]",
+    "[bold]",
+    "[/]",
+    ":smile:",
+    "[link=http://x]y[/link]",
+    "{x!r} %s \\n",
+    "a" * 5000,
+    "$\\frac{a}{b}$",
+    "<b>&amp;",
+)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch) -> Terminal:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    return Terminal()
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_text_is_markup(text: str, terminal) -> None:
+    for stream in (io.StringIO(), terminal):
+        Screen(stream).say(text)
+        Screen(stream).say(text, style="red")
+        Screen(stream).table(pd.DataFrame({"run": [text], "note": [text]}), text="note")
+        shown = " ".join(stream.getvalue().split())
+        assert shown.count(text) == 4
+
+
+def test_no_text_drives_the_terminal() -> None:
+    driven = "\x1b[2J\x1b]0;title\x07 50%\r100% \x9b1m \u202e \ud800 \x00 \u2028"
+    shown = printable(driven)
+    assert shown.isprintable() and shown.isascii()
+    assert shown.startswith("\\x1b[2J\\x1b]0;title\\x07 50%\\r100% \\x9b1m \\u202e \\ud800")
+    assert printable("a\n\tb é 漢 μ") == "a\n    b é 漢 μ"
+    assert one_line("a\nb") == "a\\nb"
+
+
+def test_a_long_message_is_told_by_its_beginning() -> None:
+    told = excerpt("word " * 1000)
+    assert len(told) < 500 and "5,000 characters" in told and "wor ..." not in told
+    assert excerpt("short [/]") == "short [/]"
+
+
+@given(st.text(), st.integers(1, 60))
+def test_lines_break_between_words_only(text: str, width: int) -> None:
+    line = printable(text).replace("\n", " ")
+    parts = wrap(line, width)
+    assert " ".join(parts).split() == line.split()
+    for part in parts:
+        assert cell_len(part) <= width or len(part.split()) == 1
+
+
+FRAME = pd.DataFrame(
+    {
+        "run": ["abcd", "efgh"],
+        "N": ["1,024", "12,345,678"],
+        "seed": [0, 1],
+        "state": ["done", "failed"],
+        "loss": [1.25, np.nan],
+        "note": ["", "a long sentence that stands below its row"],
+    }
+)
+
+
+def plain(width: float, **options) -> list[str]:
+    return [line.plain for line in table_lines(FRAME, width, text="note", **options)]
+
+
+def test_a_table_that_fits_is_one_line_a_row() -> None:
+    assert plain(np.inf) == [
+        "run            N  seed  state   loss  note",
+        "abcd       1,024     0  done    1.25",
+        "efgh  12,345,678     1  failed   nan  a long sentence that stands below its row",
+    ]
+
+
+def test_a_text_that_does_not_fit_stands_below_its_row() -> None:
+    assert plain(42)[1:] == [
+        "abcd       1,024     0  done    1.25",
+        "efgh  12,345,678     1  failed   nan",
+        "    a long sentence that stands below its",
+        "    row",
+    ]
+
+
+def test_columns_are_left_out_and_named_and_narrow_ones_come_back() -> None:
+    assert plain(24, optional=("seed", "N", "absent")) == [
+        "run   seed  state   loss",
+        "abcd     0  done    1.25",
+        "efgh     1  failed   nan",
+        "    a long sentence that",
+        "    stands below its row",
+        "left out at this width:",
+        "  N",
+    ]
+    assert plain(34, optional=("seed", "loss"))[-1] == "left out at this width: seed"
+
+
+def test_a_table_that_fits_no_width_becomes_blocks() -> None:
+    assert plain(20) == [
+        "run    abcd",
+        "N      1,024",
+        "seed   0",
+        "state  done",
+        "loss   1.25",
+        "",
+        "run    efgh",
+        "N      12,345,678",
+        "seed   1",
+        "state  failed",
+        "loss   nan",
+        "note   a long",
+        "       sentence that",
+        "       stands below",
+        "       its row",
+    ]
+
+
+def test_wide_characters_keep_the_columns_straight() -> None:
+    frame = pd.DataFrame({"arm": ["漢字", "ab"], "x": ["1", "2"]})
+    assert [cell_len(line.plain) for line in table_lines(frame, 80)] == [7, 7, 7]
+
+
+@pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "")])
+def test_no_escape_codes_where_they_are_not_wanted(variable, terminal, monkeypatch) -> None:
+    monkeypatch.setenv(*variable)
+    screen = Screen(terminal)
+    screen.say("x " * 60, style="red")
+    screen.table(FRAME, text="note", title="t")
+    screen.fleeting("step 1")
+    assert "\x1b" not in terminal.getvalue() and "\r" not in terminal.getvalue()
+    assert max(map(len, terminal.getvalue().splitlines())) <= 80
+
+
+def test_a_fleeting_line_is_overwritten(terminal) -> None:
+    screen = Screen(terminal)
+    screen.fleeting("step 100")
+    screen.fleeting("step 9")
+    screen.say("done")
+    assert terminal.getvalue().split("\r") == ["step 100", "step 9  ", "      ", "done\n"]

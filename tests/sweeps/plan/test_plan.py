@@ -1,0 +1,138 @@
+"""What runs share, what is planned twice and what has changed since."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.run.memory import training_bytes
+from scalinglab.show import plan_frame
+from scalinglab.sweeps.launch.launch import LaunchConfig, launch
+from scalinglab.sweeps.plan.plan import make_plan, save_plan
+
+
+def by_size(plan, width: int, kind: str = "wsd"):
+    found = [
+        p for p in plan.runs if p.run.shape.width == width and p.run.config.schedule.kind == kind
+    ]
+    return sorted(found, key=lambda p: p.run.tokens)
+
+
+def test_a_run_of_two_blocks_is_planned_once_with_both_roles(study) -> None:
+    plan = make_plan(study())
+    assert len(plan.runs) == 5
+    _, long = by_size(plan, 8)
+    assert set(long.roles) == {"fit", "curve"}
+
+
+def test_a_shorter_run_starts_from_the_trunk_of_a_longer_one(study) -> None:
+    plan = make_plan(study())
+    short, long = by_size(plan, 16)
+    # 40 steps with a cooldown of 8: the first 32 are those of the run of 80 steps.
+    assert short.needs == (long.run.run_id, 32)
+    assert long.pins == (32,) and long.needs is None
+    assert (short.new_steps, long.new_steps) == (8, 80)
+    order = [p.run.run_id for p in plan.runs]
+    assert order.index(long.run.run_id) < order.index(short.run.run_id)
+
+
+def test_schedules_share_the_stretch_before_they_part(study) -> None:
+    plan = make_plan(study())
+    (constant,) = by_size(plan, 8, "constant")
+    _, long = by_size(plan, 8)
+    ids = {constant.run.run_id, long.run.run_id}
+    sharing = [p for p in (constant, long) if p.needs is not None]
+    assert [(p.needs[0] in ids, p.needs[1]) for p in sharing] == [(True, 64)]  # the cooldown begins
+
+
+def test_another_warm_up_shares_nothing(study) -> None:
+    axis = "+study.blocks.ladder.grid.schedule={warmup_tokens: [256, 512]}"
+    plan = make_plan(study(axis, "study.blocks.ladder.grid.tokens=[5120]"))
+    assert all(p.needs is None for p in plan.runs if p.run.shape.width == 16)
+
+
+def test_planning_spends_nothing(study, tmp_path) -> None:
+    make_plan(study())
+    assert not (tmp_path / "outputs" / "runs").exists()
+
+
+def test_a_mistake_in_any_run_stops_the_plan_and_names_the_block(study) -> None:
+    with pytest.raises(ConfigError, match="block 'ladder': model.width = 12 is not divisible"):
+        make_plan(study("study.blocks.ladder.grid.model.width=[8,12]"))
+    with pytest.raises(ConfigError, match="data.max_epochs = 1 allows"):
+        make_plan(study("study.blocks.ladder.grid.tokens=[2560,1e9]"))
+    with pytest.raises(ConfigError, match="schedule.warmup_tokens = 256 is 4 steps"):
+        make_plan(study("study.blocks.ladder.grid.tokens=[128]"))
+
+
+def test_the_processes_of_a_run_must_fit_into_the_memory_of_a_node(study, monkeypatch) -> None:
+    """Of this machine, or of SLURM's nodes, which may be larger, and several."""
+    room = max(training_bytes(p.run.architecture, 1) for p in make_plan(study()).runs)
+    four = ("execution.processes=4", "launch=slurm")
+    given = f"launch.slurm.memory_gb={1.5e-9 * room}"
+    monkeypatch.setattr(machine, "memory_bytes", lambda: 1.5 * room)
+    with pytest.raises(ConfigError, match="in 4 processes .execution.processes = 4, .* the m"):
+        make_plan(study(*four[:1]))
+    with pytest.raises(ConfigError, match="in 4 processes .execution.processes = 4, .* the m"):
+        make_plan(study(*four, given))
+    make_plan(study(*four))  # what its nodes have nobody says
+    make_plan(study(*four, given, "launch.slurm.nodes=4"))
+    make_plan(study(*four, given, "+launch.classes.large.memory_gb=1"))
+
+
+def test_extending_by_a_longer_budget_trains_only_the_new_stretch(study, tmp_path) -> None:
+    plan = make_plan(study())
+    save_plan(plan)
+    launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    assert all(p.new_steps == 0 for p in make_plan(study()).runs)
+
+    longer = make_plan(study("study.blocks.ladder.grid.tokens=[2560,5120,10240]"))
+    new = [p for p in longer.runs if p.new_steps]
+    assert {p.run.tokens for p in new} == {10240}
+    wide = next(p for p in new if p.run.shape.width == 16)
+    # The trunk of 5,120 tokens ended at step 64 of 80; the new one is trained from there.
+    assert (wide.start, wide.new_steps) == (64, 160 - 64)
+    save_plan(longer)
+    launch(longer.outputs, "tiny", LaunchConfig("inline"))
+    record = RunFolder(tmp_path / "outputs" / "runs" / wide.run.run_id).record()
+    assert record["started_at_step"] == 64
+    assert record["steps"] == 160
+
+
+def test_a_changed_default_is_told(study) -> None:
+    plan = make_plan(study())
+    save_plan(plan)
+    changed = make_plan(study("optimizer.beta2=0.99"))
+    told = " ".join(changed.warnings)
+    assert "5 of the 5 runs that this study had before are no longer in it" in told
+    assert "optimizer.beta2: 0.95 -> 0.99" in told
+
+
+def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
+    plan = make_plan(study())
+    save_plan(plan)
+    launch(plan.outputs, "tiny", LaunchConfig("inline"))
+    monkeypatch.setattr("scalinglab.sweeps.store.caveats.code_fingerprint", lambda: "0123456789")
+    assert any("trained by other code" in w for w in make_plan(study()).warnings)
+
+
+def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
+    by_rule = [
+        "batch=null",
+        "+rule/batch=porian",
+        "rule.batch.coefficient=4e4",
+        "optimizer.weight_decay=null",
+        "+rule/weight_decay=timescale",
+    ]
+    plan = make_plan(study(*(o.replace("+", "") for o in by_rule)))
+    frame = plan_frame(plan)
+    assert {"batch", "WD"} <= set(frame) and "beta2" not in frame
+    assert len(set(frame["batch"])) == 2  # of two sizes
+    assert any("rounded to whole sequences by more than 2%" in w for w in plan.warnings)
+    save_plan(plan)
+    given = read_json(plan.folder / "plan.json")["runs"][0]["given"]
+    assert set(given) == {"lr", "batch", "weight_decay"}
+    assert given["batch"]["used"] % 16 == 0 and given["batch"]["rule"] == "porian"
