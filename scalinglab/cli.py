@@ -37,9 +37,6 @@ _WIDEST = 100  # columns of a help
 _LONGEST = 1_200  # characters of an error
 # Verbs that still read their arguments and print by themselves, and their files.
 _EARLIER = {
-    **dict.fromkeys(("plan", "launch", "add"), "launching"),
-    **dict.fromkeys(("status", "logs", "cancel"), "watching"),
-    **dict.fromkeys(("train", "data"), "training"),
     **dict.fromkeys(("fit", "report"), "deciding"),
     "compare": "comparing",
     "multiverse": "doubting",
@@ -48,10 +45,8 @@ _EARLIER = {
     "tune": "tuning",
     "schedule": "scheduling",
     "next": "planning_next",
-    "reach": "reaching",
     **dict.fromkeys(("forecast", "track"), "forecasting"),
     "coordcheck": "checking",
-    **dict.fromkeys(("doctor", "collect", "gc"), "housekeeping"),
     "sync": "dashboards",
 }
 

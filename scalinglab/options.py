@@ -54,6 +54,7 @@ RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell n
 LEVEL = Within(0, 1, open=True)
 ABOVE_0 = Within(0, open=True)
 SEED = Within(0, 2**63 - 1)
+SELECTION = "a state, the beginning of an id, or a condition: 'N > 1e6 and seed == 1'"
 
 
 def option(
@@ -78,7 +79,7 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)  # so that options of verbs need no default
 class Options:
     """What every verb can be asked.
 
@@ -102,16 +103,16 @@ def overrides(
 def explain(cls: type, width: int) -> list[str]:
     """The options of a verb, a paragraph each: ``key=default`` and what it is.
 
-    Those that other verbs have as well, which `cls` inherits, stand last.
+    Required ones stand first, then those of the verb, then those that it inherits from others.
     """
-    shared = {
-        f.name
-        for base in cls.__bases__
-        if dataclasses.is_dataclass(base)
-        for f in dataclasses.fields(base)
-    }
     hints = typing.get_type_hints(cls)
-    fields = sorted(dataclasses.fields(cls), key=lambda f: f.name in shared)
+
+    def place(f: dataclasses.Field) -> tuple[bool, bool, bool, int]:
+        classes = [c.__dict__.get("__annotations__", {}) for c in cls.__mro__]
+        depth = next(i for i, names in enumerate(classes) if f.name in names)
+        return f.name == "json", f.name == OVERRIDES, not _is_required(f), depth
+
+    fields = sorted(dataclasses.fields(cls), key=place)
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []

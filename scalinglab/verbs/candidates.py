@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import LEVEL, RESAMPLES, SEED, Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.verb import open_console, say
 
@@ -20,7 +20,7 @@ BLOCK = "next"
 
 
 @dataclass(frozen=True)
-class ChoiceOptions:
+class ChoiceOptions(Options):
     """Options of the verbs that choose runs; further arguments are overrides of the study."""
 
     study: str = option("the study to which runs are added")
@@ -35,7 +35,6 @@ class ChoiceOptions:
     level: float = option("of the intervals", 0.95, LEVEL)
     widen: bool = option("widen the interval of a loss by the record of earlier forecasts", True)
     mix_fingerprints: bool = option("take runs of several versions of the code together", False)
-    json: bool = option("print one JSON object; --json says the same", False)
 
 
 def read_choice(cls: type, arguments: Sequence[str]) -> tuple[Any, list[str]]:

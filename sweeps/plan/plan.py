@@ -159,13 +159,13 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     place = _place(composed.get("launch") or {})
 
     def final_loss(config: RunConfig) -> float | None:
-        run, _ = _resolve(Wanted("tune", "sweep", config), outputs, stores, place)
+        run, _ = _resolve_wanted(Wanted("tune", "sweep", config), outputs, stores, place)
         return _final_loss(RunFolder(outputs / "runs" / run.run_id))
 
     study, wanted = read_study(with_added(composed), final_loss=final_loss)
     merged: dict[str, PlannedRun] = {}
     for one in wanted:
-        run, store = _resolve(one, outputs, stores, place)
+        run, store = _resolve_wanted(one, outputs, stores, place)
         known = merged.get(run.run_id)
         if known is None:
             merged[run.run_id] = PlannedRun(
@@ -226,25 +226,45 @@ def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _resolve(
+def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, PlannedRun]:
+    """Plan one run that is of no study: the folder of all runs, and the run.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake in it.
+    """
+    folder = outputs_folder(outputs)
+    store = open_store(config.data, folder)
+    run = _resolve(config, folder, store, {"nodes": nodes})
+    planned = PlannedRun(run, store, (), (), None, (), 0, "planned")
+    return folder, _with_state(planned, folder)
+
+
+def _resolve_wanted(
     one: Wanted, outputs: Path, stores: dict[str, TokenStore], place: Mapping[str, Any]
 ) -> tuple[Run, TokenStore]:
     key = repr((one.config.data.source, sorted(one.config.data.options.items())))
     if key not in stores:
         stores[key] = open_store(one.config.data, outputs)
     try:
-        run = resolve(one.config, stores[key].manifest)
-        check_memory(run.architecture, run.config, **place)
-        further_stores(
-            run.config.execution.validate,
-            outputs,
-            stores[key].manifest.vocab,
-            run.config.data.validation_tokens,
-            run.shape.context,
-        )
-        return run, stores[key]
+        return _resolve(one.config, outputs, stores[key], place), stores[key]
     except ConfigError as error:
         raise ConfigError(f"study block '{one.block}': {error}") from error
+
+
+def _resolve(config: RunConfig, outputs: Path, store: TokenStore, place: Mapping[str, Any]) -> Run:
+    """Resolve a run, and check that its data and its memory are there."""
+    run = resolve(config, store.manifest)
+    check_memory(run.architecture, run.config, **place)
+    further_stores(
+        run.config.execution.validate,
+        outputs,
+        store.manifest.vocab,
+        run.config.data.validation_tokens,
+        run.shape.context,
+    )
+    return run
 
 
 def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from scalinglab import study
 from scalinglab.analysis.decisions import reach
 from scalinglab.analysis.decisions.target import Target
-from scalinglab.verbs import reaching
 
 ASKED = (
     "reach",
@@ -66,17 +66,16 @@ def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -
 
 
 def test_the_whole_plan_is_shown_again_where_it_is_asked_for(run, own, monkeypatch) -> None:
-    shown: list[bool] = []
-    monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: shown.append(whole))
-    run(*ASKED, *TWO)
-    run(*ASKED, *TWO, "plan=true")
-    assert shown == [True, False, True, True]
+    monkeypatch.setattr(study, "launch", lambda *given: True)
+    code, out, error = run(*ASKED, *TWO, "plan=true")
+    assert (code, out.count("C (causal)")) == (2, 1) and "did not train all runs" in error
 
 
 def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:
-    monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: 130)
-    code, _, error = run(*ASKED, *ONE)
+    monkeypatch.setattr(study, "launch", lambda *given: False)
+    code, out, error = run(*ASKED, *ONE)
     assert code == 130 and error == ""
+    assert out.rstrip().endswith("interrupted; all runs are saved, launch again to go on")
 
 
 @pytest.mark.parametrize(
