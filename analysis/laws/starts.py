@@ -9,7 +9,7 @@ from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 
 DEFAULT_STARTS = 64
 _ROWS = 2000
-_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+_DIMENSIONS = 12  # further parameters share them: beyond, Halton's columns are correlated
 
 
 def spread_starts(law: Law, columns: Columns, response: Array, count: int | None = None) -> Array:
@@ -24,11 +24,10 @@ def spread_starts(law: Law, columns: Columns, response: Array, count: int | None
         own = np.stack(np.broadcast_arrays(*(guess[name] for name in law.names)), axis=1)
         return own if count is None else _as_many(law, own.astype(float), count)
     count = DEFAULT_STARTS if count is None else count
-    params = np.empty((count, len(law.parameters)))
+    params, spread = np.empty((count, len(law.parameters))), _halton(count)
     for k, parameter in enumerate(law.parameters):
         low, high = parameter.inward(np.array(parameter.start))
-        spread = _halton(count, _PRIMES[k % len(_PRIMES)])
-        params[:, k] = parameter.outward(low + (high - low) * spread)
+        params[:, k] = parameter.outward(low + (high - low) * spread[:, k % _DIMENSIONS])
     if law.linear:
         columns, response = _some_rows(columns, response)
         at = [law.names.index(name) for name in law.linear]
@@ -49,8 +48,9 @@ def _as_many(law: Law, own: Array, count: int) -> Array:
     if count <= len(own):
         return own[np.linspace(0, len(own) - 1, count).round().astype(int)]
     more = np.resize(own, (count - len(own), own.shape[1]))
+    spread = _halton(len(more)) - 0.5
     for k, parameter in enumerate(law.parameters):
-        u, away = parameter.inward(more[:, k]), _halton(len(more), _PRIMES[k % len(_PRIMES)]) - 0.5
+        u, away = parameter.inward(more[:, k]), spread[:, k % _DIMENSIONS]
         moved = u * (1 + 0.4 * away) if parameter.scale == "linear" else u + away
         more[:, k] = parameter.outward(np.clip(moved, *parameter.limits()))
     return np.concatenate([own, more])
@@ -69,11 +69,10 @@ def _without(law: Law, params: Array, at: list[int], columns: Columns) -> Array:
     return np.median(law.predict(bare, columns), axis=0)
 
 
-def _halton(count: int, base: int) -> Array:
-    """`count` well-spread numbers in 0..1."""
-    points, scale, rest = np.zeros(count), 1.0, np.arange(1, count + 1)
-    while rest.any():
-        scale /= base
-        points += scale * (rest % base)
-        rest //= base
-    return points
+def _halton(count: int) -> Array:
+    """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence)."""
+    from scipy.stats.qmc import Halton  # takes .4 s to load; some laws have starts of their own
+
+    sequence = Halton(_DIMENSIONS, scramble=False)
+    sequence.fast_forward(1)  # its first point is zero
+    return sequence.random(count)

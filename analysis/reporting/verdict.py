@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scalinglab.analysis.reporting import page
+from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.model.flops import CONVENTIONS
@@ -199,16 +199,17 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
     found, path = verdict.finding, Path(path)
-    tables = [
-        f"<h2>{page.escape(title)}</h2>{page.table(table)}" for title, table in found.tables.items()
-    ]
     sections = [
-        page.answer(found.sentences),
-        page.warnings(found.warnings),
-        page.figures(found.figures) if found.figures else "",
-        *tables,
+        *([Section("Figures", figures=found.figures)] if found.figures else []),
+        *(Section(title, tables=[table]) for title, table in found.tables.items()),
     ]
-    write_atomic(
-        path.absolute(), page.page(verdict.study, verdict.question, sections, verdict.outputs)
+    text = page(
+        verdict.study,
+        verdict.question,
+        found.sentences,
+        found.warnings,
+        sections,
+        verdict.outputs,
     )
+    write_atomic(path.absolute(), text)
     return path

@@ -66,6 +66,18 @@ def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
         assert version in page
 
 
+def test_texts_of_a_study_are_no_markup_in_its_report(answer) -> None:
+    """A study's name and question, a run's note, a machine, a warning: all are a person's texts."""
+    script = "<script>1</script>"
+    note = answer.runs.assign(note=script, cluster=script)
+    machines = answer.machines.assign(processor=script)
+    law = replace(answer.law, warnings=(script,))
+    page = report_html(
+        replace(answer, study=script, question=script, runs=note, machines=machines, law=law)
+    )
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 5 + len(note)
+
+
 def test_figures_are_the_same_each_time(answer) -> None:
     assert svg(figures.residuals(answer)) == svg(figures.residuals(answer))
     assert "<svg" in report_html(answer)
