@@ -28,9 +28,10 @@ from scalinglab.analysis.fitting.fitter import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
-from scalinglab.analysis.tables.exclusion import CENSORED, mid_schedule, unfinished
+from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
+from scalinglab.scaling.records.state import CENSORED, State
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
 
@@ -215,7 +216,9 @@ def _arms_of(
         if name not in names:
             raise ValueError(f"between: arm {name!r} has no run; there are {', '.join(names)}")
     runs = data.assign(_arm=labels)[labels.isin(chosen)].reset_index(drop=True)
-    status = runs["status"].astype(str) if "status" in runs else pd.Series("done", runs.index)
+    status = (
+        runs["status"].astype(str) if "status" in runs else pd.Series(State.DONE.value, runs.index)
+    )
     lost = status.isin(CENSORED)
     censored = runs["_arm"][lost].value_counts().reindex(chosen, fill_value=0).to_dict()
     runs = runs[~lost & runs["loss"].notna()].drop(columns="arm", errors="ignore")

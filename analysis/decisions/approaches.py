@@ -24,6 +24,7 @@ from scalinglab.analysis.decisions.optimum import best_split, loss_at, tokens_at
 from scalinglab.analysis.decisions.training_envelope import Envelope, envelope
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import growth, spread
+from scalinglab.scaling.records.state import State
 
 Array = np.ndarray
 
@@ -164,7 +165,7 @@ def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> A
     """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
     if not budgets:
         return None
-    done = runs[(runs["status"] == "done") & runs["loss"].notna()]
+    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     found = compare_approaches(
         done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
     )

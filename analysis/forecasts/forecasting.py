@@ -16,7 +16,9 @@ from scalinglab.analysis.intervals.spread import IMPOSSIBLE, lacking, widened
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
 
 COLUMNS = (
     "run_id",
@@ -78,7 +80,7 @@ def forecast_study(
     waiting = unfinished_runs(outputs, study)
     curves = load_curves(outputs, study=study)
     if len(curves):
-        curves = curves[curves["status"] == "done"].assign(loss=curves["validation_loss"])
+        curves = curves[curves["status"] == State.DONE].assign(loss=curves["validation_loss"])
         told = [SET] if SET in curves else []
         curves = curves[["run", "step", "lr", "loss", "N", *told]]
     how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
@@ -194,7 +196,7 @@ def cannot_matter(
     DataFrame
         The rows of `forecasts` that meet the rule, with ``better`` (a run) and ``better_loss``.
     """
-    done = runs[(runs["status"] == "done") & runs["loss"].notna()]
+    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     kept = []
     for row in forecasts.to_dict("records"):
         rivals = done[(done["N"] == row["N"]) & (done["D"] == row["D"])].sort_values("loss")
@@ -208,6 +210,5 @@ def cannot_matter(
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
     """A run's science but for its seeds."""
-    science = RunFolder(Path(outputs) / "runs" / run_id).settings()["science"]
-    data = {k: v for k, v in science["data"].items() if k != "seed"}
-    return {k: v for k, v in science.items() if k != "seed"} | {"data": data}
+    science = RunFolder(Path(outputs) / "runs" / run_id).settings().science
+    return without(science, ("seed", "data.seed"))

@@ -15,6 +15,7 @@ from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
 from scalinglab.scaling.config import check_study_name
 from scalinglab.scaling.records.atomic import save_atomic, write_json
 from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError
 
 
@@ -87,7 +88,7 @@ def save_study(
 
 def _roles(imported: Imported, held_out: str | None) -> list[str]:
     runs = imported.runs
-    good = ((runs["status"] == "done") & fittable(runs)).to_numpy() & ~unfinished(runs)
+    good = ((runs["status"] == State.DONE) & fittable(runs)).to_numpy() & ~unfinished(runs)
     held = np.zeros(len(runs), bool)
     if held_out is not None:
         try:

@@ -12,6 +12,7 @@ import pandas as pd
 from scalinglab.analysis.intervals.spread import IMPOSSIBLE, in_words, lacking
 from scalinglab.analysis.reporting.facts import growth_in_words
 from scalinglab.analysis.tables.runs import with_role
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.allocation import Allocation
@@ -111,7 +112,7 @@ class Answer:
     def _points(self) -> str:
         fitted = with_role(self.runs, "fit")
         missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
-        diverged = (self.runs["status"] == "diverged").sum()
+        diverged = (self.runs["status"] == State.DIVERGED).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
             f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "

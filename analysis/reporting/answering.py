@@ -14,6 +14,7 @@ from scalinglab.analysis.intervals.spread import contained
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
@@ -102,7 +103,7 @@ def answer_study(
 
 
 def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
-    runs = runs[runs["status"] == "done"]
+    runs = runs[runs["status"] == State.DONE]
     if runs.empty:
         return pd.DataFrame()
     level = float(law.settings["level"]) if len(law.draws) else None
@@ -134,7 +135,7 @@ def _curves(
     """
     from scalinglab.analysis.fitting.fitter import fit
 
-    ids = with_role(runs[runs["status"] == "done"], "curve")["run_id"]
+    ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
     curves = load_curves(outputs, run_ids=ids, loss=loss)
     held_out = curves["schedule"] == wanted["curve_held_out"] if len(ids) else pd.Series(dtype=bool)
     if not len(ids) or held_out.all() or not held_out.any():
@@ -178,15 +179,15 @@ def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
         if folder.done() is None:  # imported
             continue
         record = folder.record()
-        place = record["machine"]
+        place = record.machine
         rows.append(
             {
-                "processor": place["processor"],
-                "device": place["device"],
-                "engine": place["engine"],
-                **record["versions"],
-                "code": record["code"]["commit"] or "unknown",
-                "fingerprint": record["code"]["fingerprint"],
+                "processor": place.processor,
+                "device": place.device,
+                "engine": place.engine,
+                **record.versions,
+                "code": record.code.commit or "unknown",
+                "fingerprint": record.code.fingerprint,
             }
         )
     frame = pd.DataFrame(rows)

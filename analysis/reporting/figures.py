@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from scalinglab.analysis.fitting.outliers import outlying
 from scalinglab.analysis.reporting.labels import literal
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -237,7 +238,7 @@ def _figure(columns: int) -> tuple[Figure, list[Axes]]:
 
 
 def _parts(answer: Answer) -> tuple[pd.DataFrame, pd.DataFrame]:
-    runs = answer.runs[answer.runs["status"] == "done"]
+    runs = answer.runs[answer.runs["status"] == State.DONE]
     roles = runs["role"].str.split(",")
     return (
         runs[[("fit" in names) for names in roles]],

@@ -20,7 +20,10 @@ from scalinglab.analysis.tables.runs import load, load_curves, require, study_pl
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import dotted
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,23 +168,21 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
     """
     blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
     runs = load(outputs, study=study, loss=loss)
-    runs = runs[runs["status"] != "stopped"].reset_index(drop=True)
+    runs = runs[runs["status"] != State.STOPPED].reset_index(drop=True)
     more = []
     for run_id in runs["run_id"]:
-        record = RunFolder(Path(outputs) / "runs" / run_id).record()
-        science = {k: v for k, v in record["science"].items() if k != "schedule"}
-        last = record["science"]["schedule"][-1]["end"]
+        spec = RunFolder(Path(outputs) / "runs" / run_id).record().spec
         more.append(
             {
                 "block": blocks[run_id],
-                "final_ratio": last / record["lr_peak"],
-                **{f"flops_{c}": count(record["flops"]) for c, count in CONVENTIONS.items()},
-                **pd.json_normalize(science).iloc[0].to_dict(),
+                "final_ratio": spec.pieces[-1].end / spec.lr_peak,
+                **{f"flops_{c}": count(spec.flops) for c, count in CONVENTIONS.items()},
+                **dotted(without(spec.science, ["schedule"])),
             }
         )
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
     table = table.loc[:, ~table.columns.duplicated()]
-    return table.assign(loss=table["loss"].where(table["status"] == "done", float("inf")))
+    return table.assign(loss=table["loss"].where(table["status"] == State.DONE, float("inf")))
 
 
 def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.scaling.records.state import State
 
 
 def judge(
@@ -40,7 +41,7 @@ def judge(
     """
     from scalinglab.analysis.fitting.fitter import fit
 
-    names = runs[runs["status"] == "done"].set_index("run_id")["block"]
+    names = runs[runs["status"] == State.DONE].set_index("run_id")["block"]
     curves = curves[curves["run"].isin(names.index)].drop(columns="cluster", errors="ignore")
     curves = curves.assign(block=curves["run"].map(names))
     if "validation_loss" in curves:

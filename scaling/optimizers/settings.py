@@ -175,9 +175,15 @@ def program_science(config: OptimizerConfig) -> dict[str, Any]:
     return {k: v for k, v in vars(config).items() if k != "lr" and v is not None}
 
 
-def member_settings(science: Mapping[str, Any]) -> Settings:
-    """The settings that a run's science names."""
-    return SETTINGS[science["name"]](**{k: v for k, v in science.items() if k != "name"})
+def member_settings(name: str, settings: Mapping[str, Any]) -> Settings:
+    """The settings of an optimizer from plain values."""
+    return SETTINGS[name](**settings)
+
+
+def default_settings(name: str) -> Settings:
+    """The settings of an optimizer where nobody sets any."""
+    science = optimizer_science(OptimizerConfig(name=name))
+    return member_settings(science.pop("name"), science)
 
 
 def optimizer_name(settings: Sequence[Settings]) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.records.identity import family_id, prefix_id
+from scalinglab.scaling.records.identity import family_id, prefix_id, total_steps
 
 SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
 
@@ -33,11 +33,11 @@ def owner_of(checkpoint: Path) -> str:
 
 def candidates(outputs: Path, science: dict[str, Any]) -> list[tuple[int, Path]]:
     """Checkpoints on the way of a run, the furthest first: (step, path)."""
-    found = []
+    found, last = [], total_steps(science)
     for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*"):
         if path.suffix not in SUFFIXES:
             continue
         step, _, prefix = path.name.split(".")[0].partition("-")
-        if int(step) <= science["steps"] and prefix_id(science, int(step)) == prefix:
+        if int(step) <= last and prefix_id(science, int(step)) == prefix:
             found.append((int(step), path))
     return sorted(found, reverse=True)

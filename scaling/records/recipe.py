@@ -39,10 +39,11 @@ def recipe(
         for key, value in science.items()
         if key not in {*_RUNGS, *_RUNGS[""], "optimizer", *rules}
     }
+    groups = {name: value for name, value in science.items() if isinstance(value, dict)}
     for group in ("model", "data"):
         common |= {
             f"{group}.{key}": value
-            for key, value in science[group].items()
+            for key, value in groups[group].items()
             if key not in _RUNGS[group]
         }
     schedule = asdict(ScheduleConfig()) | dict(config["schedule"])
@@ -51,9 +52,7 @@ def recipe(
     if "warmup" in rules:
         del schedule["warmup_tokens"]
     return common | {
-        "optimizer": {
-            key: value for key, value in science["optimizer"].items() if key not in rules
-        },
+        "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         "model.head_dim": shape["width"] / shape["heads"],
         "model.mlp_ratio": shape["mlp_width"] / shape["width"],
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),

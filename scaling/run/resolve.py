@@ -93,6 +93,11 @@ class Run:
         return flops_per_token(self.flops) * self.tokens
 
     @property
+    def is_command(self) -> bool:
+        """Whether a program that is not ours trains it."""
+        return self.config.trainer.kind == "command"
+
+    @property
     def tokens_per_step(self) -> int:
         """Tokens of one update."""
         return self.config.batch * self.shape.context

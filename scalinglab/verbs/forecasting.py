@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.as_json import print_json
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.records.state import State
 from scalinglab.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[
     runs = analysis.load(outputs, study=options.study)
     needless = cannot_matter(outputs, found, runs, options.margin)
     said = []
-    for row in needless[needless["state"] != "stopped"].to_dict("records"):
+    for row in needless[needless["state"] != State.STOPPED].to_dict("records"):
         why = {
             key: row[key]
             for key in ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
+    from scalinglab.scaling.records.attempt import Progress
     from scalinglab.terminal import Screen
 
 
@@ -54,24 +56,24 @@ def train_verb(arguments: Sequence[str]) -> int:
         f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
         f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps",
     )
-    outcome = "done" if folder.done() else _train(console, folder, config.execution)
+    outcome = Outcome.DONE if folder.done() else _train(console, folder, config.execution)
     return _say_outcome(console, folder, outcome)
 
 
-def _train(console: Screen, folder: Any, execution: Any) -> str:
+def _train(console: Screen, folder: Any, execution: Any) -> Outcome:
     from scalinglab.scaling.records.claim import Claim
-    from scalinglab.scaling.run.describe import is_command, trainer_of
+    from scalinglab.scaling.run.describe import trainer_of
     from scalinglab.sweeps.launch.stop import StopFlag
 
-    science = folder.description()["science"]
-    if not is_command(science):
+    spec = folder.spec()
+    if not spec.is_command:
         from scalinglab.scaling.engine.steps.eager import check_device
 
         check_device(execution.device)
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
-        return "held"
-    module, _, name = trainer_of(science, execution).partition(":")
+        return Outcome.LOST
+    module, _, name = trainer_of(spec, execution).partition(":")
     train = getattr(importlib.import_module(module), name)
     stop = StopFlag()
     stop.install()
@@ -85,12 +87,12 @@ def _train(console: Screen, folder: Any, execution: Any) -> str:
             show(folder.progress(claim.number))
         return stop()
 
-    def show(progress: dict[str, Any]) -> None:
-        if "step" not in progress:
+    def show(said: Progress) -> None:
+        if said.step is None:
             return
         console.fleeting(
-            f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
-            f"{progress['tokens_per_second']:,.0f} tokens/s"
+            f"step {said.step:,}/{said.steps:,}  loss {said.loss:.4f}  "
+            f"{said.tokens_per_second:,.0f} tokens/s"
         )
 
     try:
@@ -99,27 +101,27 @@ def _train(console: Screen, folder: Any, execution: Any) -> str:
         stop.uninstall()
 
 
-def _say_outcome(console: Screen, folder: Any, outcome: str) -> int:
-    if outcome in ("held", "lost"):
+def _say_outcome(console: Screen, folder: Any, outcome: Outcome) -> int:
+    if outcome == Outcome.LOST:
         owner = folder.latest_attempt().owner
-        say(console, f"process {owner['pid']} on {owner['host']} is training it")
+        say(console, f"process {owner.pid} on {owner.host} is training it")
         return 1
-    if outcome == "interrupted":
+    if outcome == Outcome.INTERRUPTED:
         say(console, "interrupted; the run is saved, the same command goes on")
         return INTERRUPTED
-    if outcome != "done":
+    if outcome != Outcome.DONE:
         end = folder.latest_attempt().end
-        say(console, f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}")
+        say(console, f"{end.reason}: {end.error}\n{end.traceback}")
         return 1
     record = folder.record()
-    final = record["final"]
-    if record["status"] == "diverged":
-        say(console, f"diverged after {record['steps']:,} steps: recorded as a result")
+    final = record.final
+    if record.status == State.DIVERGED:
+        say(console, f"diverged after {record.steps:,} steps: recorded as a result")
     else:
         say(
             console,
-            f"validation loss {final['validation_loss']:.4f} nats/token, "
-            f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}",
+            f"validation loss {final.validation_loss:.4f} nats/token, "
+            f"{final.validation_bpb:.4f} bits/byte; record in {folder.path}",
         )
     return 0
 

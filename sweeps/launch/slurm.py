@@ -22,6 +22,7 @@ from submitit.core import utils as _utils
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.state import WAITING, State
 from scalinglab.scaling.training.child import SAFE, shell_lines
 from scalinglab.sweeps.launch import refusals, scheduler, worker
 from scalinglab.sweeps.launch.retry import bad_nodes, got_somewhere, verdict
@@ -37,7 +38,7 @@ from scalinglab.sweeps.store.launches import (
     resources,
 )
 from scalinglab.sweeps.store.packs import form
-from scalinglab.sweeps.store.state import WAITING, StoredPlan, StoredRun, states
+from scalinglab.sweeps.store.state import StoredPlan, StoredRun, states
 
 # A task should have enough to do to be worth its start and its place in the queue.
 SECONDS_A_TASK = 20 * 60.0
@@ -111,7 +112,7 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
             [
                 r
                 for r in runs
-                if current[r.folder.run_id] in (*WAITING, "failed", "running")
+                if current[r.folder.run_id] in (*WAITING, State.FAILED, State.RUNNING)
                 and not _gave_up(r, launch)
             ],
         )
@@ -119,7 +120,7 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
             wanted = min(wanted, launch.config.canary)  # the others would wait, on idle devices
         missing = wanted - sum(s.kind == kind for s, _ in alive)
         if missing > 0 and any(
-            current[r.folder.run_id] in (*WAITING, "failed")
+            current[r.folder.run_id] in (*WAITING, State.FAILED)
             for r in runs
             if not _gave_up(r, launch)
         ):

@@ -9,7 +9,7 @@ from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.run.describe import is_command
+from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
     other = [
         p.run.run_id
         for p in runs
-        if p.state in ("done", "diverged")
-        and not is_command(p.run.science)
-        and RunFolder(outputs / "runs" / p.run.run_id).record()["code"]["fingerprint"] != now
+        if p.state in FINISHED
+        and not p.run.is_command
+        and RunFolder(outputs / "runs" / p.run.run_id).record().code.fingerprint != now
     ]
     if not other:
         return []
@@ -69,7 +69,7 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
 def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     """Which science keys differ between a former run and the nearest one of the plan."""
     try:
-        old = flatten(folder.description()["science"])
+        old = flatten(folder.spec().science)
     except (FileNotFoundError, DamagedFile):
         return ""
     nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))

@@ -30,14 +30,14 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
 def _seconds(folder: RunFolder, attempt: Attempt) -> float:
     """Of one attempt; both times are by the clock of the file server."""
     if attempt.end is not None:
-        last = attempt.end["ended"]
+        last = attempt.end.ended
     else:
         try:
             last = folder.attempt_file(attempt.number, "beat").stat().st_mtime
         except FileNotFoundError:
             return 0.0
-    members = folder.progress(attempt.number).get("members", 1)
-    return max(0.0, last - attempt.owner["started"]) / members
+    members = folder.progress(attempt.number).members
+    return max(0.0, last - attempt.owner.started) / members
 
 
 def overspent(launch: Launch, plan: StoredPlan) -> str | None:
