@@ -1,11 +1,14 @@
 """What the runs say: records -> laws -> intervals -> answers.
 
-Public names are imported on first use, so that `import analysis` costs nothing and never loads
+Public names are imported on first use, so that importing it costs nothing and never loads
 torch, lightning, hydra or wandb.
 """
 
 from importlib import import_module
 from typing import Any
+
+if __name__ != "scalinglab.analysis":  # found in the current folder, not in the installed package
+    raise ImportError("'analysis' is a part of scalinglab: from scalinglab import analysis")
 
 _HOME = {
     "LAWS": "scalinglab.analysis.laws",
@@ -79,7 +82,9 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     """Import a public name from the file it lives in, the first time it is asked for."""
     if name not in _HOME:
-        raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {__all__}")
+        raise AttributeError(
+            f"module 'scalinglab.analysis' has no attribute {name!r}; it has {__all__}"
+        )
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -25,10 +25,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from scalinglab import conf
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
 from scalinglab.yaml_limits import check_size
 
-SHIPPED = Path(__file__).parent.parent / "conf"
+SHIPPED = Path(conf.__file__).parent
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs")

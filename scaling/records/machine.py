@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import scalinglab
+
 PACKAGES = ("torch", "lightning", "numpy", "hydra-core", "omegaconf")
 
 
@@ -173,11 +175,16 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def code_folder() -> Path:
+    """The folder that holds our package: a checkout, a frozen copy or site-packages."""
+    return Path(scalinglab.__file__).parents[1]
+
+
 @cache
 def code_commit() -> str | None:
     """The commit of the checkout this package runs from, "+" appended if it was edited."""
-    here = Path(__file__).parent.parent
-    frozen = here.parent / "COMMIT"  # left by scalinglab.sweeps.launch.freeze
+    here = code_folder()
+    frozen = here / "COMMIT"  # left by scalinglab.sweeps.launch.freeze
     if frozen.exists():
         return frozen.read_text().strip() or None
     try:

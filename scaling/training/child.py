@@ -16,7 +16,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parents[2]  # the folder that holds our packages
+from scalinglab.scaling.records import machine
+
 GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of whoever started the first of our processes
 SAFE = "-P"  # Python's option: modules are not looked for in the current folder
 OF_SLURM = ("SLURM_", "SRUN_", "PMI_", "PMIX_")
@@ -36,8 +37,10 @@ def child_environment(code: Path | None = None) -> dict[str, str]:
         The folder that holds its packages, a frozen copy; None: those of this process.
     """
     own = None if code is None else str(code)
-    if code is None and str(HERE) not in _installed():
-        own = str(HERE)  # a checkout, or a frozen copy; else every Python of ours finds it anyway
+    if code is None and str(machine.code_folder()) not in _installed():
+        own = str(
+            machine.code_folder()
+        )  # a checkout, or a frozen copy; else every Python of ours finds it anyway
     given = _given()
     path = os.pathsep.join(filter(None, (own, given)))
     return os.environ | {"PYTHONPATH": path, GIVEN: given}

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import scalinglab
+from scalinglab import scaling, sweeps
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_folder, write_atomic
 
-PACKAGES = ("scaling", "sweeps")  # all that a worker imports
+PACKAGES = (scaling, sweeps)  # all that a worker imports
 COMMIT = "COMMIT"
 
 
@@ -23,13 +25,13 @@ def freeze(outputs: Path) -> Path:
     A copy that is there is compared file by file: its name does not say that nobody has removed or
     changed any of it since. What lacks is put back in place, as workers may be running from it.
     """
-    root = Path(__file__).parent.parent
     # Read once: what is written is what was hashed, whatever is edited meanwhile.
-    files = {
-        file.relative_to(root).as_posix(): file.read_bytes()
-        for package in PACKAGES
-        for file in sorted((root / package).rglob("*.py"))
-    }
+    files = {"scalinglab/__init__.py": Path(scalinglab.__file__).read_bytes()}
+    for package in PACKAGES:
+        root = Path(package.__file__).parent
+        below = package.__name__.replace(".", "/")
+        for file in sorted(root.rglob("*.py")):
+            files[f"{below}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
     content = hashlib.sha256()
     for name, text in files.items():
         content.update(name.encode() + b"\0" + text)

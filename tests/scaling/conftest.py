@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from scalinglab.cli import main
 from scalinglab.scaling.config import ExecutionConfig, from_dict
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
@@ -84,17 +83,3 @@ def elsewhere(
         return folder
 
     return alone
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, finished):
-    """Run a command line in the folder of the finished study: (exit code, output, error)."""
-    monkeypatch.chdir(finished.parent)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        out, error = capsys.readouterr()
-        return stopped.value.code or 0, out, error
-
-    return command

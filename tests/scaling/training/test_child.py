@@ -26,7 +26,7 @@ PATHS = 'import os; print(os.environ.get("PYTHONPATH"), os.environ.get("SCALING_
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder holds packages that are named as ours, and as a library."""
-    for name in ("scaling", "sweeps", "numpy"):
+    for name in ("scalinglab", "scaling", "analysis", "numpy"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('of the current folder')")
     monkeypatch.chdir(tmp_path)
@@ -60,14 +60,11 @@ def test_a_child_runs_our_code_whatever_the_current_folder_holds(hostile) -> Non
 def test_frozen_code_comes_first(hostile, monkeypatch) -> None:
     """Before the checkout from which the launcher runs, and before what the user added."""
     frozen = hostile / "frozen"
-    (frozen / "sweeps").mkdir(parents=True)
-    (frozen / "sweeps" / "__init__.py").write_text("print('frozen')")
-    (frozen / "sweeps" / "worker.py").write_text("")
+    (frozen / "scalinglab").mkdir(parents=True)
+    (frozen / "scalinglab" / "__init__.py").write_text("print('frozen')")
+    (frozen / "scalinglab" / "worker.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    assert (
-        shown(python_command("scalinglab.sweeps.launch.worker"), child_environment(frozen))
-        == "frozen"
-    )
+    assert shown(python_command("scalinglab.worker"), child_environment(frozen)) == "frozen"
 
 
 def test_a_program_has_the_path_that_was_given_to_the_first_of_us(hostile, monkeypatch) -> None:

@@ -83,7 +83,7 @@ def test_the_documented_command_times_its_steps_in_a_job(
 def test_the_documented_file_of_a_cluster_works_as_written(
     study, login_node, tmp_path, capsys
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text()
     command, text = re.search(
         r"`scaling ([^`]*launch=mycluster[^`]*)`\):\n\n```yaml\n(.*?)```", page, re.DOTALL
     ).groups()

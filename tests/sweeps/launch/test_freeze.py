@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,21 +32,22 @@ def test_equal_code_is_one_copy_that_knows_its_commit(tmp_path) -> None:
 
 def test_an_edit_does_not_reach_a_copy(tmp_path, monkeypatch) -> None:
     root = tmp_path / "code_of_today"
-    for package in ("scaling", "sweeps"):
-        (root / package).mkdir(parents=True)
-        (root / package / "one.py").write_text("x = 1\n")
-    monkeypatch.setattr(
-        "scalinglab.sweeps.launch.freeze.__file__", str(root / "sweeps" / "freeze.py")
-    )
+    root.mkdir()
+    (root / "one.py").write_text("x = 1\n")
+    package = SimpleNamespace(__name__="scalinglab.scaling", __file__=str(root / "__init__.py"))
+    monkeypatch.setattr("scalinglab.sweeps.launch.freeze.PACKAGES", (package,))
     before = freeze(tmp_path)
-    (root / "scaling" / "one.py").write_text("x = 2\n")
+    (root / "one.py").write_text("x = 2\n")
     after = freeze(tmp_path)
     assert before != after
-    assert (before / "scaling" / "one.py").read_text() == "x = 1\n"
-    assert (after / "scaling" / "one.py").read_text() == "x = 2\n"
+    assert (before / "scalinglab" / "scaling" / "one.py").read_text() == "x = 1\n"
+    assert (after / "scalinglab" / "scaling" / "one.py").read_text() == "x = 2\n"
 
 
-@pytest.mark.parametrize("damage", ["scaling/records", "scaling/records/atomic.py", "COMMIT", "*"])
+@pytest.mark.parametrize(
+    "damage",
+    ["scalinglab/scaling/records", "scalinglab/scaling/records/atomic.py", "COMMIT", "*"],
+)
 def test_a_copy_is_not_trusted_by_its_name(tmp_path, damage) -> None:
     whole = contents(freeze(tmp_path))
     for path in freeze(tmp_path).glob(damage):
@@ -55,7 +57,7 @@ def test_a_copy_is_not_trusted_by_its_name(tmp_path, damage) -> None:
 
 def test_a_changed_file_of_a_copy_is_put_back(tmp_path) -> None:
     whole = contents(freeze(tmp_path))
-    (freeze(tmp_path) / "sweeps" / "worker.py").write_text("raise SystemExit")
+    (freeze(tmp_path) / "scalinglab/sweeps/launch/worker.py").write_text("raise SystemExit")
     assert contents(freeze(tmp_path)) == whole
 
 

@@ -78,7 +78,7 @@ def command(*overrides: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
 
 
 def test_a_second_launch_trains_nothing(study, tmp_path) -> None:

@@ -129,7 +129,7 @@ def worker() -> Iterator[Callable[[RunFolder], subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(folder: RunFolder) -> subprocess.Popen[str]:
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
         command = [sys.executable, "-c", WORKER, str(folder.path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         started.append(process)

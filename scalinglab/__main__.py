@@ -1,0 +1,5 @@
+"""``python -m scalinglab``: the command line."""
+
+from scalinglab.cli import main
+
+main()
