@@ -46,7 +46,7 @@ def test_every_optimizer_has_a_group_whose_values_are_its_own(name):
     assert set(values) == used | {"name", "lr"}
     found = science(**values)
     assert found == {"name": name} | {k: values[k] for k in used}
-    assert isinstance(member_settings(found), SETTINGS[name])
+    assert isinstance(member_settings(found.pop("name"), found), SETTINGS[name])
 
 
 def test_every_group_is_an_optimizer():

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.claim import BEATS_A_LEASE, HUNG, Claim, ClaimLost
 
 FILES = {"record": "record.json", "curve": "curve.csv"}
@@ -196,9 +197,9 @@ def test_done_names_one_attempt_its_files_and_their_hashes(folder):
     (folder.path / "record.json").write_text("[1]")
     claim.finish("done", 17, FILES)
     done = folder.done()
-    assert (done["attempt"], done["status"], done["steps"]) == (1, "done", 17)
-    assert (done["record"], done["curve"]) == ("record.json", "curve.csv")
-    assert done["sha256"]["record.json"] == (
+    assert (done.attempt, done.status, done.steps) == (1, "done", 17)
+    assert (done.record, done.curve) == ("record.json", "curve.csv")
+    assert done.sha256["record.json"] == (
         "080a9ed428559ef602668b4c00f114f1a11c3f6b02a435f0bdc154578e4d7f22"
     )
     assert (
@@ -239,7 +240,7 @@ def test_the_next_life_of_a_requeued_job_need_not_wait_for_its_lease(folder, mon
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "70")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     first = Claim.acquire(folder, 1000.0)  # killed without a word; its host still shows it alive
-    assert first.folder.attempt(1).owner.job == ["70_3", 0]
+    assert first.folder.attempt(1).owner.job == ("70_3", 0)
     assert Claim.acquire(folder, 1000.0) is None
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "4")  # a sibling must wait
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
