@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from scalinglab.analysis.importers.formats.delimited import table_of_text
+from scalinglab.analysis.importers.formats.raw import Raw, of_records
 from scalinglab.analysis.importers.formats.registry import (
     Request,
     register,
@@ -17,7 +18,6 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from scalinglab.analysis.importers.raw import Raw, of_records
 
 _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
 _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
