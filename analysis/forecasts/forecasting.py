@@ -100,7 +100,7 @@ def forecast_study(
             row |= _from_curves(found, target)
         except ValueError as error:
             if not surface:
-                surface.append(_surface(outputs, study, plan["study"]["answer"]["law"], how))
+                surface.append(_surface(outputs, study, plan.study.answer.law, how))
             row |= _from_surface(surface[0], target, level, str(error))
         row["lower"], row["upper"] = widened(row["lower"], row["upper"], inflation, RELATIVE)
         rows.append(row)

@@ -36,9 +36,9 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     """
     outputs = Path(outputs)
     plan = study_plan(outputs, study)
-    folders = {run["run_id"]: RunFolder(outputs / "runs" / run["run_id"]) for run in plan["runs"]}
+    folders = {run.run_id: RunFolder(outputs / "runs" / run.run_id) for run in plan.runs}
     folders = {i: f for i, f in folders.items() if f.exists() and _is_readable(f)}
-    roles = {run["run_id"]: ",".join(run["roles"]) for run in plan["runs"]}
+    roles = {run.run_id: ",".join(run.roles) for run in plan.runs}
     described = {i: f.spec() for i, f in folders.items()}
     losses = {i: _losses(f) for i, f in folders.items()}
     tables = []

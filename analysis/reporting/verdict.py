@@ -96,8 +96,7 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         If the study does not exist, its kind is unknown, or its runs do not suffice or were validated on different sets.
     """
     plan = study_plan(outputs, study)
-    answer = plan["study"]["answer"]
-    kind, options = answer.get("kind", "law"), answer.get("options", {})
+    kind, options = plan.study.answer.kind, plan.study.answer.options
     check_kind(kind, options)
     if kind == "law":
         raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
@@ -105,8 +104,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     refuse_different_sets(runs)
     curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
     finding = _judge(kind)(runs, **curves, **options)
-    finding.warnings.extend(_caveats(runs, len(plan["runs"])))
-    return Verdict(study, plan["study"]["question"], Path(outputs), finding)
+    finding.warnings.extend(_caveats(runs, len(plan.runs)))
+    return Verdict(study, plan.study.question, Path(outputs), finding)
 
 
 def check_kind(kind: str, options: Mapping[str, Any]) -> None:
@@ -166,7 +165,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
         ``model.width``), ``block`` (of the study, joined by commas), ``final_ratio`` (the last LR
         over the peak) and ``flops_<convention>`` of a token. Diverged runs have an infinite loss.
     """
-    blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
+    blocks = {r.run_id: ",".join(r.blocks) for r in study_plan(outputs, study).runs}
     runs = load(outputs, study=study, loss=loss)
     runs = runs[runs["status"] != State.STOPPED].reset_index(drop=True)
     more = []

@@ -31,7 +31,12 @@ from scalinglab.analysis.tables.validation_sets import (
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
-from scalinglab.scaling.records.plan_file import read_plan_file, stored_plans
+from scalinglab.scaling.records.plan_file import (
+    PlanFile,
+    read_plan_file,
+    read_study_config,
+    stored_plans,
+)
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -240,7 +245,7 @@ def load_curves(
     return table.assign(validation_loss=table["loss"], loss=own)
 
 
-def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
+def study_plan(outputs: str | Path, study: str) -> PlanFile:
     """The stored plan of a study: its question, what it asks for, its runs and their roles.
 
     Raises
@@ -264,7 +269,8 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
         )
-    return read_manifest(path)
+    content = read_manifest(path)
+    return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
 
 
 def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
@@ -291,8 +297,8 @@ def _ended_runs(
         study_plan(outputs, study)
     roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for name, plan in stored_plans(outputs):
-        for run in plan["runs"]:
-            roles[run["run_id"]][name] = run["roles"]
+        for run in plan.runs:
+            roles[run.run_id][name] = list(run.roles)
     for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
         if mark == "STOPPED" and folder.state() not in (State.STOPPED, State.DAMAGED):
@@ -390,9 +396,9 @@ def require(
     if not (Path(outputs) / "studies" / study / "plan.json").exists():
         raise ValueError(f"study {study!r} was imported without a {wanted}: import one that has")
     folders = [
-        RunFolder(Path(outputs) / "runs" / run["run_id"])
-        for run in plan["runs"]
-        if role is None or role in run["roles"]
+        RunFolder(Path(outputs) / "runs" / run.run_id)
+        for run in plan.runs
+        if role is None or role in run.roles
     ]
     states = Counter(folder.state() for folder in folders)
     if not states:

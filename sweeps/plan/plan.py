@@ -20,7 +20,7 @@ from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import plan_before
+from scalinglab.scaling.records.plan_file import StudyConfig, plan_before
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import ENDED, FINISHED, State
@@ -33,7 +33,7 @@ from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.store.caveats import changed_default, other_code, rounded
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import StudyConfig, Wanted, read_study
+from scalinglab.sweeps.study.study import Wanted, read_study
 
 # A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
 WORTH_SHARING = 0.1
@@ -347,8 +347,8 @@ def save_plan(plan: Plan) -> None:
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
     """What an earlier plan of the study predicted: kept for what has begun by now."""
-    before = plan_before(plan.folder / "plan.json") or {"runs": []}
-    return {r["run_id"]: r.get("seconds_whole", r.get("seconds")) for r in before["runs"]}
+    before = plan_before(plan.folder / "plan.json")
+    return {} if before is None else {r.run_id: r.seconds_whole for r in before.runs}
 
 
 def _number(value: float) -> float | None:

@@ -54,9 +54,9 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
     plan = plan_before(folder / "plan.json")
     if plan is None:
         return []
-    before = plan["runs"]
+    before = plan.runs
     here = {p.run.run_id for p in runs}
-    gone = [r["run_id"] for r in before if r["run_id"] not in here]
+    gone = [r.run_id for r in before if r.run_id not in here]
     if not gone:
         return []
     differences = _differences(RunFolder(folder.parents[1] / "runs" / gone[0]), runs)

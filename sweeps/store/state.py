@@ -11,7 +11,7 @@ import pandas as pd
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import read_plan_file
+from scalinglab.scaling.records.plan_file import StudyConfig, read_plan_file
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -87,7 +87,7 @@ class StoredPlan:
     more what they are or whether they have ended, with what is wrong; neither are among `runs`.
     """
 
-    study: dict[str, Any]
+    study: StudyConfig
     execution: ExecutionConfig
     runs: list[StoredRun]
     gone: tuple[str, ...] = ()
@@ -117,23 +117,22 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"scaling launch {override('study', name)} trains it"
         )
     stored = read_plan_file(path)
-    if stored["plan_version"] != PLAN_VERSION:
+    if stored.version != PLAN_VERSION:
         raise ConfigError(
-            f"{path} has version {stored['plan_version']}; this code reads {PLAN_VERSION}: "
-            f"plan again"
+            f"{path} has version {stored.version}; this code reads {PLAN_VERSION}: plan again"
         )
     runs = [
         StoredRun(
-            folder=RunFolder(outputs / "runs" / r["run_id"]),
-            roles=tuple(r["roles"]),
-            needs=tuple(r["needs"]) if r["needs"] else None,
-            pins=tuple(r["pins"]),
-            seconds=r["seconds"],
-            seconds_whole=r.get("seconds_whole", r["seconds"]),  # plans of before have none
-            kind=r.get("kind"),
-            pack=r.get("pack", 1),
+            folder=RunFolder(outputs / "runs" / r.run_id),
+            roles=r.roles,
+            needs=r.needs,
+            pins=r.pins,
+            seconds=r.seconds,
+            kind=r.kind,
+            pack=r.pack,
+            seconds_whole=r.seconds_whole,
         )
-        for r in stored["runs"]
+        for r in stored.runs
     ]
     gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
     damaged = {
@@ -145,7 +144,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         tell(error, "its run is left out")
     there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
     return StoredPlan(
-        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone, damaged
+        stored.study, from_dict(ExecutionConfig, stored.execution), there, gone, damaged
     )
 
 

@@ -138,8 +138,8 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
     damage: list[DamagedFile] = []
     for path in outputs.glob("studies/*/plan.json"):
         try:
-            for run in read_plan_file(path)["runs"]:
-                pins[run["run_id"]] = (*pins.get(run["run_id"], ()), *run["pins"])
+            for run in read_plan_file(path).runs:
+                pins[run.run_id] = (*pins.get(run.run_id, ()), *run.pins)
         except DamagedFile as error:
             damage.append(error)
     families: dict[str, list[_Known]] = {family: [] for family in wanted}
