@@ -149,7 +149,8 @@ def gpu_memory() -> dict[str, tuple[float, float]]:
     for line in listed.splitlines():
         index, uuid, *sizes = (word.strip() for word in line.split(","))
         if all(size.isdigit() for size in sizes):  # or it is not told: "[N/A]"
-            found[index] = found[uuid] = tuple(float(size) * 2**20 for size in sizes)
+            free, total = (float(size) * 2**20 for size in sizes)
+            found[index] = found[uuid] = free, total
     return {name: found[name] for name in gpus() if name in found}
 
 
@@ -252,7 +253,6 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-PROCESS_KEYS = ("host", "boot", "pid", "process_space", "process_start")
 PROCESS = {"host": str, "boot": str, "pid": int}  # without these a file names no process
 
 
@@ -280,7 +280,13 @@ class Process:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Process:
         """Read a process from plain values; what older ones lack is not known."""
-        return cls(**{name: values.get(name) for name in PROCESS_KEYS})
+        return cls(
+            values["host"],
+            values["boot"],
+            values["pid"],
+            values.get("process_space"),
+            values.get("process_start"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""

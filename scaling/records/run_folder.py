@@ -277,7 +277,7 @@ class RunFolder:
 
     def _recorded(self, kind: str) -> Path:
         done = self._done()
-        name = getattr(done, kind)
+        name = done.record if kind == "record" else done.curve
         path = self.path / name
         if not path.is_file():
             raise DamagedFile(path, "it is gone, though DONE names it")

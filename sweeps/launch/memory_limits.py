@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, FailureClass
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.sweeps.launch.retry import since, splits
 from scalinglab.sweeps.store.state import StoredRun

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, FailureClass
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.sweeps.store.state import StoredRun
 
@@ -57,20 +58,20 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
     if not attempts:
         return Verdict(Retry.NOW)
     last = attempts[-1]
-    if last.end is not None and last.end.reason == Outcome.CANCELLED:
+    end, kind = last.end, last.failure
+    if end is not None and end.reason == Outcome.CANCELLED:
         return Verdict(Retry.NEVER, Outcome.CANCELLED)
-    kind = last.failure
-    if kind is not None:
+    if end is not None and kind is not None:
         if splits(last):
             return Verdict(Retry.NOW)
         count = sum(a.failure == kind and not splits(a) for a in attempts)
-        if kind == FailureClass.GPU_OOM and last.end.micro_batch == 1:
+        if kind == FailureClass.GPU_OOM and end.micro_batch == 1:
             return Verdict(Retry.NEVER, "the device is out of memory with a micro-batch of one")
         if count >= TRIES[kind]:
             return Verdict(Retry.NEVER, f"failed {count} times: {kind}")
         if kind == FailureClass.INFRA:
             pause = BACK_OFF_SECONDS * 4 ** (count - 1)
-            if server_time(folder.outputs) < last.end.ended + pause:
+            if server_time(folder.outputs) < end.ended + pause:
                 return Verdict(Retry.LATER, f"waits {pause:.0f} s after a failure of the machinery")
         return Verdict(Retry.NOW)
     if _without_progress(folder, attempts) >= TRIES_WITHOUT_PROGRESS:
@@ -116,8 +117,8 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
         if run.folder.done_file.exists():
             continue
         attempts = since(run.folder, launched)
-        if attempts and attempts[-1].failure == FailureClass.USER_ERROR:
-            end = attempts[-1].end
+        end = attempts[-1].end if attempts else None
+        if end is not None and end.failure == FailureClass.USER_ERROR:
             run_id = run.folder.run_id
             failed[end.signature].setdefault(end.pack or run_id, run_id)
             errors[end.signature] = end.error
@@ -196,8 +197,9 @@ def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
     for attempt in attempts:
         step = _step(folder, attempt)
         silent = folder.progress(attempt.number).step is None
-        stopped = attempt.end is not None and attempt.end.reason == Outcome.INTERRUPTED
-        long = stopped and attempt.end.ended - attempt.owner.started > PROGRESS_SECONDS
+        end, started = attempt.end, attempt.owner.started
+        stopped = end is not None and end.reason == Outcome.INTERRUPTED
+        long = end is not None and stopped and end.ended - started > PROGRESS_SECONDS
         count = 0 if step > furthest or (silent and long) else count + 1
         furthest = max(furthest, step)
     return count

@@ -226,7 +226,7 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
         # Numbers of the optimizer take no time; whether there is a z-loss does.
         "optimizer": run.config.optimizer.name,
         "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
-        "batch": math.ceil(run.config.batch / execution.processes),
+        "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
         "engine": chosen(execution, run.C),
         "device": execution.device,
@@ -269,7 +269,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
     """What was measured before; a file that cannot be read is set aside: all is measured again."""
     try:
-        known = read_json(path, {})
+        known: dict[str, dict[str, Any]] = read_json(path, {})
         for key in known:
             check_shape(path, known, {key: _TIMING})
     except FileNotFoundError:

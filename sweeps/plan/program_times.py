@@ -26,7 +26,7 @@ class _Finished:
 
     flops: float
     seconds: float
-    processor: str
+    processor: str | None
 
 
 def with_program_times(plan: Plan) -> Plan:
@@ -45,7 +45,7 @@ def with_program_times(plan: Plan) -> Plan:
     said = []
     for program, count in Counter(map(_program, wanted)).items():
         if finished := known[program]:
-            places = ", ".join(dict.fromkeys(one.processor for one in finished))
+            places = ", ".join(dict.fromkeys(str(one.processor) for one in finished))
             said.append(
                 f"times of {count} runs of the program {program!r} are predicted from "
                 f"those that have finished ({len(finished)}, on {places}), by FLOPs a step"

@@ -131,7 +131,7 @@ def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
     times = {1: timing[what]} | {int(k): t[what] for k, t in timing.get("packed", {}).items()}
     largest = max(times)
     if members > largest:
-        return times[largest] * members / largest
+        return float(times[largest] * members / largest)
     known = sorted(times)
     return float(np.interp(members, known, [times[k] for k in known]))
 
@@ -180,14 +180,13 @@ def _runs(count: int) -> str:
 def _differ(group: list[PlannedRun]) -> str:
     """Names of what members differ in."""
     science = [dotted(p.run.science) for p in group]
-    values = {
+    values: dict[str, set[Any]] = {
         "LR": {p.run.lr for p in group},
         "schedule": {repr(p.run.config.schedule) for p in group},
         "seed": {p.run.config.seed for p in group},
         "data seed": {s["data.seed"] for s in science},
-    } | {
-        key.removeprefix("optimizer."): {s[key] for s in science}
-        for key, value in science[0].items()
-        if key.startswith("optimizer.") and isinstance(value, float)
     }
+    for key, value in science[0].items():
+        if key.startswith("optimizer.") and isinstance(value, float):
+            values[key.removeprefix("optimizer.")] = {s[key] for s in science}
     return ", ".join(name for name, found in values.items() if len(found) > 1)

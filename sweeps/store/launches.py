@@ -175,7 +175,10 @@ def group_of(name: str) -> str:
 def resources(config: LaunchConfig, name: str) -> SlurmConfig:
     """What the jobs of a class ask for."""
     own = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
-    return from_dict(SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}")
+    slurm: SlurmConfig = from_dict(
+        SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}"
+    )
+    return slurm
 
 
 @dataclass(frozen=True)

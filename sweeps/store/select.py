@@ -84,7 +84,7 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
     """
     columns = dict.fromkeys(name for one in known for name in one)
     used = {name: [one.get(name) for one in known] for name in condition.names if name in columns}
-    return condition.holds(columns | used, len(known)).tolist()
+    return [bool(meets) for meets in condition.holds(columns | used, len(known))]
 
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.attempt import Attempt
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.store.launches import Launch
 from scalinglab.sweeps.store.state import StoredPlan
 

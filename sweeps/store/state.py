@@ -198,11 +198,13 @@ class StateReader:
 
     def _is_blocked(self, run: StoredRun) -> bool:
         """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
-        trunk = self._runs.get(run.needs[0]) if run.needs is not None else None
+        if run.needs is None:
+            return False
+        trunk, step = self._runs.get(run.needs[0]), run.needs[1]
         if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
         furthest = candidates(run.folder.outputs, run.folder.spec().science)
-        return not furthest or furthest[0][0] < run.needs[1]
+        return not furthest or furthest[0][0] < step
 
 
 def states(

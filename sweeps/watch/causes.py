@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.attempt import Attempt
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import printable
 from scalinglab.sweeps.store.state import read_plan
@@ -29,8 +30,9 @@ def causes(outputs: Path, study: str) -> pd.DataFrame:
     groups: dict[tuple[str, str], list[tuple[RunFolder, Attempt]]] = {}
     for run in read_plan(outputs, study).runs:
         attempt = run.folder.latest_attempt() if run.folder.done() is None else None
-        key = _cause(run.folder, attempt) if attempt is not None else None
-        if key is not None:
+        if attempt is None:
+            continue
+        if (key := _cause(run.folder, attempt)) is not None:
             groups.setdefault(key, []).append((run.folder, attempt))
     rows = [_row(kind, cases) for (kind, _), cases in groups.items()]
     columns = ["class", "error", "runs", "attempts", "nodes", "traceback"]

@@ -145,15 +145,15 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
     families: dict[str, list[_Known]] = {family: [] for family in wanted}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
-        if (error := folder.damage()) is not None:
-            damage.append(error)
+        if (damaged := folder.damage()) is not None:
+            damage.append(damaged)
             continue
         spec = folder.spec()
         if spec.family_id in families:
             known = _Known(folder, spec, pins.get(folder.run_id, ()), folder.run_id in pins)
             families[spec.family_id].append(known)
-    for error in damage:
-        tell(error, _UNREAD)
+    for one in damage:
+        tell(one, _UNREAD)
     return families, not damage
 
 
