@@ -14,7 +14,6 @@ training, and a point of the finished curve comes after all of them: steps of th
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import shlex
 import shutil
@@ -28,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import wandb
+from filelock import FileLock, Timeout
 
 from scalinglab.scaling.config import one_of
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
@@ -88,11 +88,10 @@ class Dashboard:
         self.notes = folder / "pushed" / project
         self.notes.mkdir(parents=True, exist_ok=True)
         self._open: dict[str, tuple[Any, dict[str, Any]]] = {}
-        self._lock = (folder / "pushed" / ".lock").open("w")
+        self._lock = FileLock(folder / "pushed" / ".lock", thread_local=False)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
             raise DashboardError(f"another process is pushing runs from {folder}") from error
 
     def __enter__(self) -> Dashboard:
@@ -106,7 +105,7 @@ class Dashboard:
     ) -> None:
         for run_id in list(self._open):
             self._close(run_id)
-        self._lock.close()
+        self._lock.release()
 
     def push(
         self, folder: RunFolder, study: str, role: str, state: str, keep_open: bool = False

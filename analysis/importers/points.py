@@ -14,6 +14,7 @@ from scalinglab.analysis.importers.columns import Column, no_loss
 from scalinglab.analysis.importers.curves import of_curves
 from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.known import ROLES, matching
+from scalinglab.analysis.importers.read import read_raws
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
@@ -74,8 +75,6 @@ def read_table(
     ValueError
         As `analysis.read_runs`; or if the law is of curves and the file has none.
     """
-    from scalinglab.analysis.importers.read import read_raws
-
     law, given = find(law), dict(columns or {})
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = named_apart(read_raws(sources))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.importers.assemble import Imported, fittable
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
@@ -65,9 +66,9 @@ def save_study(
     for table, path in zip((runs, imported.curves), paths, strict=True):
         save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
     wanted = {
-        "law": "chinchilla",
+        "law": LAW,
         "budgets": [],
-        "curve_law": "lr_annealing",
+        "curve_law": CURVE_LAW,
         "curve_held_out": None,
         **(answer or {}),
     }

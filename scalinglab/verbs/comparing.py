@@ -80,9 +80,9 @@ def compare_verb(arguments: Sequence[str]) -> int:
     if isinstance(curves, str):
         say(console, f"curves: {curves}")
     elif curves is not None:
-        from scalinglab.analysis.arms.text import of_curves
+        from scalinglab.analysis.arms.curves import curves_in_words
 
-        say(console, of_curves(curves))
+        say(console, curves_in_words(curves))
     return 0
 
 

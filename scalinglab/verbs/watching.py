@@ -92,11 +92,11 @@ def status_verb(arguments: Sequence[str]) -> int:
 
 def _show_forecasts(console: Screen, outputs: Path, name: str) -> None:
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import widening
+    from scalinglab.analysis.forecasts.track import calibration_factor
     from scalinglab.verbs.forecasting import show_forecasts
 
-    wider = widening(outputs, name, level=0.95)
-    found = analysis.forecast_study(outputs, name, inflation=wider)
+    wider = calibration_factor(outputs, name, level=0.95)
+    found = analysis.forecast_study(outputs, name, calibration_factor=wider)
     show_forecasts(console, found, name, wider)
 
 

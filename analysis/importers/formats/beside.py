@@ -34,7 +34,7 @@ def facts_beside(folder: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    import yaml
+    import yaml  # slow to import, and few folders have such a file
 
     try:
         text = path.read_text(encoding="utf-8")

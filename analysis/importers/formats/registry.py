@@ -139,6 +139,7 @@ def text_of(path: Path) -> str:
 
 def bytes_of(path: Path) -> bytes:
     """What a file holds, decompressed."""
+    # Missing from some builds of Python: only who reads such a file needs them.
     import bz2
     import gzip
     import lzma

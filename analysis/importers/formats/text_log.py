@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from scalinglab.analysis.importers.formats.delimited import table_of_text
 from scalinglab.analysis.importers.formats.raw import Raw, of_records
 from scalinglab.analysis.importers.formats.registry import (
@@ -54,8 +56,6 @@ def read_text_log(path: Path, request: Request) -> list[Raw]:
         raise ValueError(
             f"{path}: no line fits pattern={request.pattern[0]!r}; one of its lines is {longest!r}"
         )
-    import numpy as np
-
     return [
         Raw(
             of_records(records),

@@ -23,7 +23,7 @@ import torch
 
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.optimizers.settings import default_settings
+from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.step_options import StepOptions
 
@@ -102,7 +102,7 @@ def _measure(
 ) -> dict[str, float]:
     architecture = Architecture.from_science(request["model"])
     shape = architecture.shape
-    settings = default_settings(request["optimizer"])
+    settings = OPTIMIZERS[request["optimizer"]]()
     engine = ENGINES[request["engine"]](
         architecture,
         [Member(0, settings)] * members,

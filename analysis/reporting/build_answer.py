@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.settings import arm_values
+from scalinglab.analysis.decisions.allocation import allocate
+from scalinglab.analysis.decisions.approaches import other_approaches
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.forecasts.track import calibrated
 from scalinglab.analysis.intervals.spread import contained
 from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.judgement.multiverse import of_answer
 from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.analysis.reporting.outlook import look_ahead
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
 from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -31,13 +39,13 @@ def answer_study(
     arm: str | None = None,
     between: Sequence[str] = (),
     multiverse: bool = False,
-    widen: bool = True,
+    calibrate: bool = True,
     loss: str | None = None,
 ) -> Answer:
     """Answer a study from its records; with `multiverse` under every choice, some fifty fits more.
 
     `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
-    With `widen`, intervals of losses are as wide as the record of earlier forecasts says. `loss` is
+    With `calibrate`, intervals of losses are as wide as the record of earlier forecasts says. `loss` is
     a measured column that is taken as the loss, as in `analysis.load`.
 
     Raises
@@ -46,21 +54,13 @@ def answer_study(
         If the study does not exist or has too few finished runs to fit its law, or their losses
         were measured on different validation sets.
     """
-    from scalinglab.analysis.arms.settings import arm_values
-    from scalinglab.analysis.decisions.allocation import allocate
-    from scalinglab.analysis.decisions.approaches import other_approaches
-    from scalinglab.analysis.fitting.fitter import fit
-    from scalinglab.analysis.forecasts.track import by_record
-    from scalinglab.analysis.judgement.multiverse import of_answer
-    from scalinglab.analysis.reporting.outlook import look_ahead
-
     plan = study_plan(outputs, study)
     wanted = plan.study.answer
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
     law = fit(wanted.law, fitted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints)
-    if widen:
-        law = by_record(law, outputs, study)
+    if calibrate:
+        law = calibrated(law, outputs, study)
     curves, curve_law, curve_check = _curves(
         outputs,
         runs,
@@ -90,7 +90,7 @@ def answer_study(
             between=between,
             resamples=resamples,
             seed=seed,
-            widen=widen,
+            calibrate=calibrate,
             loss=loss,
         ),
         approaches=other_approaches(law, fitted, wanted.budgets),
@@ -132,8 +132,6 @@ def _curves(
 
     `options` are those of the fit.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
     curves = load_curves(outputs, run_ids=ids, loss=loss)
     held_out = curves["schedule"] == wanted.curve_held_out if len(ids) else pd.Series(dtype=bool)
@@ -162,16 +160,12 @@ def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
 
 
 def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[str, int]:
-    from scalinglab.scaling.records.run_folder import RunFolder
-
     left = {r.run_id for r in plan.runs} - set(runs["run_id"])
     return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
 
 
 def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
     """Distinct machines and versions with the number of runs made there."""
-    from scalinglab.scaling.records.run_folder import RunFolder
-
     rows = []
     for run_id in runs["run_id"]:
         folder = RunFolder(outputs / "runs" / run_id)

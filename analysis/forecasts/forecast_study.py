@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.forecasts.forecast import Basis, lay_basis
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
-from scalinglab.analysis.intervals.spread import IMPOSSIBLE, lacking, widened
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, lacking, scaled_interval
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from scalinglab.analysis.tables.validation_sets import SET
@@ -48,7 +48,7 @@ def forecast_study(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
-    inflation: float = 1.0,
+    calibration_factor: float = 1.0,
 ) -> pd.DataFrame:
     """Forecast every run of a study that has not ended.
 
@@ -61,7 +61,7 @@ def forecast_study(
         Where the study lies.
     law : str, optional
         A law of curves; default as in `analysis.forecast_run`.
-    level, resamples, seed, inflation
+    level, resamples, seed, calibration_factor
         As there.
 
     Returns
@@ -102,7 +102,9 @@ def forecast_study(
             if not surface:
                 surface.append(_surface(outputs, study, plan.study.answer.law, how))
             row |= _from_surface(surface[0], target, level, str(error))
-        row["lower"], row["upper"] = widened(row["lower"], row["upper"], inflation, RELATIVE)
+        row["lower"], row["upper"] = scaled_interval(
+            row["lower"], row["upper"], calibration_factor, RELATIVE
+        )
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from scalinglab.analysis.fitting.solver import minimise
+from scalinglab.analysis.fitting.levenberg_marquardt import minimise
 
 
 def _rosenbrock(u, problem, caution):
@@ -41,7 +41,7 @@ def test_no_step_is_longer_than_its_stride():
         seen.append(u[0].copy())
         return _rosenbrock(u, problem, caution)
 
-    minimise(watched, START[:1], *ANYWHERE, stride=np.array([0.1, np.inf]))
+    minimise(watched, START[:1], *ANYWHERE, max_step=np.array([0.1, np.inf]))
     assert max(abs(b[0] - a[0]) for a, b in zip(seen, seen[1:], strict=False)) < 0.2 + 1e-9
 
 

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.objective import Objective
 from scalinglab.analysis.fitting.search import Search, search
-from scalinglab.analysis.fitting.solver import Solution, minimise
 from scalinglab.analysis.fitting.space import Space
 from scalinglab.analysis.intervals.draws import Draws, Prior
 from scalinglab.analysis.intervals.freedom import Freedom, freedom
@@ -25,7 +25,7 @@ from scalinglab.analysis.tables.points import Points, read_points
 
 
 @dataclass(frozen=True)
-class Options:
+class FitOptions:
     """What `analysis.fit` may be told of the best fit; its documentation says what each means."""
 
     x: str | None = None
@@ -48,7 +48,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class BestFit:
     """A law brought to its best.
 
     Attributes
@@ -108,7 +108,7 @@ class Fitted:
         )
 
 
-def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
+def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit:
     """Find the best parameters, without intervals. Raises as `analysis.fit`."""
     law = find(law)
     columns = _with_x(law, data, options.x, options.columns)
@@ -150,7 +150,7 @@ def solve(law: str | Law, data: pd.DataFrame, options: Options) -> Fitted:
     return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
 
 
-def refit(fitted: Fitted, *draws: Draws) -> list[Array]:
+def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
     """Coordinates of the best fit of each resample, shape (draws, free); of some sets of them.
 
     They begin at the best fit, or in turn at all that are as good: where the points leave a
@@ -164,7 +164,7 @@ def refit(fitted: Fitted, *draws: Draws) -> list[Array]:
         replace(fitted.misfit, draws=draws),
         np.concatenate([np.resize(tied, (count, tied.shape[1])) for count in counts]),
         *space.limits,
-        stride=space.strides,
+        max_step=space.max_steps,
         damping=1e-4,
         tolerance=1e-7,
         patience=1,
@@ -172,14 +172,14 @@ def refit(fitted: Fitted, *draws: Draws) -> list[Array]:
     return np.split(found, np.cumsum(counts)[:-1])
 
 
-def _best(misfit: Misfit, points: Points, starts: Array) -> Fitted:
+def _best(misfit: Misfit, points: Points, starts: Array) -> BestFit:
     found = search(misfit, starts)
     limits = misfit.space.limits
     best = minimise(misfit, found.best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
-    return Fitted(misfit, points, found, best)
+    return BestFit(misfit, points, found, best)
 
 
-def _with_priors(fitted: Fitted, priors: Mapping[str, tuple[float, float]]) -> Misfit:
+def _with_priors(fitted: BestFit, priors: Mapping[str, tuple[float, float]]) -> Misfit:
     """Add to the objective what the priors say, in its own unit.
 
     The robust cost is no log-likelihood; `Objective.information` of the fit without priors is the
@@ -192,7 +192,7 @@ def _with_priors(fitted: Fitted, priors: Mapping[str, tuple[float, float]]) -> M
     return replace(fitted.misfit, prior=Prior(centre, width, fitted.information))
 
 
-def _with_arms(law: Law, data: pd.DataFrame, options: Options) -> Law:
+def _with_arms(law: Law, data: pd.DataFrame, options: FitOptions) -> Law:
     if options.arm not in getattr(data, "columns", ()):
         raise ValueError(f"arm: the table has no column {options.arm!r}")
     arms = sorted(data[options.arm].astype(str).unique())

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.forecasting import cannot_matter
+from scalinglab.analysis.forecasts.forecast_study import cannot_matter
 from scalinglab.analysis.forecasts.track import (
-    inflation_of,
+    factor_of_record,
     needed,
     remember,
     sentence,
@@ -117,12 +117,12 @@ def test_misses_widen_intervals_only_when_there_are_enough() -> None:
     rng = np.random.default_rng(0)
     ratios = np.abs(rng.standard_normal(400)) / 1.96 * 2.5  # intervals so much too narrow
     record = pd.DataFrame({"ratio": ratios, "counts": True, "level": 0.95})
-    assert needed(0.95) == 19 and inflation_of(record[:18], 0.95) is None
-    assert inflation_of(record[:19], 0.95) == pytest.approx(ratios[:19].max())
-    wider = inflation_of(record[:200], 0.95)
+    assert needed(0.95) == 19 and factor_of_record(record[:18], 0.95) is None
+    assert factor_of_record(record[:19], 0.95) == pytest.approx(ratios[:19].max())
+    wider = factor_of_record(record[:200], 0.95)
     assert 2 < wider < 3.3 and np.mean(ratios[200:] <= wider) > 0.92
-    assert inflation_of(record.assign(ratio=ratios / 10), 0.95) == 1.0
-    assert inflation_of(record, 0.8) is None
+    assert factor_of_record(record.assign(ratio=ratios / 10), 0.95) == 1.0
+    assert factor_of_record(record, 0.8) is None
 
 
 def test_a_rule_stops_only_what_another_setting_has_beaten(running) -> None:

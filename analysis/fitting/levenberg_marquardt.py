@@ -58,7 +58,7 @@ def minimise(
     low: Array,
     high: Array,
     *,
-    stride: Array | None = None,
+    max_step: Array | None = None,
     frozen: Array | None = None,
     damping: float = 1e-2,
     tolerance: float = 1e-9,
@@ -74,7 +74,7 @@ def minimise(
         See `Assess`.
     start : array, shape (batch, free)
     low, high : array, shape (free,)
-    stride : array, shape (free,), optional
+    max_step : array, shape (free,), optional
         Longest step of each coordinate. A term that has faded out has a vanishing gradient and a
         Newton step without limit, which throws its exponent to a bound for good; a limit on the
         step lets it come back.
@@ -91,9 +91,9 @@ def minimise(
         Most steps to take.
     """
     start = np.clip(np.asarray(start, float), low, high)
-    stride = np.full(len(low), np.inf) if stride is None else stride
+    max_step = np.full(len(low), np.inf) if max_step is None else max_step
     frozen = np.zeros(start.shape, bool) if frozen is None else frozen
-    batch = _Batch(assess, start, (low, high), stride, frozen, damping)
+    batch = _Batch(assess, start, (low, high), max_step, frozen, damping)
     ended = deepcopy(batch.solution())
     for _ in range(steps):
         promised, brought = batch.step()
@@ -122,12 +122,12 @@ class _Batch:
         assess: Assess,
         start: Array,
         limits: tuple[Array, Array],
-        stride: Array,
+        max_step: Array,
         frozen: Array,
         damping: float,
     ) -> None:
         count = len(start)
-        self.assess, self.stride, self.frozen = assess, stride, frozen
+        self.assess, self.max_step, self.frozen = assess, max_step, frozen
         self.low, self.high = limits
         self.rows, self.u = np.arange(count), start
         self.damping, self.caution = np.full(count, float(damping)), np.ones(count)
@@ -138,9 +138,9 @@ class _Batch:
 
     def scale(self) -> Array:
         """Natural length of each coordinate; 0 if it is held, at a bound, or of no effect."""
-        outward = np.where(self.gradient > 0, self.u <= self.low, self.u >= self.high)
+        pushed_out = np.where(self.gradient > 0, self.u <= self.low, self.u >= self.high)
         self.steepest = np.fmax(self.steepest, self.curvature.diagonal(axis1=1, axis2=2))
-        moves = ~(self.frozen | outward) & (self.steepest > _TINY)
+        moves = ~(self.frozen | pushed_out) & (self.steepest > _TINY)
         return moves / np.sqrt(np.maximum(self.steepest, _TINY))
 
     def step(self) -> tuple[Array, Array]:
@@ -153,8 +153,8 @@ class _Batch:
         diagonal = system.reshape(len(system), -1)[:, :: scale.shape[1] + 1]
         diagonal += np.where(scale > 0, self.damping[:, None], 1)
         move = scale * _solve(system, -self.gradient * scale)
-        cut = (np.abs(move) > self.stride).any(-1)
-        move = np.minimum(np.maximum(move, -self.stride), self.stride)
+        cut = (np.abs(move) > self.max_step).any(-1)
+        move = np.minimum(np.maximum(move, -self.max_step), self.max_step)
         trial = np.minimum(np.maximum(self.u + move, self.low), self.high)
         move = trial - self.u
         bend = (self.curvature @ move[:, :, None])[:, :, 0]

@@ -34,11 +34,11 @@ def test_bootstrap_errors_are_those_published(chinchilla_points):
 def test_resamples_reach_what_a_full_search_reaches(chinchilla_points):
     from dataclasses import replace
 
+    from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit, refit
     from scalinglab.analysis.fitting.search import search
-    from scalinglab.analysis.fitting.solve import Options, refit, solve
     from scalinglab.analysis.intervals.resample import draw
 
-    fitted = solve("chinchilla", chinchilla_points, Options())
+    fitted = best_fit("chinchilla", chinchilla_points, FitOptions())
     draws = draw(fitted.sample, "rows", 100, seed=1)
     [found] = refit(fitted, draws)
     starts = fitted.misfit.space.law.starts(fitted.points.columns, fitted.points.response, 64)
@@ -57,12 +57,12 @@ def test_same_data_and_seed_same_result(made_by):
 
 
 def test_sets_of_resamples_in_one_batch_are_as_if_alone(made_by):
-    from scalinglab.analysis.fitting.solve import Options, refit, solve
+    from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit, refit
     from scalinglab.analysis.intervals.draws import Draws
     from scalinglab.analysis.intervals.resample import draw
 
     runs, _ = made_by("chinchilla", noise=0.005)
-    fitted = solve("chinchilla", runs, Options(priors={"alpha": (0.3, 0.05)}))
+    fitted = best_fit("chinchilla", runs, FitOptions(priors={"alpha": (0.3, 0.05)}))
     weighted = draw(fitted.sample, "weights", 20, 0, fitted.misfit.prior)
     moved = Draws(targets=draw(fitted.sample, "residual", 10, 1).targets)
     together = refit(fitted, weighted, moved)

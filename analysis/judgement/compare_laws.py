@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.judgement.comparison import Comparison, mean_error
 from scalinglab.analysis.judgement.holdout import first_column, named
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array, Law
@@ -21,84 +21,6 @@ Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
 
 _TENTH = 0.1  # of the rows: an origin's step where sizes hardly repeat
 _RUNGS = 30  # more different sizes than this, and they are no ladder
-_RIVAL = 0.05  # a law that wins so often by the luck of the points is not told apart
-_BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about its doubt
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Laws, judged by what they predict without having seen it.
-
-    Attributes
-    ----------
-    table : DataFrame
-        One row a law, best first. ``free``: its free parameters; ``in_sample``: mean absolute
-        relative error of the points it was fitted to; ``held_out``: the same of the points one step
-        beyond, mean over the origins; ``last``: of the outermost step alone; ``bias``: mean signed
-        error held out (predicted / measured - 1); ``one_sided``: share of the held-out errors on
-        the larger side; ``wins``: how often the law would be the best for other draws of the same
-        points.
-    predictions : DataFrame
-        One row a held-out point and law: ``law, origin, row`` (of the data), ``measured``,
-        ``predicted``, ``error``.
-    results : dict of str to Result
-        Each law fitted to all points.
-    by : str
-        The column along which points were held out.
-    skipped : tuple of str
-        Origins that a law could not be fitted at, which were left out for all.
-    """
-
-    table: pd.DataFrame
-    predictions: pd.DataFrame
-    results: dict[str, Result]
-    by: str
-    skipped: tuple[str, ...] = ()
-
-    @property
-    def winner(self) -> str:
-        """The law of least held-out error."""
-        return str(self.table.index[0])
-
-    @property
-    def best(self) -> Result:
-        """The winner, fitted to all points."""
-        return self.results[self.winner]
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """Laws that the held-out points do not tell apart from the winner."""
-        others = self.table.iloc[1:]
-        return tuple(others.index[others["wins"] >= _RIVAL])
-
-    @property
-    def honest(self) -> tuple[str, float]:
-        """The law that all origins but the last would have chosen, and its error at the last.
-
-        The winner's own error flatters it: it was chosen for being small. With one origin there is
-        nothing to choose by but that.
-        """
-        origins = self.predictions["origin"]
-        before = self.predictions[origins < origins.max()]
-        if before.empty:
-            return self.winner, float(self.table.loc[self.winner, "last"])
-        chosen = str(_held_out(before).idxmin())
-        return chosen, float(self.table.loc[chosen, "last"])
-
-    def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
-        """The winner at other points; beyond the range its intervals carry the other laws too.
-
-        Of the others, those whose held-out error is at most twice the winner's.
-        """
-        error = self.table["held_out"]
-        near = error.index[error <= _BEYOND_BELIEF * error.iloc[0]][1:]
-        return self.best.predict(data, level, beside=[self.results[name] for name in near])
-
-    def report(self) -> str:
-        """The comparison as text."""
-        from scalinglab.analysis.judgement.compare_text import render
-
-        return render(self)
 
 
 def compare_laws(
@@ -244,13 +166,6 @@ def _ahead(
     return table[table["error"].notna() & np.isfinite(table["measured"])]
 
 
-def _held_out(predictions: pd.DataFrame) -> pd.Series:
-    """Mean absolute error of each law, every origin counting the same."""
-    size = predictions["error"].abs()
-    each = size.groupby([predictions["law"], predictions["origin"]], sort=False).mean()
-    return each.groupby("law", sort=False).mean()
-
-
 def _table(results: dict[str, Result], predictions: pd.DataFrame) -> pd.DataFrame:
     last = predictions[predictions["origin"] == predictions["origin"].max()]
     errors = predictions.groupby("law", sort=False)["error"]
@@ -262,7 +177,7 @@ def _table(results: dict[str, Result], predictions: pd.DataFrame) -> pd.DataFram
                 name: float(np.mean(np.abs(result.scale.error(-result.residuals))))
                 for name, result in results.items()
             },
-            "held_out": _held_out(predictions),
+            "held_out": mean_error(predictions),
             "last": last["error"].abs().groupby(last["law"], sort=False).mean(),
             "bias": errors.mean(),
             "one_sided": np.maximum(above, 1 - above),

@@ -8,18 +8,24 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, refit
 from scalinglab.analysis.fitting.design import warn_of_points
 from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.outliers import warn_of_outliers
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.fitting.solve import Fitted, Options, refit, solve
 from scalinglab.analysis.fitting.warnings import warn
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import withhold
 from scalinglab.analysis.intervals.resample import check_method, draw
-from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins, origins, roll, without
+from scalinglab.analysis.intervals.rolling import (
+    NO_ORIGINS,
+    Origins,
+    as_draws,
+    judge_refits,
+    plan_refits,
+)
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.law import Array, Law
 
@@ -139,7 +145,7 @@ def fit(
         raise ValueError(f"level={level!r} must lie between 0 and 1")
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must not be negative")
-    options = Options(
+    options = FitOptions(
         x=x,
         columns=columns,
         objective=objective,
@@ -158,7 +164,7 @@ def fit(
         exclude=exclude,
         mix_fingerprints=mix_fingerprints,
     )
-    fitted = solve(law, data, options)
+    fitted = best_fit(law, data, options)
     sample = fitted.sample
     if isinstance(resample, str):
         check_method(sample, resample)
@@ -195,7 +201,7 @@ def fit(
 
 
 def _of_rows(
-    law: str | Law, data: pd.DataFrame, rows: Array, options: Options, settings: dict
+    law: str | Law, data: pd.DataFrame, rows: Array, options: FitOptions, settings: dict
 ) -> Result:
     """The same fit of some rows, an array of bool, with a few resamples if it had some."""
     own = {
@@ -203,7 +209,7 @@ def _of_rows(
         for name in ("weights", "noise", "cluster")
         if np.ndim(given := getattr(options, name))
     }
-    fitted = solve(law, data[rows], replace(options, **own))
+    fitted = best_fit(law, data[rows], replace(options, **own))
     few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
     drawn = None
     if few and not withhold(fitted.freedom):
@@ -213,7 +219,7 @@ def _of_rows(
     return _result(fitted, drawn, settings | {"resamples": few, "withheld": ""})
 
 
-def _given(responses: Array, data: pd.DataFrame, fitted: Fitted) -> Draws:
+def _given(responses: Array, data: pd.DataFrame, fitted: BestFit) -> Draws:
     """Resamples from what the response could have been, shape (resamples, rows)."""
     responses = np.asarray(responses, float)
     if responses.ndim != 2 or responses.shape[1] != len(data):
@@ -228,17 +234,22 @@ def _given(responses: Array, data: pd.DataFrame, fitted: Fitted) -> Draws:
 
 
 def _refits(
-    fitted: Fitted, drawn: Draws | None, ranges: Mapping[str, tuple[float, float]]
+    fitted: BestFit, drawn: Draws | None, ranges: Mapping[str, tuple[float, float]]
 ) -> tuple[Array, Origins]:
     """Coordinates of the resamples, and what refits with less in view say of the law."""
     if drawn is None or not len(drawn):
         return np.empty((0, len(fitted.misfit.space.free))), NO_ORIGINS
-    cut = origins(fitted, ranges)
-    draws, *rolled = refit(fitted, drawn, *([without(cut)] if cut else []))
-    return draws, roll(fitted, cut, *rolled) if cut else NO_ORIGINS
+    columns, space = fitted.points.columns, fitted.misfit.space
+    planned = plan_refits(columns, list(ranges), len(space.free))
+    if not planned:
+        return refit(fitted, drawn)[0], NO_ORIGINS
+    draws, coordinates = refit(fitted, drawn, as_draws(planned))
+    residuals = [fitted.misfit.residual(u[None])[0] for u in coordinates]
+    params = space.expand(coordinates)
+    return draws, judge_refits(planned, columns, params, residuals, len(space.free))
 
 
-def _result(fitted: Fitted, drawn: Draws | None, settings: dict) -> Result:
+def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:
     misfit, points, best = fitted.misfit, fitted.points, fitted.best
     law, params = misfit.space.law, misfit.space.expand(best.coordinates)[0]
     ranges = {
