@@ -1,4 +1,4 @@
-"""``key=value`` arguments of the verbs that compose no run, spelled as Hydra's overrides are."""
+"""The arguments of a verb, ``key=value`` as Hydra's overrides are, read into its dataclass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import textwrap
 import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
 from scalinglab.scaling.fields import ConfigError, Within, from_dict
@@ -29,12 +29,47 @@ LEVEL = Within(0, 1, open=True)
 SEED = Within(0, 2**63 - 1)
 
 
-def option(says: str, default: Any = MISSING, within: Within | None = None) -> Any:
-    """A field of a dataclass of options: what ``--help`` says of it, its default, its range."""
-    metadata = {"says": says, "within": within}
+def option(
+    says: str, default: Any = MISSING, within: Within | None = None, *, bare: bool = False
+) -> Any:
+    """A field of a dataclass of options.
+
+    Parameters
+    ----------
+    says : str
+        What ``--help`` says of it.
+    default : object, optional
+        Without one the option must be given.
+    within : Within, optional
+        The numbers that are allowed.
+    bare : bool
+        Whether arguments without a key are values of it: ``scaling import FILE``.
+    """
+    metadata = {"says": says, "within": within, "bare": bare}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every verb can be asked.
+
+    A verb whose options have the field `overrides`, a list of str, takes Hydra's overrides: all
+    arguments that are none of its options.
+    """
+
+    json: bool = option("print one JSON object; --json says the same", False)
+
+
+OVERRIDES = "overrides"
+
+
+def overrides(
+    says: str = "an override of the configuration: model.width=64 schedule=cosine",
+) -> Any:
+    """The field `overrides` of a dataclass of options."""
+    return option(says, [])
 
 
 def explain(cls: type, width: int) -> list[str]:
@@ -63,12 +98,37 @@ def explain(cls: type, width: int) -> list[str]:
 
 def _spelled(f: dataclasses.Field, hint: Any) -> str:
     """An option as one would write it: its default, or a mark for its kind."""
+    if f.name == OVERRIDES:
+        return "KEY=..."
     default = f.default if f.default_factory is MISSING else f.default_factory()
     if typing.get_origin(hint) is dict:
         return f"{f.name}.KEY=..."
     if default in (None, MISSING, "", []):
         return f"{f.name}=[...]" if default == [] else f"{f.name}=..."
     return f"{f.name}=" + json.dumps(default).replace(" ", "").replace('"', "")
+
+
+def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
+    """The options of a verb from all its arguments: keys, bare words and overrides.
+
+    Raises
+    ------
+    ConfigError
+        As `read_options`.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    given: dict[str, list[str]] = {}
+    for name, f in fields.items():
+        if f.metadata.get("bare"):
+            given[name] = [a for a in arguments if "=" not in a and not a.startswith("--")]
+            arguments = [a for a in arguments if a not in given[name]]
+    if OVERRIDES in fields:
+        arguments, given[OVERRIDES] = split_options(cls, arguments)
+    options = read_options(cls, arguments)
+    for name, words in given.items():
+        words = [*words, *getattr(options, name)]
+        options = dataclasses.replace(options, **{name: words})  # type: ignore[type-var]
+    return options
 
 
 def read_options(cls: type[T], arguments: Sequence[str]) -> T:
@@ -113,7 +173,7 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
 
     ``grid.seed=[1]`` is of the option ``grid``, a group; ``study.blocks...`` is not of ``study``.
     """
-    hints = typing.get_type_hints(cls)
+    hints = {k: v for k, v in typing.get_type_hints(cls).items() if k != OVERRIDES}
     mine = []
     for argument in arguments:
         first, dot, _ = argument.partition("=")[0].partition(".")

@@ -13,7 +13,7 @@ from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.condition import same_values
-from scalinglab.analysis.tables.exclusion import CENSORED, exclude_rows
+from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
 from scalinglab.analysis.tables.numbers import as_floats
@@ -23,6 +23,7 @@ from scalinglab.analysis.tables.validation_sets import (
     with_common_sets,
 )
 from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.state import CENSORED
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 

@@ -9,6 +9,7 @@ from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.fingerprint import code_fingerprint, same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.run.describe import is_command
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 
@@ -36,7 +37,7 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
     other = [
         p.run.run_id
         for p in runs
-        if p.state in ("done", "diverged")
+        if p.state in FINISHED
         and not is_command(p.run.science)
         and same_numbers(_code_of(outputs, p.run.run_id)) != now
     ]

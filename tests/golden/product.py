@@ -208,6 +208,22 @@ def table(what: str, outputs: Path, study: str) -> pd.DataFrame:
     return getattr(Study.open(study, outputs=outputs), what)()
 
 
+def why(outputs: Path, study: str) -> list[list[Any]]:
+    """What keeps a study: the kind of each failure, its words and its runs."""
+    from scalinglab.sweeps.watch.causes import causes
+
+    return causes(outputs, study)[["class", "error", "runs"]].to_numpy().tolist()
+
+
+def described(outputs: Path, run_id: str) -> list[Any]:
+    """What the reader of run.json says of a run: its ids, D, the peak LR, steps, the seed."""
+    from scalinglab.scaling.records.run_folder import RunFolder
+
+    run = RunFolder(outputs / "runs" / run_id).description()
+    prefix = prefix_id(run["science"], run["steps"])
+    return [run["run_id"], run["family_id"], prefix, run["tokens"], run["lr_peak"], run["steps"]]
+
+
 def laws() -> Iterator[str]:
     """The names of all laws."""
     yield from sorted(analysis.LAWS)
@@ -228,6 +244,16 @@ def response(law: str) -> str:
 
 def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> None:
     """Claim a run, train some chunks of it, and leave it interrupted with a checkpoint."""
+    asked = iter(range(chunks - 1))
+    assert _train(outputs, run_id, pins, lambda: next(asked, None) is None) == "interrupted"
+
+
+def go_on(outputs: Path, run_id: str) -> None:
+    """Claim a run and train it to its end."""
+    assert _train(outputs, run_id, (), lambda: False) == "done"
+
+
+def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callable[[], bool]) -> str:
     from scalinglab.scaling.records.claim import Claim
     from scalinglab.scaling.records.run_folder import RunFolder
 
@@ -237,10 +263,8 @@ def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> 
     )
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
-    asked = iter(range(chunks - 1))
     train = entry_point("scalinglab.scaling.engine.trainer.trainer:train")
-    ended = train([claim], {run_id: pins}, execution, lambda: next(asked, None) is None)
-    assert ended == "interrupted"
+    return train([claim], {run_id: pins}, execution, should_stop)
 
 
 def stop(outputs: Path, run_id: str) -> None:
