@@ -133,7 +133,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
     options = from_dict(cls, nested)
-    _check_ranges(options)
+    check_ranges(options)
     return options
 
 
@@ -155,7 +155,7 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
     return mine, [a for a in arguments if a not in mine]
 
 
-def _check_ranges(options: Any) -> None:
+def check_ranges(options: Any) -> None:
     for f in dataclasses.fields(options):
         within, value = f.metadata.get("within"), getattr(options, f.name)
         if within is None or value is None:
