@@ -14,7 +14,6 @@ training, and a point of the finished curve comes after all of them: steps of th
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import shlex
 import shutil
@@ -28,12 +27,14 @@ from typing import Any
 
 import numpy as np
 import wandb
+from filelock import FileLock, Timeout
 
 from scalinglab.scaling.config import one_of
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.training.child import python_command, user_environment
 
 MODES = ("offline", "online")
@@ -85,11 +86,10 @@ class Dashboard:
         self.notes = folder / "pushed" / project
         self.notes.mkdir(parents=True, exist_ok=True)
         self._open: dict[str, tuple[Any, dict[str, Any]]] = {}
-        self._lock = (folder / "pushed" / ".lock").open("w")
+        self._lock = FileLock(folder / "pushed" / ".lock", thread_local=False)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
             raise DashboardError(f"another process is pushing runs from {folder}") from error
 
     def __enter__(self) -> Dashboard:
@@ -103,7 +103,7 @@ class Dashboard:
     ) -> None:
         for run_id in list(self._open):
             self._close(run_id)
-        self._lock.close()
+        self._lock.release()
 
     def push(
         self, folder: RunFolder, study: str, role: str, state: str, keep_open: bool = False
@@ -237,7 +237,7 @@ class Dashboard:
     def _close(self, run_id: str) -> None:
         note = self._note(run_id)
         run, _ = self._open.pop(run_id)
-        run.finish(exit_code=1 if note["state"] == "failed" else 0)
+        run.finish(exit_code=1 if note["state"] == State.FAILED else 0)
         self._save(run_id, note)
 
     def _note(self, run_id: str) -> dict[str, Any]:

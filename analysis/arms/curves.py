@@ -11,6 +11,7 @@ import pandas as pd
 from scalinglab.analysis.tables.runs import load_curves
 
 _SAME = 1e-6  # of the peak: learning rates that differ by less are one schedule
+_LATE = 0.5  # of a run: what comes before tells little
 _PLATEAU = 0.99  # of the peak: above it the learning rate has not come down
 
 
@@ -161,3 +162,20 @@ def _speed_up(table: pd.DataFrame, plateau: pd.DataFrame) -> np.ndarray:
     )
     flat = (table["lr_share"] >= _PLATEAU) & (table["step"] > 0)
     return np.where(flat, then / np.maximum(table["step"], 1), np.nan)
+
+
+def curves_in_words(curves: pd.DataFrame) -> str:
+    """Whole curves of paired runs, in a few lines."""
+    late = curves[curves["share"] >= _LATE]
+    pairs = curves.groupby(["run_a", "run_b"]).ngroups
+    below = (late["ratio"] < 1).mean()
+    lines = [
+        "[[Whole curves]]",
+        f"    {pairs} pairs with one schedule, {len(curves)} steps at which both were measured",
+        f"    in the second half B's loss is {late['ratio'].mean() - 1:+.2%} of A's, and lower at"
+        f" {below:.0%} of the steps",
+    ]
+    known = late["speed_up"].dropna()
+    if len(known):
+        lines.append(f"    before the cooldown B is where A comes {known.median():.3g}x later")
+    return "\n".join(lines)

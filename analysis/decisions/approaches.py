@@ -22,10 +22,16 @@ from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_w
 from scalinglab.analysis.decisions.isoflop import Minima, isoflop_minima
 from scalinglab.analysis.decisions.optimum import best_split, loss_at, tokens_at
 from scalinglab.analysis.decisions.training_envelope import Envelope, envelope
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import growth, spread
+<<<<<<< HEAD
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import read_points, rename
+=======
+from scalinglab.scaling.records.state import State
+>>>>>>> main
 
 Array = np.ndarray
 
@@ -74,7 +80,7 @@ def compare_approaches(
     points: pd.DataFrame,
     budgets: float | Iterable[float],
     *,
-    law: str = "chinchilla",
+    law: str = LAW,
     cost: Cost = SIX_ND,
     budget: str | None = None,
     curves: pd.DataFrame | None = None,
@@ -109,8 +115,6 @@ def compare_approaches(
     ValueError
         As `analysis.fit` and `analysis.allocate`.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     if surface is None:
         surface = fit(law, points, resamples=resamples, seed=seed, level=level, **options)
     budgets = np.atleast_1d(np.asarray(budgets, float))
@@ -195,7 +199,7 @@ def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> A
     """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
     if not budgets:
         return None
-    done = runs[(runs["status"] == "done") & runs["loss"].notna()]
+    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
     found = compare_approaches(
         done, budgets, surface=law, resamples=len(law.draws), level=law.settings["level"]
     )
@@ -327,3 +331,18 @@ def _bias(
         f" {np.expm1(off.min()):+.0%} to {np.expm1(off.max()):+.0%} and a by"
         f" {slopes[0] - slopes[1]:+.3f}: its interval does not show that"
     ]
+
+
+def refusals_in_words(refused: pd.DataFrame) -> list[str]:
+    """What no approach could be made of, a sentence for each reason."""
+    said = []
+    for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
+        low, high = own["C"].min(), own["C"].max()
+        between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
+        budgets = (
+            ""
+            if np.isnan(low)
+            else (f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
+        )
+        said.append(f"approach {approach}, {budgets}refused: {why}")
+    return said

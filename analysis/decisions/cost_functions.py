@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import nnls
 
 Array = np.ndarray
 Cost = Callable[[Array, Array], Array]
@@ -112,8 +113,6 @@ def measured_hours(runs: pd.DataFrame) -> CostFunction:
     ValueError
         If the runs have no N and tokens_per_second.
     """
-    from scipy.optimize import nnls
-
     _need(runs, ("N", "tokens_per_second"))
     known = runs[runs["tokens_per_second"] > 0]
     if known["N"].nunique() < 2:

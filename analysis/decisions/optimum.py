@@ -1,8 +1,8 @@
 """The best N and D for a budget, and the least budget for a loss, for many laws at once.
 
-For the Chinchilla surface under 6 N D in closed form (arXiv:2203.15556, section 3.3). For any other
-law in N and D, or any other cost, along the curve cost(N, D) = C: on a grid of sizes, then closer
-around its least loss.
+Under 6 N D in closed form where the law has one (`Law.optimum`). For any other law in N and D, or
+any other cost, along the curve cost(N, D) = C: on a grid of sizes, then closer around its least
+loss.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def best_split(law: Law, params: Array, budget: Array, cost: Cost = SIX_ND) -> t
     NaN where the loss falls to the end of the sizes tried.
     """
     budget = np.broadcast_to(np.asarray(budget, float), len(params))
-    if law.name == "chinchilla" and cost is SIX_ND:
+    if law.optimum is not None and cost is SIX_ND:
         return _closed_form(law, params, budget)
     N, D, interior = _searched(law, params, budget, cost)
     return np.where(interior, N, np.nan), np.where(interior, D, np.nan)
@@ -69,18 +69,16 @@ def tokens_at(cost: Cost, N: Array, budget: Array) -> Array:
 
 
 def _closed_form(law: Law, params: Array, budget: Array) -> tuple[Array, Array]:
-    """N* = G (C/6)^(beta/(alpha+beta)), G = (alpha A / (beta B))^(1/(alpha+beta)); D* = C / 6N*."""
-    p = dict(zip(law.names, params.T, strict=True))
+    """N* by the law's own formula, and D* = C / 6 N*."""
+    assert law.optimum is not None
     with np.errstate(all="ignore"):  # a resample without one of its terms has no best split
-        both = p["alpha"] + p["beta"]
-        log_G = np.log(p["alpha"] * p["A"] / (p["beta"] * p["B"])) / both
-        N = np.exp(log_G + p["beta"] / both * np.log(budget / 6))
+        N = law.optimum(budget, **dict(zip(law.names, params.T, strict=True)))
     N = np.where(np.isfinite(N) & (N > 0), N, np.nan)
     return N, budget / (6 * N)
 
 
 def _least_loss(law: Law, params: Array, budget: Array, cost: Cost) -> Array:
-    if law.name == "chinchilla" and cost is SIX_ND:
+    if law.optimum is not None and cost is SIX_ND:
         N, D = _closed_form(law, params, budget)
     else:
         N, D, _ = _searched(law, params, budget, cost)

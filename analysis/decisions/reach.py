@@ -15,6 +15,8 @@ import pandas as pd
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
 from scalinglab.analysis.decisions.next_runs import choose_next
 from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 
 Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
@@ -49,13 +51,13 @@ def reach_target(
     measure: Callable[[pd.DataFrame], pd.DataFrame],
     target: Target,
     *,
-    law: str = "chinchilla",
+    law: str = LAW,
     budget: float = np.inf,
     each: int = 4,
     choose: Choose | None = None,
     cost: Cost = SIX_ND,
     level: float = 0.95,
-    inflation: float = 1.0,
+    calibration_factor: float = 1.0,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
     **options: Any,
 ) -> Reached:
@@ -81,8 +83,8 @@ def reach_target(
         Runs a round.
     choose : callable, optional
         ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
-    inflation : float
-        By what every fit's intervals of losses are widened; see `analysis.Result.widened_by`.
+    calibration_factor : float
+        By what every fit's intervals of losses are widened; see `analysis.Result.calibrated`.
     tell : callable
         Told each row of the history as it comes.
 
@@ -92,8 +94,6 @@ def reach_target(
         If the target says not how well it is to be known; else as `analysis.fit` and
         `analysis.choose_next`.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     if target.within is None:
         raise ValueError("the target says not how well: end it with 'within 0.5%'")
     by_worth = choose is None
@@ -101,7 +101,7 @@ def reach_target(
     history: list[dict[str, Any]] = []
     spent, left = 0.0, candidates
     while True:
-        result = fit(law, known, level=level, **options).widened_by(inflation)
+        result = fit(law, known, level=level, **options).calibrated(calibration_factor)
         history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""

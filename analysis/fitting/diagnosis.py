@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.search import SAME_BASIN, Search
-from scalinglab.analysis.fitting.solver import Solution, minimise
 
 Array = np.ndarray
 
@@ -171,7 +171,7 @@ def _bound_allowed(misfit: Misfit, found: Search, best: Solution) -> dict[str, f
         start,
         low,
         high,
-        stride=misfit.space.strides,
+        max_step=misfit.space.max_steps,
         frozen=frozen,
         damping=1e-4,
         tolerance=1e-5,

@@ -22,11 +22,6 @@ from scalinglab.analysis.laws.law import Array, Law
 _SINGULAR = 1e-10
 _VAGUE = 0.5  # a standard error beyond this share of a parameter says nothing about it
 
-# The law of published runs, for whoever names no other: Besiroglu et al., arXiv 2404.10102.
-PUBLISHED = {
-    "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}
-}
-
 
 @dataclass(frozen=True)
 class Expectation:
@@ -107,7 +102,7 @@ def expect(
     noise : float
         Standard deviation of a measured loss, relative (absolute for laws of accuracies).
     params : mapping, optional
-        The reference law; default for "chinchilla": the published one.
+        The reference law. Default: the published one of the law, where it has one.
     level : float
 
     Raises
@@ -116,7 +111,7 @@ def expect(
         If the law is one of curves, or `params` or `target` do not name what it has.
     """
     law = find(law)
-    reference = dict(params or PUBLISHED.get(law.name, {}))
+    reference = dict(params or law.reference)
     if law.curve:
         raise ValueError(f"{law.name!r} is a law of curves: what is expected of it is not computed")
     if set(reference) != set(law.names):
@@ -181,8 +176,8 @@ def expect_of_plan(answer: Mapping[str, Any], points: pd.DataFrame) -> Expectati
     fitted = points[["fit" in names for names in roles]]
     held_out = points[["held_out" in names for names in roles]]
     law = find(answer["law"])
-    known = answer["reference"] or PUBLISHED.get(law.name)
-    if law.curve or known is None or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
+    known = answer["reference"] or law.reference
+    if law.curve or not known or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
         return None
     target = answer["target"]
     if not target:

@@ -17,19 +17,11 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.laws.error_scale import ErrorScale
 
 Array = np.ndarray
 
 IMPOSSIBLE = "predict what no loss can be"  # see `lacking`
-LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far off they may be
-
-
-def drawn_params(result: Result) -> Array:
-    """The best parameters, then those of every resample that has some; shape (1 + draws, ...)."""
-    best = np.array([list(result.params.values())])
-    return np.concatenate([best, result.draws.dropna().to_numpy()])
 
 
 def spread(
@@ -47,23 +39,6 @@ def spread(
         row[name] = float(value[0])
         if resampled:
             row[f"{name}_lower"], row[f"{name}_upper"] = map(float, quantiles(value[1:], level))
-    return row
-
-
-def spread_by(result: Result, values: Mapping[str, Array], level: float) -> dict[str, float]:
-    """`spread` of what a fit gives: losses with ends as far apart as the record of forecasts says.
-
-    Sizes, budgets and parameters keep the ends of their resamples: no forecast has tested them.
-    """
-    values = {
-        name: np.append(value[:1], result.scale.possible(value[1:])) if name in LOSSES else value
-        for name, value in values.items()
-    }
-    row = spread(values, level, resampled=len(result.draws) > 0)
-    for lower, upper in ((f"{name}_lower", f"{name}_upper") for name in LOSSES):
-        if lower in row:
-            ends = row[lower], row[upper]
-            row[lower], row[upper] = widened(*ends, result.inflation, result.scale)
     return row
 
 
@@ -121,20 +96,22 @@ def contained(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
     return inside.where(table["lower"].notna() & table["upper"].notna())
 
 
-def widened(lower: Array, upper: Array, times: float, scale: ErrorScale) -> tuple[Array, Array]:
-    """The ends so many times as far from their middle, on a scale; as they are at 1."""
-    if times == 1:
+def scaled_interval(
+    lower: Array, upper: Array, factor: float, scale: ErrorScale
+) -> tuple[Array, Array]:
+    """The ends `factor` times as far from their middle, on a scale; unchanged at 1."""
+    if factor == 1:
         return lower, upper
     low, high = scale.of(lower), scale.of(upper)
-    more = (times - 1) * (high - low) / 2
+    more = (factor - 1) * (high - low) / 2
     return scale.back(low - more), scale.back(high + more)
 
 
-def in_words(inflation: float) -> str:
+def calibration_in_words(factor: float) -> str:
     """How intervals were widened by the record of forecasts; nothing if they were not."""
-    if inflation == 1:
+    if factor == 1:
         return ""
-    return f"{inflation:.2g} times as wide as the law says, by the track record"
+    return f"{factor:.2g} times as wide as the law says, by the track record"
 
 
 def growth(x: Array, values: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.extrapolation import top_rows
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import IMPOSSIBLE, contained, lacking
 from scalinglab.analysis.judgement.accuracy import scores

@@ -20,7 +20,10 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
 
 Array = np.ndarray
@@ -95,7 +98,7 @@ class Choices:
     """
 
     conventions: Mapping[str, pd.DataFrame]
-    laws: Sequence[str] = ("chinchilla",)
+    laws: Sequence[str] = (LAW,)
     objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(OBJECTIVES))
     exclusions: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(EXCLUSIONS))
 
@@ -121,8 +124,6 @@ def fit_multiverse(
     ValueError
         If no combination gives an answer.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     rows = []
     for row in itertools.product(
         choices.conventions, choices.laws, choices.objectives, choices.exclusions
@@ -153,7 +154,7 @@ def of_study(
     study: str,
     target: Target,
     *,
-    law: str = "chinchilla",
+    law: str = LAW,
     n_counts: Sequence[str] = N_COUNTS,
     loss: str | None = None,
     **options: Any,
@@ -230,7 +231,7 @@ def of_tables(
     conventions: Mapping[str, pd.DataFrame],
     target: Target,
     *,
-    law: str = "chinchilla",
+    law: str = LAW,
     exclude: Sequence[str] = (),
     **options: Any,
 ) -> Multiverse:
@@ -239,7 +240,7 @@ def of_tables(
 
     `exclude` are rows that no way to fit takes, as in `analysis.fit`.
     """
-    rival = "skaling" if law == "chinchilla" else "chinchilla"
+    rival = find(law).rival or LAW
     first = next(iter(conventions.values()))
     exclusions = dict(EXCLUSIONS)
     for name, words in {"N": "smallest size", "D": "fewest tokens"}.items():

@@ -70,5 +70,8 @@ AVG_PARAMS: Law = register(
         },
         value=_value,
         gradient=_gradient,
+        optimum=None,
+        reference={},
+        rival="",
     )
 )

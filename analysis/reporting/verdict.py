@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scalinglab.analysis.reporting import page
+from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,7 +146,7 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
             f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
             "that of the others"
         )
-    codes = runs["fingerprint"].nunique()
+    codes = runs["fingerprint"].dropna().map(same_numbers).nunique()
     if codes > 1:
         said.append(
             f"the runs were trained by {codes} versions of the code that makes their "
@@ -165,7 +167,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
     """
     blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
     runs = load(outputs, study=study, loss=loss)
-    runs = runs[runs["status"] != "stopped"].reset_index(drop=True)
+    runs = runs[runs["status"] != State.STOPPED].reset_index(drop=True)
     more = []
     for run_id in runs["run_id"]:
         record = RunFolder(Path(outputs) / "runs" / run_id).record()
@@ -181,7 +183,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
         )
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
     table = table.loc[:, ~table.columns.duplicated()]
-    return table.assign(loss=table["loss"].where(table["status"] == "done", float("inf")))
+    return table.assign(loss=table["loss"].where(table["status"] == State.DONE, float("inf")))
 
 
 def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
@@ -199,16 +201,17 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
     found, path = verdict.finding, Path(path)
-    tables = [
-        f"<h2>{page.escape(title)}</h2>{page.table(table)}" for title, table in found.tables.items()
-    ]
     sections = [
-        page.answer(found.sentences),
-        page.warnings(found.warnings),
-        page.figures(found.figures) if found.figures else "",
-        *tables,
+        *([Section("Figures", figures=found.figures)] if found.figures else []),
+        *(Section(title, tables=[table]) for title, table in found.tables.items()),
     ]
-    write_atomic(
-        path.absolute(), page.page(verdict.study, verdict.question, sections, verdict.outputs)
+    text = page(
+        verdict.study,
+        verdict.question,
+        found.sentences,
+        found.warnings,
+        sections,
+        verdict.outputs,
     )
+    write_atomic(path.absolute(), text)
     return path

@@ -34,7 +34,8 @@ from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.plan_file import read_plan_file, stored_plans
 from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import RECORD_VERSION
-from scalinglab.scaling.records.run_folder import STATES, RunFolder
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
@@ -93,12 +94,12 @@ CURVE_COLUMNS = (
 )
 _TRAIN = "scaling launch study={study} trains what is left"
 _WAYS_ON = {  # state of a run -> what brings it to a measured end
-    "diverged": "a diverged run has no final loss: a lower optimizer.lr may help",
-    "running": "scaling status study={study} watch=true shows how far they are",
-    "stopped": "scaling forecast study={study} take_up=stopped lets stopped runs be trained",
-    "failed": "scaling status study={study} why=true says why they failed",
-    "interrupted": _TRAIN,
-    "planned": _TRAIN,
+    State.DIVERGED: "a diverged run has no final loss: a lower optimizer.lr may help",
+    State.RUNNING: "scaling status study={study} watch=true shows how far they are",
+    State.STOPPED: "scaling forecast study={study} take_up=stopped lets stopped runs be trained",
+    State.FAILED: "scaling status study={study} why=true says why they failed",
+    State.INTERRUPTED: _TRAIN,
+    State.PLANNED: _TRAIN,
 }
 LEFT_OUT = "its run is left out"
 
@@ -299,7 +300,7 @@ def _ended_runs(
             roles[run["run_id"]][name] = run["roles"]
     for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
-        if mark == "STOPPED" and folder.state() not in ("stopped", "damaged"):
+        if mark == "STOPPED" and folder.state() not in (State.STOPPED, State.DAMAGED):
             continue
         if study is None or study in roles[folder.run_id]:
             yield folder, roles[folder.run_id]
@@ -313,7 +314,7 @@ def _record_so_far(folder: RunFolder) -> dict[str, Any]:
     return {
         **run,
         "record_version": RECORD_VERSION,
-        "status": "stopped",
+        "status": State.STOPPED,
         "steps": steps,
         "tokens": tokens,
         "epochs": tokens / run["unique_tokens"],
@@ -415,7 +416,7 @@ def require(
     ValueError
         If there is none: what is missing, how far the study is, and what to do.
     """
-    if len(table) and not (measured and table["status"].isin(["diverged", "stopped"]).all()):
+    if len(table) and not (measured and table["status"].isin(CENSORED).all()):
         return table
     wanted = "finished run" + (f" with the role {role!r}" if role else "")
     plan = study_plan(outputs, study)
@@ -432,10 +433,10 @@ def require(
             f"study {study!r} plans no run with the role {role!r}: scaling add"
             f" study={study} role={role} adds some"
         )
-    told = ", ".join(f"{states[state]} {state}" for state in STATES if state in states)
+    told = ", ".join(f"{states[state]} {state}" for state in State if state in states)
     ways = dict.fromkeys(
         _WAYS_ON[state].format(study=study)
-        for state in STATES
+        for state in State
         if state in states and state in _WAYS_ON
     )
     raise ValueError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))

@@ -18,6 +18,7 @@ import numpy as np
 
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.stability import stability
+from scalinglab.scaling.records.state import State
 
 RECORD_VERSION = 1
 COLUMNS = ("step", "tokens", "lr", "loss", "grad_norm", "validation_loss", "validation_bpb")
@@ -117,7 +118,7 @@ def build_record(run: dict[str, Any], curve: Curve, **facts: Any) -> dict[str, A
     """
     steps = len(curve.loss)
     tokens = steps * run["tokens_per_step"]
-    final = curve.validation.get(steps) if facts["status"] == "done" else None
+    final = curve.validation.get(steps) if facts["status"] == State.DONE else None
     bytes_per_token = run["bytes_per_token"]
     return {
         "record_version": RECORD_VERSION,

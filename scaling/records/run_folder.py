@@ -27,18 +27,8 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_exclusive, read_json, server_time
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, run_id
+from scalinglab.scaling.records.state import Outcome, State
 
-STATES = (
-    "done",
-    "diverged",
-    "running",
-    "stopped",
-    "failed",
-    "interrupted",
-    "blocked",
-    "planned",
-    "damaged",
-)
 _NUMBER = (int, float)
 _RUN: Shape = {
     "run_id": str,
@@ -92,7 +82,7 @@ class Attempt:
         ``host, boot, process_space, pid, process_start, node, job, log, started,
         lease_seconds``.
     end : dict or None
-        ``reason`` ("done", "diverged", "interrupted", "cancelled", "failed", "lost"), ``ended``;
+        ``reason`` (an `Outcome`), ``ended``;
         of a failure ``error``, ``traceback``, ``class``, ``signature``
         (``scalinglab.scaling.records.failures``).
     """
@@ -229,7 +219,7 @@ class RunFolder:
             end = None
         except DamagedFile as error:
             tell(error, "taken for an attempt that was interrupted")
-            end = {"reason": "interrupted", "ended": _modified(path)}
+            end = {"reason": Outcome.INTERRUPTED, "ended": _modified(path)}
         return Attempt(number, owner, end)
 
     def attempt_file(self, number: int, suffix: str) -> Path:
@@ -261,23 +251,23 @@ class RunFolder:
             beat = owner["started"]
         return server_time(self.outputs) - beat < owner["lease_seconds"]
 
-    def state(self) -> str:
-        """One of ``STATES`` except "blocked", which only a plan can know."""
+    def state(self) -> State:
+        """Any but blocked, which only a plan can know."""
         try:
             done, stopped = self.done(), self.stopped()
         except DamagedFile:
-            return "damaged"
+            return State.DAMAGED
         if done is not None:
-            return done["status"]
+            return State(done["status"])
         attempt = self.latest_attempt()
         if attempt is not None and self.is_alive(attempt):
-            return "running"
+            return State.RUNNING
         if stopped is not None:
-            return "stopped"
+            return State.STOPPED
         if attempt is None:
-            return "planned"
-        failed = attempt.end is not None and attempt.end["reason"] == "failed"
-        return "failed" if failed else "interrupted"
+            return State.PLANNED
+        failed = attempt.end is not None and attempt.end["reason"] == Outcome.FAILED
+        return State.FAILED if failed else State.INTERRUPTED
 
     def record(self) -> dict[str, Any]:
         """The record that DONE names.

@@ -30,7 +30,9 @@ from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import save_atomic, write_atomic
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.identity import digest, science_pieces
+from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.command_line import fill
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training import guardian
@@ -59,7 +61,7 @@ class CommandFailed(Exception):
         kind = re.sub(r"\d+", "#", tail[-1].partition(":")[0]) if tail else ""
         self.failure_signature = digest({"text": text.partition(":")[0], "kind": kind}, 8)
         if any("out of memory" in line.lower() for line in tail):
-            self.failure_class = "gpu_oom"
+            self.failure_class = FailureClass.GPU_OOM
 
 
 def train(
@@ -67,24 +69,24 @@ def train(
     pins: dict[str, Sequence[int]],
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
-) -> str:
+) -> Outcome:
     """Let ``execution.command`` train claimed runs; as ``scalinglab.scaling.engine.trainer.trainer.train``.
 
     `pins` are of no use here: what a program's checkpoints hold is its own matter.
     """
     outcomes = [_train(claim, execution, should_stop) for claim in claims]
-    return next((o for o in outcomes if o != "done"), "done")
+    return next((o for o in outcomes if o != Outcome.DONE), Outcome.DONE)
 
 
-def _train(claim: Claim, execution: ExecutionConfig, should_stop: Callable[[], bool]) -> str:
+def _train(claim: Claim, execution: ExecutionConfig, should_stop: Callable[[], bool]) -> Outcome:
     facts: dict[str, Any] = {}
     try:
         program = Program(claim, execution)
         facts["micro_batch"] = program.config["micro_batch"]
         return program.run(should_stop)
     except CommandFailed as error:  # where we noticed says nothing
-        claim.release("failed", error.with_traceback(None), **facts)
-        return "failed"
+        claim.release(Outcome.FAILED, error.with_traceback(None), **facts)
+        return Outcome.FAILED
     except BaseException as error:
         claim.release(reason(error), error, **facts)
         return outcome(error)
@@ -104,15 +106,16 @@ class Program:
             claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
         )
 
-    def run(self, should_stop: Callable[[], bool]) -> str:
+    def run(self, should_stop: Callable[[], bool]) -> Outcome:
         """Start the program, wait for its end, and record what it left."""
-        asked, process = "", self._start()
+        asked: Outcome | None = None
+        process = self._start()
         deadline = float("inf")
         try:
             while process.poll() is None:
                 if not self.claim.is_current():
-                    self.claim.release("lost")
-                    return "lost"
+                    self.claim.release(Outcome.LOST)
+                    return Outcome.LOST
                 if not asked and (asked := self._asked_to_stop(should_stop)):
                     os.killpg(process.pid, signal.SIGTERM)
                     deadline = time.monotonic() + GRACE_SECONDS
@@ -217,10 +220,10 @@ class Program:
 
     # ------------------------------------------------------------------ meanwhile
 
-    def _asked_to_stop(self, should_stop: Callable[[], bool]) -> str:
+    def _asked_to_stop(self, should_stop: Callable[[], bool]) -> Outcome | None:
         if self.claim.is_cancelled():
-            return "cancelled"
-        return "interrupted" if should_stop() else ""
+            return Outcome.CANCELLED
+        return Outcome.INTERRUPTED if should_stop() else None
 
     def _report(self) -> None:
         seconds = time.monotonic() - self.started
@@ -237,7 +240,7 @@ class Program:
 
     # ------------------------------------------------------------------ after
 
-    def _end(self, code: int, asked: str) -> str:
+    def _end(self, code: int, asked: Outcome | None) -> Outcome:
         if code != 0:
             if asked:
                 self.claim.release(asked)
@@ -254,14 +257,14 @@ class Program:
         first = finish(
             self.claim, self.description, curve, self.lr, self._facts(final, len(curve.loss))
         )
-        return "done" if first else "lost"
+        return Outcome.DONE if first else Outcome.LOST
 
-    def _failed(self, code: int) -> str:
+    def _failed(self, code: int) -> Outcome:
         tail = _last_lines(self.folder / "stderr.log")
         if code in KILLED:  # nobody's mistake, as when a worker is killed
             error = CommandFailed(f"the program was killed by {KILLED[code]}", tail)
-            self.claim.release("interrupted", error)
-            return "interrupted"
+            self.claim.release(Outcome.INTERRUPTED, error)
+            return Outcome.INTERRUPTED
         last = tail[-1].strip() if tail else "nothing on its standard error"
         raise CommandFailed(f"the program ended with exit code {code}: {last}", tail)
 

@@ -9,6 +9,7 @@ import numpy as np
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
+from scalinglab.scaling.records.state import State
 
 
 def finish(
@@ -30,7 +31,7 @@ def finish(
         What the attempt adds to the record.
     """
     diverged = curve.diverged_at() is not None
-    status = "diverged" if diverged else "done"
+    status = State.DIVERGED if diverged else State.DONE
     curve = curve.finite_part() if diverged else curve
     number, folder = claim.number, claim.folder.path
     files = {"record": f"record-{number:04d}.json", "curve": f"curve-{number:04d}.csv.gz"}

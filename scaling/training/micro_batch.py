@@ -9,6 +9,7 @@ change no member's arithmetic and lose little speed, while a smaller micro-batch
 from __future__ import annotations
 
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.failures import FailureClass
 
 
 def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
@@ -27,6 +28,6 @@ def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
     for number in range(1, claim.number):
         end = claim.folder.attempt(number).end or {}  # none: killed, or still ending
         alone = end.get("members", 1) == 1
-        if end.get("class") == "gpu_oom" and "micro_batch" in end and alone:
+        if end.get("class") == FailureClass.GPU_OOM and "micro_batch" in end and alone:
             size = min(size, max(1, end["micro_batch"] // 2))
     return size

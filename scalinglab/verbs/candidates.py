@@ -188,7 +188,7 @@ def show_chosen(console: Screen, chosen: pd.DataFrame) -> None:
 
 def say_widened(console: Screen, inflation: float) -> None:
     """Say by what the record of forecasts widened the target's interval, where it did."""
-    from scalinglab.analysis.intervals.spread import in_words
+    from scalinglab.analysis.intervals.spread import calibration_in_words
 
     if inflation > 1:
-        say(console, f"its interval is {in_words(inflation)}")
+        say(console, f"its interval is {calibration_in_words(inflation)}")

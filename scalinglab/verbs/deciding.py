@@ -118,7 +118,7 @@ def fit_verb(arguments: Sequence[str]) -> int:
 def fit_asked(options: FitOptions, **more: Any) -> Any:
     """The fit that the options ask for; `more` goes to `analysis.fit`."""
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import by_record
+    from scalinglab.analysis.forecasts.track import calibrated
 
     runs, law = points_asked(options, options.law)
     result = analysis.fit(
@@ -135,7 +135,7 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
     )
     if options.study is None or not options.widen:
         return result
-    return by_record(result, options.outputs, options.study)
+    return calibrated(result, options.outputs, options.study)
 
 
 def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, str]:
@@ -238,7 +238,7 @@ def report_verb(arguments: Sequence[str]) -> int:
         arm=options.arm,
         between=options.between,
         multiverse=options.multiverse,
-        widen=options.widen,
+        calibrate=options.widen,
         loss=loss_asked(options.columns),
     )
     return _told(

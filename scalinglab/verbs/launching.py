@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import ENDED
 from scalinglab.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -157,7 +158,6 @@ def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> in
     from scalinglab.scaling.text.printable import excerpt
     from scalinglab.show import counts
     from scalinglab.sweeps.launch.launch import given_up, why_stopped
-    from scalinglab.sweeps.plan.plan import ENDED
     from scalinglab.sweeps.store.launches import read_launches
     from scalinglab.sweeps.store.state import read_plan, status
 

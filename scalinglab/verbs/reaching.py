@@ -49,7 +49,7 @@ def reach_verb(arguments: Sequence[str]) -> int:
     other overrides go to scaling launch.
     """
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import widening
+    from scalinglab.analysis.forecasts.track import calibration_factor
 
     options, overrides = read_choice(ReachOptions, arguments)
     target, hours = analysis.read_target(options.target), hours_asked(options)
@@ -58,7 +58,9 @@ def reach_verb(arguments: Sequence[str]) -> int:
             f"target = {options.target!r} says not how well: end it with 'within 0.5%'"
         )
     known, law = known_runs(options)
-    wider = widening(options.outputs, options.study, options.level) if options.widen else 1.0
+    wider = (
+        calibration_factor(options.outputs, options.study, options.level) if options.widen else 1.0
+    )
     rounds = _Rounds(options, overrides, target)
     found = analysis.reach_target(
         known,
@@ -70,7 +72,7 @@ def reach_verb(arguments: Sequence[str]) -> int:
         each=options.runs,
         tell=rounds.tell,
         level=options.level,
-        inflation=wider,
+        calibration_factor=wider,
         resamples=options.resamples,
         seed=options.seed,
         mix_fingerprints=options.mix_fingerprints,
@@ -82,11 +84,11 @@ def reach_verb(arguments: Sequence[str]) -> int:
                 "why": found.why,
                 "reached": found.reached,
                 "history": found.history,
-                "inflation": target.inflation(found.result),
+                "inflation": target.calibration_factor(found.result),
             }
         )
     else:
-        say_widened(rounds.console, target.inflation(found.result))
+        say_widened(rounds.console, target.calibration_factor(found.result))
         say(rounds.console, found.why if found.reached else f"not reached: {found.why}")
     return 0 if found.reached else 1
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def train_verb(arguments: Sequence[str]) -> int:
         f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
         f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps",
     )
-    outcome = "done" if folder.done() else _train(console, folder, config.execution)
+    outcome = Outcome.DONE if folder.done() else _train(console, folder, config.execution)
     return _say_outcome(console, folder, outcome)
 
 
-def _train(console: Screen, folder: Any, execution: Any) -> str:
+def _train(console: Screen, folder: Any, execution: Any) -> Outcome:
     from scalinglab.scaling.records.claim import Claim
     from scalinglab.scaling.run.describe import is_command, trainer_of
     from scalinglab.sweeps.launch.stop import StopFlag
@@ -70,7 +71,7 @@ def _train(console: Screen, folder: Any, execution: Any) -> str:
         check_device(execution.device)
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
-        return "held"
+        return Outcome.LOST
     module, _, name = trainer_of(science, execution).partition(":")
     train = getattr(importlib.import_module(module), name)
     stop = StopFlag()
@@ -99,21 +100,21 @@ def _train(console: Screen, folder: Any, execution: Any) -> str:
         stop.uninstall()
 
 
-def _say_outcome(console: Screen, folder: Any, outcome: str) -> int:
-    if outcome in ("held", "lost"):
+def _say_outcome(console: Screen, folder: Any, outcome: Outcome) -> int:
+    if outcome == Outcome.LOST:
         owner = folder.latest_attempt().owner
         say(console, f"process {owner['pid']} on {owner['host']} is training it")
         return 1
-    if outcome == "interrupted":
+    if outcome == Outcome.INTERRUPTED:
         say(console, "interrupted; the run is saved, the same command goes on")
         return INTERRUPTED
-    if outcome != "done":
+    if outcome != Outcome.DONE:
         end = folder.latest_attempt().end
         say(console, f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}")
         return 1
     record = folder.record()
     final = record["final"]
-    if record["status"] == "diverged":
+    if record["status"] == State.DIVERGED:
         say(console, f"diverged after {record['steps']:,} steps: recorded as a result")
     else:
         say(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import State
 from scalinglab.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class LogsOptions:
 
     study: str = option("whose runs are shown")
     outputs: str = option("the folder of all runs", "outputs")
-    runs: str = option(f"which: {SELECTION}", "failed")
+    runs: str = option(f"which: {SELECTION}", State.FAILED.value)
     follow: bool = option("go on showing the log of the first", False)
 
 
@@ -91,11 +92,11 @@ def status_verb(arguments: Sequence[str]) -> int:
 
 def _show_forecasts(console: Screen, outputs: Path, name: str) -> None:
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import widening
+    from scalinglab.analysis.forecasts.track import calibration_factor
     from scalinglab.verbs.forecasting import show_forecasts
 
-    wider = widening(outputs, name, level=0.95)
-    found = analysis.forecast_study(outputs, name, inflation=wider)
+    wider = calibration_factor(outputs, name, level=0.95)
+    found = analysis.forecast_study(outputs, name, calibration_factor=wider)
     show_forecasts(console, found, name, wider)
 
 
@@ -176,7 +177,7 @@ def logs_verb(arguments: Sequence[str]) -> int:
     options = read_options(LogsOptions, arguments)
     outputs = Path(options.outputs).absolute()
     runs, console = read_plan(outputs, options.study).runs, open_console()
-    if options.runs == "failed" and "failed" not in states(runs).values():
+    if options.runs == State.FAILED and State.FAILED not in states(runs).values():
         say(
             console,
             f"no run of {options.study} has failed; runs=SELECTION shows others, as runs=done",
@@ -189,7 +190,7 @@ def logs_verb(arguments: Sequence[str]) -> int:
     if options.follow and path is not None:
         with path.open(errors="replace") as log:
             log.seek(0, 2)
-            while chosen[0].folder.state() == "running":
+            while chosen[0].folder.state() == State.RUNNING:
                 console.write(log.read())
                 time.sleep(0.5)
     return 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.failures import OUT_OF_MEMORY
+from scalinglab.scaling.records.failures import OUT_OF_MEMORY, FailureClass
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.run_folder import Attempt, RunFolder
 from scalinglab.sweeps.launch.retry import since, splits
@@ -76,7 +76,7 @@ class MemoryLimits:
             return NO_LIMIT
         if splits(attempt):
             return Limit(members=end["members"] // 2)
-        if end["class"] == "gpu_oom" and "micro_batch" in end:
+        if end["class"] == FailureClass.GPU_OOM and "micro_batch" in end:
             return Limit(micro_batch=max(1, end["micro_batch"] // 2))
         return NO_LIMIT
 

@@ -23,6 +23,7 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import ENDED, FINISHED, State
 from scalinglab.scaling.run.describe import describe, is_command
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
@@ -38,7 +39,6 @@ from scalinglab.sweeps.study.study import StudyConfig, Wanted, read_study
 WORTH_SHARING = 0.1
 WRITERS = 32
 PLAN_VERSION = 1
-ENDED = ("done", "diverged", "stopped", "damaged")  # states that ask for nothing more
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PlannedRun:
         Steps whose checkpoints other runs of the plan start from.
     start : int
         Step from which there is work left: of a checkpoint on disk, or of `needs`.
-    state : str
+    state : State
         Its state when the plan was made.
     seconds : float
         Predicted time of the work left, of a member its share of the pack's; NaN before
@@ -81,7 +81,7 @@ class PlannedRun:
     needs: tuple[str, int] | None
     pins: tuple[int, ...]
     start: int
-    state: str
+    state: State
     seconds: float = float("nan")
     kind: str | None = None
     pack: int = 1
@@ -176,7 +176,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 None,
                 (),
                 0,
-                "planned",
+                State.PLANNED,
                 kind=pack_kind(run.science, execution),
             )
         else:
@@ -189,7 +189,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     warnings = [
         f"{error}; until then the run is left out"
         for p in runs
-        if p.state == "damaged" and (error := _damage(p, outputs)) is not None
+        if p.state == State.DAMAGED and (error := _damage(p, outputs)) is not None
     ]
     warnings += check_design([(p.run, p.roles) for p in runs])
     warnings += rounded(runs) + other_code(runs, outputs)
@@ -199,7 +199,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
 
 def _final_loss(folder: RunFolder) -> float | None:
     """The last validation loss of a finished run, infinite if it diverged."""
-    if folder.state() not in ("done", "diverged"):
+    if folder.state() not in FINISHED:
         return None
     try:
         record = folder.record()
@@ -207,7 +207,7 @@ def _final_loss(folder: RunFolder) -> float | None:
         tell(error, "the search goes on without it")
         return None
     loss = record["final"]["validation_loss"]
-    return math.inf if record["status"] == "diverged" or loss is None else loss
+    return math.inf if record["status"] == State.DIVERGED or loss is None else loss
 
 
 def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
     state = RunFolder(outputs / "runs" / planned.run.run_id).state()
     found = candidates(outputs, planned.run.science)
     planned = replace(planned, state=state, start=found[0][0] if found else 0)
-    return replace(planned, state="damaged") if _damage(planned, outputs) else planned
+    return replace(planned, state=State.DAMAGED) if _damage(planned, outputs) else planned
 
 
 def _damage(planned: PlannedRun, outputs: Path) -> DamagedFile | None:
@@ -336,7 +336,7 @@ def save_plan(plan: Plan) -> None:
                     "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
                     # Of the whole run: what its record is measured against, also after a resume.
                     "seconds_whole": _number(p.seconds)
-                    if p.state == "planned"
+                    if p.state == State.PLANNED
                     else before.get(p.run.run_id, _number(p.seconds)),
                 }
                 for p in plan.runs

@@ -20,6 +20,7 @@ from scalinglab.scaling.config import ConfigError, from_dict, one_of, unknown_ke
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.scaling.text.shell import has_control_characters
 from scalinglab.sweeps.plan.plan import study_folder
@@ -240,7 +241,7 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
     """
     if not config.classes or config.backend != "slurm":
         return {r.folder.run_id: DEFAULT_CLASS for r in runs}
-    known = [facts(run, "planned") for run in runs]
+    known = [facts(run, State.PLANNED) for run in runs]
     found: dict[str, str] = {}
     for name, given in config.classes.items():
         try:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.records.failures import CLASSES
-from scalinglab.scaling.records.run_folder import STATES
+from scalinglab.scaling.records.failures import FailureClass
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
 from scalinglab.sweeps.store.state import StoredRun, states
 
@@ -38,7 +38,7 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
     if not found:
         raise ConfigError(
             f"runs = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
-            f"({', '.join(STATES)}), a class of failure ({', '.join(CLASSES)}), the beginning of "
+            f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
     return found
@@ -54,14 +54,14 @@ def check_selection(path: str, text: str) -> None:
 
 
 def _is_word(text: str) -> bool:
-    return text.isalnum() or text in CLASSES
+    return text.isalnum() or text in tuple(FailureClass)
 
 
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
-    if word in STATES:
+    if word in tuple(State):
         current = states(runs)
         return [r for r in runs if current[r.folder.run_id] == word]
-    if word in CLASSES:
+    if word in tuple(FailureClass):
         return [r for r in runs if _failure(r) == word]
     return [r for r in runs if r.folder.run_id.startswith(word)]
 
@@ -119,4 +119,4 @@ def _failure(run: StoredRun) -> str | None:
     attempt = run.folder.latest_attempt()
     if attempt is None or attempt.end is None or run.folder.done() is not None:
         return None
-    return attempt.end.get("class") if attempt.end["reason"] == "failed" else None
+    return attempt.end.get("class") if attempt.end["reason"] == Outcome.FAILED else None

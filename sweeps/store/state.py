@@ -14,11 +14,11 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.plan_file import read_plan_file
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import FINISHED, WAITING, State
 from scalinglab.scaling.text.printable import printable
 from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.plan.plan import PLAN_VERSION, study_folder
 
-WAITING = ("planned", "interrupted")
 # A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
 LOOKS_APART = 20
 COLUMNS = (
@@ -170,35 +170,35 @@ class StateReader:
     ) -> None:
         self._runs = {r.folder.run_id: r for r in runs}
         self._given_up, self._finished = given_up, finished
-        self._unblocked: dict[str, str] = {}
-        self._states: dict[str, str] = {}
+        self._unblocked: dict[str, State] = {}
+        self._states: dict[str, State] = {}
 
-    def state(self, run: StoredRun) -> str:
-        """State of a run; "blocked" is a waiting one whose trunk's checkpoint is still to come."""
+    def state(self, run: StoredRun) -> State:
+        """State of a run; blocked is a waiting one whose trunk's checkpoint is still to come."""
         run_id = run.folder.run_id
         if run_id not in self._states:
             found = self._alone(run)
             blocked = found in WAITING and self._is_blocked(run)
-            self._states[run_id] = "blocked" if blocked else found
+            self._states[run_id] = State.BLOCKED if blocked else found
         return self._states[run_id]
 
-    def _alone(self, run: StoredRun) -> str:
+    def _alone(self, run: StoredRun) -> State:
         """State of a run, whatever it may wait for."""
         run_id = run.folder.run_id
         if run_id not in self._unblocked:
-            found = "done" if run_id in self._finished else run.folder.state()
-            if self._given_up is not None and found in (*WAITING, "failed"):
+            found = State.DONE if run_id in self._finished else run.folder.state()
+            if self._given_up is not None and found in (*WAITING, State.FAILED):
                 if self._given_up(run):
-                    found = "failed"
-                elif found == "failed":
-                    found = "interrupted"
+                    found = State.FAILED
+                elif found == State.FAILED:
+                    found = State.INTERRUPTED
             self._unblocked[run_id] = found
         return self._unblocked[run_id]
 
     def _is_blocked(self, run: StoredRun) -> bool:
         """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
         trunk = self._runs.get(run.needs[0]) if run.needs is not None else None
-        if trunk is None or self._alone(trunk) not in (*WAITING, "running"):
+        if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
         science = run.folder.description()["science"]
         furthest = candidates(run.folder.outputs, science)
@@ -207,7 +207,7 @@ class StateReader:
 
 def states(
     runs: Iterable[StoredRun], given_up: Callable[[StoredRun], bool] | None = None
-) -> dict[str, str]:
+) -> dict[str, State]:
     """run_id -> state of runs of one plan (`StateReader`)."""
     runs = list(runs)
     reader = StateReader(runs, given_up)
@@ -245,26 +245,26 @@ def status(
                 new[run.folder.run_id] = _row(run, current[run.folder.run_id])
             except DamagedFile as error:  # a record: all the others are shown
                 tell(error, "its run counts as damaged")
-                new[run.folder.run_id] = _row_of(run, run.folder.description(), "damaged") | {
+                new[run.folder.run_id] = _row_of(run, run.folder.description(), State.DAMAGED) | {
                     "note": error.why
                 }
-    rows |= {i: row for i, row in new.items() if row["state"] in ("done", "diverged")}
+    rows |= {i: row for i, row in new.items() if row["state"] in FINISHED}
     every = rows | new
     return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
 
 
-def _row(run: StoredRun, state: str) -> dict[str, Any]:
+def _row(run: StoredRun, state: State) -> dict[str, Any]:
     done = run.folder.done()
     said = run.folder.settings()
     row = _row_of(run, said, state) | (_unfinished(run.folder) if done is None else _finished(said))
-    if state != "running":
+    if state != State.RUNNING:
         row["pack"] = ""
-    if state == "blocked" and run.needs is not None:
+    if state == State.BLOCKED and run.needs is not None:
         row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
     return row
 
 
-def _row_of(run: StoredRun, said: dict[str, Any], state: str) -> dict[str, Any]:
+def _row_of(run: StoredRun, said: dict[str, Any], state: State) -> dict[str, Any]:
     """What its description says of a run, before anything of it is trained."""
     science = said["science"]
     return {

@@ -11,6 +11,7 @@ from typing import Any
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_atomic
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.state import Outcome
 from scalinglab.sweeps.store.launches import Launch, read_launches
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import StoredRun, read_plan
@@ -93,7 +94,7 @@ def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:
 def _cancel_run(run: StoredRun) -> str:
     claim = Claim.acquire(run.folder, CANCEL_LEASE_SECONDS)
     if claim is not None:  # nobody trains it: the attempt says why nobody should
-        claim.release("cancelled")
+        claim.release(Outcome.CANCELLED)
         return f"{run.folder.run_id} will not be begun"
     attempt = run.folder.latest_attempt()
     if attempt is None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.text.printable import printable
 from scalinglab.sweeps.store.state import read_plan
 
@@ -41,9 +43,9 @@ def _cause(folder: RunFolder, attempt: Attempt) -> tuple[str, str] | None:
     """(class, signature) of an attempt that failed; None of one that did not."""
     if attempt.end is None:
         return None if folder.is_alive(attempt) else ("vanished", "")
-    if attempt.end["reason"] != "failed":
+    if attempt.end["reason"] != Outcome.FAILED:
         return None
-    return attempt.end.get("class", "user_error"), attempt.end.get("signature", "")
+    return attempt.end.get("class", FailureClass.USER_ERROR), attempt.end.get("signature", "")
 
 
 def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def history(folder: RunFolder) -> str:
 def _ended(folder: RunFolder, attempt: Attempt) -> str:
     if attempt.end is not None:
         return f"{attempt.end['reason']} {attempt.end.get('class', '')}".strip()
-    return "running" if folder.is_alive(attempt) else "ended without a word"
+    return State.RUNNING if folder.is_alive(attempt) else "ended without a word"
 
 
 def log_file(folder: RunFolder) -> Path | None:

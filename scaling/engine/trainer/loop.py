@@ -34,6 +34,7 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.scaling.records.provenance import provenance
+from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.engine_choice import settled
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch
@@ -151,7 +152,7 @@ class Training:
         self._validate()
         for member in self._running():
             if not member.claim.is_current():  # somebody else has taken this one over
-                member.claim.release("lost")
+                member.claim.release(Outcome.LOST)
                 member.finished = self.lost = True
             elif member.curve.diverged_at() is not None:
                 self._finish(member)
@@ -161,8 +162,8 @@ class Training:
         self._report()
         self.stopped = self.should_stop() or not self._running()
 
-    def close(self) -> str:
-        """Finish or release every held run: "done", "interrupted", "cancelled" or "lost"."""
+    def close(self) -> Outcome:
+        """Finish or release every held run: done, interrupted, cancelled or lost."""
         with closing(self._feed):
             if self._running() and self.step < self.steps:
                 self._settle(wait=True)
@@ -170,15 +171,15 @@ class Training:
                     self._save_latest()
                     self._settle(wait=True)
                 for member in self._running():
-                    member.claim.release("interrupted")
-                return "interrupted"
+                    member.claim.release(Outcome.INTERRUPTED)
+                return Outcome.INTERRUPTED
             for member in self._running():
                 self._finish(member)
         if self.cancelled:
-            return "cancelled"
-        return "lost" if self.lost else "done"
+            return Outcome.CANCELLED
+        return Outcome.LOST if self.lost else Outcome.DONE
 
-    def abandon(self, reason: str, error: BaseException | None) -> None:
+    def abandon(self, reason: Outcome, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""
         with closing(self._feed):
             self._saver.drop()
@@ -236,7 +237,7 @@ class Training:
         self._start_saving([member], latest=True)
         self._settle(wait=True)
         self._report()
-        member.claim.release("cancelled")
+        member.claim.release(Outcome.CANCELLED)
         member.finished = self.cancelled = True
 
     # ------------------------------------------------------------------ checkpoints

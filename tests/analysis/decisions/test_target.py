@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.decisions.target import wandering
+from scalinglab.analysis.decisions.target import extrapolation_deviations
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def test_the_interval_of_a_negative_parameter_has_its_sign(fitted):
 
 def test_beyond_the_range_the_law_is_doubted_too(fitted):
     near, far = (analysis.read_target(f"loss at C={C}") for C in (1e19, 1e25))
-    np.testing.assert_allclose(np.exp(near.wandered(fitted)), near.drawn(fitted))
-    assert np.std(far.wandered(fitted)) > np.std(np.log(far.drawn(fitted)))
-    ways = wandering(fitted, np.array([1e8, 1e12]), np.array([1e10, 1e13]), 101)
+    np.testing.assert_allclose(np.exp(near.log_draws(fitted)), near.drawn(fitted))
+    assert np.std(far.log_draws(fitted)) > np.std(np.log(far.drawn(fitted)))
+    ways = extrapolation_deviations(fitted, np.array([1e8, 1e12]), np.array([1e10, 1e13]), 101)
     assert (ways[:, 0] == 0).all() and (ways[1:, 1] != 0).all() and (ways[0] == 0).all()
     doubted = fitted.predict(pd.DataFrame({"N": [1e12], "D": [1e13]}), level=0.95)
     assert np.log(doubted.upper / doubted.lower)[0] > 2 * ways[:, 1].std()

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit
 from scalinglab.analysis.fitting.search import search
-from scalinglab.analysis.fitting.solve import Options, solve
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def fitted():
     points = pd.DataFrame({"N": N, "D": N * ratio})
     made = law.predict(np.array([[1.8, 480, 0.35, 2100, 0.37]]), law.read(points))[0]
     points["loss"] = made * np.exp(0.01 * rng.standard_normal(2000))
-    return solve(law, points, Options())
+    return best_fit(law, points, FitOptions())
 
 
 def _starts(fitted):

@@ -76,8 +76,8 @@ def test_inflation_widens_and_nothing_else() -> None:
     table = curves(4)
     half = part(table, "run 1", 0.5)[1]
     one = analysis.forecast_run(table, half, resamples=50)
-    two = analysis.forecast_run(table, half, resamples=50, inflation=2.0)
-    assert two.loss == one.loss and two.inflation == 2
+    two = analysis.forecast_run(table, half, resamples=50, calibration_factor=2.0)
+    assert two.loss == one.loss and two.calibration_factor == 2
     assert "track record" in two.report() and "track record" not in one.report()
     assert np.log(two.upper / two.lower) == pytest.approx(2 * np.log(one.upper / one.lower))
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.intervals.expected import PUBLISHED, expect, expect_of_plan
+from scalinglab.analysis.intervals.expected import expect, expect_of_plan
+from scalinglab.analysis.laws import LAWS
 
-TRUE = PUBLISHED["chinchilla"]
+TRUE = LAWS["chinchilla"].reference
 TARGET = {"N": 1e10, "D": 2e11}
 
 

@@ -110,7 +110,7 @@ def test_a_target_without_an_interval_is_nothing_to_choose_by(fitted, points, mo
     could = pd.DataFrame([{**OUTSIDE, "cost": 1.0}])
     with pytest.raises(ValueError, match="loss at C=1e.20 has no interval under this fit"):
         analysis.choose_next(torn, BUDGET, could)
-    monkeypatch.setattr("scalinglab.analysis.fitting.fitter.fit", lambda *a, **k: torn)
+    monkeypatch.setattr("scalinglab.analysis.decisions.reach.fit", lambda *a, **k: torn)
     found = reach_target(points, could, lambda chosen: points, replace(BUDGET, within=0.01))
     assert found.why.endswith("loss at C=1e+20 has no interval") and len(found.history) == 1
 

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.laws.law import Law, Parameter
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.parameter import Parameter
 
 X = [("power", {"x": "C"}), ("power_plus_constant", {"x": "C"})]
 

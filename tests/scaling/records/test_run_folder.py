@@ -8,14 +8,14 @@ import pytest
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.run_folder import STATES
+from scalinglab.scaling.records.state import State
 
 
 @pytest.fixture
 def folder(make_run):
     folder = make_run()
     yield folder
-    assert folder.state() in STATES
+    assert folder.state() in tuple(State)
 
 
 def finish(claim, status):
