@@ -26,12 +26,9 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import growth, spread
-<<<<<<< HEAD
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import read_points, rename
-=======
 from scalinglab.scaling.records.state import State
->>>>>>> main
 
 Array = np.ndarray
 

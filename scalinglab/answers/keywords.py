@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_origin, get_type_hints
 
-from scalinglab.options import check_ranges
 from scalinglab.scaling.config import ConfigError, from_dict
 
 P = ParamSpec("P")
@@ -67,9 +66,7 @@ def read_keywords(cls: Callable[..., O], given: Mapping[str, Any]) -> O:
     for name in lists & set(values):
         if not isinstance(values[name], list):
             values[name] = [values[name]]  # budgets=1e12
-    options = from_dict(cls, values)  # type: ignore[arg-type]
-    check_ranges(options)
-    return options
+    return from_dict(cls, values)  # type: ignore[arg-type]
 
 
 def _parameter(f: dataclasses.Field[Any]) -> inspect.Parameter:
