@@ -7,7 +7,7 @@ import json
 import textwrap
 import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
 from scalinglab.scaling.fields import ConfigError, Within, from_dict

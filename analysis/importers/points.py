@@ -14,11 +14,7 @@ from scalinglab.analysis.importers.columns import Column, no_loss
 from scalinglab.analysis.importers.curves import of_curves
 from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.known import ROLES, matching
-<<<<<<< HEAD
-=======
-from scalinglab.analysis.importers.raw import Raw, named_apart
 from scalinglab.analysis.importers.read import read_raws
->>>>>>> t-laws
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
