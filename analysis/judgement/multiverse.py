@@ -113,7 +113,7 @@ def fit_multiverse(
     choices : Choices
     answer : callable
         ``answer(result)``: one positive number, as ``lambda r: read_target("N at C=1e20")
-        .drawn(r)[0]``; ValueError where a fit gives none.
+        .draws(r)[0]``; ValueError where a fit gives none.
     of : str
         What it answers, in words.
     **options
@@ -149,7 +149,7 @@ def fit_multiverse(
     return Multiverse(table, shares(table), of)
 
 
-def of_study(
+def study_multiverse(
     outputs: str | Path,
     study: str,
     target: Target,
@@ -174,10 +174,10 @@ def of_study(
         require(runs, outputs, study, "fit")
         # Imported runs may have one count, whichever is asked for.
         conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
-    return of_tables(conventions, target, law=law, **options)
+    return table_multiverse(conventions, target, law=law, **options)
 
 
-def of_answer(
+def answer_multiverse(
     outputs: str | Path,
     study: str,
     wanted: Mapping[str, Any],
@@ -189,7 +189,7 @@ def of_answer(
         return None
     target = Target("N", {"C": float(max(wanted["budgets"]))})
     try:
-        return of_study(
+        return study_multiverse(
             outputs,
             study,
             target,
@@ -202,7 +202,7 @@ def of_answer(
         return None
 
 
-def of_tables(
+def table_multiverse(
     conventions: Mapping[str, pd.DataFrame],
     target: Target,
     *,
@@ -230,7 +230,7 @@ def of_tables(
         },
     )
     return fit_multiverse(
-        choices, lambda result: float(target.drawn(result)[0]), target.in_words, **options
+        choices, lambda result: float(target.draws(result)[0]), target.in_words, **options
     )
 
 
