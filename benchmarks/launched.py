@@ -27,7 +27,7 @@ import torch
 
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.optimizers.settings import member_settings
+from scalinglab.scaling.optimizer_definitions.optimizer import member_settings
 from scalinglab.scaling.records.run_folder import RunFolder
 
 ROUNDS = 3

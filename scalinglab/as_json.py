@@ -1,6 +1,6 @@
 """Answers for programs: one JSON object on stdout, made of plain finite numbers, texts and null.
 
-Every verb that answers takes the option ``json``: ``json=true``, or ``--json``.
+Every verb takes the option ``json``: ``json=true``, or ``--json``.
 """
 
 from __future__ import annotations

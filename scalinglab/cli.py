@@ -1,12 +1,13 @@
-"""The command line: finds the verb, runs it, turns mistakes into one sentence.
+"""The command line: finds the verb, reads its options, shows its result.
 
-The verbs stand in ``scalinglab/verbs``, the one folder that puts scaling, sweeps and analysis
-together. They import what they need when they run, so that ``scaling --help`` starts at once and
-loads no torch. Functions elsewhere return values; only the verbs print.
+A verb's file is imported when the verb is used; the general help reads the summaries out of the
+files instead, so that it starts at once. Verbs return results; this file alone prints them.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
 import io
 import os
@@ -14,46 +15,46 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from scalinglab.options import WHOLE_WORDS, MissingOption, explain
+from scalinglab.as_json import print_json
+from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
+from scalinglab.scaling.extras import missing_package
 from scalinglab.verb import INTERRUPTED, Interrupted, Verb
-from scalinglab.verbs import (
-    allocating,
-    checking,
-    comparing,
-    dashboards,
-    deciding,
-    doubting,
-    forecasting,
-    housekeeping,
-    importing,
-    launching,
-    planning_next,
-    reaching,
-    scheduling,
-    training,
-    tuning,
-    watching,
-)
 
 GROUPS = {
-    "train": (launching, watching, training),
-    "answer": (deciding, comparing, doubting, importing),
-    "decide": (allocating, tuning, scheduling),
-    "look ahead": (planning_next, reaching, forecasting),
-    "beside it": (checking, housekeeping, dashboards),
+    "train": ("plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
+    "answer": ("fit", "report", "compare", "multiverse", "import"),
+    "decide": ("allocate", "tune", "schedule"),
+    "look ahead": ("next", "reach", "forecast", "track"),
+    "utilities": ("coordcheck", "doctor", "collect", "gc", "sync"),
 }
-VERBS: dict[str, Verb] = {
-    name: verb
-    for group in GROUPS.values()
-    for module in group
-    for name, verb in module.VERBS.items()
-}
+VERBS = tuple(name for names in GROUPS.values() for name in names)
 CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
+_FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _LONGEST = 1_200  # characters of an error
+# Verbs that still read their arguments and print by themselves, and their files.
+_EARLIER = {
+    **dict.fromkeys(("plan", "launch", "add"), "launching"),
+    **dict.fromkeys(("status", "logs", "cancel"), "watching"),
+    **dict.fromkeys(("train", "data"), "training"),
+    **dict.fromkeys(("fit", "report"), "deciding"),
+    "compare": "comparing",
+    "multiverse": "doubting",
+    "import": "importing",
+    "allocate": "allocating",
+    "tune": "tuning",
+    "schedule": "scheduling",
+    "next": "planning_next",
+    "reach": "reaching",
+    **dict.fromkeys(("forecast", "track"), "forecasting"),
+    "coordcheck": "checking",
+    **dict.fromkeys(("doctor", "collect", "gc"), "housekeeping"),
+    "sync": "dashboards",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -70,7 +71,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CLOSED_PIPE)
     except MissingOption as error:
-        _fail(f"{error}; usage: {VERBS[arguments[0]].usage}")
+        _fail(f"{error}; usage: {find_verb(arguments[0]).usage}")
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        _fail(f"scaling {arguments[0]} needs {missing}")
     except ValueError as error:  # ConfigError among them
         _fail(str(error))
     except OSError as error:
@@ -88,10 +94,49 @@ def _run(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     if name not in VERBS:
         raise ConfigError(unknown_key(name, VERBS).replace("key", "verb", 1))
+    verb = find_verb(name)
     if {"-h", "--help"} & set(rest):
-        print(_help_of(VERBS[name]))
+        print(_help_of(verb))
         return 0
-    return VERBS[name].run(rest)
+    if not _file(name).exists():
+        return verb.run(rest)  # type: ignore[call-arg, return-value]
+    return _answer(verb, rest)
+
+
+def _answer(verb: Verb, arguments: Sequence[str]) -> int:
+    """Run a verb; with ``--json`` standard output holds its answer alone."""
+    from scalinglab.terminal import Screen
+
+    assert verb.options is not None
+    options: Any = read_arguments(verb.options, arguments)
+    screen = Screen(sys.stderr if options.json else sys.stdout)
+    result = verb.run(options, screen)
+    if options.json:
+        print_json(result.as_json())
+    else:
+        result.show(screen)
+    return result.code
+
+
+def find_verb(name: str) -> Verb:
+    """A verb by its name, out of its file."""
+    if _file(name).exists():
+        return importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
+    return importlib.import_module(f"scalinglab.verbs.{_EARLIER[name]}").VERBS[name]
+
+
+def _file(name: str) -> Path:
+    return _FOLDER / ("import_.py" if name == "import" else f"{name}.py")
+
+
+def _summary(name: str) -> str:
+    """What a verb does, in a line, read without importing what it needs."""
+    if not _file(name).exists():
+        return find_verb(name).summary
+    source = _file(name).read_text(encoding="utf-8")
+    tree = ast.parse(source[source.index("\nVERB = ") :])
+    assert isinstance(tree.body[0], ast.Assign) and isinstance(tree.body[0].value, ast.Call)
+    return ast.literal_eval(tree.body[0].value.args[0])
 
 
 def _columns() -> int:
@@ -104,14 +149,16 @@ def _help() -> str:
         "",
         "usage: scaling VERB [key=value ...]",
     ]
-    for group, modules in GROUPS.items():
-        parts += ["", f"to {group}" if group != "beside it" else group]
+    for group, names in GROUPS.items():
+        parts += ["", group if group == "utilities" else f"to {group}"]
         parts += [
             textwrap.fill(
-                f"  {name:<12}{verb.summary}", _columns(), subsequent_indent=" " * 14, **WHOLE_WORDS
+                f"  {name:<12}{_summary(name)}",
+                _columns(),
+                subsequent_indent=" " * 14,
+                **WHOLE_WORDS,
             )
-            for module in modules
-            for name, verb in module.VERBS.items()
+            for name in names
         ]
     return "\n".join(
         [

@@ -1,17 +1,16 @@
-"""``key=value`` arguments of the verbs that compose no run, spelled as Hydra's overrides are."""
+"""The arguments of a verb, ``key=value`` as Hydra's overrides are, read into its dataclass."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import textwrap
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.fields import ConfigError, Within, from_dict
 
 T = TypeVar("T")
 
@@ -25,43 +24,52 @@ _DEEPEST = 500  # brackets in a value
 _LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
 
 
-@dataclass(frozen=True)
-class Within:
-    """The numbers that an option allows: from `least` to `most`, the ends too unless `open`."""
-
-    least: float
-    most: float = math.inf
-    open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        """Whether it is allowed."""
-        return self.least < value < self.most if self.open else self.least <= value <= self.most
-
-    def __str__(self) -> str:
-        """As it stands in a sentence: "above 0 and below 1"."""
-        if self.open:
-            return f"above {self.least:g}" + (
-                "" if self.most == math.inf else f" and below {self.most:g}"
-            )
-        return (
-            f"{self.least:,g} or more"
-            if self.most == math.inf
-            else (f"{self.least:,g} to {self.most:,.0f}")
-        )
-
-
 RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
 LEVEL = Within(0, 1, open=True)
-ABOVE_0 = Within(0, open=True)
 SEED = Within(0, 2**63 - 1)
 
 
-def option(says: str, default: Any = MISSING, within: Within | None = None) -> Any:
-    """A field of a dataclass of options: what ``--help`` says of it, its default, its range."""
-    metadata = {"says": says, "within": within}
+def option(
+    says: str, default: Any = MISSING, within: Within | None = None, *, bare: bool = False
+) -> Any:
+    """A field of a dataclass of options.
+
+    Parameters
+    ----------
+    says : str
+        What ``--help`` says of it.
+    default : object, optional
+        Without one the option must be given.
+    within : Within, optional
+        The numbers that are allowed.
+    bare : bool
+        Whether arguments without a key are values of it: ``scaling import FILE``.
+    """
+    metadata = {"says": says, "within": within, "bare": bare}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every verb can be asked.
+
+    A verb whose options have the field `overrides`, a list of str, takes Hydra's overrides: all
+    arguments that are none of its options.
+    """
+
+    json: bool = option("print one JSON object; --json says the same", False)
+
+
+OVERRIDES = "overrides"
+
+
+def overrides(
+    says: str = "an override of the configuration: model.width=64 schedule=cosine",
+) -> Any:
+    """The field `overrides` of a dataclass of options."""
+    return option(says, [])
 
 
 def explain(cls: type, width: int) -> list[str]:
@@ -90,12 +98,37 @@ def explain(cls: type, width: int) -> list[str]:
 
 def _spelled(f: dataclasses.Field, hint: Any) -> str:
     """An option as one would write it: its default, or a mark for its kind."""
+    if f.name == OVERRIDES:
+        return "KEY=..."
     default = f.default if f.default_factory is MISSING else f.default_factory()
     if typing.get_origin(hint) is dict:
         return f"{f.name}.KEY=..."
     if default in (None, MISSING, "", []):
         return f"{f.name}=[...]" if default == [] else f"{f.name}=..."
     return f"{f.name}=" + json.dumps(default).replace(" ", "").replace('"', "")
+
+
+def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
+    """The options of a verb from all its arguments: keys, bare words and overrides.
+
+    Raises
+    ------
+    ConfigError
+        As `read_options`.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    given: dict[str, list[str]] = {}
+    for name, f in fields.items():
+        if f.metadata.get("bare"):
+            given[name] = [a for a in arguments if "=" not in a and not a.startswith("--")]
+            arguments = [a for a in arguments if a not in given[name]]
+    if OVERRIDES in fields:
+        arguments, given[OVERRIDES] = split_options(cls, arguments)
+    options = read_options(cls, arguments)
+    for name, words in given.items():
+        words = [*words, *getattr(options, name)]
+        options = dataclasses.replace(options, **{name: words})  # type: ignore[type-var]
+    return options
 
 
 def read_options(cls: type[T], arguments: Sequence[str]) -> T:
@@ -132,9 +165,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
-    options = from_dict(cls, nested)
-    _check_ranges(options)
-    return options
+    return from_dict(cls, nested)
 
 
 def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -142,7 +173,7 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
 
     ``grid.seed=[1]`` is of the option ``grid``, a group; ``study.blocks...`` is not of ``study``.
     """
-    hints = typing.get_type_hints(cls)
+    hints = {k: v for k, v in typing.get_type_hints(cls).items() if k != OVERRIDES}
     mine = []
     for argument in arguments:
         first, dot, _ = argument.partition("=")[0].partition(".")
@@ -153,16 +184,6 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
         ):
             mine.append(argument)
     return mine, [a for a in arguments if a not in mine]
-
-
-def _check_ranges(options: Any) -> None:
-    for f in dataclasses.fields(options):
-        within, value = f.metadata.get("within"), getattr(options, f.name)
-        if within is None or value is None:
-            continue
-        for number in value if isinstance(value, list) else [value]:
-            if number not in within:
-                raise ConfigError(f"{f.name} = {number:g}: allowed is {within}")
 
 
 def _is_required(f: dataclasses.Field) -> bool:

@@ -1,10 +1,12 @@
-"""What a verb of the command line is, and how it speaks."""
+"""What a verb of the command line is, and what it answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scalinglab.options import Options
 
 if TYPE_CHECKING:
     from scalinglab.terminal import Screen
@@ -16,21 +18,47 @@ class Interrupted(KeyboardInterrupt):
     """An interrupt of which the person has been told already."""
 
 
+class Result(Protocol):
+    """What a verb found: data, with one rendering as text and one as JSON."""
+
+    @property
+    def code(self) -> int:
+        """The exit status: 0, or why not."""
+        ...
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Plain data for programs; `scalinglab.as_json.plain` makes it JSON."""
+        ...
+
+    def show(self, screen: Screen) -> None:
+        """Print it for people."""
+        ...
+
+
 @dataclass(frozen=True)
 class Verb:
-    """One verb: what it does in a line, how it is called, and the function that does it.
+    """One verb of the command line; its file, ``scalinglab/verbs/<verb>.py``, exports it as VERB.
 
-    `options` is the dataclass of its keys; None for verbs that take Hydra's overrides.
+    Attributes
+    ----------
+    summary : str
+        What it does, in a line.
+    usage : str
+        How it is called.
+    run : callable
+        (options, where progress is told) -> result. Its docstring is the help of the verb.
+    options : type
+        The dataclass of its keys, a subclass of `Options`.
     """
 
     summary: str
     usage: str
-    run: Callable[[Sequence[str]], int]
-    options: type | None = None
+    run: Callable[[Any, Screen], Result]
+    options: type[Options] | None = None
 
 
 def open_console() -> Screen:
-    """Where a verb prints all that it shows, but for ``--json``."""
+    """Standard output, for verbs that still print themselves."""
     from scalinglab.terminal import Screen
 
     return Screen()

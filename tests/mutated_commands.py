@@ -125,7 +125,7 @@ def command(seed: int) -> Command:
 
 def _mutations(verb: str) -> list[Callable[[random.Random, Command], None]]:
     found = [*[_number] * 4, *[_value] * 3, _option, _option, _unknown, _argument, _twice]
-    if cli.VERBS[verb].options is not None:
+    if cli.find_verb(verb).options is not None:
         found += [_option] * 4
     if verb in COMPOSED:
         found += [_override] * 5 + [_prefixed, _prefixed]
@@ -156,7 +156,7 @@ def _any_value(rng: random.Random, key: str) -> str:
 
 def _option(rng: random.Random, made: Command) -> None:
     """An option of the verb, with any value."""
-    options = cli.VERBS[made.verb].options
+    options = cli.find_verb(made.verb).options
     if options is None:
         return _override(rng, made)
     key = rng.choice(
@@ -167,7 +167,7 @@ def _option(rng: random.Random, made: Command) -> None:
 
 def _number(rng: random.Random, made: Command) -> None:
     """A number where one is wanted, of a size that nobody wants."""
-    options = cli.VERBS[made.verb].options
+    options = cli.find_verb(made.verb).options
     number = rng.choice(SIZES)
     if options is None or made.verb in COMPOSED and rng.random() < 0.5:
         key = rng.choice(

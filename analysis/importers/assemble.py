@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.analysis.importers.branches import root_of
 from scalinglab.analysis.importers.columns import no_loss
 from scalinglab.analysis.importers.curves import of_curves
-from scalinglab.analysis.importers.raw import Raw, named_apart
+from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts

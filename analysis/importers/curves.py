@@ -8,7 +8,7 @@ import pandas as pd
 from scalinglab.analysis.importers.attempts import one_row_a_step
 from scalinglab.analysis.importers.branches import with_history
 from scalinglab.analysis.importers.columns import CONFIGURED_LR
-from scalinglab.analysis.importers.raw import LeftOut
+from scalinglab.analysis.importers.formats.raw import LeftOut
 from scalinglab.analysis.importers.run_rows import statuses
 from scalinglab.analysis.importers.typed import Typed, joined
 from scalinglab.analysis.importers.units import losses, with_tokens, zero_based_runs

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.columns import CONFIGURED_LR
-from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.typed import joined
 from scalinglab.analysis.importers.units import losses
 from scalinglab.scaling.records.state import State

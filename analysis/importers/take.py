@@ -9,8 +9,8 @@ import pandas as pd
 
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, counted_by_step, settings_of
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.known import ROLES, TEXT
-from scalinglab.analysis.importers.raw import Raw
 
 
 def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column]) -> pd.DataFrame:

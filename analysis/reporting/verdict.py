@@ -20,6 +20,7 @@ from scalinglab.analysis.tables.runs import load, load_curves, require, study_pl
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
@@ -145,7 +146,7 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
             f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
             "that of the others"
         )
-    codes = runs["fingerprint"].nunique()
+    codes = runs["fingerprint"].dropna().map(same_numbers).nunique()
     if codes > 1:
         said.append(
             f"the runs were trained by {codes} versions of the code that makes their "

@@ -22,6 +22,7 @@ from scalinglab.analysis.tables.validation_sets import (
     refuse_different_sets,
     with_common_sets,
 )
+from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.state import CENSORED
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
@@ -265,7 +266,7 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     if allowed or "fingerprint" not in frame.columns:
         return
-    seen = sorted(frame["fingerprint"].dropna().astype(str).unique())
+    seen = sorted({same_numbers(code) for code in frame["fingerprint"].dropna().astype(str)})
     if len(seen) > 1:
         raise ValueError(
             f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"

@@ -18,34 +18,29 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from scalinglab.scaling.config import DataConfig, RunConfig
+from scalinglab.scaling.fields import historic_values
+from scalinglab.scaling.model.architecture import NetworkOptions
+from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
 from scalinglab.scaling.schedule.pieces import Piece, prefix
 
 IDENTITY_VERSION = 1
 
+
+def _declared_historic() -> dict[str, Any]:
+    groups = [("", RunConfig), ("model.", NetworkOptions), ("data.", DataConfig)]
+    groups += [("optimizer.", kind) for kind in OPTIMIZERS.values()]
+    return {
+        f"{group}{key}": value
+        for group, cls in groups
+        for key, value in historic_values(cls).items()
+    }
+
+
 # Keys that joined the science after runs had been recorded, with the value that those runs had
-# without saying so: at this value a key is left out of the hash, and old runs keep their ids.
-# {"optimizer.nesterov": False} would say that runs without the key trained without it.
-HISTORIC: Mapping[str, Any] = {
-    "trainer": {"kind": "engine", "program": None, "options": {}},
-    "z_loss": 0.0,
-    "model.activation": "relu2",
-    "model.norm": "rmsnorm",
-    "model.placement": "pre",
-    "model.post_fraction": None,
-    "model.norm_scale": "one",
-    "model.qk_norm": True,
-    "model.embedding_scale": "one",
-    "model.init": "normal",
-    "model.logit_softcap": None,
-    "model.tied_head": False,
-    "model.bias": False,
-    "model.parametrization": "sp",
-    "model.base_width": None,
-    "model.base_depth": None,
-    "model.base_head_dim": None,
-    "model.depth_exponent": 1.0,
-    "model.decay_rule": "product",
-}
+# without saying so: at this value a key is left out of the hash, and old runs keep their ids. Each
+# key declares its own (``scalinglab.scaling.fields.setting``).
+HISTORIC: Mapping[str, Any] = _declared_historic()
 
 
 def canonical_json(value: Any) -> str:

@@ -19,13 +19,15 @@ PACKAGES = ("torch", "lightning", "numpy", "hydra-core", "omegaconf")
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a run depends on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "absent"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def version(package: str) -> str:
+    """The version of an installed package, or "absent"."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"
 
 
 @cache

@@ -14,10 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import submitit
-from submitit.core import utils as _utils
+from typing import TYPE_CHECKING, Any
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
@@ -39,6 +36,9 @@ from scalinglab.sweeps.store.launches import (
 )
 from scalinglab.sweeps.store.packs import form
 from scalinglab.sweeps.store.state import StoredPlan, StoredRun, states
+
+if TYPE_CHECKING:
+    import submitit
 
 # A task should have enough to do to be worth its start and its place in the queue.
 SECONDS_A_TASK = 20 * 60.0
@@ -86,6 +86,7 @@ def check_cluster(launch_config: LaunchConfig) -> None:
             f"launch.backend = slurm: SLURM does not answer here ({scheduler.why_silent()}); "
             "allowed without it are local and inline"
         )
+    _failures()  # submitit is loaded: a launch without it is refused before anything is stored
     for kind in (DEFAULT_CLASS, *launch_config.classes):
         why = refusals.refusal(resources(launch_config, kind), group_of(kind))
         if why is not None:
@@ -253,7 +254,7 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
         _store(submission, None)  # before sbatch: whatever happens, the name is known
         try:
             job = _sbatch(launch, submission, max(1, at_once * size // tasks), exclude)
-        except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
+        except _failures() as error:
             # It may have been accepted all the same, now or in a moment: only the queue knows.
             if any(word in str(error) for word in _UNCERTAIN):
                 return
@@ -311,11 +312,20 @@ def submit_one(
     _calls.take()
     try:
         return executor.submit(function, *arguments).job_id
-    except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
+    except _failures() as error:
         raise _refused(error, slurm, group_of(DEFAULT_CLASS)) from error
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """How submitit says that sbatch failed."""
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    return FailedJobError, FailedSubmissionError
+
+
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
+    import submitit  # here, for status and cancel do without it
+
     if "%" in str(folder):
         raise ConfigError(
             f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.fingerprint import code_fingerprint
+from scalinglab.scaling.records.fingerprint import code_fingerprint, same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
@@ -33,13 +33,13 @@ def rounded(runs: list[PlannedRun]) -> list[str]:
 
 def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
     """A sentence if finished runs were trained by code that makes other numbers."""
-    now = code_fingerprint()
+    now = same_numbers(code_fingerprint())
     other = [
         p.run.run_id
         for p in runs
         if p.state in FINISHED
         and not is_command(p.run.science)
-        and RunFolder(outputs / "runs" / p.run.run_id).record()["code"]["fingerprint"] != now
+        and same_numbers(_code_of(outputs, p.run.run_id)) != now
     ]
     if not other:
         return []
@@ -48,6 +48,11 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
         f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}. A fit refuses to mix them with "
         "new ones unless told to"
     ]
+
+
+def _code_of(outputs: Path, run_id: str) -> str:
+    """The fingerprint of the code that trained a finished run."""
+    return RunFolder(outputs / "runs" / run_id).record()["code"]["fingerprint"]
 
 
 def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:

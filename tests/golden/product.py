@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,8 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.store import Manifest
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.sweeps.launch.launch import LaunchConfig, launch
@@ -67,6 +69,21 @@ def commit() -> str:
     return machine.code_commit() or "unknown"
 
 
+def fingerprint() -> str:
+    """The fingerprint of the code that makes the numbers."""
+    return code_fingerprint()
+
+
+def known_fingerprint() -> str:
+    """The one that the table of equal ones has for it."""
+    return CURRENT
+
+
+def fingerprint_table() -> Path:
+    """The file of that table."""
+    return Path(inspect.getfile(same_numbers))
+
+
 def where() -> dict[str, str]:
     """What decides the last bits of a curve: processor, system libraries, versions."""
     import torch
@@ -92,7 +109,7 @@ def options() -> dict[str, set[str]]:
         "execution": config.ExecutionConfig,
     }
     return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
-        "optimizer": set(SETTINGS)
+        "optimizer": set(OPTIMIZERS)
     }
 
 

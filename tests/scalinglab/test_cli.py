@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from scalinglab import analysis
-from scalinglab.cli import VERBS
+from scalinglab.cli import VERBS, find_verb
 
 
 def test_help_names_every_verb(run) -> None:
@@ -31,7 +31,7 @@ def test_help_says_what_each_option_is_on_a_narrow_terminal(run, verb, monkeypat
     monkeypatch.setenv("COLUMNS", "60")
     lines = run(verb, "--help")[1].splitlines()
     assert max(map(len, lines[1:])) <= 60  # below the usage, which can be copied
-    if (options := VERBS[verb].options) is not None:
+    if (options := find_verb(verb).options) is not None:
         assert all(f.metadata["says"] for f in dataclasses.fields(options))
         named = {line.split("=")[0].split(".")[0].strip() for line in lines if line[:2] == "  "}
         assert set(options.__dataclass_fields__) <= named

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scalinglab.analysis.importers.raw import flatten
+from scalinglab.analysis.importers.formats.raw import flatten
 
 NAMES = (
     "hparams.yaml",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.importers.formats.raw import Raw
 
 if TYPE_CHECKING:
     import pandas as pd

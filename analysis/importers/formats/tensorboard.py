@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.beside import facts_beside
+from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.formats.registry import Request, files_below, register
-from scalinglab.analysis.importers.raw import BadRun, Raw
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE = 1, 2  # TensorProto.dtype

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.analysis.importers.formats.delimited import table_of_text
+from scalinglab.analysis.importers.formats.raw import Raw, of_records
 from scalinglab.analysis.importers.formats.registry import (
     Request,
     register,
@@ -19,7 +20,6 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from scalinglab.analysis.importers.raw import Raw, of_records
 
 _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
 _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")

@@ -9,7 +9,7 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member
 from scalinglab.scaling.engine.trainer.member import MemberRun
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.optimizers.settings import member_settings
+from scalinglab.scaling.optimizer_definitions.optimizer import member_settings
 from scalinglab.scaling.run.step_options import StepOptions
 
 

@@ -117,6 +117,15 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     monkeypatch.setattr("scalinglab.sweeps.store.caveats.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
+    trained = next(r["code"]["fingerprint"] for r in _records(plan))
+    monkeypatch.setattr(
+        "scalinglab.scaling.records.fingerprint.EQUAL_NUMBERS", {trained: "0123456789"}
+    )
+    assert not any("trained by other code" in w for w in make_plan(study()).warnings)
+
+
+def _records(plan):
+    return [plan.run_folder(p).record() for p in plan.runs]
 
 
 def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:

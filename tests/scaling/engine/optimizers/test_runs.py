@@ -8,7 +8,7 @@ import torch
 
 from scalinglab.scaling.data.sources import open_planned
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.optimizers.registry import OPTIMIZERS
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.records.prefixes import candidates
@@ -21,7 +21,7 @@ def changes(name, **own):
     return {"optimizer.name": name, "optimizer.lr": LR.get(name, 0.01), "tokens": 64 * 20} | own
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", UPDATES)
 def test_twenty_steps_stopped_packed_and_alone(
     make_run, train_run, elsewhere, curve_of, tiny_store, name
 ):

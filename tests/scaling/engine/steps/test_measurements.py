@@ -10,11 +10,11 @@ from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.measurements import MEASUREMENTS, Subject, measure, noise_scale
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
 from scalinglab.scaling.run.resolve import MEASUREMENT_NAMES
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))
-ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
 TOKENS = np.random.default_rng(0).integers(11, size=(6, 3, 8, 17))
 LR = np.full((6, 3), 0.01)
 

@@ -20,7 +20,7 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.trainer import loop
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.engine.trainer.trainer import train
-from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.record import Curve, curve_text
 from scalinglab.scaling.schedule.pieces import lr_array
@@ -41,7 +41,7 @@ train([claim], {}, ExecutionConfig(checkpoint_seconds=1e-6))
 def bare_curve(run, store):
     """The curve of a run from engine, order, schedule and events alone."""
     optimizer = {k: v for k, v in run.science["optimizer"].items() if k != "name"}
-    member = Member(run.science["seed"], AdamWSettings(**optimizer))
+    member = Member(run.science["seed"], AdamWConfig(**optimizer))
     engine = EagerEngine(run.architecture, [member])
     lr, batch, context = lr_array(run.pieces), run.config.batch, run.shape.context
     windows = window_count(store.manifest.train_tokens, context)

@@ -8,7 +8,11 @@ import pytest
 
 from scalinglab import scaling
 
-MODULES = [m.name for m in pkgutil.walk_packages(scaling.__path__, "scaling.") if not m.ispkg]
+MODULES = [
+    m.name
+    for m in pkgutil.walk_packages(scaling.__path__, "scalinglab.scaling.")
+    if not m.ispkg and not m.name.endswith("__main__")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,0 +1,54 @@
+"""``scaling doctor``: what a study depends on here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.options import Options, option
+from scalinglab.sweeps.watch.doctor import Finding, examine
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class DoctorOptions(Options):
+    """Options of ``scaling doctor``."""
+
+    outputs: str = option("the folder of all runs", "outputs")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was examined; the code is 1 where something is wrong."""
+
+    found: list[Finding]
+
+    @property
+    def code(self) -> int:
+        """Whether a study would not run here."""
+        return int(any(f.verdict == "wrong" for f in self.found))
+
+    def as_json(self) -> dict[str, Any]:
+        """An object a finding."""
+        return {"findings": [vars(f) for f in self.found]}
+
+    def show(self, screen: Screen) -> None:
+        """A row a finding."""
+        screen.table(pd.DataFrame([vars(f) for f in self.found]), text="seen")
+
+
+def run(options: DoctorOptions, screen: Screen) -> Findings:
+    """Examine what a study depends on here: packages, devices, the file system, SLURM."""
+    return Findings(examine(Path(options.outputs).absolute()))
+
+
+VERB = Verb(
+    "examine this machine and its cluster: packages, devices, disk, SLURM",
+    "scaling doctor [outputs=outputs]",
+    run,
+    DoctorOptions,
+)
