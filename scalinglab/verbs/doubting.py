@@ -62,7 +62,7 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
     check_source(options)
     asked = {"mix_fingerprints": options.mix_fingerprints, "exclude": options.exclude}
     if options.study is not None:
-        own = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["law"]
+        own = analysis.study_plan(options.outputs, options.study).study.answer.law
         return multiverse.study_multiverse(
             options.outputs,
             options.study,
