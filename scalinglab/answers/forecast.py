@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
-from scalinglab.analysis.forecasts.forecasting import cannot_matter
-from scalinglab.options import LEVEL, RESAMPLES, SEED, Within, option
+from scalinglab.analysis.forecasts.forecast_study import cannot_matter
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.source import StudySource
 from scalinglab.sweeps.store.select import select
