@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  || { echo "Python 3.11 to 3.13 is needed; say make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[test]'
+	  --editable '.[all,test]'
 	touch $@
 
 clean:  ## remove the environment; outputs stay

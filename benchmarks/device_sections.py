@@ -31,7 +31,6 @@ from packing import apart as distance
 from packing import chains, losses, wsd
 from teams import peak_bytes
 
-from scalinglab.scaling.config import OptimizerConfig
 from scalinglab.scaling.engine.steps import captured
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
@@ -41,7 +40,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
     save_checkpoint,
 )
 from scalinglab.scaling.model.flops import flop_parts
-from scalinglab.scaling.optimizers.settings import member_settings, optimizer_science
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.record import Curve
 from scalinglab.scaling.run.memory import training_bytes
@@ -261,7 +260,7 @@ def memory(given: Given) -> Iterator[Finding]:
     for optimizer, precision, members in cases[: 2 if given.toy else None]:
         setting = given.setting(width, precision)
         setting = replace(setting, shape=replace(setting.shape, vocab=300 if given.toy else 50_304))
-        settings = member_settings(optimizer_science(OptimizerConfig(name=optimizer)))
+        settings = OPTIMIZERS[optimizer]()
         free()
         reset_peak(given.device)
         engine = ENGINES["eager"](

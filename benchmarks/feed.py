@@ -33,6 +33,7 @@ from scalinglab.scaling.engine.steps.eager import ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import resolve
 
@@ -181,7 +182,7 @@ def trained(
         result = training.engine.train(chunk.tokens, chunk.lr, torch.Tensor.backward)
         training.absorb(result, time.perf_counter() - before)
     whole, work = time.perf_counter() - start, clock() - work
-    training.abandon("interrupted", None)
+    training.abandon(Outcome.INTERRUPTED, None)
     return waited / whole, tokens / work
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, refit
 from scalinglab.analysis.fitting.search import search
-from scalinglab.analysis.fitting.solve import Fitted, Options, refit, solve
 from scalinglab.analysis.intervals.resample import draw
 from scalinglab.analysis.intervals.rolling import NO_ORIGINS
 
@@ -31,7 +31,7 @@ def main() -> None:
     """Print every figure."""
     points = chinchilla_points()
     default_fit(points)
-    fitted = solve("chinchilla", points, Options())
+    fitted = best_fit("chinchilla", points, FitOptions())
     many_starts(fitted)
     many_resamples(fitted)
     momentum_law()
@@ -44,7 +44,7 @@ def default_fit(points: pd.DataFrame) -> None:
     show("default fit, 1,000 resamples", f"{seconds:.2f} s")
 
 
-def many_starts(fitted: Fitted) -> None:
+def many_starts(fitted: BestFit) -> None:
     """Epoch's grid: alpha, beta 0..2 by .5, e -1..1 by .5, a, b 0..25 by 5."""
     exponent, e, a = np.arange(0, 2.1, 0.5), np.arange(-1, 1.1, 0.5), np.arange(0, 25.1, 5)
     grid = itertools.product(np.exp(e), np.exp(a), exponent, np.exp(a), exponent)
@@ -63,7 +63,7 @@ def many_starts(fitted: Fitted) -> None:
     )
 
 
-def many_resamples(fitted: Fitted, count: int = 4000) -> None:
+def many_resamples(fitted: BestFit, count: int = 4000) -> None:
     draws = draw(fitted.sample, "rows", count, seed=0)
     seconds, coordinates = timed(lambda: refit(fitted, draws)[0])
     show(f"{count} resamples", f"{seconds:.2f} s")
@@ -87,7 +87,7 @@ def many_resamples(fitted: Fitted, count: int = 4000) -> None:
     show("  scipy L-BFGS-B, one at a time", f"{whole:.0f} s for as many ({whole / seconds:.0f}x)")
 
 
-def one_by_one(fitted: Fitted, start: np.ndarray, weight: np.ndarray | None = None) -> float:
+def one_by_one(fitted: BestFit, start: np.ndarray, weight: np.ndarray | None = None) -> float:
     """The usual way: one call of scipy per start, finite differences, as in the notebooks."""
     from scipy.optimize import minimize
 

@@ -29,9 +29,9 @@ from scalinglab.compose import compose
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.fingerprint import code_fingerprint
-from scalinglab.scaling.records.identity import science_pieces
 from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.show import Watch
@@ -87,23 +87,22 @@ def timed(what: str) -> Iterator[None]:
 
 def train_in_name_only(folder: RunFolder) -> None:
     """Leave what a finished run leaves: an attempt, a curve, a record and DONE."""
-    run = folder.description()
-    pieces = science_pieces(run["science"])
-    steps = run["steps"]
+    run = folder.spec()
+    steps = run.steps
     loss = (2.0 + 3.0 * np.arange(1, steps + 1) ** -0.3).astype(np.float32)
-    validation = {s: float(loss[s - 1]) + 0.01 for s in validation_steps(pieces)}
+    validation = {s: float(loss[s - 1]) + 0.01 for s in validation_steps(run.pieces)}
     curve = Curve(loss, np.ones(steps, np.float32), validation)
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     files = {"record": "record-0001.json", "curve": "curve-0001.csv.gz"}
-    text = curve_text(curve, lr_array(pieces), run["tokens_per_step"], run["bytes_per_token"])
+    text = curve_text(curve, lr_array(run.pieces), run.tokens_per_step, run.bytes_per_token)
     write_curve(folder.path / files["curve"], text)
     write_json(
         folder.path / files["record"],
         build_record(
             run,
             curve,
-            status="done",
+            status=State.DONE,
             attempt=1,
             started_at_step=0,
             machine={},
@@ -118,7 +117,7 @@ def train_in_name_only(folder: RunFolder) -> None:
             code={"commit": None, "fingerprint": code_fingerprint()},
         ),
     )
-    claim.finish("done", steps, files)
+    claim.finish(State.DONE, steps, files)
 
 
 def main() -> None:
@@ -147,7 +146,7 @@ def main() -> None:
         for folder in folders[:DONE]:
             train_in_name_only(folder)
     for folder in folders[DONE : DONE + INTERRUPTED]:
-        Claim.acquire(folder, 60.0).release("interrupted")
+        Claim.acquire(folder, 60.0).release(Outcome.INTERRUPTED)
     running = [Claim.acquire(f, 60.0) for f in folders[DONE + INTERRUPTED :][:RUNNING]]
     for claim in running:
         claim.report({"step": 3, "steps": 9, "loss": 2.0, "tokens_per_second": 1e4, "seconds": 1})
@@ -163,7 +162,7 @@ def main() -> None:
     with timed(f"make_plan with {DONE:,} done"):
         make_plan(composed)
     for claim in running:
-        claim.release("interrupted")
+        claim.release(Outcome.INTERRUPTED)
     trivial(outputs)
     if len(sys.argv) == 1:
         shutil.rmtree(below)
@@ -180,10 +179,10 @@ def trivial(outputs: Path) -> None:
     launch(outputs, "trivial", LaunchConfig("local", workers=1))
     seconds = time.perf_counter() - start
     found = status(outputs, "trivial")
-    assert set(found["state"]) == {"done"}
+    assert set(found["state"]) == {State.DONE}
     tries = [plan.run_folder(p).attempt(1) for p in plan.runs]
-    began = min(t.owner["started"] for t in tries)
-    busy = max(t.end["ended"] for t in tries if t.end) - began
+    began = min(t.owner.started for t in tries)
+    busy = max(t.end.ended for t in tries if t.end) - began
     trained = found["seconds"].sum()
     print(
         f"pool of one worker, {seeds} runs of four steps: {seconds:.1f} s, of which the start "

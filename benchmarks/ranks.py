@@ -23,7 +23,7 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.machine import peak_memory_bytes
 from scalinglab.scaling.run.memory import training_bytes
 
@@ -55,7 +55,7 @@ class Options:
 def member(name: str) -> Member:
     """A run with this optimizer."""
     values = {"weight_decay": 0.1, "clip": 1.0, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8}
-    kind = SETTINGS[name]
+    kind = OPTIMIZERS[name]
     known = kind.__dataclass_fields__
     return Member(0, kind(**{key: value for key, value in values.items() if key in known}))
 

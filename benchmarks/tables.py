@@ -1,9 +1,10 @@
 """How long the command line takes to read wide and long tables: seconds, and those of the processor.
 
-    python benchmarks/tables.py [--rows 1000000] [--columns 5000]
+    python benchmarks/tables.py [--rows 1000000] [--columns 5000] [--events 200000] [--images 100]
 
 A table of 200 runs with thousands of further columns, one of a million runs, and the curves of
-fifty runs with a million rows; each is imported, the tables of runs are fitted as well.
+fifty runs with a million rows; each is imported, the tables of runs are fitted as well. Event files
+of TensorBoard: one with many scalars, one with a few scalars among megabytes of images.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pandas as pd
 
@@ -56,6 +59,40 @@ def curves(rows: int) -> pd.DataFrame:
     )
 
 
+def events(scalars: int, images: int = 0) -> bytes:
+    """An event file of scalars, two a step, and of images of a megabyte each."""
+    records = [
+        _event(step, _field(1, tag) + b"\x15" + struct.pack("<f", 4.0 - step / scalars))
+        for step in range(scalars // 2)
+        for tag in (b"train/loss", b"validation/loss")
+    ]
+    picture = _field(1, b"weights") + _field(4, _field(4, bytes(range(256)) * 4096))
+    return b"".join(records + [_event(step, picture) for step in range(images)])
+
+
+def _event(step: int, value: bytes) -> bytes:
+    data = b"\x09" + struct.pack("<d", 1e9 + step) + b"\x10" + _varint(step)
+    data += _field(5, _field(1, value))
+    length = struct.pack("<Q", len(data))
+    return length + _checksum(length) + data + _checksum(data)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
+def _checksum(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
 def timed(words: list[str], folder: Path) -> str:
     """Processor seconds and seconds of a command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -78,6 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=5_000)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--images", type=int, default=100)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,6 +133,13 @@ def main() -> None:
             )
         what = f"{given.rows:,} rows of 50 curves"
         print(f"{what:<28} import {timed(['import', 'curves.csv'], folder)}", flush=True)
+        for scalars, images in ((given.events, 0), (1_000, given.images)):
+            run = folder / f"run{images}"
+            run.mkdir()
+            data = events(scalars, images)
+            (run / "events.out.tfevents.1.host").write_bytes(data)
+            what = f"TensorBoard, {len(data) / 1e6:.0f} MB, {scalars:,} scalars"
+            print(f"{what:<28} import {timed(['import', str(run)], folder)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from scalinglab.as_json import print_json
 from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
+from scalinglab.scaling.extras import missing_package
 from scalinglab.verb import INTERRUPTED, Interrupted, Verb
 
 GROUPS = {
@@ -66,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(CLOSED_PIPE)
     except MissingOption as error:
         _fail(f"{error}; usage: {find_verb(arguments[0]).usage}")
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        _fail(f"scaling {arguments[0]} needs {missing}")
     except ValueError as error:  # ConfigError among them
         _fail(str(error))
     except OSError as error:

@@ -29,6 +29,7 @@ from yaml import YAMLError
 
 from scalinglab import conf
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
+from scalinglab.scaling.fields import class_of, has_key, without_leftovers
 from scalinglab.yaml_limits import check_size
 
 SHIPPED = Path(conf.__file__).parent
@@ -95,9 +96,34 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
             f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
         ) from error
     assert isinstance(plain, dict)
+    _drop_leftovers(plain, overrides)
     if not isinstance(plain["outputs"], str) or not plain["outputs"]:
         raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
     return plain
+
+
+def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Drop what a group's file brought for another choice than a study or an override made.
+
+    ``schedule: {kind: cosine}`` in a study stands on the keys of ``conf/schedule/wsd.yaml``. What
+    somebody set that the choice does not use stays, and is refused where it is read.
+    """
+    for name in RunConfig.__dataclass_fields__:
+        cls, group = class_of(RunConfig, name, plain), plain.get(name)
+        if not isinstance(group, dict) or not hasattr(cls, "choices"):
+            continue
+        if all(has_key(cls, key, group) for key in group):
+            continue
+        plain[name] = without_leftovers(cls, group, _file_of(name, overrides))
+
+
+def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """The keys of the file of a group that was chosen, maybe by the study."""
+    search = [o for o in overrides if o.startswith("hydra.searchpath")]
+    with initialize_config_dir(str(SHIPPED), version_base="1.3"):
+        whole = hydra_compose("config", list(overrides), return_hydra_config=True)
+        choice = f"{group}={whole.hydra.runtime.choices[group]}"
+        return OmegaConf.to_container(_read([*search, choice])[group], resolve=True)
 
 
 def _read(overrides: Sequence[str]) -> DictConfig:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.scaling.records.state import ENDED
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.show import counts
 from scalinglab.sweeps.launch.launch import Detached, given_up, why_stopped
-from scalinglab.sweeps.plan.plan import ENDED
 from scalinglab.sweeps.store.launches import LaunchConfig, read_launches
 from scalinglab.sweeps.store.state import read_plan, status
 from scalinglab.terminal import Screen

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import textwrap
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
-from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.fields import ConfigError, Within, from_dict
 
 T = TypeVar("T")
 
@@ -25,34 +24,8 @@ _DEEPEST = 500  # brackets in a value
 _LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
 
 
-@dataclass(frozen=True)
-class Within:
-    """The numbers that an option allows: from `least` to `most`, the ends too unless `open`."""
-
-    least: float
-    most: float = math.inf
-    open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        """Whether it is allowed."""
-        return self.least < value < self.most if self.open else self.least <= value <= self.most
-
-    def __str__(self) -> str:
-        """As it stands in a sentence: "above 0 and below 1"."""
-        if self.open:
-            return f"above {self.least:g}" + (
-                "" if self.most == math.inf else f" and below {self.most:g}"
-            )
-        return (
-            f"{self.least:,g} or more"
-            if self.most == math.inf
-            else (f"{self.least:,g} to {self.most:,.0f}")
-        )
-
-
 RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
 LEVEL = Within(0, 1, open=True)
-ABOVE_0 = Within(0, open=True)
 SEED = Within(0, 2**63 - 1)
 SELECTION = "a state, the beginning of an id, or a condition: 'N > 1e6 and seed == 1'"
 
@@ -193,9 +166,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
-    options = from_dict(cls, nested)
-    _check_ranges(options)
-    return options
+    return from_dict(cls, nested)
 
 
 def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -214,16 +185,6 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
         ):
             mine.append(argument)
     return mine, [a for a in arguments if a not in mine]
-
-
-def _check_ranges(options: Any) -> None:
-    for f in dataclasses.fields(options):
-        within, value = f.metadata.get("within"), getattr(options, f.name)
-        if within is None or value is None:
-            continue
-        for number in value if isinstance(value, list) else [value]:
-            if number not in within:
-                raise ConfigError(f"{f.name} = {number:g}: allowed is {within}")
 
 
 def _is_required(f: dataclasses.Field) -> bool:

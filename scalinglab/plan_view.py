@@ -87,7 +87,7 @@ class PlanView:
     def expected(self) -> Expectation | None:
         """How precise the fit of the study's law will be, where that can be told."""
         points = self.frame[["N", "D", "C", "role"]]
-        return expect_of_plan(asdict(self.plan.study.answer), points)
+        return expect_of_plan(self.plan.study.answer, points)
 
     @cached_property
     def totals(self) -> Totals:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.track import widening
+from scalinglab.analysis.forecasts.track import calibration_factor
 from scalinglab.launch_result import DetachedLaunch
 from scalinglab.options import option, overrides
 from scalinglab.scaling.config import ConfigError
@@ -51,7 +51,7 @@ class ReachResult:
         What was asked.
     found : Reached or None
         The rounds, and why they ended; None after an interrupt.
-    inflation : float
+    calibration_factor : float
         By what the record of earlier forecasts widened the target's interval.
     history : list of dict
         A row a fit: how well the target was known, and what was spent.
@@ -59,7 +59,7 @@ class ReachResult:
 
     target: str
     found: Reached | None
-    inflation: float = 1.0
+    calibration_factor: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -76,13 +76,13 @@ class ReachResult:
             "why": "interrupted" if self.found is None else self.found.why,
             "reached": self.found is not None and self.found.reached,
             "history": self.history,
-            "inflation": self.inflation,
+            "inflation": self.calibration_factor,
         }
 
     def show(self, screen: Screen) -> None:
         """Why the rounds ended; each was told when it was made."""
         if self.found is not None:
-            say_widened(screen, self.inflation)
+            say_widened(screen, self.calibration_factor)
             screen.say(self.found.why if self.found.reached else f"not reached: {self.found.why}")
 
 
@@ -102,7 +102,7 @@ def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
     if target.within is None:
         raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
     known, law = known_runs(asked)
-    wider = widening(asked.outputs, asked.study, asked.level) if asked.widen else 1.0
+    factor = calibration_factor(asked.outputs, asked.study, asked.level) if asked.widen else 1.0
     rounds = _Rounds(study, asked, target, screen)
     composed = [f"study={asked.study}", f"outputs={asked.outputs}", *asked.overrides]
     try:
@@ -116,15 +116,15 @@ def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
             each=asked.runs,
             tell=rounds.tell,
             level=asked.level,
-            inflation=wider,
+            calibration_factor=factor,
             resamples=asked.resamples,
             seed=asked.seed,
             mix_fingerprints=asked.mix_fingerprints,
         )
     except _Interrupted:
         return ReachResult(asked.target, None, history=rounds.history)
-    inflation = target.inflation(found.result)
-    return ReachResult(asked.target, found, inflation, found.history.to_dict("records"))
+    factor = target.calibration_factor(found.result)
+    return ReachResult(asked.target, found, factor, found.history.to_dict("records"))
 
 
 class _Rounds:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scalinglab.scaling.records.run_folder import STATES
+from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
 from scalinglab.sweeps.plan.announced import is_announced
 from scalinglab.sweeps.plan.plan import study_folder
@@ -91,7 +91,7 @@ def blank(value: float, form: str) -> str:
 def counts(states: pd.Series) -> str:
     """ "12 done, 2 running, 9 planned"."""
     found = states.value_counts()
-    return ", ".join(f"{found[state]} {state}" for state in STATES if state in found) or "no run"
+    return ", ".join(f"{found[state]} {state}" for state in State if state in found) or "no run"
 
 
 class Watch:
@@ -117,7 +117,7 @@ class Watch:
 
     def runs(self) -> bool:
         """Whether any run was training at the last look."""
-        return "running" in self._before.values()
+        return State.RUNNING in self._before.values()
 
     def tick(self, *, at_once: bool = False) -> None:
         """Look at the study and show what has changed.
@@ -144,9 +144,9 @@ class Watch:
 
     def _say(self, row: dict[str, Any], found: pd.DataFrame) -> None:
         """A line for a run that has come to an end or was interrupted."""
-        if row["state"] in ("running", "blocked", "planned"):
+        if row["state"] in (State.RUNNING, State.BLOCKED, State.PLANNED):
             return
-        finished = found["state"].isin(["done", "diverged"]).sum()
+        finished = found["state"].isin(FINISHED).sum()
         loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
         self.screen.say(
             f"{finished:3d}/{len(found)}  {row['run_id']}  {row['state']:<12}"
@@ -157,7 +157,7 @@ class Watch:
 
     def _picture(self, found: pd.DataFrame) -> Group:
         done = found["step"].clip(upper=found["steps"]).sum()
-        running = status_frame(found[found["state"] == "running"])
+        running = status_frame(found[found["state"] == State.RUNNING])
         width = self.screen.width
         heading = (
             f"{self.study}: {counts(found['state'])}   {duration(time.monotonic() - self.began)}"

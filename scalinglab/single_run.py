@@ -16,7 +16,9 @@ from typing import Any
 from scalinglab.prepare import compose_configuration, prepare_run
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.run.describe import describe, trainer_of
 from scalinglab.sweeps.launch.stop import StopFlag
 from scalinglab.terminal import Screen
@@ -34,21 +36,20 @@ class TrainResult:
     ----------
     folder : RunFolder
         Where everything of the run lies.
-    outcome : str
-        "done" (with a record, also of a run that diverged), "interrupted", "held" or "lost" (to
-        another process), or why it failed.
-    record : dict or None
+    outcome : Outcome
+        DONE with a record, also of a run that diverged; LOST to another process; or why not.
+    record : Record or None
         What is recorded of it, once it is done.
     """
 
     folder: RunFolder
-    outcome: str
-    record: dict[str, Any] | None = None
+    outcome: Outcome
+    record: Record | None = None
 
     @property
     def code(self) -> int:
         """0 if the run is recorded."""
-        if self.outcome == "interrupted":
+        if self.outcome == Outcome.INTERRUPTED:
             return INTERRUPTED
         return int(self.record is None)
 
@@ -58,33 +59,32 @@ class TrainResult:
             "run_id": self.folder.run_id,
             "folder": self.folder.path,
             "outcome": self.outcome,
-            "record": self.record,
+            "record": None if self.record is None else self.record.plain,
             "error": None if self.code in (0, INTERRUPTED) else self._failure(),
         }
 
     def show(self, screen: Screen) -> None:
         """The final losses, or why there are none."""
-        if self.outcome == "interrupted":
+        if self.outcome == Outcome.INTERRUPTED:
             screen.say("interrupted; the run is saved, run the same command to go on")
         elif self.record is None:
             screen.say(self._failure())
-        elif self.record["status"] == "diverged":
-            screen.say(f"diverged after {self.record['steps']:,} steps: recorded as a result")
+        elif self.record.status == State.DIVERGED:
+            screen.say(f"diverged after {self.record.steps:,} steps: recorded as a result")
         else:
-            final = self.record["final"]
+            final = self.record.final
             screen.say(
-                f"validation loss {final['validation_loss']:.4f} nats/token, "
-                f"{final['validation_bpb']:.4f} bits/byte; record in {self.folder.path}"
+                f"validation loss {final.validation_loss:.4f} nats/token, "
+                f"{final.validation_bpb:.4f} bits/byte; record in {self.folder.path}"
             )
 
     def _failure(self) -> str:
         attempt = self.folder.latest_attempt()
         assert attempt is not None
-        if self.outcome in ("held", "lost"):
-            owner = attempt.owner
-            return f"process {owner['pid']} on {owner['host']} is training it"
-        end = attempt.end or {"reason": self.outcome}
-        return f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}"
+        if self.outcome == Outcome.LOST:
+            return f"process {attempt.owner.pid} on {attempt.owner.host} is training it"
+        end = attempt.end
+        return str(self.outcome) if end is None else f"{end.reason}: {end.error}\n{end.traceback}"
 
 
 def train_run(
@@ -120,8 +120,9 @@ def train_run(
         f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
         f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps"
     )
-    outcome = "done" if folder.done() else train_in_process(screen, folder, plan.execution)
-    return TrainResult(folder, outcome, folder.record() if outcome == "done" else None)
+    done = folder.done() is not None
+    outcome = Outcome.DONE if done else train_in_process(screen, folder, plan.execution)
+    return TrainResult(folder, outcome, folder.record() if outcome == Outcome.DONE else None)
 
 
 def _compose(
@@ -137,16 +138,16 @@ def _compose(
     return composed
 
 
-def train_in_process(screen: Screen, folder: RunFolder, execution: ExecutionConfig) -> str:
+def train_in_process(screen: Screen, folder: RunFolder, execution: ExecutionConfig) -> Outcome:
     """Claim a run and train it; how that ended."""
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
-        return "held"
+        return Outcome.LOST
     stop = StopFlag()
     stop.install()
     try:
         # The trainer is named by the run, and most of them load torch.
-        module, _, name = trainer_of(folder.description()["science"], execution).partition(":")
+        module, _, name = trainer_of(folder.spec(), execution).partition(":")
         train = getattr(importlib.import_module(module), name)
         return train([claim], {}, execution, _between_chunks(screen, claim, stop))
     finally:
@@ -162,12 +163,11 @@ def _between_chunks(screen: Screen, claim: Claim, stop: StopFlag) -> Callable[[]
         nonlocal told
         if time.monotonic() - told >= interval:
             told = time.monotonic()
-            progress = claim.folder.progress(claim.number)
-            if "step" in progress:
+            now = claim.folder.progress(claim.number)
+            if now.step is not None:
                 screen.fleeting(
-                    f"step {progress['step']:,}/{progress['steps']:,}  "
-                    f"loss {progress['loss']:.4f}  "
-                    f"{progress['tokens_per_second']:,.0f} tokens/s"
+                    f"step {now.step:,}/{now.steps:,}  loss {now.loss:.4f}  "
+                    f"{now.tokens_per_second:,.0f} tokens/s"
                 )
         return stop()
 

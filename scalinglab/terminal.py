@@ -19,20 +19,21 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import one_line, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STATE_STYLES = {
-    "done": "green",
-    "diverged": "magenta",
-    "stopped": "magenta",
-    "running": "cyan",
-    "failed": "red",
-    "interrupted": "yellow",
-    "blocked": "dim",
-    "planned": "",
+    State.DONE: "green",
+    State.DIVERGED: "magenta",
+    State.STOPPED: "magenta",
+    State.RUNNING: "cyan",
+    State.FAILED: "red",
+    State.INTERRUPTED: "yellow",
+    State.BLOCKED: "dim",
+    State.PLANNED: "",
 }
 _UNKNOWN_WIDTH = 80  # columns of a terminal that does not say
 _GAP = "  "  # between columns of a table

@@ -13,9 +13,10 @@ from typing import Any
 import hypothesis
 import pytest
 
-from scalinglab.scaling.config import DataConfig, RunConfig, from_dict
+from scalinglab.scaling.config import DataConfig, RunConfig, ScheduleConfig, from_dict
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.fields import with_choice
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.resolve import Run, resolve
@@ -63,6 +64,11 @@ def tiny_values() -> Callable[..., dict[str, Any]]:
 
     def values(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         changed = _copy(TINY)
+        kind = (changes or {}).get("schedule.kind")
+        if kind is not None:  # another kind may have other keys
+            changed["schedule"] = with_choice(
+                ScheduleConfig, changed["schedule"], "kind", kind, "schedule"
+            )
         for path, value in (changes or {}).items():
             *groups, key = path.split(".")
             node = changed

@@ -1,205 +1,162 @@
-"""The arrows between packages, and what each may load."""
+"""The house: which room may lean on which, and what each may load. All is read from the imports.
+
+A room is a folder; a file at the top of a package is a room of its own. What stands in a file under
+``if TYPE_CHECKING`` counts as little as a comment.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
+from scalinglab.scaling.training.child import child_environment
+from scalinglab.sweeps.launch.freeze import freeze
+
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("scaling", "sweeps", "analysis")
-COMMAND_LINE = (
-    "scalinglab/cli.py",
-    "scalinglab/verbs/",
-)  # the one place that puts the three together
-
-# Third-party modules and the only files that may import them (folders end with "/").
-ONLY_IN = {
-    "lightning": {"scaling/engine/trainer/trainer.py"},
-    "hydra": {"scalinglab/compose.py"},
-    "omegaconf": {"scalinglab/compose.py"},
-    "torch": {
-        "scaling/engine/network/transformer.py",
-        "scaling/engine/network/initialization.py",
-        "scaling/engine/trainer/coordcheck.py",
-        "scaling/engine/optimizers/",
-        "scaling/engine/network/stacked.py",
-        "scaling/engine/network/loss.py",
-        "scaling/engine/steps/eager.py",
-        "scaling/engine/steps/captured.py",
-        "scaling/engine/steps/compiled.py",
-        "scaling/engine/steps/dealt.py",
-        "scaling/engine/steps/sharded.py",
-        "scaling/engine/steps/determinism.py",
-        "scaling/engine/steps/measurements.py",
-        "scaling/engine/network/arithmetic.py",
-        "scaling/engine/steps/reduction.py",
-        "scaling/engine/trainer/trainer.py",
-        "scaling/engine/trainer/measure.py",
-        "scaling/engine/trainer/parallel.py",
-        "scaling/engine/trainer/group.py",
-        "scaling/engine/trainer/checkpoint.py",
-    },
-    "submitit": {"sweeps/launch/slurm.py"},
-    "rich": {"scalinglab/terminal.py", "scalinglab/show.py"},
-    "wandb": {"scalinglab/dashboard.py", "scalinglab/wandb_runs.py"},
-    "pyarrow": {"sweeps/watch/collect.py"},
-    "matplotlib": {
-        "analysis/reporting/figures.py",
-        "analysis/reporting/page.py",
-        "analysis/reporting/schedules.py",
-        "analysis/reporting/coordinate_check.py",
-        "analysis/studies/draw.py",
-    },
-    "scipy": {"analysis/"},
-    "pandas": {"analysis/", "sweeps/", "scalinglab/verbs/"},
+# Each package by its folder: a package may import those that stand before it in the tuple.
+MAY_IMPORT = {
+    "scaling": ("scaling",),
+    "sweeps": ("sweeps", "scaling"),
+    "analysis": ("analysis", "scaling"),
+    "scalinglab": ("scalinglab", "sweeps", "analysis", "scaling", "conf"),
 }
-# All of scaling/ but this can be used on a machine without torch, Lightning or Hydra.
-IMPURE = {
-    "scalinglab.cli",
-    "scalinglab.verbs",
-    "scalinglab.compose",
-    "scalinglab.yaml_limits",
-    "scalinglab.dashboard",
-    "scalinglab.wandb_runs",
-    "scalinglab.scaling.engine.network.transformer",
-    "scalinglab.scaling.engine.network.initialization",
-    "scalinglab.scaling.engine.trainer.coordcheck",
-    "scalinglab.scaling.engine.optimizers",
-    "scalinglab.scaling.engine.network.stacked",
-    "scalinglab.scaling.engine.network.loss",
-    "scalinglab.scaling.engine.steps.eager",
-    "scalinglab.scaling.engine.steps.captured",
-    "scalinglab.scaling.engine.steps.compiled",
-    "scalinglab.scaling.engine.steps.dealt",
-    "scalinglab.scaling.engine.steps.sharded",
-    "scalinglab.scaling.engine.trainer.pack_engine",
-    "scalinglab.scaling.engine.steps.determinism",
-    "scalinglab.scaling.engine.steps.measurements",
-    "scalinglab.scaling.engine.network.arithmetic",
-    "scalinglab.scaling.engine.steps.reduction",
-    "scalinglab.scaling.engine.trainer.member",
-    "scalinglab.scaling.engine.trainer.loop",
-    "scalinglab.scaling.engine.trainer.trainer",
-    "scalinglab.scaling.engine.trainer.measure",
-    "scalinglab.scaling.engine.trainer.checkpoint",
-    "scalinglab.scaling.engine.trainer.parallel",
-    "scalinglab.scaling.engine.trainer.group",
-    "scalinglab.scaling.engine.trainer.rank_main",
+# What other people wrote, and the one folder whose files may import it.
+ONLY_BELOW = {
+    "torch": "scaling/engine/",
+    "lightning": "scaling/engine/",
+    "scipy": "analysis/",
+    "matplotlib": "analysis/",
+    "rich": "scalinglab/",
+    "hydra": "scalinglab/",
+    "omegaconf": "scalinglab/",
+    "wandb": "scalinglab/",
+    "submitit": "sweeps/launch/",
 }
-
-# The rooms of the analysis: each may use those before it. Names of types are no use.
-ROOMS = (
-    "laws",
-    "intervals",
-    "tables",
-    "fitting",
-    "importers",
-    "arms",
-    "decisions",
-    "forecasts",
-    "judgement",
-    "reporting",
-    "studies",
-)
-
-# In a notebook there is no command line to compose.
-MAY_USE = {"scalinglab/study.py": {"scalinglab.compose"}}
+IN_ONE_FILE = ("lightning", "hydra", "omegaconf", "wandb", "submitit")
+PURE = "scaling/"  # all of it but the engine needs the standard library and numpy only
+ENGINE = "scaling/engine/"
+# The parts of the engine that compute: they must not depend on how training is driven.
+COMPUTING = ("scaling/engine/network/", "scaling/engine/steps/", "scaling/engine/optimizers/")
 
 
 def python_files() -> list[str]:
-    files = (p for d in PACKAGES for p in (ROOT / d).rglob("*.py"))
+    files = (p for d in MAY_IMPORT for p in (ROOT / d).rglob("*.py"))
     return sorted(p.relative_to(ROOT).as_posix() for p in files)
 
 
-def imports(file: str) -> set[str]:
+def module(file: str) -> str:
+    """``scaling/records/claim.py`` is imported as ``scalinglab.scaling.records.claim``."""
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return name if name.partition(".")[0] == "scalinglab" else f"scalinglab.{name}"
+
+
+FILE_OF = {module(file): file for file in python_files()}
+
+
+@functools.cache
+def imports(file: str) -> frozenset[str]:
     """Modules that a file imports anywhere in its code, types-only imports left out."""
-    found = set()
-    nodes = [ast.parse((ROOT / file).read_text())]
+    names = set()
+    nodes: list[ast.AST] = [ast.parse((ROOT / file).read_text())]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                names.add(whole if whole in FILE_OF else node.module)
         nodes.extend(ast.iter_child_nodes(node))
-    return found
+    return frozenset(names)
 
 
-def impure(modules: set[str]) -> set[str]:
-    """Those of `IMPURE` that modules are, or are parts of."""
-    return {i for i in IMPURE for m in modules if m == i or m.startswith(f"{i}.")}
+def arrows(file: str) -> set[str]:
+    """Files of ours that a file imports; every file stands in the package `scalinglab` anyway."""
+    used = {FILE_OF[m] for m in imports(file) if m in FILE_OF}
+    return used - {file, "scalinglab/__init__.py"}
 
 
-def top(modules: set[str]) -> set[str]:
+def room(file: str) -> str:
+    folder, _, _ = file.rpartition("/")
+    return folder if "/" in folder else file
+
+
+def top(modules: Iterable[str]) -> set[str]:
     return {m.partition(".")[0] for m in modules}
 
 
+def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
+    """Sets of nodes from each of which all others can be reached."""
+    reach = {node: set(targets) for node, targets in graph.items()}
+    changed = True
+    while changed:
+        changed = False
+        for targets in reach.values():
+            more = set().union(*(reach.get(t, set()) for t in targets)) - targets
+            targets |= more
+            changed |= bool(more)
+    met = {
+        node: {n for n in targets if node in reach.get(n, ())} for node, targets in reach.items()
+    }
+    return [
+        set(c) for c in {frozenset(members) for node, members in met.items() if node in members}
+    ]
+
+
+def test_no_circle_of_files() -> None:
+    assert circles({file: arrows(file) for file in python_files()}) == []
+
+
+def test_no_circle_of_rooms() -> None:
+    graph: dict[str, set[str]] = {}
+    for file in python_files():
+        others = {room(used) for used in arrows(file)} - {room(file)}
+        graph.setdefault(room(file), set()).update(others)
+    assert circles(graph) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}]
+
+
 @pytest.mark.parametrize("file", python_files())
-def test_arrows(file: str) -> None:
-    """analysis -> scaling's pure files <- sweeps; only the command line joins them."""
-    modules = imports(file)
-    package = file.partition("/")[0]
-    others = top(modules) & set(PACKAGES) - {package, "scaling"}
-    if not file.startswith(COMMAND_LINE):
-        assert not others
-    if package != "scaling":
-        assert impure(modules) <= MAY_USE.get(file, set())
-
-
-@pytest.mark.parametrize(
-    "file", [f for f in python_files() if f.count("/") == 2 and f.startswith("analysis/")]
-)
-def test_rooms_of_the_analysis_lean_one_way(file: str) -> None:
-    used = {m.split(".")[1] for m in imports(file) if m.startswith("analysis.")} & set(ROOMS)
-    own = ROOMS.index(file.split("/")[1])
-    assert {room for room in used if ROOMS.index(room) > own} == set()
+def test_arrows_between_packages(file: str) -> None:
+    """scalinglab -> sweeps, analysis, scaling; sweeps -> scaling; analysis -> scaling."""
+    package = "scalinglab" if file.endswith("__main__.py") else file.partition("/")[0]
+    assert {used.partition("/")[0] for used in arrows(file)} <= set(MAY_IMPORT[package])
+    # One name: a folder of ours that lies in the current folder is another module.
+    assert not top(imports(file)) & {"scaling", "sweeps", "analysis", "conf"}
 
 
 @pytest.mark.parametrize("file", python_files())
 def test_third_parties_stand_where_they_may(file: str) -> None:
-    for module in top(imports(file)) & set(ONLY_IN):
-        assert any(
-            file == place or (place.endswith("/") and file.startswith(place))
-            for place in ONLY_IN[module]
-        ), f"{file} imports {module}"
+    for name in top(imports(file)) & set(ONLY_BELOW):
+        assert file.startswith(ONLY_BELOW[name]), f"{file} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "scaling/engine/network/transformer.py",
-        "scaling/engine/network/stacked.py",
-        "scaling/engine/network/loss.py",
-        "scaling/engine/steps/eager.py",
-        "scaling/engine/steps/dealt.py",
-        "scaling/engine/steps/sharded.py",
-        "scaling/engine/steps/measurements.py",
-        *(f for f in python_files() if f.startswith("scaling/engine/optimizers/")),
-    ],
-)
-def test_the_engine_imports_torch_and_numpy_only(file: str) -> None:
-    standard = sys.stdlib_module_names
-    assert top(imports(file)) - standard <= {"torch", "numpy", "scaling"}
+@pytest.mark.parametrize("name", IN_ONE_FILE)
+def test_what_may_be_absent_or_changes_often_stands_in_one_file(name: str) -> None:
+    assert len([f for f in python_files() if name in top(imports(f))]) == 1
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        f
-        for f in python_files()
-        if f.startswith("scaling/") and not impure({f.removesuffix(".py").replace("/", ".")})
-    ],
-)
-def test_pure_files_import_standard_library_and_numpy_only(file: str) -> None:
-    modules = imports(file)
-    assert top(modules) - sys.stdlib_module_names <= {"numpy", "scaling"}
-    assert not impure(modules)
+@pytest.mark.parametrize("file", [f for f in python_files() if f.startswith(PURE)])
+def test_pure_by_place(file: str) -> None:
+    """All but the engine is used on machines without torch; what computes needs torch alone."""
+    others = top(imports(file)) - sys.stdlib_module_names - {"scalinglab"}
+    if not file.startswith(ENGINE):
+        assert others <= {"numpy"}
+        assert not [used for used in arrows(file) if used.startswith(ENGINE)]
+    elif file.startswith(COMPUTING):
+        assert others <= {"numpy", "torch"}
 
 
 def loaded_by(code: str) -> set[str]:
@@ -210,34 +167,49 @@ def loaded_by(code: str) -> set[str]:
     return top(set(out.splitlines()[-1].split()))
 
 
+LAB = "scalinglab"
+
+
 def test_import_analysis_loads_no_training_library() -> None:
-    code = "from scalinglab import analysis; analysis.fit, analysis.load, analysis.LAWS, analysis.allocate"
+    code = f"from {LAB} import analysis as a; a.fit, a.load, a.LAWS, a.allocate"
     assert not loaded_by(code) & {"torch", "lightning", "hydra", "wandb", "submitit", "matplotlib"}
 
 
 def test_help_loads_no_torch() -> None:
-    code = "from scalinglab.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    code = f"from {LAB}.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"torch", "lightning", "hydra", "pandas", "numpy"}
 
 
 def test_planning_loads_no_torch() -> None:
-    code = "import scalinglab.sweeps.plan.plan, scalinglab.sweeps.plan.cost, scalinglab.sweeps.store.state, scalinglab.sweeps.launch.launch, scalinglab.sweeps.launch.worker"
-    assert not loaded_by(code) & {"torch", "lightning", "hydra"}
+    rooms = ", ".join(module(f) for f in python_files() if f.startswith("sweeps/"))
+    assert not loaded_by(f"import {rooms}") & {"torch", "lightning", "hydra", "rich"}
 
 
 def test_a_study_is_imported_on_first_use() -> None:
-    assert not loaded_by("from scalinglab import sweeps; dir(sweeps)") & {
-        "pandas",
-        "hydra",
-        "torch",
-    }
-    assert not loaded_by("from scalinglab import Study; Study.open('x')") & {"hydra", "torch"}
+    assert not loaded_by(f"import {LAB}; dir({LAB})") & {"pandas", "hydra", "torch"}
+    assert not loaded_by(f"from {LAB} import Study; Study.open('x')") & {"hydra", "torch"}
 
 
 def test_training_loads_no_dashboard() -> None:
-    assert "wandb" not in loaded_by(
-        "import scalinglab.scaling.engine.trainer.trainer, scalinglab.sweeps.launch.worker, scalinglab.sweeps.launch.launch"
-    )
+    engine = ", ".join(module(f) for f in python_files() if f.startswith(ENGINE))
+    assert "wandb" not in loaded_by(f"import {engine}, {LAB}.sweeps.launch.launch")
+
+
+def test_a_frozen_worker_starts_without_the_application(tmp_path: Path) -> None:
+    code = freeze(tmp_path)
+    program = f"import sys, {LAB}.sweeps.launch.worker; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=child_environment(code),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    ).stdout.split()
+    assert f"{LAB}.sweeps.launch.worker" in modules
+    application = {module(f) for f in python_files() if f.startswith(f"{LAB}/")} - {LAB}
+    assert not application & set(modules)
+    assert not any((code / file).exists() for file in python_files() if file.startswith(f"{LAB}/v"))
 
 
 # What speaks otherwise than by a `scalinglab.terminal.Screen`: JSON, help, logs, a notebook, and what
@@ -270,12 +242,9 @@ def test_no_drawers() -> None:
 
 
 def test_the_wheel_has_every_package() -> None:
-    import tomllib
-
-    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    there = {
-        p.parent.relative_to(ROOT).as_posix().replace("/", ".")
-        for d in PACKAGES
-        for p in (ROOT / d).rglob("__init__.py")
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    there = {module(f) for f in python_files() if f.endswith("/__init__.py")}
+    assert there | {"scalinglab.conf"} == set(table["packages"])
+    assert table["package-dir"] == {
+        module(f"{folder}/__init__.py"): folder for folder in (*MAY_IMPORT, "conf")
     }
-    assert there <= set(named)

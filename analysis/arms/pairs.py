@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 _KEYS = ("N", "D", "seed", "data_seed", "schedule", "batch")
 
@@ -59,8 +60,6 @@ def pair_label(runs: pd.DataFrame) -> pd.Series:
 
 def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     """Pair the runs of two arms; runs of one arm with equal keys are averaged."""
-    from scipy.special import stdtrit
-
     keys = pair_keys(runs)
     log = runs.assign(_log=np.log(runs["loss"].astype(float)))
     wide = log.pivot_table(index=keys, columns="_arm", values="_log", aggfunc="mean")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.rolling import wanderings
+from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.arms import ArmLaw
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array, Columns
@@ -102,13 +102,6 @@ def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
     return law.plain.predict(params[:, law.place(law.arms.index(arm))], columns)
 
 
-def _params(result: Result) -> Array:
-    """The best parameters, then those of the resamples."""
-    best = np.array([list(result.params.values())])
-    draws = result.draws.dropna()  # of a fit that withholds its intervals none is left
-    return np.vstack([best, draws.to_numpy()]) if len(draws) else best
-
-
 @dataclass(frozen=True)
 class _Ratio:
     """Loss of B over loss of A as a law, for what rolling-origin refits say of it."""
@@ -124,23 +117,23 @@ class _Ratio:
 def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array, Array]:
     """Loss of B over loss of A: resamples, shape (resamples, n), and the best, shape (n,).
 
-    Beyond the measured range the resamples wander off; see `wandering`.
+    Beyond the measured range the law itself is in doubt; see `_extrapolation_factors`.
     """
     columns = {"N": np.asarray(N, float), "D": np.asarray(D, float)}
-    ratios = _Ratio(result, arms).predict(_params(result), columns)
-    return ratios[1:] * wandering(result, arms, columns), ratios[0]
+    ratios = _Ratio(result, arms).predict(result.params_and_draws(), columns)
+    return ratios[1:] * _extrapolation_factors(result, arms, columns), ratios[0]
 
 
-def wandering(result: Result, arms: Arms, columns: Columns) -> Array:
+def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Array:
     """Factors of the ratio, (resamples, n), as far as refits without the outermost runs depart from
     the whole fit in this very ratio; 1 inside the measured range."""
-    draws = len(_params(result)) - 1
+    draws = len(result.params_and_draws()) - 1
     n = len(columns["N"])
     if not draws or not len(result.origins):
         return np.ones((draws, n))
     best = np.array([list(result.params.values())])
-    doubt = result.origins.wander(_Ratio(result, arms), best, columns, result.scale)
-    return np.exp(np.outer(wanderings(draws, result.settings["seed"]), doubt))
+    doubt = result.origins.extrapolation_std(_Ratio(result, arms), best, columns, result.scale)
+    return np.exp(np.outer(t_draws(draws, result.settings["seed"]), doubt))
 
 
 def _speed_up(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
@@ -163,9 +156,9 @@ def _needed(
     result: Result, arms: Arms, grid: Array, along: tuple[Array, Array], here: tuple[Array, Array]
 ) -> Array:
     """Where on a grid, of some N and D, A comes to the loss that B has here: (1 + resamples,)."""
-    params, place = _params(result), dict(zip("ND", here, strict=True))
+    params, place = result.params_and_draws(), dict(zip("ND", here, strict=True))
     wanted = _losses(result, arms[1], params, place)[:, 0].copy()
-    wanted[1:] *= wandering(result, arms, place)[:, 0]
+    wanted[1:] *= _extrapolation_factors(result, arms, place)[:, 0]
     losses = _losses(result, arms[0], params, dict(zip("ND", along, strict=True)))
     losses = np.minimum.accumulate(losses, axis=1)
     return np.array(
@@ -188,8 +181,8 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
     grid = np.geomspace(ladder.low / 10, ladder.top * 1e3, _GRID)
     size, tokens = ladder.at(grid)
     columns = {"N": size, "D": tokens}
-    gap = RELATIVE.of(_Ratio(result, arms).predict(_params(result), columns))
-    gap[1:] += np.log(wandering(result, arms, columns))
+    gap = RELATIVE.of(_Ratio(result, arms).predict(result.params_and_draws(), columns))
+    gap[1:] += np.log(_extrapolation_factors(result, arms, columns))
     places = np.array([_first_zero(line, np.log(grid)) for line in gap])
     found = np.exp(places[1:][np.isfinite(places[1:])])
     tail = (1 - level) / 2

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc
 
+from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit
 from scalinglab.analysis.fitting.extrapolation import top_rows
-from scalinglab.analysis.fitting.solve import Options, solve
 from scalinglab.analysis.laws.law import Array, Law
 
 _STARTS = 16
-_FLOORS = ("E", "L_inf", "L0")
-_EXPONENTS = ("alpha", "beta", "alpha_N", "alpha_D", "eta", "g", "a", "b")
 
 
 def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.DataFrame:
@@ -30,14 +29,12 @@ def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.Da
         ``shared`` (words), ``parameters``, ``ratio`` (chi-squared if the hypothesis holds),
         ``degrees``, ``p`` and ``held_out``; the first row shares nothing.
     """
-    from scipy.special import chdtrc
-
     own = {"starts": _STARTS} | {k: v for k, v in how.items() if k != "shared"}
-    free = solve(law, runs, Options(**own, shared=[]))
+    free = best_fit(law, runs, FitOptions(**own, shared=[]))
     rows = []
     for words, names in _hypotheses(law):
         row: dict[str, Any] = {"shared": words, "parameters": names}
-        tied = free if not names else solve(law, runs, Options(**own, shared=list(names)))
+        tied = free if not names else best_fit(law, runs, FitOptions(**own, shared=list(names)))
         rise = float(tied.best.value[0] - free.best.value[0])
         degrees = len(free.misfit.space.free) - len(tied.misfit.space.free)
         ratio = max(2 * free.information * rise, 0.0)
@@ -46,16 +43,16 @@ def sharing_tests(law: Law, runs: pd.DataFrame, how: Mapping[str, Any]) -> pd.Da
             "degrees": degrees,
             "p": float(chdtrc(degrees, ratio)) if degrees else np.nan,
         }
-        row["held_out"] = _held_out(law, runs, Options(**own, shared=list(names)))
+        row["held_out"] = _held_out(law, runs, FitOptions(**own, shared=list(names)))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _held_out(law: Law, runs: pd.DataFrame, options: Options) -> float:
+def _held_out(law: Law, runs: pd.DataFrame, options: FitOptions) -> float:
     """Mean absolute error of the largest size; NaN where the rest does not suffice for a fit."""
     top: Array = top_rows(runs["N"].to_numpy(float))
     try:
-        fitted = solve(law, runs[~top], options)
+        fitted = best_fit(law, runs[~top], options)
     except ValueError:
         return np.nan
     space = fitted.misfit.space
@@ -65,8 +62,7 @@ def _held_out(law: Law, runs: pd.DataFrame, options: Options) -> float:
 
 
 def _hypotheses(law: Law) -> list[tuple[str, tuple[str, ...]]]:
-    floor = tuple(n for n in law.names if n in _FLOORS)
-    exponents = tuple(n for n in law.names if n in _EXPONENTS)
+    floor, exponents = law.parameters_with_role("floor"), law.parameters_with_role("exponent")
     found: list[tuple[str, tuple[str, ...]]] = [("nothing", ())]
     if floor:
         found.append((" and ".join(floor), floor))

@@ -15,12 +15,10 @@ from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_w
 from scalinglab.analysis.decisions.optimum import best_split, loss_at
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import (
-    drawn_params,
-    growth,
-    in_words,
-    lacking,
-    spread,
-    spread_by,
+    calibration_in_words,
+    log_log_slope,
+    missing_draws_in_words,
+    values_with_intervals,
 )
 
 Array = np.ndarray
@@ -43,15 +41,15 @@ class Allocation:
     cost : str
         What C is, and its unit.
     warnings : tuple of str
-    inflation : float
-        By what the intervals of the loss are widened; see `analysis.Result.widened_by`.
+    calibration_factor : float
+        By what the intervals of the loss are widened; see `analysis.Result.calibrated`.
     """
 
     table: pd.DataFrame
     exponents: pd.DataFrame
     cost: str
     warnings: tuple[str, ...]
-    inflation: float = 1.0
+    calibration_factor: float = 1.0
 
 
 def allocate(
@@ -86,7 +84,7 @@ def allocate(
     budgets = np.atleast_1d(np.asarray(budgets, float))
     if not len(budgets) or not (np.isfinite(budgets) & (budgets > 0)).all():
         raise ValueError(f"budgets must be positive, not {budgets.tolist()}")
-    params = drawn_params(result)
+    params = result.params_and_draws()
     splits = [_split(result, params, budget, cost) for budget in budgets]
     resampled = len(result.draws) > 0
     rows = [
@@ -96,7 +94,9 @@ def allocate(
     grown = budgets if len(set(budgets)) > 1 else budgets[0] * _AROUND
     along = splits if grown is budgets else [_split(result, params, b, cost) for b in grown]
     exponents = {
-        name: spread({"exponent": growth(grown, np.array(drawn))}, level, resampled=resampled)
+        name: values_with_intervals(
+            {"exponent": log_log_slope(grown, np.array(drawn))}, level, resampled=resampled
+        )
         for name, drawn in zip(("N", "D"), zip(*along, strict=True), strict=True)
     }
     table = pd.DataFrame(rows)
@@ -105,7 +105,7 @@ def allocate(
         pd.DataFrame.from_dict(exponents, orient="index"),
         cost_in_words(cost),
         tuple(_warnings(result, table, splits, level)),
-        result.inflation,
+        result.calibration_factor,
     )
 
 
@@ -131,15 +131,17 @@ def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Ar
 def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level: float) -> dict:
     loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
     values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
-    row = {"C": budget, **spread_by(result, values, level)}
+    row = {"C": budget, **result.values_with_intervals(values, level)}
     row["inside"] = all(low <= row[c] <= high for c, (low, high) in result.ranges.items())
     return row
 
 
 def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -> list[str]:
     sentences = []
-    if result.inflation > 1:
-        sentences.append(f"intervals of the loss are {in_words(result.inflation)}")
+    if result.calibration_factor > 1:
+        sentences.append(
+            f"intervals of the loss are {calibration_in_words(result.calibration_factor)}"
+        )
     for row in table[~table["inside"]].to_dict("records"):
         for name, (low, high) in result.ranges.items():
             times = max(row[name] / high, low / row[name])
@@ -148,10 +150,22 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
                     f"C = {row['C']:.3g}: {name} = {row[name]:.3g} is {times:.2g}x outside the"
                     f" measured range {low:.3g} .. {high:.3g}"
                 )
-    lost = sorted(set(result.diagnosis.unidentified) - {"E"})
+    lost = sorted(
+        set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
+    )
     if lost:
         sentences.append(f"the split rests on {', '.join(lost)}, which the points do not identify")
     drawn = [N[1:] for N, _ in splits if len(N) > 1]
     failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)
-    without = lacking(failed, level, "have no best split")
+    without = missing_draws_in_words(failed, level, "have no best split")
     return [*sentences, without] if without else sentences
+
+
+def growth_in_words(exponents: pd.DataFrame) -> str:
+    """How N* and D* grow with the budget, in a sentence."""
+    said = []
+    for name, row in exponents.iterrows():
+        low, high = row.get("exponent_lower", np.nan), row.get("exponent_upper", np.nan)
+        between = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
+        said.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")
+    return ", ".join(said).replace("D* grows", "D*")

@@ -1,7 +1,7 @@
 """Which further runs tell most about a target for their cost.
 
-The fit's resamples are laws that could be, and beyond the measured range each may wander off as
-rolling-origin refits do: a random walk, so that a run just beyond says little of a target far off.
+The fit's resamples are possible laws, and beyond the measured range each departs as rolling-origin
+refits do: a random walk, so that a run just beyond says little about a target far off.
 Over them, the loss of a run not yet made and the target
 vary together; a run whose loss goes with the target, by more than its noise, tells about it:
 measuring it leaves the variance
@@ -27,8 +27,7 @@ from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
 from scalinglab.analysis.decisions.optimum import loss_at
 from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.rolling import shared_wander
-from scalinglab.analysis.intervals.spread import drawn_params
+from scalinglab.analysis.intervals.rolling import extrapolation_cov
 
 Array = np.ndarray
 
@@ -53,7 +52,7 @@ class NextRuns:
         Half width of the target's interval, relative: known, and expected after all of them.
     enough : bool
         Whether that is what the target asks for (False if it asks for nothing).
-    inflation : float
+    calibration_factor : float
         By what the record of forecasts widened both.
     """
 
@@ -61,7 +60,7 @@ class NextRuns:
     now: float
     then: float
     enough: bool
-    inflation: float = 1.0
+    calibration_factor: float = 1.0
 
 
 def choose_next(
@@ -100,7 +99,7 @@ def choose_next(
     shared = _shared(result, target, candidates, cost)
     price = candidates["cost"].to_numpy(float)
     noise = _noise(result)
-    now = target.known(result, level, cost)["half_width"]
+    now = target.estimate(result, level, cost)["half_width"]
     if not np.isfinite(now):
         raise ValueError(
             f"{target.in_words} has no interval under this fit: there is nothing to choose by"
@@ -117,7 +116,7 @@ def choose_next(
     table = candidates.iloc[chosen].assign(half_width=widths, spent=np.cumsum(price[chosen]))
     then = widths[-1] if widths else now
     enough = target.within is not None and then <= target.within
-    return NextRuns(table, now, then, enough, target.inflation(result))
+    return NextRuns(table, now, then, enough, target.calibration_factor(result))
 
 
 def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost) -> Array:
@@ -126,7 +125,7 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
     N, D = (candidates[name].to_numpy(float) for name in ("N", "D"))
     with np.errstate(all="ignore"):
         losses = np.log(loss_at(result.law, params, N[None], D[None]))
-        varied = np.column_stack([losses, np.log(np.abs(target.drawn(result, cost)))])[1:]
+        varied = np.column_stack([losses, np.log(np.abs(target.draws(result, cost)))])[1:]
     varied = varied[np.isfinite(varied).all(axis=1)]
     if len(varied) < _LEAST_DRAWS:
         why = result.settings["withheld"] or f"{_LEAST_DRAWS} are needed"
@@ -134,8 +133,10 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
     shared = np.cov(np.clip(varied, *np.quantile(varied, _TAILS, axis=0)).T)
     N, D = (np.append(x, at) for x, at in zip((N, D), target.place(result, cost), strict=True))
     best = np.array([list(result.params.values())])
-    wander = shared_wander(result.origins, result.law, best, {"N": N, "D": D}, result.scale)
-    shared[: len(N), : len(N)] += wander
+    extrapolation = extrapolation_cov(
+        result.origins, result.law, best, {"N": N, "D": D}, result.scale
+    )
+    shared[: len(N), : len(N)] += extrapolation
     return shared
 
 
@@ -196,7 +197,7 @@ def _laws(result: Result, candidates: pd.DataFrame) -> Array:
             raise ValueError(f"candidates: column {name!r} must hold positive numbers")
     if not len(candidates):
         raise ValueError("there are no candidates to choose from")
-    return drawn_params(result)
+    return result.params_and_draws()
 
 
 def _after(shared: Array, k: int, noise: float) -> Array:

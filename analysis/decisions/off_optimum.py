@@ -13,9 +13,10 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.allocation import need_surface
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for
+from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for_loss
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import drawn_params, spread_by
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.critical_batch import CRITICAL_BATCH_AT_LOSS, critical_batch_at
 
 
 def loss_left(
@@ -40,7 +41,7 @@ def loss_left(
         interval, if the fit has resamples.
     """
     need_surface(result)
-    params, rows = drawn_params(result), []
+    params, rows = result.params_and_draws(), []
     for N, D in zip(splits["N"].to_numpy(float), splits["D"].to_numpy(float), strict=True):
         if not (np.isfinite([N, D]).all() and N > 0 and D > 0):
             raise ValueError(f"a split must be positive numbers, not N = {N:g}, D = {D:g}")
@@ -50,7 +51,7 @@ def loss_left(
         best = loss_at(result.law, params, best_N[:, None], best_D[:, None])[:, 0]
         enough = least_budget(result.law, params, loss, cost)
         values = {"loss": loss, "best_loss": best, "left": loss - best, "wasted": 1 - enough / C}
-        row = spread_by(result, values, level)
+        row = result.values_with_intervals(values, level)
         rows.append({"N": N, "D": D, "C": C, **row})
     return pd.DataFrame(rows)
 
@@ -77,7 +78,7 @@ def cheapest(
         If no budget reaches a loss under the fitted law.
     """
     need_surface(result)
-    params, rows = drawn_params(result), []
+    params, rows = result.params_and_draws(), []
     for target in np.atleast_1d(np.asarray(losses, float)):
         C = least_budget(result.law, params, target, cost)
         if not np.isfinite(C[0]):
@@ -85,7 +86,7 @@ def cheapest(
         N, D = best_split(result.law, params, C, cost)
         endless = np.where(np.isfinite(C), C, np.inf)
         values = {"C": endless, "N": N, "D": D, "tokens_per_parameter": D / N}
-        row = spread_by(result, values, level)
+        row = result.values_with_intervals(values, level)
         rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
     return pd.DataFrame(rows)
 
@@ -109,13 +110,29 @@ def tokens_to_loss(
     need_surface(result)
     if batch is not None and not batch > 0:
         raise ValueError(f"batch = {batch!r} must be positive: tokens a step")
-    params, rows = drawn_params(result), []
+    params, rows = result.params_and_draws(), []
     for size in np.atleast_1d(np.asarray(N, float)):
-        D = tokens_for(result.law, params, size, loss)
+        D = tokens_for_loss(result.law, params, size, loss)
         values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
-        row = spread_by(result, values, level)
+        row = result.values_with_intervals(values, level)
         rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
     return pd.DataFrame(rows)
+
+
+def tokens_to_losses(
+    result: Result,
+    sizes: Iterable[float],
+    losses: Iterable[float],
+    *,
+    batch: float | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """`tokens_to_loss` for several losses, one below the other: ``target`` says which."""
+    tables = [
+        tokens_to_loss(result, sizes, loss, batch=batch, level=level).assign(target=loss)
+        for loss in losses
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def critical_batch(
@@ -129,32 +146,35 @@ def critical_batch(
     Parameters
     ----------
     result : Result
-        A fit of a law with B_star and alpha_B: critical_batch_at_loss, kaplan_steps.
+        A fit of a law that has the parameters of `CRITICAL_BATCH_AT_LOSS`.
 
     Returns
     -------
     DataFrame
         ``loss``, ``critical_batch`` with its interval, in the unit of the fitted batches.
     """
-    missing = {"B_star", "alpha_B"} - set(result.params)
-    if missing:
+    wanted = CRITICAL_BATCH_AT_LOSS.names
+    if not set(wanted) <= set(result.params):
+        laws = [law.name for law in LAWS.values() if set(wanted) <= set(law.names)]
         raise ValueError(
-            f"a critical batch needs a law with B_star and alpha_B (critical_batch_at_loss,"
-            f" kaplan_steps); {result.law.name} has {', '.join(result.params)}"
+            f"a critical batch needs a law with {' and '.join(wanted)} ({', '.join(laws)});"
+            f" {result.law.name} has {', '.join(result.params)}"
         )
-    params = drawn_params(result)
+    params = result.params_and_draws()
     names = result.law.names
-    B_star, alpha_B = (params[:, names.index(name)] for name in ("B_star", "alpha_B"))
+    drawn = {name: params[:, names.index(name)] for name in wanted}
     rows = []
     for loss in np.atleast_1d(np.asarray(losses, float)):
         if not loss > 0:
             raise ValueError(f"a loss must be positive, not {loss:g}")
         with np.errstate(over="ignore"):
-            batches = np.exp(np.log(B_star) - np.log(loss) / alpha_B)
+            batches = critical_batch_at(loss, **drawn)
         if not np.isfinite(batches).all():
             raise ValueError(
                 f"a loss of {loss:g} is too far from those that were fitted: its"
                 " critical batch is beyond any number"
             )
-        rows.append({"loss": loss, **spread_by(result, {"critical_batch": batches}, level)})
+        rows.append(
+            {"loss": loss, **result.values_with_intervals({"critical_batch": batches}, level)}
+        )
     return pd.DataFrame(rows)

@@ -1,8 +1,8 @@
 """The best N and D for a budget, and the least budget for a loss, for many laws at once.
 
-For the Chinchilla surface under 6 N D in closed form (arXiv:2203.15556, section 3.3). For any other
-law in N and D, or any other cost, along the curve cost(N, D) = C: on a grid of sizes, then closer
-around its least loss.
+Under 6 N D in closed form where the law has one (`Law.best_size`). For any other law in N and D, or
+any other cost, along the curve cost(N, D) = C: on a grid of sizes, then closer around its least
+loss.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def best_split(law: Law, params: Array, budget: Array, cost: Cost = SIX_ND) -> t
     NaN where the loss falls to the end of the sizes tried.
     """
     budget = np.broadcast_to(np.asarray(budget, float), len(params))
-    if law.name == "chinchilla" and cost is SIX_ND:
+    if law.best_size is not None and cost is SIX_ND:
         return _closed_form(law, params, budget)
     N, D, interior = _searched(law, params, budget, cost)
     return np.where(interior, N, np.nan), np.where(interior, D, np.nan)
@@ -50,7 +50,7 @@ def least_budget(law: Law, params: Array, loss: float | Array, cost: Cost = SIX_
     return np.where(reached, np.exp(high), np.nan)
 
 
-def tokens_for(law: Law, params: Array, N: float, loss: float) -> Array:
+def tokens_for_loss(law: Law, params: Array, N: float, loss: float) -> Array:
     """Tokens on which N parameters reach a loss, shape (b,); inf where none suffice."""
     low, high = (np.full(len(params), np.log(end)) for end in _TOKENS)
     sizes = np.full((len(params), 1), N)
@@ -62,25 +62,23 @@ def tokens_for(law: Law, params: Array, N: float, loss: float) -> Array:
     return np.where(reached, np.exp(high), np.inf)
 
 
-def tokens_at(cost: Cost, N: Array, budget: Array) -> Array:
+def tokens_for_budget(cost: Cost, N: Array, budget: Array) -> Array:
     """D with cost(N, D) = budget; NaN where the model alone costs more."""
     alone, each = per_token(cost, N)
     return np.where(budget > alone, (budget - alone) / each, np.nan)
 
 
 def _closed_form(law: Law, params: Array, budget: Array) -> tuple[Array, Array]:
-    """N* = G (C/6)^(beta/(alpha+beta)), G = (alpha A / (beta B))^(1/(alpha+beta)); D* = C / 6N*."""
-    p = dict(zip(law.names, params.T, strict=True))
+    """N* by the law's own formula, and D* = C / 6 N*."""
+    assert law.best_size is not None
     with np.errstate(all="ignore"):  # a resample without one of its terms has no best split
-        both = p["alpha"] + p["beta"]
-        log_G = np.log(p["alpha"] * p["A"] / (p["beta"] * p["B"])) / both
-        N = np.exp(log_G + p["beta"] / both * np.log(budget / 6))
+        N = law.best_size(budget, **dict(zip(law.names, params.T, strict=True)))
     N = np.where(np.isfinite(N) & (N > 0), N, np.nan)
     return N, budget / (6 * N)
 
 
 def _least_loss(law: Law, params: Array, budget: Array, cost: Cost) -> Array:
-    if law.name == "chinchilla" and cost is SIX_ND:
+    if law.best_size is not None and cost is SIX_ND:
         N, D = _closed_form(law, params, budget)
     else:
         N, D, _ = _searched(law, params, budget, cost)
@@ -108,14 +106,14 @@ def _searched(law: Law, params: Array, budget: Array, cost: Cost) -> tuple[Array
         bend = before - 2 * at + after
         shift = np.where(bend > 0, 0.5 * (before - after) / np.where(bend > 0, bend, 1), 0)
     N = np.exp(log_N[rows, least] + np.clip(shift, -1, 1) * spacing[:, 0])
-    D = tokens_at(cost, N, budget)
+    D = tokens_for_budget(cost, N, budget)
     return N, D, interior & np.isfinite(D)
 
 
 def _paid(cost: Cost, log_N: Array, budget: Array) -> tuple[Array, Array]:
     """N, and the D that a row's budget pays for; NaN where no token is affordable."""
     N = np.exp(log_N)
-    return N, tokens_at(cost, N, budget[:, None])
+    return N, tokens_for_budget(cost, N, budget[:, None])
 
 
 def _losses(law: Law, params: Array, N: Array, D: Array) -> Array:

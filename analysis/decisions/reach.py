@@ -15,13 +15,15 @@ import pandas as pd
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
 from scalinglab.analysis.decisions.next_runs import choose_next
 from scalinglab.analysis.decisions.target import Target
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 
 Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachResult:
     """How a target was approached.
 
     Attributes
@@ -49,16 +51,16 @@ def reach_target(
     measure: Callable[[pd.DataFrame], pd.DataFrame],
     target: Target,
     *,
-    law: str = "chinchilla",
+    law: str = LAW,
     budget: float = np.inf,
     each: int = 4,
     choose: Choose | None = None,
     cost: Cost = SIX_ND,
     level: float = 0.95,
-    inflation: float = 1.0,
+    calibration_factor: float = 1.0,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
     **options: Any,
-) -> Reached:
+) -> ReachResult:
     """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
 
     It also ends where a fit has too few independent runs for intervals: no run is chosen without.
@@ -81,8 +83,8 @@ def reach_target(
         Runs a round.
     choose : callable, optional
         ``choose(result, left, budget)``: the rows to make next. Default: `analysis.choose_next`.
-    inflation : float
-        By what every fit's intervals of losses are widened; see `analysis.Result.widened_by`.
+    calibration_factor : float
+        By what every fit's intervals of losses are widened; see `analysis.Result.calibrated`.
     tell : callable
         Told each row of the history as it comes.
 
@@ -92,8 +94,6 @@ def reach_target(
         If the target says not how well it is to be known; else as `analysis.fit` and
         `analysis.choose_next`.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     if target.within is None:
         raise ValueError("the target says not how well: end it with 'within 0.5%'")
     by_worth = choose is None
@@ -101,8 +101,8 @@ def reach_target(
     history: list[dict[str, Any]] = []
     spent, left = 0.0, candidates
     while True:
-        result = fit(law, known, level=level, **options).widened_by(inflation)
-        history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
+        result = fit(law, known, level=level, **options).calibrated(calibration_factor)
+        history.append({"runs": len(known), "spent": spent, **target.estimate(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""
         if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
@@ -113,7 +113,7 @@ def reach_target(
             chosen = chosen[chosen["cost"].cumsum() <= budget - spent]
             why = "" if len(chosen) else _why_not(left, budget - spent)
         if why:
-            return Reached(pd.DataFrame(history), result, why)
+            return ReachResult(pd.DataFrame(history), result, why)
         known = measure(chosen)
         spent, left = spent + float(chosen["cost"].sum()), left.drop(index=chosen.index)
 

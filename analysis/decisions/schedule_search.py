@@ -9,6 +9,7 @@ certain.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import drawn_params, in_words, spread, spread_by
+from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
 
@@ -107,8 +110,6 @@ def best_schedule(
     ValueError
         If the law is not one of curves, or a constraint makes no sense.
     """
-    import time
-
     began = time.process_time()
     if not (np.isfinite(peak) and peak > 0):
         raise ValueError(f"peak = {peak!r} must be a positive learning rate")
@@ -119,14 +120,14 @@ def best_schedule(
     seconds = time.process_time() - began
     usual = usual_shapes(course, peak, final_ratio)
     judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
-    last = _last_losses(result, drawn_params(result), judged, N)
+    last = _last_losses(result, result.params_and_draws(), judged, N)
     others = [_last_losses(r, np.array([list(r.params.values())]), judged, N) for r in refits]
     resampled = len(result.draws) > 0
     gains = pd.DataFrame([_gain(name, last, others, level, resampled) for name in usual])
     return BestSchedule(
         course.table(values),
         judged["best"],
-        spread_by(result, {"loss": last["best"]}, level),
+        result.values_with_intervals({"loss": last["best"]}, level),
         gains,
         seconds,
         tuple(_warnings(result, gains, judged["best"])),
@@ -154,8 +155,6 @@ def refit_without_each(law: str | Law, curves: pd.DataFrame, **options: Any) -> 
     **options
         As for `analysis.fit`; no resamples by default.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     runs = curves["run"].unique()
     if len(runs) < 3:
         return []
@@ -166,8 +165,6 @@ def refit_without_each(law: str | Law, curves: pd.DataFrame, **options: Any) -> 
 def _search(
     result: Result, course: Course, peak: float, final_ratio: float, monotone: bool, given: Mapping
 ) -> Array:
-    from scipy.optimize import minimize
-
     params = np.array([list(result.params.values())])
     floor, knots = final_ratio * peak, len(course.knots)
     of = _falling(peak, floor) if monotone else _free(peak, floor)
@@ -175,21 +172,25 @@ def _search(
     found = list(usual)
     for start in usual:
         answer = minimize(
-            _objective(result.law, params, course, given, of.outward),
-            of.inward(start),
+            _objective(result.law, params, course, given, of.from_unconstrained),
+            of.to_unconstrained(start),
             jac=True,
             method="L-BFGS-B",
             bounds=of.bounds(knots),
             options={"maxiter": _ITERATIONS},
         )
-        found.append(of.outward(answer.x[:, None])[:, 0])
+        found.append(of.from_unconstrained(answer.x[:, None])[:, 0])
     judged = {str(k): course.rates(values) for k, values in enumerate(found)}
     last = _last_losses(result, params, judged, given.get("N"))
     return found[int(min(last, key=lambda k: last[k][0]))]
 
 
 def _objective(
-    law: Law, params: Array, course: Course, given: Mapping, outward: Callable[[Array], Array]
+    law: Law,
+    params: Array,
+    course: Course,
+    given: Mapping,
+    from_unconstrained: Callable[[Array], Array],
 ) -> Callable[[Array], tuple[float, Array]]:
     """Last loss and its derivatives, by a complex step in all coordinates at once."""
 
@@ -197,7 +198,7 @@ def _objective(
         step = 1e-30
         moved = x[:, None] + 1j * step * np.eye(len(x))
         with np.errstate(all="ignore"):
-            loss = law.predict(params, course.columns(law, outward(moved), given))[0]
+            loss = law.predict(params, course.columns(law, from_unconstrained(moved), given))[0]
         return float(loss[0].real), loss.imag / step
 
     return value
@@ -207,8 +208,8 @@ def _objective(
 class _Coordinates:
     """Between knots and what the search moves."""
 
-    inward: Callable[[Array], Array]
-    outward: Callable[[Array], Array]
+    to_unconstrained: Callable[[Array], Array]
+    from_unconstrained: Callable[[Array], Array]
     bounds: Callable[[int], list[tuple[float, float]]]
 
 
@@ -224,16 +225,18 @@ def _free(peak: float, floor: float) -> _Coordinates:
 def _falling(peak: float, floor: float) -> _Coordinates:
     """The first knot's share, then by how much the logarithm falls from knot to knot."""
 
-    def inward(values: Array) -> Array:
+    def to_unconstrained(values: Array) -> Array:
         share = np.maximum((values - floor) / (peak - floor), 1e-6)
         return np.concatenate([share[:1], -np.diff(np.log(share))])
 
-    def outward(x: Array) -> Array:
+    def from_unconstrained(x: Array) -> Array:
         fallen = np.concatenate([0 * x[:1], np.cumsum(x[1:], axis=0)])
         return floor + (peak - floor) * x[:1] * np.exp(-fallen)
 
     return _Coordinates(
-        inward, outward, lambda knots: [(1e-3, 1.0), *[(0.0, _STEEPEST)] * (knots - 1)]
+        to_unconstrained,
+        from_unconstrained,
+        lambda knots: [(1e-3, 1.0), *[(0.0, _STEEPEST)] * (knots - 1)],
     )
 
 
@@ -260,7 +263,7 @@ def _gain(
 ) -> dict[str, Any]:
     gain = last[name] - last["best"]
     row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
-    row |= spread({"gain": gain}, level, resampled=resampled)
+    row |= values_with_intervals({"gain": gain}, level, resampled=resampled)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
     agree = np.mean([o[name][0] > o["best"][0] for o in others]) if others else np.nan
     certain = share >= _CERTAIN and agree == 1
@@ -269,8 +272,10 @@ def _gain(
 
 def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
     sentences = []
-    if result.inflation > 1:
-        sentences.append(f"the interval of the loss is {in_words(result.inflation)}")
+    if result.calibration_factor > 1:
+        sentences.append(
+            f"the interval of the loss is {calibration_in_words(result.calibration_factor)}"
+        )
     unsure = gains.loc[~gains["certain"], "over"].tolist()
     if unsure:
         why = (
@@ -284,7 +289,9 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
     if "S1" in result.ranges and (area := float(rates.sum())) > 1.01 * result.ranges["S1"][1]:
         most = result.ranges["S1"][1]
         sentences.append(f"its area {area:.3g} is {area / most:.3g}x that of any fitted curve")
-    lost = sorted(set(result.diagnosis.unidentified) - {"L0"})
+    lost = sorted(
+        set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
+    )
     if lost:
         sentences.append(f"the law rests on {', '.join(lost)}, which the curves do not identify")
     return sentences

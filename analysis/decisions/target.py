@@ -18,8 +18,7 @@ from scalinglab.analysis.decisions.allocation import need_surface
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
 from scalinglab.analysis.decisions.optimum import best_split, loss_at
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.rolling import wanderings
-from scalinglab.analysis.intervals.spread import drawn_params, spread_by
+from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.error_scale import RELATIVE
 
 Array = np.ndarray
@@ -54,7 +53,7 @@ class Target:
         at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
         return f"{self.of} at {at}" if at else self.of
 
-    def drawn(self, result: Result, cost: Cost = SIX_ND) -> Array:
+    def draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Its value under the best parameters and under each resample's, shape (1 + draws,).
 
         Raises
@@ -62,7 +61,7 @@ class Target:
         ValueError
             If the law has no such parameter, or is none of N and D.
         """
-        params = drawn_params(result)
+        params = result.params_and_draws()
         if not self.at:
             if self.of not in result.params:
                 raise ValueError(
@@ -79,30 +78,32 @@ class Target:
             return {"N": N, "D": D}[self.of]
         return loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
 
-    def known(self, result: Result, level: float = 0.95, cost: Cost = SIX_ND) -> dict[str, float]:
+    def estimate(
+        self, result: Result, level: float = 0.95, cost: Cost = SIX_ND
+    ) -> dict[str, float]:
         """``value, lower, upper`` and ``half_width``, relative to the value.
 
         Beyond the measured range a loss is doubted for the law's sake, too, and its interval is
         widened by the record of forecasts, as `Result.predict` does both.
         """
-        drawn = self.drawn(result, cost)
-        could_be = np.sign(drawn) * np.exp(self.wandered(result, cost))
-        row = spread_by(result, {self.of: could_be}, level)
+        drawn = self.draws(result, cost)
+        could_be = np.sign(drawn) * np.exp(self.log_draws(result, cost))
+        row = result.values_with_intervals({self.of: could_be}, level)
         low, high = (row.get(f"{self.of}_{end}", np.nan) for end in ("lower", "upper"))
         half = (high - low) / 2 / abs(float(drawn[0]))
         return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
 
-    def inflation(self, result: Result) -> float:
-        """By what the interval of `known` is widened: the fit's, of a loss, else 1."""
-        return result.inflation if self.of == "loss" else 1.0
+    def calibration_factor(self, result: Result) -> float:
+        """By what the interval of `estimate` is widened: the fit's, of a loss, else 1."""
+        return result.calibration_factor if self.of == "loss" else 1.0
 
-    def wandered(self, result: Result, cost: Cost = SIX_ND) -> Array:
+    def log_draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""
-        drawn = self.drawn(result, cost)
+        drawn = self.draws(result, cost)
         if self.of != "loss":
             return RELATIVE.of(np.abs(drawn))
         log = RELATIVE.of(RELATIVE.possible(drawn))
-        return log + wandering(result, *self.place(result, cost), len(log))[:, 0]
+        return log + extrapolation_deviations(result, *self.place(result, cost), len(log))[:, 0]
 
     def place(self, result: Result, cost: Cost = SIX_ND) -> tuple[Array, Array]:
         """N and D, shape (1,), at which a loss is asked for; none for what is no loss."""
@@ -115,7 +116,7 @@ class Target:
         return np.array([self.at["N"]]), np.array([self.at["D"]])
 
 
-def wandering(result: Result, N: Array, D: Array, count: int) -> Array:
+def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> Array:
     """How far each law that could be wanders from its formula at some points, in log loss.
 
     Shape (count, points): zero inside the measured range and for the first, the best fit; else as
@@ -123,9 +124,9 @@ def wandering(result: Result, N: Array, D: Array, count: int) -> Array:
     """
     point = {"N": N, "D": D}
     best = np.array([list(result.params.values())])
-    doubt = result.origins.wander(result.law, best, point, result.scale)
+    doubt = result.origins.extrapolation_std(result.law, best, point, result.scale)
     doubt = np.where(result.origins.beyond(point) > 1, doubt, 0)
-    ways = np.concatenate([[0.0], wanderings(count - 1, result.settings["seed"])])
+    ways = np.concatenate([[0.0], t_draws(count - 1, result.settings["seed"])])
     return np.outer(ways, doubt)
 
 

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT
 
-_LAW = "power_plus_constant"
+_LAW = POWER_PLUS_CONSTANT
+_LIMIT = _LAW.parameters_with_role("floor")[0]
 _QUADRATIC = 100  # standard errors: limits have errors of their own, for weighted least squares
 _LEAST_ERROR = 1e-6  # nats; of limits that a fit tells exactly
 
@@ -115,13 +117,13 @@ def _limits(
         else:
             result = _law_of_limits(part, spread[:, part.index], x, options)
         fits[(x, *values)] = result
-        draws.append(result.draws["L_inf"].to_numpy())
+        draws.append(result.draws[_LIMIT].to_numpy())
         rows.append(
             {
                 **dict(zip(held, values, strict=True)),
-                "limit": result.params["L_inf"],
+                "limit": result.params[_LIMIT],
                 "standard_error": draws[-1].std(),
-                "identified": "L_inf" not in result.diagnosis.unidentified,
+                "identified": _LIMIT not in result.diagnosis.unidentified,
             }
         )
     return pd.DataFrame(rows), np.array(draws).T, fits

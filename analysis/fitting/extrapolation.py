@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from scalinglab.analysis.fitting.levenberg_marquardt import minimise
 from scalinglab.analysis.fitting.misfit import Misfit
-from scalinglab.analysis.fitting.solver import minimise
 from scalinglab.analysis.intervals.freedom import freedom
 from scalinglab.analysis.laws.error_scale import ErrorScale
 from scalinglab.analysis.laws.law import Columns
@@ -71,7 +71,9 @@ def _refit_and_judge(
     rest = _subset(misfit, ~top)
     if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
         return None
-    refitted = minimise(rest, best, *misfit.space.limits, stride=misfit.space.strides, damping=1e-4)
+    refitted = minimise(
+        rest, best, *misfit.space.limits, max_step=misfit.space.max_steps, damping=1e-4
+    )
     return _judged(misfit, name, along, top, refitted.coordinates, group)
 
 
@@ -103,6 +105,7 @@ def _expected_error(
     if len(np.unique(group)) == n:
         variance = middle**2 * n / spare
         return float(np.sqrt(variance * (np.pi / 2 * pull @ pull + 1 / len(above.target))))
+    # scipy takes 0.2 s to import: fits without clusters do not wait for it.
     from scipy.special import ndtri, stdtrit
 
     alone, shared = _parts(residual, basis, group)

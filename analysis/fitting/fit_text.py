@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalinglab.analysis.intervals.spread import in_words
-
-if TYPE_CHECKING:
-    from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.fitted_law import FittedLaw
+from scalinglab.analysis.intervals.spread import calibration_in_words
 
 _CORRELATED = 0.9
 
 
-def render(result: Result) -> str:
+def render(result: FittedLaw) -> str:
     """The whole report of a fit, one section after another."""
     sections = [
         (f"{result.law.name}: {result.law.formula}", [f"({result.law.source})"]),
@@ -33,7 +30,7 @@ def render(result: Result) -> str:
     return "\n".join(blocks)
 
 
-def _statistics(result: Result) -> list[str]:
+def _statistics(result: FittedLaw) -> list[str]:
     settings, diagnosis = result.settings, result.diagnosis
     size = float(np.sqrt(np.mean(result.residuals**2)))
     rows = [
@@ -52,20 +49,20 @@ def _statistics(result: Result) -> list[str]:
     return [f"{name:<10} {text}" for name, text in rows]
 
 
-def _of_rows(result: Result) -> str:
+def _of_rows(result: FittedLaw) -> str:
     return f" of {result.points + sum(result.excluded.values())} rows" if result.excluded else ""
 
 
-def _size(result: Result, size: float) -> str:
+def _size(result: FittedLaw, size: float) -> str:
     share = " of the " if result.scale.name == "relative" else " in the "
     return result.scale.say(size) + share + result.law.response
 
 
-def _grouped(result: Result) -> str:
+def _grouped(result: FittedLaw) -> str:
     return f" in {result.clusters} clusters" if result.clusters < result.points else ""
 
 
-def _renamed(result: Result) -> list[str]:
+def _renamed(result: FittedLaw) -> list[str]:
     counted = {name: f" ({how})" for name, how in result.settings["counted"].items()}
     return [
         (name if name == source else f"{name} = {source}") + counted.get(name, "")
@@ -77,16 +74,16 @@ def _delta(settings: dict) -> str:
     return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
 
 
-def _starts(result: Result) -> str:
+def _starts(result: FittedLaw) -> str:
     diagnosis = result.diagnosis
     some = f" on {diagnosis.searched:,} rows" if diagnosis.searched < result.points else ""
-    agree = f"{diagnosis.agree:.0%} of {diagnosis.alone} sent alone in the best"
+    agree = f"{diagnosis.agree:.0%} of {diagnosis.full_searches} sent alone in the best"
     line = f"{diagnosis.starts}{some}; {agree}"
     others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
     return f"{line}; others: {', '.join(others)}" if others else line
 
 
-def _intervals(result: Result) -> str:
+def _intervals(result: FittedLaw) -> str:
     if not len(result.draws):
         return "none (resamples=0)"
     settings = result.settings
@@ -100,14 +97,18 @@ def _intervals(result: Result) -> str:
         "residual": "of residuals",
         "given": "given with the points",
     }[settings["resample"]]
-    wider = f"; of predictions {in_words(result.inflation)}" if result.inflation > 1 else ""
+    wider = (
+        f"; of predictions {calibration_in_words(result.calibration_factor)}"
+        if result.calibration_factor > 1
+        else ""
+    )
     return (
         f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
         f" {settings['seed']}{wider}"
     )
 
 
-def _parameters(result: Result) -> list[str]:
+def _parameters(result: FittedLaw) -> list[str]:
     lines = []
     for name, row in result.summary.iterrows():
         line = f"{name:<8} {row['value']:>12.6g}"
@@ -125,14 +126,14 @@ def _parameters(result: Result) -> list[str]:
     return lines
 
 
-def _correlations(result: Result) -> list[str]:
+def _correlations(result: FittedLaw) -> list[str]:
     matrix = result.diagnosis.correlations
     pairs = [(matrix[a][b], a, b) for a, b in combinations(matrix, 2)]
     strong = sorted((p for p in pairs if abs(p[0]) >= _CORRELATED), key=lambda p: -abs(p[0]))
     return [f"C({a}, {b}) = {value:+.3f}" for value, a, b in strong]
 
 
-def _held_out(result: Result) -> list[str]:
+def _held_out(result: FittedLaw) -> list[str]:
     held = result.held_out
     if held is None:
         return []

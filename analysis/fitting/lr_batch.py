@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
 from scalinglab.analysis.tables.factors import with_multiples

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import drawn_params, quantiles
+from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.points import Points
@@ -101,7 +101,7 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
     return sorted(found, key=lambda one: -one.sigmas)
 
 
-def warn_of_outliers(
+def outlier_warnings(
     result: Result, points: Points, data: pd.DataFrame, refit: Callable[[Array], Result]
 ) -> list[str]:
     """Name the outliers, say what leaving them out changes, and how to do it.
@@ -180,7 +180,7 @@ def _headline(result: Result) -> tuple[str, Callable[[Array, Result], Array]]:
 def _said(ask: Callable[[Array, Result], Array], result: Result) -> str:
     best = np.array([list(result.params.values())])
     value = f"{float(ask(best, result)[0]):.4g}"
-    low, high = quantiles(ask(drawn_params(result), result)[1:], result.settings["level"])
+    low, high = quantiles(ask(result.params_and_draws(), result)[1:], result.settings["level"])
     return f"{value} ({low:.3g} to {high:.3g})" if np.isfinite(low) else value
 
 

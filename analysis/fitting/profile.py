@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtri
 
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
+from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
-from scalinglab.analysis.fitting.solve import Fitted, Options, solve
-from scalinglab.analysis.fitting.solver import Solution, minimise
 from scalinglab.analysis.laws.law import Array, Law
 
 _POINTS = 33
@@ -67,9 +68,7 @@ def profile_likelihood(
     ValueError
         As `analysis.fit`, or if the parameter is not free.
     """
-    from scipy.special import chdtri
-
-    fitted = solve(law, data, Options(**options))
+    fitted = best_fit(law, data, FitOptions(**options))
     space = fitted.misfit.space
     if parameter not in space.free:
         raise ValueError(f"{parameter!r} is not free; free are {', '.join(space.free)}")
@@ -87,7 +86,7 @@ def profile_likelihood(
     return Profile(parameter, table, *_crossings(values, ratio, limit))
 
 
-def _trace(fitted: Fitted, j: int, limit: float) -> tuple[Array, Array]:
+def _trace(fitted: BestFit, j: int, limit: float) -> tuple[Array, Array]:
     """Coordinates around the best one, wide enough to cross the limit, and the ratio at each."""
     misfit, best = fitted.misfit, fitted.best.coordinates[0, j]
     low, high = (end[j] for end in misfit.space.limits)
@@ -106,7 +105,7 @@ def _trace(fitted: Fitted, j: int, limit: float) -> tuple[Array, Array]:
     return grid, ratio
 
 
-def _ratios(fitted: Fitted, j: int, grid: Array) -> Array:
+def _ratios(fitted: BestFit, j: int, grid: Array) -> Array:
     """Ratio with coordinate j held at each value; each starts from its neighbour's optimum too."""
     start = np.repeat(fitted.best.coordinates, len(grid), axis=0)
     start[:, j] = grid
@@ -124,10 +123,12 @@ def _ratios(fitted: Fitted, j: int, grid: Array) -> Array:
 def _held(misfit: Misfit, start: Array, j: int) -> Solution:
     frozen = np.zeros(start.shape, bool)
     frozen[:, j] = True
-    return minimise(misfit, start, *misfit.space.limits, stride=misfit.space.strides, frozen=frozen)
+    return minimise(
+        misfit, start, *misfit.space.limits, max_step=misfit.space.max_steps, frozen=frozen
+    )
 
 
-def _objective(fitted: Fitted, ratio: Array) -> Array:
+def _objective(fitted: BestFit, ratio: Array) -> Array:
     rise = ratio / (2 * fitted.information)
     return (fitted.best.value[0] + rise) * fitted.misfit.objective.unit
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
-from scalinglab.analysis.fitting.solver import Solution, minimise
 
 Array = np.ndarray
 
@@ -28,7 +28,7 @@ class Search:
         One row for each distinct place.
     place : array of int, shape (starts,)
         Which row each start ended in.
-    alone : Solution
+    unscouted : Solution
         Where some of the starts ended that went without scouts, each alone: scouts lead all to
         where least squares on a few rows leads, so that they agree says little.
     rows : int
@@ -37,7 +37,7 @@ class Search:
 
     solution: Solution
     place: Array
-    alone: Solution
+    unscouted: Solution
     rows: int
 
     @property
@@ -49,7 +49,7 @@ class Search:
     @property
     def everything(self) -> tuple[Array, Array]:
         """All coordinates met, shape (m, free), and their values."""
-        met = (self.solution, self.alone)
+        met = (self.solution, self.unscouted)
         return np.concatenate([s.coordinates for s in met]), np.concatenate([s.value for s in met])
 
     def tied(self) -> Array:
@@ -66,14 +66,16 @@ def search(misfit: Misfit, starts: Array) -> Search:
     go the whole way alone as well. Where there are very many rows, all this happens on 20,000 of
     them, and the different places that it led to are then looked at on all.
     """
-    limits, strides = misfit.space.limits, misfit.space.strides
+    limits, max_steps = misfit.space.limits, misfit.space.max_steps
     u = misfit.space.compress(starts)
-    scouts = minimise(_scouting(misfit), u, *limits, stride=strides, damping=0.1, tolerance=1e-4)
+    scouts = minimise(
+        _scouting(misfit), u, *limits, max_step=max_steps, damping=0.1, tolerance=1e-4
+    )
     first, place = _different(scouts.coordinates)
     met = scouts.coordinates[first]
     some = u[np.unique(np.linspace(0, len(u) - 1, _ALONE).round().astype(int))]
     searched = _on_some_rows(misfit, _SEARCHED_ROWS)
-    both = minimise(searched, np.concatenate([met, some]), *limits, stride=strides)
+    both = minimise(searched, np.concatenate([met, some]), *limits, max_step=max_steps)
     if searched is not misfit:
         first, end = _different(both.coordinates)
         both = _on_all_rows(misfit, both.coordinates[first])[end]
@@ -89,10 +91,10 @@ def _different(coordinates: Array) -> tuple[Array, Array]:
 
 def _on_all_rows(misfit: Misfit, places: Array) -> Solution:
     """Places found on some rows, minimised on all unless they are clearly worse than the best."""
-    limits, strides = misfit.space.limits, misfit.space.strides
+    limits, max_steps = misfit.space.limits, misfit.space.max_steps
     there = minimise(misfit, places, *limits, steps=0)
     near = np.flatnonzero(there.value <= _CLEARLY_WORSE * there.value.min())
-    there[near] = minimise(misfit, places[near], *limits, stride=strides)
+    there[near] = minimise(misfit, places[near], *limits, max_step=max_steps)
     return there
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.parameter import Parameter
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ class Space:
         return np.array(low, float), np.array(high, float)
 
     @property
-    def strides(self) -> Array:
+    def max_steps(self) -> Array:
         """Longest step of each coordinate, shape (free,)."""
-        return np.array([self._parameter(name).stride() for name in self.free])
+        return np.array([self._parameter(name).max_step() for name in self.free])
 
     @cached_property
     def _owners(self) -> tuple[Parameter, ...]:
@@ -122,8 +123,8 @@ class Space:
         """Internal coordinates within bounds, (batch, free), of parameters (batch, parameters)."""
         at = [self.law.names.index(name) for name in self.free]
         free = [self._parameter(name) for name in self.free]
-        inward = [p.inward(params[:, k]) for p, k in zip(free, at, strict=True)]
-        return np.clip(np.stack(inward, axis=1), *self.limits)
+        coordinates = [p.to_unconstrained(params[:, k]) for p, k in zip(free, at, strict=True)]
+        return np.clip(np.stack(coordinates, axis=1), *self.limits)
 
     def slopes(self, params: Array) -> Array:
         """d parameter / d its coordinate, shape (batch, parameters)."""
@@ -146,4 +147,4 @@ class Space:
                 f" {parameter.high:g} and a positive deviation, not ({value!r}, {deviation!r})"
             )
         slope = abs(float(parameter.slope(np.array(float(value)))))
-        return self.free.index(name), float(parameter.inward(value)), deviation / slope
+        return self.free.index(name), float(parameter.to_unconstrained(value)), deviation / slope

@@ -6,25 +6,24 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.diagnosis import Diagnosis
+from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import by_arm
 
-if TYPE_CHECKING:
-    from scalinglab.analysis.fitting.result import Result
-
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
+_DIAGNOSIS = {"alone": "full_searches"}  # key of a file -> field, where they differ
 _OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
 
 
-def to_dict(result: Result) -> dict:
+def to_dict(result: FittedLaw) -> dict:
     """A fit as plain values."""
     plain = {name: getattr(result, name) for name in _PLAIN}
     return {
@@ -33,7 +32,7 @@ def to_dict(result: Result) -> dict:
         "formula": result.law.formula,
         "source": result.law.source,
         **plain,
-        "diagnosis": asdict(result.diagnosis),
+        "diagnosis": _stored_diagnosis(result.diagnosis),
         "ranges": {name: list(pair) for name, pair in result.ranges.items()},
         "runs": list(result.runs),
         "held_out": result.held_out,
@@ -44,20 +43,22 @@ def to_dict(result: Result) -> dict:
     }
 
 
-def from_dict(stored: dict) -> Result:
-    """The fit behind `to_dict`.
+def from_dict(stored: dict) -> dict[str, Any]:
+    """The fields of the `FittedLaw` behind `to_dict`.
 
     Raises
     ------
     ValueError
         If the version is unknown, or the law is not registered.
     """
-    from scalinglab.analysis.fitting.result import Result
-
     if stored.get("version") != _VERSION:
         raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
-    found = stored["diagnosis"]
-    earlier = {"alone": found["starts"], "degrees": float("inf"), "searched": stored["points"]}
+    found = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
+    earlier = {
+        "full_searches": found["starts"],
+        "degrees": float("inf"),
+        "searched": stored["points"],
+    }
     diagnosis = (
         earlier
         | found
@@ -72,7 +73,7 @@ def from_dict(stored: dict) -> Result:
     settings.setdefault("withheld", "")
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
-    return Result(
+    return dict(
         law=law,
         **{name: stored[name] for name in _PLAIN},
         diagnosis=Diagnosis(**diagnosis),
@@ -84,6 +85,11 @@ def from_dict(stored: dict) -> Result:
         residuals=np.array(stored["residuals"]),
         draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
     )
+
+
+def _stored_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    stored = {field: key for key, field in _DIAGNOSIS.items()}
+    return {stored.get(name, name): value for name, value in asdict(diagnosis).items()}
 
 
 def _origins(origins: Origins) -> dict:
@@ -100,7 +106,7 @@ def _read_origins(stored: dict, parameters: int) -> Origins:
     )
 
 
-def write_fit(result: Result, path: str | Path) -> None:
+def write_fit(result: FittedLaw, path: str | Path) -> None:
     """Write a fit as JSON; the file is whole or not there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,8 +115,8 @@ def write_fit(result: Result, path: str | Path) -> None:
     unfinished.replace(path)
 
 
-def read_fit(path: str | Path) -> Result:
-    """Read a fit that `Result.save` wrote.
+def read_fields(path: str | Path) -> dict[str, Any]:
+    """The fields of a fit that `write_fit` wrote.
 
     Raises
     ------

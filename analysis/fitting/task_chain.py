@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
@@ -148,6 +149,4 @@ def task_chain(
     second = {**options, **accuracy_options}
     second["columns"] = {"task_loss": task_loss, "accuracy": accuracy}
     pairs = models if checkpoints is None else checkpoints
-    return TaskChain(
-        loss=fit("chinchilla", models, **first), accuracy=fit(TASK_ACCURACY, pairs, **second)
-    )
+    return TaskChain(loss=fit(LAW, models, **first), accuracy=fit(TASK_ACCURACY, pairs, **second))

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.fitted_law import FittedLaw
 
 _SURPRISING = 3.5  # standard errors
-_FEW_DEGREES = 2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.withhold`
+_FEW_DEGREES = (
+    2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.reason_to_withhold`
+)
 _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 
-def warn(result: Result) -> tuple[str, ...]:
+def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
     """What a reader of the fit must know before they use its numbers."""
     checks = (_unidentified, _lonely_best, _not_converged, _withheld, _few_degrees, _one_sided_top)
     return tuple(sentence for check in checks for sentence in check(result))
 
 
-def _unidentified(result: Result) -> list[str]:
+def _unidentified(result: FittedLaw) -> list[str]:
     return [
         f"{name} is unidentified: {_at_bound(result, name) or reason}; do not read its value"
         for name, reason in result.diagnosis.unidentified.items()
     ]
 
 
-def _at_bound(result: Result, name: str) -> str:
+def _at_bound(result: FittedLaw, name: str) -> str:
     """What it means that a parameter ended on its bound; empty if it did not."""
     if name not in result.diagnosis.at_bound:
         return ""
     parameter, value = result.law.parameters[result.law.names.index(name)], result.params[name]
     if name in result.settings["bounds"]:
         meaning = "and the points ask for more than the bounds given allow"
-    elif "exponent" not in parameter.meaning:
+    elif parameter.role != "exponent":
         meaning = "and the points show no sign of it"
     elif np.isclose(value, parameter.low):
         meaning = "and the points show no power law there"
@@ -43,26 +42,26 @@ def _at_bound(result: Result, name: str) -> str:
     return f"it ended on its bound {value:.3g}, {meaning}"
 
 
-def _lonely_best(result: Result) -> list[str]:
-    agree, alone = result.diagnosis.agree, result.diagnosis.alone
-    if alone < 4 or agree >= 2.5 / alone:
+def _lonely_best(result: FittedLaw) -> list[str]:
+    agree, searches = result.diagnosis.agree, result.diagnosis.full_searches
+    if searches < 4 or agree >= 2.5 / searches:
         return []
     return [
-        f"only {agree:.1%} of {alone} starts found the best minimum alone: there may be another"
+        f"only {agree:.1%} of {searches} starts found the best minimum alone: there may be another"
     ]
 
 
-def _not_converged(result: Result) -> list[str]:
+def _not_converged(result: FittedLaw) -> list[str]:
     if result.diagnosis.gradient < 1e-3 or not np.isfinite(result.diagnosis.gradient):
         return []
     return [f"the fit may not be converged: the scaled gradient is {result.diagnosis.gradient:.1e}"]
 
 
-def _withheld(result: Result) -> list[str]:
+def _withheld(result: FittedLaw) -> list[str]:
     return [result.settings["withheld"]] if result.settings["withheld"] else []
 
 
-def _few_degrees(result: Result) -> list[str]:
+def _few_degrees(result: FittedLaw) -> list[str]:
     degrees = result.diagnosis.degrees
     if result.settings["withheld"] or degrees >= _FEW_DEGREES:
         return []
@@ -73,7 +72,7 @@ def _few_degrees(result: Result) -> list[str]:
     ]
 
 
-def _one_sided_top(result: Result) -> list[str]:
+def _one_sided_top(result: FittedLaw) -> list[str]:
     """All errors at the largest scale on one side, and larger than noise would make them."""
     held = result.held_out
     if held is None:
@@ -81,7 +80,7 @@ def _one_sided_top(result: Result) -> list[str]:
     return [*_one_sided(result, held), *_one_sided(result, held.get("budget"))]
 
 
-def _one_sided(result: Result, held: dict | None) -> list[str]:
+def _one_sided(result: FittedLaw, held: dict | None) -> list[str]:
     if held is None:
         return []
     if held.get("impossible"):  # kept fits of earlier versions do not say

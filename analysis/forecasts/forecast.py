@@ -18,8 +18,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri, stdtrit
 
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.default_laws import CURVE_LAW, SIZED_CURVE_LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.forecasts.hindcasts import (
     distance,
@@ -28,13 +30,17 @@ from scalinglab.analysis.forecasts.hindcasts import (
     misses,
     share_kept,
 )
-from scalinglab.analysis.intervals.spread import IMPOSSIBLE, in_words, lacking, widened
+from scalinglab.analysis.intervals.spread import (
+    IMPOSSIBLE,
+    calibration_in_words,
+    missing_draws_in_words,
+    scaled_interval,
+)
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.thinning import thin_curves
 
-ONE_SIZE, SIZES = "lr_annealing", "joint_annealing"  # laws that are taken unless one is named
 _LOSSES = 40  # at most, of a curve
 _STARTS = 16
 _OF_LAW = 4  # misses that the variance of the law's own interval counts as
@@ -58,7 +64,7 @@ class Forecast:
     hindcast : DataFrame
         One row a run that was forecast likewise: ``run, forecast, measured, error`` (of the
         logarithm).
-    inflation : float
+    calibration_factor : float
         What the interval was widened by, from the record of earlier forecasts.
     beyond : float
         How many times beyond the fitted curves the end of the run lies; 1 inside.
@@ -74,7 +80,7 @@ class Forecast:
     law: Result
     kept: float
     hindcast: pd.DataFrame
-    inflation: float = 1.0
+    calibration_factor: float = 1.0
     beyond: float = 1.0
     note: str = ""
 
@@ -83,10 +89,12 @@ class Forecast:
         """Whether the law was asked for nothing beyond the curves that it was fitted to."""
         return self.beyond <= 1 + 1e-9
 
-    def widened_by(self, inflation: float) -> Forecast:
-        """The forecast with its interval so many times as wide: see `scalinglab.analysis.forecasts.track`."""
-        lower, upper = widened(self.lower, self.upper, inflation, RELATIVE)
-        return replace(self, lower=lower, upper=upper, inflation=inflation * self.inflation)
+    def calibrated(self, factor: float) -> Forecast:
+        """The forecast with an interval `factor` times as wide: see `scalinglab.analysis.forecasts.track`."""
+        lower, upper = scaled_interval(self.lower, self.upper, factor, RELATIVE)
+        return replace(
+            self, lower=lower, upper=upper, calibration_factor=factor * self.calibration_factor
+        )
 
     def report(self) -> str:
         """The forecast in two sentences."""
@@ -97,7 +105,11 @@ class Forecast:
             else "too few ended runs to try the forecast on"
         )
         where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
-        wider = f"; the interval is {in_words(self.inflation)}" if self.inflation > 1 else ""
+        wider = (
+            f"; the interval is {calibration_in_words(self.calibration_factor)}"
+            if self.calibration_factor > 1
+            else ""
+        )
         note = f"; {self.note}" if self.note else ""
         return (
             f"final loss {self.loss:.4f} ({self.lower:.4f} to {self.upper:.4f}, {self.level:.0%})"
@@ -114,7 +126,7 @@ def forecast_run(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
-    inflation: float = 1.0,
+    calibration_factor: float = 1.0,
 ) -> Forecast:
     """Forecast the final loss of a run.
 
@@ -133,7 +145,7 @@ def forecast_run(
         Of the interval.
     resamples, seed : int
         Of the fit.
-    inflation : float
+    calibration_factor : float
         Widens the interval; see `scalinglab.analysis.forecasts.track`.
 
     Returns
@@ -146,8 +158,8 @@ def forecast_run(
         If the curves are too few, the target has no schedule, or its final loss is measured.
     """
     target = _whole(target)
-    basis = lay_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
-    return basis.forecast(target).widened_by(inflation)
+    basis = fit_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
+    return basis.forecast(target).calibrated(calibration_factor)
 
 
 @dataclass(frozen=True)
@@ -214,7 +226,9 @@ class Basis:
             raise ValueError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
         if "lower" not in end:
             return ""
-        why = self.law.settings["withheld"] or lacking(end["impossible"], self.level, IMPOSSIBLE)
+        why = self.law.settings["withheld"] or missing_draws_in_words(
+            end["impossible"], self.level, IMPOSSIBLE
+        )
         if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
             raise ValueError(
                 f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
@@ -223,7 +237,7 @@ class Basis:
         return why
 
 
-def lay_basis(
+def fit_basis(
     curves: pd.DataFrame,
     target: pd.DataFrame,
     *,
@@ -279,7 +293,7 @@ def _law_and_curves(
     else:
         sizes = curves["N"].nunique() if has_size else 1
         alone = same["run"].nunique() >= 2 or sizes < 3
-        law, same = (find(ONE_SIZE), same) if alone else (find(SIZES), curves)
+        law, same = (find(CURVE_LAW), same) if alone else (find(SIZED_CURVE_LAW), curves)
     if same["run"].nunique() < 2:
         raise ValueError(
             f"{same['run'].nunique()} ended runs have the size of run {target['run'].iloc[0]!r}: a"
@@ -308,8 +322,6 @@ def _share(target: pd.DataFrame) -> float:
 
 def _half_width(end: pd.Series, missed: Array, level: float) -> float:
     """Half-width of the interval, in logarithms."""
-    from scipy.special import ndtri, stdtrit
-
     by_law = float(np.log(end["upper"] / end["lower"]) / 2) if "lower" in end else np.nan
     if not np.isfinite(missed).all():
         return np.nan

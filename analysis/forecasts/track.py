@@ -8,7 +8,7 @@ score of split conformal prediction with a scale (Papadopoulos et al. 2008; Lei 
 arXiv:1604.04173, section 5.2): intervals widened by the ceil((n + 1) level)-th smallest of n ratios
 contain a new measurement with at least that probability, if it is like those before. One prediction
 a run counts, the first. What forecasts missed widens all intervals of losses to come: forecasts by
-`Forecast.widened_by`, what a fit says of losses by `Result.widened_by`, each told in the words of
+`Forecast.calibrated`, what a fit says of losses by `Result.calibrated`, each told in the words of
 `scalinglab.analysis.intervals.spread.in_words`. Sizes, budgets and parameters are no losses: none was tested.
 """
 
@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import in_words
+from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.run_folder import Done, RunFolder
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
@@ -70,7 +71,11 @@ COLUMNS = (
 
 
 def remember(
-    outputs: str | Path, study: str, forecasts: pd.DataFrame, level: float, inflation: float = 1.0
+    outputs: str | Path,
+    study: str,
+    forecasts: pd.DataFrame,
+    level: float,
+    calibration_factor: float = 1.0,
 ) -> int:
     """Keep predictions of runs that have not ended; what is known already is not kept twice.
 
@@ -82,7 +87,7 @@ def remember(
         Where the runs lie.
     forecasts : DataFrame
         From `analysis.forecast_study`.
-    level, inflation : float
+    level, calibration_factor : float
         Of their intervals.
 
     Returns
@@ -94,7 +99,12 @@ def remember(
     tested = forecasts[["loss", "lower", "upper"]].notna().all(axis=1)
     for row in forecasts[tested].to_dict("records"):
         said = {name: _plain(row[name]) for name in _KEPT}
-        said |= {"version": VERSION, "study": study, "level": level, "inflation": inflation}
+        said |= {
+            "version": VERSION,
+            "study": study,
+            "level": level,
+            "inflation": calibration_factor,
+        }
         folder = Path(outputs) / "track" / str(row["run_id"])
         path = folder / f"{digest(said)}.json"
         if RunFolder(Path(outputs) / "runs" / str(row["run_id"])).done() or path.exists():
@@ -120,7 +130,7 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
         One row a prediction, in the order in which they were made: ``run_id, study, made, share``
         (of the curve that was known), ``law, loss, lower, upper, level``; of runs that have ended
         ``measured``, ``error`` (predicted over measured, minus one), ``ratio`` (the miss over the
-        half-width before inflation) and ``contained``; ``counts`` (the first of its run, made
+        half-width before calibration) and ``contained``; ``counts`` (the first of its run, made
         before its end, unchanged) and ``outcome``, in words.
 
     Raises
@@ -177,13 +187,13 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     folder = RunFolder(outputs / "runs" / said["run_id"])
     done = folder.done()
     if done is None:
-        stopped = folder.state() == "stopped"
+        stopped = folder.state() == State.STOPPED
         return row | {"outcome": "stopped: never tested" if stopped else "open"}
-    if done["status"] != "done":
-        return row | {"outcome": f"{done['status']}: never tested"}
+    if done.status != State.DONE:
+        return row | {"outcome": f"{done.status}: never tested"}
     if not _before_the_end(folder, done, said):
         return row | {"outcome": "made after the run had ended: does not count"}
-    measured = folder.record()["final"]["validation_loss"]
+    measured = folder.record().final.validation_loss
     half = np.log(said["upper"] / said["lower"]) / 2 / said["inflation"]
     return row | {
         "measured": measured,
@@ -195,19 +205,19 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before_the_end(folder: RunFolder, done: dict[str, Any], said: dict[str, Any]) -> bool:
-    end = folder.attempt(done["attempt"]).end
-    ended = end["ended"] if end is not None else folder.done_file.stat().st_mtime
+def _before_the_end(folder: RunFolder, done: Done, said: dict[str, Any]) -> bool:
+    end = folder.attempt(done.attempt).end
+    ended = end.ended if end is not None else folder.done_file.stat().st_mtime
     return datetime.fromisoformat(said["made"]).timestamp() <= ended + 1
 
 
 def needed(level: float) -> int:
-    """How many tested predictions an inflation takes: fewer cannot show so rare a miss."""
+    """How many tested predictions a calibration takes: fewer cannot show so rare a miss."""
     return math.ceil(level / (1 - level) - 1e-9)
 
 
-def inflation_of(record: pd.DataFrame, level: float) -> float | None:
-    """By what intervals are to be widened, at least 1; None while too few predictions are tested.
+def factor_of_record(record: pd.DataFrame, level: float) -> float | None:
+    """By what factor intervals are to be widened, at least 1; None with too few tested predictions.
 
     Parameters
     ----------
@@ -221,8 +231,8 @@ def inflation_of(record: pd.DataFrame, level: float) -> float | None:
     return max(1.0, float(ratios[rank - 1])) if 0 < rank <= len(ratios) else None
 
 
-def widening(outputs: str | Path, study: str | None, level: float) -> float:
-    """By what the record widens what is predicted of a study; 1 while too little is tested.
+def calibration_factor(outputs: str | Path, study: str | None, level: float) -> float:
+    """By what factor the record widens the intervals of a study; 1 with too few tested predictions.
 
     The record of the study itself where it has enough tested predictions, else that of all studies
     in the folder: one laboratory errs alike.
@@ -233,13 +243,13 @@ def widening(outputs: str | Path, study: str | None, level: float) -> float:
         If there is no such folder.
     """
     record = track_record(outputs)
-    own = inflation_of(record[record["study"] == study], level)
-    return own or inflation_of(record, level) or 1.0
+    own = factor_of_record(record[record["study"] == study], level)
+    return own or factor_of_record(record, level) or 1.0
 
 
-def by_record(result: Result, outputs: str | Path, study: str) -> Result:
+def calibrated(result: Result, outputs: str | Path, study: str) -> Result:
     """A fit of a study whose intervals of losses are as wide as the record says."""
-    return result.widened_by(widening(outputs, study, result.settings["level"]))
+    return result.calibrated(calibration_factor(outputs, study, result.settings["level"]))
 
 
 def sentence(record: pd.DataFrame, level: float) -> str:
@@ -253,9 +263,9 @@ def sentence(record: pd.DataFrame, level: float) -> str:
         f" the {level:.0%} intervals contained the measurement, mean error"
         f" {counted['error'].abs().mean():.2%} ({counted['error'].mean():+.2%})."
     )
-    wider = inflation_of(record, level)
+    wider = factor_of_record(record, level)
     if wider is None:
         return text + f" From {needed(level)} on, intervals are widened by what they missed."
     if wider == 1:
         return text + " They need no widening."
-    return text + f" So intervals of losses are {in_words(wider)}."
+    return text + f" So intervals of losses are {calibration_in_words(wider)}."

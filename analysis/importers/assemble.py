@@ -11,11 +11,12 @@ import pandas as pd
 from scalinglab.analysis.importers.branches import root_of
 from scalinglab.analysis.importers.columns import no_loss
 from scalinglab.analysis.importers.curves import of_curves
-from scalinglab.analysis.importers.raw import Raw, named_apart
+from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.scaling.records.state import State
 
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
 
@@ -47,7 +48,7 @@ class Imported:
 
     def report(self) -> str:
         """What was read, in a few lines."""
-        runs, done = self.runs, (self.runs["status"] == "done").sum()
+        runs, done = self.runs, (self.runs["status"] == State.DONE).sum()
         lines = [
             f"{len(runs)} run{'s' * (len(runs) != 1)}, {done} done"
             + (f", {len(self.curves):,} rows of curves" if len(self.curves) else "")
@@ -151,7 +152,7 @@ def _unmeasured(done: pd.DataFrame) -> list[str]:
 
 def _unfinished(runs: pd.DataFrame) -> list[str]:
     """A sentence for each word that a table has for runs that are not fitted."""
-    words = runs["status"][~runs["status"].isin(["done"])].value_counts()
+    words = runs["status"][~runs["status"].isin([State.DONE])].value_counts()
     return [
         f"{count} run{'s are' if count > 1 else ' is'} {word!r} and not fitted"
         for word, count in words.items()
@@ -192,11 +193,11 @@ def _finished(
             or next((c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given")
         )
     notes += _odd_compute(runs)
-    notes += _unmeasured(runs[runs["status"] == "done"])
+    notes += _unmeasured(runs[runs["status"] == State.DONE])
     notes += _unfinished(runs)
     keys = [c for c in ("N", "D") if c in runs]
     if len(keys) == 2:
-        notes += label_sentences(differing_labels(runs[runs["status"] == "done"], keys), keys)
+        notes += label_sentences(differing_labels(runs[runs["status"] == State.DONE], keys), keys)
     runs = runs.rename(columns={"run": "run_id"}).drop(columns="_row", errors="ignore")
     if len(curves):
         of_run = [c for c in ("N", "seed", "schedule", "status", "resolution") if c in runs]

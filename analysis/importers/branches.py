@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.importers.raw import BadRun, LeftOut
+from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 
 _WAIT = 3.0  # logging intervals: a first step later than these is no sparse log
 

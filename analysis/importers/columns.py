@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.cells import numbers
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.known import (
     ROLES,
     TEXT,
@@ -20,7 +21,6 @@ from scalinglab.analysis.importers.known import (
     sounds_validated,
     spellings,
 )
-from scalinglab.analysis.importers.raw import Raw
 from scalinglab.analysis.tables.factors import Formula, read_formula
 
 CONFIGURED_LR = "_configured_lr"  # a run's rate that was set, where none was logged

@@ -8,10 +8,11 @@ import pandas as pd
 from scalinglab.analysis.importers.attempts import one_row_a_step
 from scalinglab.analysis.importers.branches import with_history
 from scalinglab.analysis.importers.columns import CONFIGURED_LR
-from scalinglab.analysis.importers.raw import LeftOut
+from scalinglab.analysis.importers.formats.raw import LeftOut
 from scalinglab.analysis.importers.run_rows import statuses
 from scalinglab.analysis.importers.typed import Typed, joined
 from scalinglab.analysis.importers.units import losses, with_tokens, zero_based_runs
+from scalinglab.scaling.records.state import State
 
 _LATE = 0.02  # of a run: a last validation this much before its end is its final loss
 _CURVE = (
@@ -97,7 +98,7 @@ def ends(curves: pd.DataFrame, zero_based: dict[str, bool]) -> pd.DataFrame:
         table[name] = known[name].last().reindex(last.index).where(whole).to_numpy()
     words = np.array(statuses(table, diverged), object)
     early = (done < (1 - _LATE) * planned) & ~diverged
-    table["status"] = np.where(early & (words == "done"), "unfinished", words)
+    table["status"] = np.where(early & (words == State.DONE), "unfinished", words)
     return table
 
 

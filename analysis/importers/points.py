@@ -12,14 +12,16 @@ from scalinglab.analysis.importers.assemble import assemble, with_resolution
 from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, no_loss
 from scalinglab.analysis.importers.curves import of_curves
+from scalinglab.analysis.importers.formats.raw import Raw, named_apart
 from scalinglab.analysis.importers.known import ROLES, matching
-from scalinglab.analysis.importers.raw import Raw, named_apart
+from scalinglab.analysis.importers.read import read_raws
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.factors import read_formula
+from scalinglab.scaling.records.state import CENSORED, State
 
 # Roles that say what a row is; the rest is looked for where a law reads it.
 _OF_ROWS = (
@@ -73,8 +75,6 @@ def read_table(
     ValueError
         As `analysis.read_runs`; or if the law is of curves and the file has none.
     """
-    from scalinglab.analysis.importers.read import read_raws
-
     law, given = find(law), dict(columns or {})
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = named_apart(read_raws(sources))
@@ -185,20 +185,20 @@ def _finished(
     left: dict[str, int] = {}
     formulas = [read_formula(s, table.columns) for s in needed if isinstance(s, str)]
     columns = list(dict.fromkeys(c for f in formulas if f for c in f.columns))
-    words = table["status"] if "status" in table else pd.Series("done", index=table.index)
+    words = table["status"] if "status" in table else pd.Series(State.DONE.value, index=table.index)
     keep = np.ones(len(table), bool)
-    for word in sorted(set(words) - {"done", "diverged", "stopped"}):
+    for word in sorted(set(words) - {State.DONE, *CENSORED}):
         own = (words == word).to_numpy()
         left[f"status {word!r}: not finished"] = int(own.sum())
         keep &= ~own
-    empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == "done").to_numpy()
+    empty = keep & table[columns].isna().any(axis=1).to_numpy() & (words == State.DONE).to_numpy()
     if empty.any() and not empty[keep].all():
         left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
         keep &= ~empty
     if not keep.any():
         raise ValueError(f"no run has finished: {', '.join(left)}")
     kept = table[keep]
-    if (words == "done").all():
+    if (words == State.DONE).all():
         kept = kept.drop(columns="status", errors="ignore")
     kept.attrs |= {"left_out": left, "notes": list(notes)}
     return kept

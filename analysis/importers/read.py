@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scalinglab.analysis.importers.assemble import Imported, assemble
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.formats.registry import Request, read_path
 from scalinglab.analysis.importers.formats.wandb_chart import is_chart, read_chart
-from scalinglab.analysis.importers.raw import Raw
 
 
 def read_runs(

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.columns import CONFIGURED_LR
-from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.typed import joined
 from scalinglab.analysis.importers.units import losses
+from scalinglab.scaling.records.state import State
 
-_FINISHED = ("done", "finished", "completed", "complete", "success")
+_FINISHED = (State.DONE, "finished", "completed", "complete", "success")
 _CURVE_ROWS = 8  # so many rows with ever more tokens and nothing else are one run
 
 
@@ -49,7 +50,7 @@ def of_runs(
     for name in losses(table):
         table[name] = table[name].where(np.isfinite(table[name]))
     if "loss" in table:
-        table["loss"] = table["loss"].where(table["status"] != "diverged")
+        table["loss"] = table["loss"].where(table["status"] != State.DIVERGED)
     return table.drop(columns=["tokens", CONFIGURED_LR], errors="ignore")
 
 
@@ -87,5 +88,5 @@ def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | fl
 def statuses(table: pd.DataFrame, diverged: np.ndarray) -> list[str]:
     """What became of each run: "done", "diverged", or what the table says."""
     said = table["status"] if "status" in table else pd.Series(None, index=table.index)
-    words = ["done" if pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in said]
-    return ["diverged" if bad else word for bad, word in zip(diverged, words, strict=True)]
+    words = [State.DONE if pd.isna(s) or s.lower() in _FINISHED else s.lower() for s in said]
+    return [State.DIVERGED if bad else word for bad, word in zip(diverged, words, strict=True)]

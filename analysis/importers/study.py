@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.importers.assemble import Imported, fittable
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
@@ -15,6 +16,7 @@ from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
 from scalinglab.scaling.config import check_study_name
 from scalinglab.scaling.records.atomic import save_atomic, write_json
 from scalinglab.scaling.records.run_folder import file_hash
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError
 
 
@@ -64,9 +66,9 @@ def save_study(
     for table, path in zip((runs, imported.curves), paths, strict=True):
         save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
     wanted = {
-        "law": "chinchilla",
+        "law": LAW,
         "budgets": [],
-        "curve_law": "lr_annealing",
+        "curve_law": CURVE_LAW,
         "curve_held_out": None,
         **(answer or {}),
     }
@@ -87,7 +89,7 @@ def save_study(
 
 def _roles(imported: Imported, held_out: str | None) -> list[str]:
     runs = imported.runs
-    good = ((runs["status"] == "done") & fittable(runs)).to_numpy() & ~unfinished(runs)
+    good = ((runs["status"] == State.DONE) & fittable(runs)).to_numpy() & ~unfinished(runs)
     held = np.zeros(len(runs), bool)
     if held_out is not None:
         try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from scalinglab.analysis.importers.columns import CONFIGURED_LR, Column, choose
+from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.known import ROLES, matching
-from scalinglab.analysis.importers.raw import BadRun, Raw
 from scalinglab.analysis.importers.take import take
 from scalinglab.analysis.importers.units import losses
 from scalinglab.analysis.tables.factors import has

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.known import measure_of
-from scalinglab.analysis.importers.raw import BadRun, LeftOut
 from scalinglab.analysis.tables.imported import N_COUNTS
 
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")

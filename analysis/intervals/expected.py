@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +16,11 @@ from scipy.stats import norm
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.scaling.records.plan_file import AnswerConfig
 
 # Where the curvature has no size along some direction, the points leave it open.
 _SINGULAR = 1e-10
 _VAGUE = 0.5  # a standard error beyond this share of a parameter says nothing about it
-
-# The law of published runs, for whoever names no other: Besiroglu et al., arXiv 2404.10102.
-PUBLISHED = {
-    "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}
-}
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def expect(
     noise : float
         Standard deviation of a measured loss, relative (absolute for laws of accuracies).
     params : mapping, optional
-        The reference law; default for "chinchilla": the published one.
+        The reference law. Default: the published one of the law, where it has one.
     level : float
 
     Raises
@@ -116,7 +111,7 @@ def expect(
         If the law is one of curves, or `params` or `target` do not name what it has.
     """
     law = find(law)
-    reference = dict(params or PUBLISHED.get(law.name, {}))
+    reference = dict(params or law.reference)
     if law.curve:
         raise ValueError(f"{law.name!r} is a law of curves: what is expected of it is not computed")
     if set(reference) != set(law.names):
@@ -167,26 +162,26 @@ def _covariance(slopes: Array, noise: float) -> Array:
     return noise**2 * (directions / values) @ directions.T / np.outer(size, size)
 
 
-def expect_of_plan(answer: Mapping[str, Any], points: pd.DataFrame) -> Expectation | None:
+def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | None:
     """What to expect of a study's fit; None if it names no target and holds nothing out.
 
     Parameters
     ----------
-    answer : mapping
-        The study's: ``law, target, noise, reference``.
+    answer : AnswerConfig
+        What the study asks for.
     points : DataFrame
         Planned runs: ``N, D, C`` and ``role`` (joined by commas).
     """
     roles = points["role"].str.split(",")
     fitted = points[["fit" in names for names in roles]]
     held_out = points[["held_out" in names for names in roles]]
-    law = find(answer["law"])
-    known = answer["reference"] or PUBLISHED.get(law.name)
-    if law.curve or known is None or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
+    law = find(answer.law)
+    known = answer.reference or law.reference
+    if law.curve or not known or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
         return None
-    target = answer["target"]
+    target = answer.target
     if not target:
         if held_out.empty:
             return None
         target = held_out.loc[held_out["C"].idxmax(), list(law.columns)].to_dict()
-    return expect(law, fitted, target, noise=answer["noise"], params=known)
+    return expect(law, fitted, target, noise=answer.noise, params=known)

@@ -23,9 +23,8 @@ contained 85 %, these 94 %.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,11 +32,8 @@ from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.laws.error_scale import ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
 
-if TYPE_CHECKING:
-    from scalinglab.analysis.fitting.solve import Fitted
-
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the rows, left out
-_T_VARIANCE = len(_SHARES) / (len(_SHARES) - 2)  # of `wanderings`
+_T_VARIANCE = len(_SHARES) / (len(_SHARES) - 2)  # of `t_draws`
 _LEAST_SIZES = 3  # of every column, that a refit needs
 
 
@@ -83,7 +79,9 @@ class Origins:
             farthest = np.fmax(farthest, self.sign[k] * _along(axis, columns) - self.edge[k])
         return np.exp(farthest)
 
-    def wander(self, law: Law, best: Array, columns: Columns, scale: ErrorScale) -> Array:
+    def extrapolation_std(
+        self, law: Law, best: Array, columns: Columns, scale: ErrorScale
+    ) -> Array:
         """Standard deviation of the prediction on its scale, (n,), for what lies beyond the points.
 
         The root of what `departures` gives, added up over the axes.
@@ -121,23 +119,23 @@ class Origins:
                 yield beyond, np.where(beyond > 0, np.maximum(departure, excess), 0)
 
 
-def wanderings(count: int, seed: int) -> Array:
-    """How far each draw wanders, in units of `Origins.wander`, and to which side.
+def t_draws(count: int, seed: int) -> Array:
+    """Deviation of each draw beyond the range, in units of `Origins.extrapolation_std`.
 
-    Student's t with as many degrees of freedom as an axis has refits: that few tell a spread
-    poorly, and the tails pay for it.
+    Student's t with as many degrees of freedom as an axis has refits: so few estimate a standard
+    deviation poorly, and the tails allow for it.
     """
     return np.random.default_rng([seed, 1]).standard_t(len(_SHARES), count)
 
 
-def shared_wander(
+def extrapolation_cov(
     origins: Origins, law: Law, best: Array, columns: Columns, scale: ErrorScale
 ) -> Array:
-    """Covariance of the wandering at points, (n, n): a random walk along each axis, from its edge.
+    """Covariance of the law's error at points, (n, n): a random walk from the edge of each axis.
 
-    Two points on one way share the stretch up to the nearer one, so a measurement takes away the
-    doubt up to where it lies and leaves that of the rest; points beyond different axes share none.
-    A plan needs no interval: a wandering that is not known counts as none.
+    Two points beyond the same edge share the stretch up to the nearer one, so a measurement removes
+    the doubt up to where it lies and leaves the rest; points beyond different axes share none. A
+    plan needs no interval: an error that is not known counts as none.
     """
     n = next(iter(columns.values())).shape[-1]
     shared = np.zeros((n, n))
@@ -153,7 +151,7 @@ NO_ORIGINS = Origins((), *(np.empty(0) for _ in range(5)), np.empty((0, 0)))
 
 
 @dataclass(frozen=True)
-class Origin:
+class Refit:
     """A refit that is to be made: along which axis, on which side, and with which rows."""
 
     axis: tuple[str, ...]
@@ -161,45 +159,62 @@ class Origin:
     keep: Array
 
 
-def origins(fitted: Fitted, ranges: Mapping[str, tuple[float, float]]) -> list[Origin]:
-    """The refits without the outermost points along each column of `ranges` and their product."""
-    columns, least = fitted.points.columns, 2 * len(fitted.misfit.space.free)
+def plan_refits(columns: Columns, names: Sequence[str], free: int) -> list[Refit]:
+    """The refits without the outermost points along each of some columns and their product.
+
+    `free` is the number of free parameters: a refit needs twice as many rows.
+    """
     return [
-        Origin(axis, sign, keep)
-        for axis in _axes(tuple(ranges))
+        Refit(axis, sign, keep)
+        for axis in _axes(tuple(names))
         for sign in (1.0, -1.0)
         for keep in _shrinking(sign * _along(axis, columns))
-        if keep.sum() >= least and _sizes(columns, ranges, keep)
+        if keep.sum() >= 2 * free and _sizes(columns, names, keep)
     ]
 
 
-def without(cut: list[Origin]) -> Draws:
-    """What the refits see, as resamples."""
-    kept = np.array([origin.keep for origin in cut], np.float32)
+def as_draws(refits: list[Refit]) -> Draws:
+    """The rows of each refit, as resamples."""
+    kept = np.array([refit.keep for refit in refits], np.float32)
     return Draws(counts=kept, group=np.arange(kept.shape[1]))
 
 
-def roll(fitted: Fitted, cut: list[Origin], refits: Array) -> Origins:
-    """What the refits at these coordinates, shape (refits, free), say of the law."""
-    along = [o.sign * _along(o.axis, fitted.points.columns) for o in cut]
-    cuts = np.array([a[o.keep].max() for a, o in zip(along, cut, strict=True)])
-    out = np.array([a[~o.keep].mean() for a, o in zip(along, cut, strict=True)])
+def judge_refits(
+    refits: list[Refit], columns: Columns, params: Array, residuals: list[Array], free: int
+) -> Origins:
+    """Where refits left points out, and how far they missed them.
+
+    Parameters
+    ----------
+    refits : list of Refit
+    columns : dict of array
+        Of all points.
+    params : array, shape (refits, parameters)
+        What each refit found.
+    residuals : list of array, shape (n,) each
+        Of each refit at all points, on the scale of the objective.
+    free : int
+        Number of free parameters.
+    """
+    along = [refit.sign * _along(refit.axis, columns) for refit in refits]
+    cuts = np.array([a[refit.keep].max() for a, refit in zip(along, refits, strict=True)])
+    left_out = np.array([a[~refit.keep].mean() for a, refit in zip(along, refits, strict=True)])
+    excess = [_excess(r, refit.keep, free) for r, refit in zip(residuals, refits, strict=True)]
     return Origins(
-        axis=tuple(origin.axis for origin in cut),
-        sign=np.array([origin.sign for origin in cut]),
+        axis=tuple(refit.axis for refit in refits),
+        sign=np.array([refit.sign for refit in refits]),
         cut=cuts,
         edge=np.array([a.max() for a in along]),
-        missed=np.array([_excess(fitted, u, o.keep) for u, o in zip(refits, cut, strict=True)]),
-        reach=out - cuts,
-        params=fitted.misfit.space.expand(refits),
+        missed=np.array(excess),
+        reach=left_out - cuts,
+        params=params,
     )
 
 
-def _excess(fitted: Fitted, refitted: Array, keep: Array) -> float:
+def _excess(residual: Array, keep: Array, free: int) -> float:
     """Mean square of a refit's errors at the rows left out, above that at the rows kept."""
-    squares = fitted.misfit.residual(refitted[None])[0] ** 2
-    spare = keep.sum() - len(refitted)
-    return float(squares[~keep].mean() - squares[keep].sum() / spare)
+    squares = residual**2
+    return float(squares[~keep].mean() - squares[keep].sum() / (keep.sum() - free))
 
 
 def _axes(names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -220,5 +235,5 @@ def _shrinking(along: Array) -> Iterator[Array]:
             yield keep
 
 
-def _sizes(columns: Columns, names: Mapping[str, tuple[float, float]], keep: Array) -> bool:
+def _sizes(columns: Columns, names: Sequence[str], keep: Array) -> bool:
     return all(len(np.unique(columns[name][keep])) >= _LEAST_SIZES for name in names)

@@ -4,7 +4,7 @@ Some resamples find parameters under which a question has no answer: a predicted
 budget without a best split. They are NaN among the draws, here and nowhere else made into ends: a
 draw without a value could lie at either end, so the interval must hold wherever they all lie. Where
 they are more than one tail holds there is none. An interval is honest or absent, and whoever shows
-it says the share (`lacking`).
+it says the share (`missing_draws_in_words`).
 """
 
 from __future__ import annotations
@@ -17,22 +17,14 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.laws.error_scale import ErrorScale
 
 Array = np.ndarray
 
-IMPOSSIBLE = "predict what no loss can be"  # see `lacking`
-LOSSES = ("loss", "best_loss")  # of which the record of forecasts says how far off they may be
+IMPOSSIBLE = "predict what no loss can be"  # see `missing_draws_in_words`
 
 
-def drawn_params(result: Result) -> Array:
-    """The best parameters, then those of every resample that has some; shape (1 + draws, ...)."""
-    best = np.array([list(result.params.values())])
-    return np.concatenate([best, result.draws.dropna().to_numpy()])
-
-
-def spread(
+def values_with_intervals(
     values: Mapping[str, Array], level: float, *, resampled: bool = True
 ) -> dict[str, float]:
     """``x``, ``x_lower`` and ``x_upper`` of each array: its first entry, and quantiles of the rest.
@@ -47,23 +39,6 @@ def spread(
         row[name] = float(value[0])
         if resampled:
             row[f"{name}_lower"], row[f"{name}_upper"] = map(float, quantiles(value[1:], level))
-    return row
-
-
-def spread_by(result: Result, values: Mapping[str, Array], level: float) -> dict[str, float]:
-    """`spread` of what a fit gives: losses with ends as far apart as the record of forecasts says.
-
-    Sizes, budgets and parameters keep the ends of their resamples: no forecast has tested them.
-    """
-    values = {
-        name: np.append(value[:1], result.scale.possible(value[1:])) if name in LOSSES else value
-        for name, value in values.items()
-    }
-    row = spread(values, level, resampled=len(result.draws) > 0)
-    for lower, upper in ((f"{name}_lower", f"{name}_upper") for name in LOSSES):
-        if lower in row:
-            ends = row[lower], row[upper]
-            row[lower], row[upper] = widened(*ends, result.inflation, result.scale)
     return row
 
 
@@ -91,7 +66,7 @@ def quantiles(drawn: Array, level: float) -> Array:
     return ends
 
 
-def lacking(share: float, level: float, what: str) -> str:
+def missing_draws_in_words(share: float, level: float, what: str) -> str:
     """What some resamples without a value mean for an interval; nothing where there are none.
 
     Parameters
@@ -110,34 +85,36 @@ def lacking(share: float, level: float, what: str) -> str:
     return f"{shown} of the resamples {what}: {outcome}"
 
 
-def between(lower: float, upper: float, form: str = ".4f") -> str:
+def interval_in_words(lower: float, upper: float, form: str = ".4f") -> str:
     """An interval after its number, `` (1.2 to 1.3)``; nothing where there is none."""
     return "" if np.isnan(lower) or np.isnan(upper) else f" ({lower:{form}} to {upper:{form}})"
 
 
-def contained(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
+def inside_interval(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
     """Whether each interval of a table (``lower, upper``) has what was measured; else NaN."""
     inside = measured.between(table["lower"], table["upper"])
     return inside.where(table["lower"].notna() & table["upper"].notna())
 
 
-def widened(lower: Array, upper: Array, times: float, scale: ErrorScale) -> tuple[Array, Array]:
-    """The ends so many times as far from their middle, on a scale; as they are at 1."""
-    if times == 1:
+def scaled_interval(
+    lower: Array, upper: Array, factor: float, scale: ErrorScale
+) -> tuple[Array, Array]:
+    """The ends `factor` times as far from their middle, on a scale; unchanged at 1."""
+    if factor == 1:
         return lower, upper
     low, high = scale.of(lower), scale.of(upper)
-    more = (times - 1) * (high - low) / 2
+    more = (factor - 1) * (high - low) / 2
     return scale.back(low - more), scale.back(high + more)
 
 
-def in_words(inflation: float) -> str:
+def calibration_in_words(factor: float) -> str:
     """How intervals were widened by the record of forecasts; nothing if they were not."""
-    if inflation == 1:
+    if factor == 1:
         return ""
-    return f"{inflation:.2g} times as wide as the law says, by the track record"
+    return f"{factor:.2g} times as wide as the law says, by the track record"
 
 
-def growth(x: Array, values: Array) -> Array:
+def log_log_slope(x: Array, values: Array) -> Array:
     """Slope of log values, shape (k, draws), in log x, shape (k,); from the values that there are.
 
     NaN for a draw with fewer than two.

@@ -1,62 +1,13 @@
-"""The laws: one small file each, registered by name in `LAWS`."""
+"""The laws: one small file each, registered by name in `LAWS`. A new file joins by lying here."""
 
-from scalinglab.analysis.laws import (
-    average_parameters,
-    bnsl,
-    chinchilla,
-    critical_batch,
-    data_constrained,
-    fading_power,
-    farseer,
-    functional,
-    joint_annealing,
-    joint_power,
-    kaplan_steps,
-    learning_curves,
-    loss_to_loss,
-    lr_annealing,
-    lr_batch,
-    multi_power,
-    overtrained,
-    parscale,
-    power,
-    quality_quantity,
-    size_annealing,
-    task_accuracy,
-    task_pass_rate,
-    two_budget,
-)
-from scalinglab.analysis.laws.law import Law, Parameter
+from importlib import import_module
+from pkgutil import iter_modules
+
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import LAWS, find, register
 
-__all__ = [
-    "LAWS",
-    "Law",
-    "Parameter",
-    "average_parameters",
-    "bnsl",
-    "chinchilla",
-    "critical_batch",
-    "data_constrained",
-    "fading_power",
-    "farseer",
-    "find",
-    "functional",
-    "joint_annealing",
-    "joint_power",
-    "kaplan_steps",
-    "learning_curves",
-    "loss_to_loss",
-    "lr_annealing",
-    "lr_batch",
-    "multi_power",
-    "overtrained",
-    "parscale",
-    "power",
-    "quality_quantity",
-    "register",
-    "size_annealing",
-    "task_accuracy",
-    "task_pass_rate",
-    "two_budget",
-]
+__all__ = ["LAWS", "Law", "Parameter", "find", "register"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

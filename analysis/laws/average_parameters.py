@@ -70,5 +70,8 @@ AVG_PARAMS: Law = register(
         },
         value=_value,
         gradient=_gradient,
+        best_size=None,
+        reference={},
+        rival="",
     )
 )

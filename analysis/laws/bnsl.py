@@ -6,8 +6,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _TRIED = np.array(list(product((0.05, 0.3), (-0.3, 0.2, 0.6, 1.2), (0.2, 0.5, 0.8), (0.15, 0.6)))).T
@@ -62,9 +63,16 @@ BNSL = register(
         source="Caballero et al. 2022, arXiv:2210.14891",
         columns={"x": "tokens D, model size N or FLOPs C; say which with x='D'"},
         parameters=(
-            Parameter("a", low=0, meaning="loss or error at the end"),
+            Parameter("a", low=0, meaning="loss or error at the end", role="floor"),
             Parameter("b", scale="log", meaning="coefficient"),
-            Parameter("c0", (0.0, 1.0), low=-5, high=5, meaning="exponent before the break"),
+            Parameter(
+                "c0",
+                (0.0, 1.0),
+                low=-5,
+                high=5,
+                meaning="exponent before the break",
+                role="exponent",
+            ),
             Parameter("c1", (-0.5, 1.5), low=-5, high=5, meaning="change of it at the break"),
             Parameter("d1", (1e6, 1e12), "log", unit="unit of x", meaning="where it breaks"),
             Parameter("f1", (0.1, 1.0), "log", 0.05, 20, meaning="width of the break"),

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 
@@ -20,6 +21,13 @@ def _gradient(
     return E + of_N + of_D, partials
 
 
+def _best_size(budget: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array) -> Array:
+    """N* = G (C/6)^(beta/(alpha+beta)), G = (alpha A / (beta B))^(1/(alpha+beta)): section 3.3."""
+    both = alpha + beta
+    log_G = np.log(alpha * A / (beta * B)) / both
+    return np.exp(log_G + beta / both * np.log(budget / 6))
+
+
 CHINCHILLA = register(
     Law(
         name="chinchilla",
@@ -27,14 +35,23 @@ CHINCHILLA = register(
         source="Hoffmann et al. 2022, arXiv:2203.15556; Besiroglu et al. 2024, arXiv:2404.10102",
         columns={"N": "model size in parameters", "D": "training tokens seen"},
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             Parameter("A", scale="log", unit="nats/token", meaning="size coefficient"),
-            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="size exponent"),
+            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="size exponent", role="exponent"),
             Parameter("B", scale="log", unit="nats/token", meaning="data coefficient"),
-            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent"),
+            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent", role="exponent"),
         ),
         value=_value,
         gradient=_gradient,
         linear=("E", "A", "B"),
+        best_size=_best_size,
+        reference={  # Besiroglu et al. 2024
+            "E": 1.8172,
+            "A": 482.01,
+            "alpha": 0.3478,
+            "B": 2085.43,
+            "beta": 0.3658,
+        },
+        rival="skaling",
     )
 )

@@ -6,7 +6,8 @@ the steps, with B_crit = T_min / S_min, this is S = S_min (1 + B_crit / batch).
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _EXPONENTS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
@@ -16,7 +17,7 @@ def _steps(batch: Array, S_min: Array, B_crit: Array) -> Array:
     return S_min * (1 + B_crit / batch)
 
 
-def _critical(loss: Array, B_star: Array, alpha_B: Array) -> Array:
+def critical_batch_at(loss: Array, B_star: Array, alpha_B: Array) -> Array:
     return np.exp(np.log(B_star) - np.log(loss) / alpha_B)
 
 
@@ -52,9 +53,16 @@ CRITICAL_BATCH_AT_LOSS = register(
         response="critical_batch",
         parameters=(
             Parameter("B_star", scale="log", unit="unit of batch", meaning="at a loss of 1"),
-            Parameter("alpha_B", (0.05, 0.8), low=1e-2, high=10, meaning="exponent of the loss"),
+            Parameter(
+                "alpha_B",
+                (0.05, 0.8),
+                low=1e-2,
+                high=10,
+                meaning="exponent of the loss",
+                role="exponent",
+            ),
         ),
-        value=_critical,
+        value=critical_batch_at,
         guess=_guess_critical,
     )
 )

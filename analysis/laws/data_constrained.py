@@ -16,8 +16,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _EXPONENTS, _SLACKS = (0.2, 0.45), (0.02, 0.5, 5.0, 50.0)
@@ -122,11 +123,15 @@ DATA_CONSTRAINED = register(
             "U": "unique tokens among them",
         },
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             Parameter("A", scale="log", unit="nats/token", meaning="size coefficient"),
-            Parameter("alpha", (0.1, 1.2), low=0.01, high=5, meaning="size exponent"),
+            Parameter(
+                "alpha", (0.1, 1.2), low=0.01, high=5, meaning="size exponent", role="exponent"
+            ),
             Parameter("B", scale="log", unit="nats/token", meaning="data coefficient"),
-            Parameter("beta", (0.1, 1.2), low=0.01, high=5, meaning="data exponent"),
+            Parameter(
+                "beta", (0.1, 1.2), low=0.01, high=5, meaning="data exponent", role="exponent"
+            ),
             Parameter("R_D", (0.02, 50), "log", 1e-3, 1e4, meaning="repetitions until worth 1/e"),
             Parameter("R_N", (0.02, 50), "log", 1e-3, 1e4, meaning="excess until worth 1/e"),
         ),

@@ -20,8 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from scalinglab.analysis.laws.functional import responses
-from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.multi_power import MULTI_POWER
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 LASTING = 2.5
@@ -96,7 +97,9 @@ FADING_POWER = register(
         prepare=responses,
         curve=True,
         parameters=(
-            Parameter("L0", low=0, unit="nats/token", meaning="loss after endless training"),
+            Parameter(
+                "L0", low=0, unit="nats/token", meaning="loss after endless training", role="floor"
+            ),
             *MULTI_POWER.parameters[1:],
         ),
         value=_value,

@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.drop_nodes import node_columns
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.multi_power import MULTI_POWER
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 
@@ -97,9 +98,13 @@ FUNCTIONAL = register(
         prepare=responses,
         curve=True,
         parameters=(
-            Parameter("L0", low=0, unit="nats/token", meaning="loss after endless training"),
+            Parameter(
+                "L0", low=0, unit="nats/token", meaning="loss after endless training", role="floor"
+            ),
             Parameter("c1", scale="log", unit="nats/token", meaning="coefficient of the area"),
-            Parameter("s", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
+            Parameter(
+                "s", (0.1, 1.0), low=0, high=5, meaning="exponent of the area", role="exponent"
+            ),
             Parameter("c2", scale="log", unit="nats/token", meaning="worth of annealing"),
             Parameter(
                 "c3",
@@ -109,7 +114,13 @@ FUNCTIONAL = register(
                 meaning="worth of a drop after endless training, relative to its fall",
             ),
             Parameter("c4", (3.0, 3000.0), "log", meaning="how fast a drop is felt"),
-            Parameter("g", (0.1, 1.5), "log", meaning="exponent with which a drop is felt"),
+            Parameter(
+                "g",
+                (0.1, 1.5),
+                "log",
+                meaning="exponent with which a drop is felt",
+                role="exponent",
+            ),
         ),
         value=_value,
         gradient=_gradient,

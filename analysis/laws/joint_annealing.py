@@ -17,12 +17,17 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws import lr_annealing
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 REFERENCE = 1e8  # parameters
 ENDLESS = Parameter(
-    "L0", low=0, unit="nats/token", meaning="loss of an endless model, endlessly trained"
+    "L0",
+    low=0,
+    unit="nats/token",
+    meaning="loss of an endless model, endlessly trained",
+    role="floor",
 )
 
 
@@ -105,9 +110,13 @@ JOINT_ANNEALING = register(
         parameters=(
             ENDLESS,
             Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
-            Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
+            Parameter(
+                "alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area", role="exponent"
+            ),
             Parameter("B", scale="log", unit="nats/token", meaning="size term at 1e8 parameters"),
-            Parameter("beta", (0.1, 1.0), low=0, high=5, meaning="exponent of the size"),
+            Parameter(
+                "beta", (0.1, 1.0), low=0, high=5, meaning="exponent of the size", role="exponent"
+            ),
             Parameter(
                 "C", scale="log", unit="nats/token", meaning="worth of annealing at 1e8 parameters"
             ),

@@ -11,8 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
@@ -71,9 +72,13 @@ KAPLAN_ND = register(
         columns=_N_AND_D,
         parameters=(
             Parameter("N_c", scale="log", unit="parameters", meaning="scale of the size"),
-            Parameter("alpha_N", (0.02, 0.5), low=1e-3, high=5, meaning="size exponent"),
+            Parameter(
+                "alpha_N", (0.02, 0.5), low=1e-3, high=5, meaning="size exponent", role="exponent"
+            ),
             Parameter("D_c", scale="log", unit="tokens", meaning="scale of the data"),
-            Parameter("alpha_D", (0.02, 0.5), low=1e-3, high=5, meaning="data exponent"),
+            Parameter(
+                "alpha_D", (0.02, 0.5), low=1e-3, high=5, meaning="data exponent", role="exponent"
+            ),
         ),
         value=_kaplan,
         guess=_guess_kaplan,
@@ -87,12 +92,14 @@ SKALING = register(
         source=f"{_KAPLAN}, joined with Hoffmann et al. 2022, arXiv:2203.15556",
         columns=_N_AND_D,
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             Parameter("A", scale="log", unit="nats/token", meaning="size coefficient"),
-            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="size exponent"),
+            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="size exponent", role="exponent"),
             Parameter("B", scale="log", unit="nats/token", meaning="data coefficient"),
-            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent"),
-            Parameter("g", (0.2, 2.0), low=0.02, high=10, meaning="outer exponent"),
+            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent", role="exponent"),
+            Parameter(
+                "g", (0.2, 2.0), low=0.02, high=10, meaning="outer exponent", role="exponent"
+            ),
         ),
         value=_skaling,
         guess=_guess_skaling,

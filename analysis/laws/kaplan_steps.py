@@ -16,8 +16,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _SIZES, _STEPS, _BATCHES, _LOSSES = (0.05, 0.1, 0.2), (0.3, 0.6, 1.0), (0.1, 1.0, 10.0), (0.1, 0.3)
@@ -121,9 +122,18 @@ KAPLAN_STEPS = register(
         },
         parameters=(
             Parameter("N_c", scale="log", unit="parameters", meaning="scale of the size"),
-            Parameter("alpha_N", (0.02, 0.3), low=1e-3, high=5, meaning="size exponent"),
+            Parameter(
+                "alpha_N", (0.02, 0.3), low=1e-3, high=5, meaning="size exponent", role="exponent"
+            ),
             Parameter("S_c", scale="log", unit="steps", meaning="scale of the steps"),
-            Parameter("alpha_S", (0.2, 1.2), low=1e-3, high=5, meaning="exponent of the steps"),
+            Parameter(
+                "alpha_S",
+                (0.2, 1.2),
+                low=1e-3,
+                high=5,
+                meaning="exponent of the steps",
+                role="exponent",
+            ),
             Parameter(
                 "B_star",
                 (1e4, 1e9),
@@ -137,6 +147,7 @@ KAPLAN_STEPS = register(
                 low=1e-2,
                 high=10,
                 meaning="exponent of the loss in the critical batch",
+                role="exponent",
             ),
         ),
         value=_value,

@@ -5,87 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scalinglab.analysis.laws.error_scale import Errors
+from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter, Role
+from scalinglab.analysis.laws.starts import resized_starts, some_rows, spread_starts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
 Columns = dict[str, Array]
-Scale = Literal["linear", "log", "complement"]
-
-_FARTHEST = np.log(1e50)  # a log-scale parameter lives in 1e-50 .. 1e50 unless bounded
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One unknown of a law.
-
-    Attributes
-    ----------
-    name : str
-    start : tuple of float
-        Range in which starts are drawn, evenly on the parameter's scale. Not needed for the
-        parameters that the law names in `linear`: those are solved for.
-    scale : {"linear", "log", "complement"}
-        What the fitter moves: the value, its logarithm, or log(1 - value) (a decay just below 1).
-    low, high : float
-        Bounds of the value. A fit that ends on one says so.
-    unit, meaning : str
-        For tables and documentation.
-    prior : tuple of float, optional
-        (value, standard deviation) that every fit takes as its prior unless told another; for
-        parameters that curves leave open. The law says where it comes from.
-    """
-
-    name: str
-    start: tuple[float, float] = (1.0, 1.0)
-    scale: Scale = "linear"
-    low: float = -np.inf
-    high: float = np.inf
-    unit: str = ""
-    meaning: str = ""
-    prior: tuple[float, float] | None = None
-
-    def inward(self, value: Array) -> Array:
-        """The internal coordinate of a value."""
-        value = np.asarray(value, float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.scale == "log":
-                return np.maximum(np.log(value), -_FARTHEST)
-            return np.log(1 - value) if self.scale == "complement" else value
-
-    def outward(self, internal: Array) -> Array:
-        """The value at an internal coordinate."""
-        if self.scale == "log":
-            return np.exp(internal)
-        return 1 - np.exp(internal) if self.scale == "complement" else internal
-
-    def slope(self, value: Array) -> Array:
-        """d value / d internal coordinate, at a value."""
-        if self.scale == "log":
-            return value
-        return value - 1 if self.scale == "complement" else np.ones_like(value)
-
-    def limits(self) -> tuple[float, float]:
-        """Lowest and highest internal coordinate."""
-        if self.scale == "log":
-            low, high = float(self.inward(max(self.low, 0.0))), float(self.inward(self.high))
-            return low, min(high, _FARTHEST)
-        if self.scale == "complement":  # log(1 - value) falls as the value rises
-            return float(self.inward(self.high)), float(self.inward(self.low))
-        return self.low, self.high
-
-    def stride(self) -> float:
-        """Longest step, in the internal coordinate, that the fitter takes at once."""
-        if self.scale == "log":
-            return 4.0
-        width = abs(float(self.inward(self.start[1]) - self.inward(self.start[0])))
-        return 0.5 * width if width > 0 else np.inf
 
 
 @dataclass(frozen=True)
@@ -129,6 +62,13 @@ class Law:
         What values the response can have.
     curve : bool
         True for laws of whole training curves: the response may be NaN where it was not measured.
+    best_size : callable, optional
+        ``best_size(budget, **parameters)``: the size N of least loss where 6 N D is the budget, for
+        surfaces that have it in closed form. Others are searched.
+    reference : mapping of str to float
+        The parameters of published runs, at which a plan is judged before its own runs are made.
+    rival : str
+        The law beside which this one is fitted to show how far an answer depends on the law.
     """
 
     name: str
@@ -146,11 +86,18 @@ class Law:
     errors: Errors = "relative"
     span: tuple[float, float] = (0.0, np.inf)
     curve: bool = False
+    best_size: Callable[..., Array] | None = None
+    reference: Mapping[str, float] = field(default_factory=dict)
+    rival: str = ""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""
         return tuple(p.name for p in self.parameters)
+
+    def parameters_with_role(self, role: Role) -> tuple[str, ...]:
+        """Names of the parameters that have a role, in order."""
+        return tuple(p.name for p in self.parameters if p.role == role)
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -203,10 +150,37 @@ class Law:
         return np.asarray(self.predict(params, columns)), jacobian
 
     def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:
-        """Where to begin, shape (count, parameters); see `scalinglab.analysis.laws.starts`."""
-        from scalinglab.analysis.laws.starts import spread_starts
+        """Starts spread over the law's ranges, shape (count, parameters).
 
-        return spread_starts(self, columns, response, count)
+        Parameters in which the law is linear are solved for at each of them (variable projection).
+        A law that guesses gives its own starts: all of them by default, else some of them evenly,
+        or all and then others around them.
+        """
+        if self.guess is not None:
+            guess = self.guess(columns, response)
+            own = np.stack(np.broadcast_arrays(*(guess[name] for name in self.names)), axis=1)
+            if count is None:
+                return own
+            return resized_starts(self.parameters, own.astype(float), count)
+        params = spread_starts(self.parameters, count)
+        if self.linear:
+            at = [self.names.index(name) for name in self.linear]
+            params[:, at] = self._solve_linear(params, at, *some_rows(columns, response))
+        return params
+
+    def _solve_linear(
+        self, params: Array, at: list[int], columns: Columns, response: Array
+    ) -> Array:
+        """Values of the linear parameters, at these places, that fit best beside the others."""
+        basis = self.jacobian(params, columns)[1][:, at]
+        signs = np.where([self.parameters[k].high <= 0 for k in at], -1.0, 1.0)
+        bare = params.copy()
+        bare[:, at] = 0
+        # What the law gives without them: one curve, the batch's median.
+        target = response - np.median(self.predict(bare, columns), axis=0)
+        if self.errors == "relative":
+            target = np.maximum(target, 1e-3 * response)
+        return signs * nonnegative_coefficients(basis * signs[:, None], target, self.errors)
 
     def _by_name(self, params: Array) -> dict[str, Array]:
         return {name: params[:, k : k + 1] for k, name in enumerate(self.names)}

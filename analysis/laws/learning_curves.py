@@ -11,16 +11,17 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _SOURCE = "Alabdulmohsin et al. 2022, arXiv:2209.06640"
 _X = {"x": "tokens D, model size N or FLOPs C; say which with x='D'"}
 _COEFFICIENT = Parameter("b", scale="log", meaning="coefficient")
-_EXPONENT = Parameter("c", (0.02, 1.5), low=0, high=5, meaning="exponent")
+_EXPONENT = Parameter("c", (0.02, 1.5), low=0, high=5, meaning="exponent", role="exponent")
 _SHIFT = Parameter("d", (1.0, 1e6), scale="log", unit="unit of x", meaning="shift of x")
-_PLATEAU = Parameter("e", low=0, unit="nats/token", meaning="loss at the end")
+_PLATEAU = Parameter("e", low=0, unit="nats/token", meaning="loss at the end", role="floor")
 
 _EXPONENTS = np.geomspace(0.02, 2.0, 16)
 _SHIFTED = np.array(list(product(np.geomspace(0.05, 2.0, 8), (0.01, 0.3, 3.0, 30.0)))).T
@@ -201,7 +202,7 @@ SHIFTED_POWER = register(
             Parameter("a", scale="log", meaning="coefficient"),
             Parameter("b", (1.0, 1e6), scale="log", unit="unit of x", meaning="shift of x"),
             _EXPONENT,
-            Parameter("d", low=0, meaning="loss or error at the end"),
+            Parameter("d", low=0, meaning="loss or error at the end", role="floor"),
         ),
         value=_shifted_power,
         guess=_guess_shifted_power,

@@ -11,8 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _TRIED = np.array(list(product((0.0, 0.3, 0.6, 0.8, 0.95), (0.4, 0.7, 1.0, 1.5, 2.5)))).T
@@ -43,7 +44,7 @@ LOSS_TO_LOSS = register(
         parameters=(
             Parameter("K", scale="log", meaning="coefficient"),
             Parameter("E_a", (0.0, 3.0), low=0, unit="nats/token", meaning="irreducible loss on a"),
-            Parameter("kappa", (0.4, 2.5), low=0, high=10, meaning="exponent"),
+            Parameter("kappa", (0.4, 2.5), low=0, high=10, meaning="exponent", role="exponent"),
             Parameter("E_b", low=0, unit="nats/token", meaning="irreducible loss on b"),
         ),
         value=_value,

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 from scalinglab.analysis.laws.schedule_areas import (
     felt_drop,
@@ -114,9 +115,13 @@ LR_ANNEALING = register(
         prepare=areas,
         curve=True,
         parameters=(
-            Parameter("L0", low=0, unit="nats/token", meaning="loss after endless training"),
+            Parameter(
+                "L0", low=0, unit="nats/token", meaning="loss after endless training", role="floor"
+            ),
             Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
-            Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
+            Parameter(
+                "alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area", role="exponent"
+            ),
             Parameter("C", scale="log", unit="nats/token", meaning="worth of annealing"),
             LAM,
         ),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _STEP_LAW = "Li et al. 2025 (Step Law), arXiv:2503.04715"
@@ -52,8 +53,12 @@ BEST_LR = register(
         response="lr",
         parameters=(
             Parameter("c", scale="log", meaning="coefficient"),
-            Parameter("a", (-1.0, 0.0), low=-5, high=5, meaning="exponent of the size"),
-            Parameter("b", (0.0, 1.0), low=-5, high=5, meaning="exponent of the data"),
+            Parameter(
+                "a", (-1.0, 0.0), low=-5, high=5, meaning="exponent of the size", role="exponent"
+            ),
+            Parameter(
+                "b", (0.0, 1.0), low=-5, high=5, meaning="exponent of the data", role="exponent"
+            ),
         ),
         value=_lr,
         guess=_guess_lr,
@@ -69,7 +74,9 @@ BEST_BATCH = register(
         response="batch",
         parameters=(
             Parameter("d", scale="log", unit="tokens", meaning="coefficient"),
-            Parameter("e", (0.0, 1.0), low=-5, high=5, meaning="exponent of the data"),
+            Parameter(
+                "e", (0.0, 1.0), low=-5, high=5, meaning="exponent of the data", role="exponent"
+            ),
         ),
         value=_batch,
         guess=_guess_batch,

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.drop_nodes import node_columns
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _WIDTH = 15**-0.5
@@ -95,9 +96,17 @@ MULTI_POWER = register(
         prepare=responses,
         curve=True,
         parameters=(
-            Parameter("L0", low=0, unit="nats/token", meaning="loss at a vanishing learning rate"),
+            Parameter(
+                "L0",
+                low=0,
+                unit="nats/token",
+                meaning="loss at a vanishing learning rate",
+                role="floor",
+            ),
             Parameter("A", scale="log", unit="nats/token", meaning="coefficient of the area"),
-            Parameter("alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
+            Parameter(
+                "alpha", (0.1, 1.0), low=0, high=5, meaning="exponent of the area", role="exponent"
+            ),
             Parameter("B", scale="log", unit="nats/token", meaning="worth of annealing"),
             Parameter(
                 "C",
@@ -112,6 +121,7 @@ MULTI_POWER = register(
                 "log",
                 prior=(0.592, 0.592 * _WIDTH),
                 meaning="exponent with which a drop is felt",
+                role="exponent",
             ),
             Parameter(
                 "gamma",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _SOURCE = "Gadre et al. 2024, arXiv:2403.08540"
@@ -42,10 +43,12 @@ OVERTRAINED = register(
         source=_SOURCE,
         columns={"N": "model size in parameters", "D": "training tokens seen"},
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             Parameter("a", scale="log", meaning="coefficient of small models"),
             Parameter("b", scale="log", meaning="coefficient of short training"),
-            Parameter("eta", (0.03, 0.6), low=0, high=3, meaning="exponent of compute"),
+            Parameter(
+                "eta", (0.03, 0.6), low=0, high=3, meaning="exponent of compute", role="exponent"
+            ),
         ),
         value=_value,
         linear=("E", "a", "b"),

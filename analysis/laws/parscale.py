@@ -6,8 +6,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _TRIED = np.array(list(product((0.05, 0.1, 0.2, 0.4, 0.8), (0.05, 0.2, 0.5, 1.5)))).T
@@ -35,9 +36,11 @@ PARSCALE = register(
         source="Chen et al. 2025, arXiv:2505.10475",
         columns={"N": "model size in parameters", "P": "parallel streams, 1 or more"},
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             Parameter("A", scale="log", unit="parameters", meaning="scale of the size"),
-            Parameter("alpha", (0.05, 0.8), low=0, high=5, meaning="size exponent"),
+            Parameter(
+                "alpha", (0.05, 0.8), low=0, high=5, meaning="size exponent", role="exponent"
+            ),
             Parameter("k", (0.05, 1.5), low=0, high=50, meaning="worth of a stream"),
         ),
         value=_value,

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361"
 _X = {"x": "model size N, tokens D or FLOPs C; say which with x='C'"}
 _SCALE = Parameter("x0", (1e-3, 1e12), scale="log", unit="unit of x", meaning="scale of x")
-_EXPONENT = Parameter("a", (0.02, 1.0), low=0, high=5, meaning="exponent")
+_EXPONENT = Parameter("a", (0.02, 1.0), low=0, high=5, meaning="exponent", role="exponent")
 _EXPONENTS = np.geomspace(0.02, 1.5, 24)  # tried as starts; the coefficients follow from each
 
 
@@ -57,6 +58,12 @@ def _bent_line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:
     }
 
 
+def x_at_loss(loss: float, L_inf: float, x0: float, a: float) -> float:
+    """x at which ``power_plus_constant`` gives a loss; inf where it never goes so low."""
+    above = loss - L_inf
+    return np.inf if above <= 0 else x0 * above ** (-1 / a)
+
+
 POWER = register(
     Law(
         name="power",
@@ -77,7 +84,7 @@ POWER_PLUS_CONSTANT = register(
         source=f"Henighan et al. 2020, arXiv:2010.14701; {_KAPLAN}",
         columns=_X,
         parameters=(
-            Parameter("L_inf", low=0, unit="nats/token", meaning="irreducible loss"),
+            Parameter("L_inf", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
             _SCALE,
             _EXPONENT,
         ),

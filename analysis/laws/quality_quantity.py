@@ -8,7 +8,8 @@ of the logarithm by which the samples seen have grown, each term discounted.
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 
@@ -37,9 +38,16 @@ QUALITY_QUANTITY = register(
             "U": "size of the pool, in the same unit",
         },
         parameters=(
-            Parameter("d", low=0, meaning="loss or error at the end"),
+            Parameter("d", low=0, meaning="loss or error at the end", role="floor"),
             Parameter("a", scale="log", meaning="coefficient"),
-            Parameter("b", (0.05, 0.8), low=0, high=5, meaning="utility: the first exponent"),
+            Parameter(
+                "b",
+                (0.05, 0.8),
+                low=0,
+                high=5,
+                meaning="utility: the first exponent",
+                role="exponent",
+            ),
             Parameter("tau", (0.5, 50), "log", 1e-2, 1e4, "repetitions", "half-life of utility"),
         ),
         value=_value,

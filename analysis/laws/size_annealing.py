@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.joint_annealing import ENDLESS, JOINT_ANNEALING, REFERENCE, sizes
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 from scalinglab.analysis.laws.schedule_areas import (
     drop_momentum,
@@ -85,9 +86,13 @@ SIZE_ANNEALING = register(
         parameters=(
             ENDLESS,
             Parameter("lS", scale="log", unit="nats/token", meaning="coefficient of the area"),
-            Parameter("aS", (0.1, 1.0), low=0, high=5, meaning="exponent of the area"),
+            Parameter(
+                "aS", (0.1, 1.0), low=0, high=5, meaning="exponent of the area", role="exponent"
+            ),
             Parameter("lN", scale="log", unit="nats/token", meaning="size term at 1e8 parameters"),
-            Parameter("aN", (0.1, 1.0), low=0, high=5, meaning="exponent of the size"),
+            Parameter(
+                "aN", (0.1, 1.0), low=0, high=5, meaning="exponent of the size", role="exponent"
+            ),
             Parameter("lM", scale="log", unit="nats/token", meaning="worth of annealing"),
         ),
         value=_value,

@@ -12,8 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _SOURCE = "Bhagia et al. 2024, arXiv:2412.04403"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalinglab.analysis.laws.law import Array, Columns, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 _TURNS = np.array([0.5, 1.0, 2.0])  # starts: the straight line of log(-log rate), and turned
@@ -69,7 +70,7 @@ TASK_PASS_RATE = register(
         span=(0.0, 1.0),
         parameters=(
             Parameter("x0", (1e-3, 1e12), "log", unit="unit of x", meaning="where the rate is 1/e"),
-            Parameter("a", (0.02, 1.0), low=0, high=5, meaning="exponent"),
+            Parameter("a", (0.02, 1.0), low=0, high=5, meaning="exponent", role="exponent"),
         ),
         value=_value,
         gradient=_gradient,

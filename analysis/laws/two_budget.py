@@ -7,7 +7,8 @@ hand. It is Chinchilla's sum with the two budgets in place of size and data.
 from __future__ import annotations
 
 from scalinglab.analysis.laws.chinchilla import CHINCHILLA
-from scalinglab.analysis.laws.law import Array, Law, Parameter
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
 
@@ -32,11 +33,27 @@ TWO_BUDGET = register(
             "n": "fine-tuning data, tokens or samples",
         },
         parameters=(
-            Parameter("E", low=0, unit="unit of the loss", meaning="irreducible loss"),
+            Parameter(
+                "E", low=0, unit="unit of the loss", meaning="irreducible loss", role="floor"
+            ),
             Parameter("a", scale="log", meaning="coefficient of pre-training"),
-            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="exponent of pre-training"),
+            Parameter(
+                "alpha",
+                (0.1, 1.2),
+                low=0,
+                high=5,
+                meaning="exponent of pre-training",
+                role="exponent",
+            ),
             Parameter("b", scale="log", meaning="coefficient of fine-tuning"),
-            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="exponent of fine-tuning"),
+            Parameter(
+                "beta",
+                (0.1, 1.2),
+                low=0,
+                high=5,
+                meaning="exponent of fine-tuning",
+                role="exponent",
+            ),
         ),
         value=_value,
         gradient=_gradient,

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import IMPOSSIBLE, in_words, lacking
-from scalinglab.analysis.reporting.facts import growth_in_words
+from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
+from scalinglab.analysis.intervals.spread import (
+    IMPOSSIBLE,
+    calibration_in_words,
+    missing_draws_in_words,
+)
 from scalinglab.analysis.tables.runs import with_role
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.allocation import Allocation
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.fitting.result import Result
     from scalinglab.analysis.judgement.multiverse import Multiverse
@@ -111,7 +115,7 @@ class Answer:
     def _points(self) -> str:
         fitted = with_role(self.runs, "fit")
         missing = ", ".join(f"{n} {state}" for state, n in self.unfinished.items())
-        diverged = (self.runs["status"] == "diverged").sum()
+        diverged = (self.runs["status"] == State.DIVERGED).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
             f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "
@@ -128,11 +132,13 @@ class Answer:
         )
 
     def _exponents(self) -> str:
-        if self.law.law.name != "chinchilla":
+        law = self.law.law
+        told = (*law.parameters_with_role("exponent"), *law.parameters_with_role("floor"))
+        if not told:
             return ""
         ends = self.law.summary[["lower", "upper"]]
         named, known = [], bool(ends.notna().all(axis=None))
-        for name in ("alpha", "beta", "E"):
+        for name in told:
             low, high = ends.loc[name]
             if name in self.law.diagnosis.unidentified:
                 named.append(f"{name} is not identified by these runs")
@@ -156,9 +162,13 @@ class Answer:
                 columns={"lower": "predicted_lower", "upper": "predicted_upper"}
             ).to_dict("records")
         ]
-        wider = f", intervals {in_words(self.law.inflation)}" if self.law.inflation > 1 else ""
+        wider = (
+            f", intervals {calibration_in_words(self.law.calibration_factor)}"
+            if self.law.calibration_factor > 1
+            else ""
+        )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
-        lost = lacking(share, self.law.settings["level"], IMPOSSIBLE)
+        lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
         return "\n".join([f"Held out, never fitted{wider}:", *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
@@ -171,7 +181,7 @@ class Answer:
             for r in self.allocation.table.to_dict("records")
         ]
         grown = growth_in_words(self.allocation.exponents)
-        wider = in_words(self.allocation.inflation)
+        wider = calibration_in_words(self.allocation.calibration_factor)
         title = f"How to split a budget ({self.counted}): {grown}." + (
             f" Intervals of the loss are {wider}." if wider else ""
         )

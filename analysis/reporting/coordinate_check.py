@@ -57,6 +57,7 @@ def _most_changed(tensors: pd.Series) -> str:
 
 def draw_coordinate_check(movement: pd.DataFrame) -> Figure:
     """The movement of the last hidden state against each axis, a line a parametrization."""
+    # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, NullLocator
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from scalinglab.analysis.arms.comparison import ArmComparison
     from scalinglab.analysis.decisions.allocation import Allocation
     from scalinglab.analysis.decisions.approaches import Approaches
@@ -52,7 +49,7 @@ def facts_of_allocation(found: Allocation) -> dict[str, Any]:
         "cost": found.cost,
         "budgets": found.table,
         "exponents": found.exponents.to_dict("index"),
-        "inflation": found.inflation,
+        "inflation": found.calibration_factor,
         "warnings": found.warnings,
     }
 
@@ -76,7 +73,7 @@ def facts_of_next(found: NextRuns) -> dict[str, Any]:
         "now": found.now,
         "then": found.then,
         "enough": found.enough,
-        "inflation": found.inflation,
+        "inflation": found.calibration_factor,
     }
 
 
@@ -107,31 +104,6 @@ def facts_of_arms(found: ArmComparison) -> dict[str, Any]:
         "differences": found.differences,
         "warnings": found.warnings,
     }
-
-
-def growth_in_words(exponents: pd.DataFrame) -> str:
-    """How N* and D* grow with the budget, in a sentence."""
-    said = []
-    for name, row in exponents.iterrows():
-        low, high = row.get("exponent_lower", math.nan), row.get("exponent_upper", math.nan)
-        between = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
-        said.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")
-    return ", ".join(said).replace("D* grows", "D*")
-
-
-def refusals_in_words(refused: pd.DataFrame) -> list[str]:
-    """What no approach could be made of, a sentence for each reason."""
-    said = []
-    for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
-        low, high = own["C"].min(), own["C"].max()
-        between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
-        budgets = (
-            ""
-            if math.isnan(low)
-            else (f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
-        )
-        said.append(f"approach {approach}, {budgets}refused: {why}")
-    return said
 
 
 def facts_of_answer(answer: Answer) -> dict[str, Any]:

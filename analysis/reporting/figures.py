@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from scalinglab.analysis.arms.scale import Ladder, along_ladder
 from scalinglab.analysis.fitting.outliers import outlying
 from scalinglab.analysis.reporting.labels import literal
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,8 +184,6 @@ def arms(answer: Answer) -> Figure | None:
 
 
 def _band_of_arms(ax: Axes, answer: Answer) -> None:
-    from scalinglab.analysis.arms.scale import Ladder, along_ladder
-
     found = answer.outlook.arms
     pairs = found.pairs.table
     both = pd.concat([pairs.assign(_arm=arm) for arm in found.arms])
@@ -237,7 +239,7 @@ def _figure(columns: int) -> tuple[Figure, list[Axes]]:
 
 
 def _parts(answer: Answer) -> tuple[pd.DataFrame, pd.DataFrame]:
-    runs = answer.runs[answer.runs["status"] == "done"]
+    runs = answer.runs[answer.runs["status"] == State.DONE]
     roles = runs["role"].str.split(",")
     return (
         runs[[("fit" in names) for names in roles]],
@@ -247,8 +249,6 @@ def _parts(answer: Answer) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _sizes(runs: pd.DataFrame) -> list[tuple[int, tuple[float, ...]]]:
     """Sizes with a colour each, small to large."""
-    from matplotlib import colormaps
-
     sizes = sorted(runs["N"].unique())
     places = np.linspace(0.05, 0.85, len(sizes))
     return [(n, colormaps[COLOURS](p)) for n, p in zip(sizes, places, strict=True)]
@@ -356,8 +356,6 @@ def _scatter(ax: Axes, fitted: pd.DataFrame, held_out: pd.DataFrame, x: str) -> 
 
 
 def _logarithmic(ax: Axes, x: str, y: str, form: Callable[[float], str] | None = None) -> None:
-    from matplotlib.ticker import MaxNLocator, NullLocator
-
     ax.set_xscale("log")
     ax.set_yscale("log")
     _log_ticks(ax.xaxis, form or _short)
@@ -371,8 +369,6 @@ def _logarithmic(ax: Axes, x: str, y: str, form: Callable[[float], str] | None =
 
 def _log_ticks(axis: Axis, form: Callable[[float], str]) -> None:
     """Labels that do not run into one another, whatever part of a decade is shown."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
     low, high = axis.get_data_interval()
     if high / low < _NARROW:
         axis.set_major_locator(MaxNLocator(6))

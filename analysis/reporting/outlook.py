@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.analysis.arms.compare_arms import compare_arms
+from scalinglab.analysis.arms.comparison import at_scale, crossover, paired
+from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
+from scalinglab.analysis.forecasts.forecast_study import forecast_study
+from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
+from scalinglab.analysis.intervals.spread import interval_in_words
+
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
 
@@ -23,19 +30,19 @@ class Outlook:
     ----------
     forecasts : DataFrame
         From `analysis.forecast_study`; empty if every run has ended.
-    inflation : float
+    calibration_factor : float
         By what the record widened their intervals.
     track : DataFrame
         From `scalinglab.analysis.forecasts.track.track_record`, of this study.
     record : DataFrame
-        The same of all studies in the folder: the inflation rests on it where the study's own is
+        The same of all studies in the folder: the factor rests on it where the study's own is
         too short.
     arms : ArmComparison or None
     level : float
     """
 
     forecasts: pd.DataFrame
-    inflation: float
+    calibration_factor: float
     track: pd.DataFrame
     record: pd.DataFrame
     arms: ArmComparison | None
@@ -43,17 +50,13 @@ class Outlook:
 
     def sentences(self) -> list[str]:
         """What to say of each, a paragraph each."""
-        from scalinglab.analysis.arms.text import at_scale, crossover, paired
-        from scalinglab.analysis.forecasts.track import sentence
-        from scalinglab.analysis.intervals.spread import between
-
         said = []
         known = self.forecasts[self.forecasts["loss"].notna()]
         if len(known):
             rows = [
                 f"- N {r['N']:,}, D {r['D']:,} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
                 f" of its curve known): {r['loss']:.4f}"
-                + (between(r["lower"], r["upper"]) or f", without interval: {r['note']}")
+                + (interval_in_words(r["lower"], r["upper"]) or f", without interval: {r['note']}")
                 for r in known.head(8).to_dict("records")
             ]
             more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []
@@ -71,7 +74,7 @@ class Outlook:
         return said
 
 
-def look_ahead(
+def build_outlook(
     outputs: str | Path,
     study: str,
     *,
@@ -80,7 +83,7 @@ def look_ahead(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    widen: bool = True,
+    calibrate: bool = True,
     loss: str | None = None,
 ) -> Outlook:
     """Forecast what has not ended, look up the record, and compare arms if one is named.
@@ -93,18 +96,15 @@ def look_ahead(
     ValueError
         If the study does not exist, or its arms cannot be compared.
     """
-    from scalinglab.analysis.forecasts.forecasting import forecast_study
-    from scalinglab.analysis.forecasts.track import track_record, widening
-
     record = track_record(outputs)
-    inflation = widening(outputs, study, level) if widen else 1.0
+    factor = calibration_factor(outputs, study, level) if calibrate else 1.0
     found = forecast_study(
-        outputs, study, level=level, resamples=_FORECASTS, seed=seed, inflation=inflation
+        outputs, study, level=level, resamples=_FORECASTS, seed=seed, calibration_factor=factor
     )
     arms = None
     if arm is not None:
         arms = _arms(outputs, study, arm, between, loss, resamples, seed, level)
-    return Outlook(found, inflation, record[record["study"] == study], record, arms, level)
+    return Outlook(found, factor, record[record["study"] == study], record, arms, level)
 
 
 def _arms(
@@ -117,9 +117,6 @@ def _arms(
     seed: int,
     level: float,
 ) -> ArmComparison:
-    from scalinglab.analysis.arms.comparison import compare_arms
-    from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
-
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
     settings = arm_settings(outputs, runs, names, arm) if len(names) == 2 else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalinglab.analysis.reporting import page
+from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
-from scalinglab.analysis.reporting.facts import refusals_in_words
+from scalinglab.analysis.reporting.page import Section, page
+from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.scaling.records.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -30,19 +31,25 @@ def write_report(answer: Answer, path: str | Path) -> Path:
 def report_html(answer: Answer) -> str:
     """The report as a text."""
     sections = [
-        page.answer(answer.sentences()),
-        page.warnings(_warnings(answer)),
-        _figures(answer),
-        _parameters(answer),
-        _held_out(answer),
-        _allocation(answer),
-        _multiverse(answer),
-        _curves(answer),
-        _outlook(answer),
-        _runs(answer),
-        _machines(answer),
+        *_figures(answer),
+        *_parameters(answer),
+        *_held_out(answer),
+        *_allocation(answer),
+        *_approaches(answer),
+        *_multiverse(answer),
+        *_curves(answer),
+        *_outlook(answer),
+        *_runs(answer),
+        *_machines(answer),
     ]
-    return page.page(answer.study, answer.question, sections, answer.outputs)
+    return page(
+        answer.study,
+        answer.question,
+        answer.sentences(),
+        _warnings(answer),
+        sections,
+        answer.outputs,
+    )
 
 
 def _warnings(answer: Answer) -> list[str]:
@@ -56,111 +63,104 @@ def _warnings(answer: Answer) -> list[str]:
     return warnings
 
 
-def _figures(answer: Answer) -> str:
+def _figures(answer: Answer) -> list[Section]:
+    # matplotlib takes half a second to import: only drawing waits for it.
     from scalinglab.analysis.reporting import figures
 
-    return page.figures(
-        [
-            (
-                "Loss against compute: each line is the law at one size, black is the best it gives at "
-                "each C.",
-                figures.loss_against_compute(answer),
-            ),
-            (
-                "Loss against parameters and against tokens: points are runs, lines the law.",
-                figures.loss_against_size_and_tokens(answer),
-            ),
-            (
-                "Residuals: what the law misses at each run; colours are sizes, dark is small.",
-                figures.residuals(answer),
-            ),
-            (
-                "Validation curves under several schedules: dots measured, lines the curve law.",
-                figures.curves(answer),
-            ),
-            (
-                "Two arms: loss of B over that of A along the ladder; dots are pairs of runs that differ"
-                " in the arm alone (of other D/N they lie off the line). Below zero B is better.",
-                figures.arms(answer),
-            ),
-        ]
-    )
+    drawn = [
+        (
+            "Loss against compute: each line is the law at one size, black is the best it gives at "
+            "each C.",
+            figures.loss_against_compute(answer),
+        ),
+        (
+            "Loss against parameters and against tokens: points are runs, lines the law.",
+            figures.loss_against_size_and_tokens(answer),
+        ),
+        (
+            "Residuals: what the law misses at each run; colours are sizes, dark is small.",
+            figures.residuals(answer),
+        ),
+        (
+            "Validation curves under several schedules: dots measured, lines the curve law.",
+            figures.curves(answer),
+        ),
+        (
+            "Two arms: loss of B over that of A along the ladder; dots are pairs of runs that differ"
+            " in the arm alone (of other D/N they lie off the line). Below zero B is better.",
+            figures.arms(answer),
+        ),
+    ]
+    return [Section("Figures", figures=[(text, f) for text, f in drawn if f is not None])]
 
 
-def _parameters(answer: Answer) -> str:
-    text = page.escape(answer.law.report())
-    return (
-        f"<h2>The law: {page.escape(answer.law.law.name)}</h2>"
-        f"{page.table(answer.law.summary.reset_index())}<pre>{text}</pre>"
-    )
+def _parameters(answer: Answer) -> list[Section]:
+    law = answer.law
+    title = f"The law: {law.law.name}"
+    return [Section(title, tables=[law.summary.reset_index()], listing=law.report())]
 
 
-def _held_out(answer: Answer) -> str:
+def _held_out(answer: Answer) -> list[Section]:
     if answer.held_out.empty:
-        return ""
+        return []
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
     table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
-    return f"<h2>Held out: predicted before, measured after</h2>{page.table(table)}"
+    return [Section("Held out: predicted before, measured after", tables=[table])]
 
 
-def _allocation(answer: Answer) -> str:
+def _allocation(answer: Answer) -> list[Section]:
     if answer.allocation is None:
-        return ""
-    return (
-        f"<h2>How to split a budget ({page.escape(answer.counted)})</h2>"
-        f"{page.table(with_intervals(answer.allocation.table))}{_approaches(answer)}"
-    )
+        return []
+    title = f"How to split a budget ({answer.counted})"
+    return [Section(title, tables=[with_intervals(answer.allocation.table)])]
 
 
-def _approaches(answer: Answer) -> str:
+def _approaches(answer: Answer) -> list[Section]:
     found = answer.approaches
-    if found is None:
-        return ""
-    refused = "".join(f"<p>{page.escape(why)}</p>" for why in refusals_in_words(found.refused))
-    return (
-        "<p>Three approaches side by side: N* grows as C^a, D* as C^b.</p>"
-        f"{page.table(with_intervals(found.exponents))}{page.table(with_intervals(found.table))}"
-        + (f"<details><summary>Refused</summary>{refused}</details>" if refused else "")
-    )
+    if answer.allocation is None or found is None:
+        return []
+    return [
+        Section(
+            text="Three approaches side by side: N* grows as C^a, D* as C^b.",
+            tables=[with_intervals(found.exponents), with_intervals(found.table)],
+            refused=refusals_in_words(found.refused),
+        )
+    ]
 
 
-def _multiverse(answer: Answer) -> str:
+def _multiverse(answer: Answer) -> list[Section]:
+    # matplotlib takes half a second to import: only drawing waits for it.
     from scalinglab.analysis.reporting import figures
 
     found = answer.multiverse
     if found is None:
-        return ""
+        return []
     caption = "Every way to fit with its answer, and what part of their spread each choice makes."
     figure = figures.multiverse(found)
-    drawn = "" if figure is None else page.captioned(figure, caption)
-    return (
-        f"<h2>What the answer hangs on</h2><p>{page.escape(found.sentence())}</p>"
-        f"{page.table(with_intervals(found.shares))}{drawn}"
-    )
+    return [
+        Section(
+            "What the answer hangs on",
+            found.sentence(),
+            tables=[with_intervals(found.shares)],
+            figures=[] if figure is None else [(caption, figure)],
+        )
+    ]
 
 
-def _curves(answer: Answer) -> str:
-    if answer.curve_law is None:
-        return ""
+def _curves(answer: Answer) -> list[Section]:
+    law = answer.curve_law
+    if law is None:
+        return []
     error = [f"{e:+.2%}" for e in answer.curve_check["error"]]
-    return (
-        f"<h2>The curve law: {page.escape(answer.curve_law.law.name)}</h2>"
-        f"{page.table(answer.curve_check.assign(error=error))}"
-        f"<pre>{page.escape(answer.curve_law.report())}</pre>"
-    )
+    table = answer.curve_check.assign(error=error)
+    return [Section(f"The curve law: {law.law.name}", tables=[table], listing=law.report())]
 
 
-def _outlook(answer: Answer) -> str:
-    from scalinglab.analysis.reporting.report_outlook import heading, tables
-
-    if answer.outlook is None:
-        return ""
-    return "".join(
-        heading(title, text) + page.table(table) for title, text, table in tables(answer.outlook)
-    )
+def _outlook(answer: Answer) -> list[Section]:
+    return [] if answer.outlook is None else outlook_sections(answer.outlook)
 
 
-def _runs(answer: Answer) -> str:
+def _runs(answer: Answer) -> list[Section]:
     arm = [] if answer.arm is None else [answer.arm]
     shown = [
         "run_id",
@@ -185,10 +185,10 @@ def _runs(answer: Answer) -> str:
     runs = answer.runs[shown].astype({"C": float})
     if answer.runs["flops_convention"].notna().all():  # an imported file may have a C of its own
         runs = runs.rename(columns={"C": "C = 6 N D"})
-    return f"<h2>The runs</h2>{page.table(runs)}"
+    return [Section("The runs", tables=[runs])]
 
 
-def _machines(answer: Answer) -> str:
+def _machines(answer: Answer) -> list[Section]:
     if answer.machines.empty:
-        return ""
-    return f"<h2>Machines and versions</h2>{page.table(answer.machines)}"
+        return []
+    return [Section("Machines and versions", tables=[answer.machines])]

@@ -1,4 +1,4 @@
-"""The report's pages on what is to come: forecasts, their record, two arms."""
+"""Sections of the report on what is to come: forecasts, their record, two arms."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import in_words
-from scalinglab.analysis.reporting import page
+from scalinglab.analysis.arms.comparison import crossover, paired
+from scalinglab.analysis.forecasts.track import sentence
+from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.reporting.page import Section
 
 if TYPE_CHECKING:
     from scalinglab.analysis.reporting.outlook import Outlook
 
 
-def tables(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
-    """(heading, a sentence below it, table) of each part that has something to show."""
+def outlook_sections(outlook: Outlook) -> list[Section]:
+    """A section for each part that has something to show."""
     return [*_forecasts(outlook), *_track(outlook), *_arms(outlook)]
 
 
-def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
+def _forecasts(outlook: Outlook) -> list[Section]:
     found = outlook.forecasts
     if found.empty:
         return []
@@ -41,15 +43,16 @@ def _forecasts(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
         "law",
         "note",
     ]
-    wider = f", {in_words(outlook.inflation)}" if outlook.inflation > 1 else ""
+    wider = (
+        f", {calibration_in_words(outlook.calibration_factor)}"
+        if outlook.calibration_factor > 1
+        else ""
+    )
     text = f"Intervals are {outlook.level:.0%}{wider}."
-    return [("Forecast: runs that have not ended", text, with_intervals(named[shown]))]
+    return [Section("Forecast: runs that have not ended", text, [with_intervals(named[shown])])]
 
 
-def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
-    from scalinglab.analysis.forecasts.track import sentence
-    from scalinglab.analysis.intervals.spread import between
-
+def _track(outlook: Outlook) -> list[Section]:
     if outlook.track.empty:
         return []
     table = outlook.track
@@ -60,7 +63,7 @@ def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
             "known": [f"{share:.0%}" for share in table["share"]],
             "law": table["law"],
             "predicted": [
-                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
                 for r in table.to_dict("records")
             ],
             "measured": table["measured"],
@@ -69,36 +72,34 @@ def _track(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
         }
     )
     text = sentence(outlook.record, outlook.level)
-    return [("Track record: said before, measured after", text, shown)]
+    return [Section("Track record: said before, measured after", text, [shown])]
 
 
-def _arms(outlook: Outlook) -> list[tuple[str, str, pd.DataFrame]]:
+def _arms(outlook: Outlook) -> list[Section]:
     found = outlook.arms
     if found is None:
         return []
-    from scalinglab.analysis.arms.text import crossover, paired
-
     a, b = found.arms
     pairs = found.pairs.table.rename(
         columns={"a": f"loss, {a}", "b": f"loss, {b}", "ratio": "B / A"}
     )
-    parts = [(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", pairs)]
+    parts = [Section(f"{b} (B) against {a} (A): pairs", f"{paired(found)}.", [pairs])]
     if len(found.differences):
         differences = found.differences.rename(columns={"a": a, "b": b, "intended": "the arm"})
-        parts.append(("What differs between the arms", "", differences))
+        parts.append(Section("What differs between the arms", tables=[differences]))
     if found.result is not None:
         parts.append(
-            (
+            Section(
                 "Do the arms share parameters?",
                 "A small p speaks against sharing.",
-                _sharing(found.sharing),
+                [_sharing(found.sharing)],
             )
         )
         parts.append(
-            (
+            Section(
                 f"{b} against {a} along the ladder",
                 f"{crossover(found)}.",
-                with_intervals(found.scales),
+                [with_intervals(found.scales)],
             )
         )
     return parts
@@ -117,9 +118,3 @@ def _sharing(found: pd.DataFrame) -> pd.DataFrame:
             "error at the largest size": told("held_out", ".2%"),
         }
     )
-
-
-def heading(title: str, text: str) -> str:
-    """A heading with a sentence below it."""
-    below = f"<p>{page.escape(text)}</p>" if text else ""
-    return f"<h2>{page.escape(title)}</h2>{below}"

@@ -67,6 +67,7 @@ def schedule_table(schedules: Mapping[str, np.ndarray], decay: float = DECAY) ->
 
 def draw_schedules(schedules: Mapping[str, np.ndarray]) -> Figure:
     """The rate of every step of some schedules."""
+    # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import Finding
@@ -27,7 +29,7 @@ def judge(
     counts: list[str] | None = None,
     conventions: list[str] | None = None,
     resamples: int = 200,
-    law: str = "chinchilla",
+    law: str = LAW,
 ) -> Finding:
     """The exponent under every count of N and every convention of C.
 
@@ -43,8 +45,6 @@ def judge(
     law : str
         A law in N and D.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     runs = _fitted(runs)
     counts = counts or [c for c in N_COUNTS if c in runs]
     conventions = conventions or [c.removeprefix("flops_") for c in runs if _is_flops(c)]

@@ -39,6 +39,7 @@ def panels(
     cut : bool
         What lies far above the rest leaves the frame: losses of runs that went wrong.
     """
+    # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure
 
     drawn = [(title, list(lines)) for title, lines in drawn]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import between, quantiles
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
+from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
-_LAW = "power_plus_constant"
 _MISSED = 1.05  # the baseline's own speed-up by its law, from which that is said
 
 
@@ -43,8 +44,6 @@ def judge(
     ValueError
         If the baseline is missing or has fewer than four budgets at a size.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
     warnings = []
     unfinished = runs["final_ratio"] > FINISHED
     if unfinished.any():
@@ -67,7 +66,7 @@ def judge(
                 f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
                 "its law in D needs at least 4"
             )
-        law = fit(_LAW, base, x="D", resamples=resamples, seed=0)
+        law = fit(POWER_PLUS_CONSTANT, base, x="D", resamples=resamples, seed=0)
         warnings += [*_edges(size, points, arm), *_misfit(law, base, baseline, n)]
         for row in points[points[arm] != baseline].to_dict("records"):
             rows.append(
@@ -123,7 +122,7 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
 
 def _misfit(law, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
     """What the baseline's law makes of the baseline itself, whose speed-up is one."""
-    own = [_needed(law.params, p.loss) / p.D for p in base.itertuples()]
+    own = [x_at_loss(p.loss, **law.params) / p.D for p in base.itertuples()]
     if max(abs(np.log(own))) < np.log(_MISSED):
         return []
     return [
@@ -134,17 +133,11 @@ def _misfit(law, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
 
 def _speed(law, loss: float, tokens: float, measured: pd.Series) -> dict:
     """Speed-up with its interval; infinite where the baseline's law never gets there."""
-    best = _needed(law.params, loss) / tokens
-    draws = np.array([_needed(draw, loss) / tokens for draw in law.draws.to_dict("records")])
+    best = x_at_loss(loss, **law.params) / tokens
+    draws = np.array([x_at_loss(loss, **draw) / tokens for draw in law.draws.to_dict("records")])
     low, high = quantiles(draws, 0.95)
     inside = measured.min() <= best * tokens <= measured.max()
     return {"speedup": best, "lower": low, "upper": high, "inside": bool(inside)}
-
-
-def _needed(params: dict[str, float], loss: float) -> float:
-    """x at which L_inf + (x0 / x)^a is the loss; NaN of a resample without parameters."""
-    above = loss - params["L_inf"]
-    return np.inf if above <= 0 else params["x0"] * above ** (-1 / params["a"])
 
 
 def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
@@ -152,7 +145,7 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
     for name, own in table.groupby("arm"):
         longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
-            f"{r.speedup:.2f}{between(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
+            f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
             + ("" if r.inside else f", beyond what {baseline} was measured at")
             for r in longest.itertuples()
         )

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from scalinglab.analysis.default_laws import CURVE_LAW
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.scaling.records.state import State
 
 
 def judge(
@@ -18,7 +21,7 @@ def judge(
     *,
     curves: pd.DataFrame,
     fitted: Sequence[str],
-    law: str = "lr_annealing",
+    law: str = CURVE_LAW,
 ) -> Finding:
     """Fit a curve law to the blocks `fitted` and predict the curves of all others.
 
@@ -38,9 +41,7 @@ def judge(
     ValueError
         If a block has no finished curve, or none is left to be predicted.
     """
-    from scalinglab.analysis.fitting.fitter import fit
-
-    names = runs[runs["status"] == "done"].set_index("run_id")["block"]
+    names = runs[runs["status"] == State.DONE].set_index("run_id")["block"]
     curves = curves[curves["run"].isin(names.index)].drop(columns="cluster", errors="ignore")
     curves = curves.assign(block=curves["run"].map(names))
     if "validation_loss" in curves:

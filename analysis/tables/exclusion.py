@@ -14,20 +14,19 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.condition import columns_of, rows_that_meet
+from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.conditions import ConditionError
 
 Array = np.ndarray
 
-CENSORED = {  # status -> the rule by which its rows are always left out
-    "diverged": "diverged (censored)",
-    "stopped": "stopped (censored)",
-}
+# Status -> the rule by which its rows are always left out.
+CENSORING = {str(state): f"{state} (censored)" for state in CENSORED}
 RULES = {
     "unmeasured": "the response, or another column that the law reads, is missing",
     "unfinished": "the run had not come to its end: its status or its last step says so",
     "mid_schedule": "the learning rate had not come down: an earlier point of a run with another",
 }
-_DONE = ("done", *CENSORED, "finished", "completed", "complete", "success")
+_DONE = (State.DONE, *CENSORED, "finished", "completed", "complete", "success")
 _NONE: Mapping[str, str] = {}
 _LENGTHS = ("D", "tokens", "C", "flops")  # columns that grow along one run
 
@@ -73,9 +72,9 @@ def exclude_rows(
                 " exclude=['unmeasured', 'D < 1e9']"
             )
     left_out, counts = np.zeros(len(frame), bool), {}
-    for rule in (*CENSORED.values(), *rules):
+    for rule in (*CENSORING.values(), *rules):
         taken = _meets(frame, rule, needed, length, names) & ~left_out
-        if rule in CENSORED.values() and taken.all():
+        if rule in CENSORING.values() and taken.all():
             status = rule.partition(" ")[0]
             raise ValueError(f"every row has status {status!r}: nothing is left to fit")
         count = int((taken & frame[response].notna()).sum() if sparse else taken.sum())
@@ -116,10 +115,10 @@ def _meets(
     length: str | None,
     names: Mapping[str, str],
 ) -> Array:
-    if rule in CENSORED.values():
+    if rule in CENSORING.values():
         if "status" not in frame:
             return np.zeros(len(frame), bool)
-        return (frame["status"].astype(str).map(CENSORED) == rule).to_numpy()
+        return (frame["status"].astype(str).map(CENSORING) == rule).to_numpy()
     if rule == "unmeasured":
         return frame[list(needed)].isna().any(axis=1).to_numpy()
     if rule == "unfinished":

@@ -13,7 +13,7 @@ from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.tables.clusters import clusters
 from scalinglab.analysis.tables.condition import same_values
-from scalinglab.analysis.tables.exclusion import CENSORED, exclude_rows
+from scalinglab.analysis.tables.exclusion import exclude_rows
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.noise import RECIPE, SCIENCE, rounding_noise, seed_noise
 from scalinglab.analysis.tables.numbers import as_floats
@@ -22,6 +22,8 @@ from scalinglab.analysis.tables.validation_sets import (
     refuse_different_sets,
     with_common_sets,
 )
+from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.state import CENSORED
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
 
@@ -264,7 +266,7 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     if allowed or "fingerprint" not in frame.columns:
         return
-    seen = sorted(frame["fingerprint"].dropna().astype(str).unique())
+    seen = sorted({same_numbers(code) for code in frame["fingerprint"].dropna().astype(str)})
     if len(seen) > 1:
         raise ValueError(
             f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
+
 ACTIVATIONS = ("relu2", "relu", "gelu", "swiglu", "geglu")
 GATED = ("swiglu", "geglu")  # with a third matrix
 NORMS = ("rmsnorm", "layernorm", "none")
@@ -14,6 +16,12 @@ EMBEDDING_SCALES = ("one", "sqrt_width", "norm")
 NORM_SCALES = ("one", "inverse_sqrt_layer")
 INITS = ("normal", "small", "mimetic", "lsuv")
 PARAMETRIZATIONS = ("sp", "ntk", "mup", "completep")
+SCALED = ("ntk", "mup", "completep")  # from a base width
+ALIGNED = ("mup", "completep")  # with attention by head_dim from a base head_dim
+# Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
+# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden
+# matrices keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
+DECAY_RULES = ("product", "sqrt", "constant")
 
 
 @dataclass(frozen=True)
@@ -75,16 +83,14 @@ PLACEMENTS: Mapping[str, tuple[Norms, Norms]] = {
 }
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A shape with the options of the network, and how it is scaled from a base shape.
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """The options of the network beside its sizes, and how it is scaled from a base shape.
 
     docs/models.md says of each option where it is from and with which others it clashes.
 
     Attributes
     ----------
-    shape : Shape
-        Sizes of the tensors.
     rope_base : float
         Base of the rotary positions.
     activation : str
@@ -116,32 +122,56 @@ class Architecture:
     depth_exponent : float
         Alpha of ``completep``: residual branches are scaled by (depth / base_depth)^-alpha.
     decay_rule : str
-        How weight decay follows the width: ``scalinglab.scaling.model.parametrization.DECAY_RULES``.
+        How weight decay follows the width: ``DECAY_RULES``.
+    """
+
+    rope_base: float = setting(10_000.0, ABOVE_0)
+    activation: str = setting("relu2", ACTIVATIONS, historic="relu2")
+    norm: str = setting("rmsnorm", NORMS, historic="rmsnorm")
+    placement: str = setting("pre", PLACEMENTS, historic="pre")
+    post_fraction: float | None = setting(
+        None, ABOVE_0, historic=None, used_with=("placement", ("mix",))
+    )
+    norm_scale: str = setting("one", NORM_SCALES, historic="one")
+    qk_norm: bool = setting(True, historic=True)
+    embedding_scale: str = setting("one", EMBEDDING_SCALES, historic="one")
+    init: str = setting("normal", INITS, historic="normal")
+    logit_softcap: float | None = setting(None, ABOVE_0, historic=None)
+    tied_head: bool = setting(False, historic=False)
+    bias: bool = setting(False, historic=False)
+    parametrization: str = setting("sp", PARAMETRIZATIONS, historic="sp")
+    base_width: int | None = setting(
+        None, AT_LEAST_1, historic=None, used_with=("parametrization", SCALED)
+    )
+    base_depth: int | None = setting(
+        None, AT_LEAST_1, historic=None, used_with=("parametrization", ("completep",))
+    )
+    base_head_dim: int | None = setting(
+        None, AT_LEAST_1, historic=None, used_with=("parametrization", ALIGNED)
+    )
+    depth_exponent: float = setting(
+        1.0, ABOVE_0, historic=1.0, used_with=("parametrization", ("completep",))
+    )
+    decay_rule: str = setting(
+        "product", DECAY_RULES, historic="product", used_with=("parametrization", SCALED)
+    )
+
+
+@dataclass(frozen=True)
+class Architecture(NetworkOptions):
+    """A shape with the options of the network; what they do not use is at its default.
+
+    Attributes
+    ----------
+    shape : Shape
+        Sizes of the tensors.
     """
 
     shape: Shape
-    rope_base: float = 10_000.0
-    activation: str = "relu2"
-    norm: str = "rmsnorm"
-    placement: str = "pre"
-    post_fraction: float | None = None
-    norm_scale: str = "one"
-    qk_norm: bool = True
-    embedding_scale: str = "one"
-    init: str = "normal"
-    logit_softcap: float | None = None
-    tied_head: bool = False
-    bias: bool = False
-    parametrization: str = "sp"
-    base_width: int | None = None
-    base_depth: int | None = None
-    base_head_dim: int | None = None
-    depth_exponent: float = 1.0
-    decay_rule: str = "product"
 
     @classmethod
     def from_science(cls, model: Mapping[str, Any]) -> Architecture:
-        """From a run's ``science["model"]``, which may be older than some option."""
+        """From the model in a run's science, which may be older than some option."""
         shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
         return cls(shape, **{f.name: model[f.name] for f in fields(cls) if f.name in model})
 

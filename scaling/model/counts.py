@@ -12,6 +12,7 @@ from collections import Counter
 from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
 
 Size = tuple[int, ...]
+N_COUNTS = ("n_block", "n_matmul", "n_total")
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")
 
 

@@ -8,31 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, one_of
-from scalinglab.scaling.model.architecture import (
-    ACTIVATIONS,
-    EMBEDDING_SCALES,
-    GATED,
-    INITS,
-    NORM_SCALES,
-    NORMS,
-    PARAMETRIZATIONS,
-    PLACEMENTS,
-    Architecture,
-    Shape,
-)
-from scalinglab.scaling.model.parametrization import DECAY_RULES
-
-ALLOWED = {
-    "activation": ACTIVATIONS,
-    "norm": NORMS,
-    "placement": tuple(PLACEMENTS),
-    "norm_scale": NORM_SCALES,
-    "embedding_scale": EMBEDDING_SCALES,
-    "init": INITS,
-    "parametrization": PARAMETRIZATIONS,
-    "decay_rule": DECAY_RULES,
-}
+from scalinglab.scaling.fields import ConfigError, check_ranges, is_used, keys_of
+from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
+from scalinglab.scaling.model.options import ModelConfig
 
 
 def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
@@ -43,33 +21,13 @@ def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
     ConfigError
         On a value that is not allowed, sizes that do not divide, or options that clash.
     """
-    for key, allowed in ALLOWED.items():
-        one_of(f"model.{key}", getattr(model, key), allowed)
+    check_ranges(model, "model")
     shape = model_shape(model, vocab)
     _check_norms(model)
     _check_post_fraction(model)
     _check_parametrization(model)
-    return Architecture(
-        shape,
-        post_fraction=model.post_fraction if model.placement == "mix" else None,
-        **{
-            key: getattr(model, key)
-            for key in (
-                "rope_base",
-                "activation",
-                "norm",
-                "placement",
-                "norm_scale",
-                "qk_norm",
-                "embedding_scale",
-                "init",
-                "logit_softcap",
-                "tied_head",
-                "bias",
-            )
-        },
-        **_scaling(model),
-    )
+    used = {key: getattr(model, key) for key in keys_of(NetworkOptions) if is_used(model, key)}
+    return Architecture(shape, **used)
 
 
 def model_shape(model: ModelConfig, vocab: int) -> Shape:
@@ -193,11 +151,6 @@ def _check_post_fraction(model: ModelConfig) -> None:
 def _check_parametrization(model: ModelConfig) -> None:
     name = model.parametrization
     if name == "sp":
-        if model.decay_rule != "product":
-            raise ConfigError(
-                f"model.decay_rule = {model.decay_rule!r} with model.parametrization "
-                "= 'sp': there is no base width; allowed is 'product'"
-            )
         return
     if model.base_width is None:
         raise ConfigError(
@@ -235,14 +188,3 @@ def _refuse(model: ModelConfig, key: str, allowed: dict[str, Iterable[str]], why
                 f"model.{other} = {getattr(model, other)!r} clashes with model.{key} = "
                 f"{getattr(model, key)!r}: {why}; allowed beside it: {', '.join(values)}"
             )
-
-
-def _scaling(model: ModelConfig) -> dict[str, object]:
-    """What the parametrization uses of its keys."""
-    used = {
-        "sp": (),
-        "ntk": ("base_width", "decay_rule"),
-        "mup": ("base_width", "base_head_dim", "decay_rule"),
-        "completep": ("base_width", "base_head_dim", "decay_rule", "base_depth", "depth_exponent"),
-    }[model.parametrization]
-    return {key: getattr(model, key) for key in ("parametrization", *used)}

@@ -32,31 +32,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.model.architecture import ALIGNED, Architecture
 from scalinglab.scaling.model.counts import Size, tensor_sizes
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
-# Of decayed tensors. `product`: learning rate times decay, what a step shrinks by, is that of the
-# base (mup's lambda m_N of a hidden matrix under AdamW). `sqrt`: lambda sqrt(m_N) of hidden
-# matrices keeps their top singular values (arXiv 2510.15262). `constant`: lambda.
-DECAY_RULES = ("product", "sqrt", "constant")
 VECTORS = ("gain", "bias")
 # Matrices of a block whose scale deepnorm and sub_ln set.
-SCALED = ("value.weight", "out.weight", "up.weight", "gate.weight", "down.weight")
-# Optimizers by what the size of their updates depends on.
-FAMILIES: Mapping[str, str] = {
-    "adamw": "adaptive",
-    "nadamw": "adaptive",
-    "adamp": "adaptive",
-    "schedule_free": "adaptive",
-    "lion": "adaptive",
-    "sgd": "sgd",
-    "adafactor": "relative",
-    "muon": "muon",
-    "muon_match_rms": "muon_match_rms",
-}
-
-# Exponents of m_N of the learning rate, by parametrization, family and role; 0 where left out.
+BRANCH_MATRICES = ("value.weight", "out.weight", "up.weight", "gate.weight", "down.weight")
+# Exponents of m_N of the learning rate, by parametrization, by what the size of an optimizer's
+# updates depends on (``OptimizerConfig.family``), and by role; 0 where left out.
 _INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
 WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "ntk": {"adaptive": {"hidden": -0.5, "head": -0.5}, "sgd": {"hidden": -1.0, "head": -1.0}},
@@ -96,15 +81,15 @@ class TensorRule:
     epsilon: float = 1.0
 
 
-def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, TensorRule]:
+def tensor_rules(architecture: Architecture, optimizer: OptimizerConfig) -> dict[str, TensorRule]:
     """The rule of every parameter by name, in the order of ``Transformer.named_parameters``.
 
     Parameters
     ----------
     architecture : Architecture
         With a base shape unless its parametrization is ``sp``.
-    optimizer : str
-        Name of the optimizer; ``sp`` takes any.
+    optimizer : OptimizerConfig
+        ``sp`` takes any.
 
     Raises
     ------
@@ -114,21 +99,29 @@ def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, Tensor
     check_optimizer(architecture.parametrization, optimizer)
     sizes, base = tensor_sizes(architecture), tensor_sizes(_base(architecture))
     return {
-        name: _rule(architecture, optimizer, name, size, _growth(size, base[name]))
+        name: _rule(architecture, optimizer.family, name, size, _growth(size, base[name]))
         for name, size in sizes.items()
     }
 
 
-def check_optimizer(parametrization: str, optimizer: str) -> None:
+def initial_deviations(architecture: Architecture) -> dict[str, float]:
+    """Standard deviation of the initial weights of every parameter by name: ``init_std``."""
+    return {
+        name: _init_std(architecture, role_of(name, size), name, size)
+        for name, size in tensor_sizes(architecture).items()
+    }
+
+
+def check_optimizer(parametrization: str, optimizer: OptimizerConfig) -> None:
     """Raise `ConfigError` if a parametrization has no rule for an optimizer."""
     if parametrization == "sp":
         return
     table = WIDTH_LR[_width_part(parametrization)]
-    known = [name for name, family in FAMILIES.items() if family in table]
-    if optimizer not in known:
+    if optimizer.family not in table:
+        known = [name for name, kind in OPTIMIZERS.items() if kind.update_family in table]
         raise ConfigError(
             f"model.parametrization = {parametrization!r} has no rule for optimizer.name = "
-            f"{optimizer!r}; allowed are {', '.join(known)}, or model.parametrization = 'sp'"
+            f"{optimizer.name!r}; allowed are {', '.join(known)}, or model.parametrization = 'sp'"
         )
 
 
@@ -165,15 +158,15 @@ def _growth(size: Size, base: Size) -> float:
 
 
 def _rule(
-    architecture: Architecture, optimizer: str, name: str, size: Size, growth: float
+    architecture: Architecture, family: str | None, name: str, size: Size, growth: float
 ) -> TensorRule:
-    """The rule of a tensor of some size, of whose rows there are `growth` times the base's."""
+    """The rule of a tensor of some size, which has `growth` times as many rows as at the base."""
     role = role_of(name, size)
     std = _init_std(architecture, role, name, size)
     decayed = float(role in ("hidden", "head"))
     if architecture.parametrization == "sp":
         return TensorRule(role, std, weight_decay=decayed)
-    family = FAMILIES[optimizer]
+    assert family is not None  # checked above
     if family.startswith("muon") and role != "hidden":
         family = "adaptive"  # Muon leaves them to AdamW
     part = _width_part(architecture.parametrization)
@@ -193,7 +186,7 @@ def _rule(
 
 
 def _width_part(parametrization: str) -> str:
-    return "mup" if parametrization == "completep" else parametrization
+    return "mup" if parametrization in ALIGNED else parametrization
 
 
 def _depth(architecture: Architecture, family: str) -> tuple[float, float]:
@@ -219,7 +212,7 @@ def _init_std(architecture: Architecture, role: str, name: str, size: Size) -> f
     if role in VECTORS:
         return 0.0
     width = architecture.shape.width
-    if role != "hidden" and architecture.parametrization in ("mup", "completep"):
+    if role != "hidden" and architecture.parametrization in ALIGNED:
         width = architecture.base_width or width
     if architecture.init == "small":
         std = math.sqrt(2 / (5 * width))
@@ -239,7 +232,7 @@ def _on_branch(architecture: Architecture, name: str, std: float) -> float:
     """
     depth = architecture.base_depth or architecture.shape.depth
     if architecture.placement == "deepnorm":
-        return std * (8 * depth) ** -0.25 if name.endswith(SCALED) else std
+        return std * (8 * depth) ** -0.25 if name.endswith(BRANCH_MATRICES) else std
     if architecture.placement == "sub_ln":
-        return std * math.sqrt(math.log(2 * depth)) if name.endswith(SCALED) else std
+        return std * math.sqrt(math.log(2 * depth)) if name.endswith(BRANCH_MATRICES) else std
     return std / math.sqrt(2 * depth) if name.endswith(("out.weight", "down.weight")) else std

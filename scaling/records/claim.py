@@ -21,6 +21,7 @@ from scalinglab.scaling.records.atomic import create_exclusive, server_time, wri
 from scalinglab.scaling.records.damage import sealed
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder, file_hash
+from scalinglab.scaling.records.state import Outcome, State
 
 BEATS_A_LEASE = 6
 HUNG = 1  # exit code of a process that does not get on: a pool replaces it, SLURM's task has failed
@@ -59,7 +60,7 @@ class Claim:
             return None
         number = 1 if latest is None else latest.number + 1
         owner = {
-            **machine.this_process(),
+            **machine.this_process().to_dict(),
             "node": machine.node(),
             "job": machine.slurm_job(),
             "log": os.environ.get("SCALING_LOG"),
@@ -70,7 +71,7 @@ class Claim:
             return None
         claim = cls(folder, number, lease_seconds)
         if folder.done() is not None:  # the previous holder finished while we looked
-            claim.release("lost")
+            claim.release(Outcome.LOST)
             return None
         return claim
 
@@ -102,13 +103,13 @@ class Claim:
         self._progress = progress
         self._try_to_beat()
 
-    def finish(self, status: str, steps: int, files: dict[str, str]) -> bool:
+    def finish(self, status: State, steps: int, files: dict[str, str]) -> bool:
         """Write DONE, naming this attempt's files; False if another attempt was first.
 
         Parameters
         ----------
-        status : str
-            "done" or "diverged".
+        status : State
+            Done or diverged.
         steps : int
             Steps in the record.
         files : dict
@@ -124,16 +125,18 @@ class Claim:
             "sha256": hashes,
         }
         first = create_exclusive(self.folder.done_file, sealed(content))
-        self.release(status if first else "lost")
+        self.release(Outcome(status) if first else Outcome.LOST)
         return first
 
-    def release(self, reason: str, error: BaseException | None = None, **facts: Any) -> None:
+    def release(self, reason: Outcome, error: BaseException | None = None, **facts: Any) -> None:
         """Stop beating and say how the attempt ended; `facts` are what the next one should know."""
         self._stop.set()
         self._thread.join()
         self._write_end(reason, error, facts)
 
-    def _write_end(self, reason: str, error: BaseException | None, facts: dict[str, Any]) -> None:
+    def _write_end(
+        self, reason: Outcome, error: BaseException | None, facts: dict[str, Any]
+    ) -> None:
         end: dict[str, Any] = {"reason": reason, "ended": server_time(self.folder.outputs), **facts}
         if error is not None:
             end["error"] = f"{type(error).__name__}: {error}"
@@ -166,7 +169,7 @@ class Claim:
         ]
         hung = TimeoutError(f"no progress for {self._patience:g} s")
         hung.add_note("\n".join(stacks))
-        self._write_end("failed", hung, {})
+        self._write_end(Outcome.FAILED, hung, {})
         os._exit(HUNG)
 
     def _try_to_beat(self) -> None:

@@ -14,9 +14,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import traceback
+from enum import StrEnum
 
-CLASSES = ("gpu_oom", "host_oom", "infra", "user_error")
-OUT_OF_MEMORY = ("gpu_oom", "host_oom")
+
+class FailureClass(StrEnum):
+    """What made an attempt fail."""
+
+    GPU_OOM = "gpu_oom"
+    HOST_OOM = "host_oom"
+    INFRA = "infra"
+    USER_ERROR = "user_error"
+
+
+OUT_OF_MEMORY = (FailureClass.GPU_OOM, FailureClass.HOST_OOM)
 
 # A stale handle, an input/output error, a full disk: of the machine, not of the run.
 _PASSING = {
@@ -46,25 +56,25 @@ _DEVICE_SETUP = (
 )
 
 
-def classify(error: BaseException) -> str:
-    """One of ``CLASSES``.
+def classify(error: BaseException) -> FailureClass:
+    """The class of an error.
 
     Recognised by name and text, so that no device library is needed to look at an exception.
     """
     if (told := getattr(error, "failure_class", None)) is not None:  # by another process
-        return told
+        return FailureClass(told)
     text = str(error)
     if type(error).__name__ == "OutOfMemoryError" or any(part in text for part in _DEVICE_FULL):
-        return "gpu_oom"
+        return FailureClass.GPU_OOM
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
-        return "host_oom"
+        return FailureClass.HOST_OOM
     if isinstance(error, ConnectionError | TimeoutError):
-        return "infra"
+        return FailureClass.INFRA
     if isinstance(error, OSError) and error.errno in _PASSING:
-        return "infra"
+        return FailureClass.INFRA
     if isinstance(error, RuntimeError) and any(part in text for part in _DEVICE_SETUP):
-        return "infra"
-    return "user_error"
+        return FailureClass.INFRA
+    return FailureClass.USER_ERROR
 
 
 def signature(error: BaseException) -> str:
@@ -73,7 +83,7 @@ def signature(error: BaseException) -> str:
     The message is left out: it often names the run.
     """
     if (told := getattr(error, "failure_signature", None)) is not None:
-        return told
+        return str(told)
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].name}:{frames[-1].lineno}" if frames else ""
     return hashlib.sha256(f"{type(error).__name__} {where}".encode()).hexdigest()[:8]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from scalinglab.scaling.config import RulesConfig, ScheduleConfig
+from scalinglab.scaling.config import RulesConfig
+from scalinglab.scaling.fields import defaults, keys_of
 from scalinglab.scaling.records.identity import without_historic
-from scalinglab.scaling.schedule.kinds import WARMUP_TOKENS
+from scalinglab.scaling.schedule.schedule import SCHEDULES
+from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS
 
 # What may differ between the rungs of one ladder; anything else is another recipe.
 _RUNGS = {
@@ -16,7 +17,7 @@ _RUNGS = {
     "data": {"seed"},
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
-_GOVERNED = ("batch", "weight_decay", "warmup", "beta2")  # what rules may give besides the LR
+_GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
 def recipe(
@@ -39,27 +40,35 @@ def recipe(
         for key, value in science.items()
         if key not in {*_RUNGS, *_RUNGS[""], "optimizer", *rules}
     }
+    groups = {name: value for name, value in science.items() if isinstance(value, dict)}
     for group in ("model", "data"):
         common |= {
             f"{group}.{key}": value
-            for key, value in science[group].items()
+            for key, value in groups[group].items()
             if key not in _RUNGS[group]
         }
-    schedule = asdict(ScheduleConfig()) | dict(config["schedule"])
-    if schedule["warmup_tokens"] is None:  # its default; older runs have it as a number
-        schedule["warmup_tokens"] = WARMUP_TOKENS
+    schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
-        del schedule["warmup_tokens"]
+        schedule.pop("warmup_tokens", None)
     return common | {
-        "optimizer": {
-            key: value for key, value in science["optimizer"].items() if key not in rules
-        },
+        "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         "model.head_dim": shape["width"] / shape["heads"],
         "model.mlp_ratio": shape["mlp_width"] / shape["width"],
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
         "schedule": schedule,
         **{f"the rule of {name}": rules.get(name) for name in _GOVERNED},
     }
+
+
+def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What the kind of a stored schedule uses: older runs have every key of every kind."""
+    schedule = dict(stored)
+    if schedule["kind"] in SCHEDULES:
+        usual = defaults(SCHEDULES[schedule["kind"]])
+        schedule = usual | {k: v for k, v in schedule.items() if k in usual}
+    if schedule.get("warmup_tokens", 0) is None:  # its default; older runs have it as a number
+        schedule["warmup_tokens"] = WARMUP_TOKENS
+    return schedule
 
 
 def not_one_ladder(recipes: Iterable[Mapping[str, Any]]) -> str:

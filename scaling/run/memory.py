@@ -5,41 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.step_options import StepOptions
 
-# Floats of moments for each weight of hidden matrices, and for each of the rest. SOAP keeps four
-# square matrices beside two moments: 6 of a square matrix, 10.5 of one of 4 d x d.
-MOMENT_FLOATS: Mapping[str, tuple[float, float]] = {
-    "adamw": (2, 2),
-    "nadamw": (2, 2),
-    "adamp": (2, 2),
-    "schedule_free": (2, 2),
-    "sgd": (1, 1),
-    "lion": (1, 1),
-    "normalized": (1, 1),
-    "adafactor": (0, 0),
-    "muon": (1, 2),
-    "soap": (9, 2),
-}
-# Floats that an update takes in passing, for each weight. Measured on shapes whose weights are
-# mostly in the blocks; only Adafactor and AdamP go tensor after tensor.
-UPDATE_FLOATS: Mapping[str, float] = {
-    "adamw": 2,
-    "nadamw": 3,
-    "adamp": 3,
-    "schedule_free": 2,
-    "sgd": 1,
-    "lion": 4,
-    "normalized": 1,
-    "adafactor": 1,
-    "muon": 2,
-    "soap": 7,
-}
 HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
 # What FSDP has whole for a moment: of a block its weights and those of the next, its gradients and
 # the buffer from which they are scattered; and weights and gradients of all outside the blocks.
@@ -58,7 +31,7 @@ def training_bytes(
     architecture: Architecture,
     batch: int,
     members: int = 1,
-    optimizer: str = "adamw",
+    optimizer: str = OptimizerConfig.name,
     options: StepOptions = StepOptions(),
     shards: int = 1,
 ) -> int:
@@ -87,7 +60,9 @@ def training_bytes(
         block = counts["n_block"] / architecture.shape.depth
         outside = counts["n_total"] - counts["n_block"]
         passes += BLOCKS_GATHERED * block + OUTSIDE_GATHERED * outside
-    update = UPDATE_FLOATS[optimizer] * counts["n_total"] / shards  # when activations are gone
+    update = (
+        OPTIMIZERS[optimizer].update_floats * counts["n_total"] / shards
+    )  # when activations are gone
     return int(4 * members * (state_floats(counts, optimizer, shards) + max(passes, update)))
 
 
@@ -106,11 +81,11 @@ def least_bytes(
 def state_floats(counts: Mapping[str, int], optimizer: str, shards: int = 1) -> float:
     """Floats that a process keeps of a run from step to step, by ``parameter_counts``."""
     total, block = counts["n_total"], counts["n_block"]
-    hidden, rest = MOMENT_FLOATS[optimizer]
+    hidden, rest = OPTIMIZERS[optimizer].moment_floats
     state = HELD_FLOATS * total + hidden * block + rest * (total - block)
     if shards > 1:
         state += total  # FSDP's own weights; and gradients on their way to who has a matrix whole
-        whole = SETTINGS[optimizer].whole
+        whole = OPTIMIZERS[optimizer].whole
         state += total if "embedding" in whole else block if whole else 0
     return state / shards
 
@@ -168,7 +143,7 @@ def copy_bytes(architecture: Architecture, config: RunConfig, members: int = 1) 
 
 def checkpoint_floats(counts: Mapping[str, int], optimizer: str) -> float:
     """Floats of a checkpoint, weights and moments, by ``parameter_counts``."""
-    hidden, rest = MOMENT_FLOATS[optimizer]
+    hidden, rest = OPTIMIZERS[optimizer].moment_floats
     return counts["n_total"] * (1 + rest) + counts["n_block"] * (hidden - rest)
 
 

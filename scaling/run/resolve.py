@@ -18,19 +18,18 @@ from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.parametrization import check_optimizer
-from scalinglab.scaling.optimizers.settings import optimizer_science, program_science
+from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
-from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import Piece, plain, top_rate
 
 MAX_STEPS = 100_000_000
 PRECISIONS = ("fp32", "tf32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
-TRAINERS = ("engine", "command")
 # The keys of scalinglab.scaling.engine.steps.measurements.MEASUREMENTS, which needs torch as the engines do.
 MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
 # The keys of scalinglab.scaling.engine.steps.eager.ENGINES, and what chooses one (scalinglab.scaling.run.engine_choice).
@@ -93,9 +92,20 @@ class Run:
         return flops_per_token(self.flops) * self.tokens
 
     @property
+    def is_command(self) -> bool:
+        """Whether a program that is not ours trains it."""
+        return self.config.trainer.kind == "command"
+
+    @property
+    def batch(self) -> int:
+        """Sequences of one update."""
+        assert self.config.batch is not None  # a rule has given it
+        return self.config.batch
+
+    @property
     def tokens_per_step(self) -> int:
         """Tokens of one update."""
-        return self.config.batch * self.shape.context
+        return self.batch * self.shape.context
 
 
 def resolve(config: RunConfig, manifest: Manifest) -> Run:
@@ -107,13 +117,11 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
         On any value or combination that cannot be trained; names the key and what is allowed.
     """
     written = config
-    _check_numbers(config)
     architecture = architecture_of(config.model, manifest.vocab)
     shape = architecture.shape
     counts = parameter_counts(architecture)
     determined = determine(config, counts, shape.context)
     config, lr = determined.config, determined.lr
-    _check_ranges(config)
     _check_trainer(config)
     tokens_per_step = config.batch * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
@@ -166,7 +174,6 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
 def _check_trainer(config: RunConfig) -> None:
     """Our engine is asked for what it can do; what a program can do is the program's to say."""
     trainer, execution = config.trainer, config.execution
-    one_of("trainer.kind", trainer.kind, TRAINERS)
     if trainer.kind == "engine":
         for key in ("program", "options"):
             if value := getattr(trainer, key):
@@ -182,7 +189,7 @@ def _check_trainer(config: RunConfig) -> None:
                 "precision = 'tf32': the matrix units of NVIDIA's GPUs compute in "
                 "it; allowed on execution.device = 'cpu' are fp32, bf16"
             )
-        check_optimizer(config.model.parametrization, config.optimizer.name)
+        check_optimizer(config.model.parametrization, config.optimizer)
         for name in execution.measure:
             one_of("execution.measure", name, MEASUREMENT_NAMES)
         if execution.deterministic and "compiled" in execution.engine:
@@ -206,52 +213,6 @@ def _check_trainer(config: RunConfig) -> None:
         )
     one_of("precision", config.precision, PROGRAM_PRECISIONS)
     check_command(execution.command)
-
-
-def _check_numbers(config: RunConfig) -> None:
-    at_least_one = {
-        "tokens": config.tokens,
-        "model.depth": config.model.depth,
-        "model.aspect": config.model.aspect,
-        "model.head_dim": config.model.head_dim,
-        "model.mlp_ratio": config.model.mlp_ratio,
-        "model.context": config.model.context,
-        "data.validation_tokens": config.data.validation_tokens,
-        "execution.threads": config.execution.threads,
-        "execution.processes": config.execution.processes,
-    }
-    if config.batch is not None:
-        at_least_one["batch"] = config.batch
-    for key in ("width", "mlp_width", "base_width", "base_depth", "base_head_dim"):
-        if getattr(config.model, key) is not None:
-            at_least_one[f"model.{key}"] = getattr(config.model, key)
-    for key in ("micro_batch", "loss_chunk"):
-        if getattr(config.execution, key) is not None:
-            at_least_one[f"execution.{key}"] = getattr(config.execution, key)
-    if config.data.unique_tokens is not None:
-        at_least_one["data.unique_tokens"] = config.data.unique_tokens
-    for key, value in at_least_one.items():
-        if value < 1:
-            raise ConfigError(f"{key} = {value}: allowed is 1 or more")
-
-
-def _check_ranges(config: RunConfig) -> None:
-    above_zero = {
-        "model.rope_base": config.model.rope_base,
-        "model.post_fraction": config.model.post_fraction,
-        "model.depth_exponent": config.model.depth_exponent,
-        "data.max_epochs": config.data.max_epochs,
-        "execution.checkpoint_seconds": config.execution.checkpoint_seconds,
-        "execution.lease_seconds": config.execution.lease_seconds,
-        "execution.hang_seconds": config.execution.hang_seconds,
-    }
-    if config.model.logit_softcap is not None:
-        above_zero["model.logit_softcap"] = config.model.logit_softcap
-    for key, value in above_zero.items():
-        if value <= 0:
-            raise ConfigError(f"{key} = {value}: allowed is above 0")
-    if config.z_loss < 0:
-        raise ConfigError(f"z_loss = {config.z_loss}: allowed is 0 (none) or more")
 
 
 def _optimizer(config: RunConfig) -> dict[str, Any]:

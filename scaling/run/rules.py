@@ -10,13 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from scalinglab.scaling.config import ConfigError, RuleConfig, RulesConfig, RunConfig, one_of
-from scalinglab.scaling.schedule.kinds import default_warmup
+from scalinglab.scaling.config import RuleConfig, RulesConfig, RunConfig
+from scalinglab.scaling.fields import ConfigError, keys_of
 from scalinglab.scaling.schedule.pieces import settled
+from scalinglab.scaling.schedule.stretches import WarmedConfig, default_warmup
 
-COUNTS = ("n_block", "n_matmul", "n_total")
 MAX_ROUNDING = 0.02  # of a batch; a plan tells of more
+# Rule -> the key that it gives, in the order in which they are determined after batch and LR.
+_LATER = {
+    "weight_decay": ("optimizer", "weight_decay"),
+    "beta2": ("optimizer", "beta2"),
+    "warmup": ("schedule", "warmup_tokens"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Determined:
     given: dict[str, Given] = field(default_factory=dict)
 
 
-def rule_value(rule: RuleConfig, sizes: Sizes, key: str = "rule") -> float:
+def rule_value(rule: RuleConfig, sizes: Sizes) -> float:
     """coefficient * (N/n_unit)^n * (D/d_unit)^d * (B/b_unit)^b * lr^l, or `base` to that power.
 
     Parameters
@@ -61,18 +68,7 @@ def rule_value(rule: RuleConfig, sizes: Sizes, key: str = "rule") -> float:
         With `count` naming which N.
     sizes : Sizes
         N by its counts, D and the batch B in tokens, the peak LR.
-    key : str
-        Where the rule stands, for messages.
-
-    Raises
-    ------
-    ConfigError
-        If the rule's count does not exist, or a coefficient or unit is not above 0.
     """
-    one_of(f"{key}.count", rule.count, COUNTS)
-    for name in ("coefficient", "n_unit", "d_unit", "b_unit"):
-        if getattr(rule, name) <= 0:
-            raise ConfigError(f"{key}.{name} = {getattr(rule, name)}: allowed is above 0")
     value = (
         rule.coefficient
         * (sizes.counts[rule.count] / rule.n_unit) ** rule.n_exponent
@@ -109,26 +105,35 @@ def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Det
         if rules.lr is None:
             raise ConfigError("optimizer.lr is not set and there is no rule; set one of them")
         _check_scaled_once(config, rules.lr)
-        lr = rule_value(rules.lr, sizes, "rule.lr")
+        lr = rule_value(rules.lr, sizes)
         given["lr"] = Given(rules.lr.name, lr, settled(lr))
     if not (lr > 0 and math.isfinite(lr)):
         raise ConfigError(f"optimizer.lr = {lr}: allowed is above 0 and finite")
     sizes = replace(sizes, lr=settled(lr))
-    others = {
-        "weight_decay": ("optimizer.weight_decay", config.optimizer.weight_decay),
-        "beta2": ("optimizer.beta2", config.optimizer.beta2),
-        "warmup": ("schedule.warmup_tokens", config.schedule.warmup_tokens),
-    }
-    for name, (key, value) in others.items():
-        rule = getattr(rules, name)
+    for name, (group, key) in _LATER.items():
+        rule, options = getattr(rules, name), getattr(config, group)
+        if key not in keys_of(type(options)):
+            _refuse_unused(name, rule, options)
+            continue
+        value = getattr(options, key)
         if name == "warmup" and value is None and rule is None:
             continue
-        if _by_rule(key, value, rule, name):
-            value = rule_value(rule, sizes, f"rule.{name}")
+        if _by_rule(f"{group}.{key}", value, rule, name):
+            value = rule_value(rule, sizes)
             used = round(value) if name == "warmup" else settled(value)
             given[name] = Given(rule.name, value, used)
     warmup = default_warmup(steps, batch * context)
     return Determined(_filled(config, batch, given, warmup), sizes.lr, given)
+
+
+def _refuse_unused(name: str, rule: RuleConfig | None, options: Any) -> None:
+    """Refuse a rule for a key that the chosen optimizer or schedule does not have."""
+    if rule is not None:
+        group, key = _LATER[name]
+        raise ConfigError(
+            f"rule.{name} = {rule.name!r} gives {group}.{key}: {group}.{options.chooser} = "
+            f"{getattr(options, options.chooser)!r} does not use it; allowed is rule.{name}=null"
+        )
 
 
 def _by_rule(key: str, value: float | None, rule: RuleConfig | None, name: str = "batch") -> bool:
@@ -149,7 +154,7 @@ def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
             f"rule.batch = {rule.name!r} depends on the batch or the LR, which are "
             "not known yet; allowed are n_exponent and d_exponent"
         )
-    tokens = rule_value(rule, sizes, "rule.batch")
+    tokens = rule_value(rule, sizes)
     sequences = round(tokens / context)
     if sequences < 1:
         raise ConfigError(
@@ -163,10 +168,11 @@ def _filled(config: RunConfig, batch: int, given: Mapping[str, Given], warmup: i
     """The configuration with the values that rules gave, but for the LR, and a warm-up."""
     optimizer = {k: given[k].used for k in ("weight_decay", "beta2") if k in given}
     schedule = config.schedule
-    if "warmup" in given:
-        schedule = replace(schedule, warmup_tokens=int(given["warmup"].used))
-    elif schedule.warmup_tokens is None:
-        schedule = replace(schedule, warmup_tokens=warmup)
+    if isinstance(schedule, WarmedConfig):
+        if "warmup" in given:
+            schedule = replace(schedule, warmup_tokens=int(given["warmup"].used))
+        elif schedule.warmup_tokens is None:
+            schedule = replace(schedule, warmup_tokens=warmup)
     return replace(
         config, batch=batch, optimizer=replace(config.optimizer, **optimizer), schedule=schedule
     )

@@ -1,4 +1,4 @@
-"""What a schedule has to fill, and how its end is cooled down."""
+"""What a schedule has to fill."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scalinglab.scaling.config import ConfigError, ScheduleConfig, one_of
+from scalinglab.scaling.fields import AT_LEAST_0, ConfigError, one_of
 from scalinglab.scaling.schedule.pieces import Piece
 
 # The six shapes compared by Haegele et al., arXiv 2405.18392 (their `wsd_schedule`).
@@ -29,8 +29,8 @@ class Room:
 
     def steps_of(self, key: str, tokens: int, most: int) -> int:
         """Whole steps that `tokens` tokens take, at most `most`."""
-        if tokens < 0:
-            raise ConfigError(f"{key} = {tokens}: allowed is >= 0")
+        if tokens not in AT_LEAST_0:
+            raise ConfigError(f"{key} = {tokens}: allowed is {AT_LEAST_0}")
         steps = math.ceil(tokens / self.tokens_per_step)
         if steps > most:
             raise ConfigError(
@@ -38,24 +38,6 @@ class Room:
                 f"({most * self.tokens_per_step} tokens) of this run of {self.steps}"
             )
         return steps
-
-
-def cooldown_steps(config: ScheduleConfig, room: Room, least: int = 1) -> int:
-    """Steps of the cooldown, the last `cooldown_fraction` of the run.
-
-    Raises
-    ------
-    ConfigError
-        If it would begin before the warm-up has ended, or has fewer than `least` steps.
-    """
-    steps = round(config.cooldown_fraction * room.steps)
-    if not least <= steps <= room.left:
-        raise ConfigError(
-            f"schedule.cooldown_fraction = {config.cooldown_fraction} is {steps} of {room.steps} "
-            f"steps; allowed is {least} to {room.left} steps, what the warm-up of {room.warmup} "
-            "leaves"
-        )
-    return steps
 
 
 def shaped(
@@ -74,11 +56,3 @@ def shaped(
             "0, as schedule.final_ratio = 0.01"
         )
     return Piece(shape, steps, start, end)
-
-
-def cooled(config: ScheduleConfig, room: Room, trunk: Sequence[Piece], steps: int) -> list[Piece]:
-    """A trunk and a cooldown of `steps` from where it ends to `final_ratio` of the peak."""
-    ended = next((p.end for p in reversed(trunk) if p.steps), trunk[-1].start)
-    end = room.peak * config.final_ratio
-    last = shaped("schedule.cooldown_shape", config.cooldown_shape, steps, ended, end)
-    return [*trunk, last]

@@ -197,8 +197,10 @@ def _without_order(operation: type[ast.cmpop], met: Any) -> Any:
 
 def _plain(cell: Any) -> Any:
     """A cell as None, bool, float, str or list."""
-    if cell is None or isinstance(cell, bool | str):
+    if cell is None or isinstance(cell, bool):
         return cell
+    if isinstance(cell, str):
+        return str(cell)  # the word of an enumeration is text
     if isinstance(cell, np.bool_):
         return bool(cell)
     if isinstance(cell, int | float | np.number):

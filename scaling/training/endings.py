@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from scalinglab.scaling.records.claim import ClaimLost
+from scalinglab.scaling.records.state import Outcome
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException) -> Outcome:
     """How an attempt ended that an exception ended."""
     if isinstance(error, ClaimLost):
-        return "lost"
-    return "failed" if isinstance(error, Exception) else "interrupted"
+        return Outcome.LOST
+    return Outcome.FAILED if isinstance(error, Exception) else Outcome.INTERRUPTED
 
 
-def outcome(error: BaseException) -> str:
+def outcome(error: BaseException) -> Outcome:
     """What to tell the caller; what is not an ordinary exception goes on upwards."""
     if isinstance(error, SystemExit):  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error

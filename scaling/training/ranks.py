@@ -28,6 +28,8 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim, ClaimLost
+from scalinglab.scaling.records.failures import FailureClass
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
 from scalinglab.scaling.training.endings import outcome, reason
 
@@ -58,7 +60,7 @@ class Failure:
     moment: float
     error: str
     trace: str
-    kind: str
+    kind: FailureClass
     signature: str
     lost: bool
     micro_batch: int | None
@@ -73,7 +75,7 @@ class RankFailed(Exception):
         What the next attempt should know.
     """
 
-    def __init__(self, text: str, failure_class: str, failure_signature: str) -> None:
+    def __init__(self, text: str, failure_class: FailureClass, failure_signature: str) -> None:
         super().__init__(text)
         self.failure_class = failure_class
         self.failure_signature = failure_signature
@@ -89,7 +91,7 @@ def train(
     pins: dict[str, Sequence[int]],
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
-) -> str:
+) -> Outcome:
     """Train claimed runs by ``execution.processes`` ranks; as ``scalinglab.scaling.engine.trainer.trainer.train``.
 
     A rank that was killed ends the attempt as interrupted, one that failed as failed with its
@@ -102,17 +104,17 @@ def train(
         with _group(held, pins, execution) as group:
             return group.watch(should_stop)
     except RankDied as error:
-        _release(held, "interrupted", error)
-        return "interrupted"
+        _release(held, Outcome.INTERRUPTED, error)
+        return Outcome.INTERRUPTED
     except RankFailed as error:  # its traceback is the rank's: where we noticed says nothing
-        _release(held, "failed", error.with_traceback(None), **error.facts)
-        return "failed"
+        _release(held, Outcome.FAILED, error.with_traceback(None), **error.facts)
+        return Outcome.FAILED
     except BaseException as error:
         _release(held, reason(error), error)
         return outcome(error)
 
 
-def _release(held: dict[int, Claim], why: str, error: BaseException, **facts: Any) -> None:
+def _release(held: dict[int, Claim], why: Outcome, error: BaseException, **facts: Any) -> None:
     for claim in held.values():
         claim.release(why, error, **facts)
 
@@ -150,7 +152,7 @@ class _Group:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.unknown: list[Connection] = []
         self.ranks: dict[Connection, int] = {}
-        self.over: dict[int, str] = {}
+        self.over: dict[int, Any] = {}  # rank -> its outcome
         self.failures: list[Failure] = []
         self.gone: list[int] = []  # connections that closed without a last word
 
@@ -209,7 +211,7 @@ class _Group:
 
     # ------------------------------------------------------------------ watching
 
-    def watch(self, should_stop: Callable[[], bool]) -> str:
+    def watch(self, should_stop: Callable[[], bool]) -> Outcome:
         """Serve the ranks until all have ended; the outcome, or what went wrong."""
         started, settled, asked = time.monotonic(), float("inf"), False
         while not self._ended():
@@ -226,7 +228,7 @@ class _Group:
                 self._tell(0, ("stop", None))
             for ready in wait([self.server, *self.unknown, *self.ranks], POLL_SECONDS):
                 self._attend(ready)
-        return self.over[0]
+        return Outcome(self.over[0])
 
     def _attend(self, ready: Any) -> None:
         if ready is self.server:
@@ -269,7 +271,7 @@ class _Group:
         elif kind == "finish":
             self._tell(rank, ("answer", self._finish(*value)))
 
-    def _finish(self, index: int, status: str, steps: int, files: dict[str, str]) -> Any:
+    def _finish(self, index: int, status: State, steps: int, files: dict[str, str]) -> Any:
         try:
             first = self.held[index].finish(status, steps, files)
         except Exception as error:  # rank 0 is to know, and fails with it
@@ -335,7 +337,7 @@ def _silent(who: str, code: int | None) -> RankFailed:
     return RankFailed(
         f"{who} ended with the exit code {code} and said no more than what stands in "
         "the worker's log",
-        "user_error",
+        FailureClass.USER_ERROR,
         f"rank-{code}",
     )
 

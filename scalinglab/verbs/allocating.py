@@ -54,11 +54,8 @@ def allocate_verb(arguments: Sequence[str]) -> int:
     import pandas as pd
 
     from scalinglab import analysis
-    from scalinglab.analysis.reporting.facts import (
-        facts_of_allocation,
-        facts_of_approaches,
-        growth_in_words,
-    )
+    from scalinglab.analysis.decisions.allocation import growth_in_words
+    from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
     from scalinglab.options import read_options
 
     options = read_options(AllocateOptions, arguments)
@@ -119,7 +116,7 @@ def _budgets(options: AllocateOptions) -> list[float]:
     if options.budgets:
         return options.budgets
     if options.study and options.cost != "hours":
-        budgets = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["budgets"]
+        budgets = analysis.study_plan(options.outputs, options.study).study.answer.budgets
         if budgets:
             return budgets
     unit = (
@@ -210,7 +207,7 @@ def _show(console: Screen, answer: dict[str, Any], grown: str) -> None:
 
 
 def _show_approaches(console: Screen, found: dict[str, Any]) -> None:
-    from scalinglab.analysis.reporting.facts import refusals_in_words
+    from scalinglab.analysis.decisions.approaches import refusals_in_words
 
     say(console, "\nthree approaches: N* grows as C^a, D* as C^b")
     _table(console, found["exponents"])

@@ -60,9 +60,9 @@ def known_runs(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
     from scalinglab import analysis
     from scalinglab.analysis.tables.runs import FLOPS, require
 
-    answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
+    answer = analysis.study_plan(options.outputs, options.study).study.answer
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)
-    return require(runs, options.outputs, options.study, "fit"), options.law or answer["law"]
+    return require(runs, options.outputs, options.study, "fit"), options.law or answer.law
 
 
 def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
@@ -187,7 +187,7 @@ def show_chosen(console: Screen, chosen: pd.DataFrame) -> None:
 
 def say_widened(console: Screen, inflation: float) -> None:
     """Say by what the record of forecasts widened the target's interval, where it did."""
-    from scalinglab.analysis.intervals.spread import in_words
+    from scalinglab.analysis.intervals.spread import calibration_in_words
 
     if inflation > 1:
-        say(console, f"its interval is {in_words(inflation)}")
+        say(console, f"its interval is {calibration_in_words(inflation)}")

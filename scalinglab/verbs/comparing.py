@@ -10,6 +10,7 @@ from typing import Any
 from scalinglab.as_json import print_json
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import FINISHED
 from scalinglab.verb import Verb, open_console, say
 from scalinglab.verbs.deciding import loss_asked
 
@@ -79,9 +80,9 @@ def compare_verb(arguments: Sequence[str]) -> int:
     if isinstance(curves, str):
         say(console, f"curves: {curves}")
     elif curves is not None:
-        from scalinglab.analysis.arms.text import of_curves
+        from scalinglab.analysis.arms.curves import curves_in_words
 
-        say(console, of_curves(curves))
+        say(console, curves_in_words(curves))
     return 0
 
 
@@ -113,7 +114,7 @@ def _runs(options: CompareOptions, outputs: Path) -> Any:
             outputs, [options.study], options.arm, n_count=options.n_count, loss=loss
         )
     runs = analysis.read_runs(options.data, columns=options.columns).runs
-    runs = runs[runs["status"].isin(["done", "diverged"])]
+    runs = runs[runs["status"].isin(FINISHED)]
     if options.arm not in runs:
         raise ConfigError(
             f"arm = {options.arm!r}: {options.data} has no such column; it has {', '.join(runs)}"

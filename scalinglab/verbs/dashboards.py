@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOpt
             say(console, f"{runs} runs ...")
     if runs or not options.watch:
         say(console, f"{options.study}: {points} points of {runs} runs pushed")
-    return not set(current.values()) <= {"done", "diverged", "failed"}
+    return not set(current.values()) <= {*FINISHED, State.FAILED}
 
 
 VERBS = {

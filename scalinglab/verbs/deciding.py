@@ -118,7 +118,7 @@ def fit_verb(arguments: Sequence[str]) -> int:
 def fit_asked(options: FitOptions, **more: Any) -> Any:
     """The fit that the options ask for; `more` goes to `analysis.fit`."""
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import by_record
+    from scalinglab.analysis.forecasts.track import calibrated
 
     runs, law = points_asked(options, options.law)
     result = analysis.fit(
@@ -135,7 +135,7 @@ def fit_asked(options: FitOptions, **more: Any) -> Any:
     )
     if options.study is None or not options.widen:
         return result
-    return by_record(result, options.outputs, options.study)
+    return calibrated(result, options.outputs, options.study)
 
 
 def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, str]:
@@ -151,12 +151,12 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
             )
         law = law or "chinchilla"
         return file_asked(options, law), law
-    answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
-    law = law or answer["law"]
+    answer = analysis.study_plan(options.outputs, options.study).study.answer
+    law = law or answer.law
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
         curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
         require(curves, options.outputs, options.study, "curve")
-        seen = curves[curves["schedule"] != answer["curve_held_out"]]
+        seen = curves[curves["schedule"] != answer.curve_held_out]
         if seen.empty:
             raise ConfigError(
                 f"every finished curve of study {options.study!r} has the schedule"
@@ -227,8 +227,8 @@ def report_verb(arguments: Sequence[str]) -> int:
     from scalinglab.options import read_options
 
     options = read_options(ReportOptions, arguments)
-    asked = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
-    if asked.get("kind", "law") != "law":
+    asked = analysis.study_plan(options.outputs, options.study).study.answer
+    if asked.kind != "law":
         return _verdict(options)
     answer = analysis.answer_study(
         options.outputs,
@@ -238,7 +238,7 @@ def report_verb(arguments: Sequence[str]) -> int:
         arm=options.arm,
         between=options.between,
         multiverse=options.multiverse,
-        widen=options.widen,
+        calibrate=options.widen,
         loss=loss_asked(options.columns),
     )
     return _told(

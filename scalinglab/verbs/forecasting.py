@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.as_json import print_json
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.records.state import State
 from scalinglab.verb import Verb, open_console, say
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
     take_up=SELECTION takes that back.
     """
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import remember, widening
+    from scalinglab.analysis.forecasts.track import calibration_factor, remember
     from scalinglab.options import read_options
 
     options = read_options(ForecastOptions, arguments)
@@ -62,7 +63,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
     analysis.study_plan(outputs, options.study)
     if options.take_up is not None:
         return _take_up(outputs, options)
-    inflation = widening(outputs, options.study, options.level) if options.widen else 1.0
+    inflation = calibration_factor(outputs, options.study, options.level) if options.widen else 1.0
     found = analysis.forecast_study(
         outputs,
         options.study,
@@ -70,7 +71,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
         level=options.level,
         resamples=options.resamples,
         seed=options.seed,
-        inflation=inflation,
+        calibration_factor=inflation,
     )
     new = remember(outputs, options.study, found, options.level, inflation) if options.keep else 0
     stopped = _stop(outputs, options, found) if options.stop else []
@@ -90,7 +91,7 @@ def forecast_verb(arguments: Sequence[str]) -> int:
 
 def show_forecasts(console: Any, found: pd.DataFrame, title: str, inflation: float) -> None:
     """Print forecasts as a table, and by what the record widened their intervals."""
-    from scalinglab.analysis.intervals.spread import in_words
+    from scalinglab.analysis.intervals.spread import calibration_in_words
 
     if found.empty:
         say(console, f"{title}: every run has ended")
@@ -102,7 +103,7 @@ def show_forecasts(console: Any, found: pd.DataFrame, title: str, inflation: flo
         title=f"{title}: forecast of final losses",
     )
     if inflation > 1:
-        say(console, f"intervals are {in_words(inflation)}")
+        say(console, f"intervals are {calibration_in_words(inflation)}")
 
 
 def _shown(found: pd.DataFrame) -> pd.DataFrame:
@@ -139,14 +140,14 @@ def _shown(found: pd.DataFrame) -> pd.DataFrame:
 def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[str]:
     """End the runs that meet the rule; a sentence each."""
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.forecasting import cannot_matter
+    from scalinglab.analysis.forecasts.forecast_study import cannot_matter
     from scalinglab.scaling.records.atomic import server_time
     from scalinglab.sweeps.watch.stopping import stop_run
 
     runs = analysis.load(outputs, study=options.study)
     needless = cannot_matter(outputs, found, runs, options.margin)
     said = []
-    for row in needless[needless["state"] != "stopped"].to_dict("records"):
+    for row in needless[needless["state"] != State.STOPPED].to_dict("records"):
         why = {
             key: row[key]
             for key in ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")
@@ -184,7 +185,7 @@ def track_verb(arguments: Sequence[str]) -> int:
 
     With enough of them tested, their misses widen the intervals of later forecasts.
     """
-    from scalinglab.analysis.forecasts.track import inflation_of, sentence, track_record
+    from scalinglab.analysis.forecasts.track import factor_of_record, sentence, track_record
     from scalinglab.options import read_options
 
     options = read_options(TrackOptions, arguments)
@@ -195,7 +196,7 @@ def track_verb(arguments: Sequence[str]) -> int:
         analysis.study_plan(outputs, options.study)
     record = track_record(outputs, options.study)
     if options.json:
-        print_json({"predictions": record, "inflation": inflation_of(record, options.level)})
+        print_json({"predictions": record, "inflation": factor_of_record(record, options.level)})
         return 0
     console = open_console()
     if record.empty:
@@ -209,7 +210,7 @@ def track_verb(arguments: Sequence[str]) -> int:
 def _show_track(console: Any, record: pd.DataFrame) -> None:
     import pandas as pd
 
-    from scalinglab.analysis.intervals.spread import between
+    from scalinglab.analysis.intervals.spread import interval_in_words
 
     shown = pd.DataFrame(
         {
@@ -219,7 +220,7 @@ def _show_track(console: Any, record: pd.DataFrame) -> None:
             "known": [f"{share:.0%}" for share in record["share"]],
             "law": record["law"],
             "predicted": [
-                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
                 for r in record.to_dict("records")
             ],
             "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in record["measured"]],

@@ -9,6 +9,7 @@ from typing import Any
 
 from scalinglab.options import SELECTION, Options, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import State
 from scalinglab.study import Study
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import StoredRun, states
@@ -25,7 +26,7 @@ class LogsOptions(Options):
 
     study: str = option("the study whose runs are shown")
     outputs: str = option("the folder of all runs", "outputs")
-    runs: str = option(f"which runs: {SELECTION}", "failed")
+    runs: str = option(f"which runs: {SELECTION}", State.FAILED.value)
     follow: bool = option("go on showing the log of the first run", False)
 
 
@@ -78,7 +79,7 @@ def _follow(run: StoredRun, screen: Screen) -> None:
         return
     with path.open(errors="replace") as log:
         log.seek(0, 2)
-        while run.folder.state() == "running":
+        while run.folder.state() == State.RUNNING:
             screen.write(log.read())
             time.sleep(_POLL_SECONDS)
 
@@ -91,7 +92,7 @@ def run(options: LogsOptions, screen: Screen) -> Logs:
     if options.follow and options.json:
         raise ConfigError("follow=true shows a log while it grows; --json needs follow=false")
     runs = Study.open(options.study, outputs=options.outputs, screen=screen).stored_plan().runs
-    if options.runs == "failed" and "failed" not in states(runs).values():
+    if options.runs == State.FAILED and State.FAILED not in states(runs).values():
         return Logs(options.study, [])
     return Logs(options.study, select(runs, options.runs), options.follow)
 

@@ -59,7 +59,7 @@ def next_verb(arguments: Sequence[str]) -> int:
 
 def _choose(options: ChoiceOptions, overrides: list[str]) -> Any:
     from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import by_record
+    from scalinglab.analysis.forecasts.track import calibrated
 
     target, hours = analysis.read_target(options.target), hours_asked(options)
     known, law = known_runs(options)
@@ -73,7 +73,7 @@ def _choose(options: ChoiceOptions, overrides: list[str]) -> Any:
         mix_fingerprints=options.mix_fingerprints,
     )
     if options.widen:
-        result = by_record(result, options.outputs, options.study)
+        result = calibrated(result, options.outputs, options.study)
     return analysis.choose_next(
         result, target, could, budget=hours, most=options.runs, level=options.level
     )
@@ -115,7 +115,7 @@ def _show(found: Any, options: NextOptions) -> None:
         f"{options.target}: known within {found.now:.2%}, expected after these "
         f"{len(found.table)} runs: {found.then:.2%}",
     )
-    say_widened(console, found.inflation)
+    say_widened(console, found.calibration_factor)
     if not len(found.table):
         say(console, "! no affordable candidate tells more about it", style="yellow")
     if options.to is not None:

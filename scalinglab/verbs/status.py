@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.track import widening
+from scalinglab.analysis.forecasts.track import calibration_factor
 from scalinglab.options import SELECTION, Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
@@ -198,8 +198,8 @@ def _status(study: Study, options: StatusOptions) -> StudyStatus:
         runs = whole[whole["run_id"].isin(chosen)]
     forecasts, wider = None, 1.0
     if options.forecast:
-        wider = widening(study.outputs, study.name, level=0.95)
-        forecasts = analysis.forecast_study(study.outputs, study.name, inflation=wider)
+        wider = calibration_factor(study.outputs, study.name, level=0.95)
+        forecasts = analysis.forecast_study(study.outputs, study.name, calibration_factor=wider)
     progress = study.progress(whole)
     return StudyStatus(study.name, whole, runs, progress, plan.gone, forecasts, wider)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scalinglab.as_json import print_json
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import State
 from scalinglab.verb import Verb, open_console, say
 from scalinglab.verbs.deciding import PointsOptions, points_asked
 
@@ -106,7 +107,7 @@ def _sweep(options: TuneOptions) -> pd.DataFrame:
     """The table of the sweep; a study counts its batch in sequences."""
     points, _ = points_asked(options)
     if options.study is not None:
-        points = points[points["status"] == "done"]
+        points = points[points["status"] == State.DONE]
         points = points.assign(batch=points["batch"] * points["context"])
     return points
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.records.state import WAITING, Outcome, State
 from scalinglab.scaling.training.child import child_environment, python_command
 from scalinglab.sweeps.launch.freeze import freeze
 from scalinglab.sweeps.launch.pool import Pool
-from scalinglab.sweeps.launch.retry import tripped, verdict
+from scalinglab.sweeps.launch.retry import Retry, tripped, verdict
 from scalinglab.sweeps.launch.stop import StopFlag
 from scalinglab.sweeps.plan.cost import Target, here, nowhere
 from scalinglab.sweeps.plan.plan import study_folder
@@ -32,7 +33,7 @@ from scalinglab.sweeps.store.launches import (
 )
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.spent import overspent
-from scalinglab.sweeps.store.state import WAITING, StoredPlan, StoredRun, read_plan, states
+from scalinglab.sweeps.store.state import StoredPlan, StoredRun, read_plan, states
 
 DETACH_SECONDS = 120.0  # until a launcher that has not begun, nor died, is left alone
 DETACH_LINES = 15
@@ -185,10 +186,10 @@ def what_is_left(begun: Launch, plan: StoredPlan) -> tuple[int, str | None]:
     mine = [r for r in plan.runs if r.folder.run_id in begun.classes]
 
     def gave_up(run: StoredRun) -> bool:
-        return verdict(run.folder, begun.launched).when == "never"
+        return verdict(run.folder, begun.launched).when == Retry.NEVER
 
     current = states(plan.runs, gave_up)
-    left = [r for r in mine if current[r.folder.run_id] in (*WAITING, "running", "blocked")]
+    left = [r for r in mine if current[r.folder.run_id] in (*WAITING, State.RUNNING, State.BLOCKED)]
     why = tripped(mine, begun.launched, bool(begun.config.canary))
     return len(left), why or (overspent(begun, plan) if left else None)
 
@@ -205,7 +206,7 @@ def why_stopped(outputs: Path, study: str) -> str | None:
     if not begun:
         return None
     if begun[-1].is_cancelled():
-        return "cancelled"
+        return Outcome.CANCELLED
     return what_is_left(begun[-1], read_plan(outputs, study))[1]
 
 
@@ -220,7 +221,7 @@ def given_up(outputs: Path, study: str) -> dict[str, str]:
         if r.folder.run_id in begun[-1].classes and not r.folder.done_file.exists()
     ]
     verdicts = {r.folder.run_id: verdict(r.folder, begun[-1].launched) for r in open_runs}
-    return {run_id: found.why for run_id, found in verdicts.items() if found.when == "never"}
+    return {run_id: found.why for run_id, found in verdicts.items() if found.when == Retry.NEVER}
 
 
 def _on_slurm(begun: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:

@@ -14,14 +14,12 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import submitit
-from submitit.core import utils as _utils
+from typing import TYPE_CHECKING, Any
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.state import WAITING, State
 from scalinglab.scaling.training.child import SAFE, shell_lines
 from scalinglab.sweeps.launch import refusals, scheduler, worker
 from scalinglab.sweeps.launch.retry import bad_nodes, got_somewhere, verdict
@@ -37,7 +35,10 @@ from scalinglab.sweeps.store.launches import (
     resources,
 )
 from scalinglab.sweeps.store.packs import form
-from scalinglab.sweeps.store.state import WAITING, StoredPlan, StoredRun, states
+from scalinglab.sweeps.store.state import StoredPlan, StoredRun, states
+
+if TYPE_CHECKING:
+    import submitit
 
 # A task should have enough to do to be worth its start and its place in the queue.
 SECONDS_A_TASK = 20 * 60.0
@@ -85,6 +86,7 @@ def check_cluster(launch_config: LaunchConfig) -> None:
             f"launch.backend = slurm: SLURM does not answer here ({scheduler.why_silent()}); "
             "allowed without it are local and inline"
         )
+    _failures()  # submitit is loaded: a launch without it is refused before anything is stored
     for kind in (DEFAULT_CLASS, *launch_config.classes):
         why = refusals.refusal(resources(launch_config, kind), group_of(kind))
         if why is not None:
@@ -111,7 +113,7 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
             [
                 r
                 for r in runs
-                if current[r.folder.run_id] in (*WAITING, "failed", "running")
+                if current[r.folder.run_id] in (*WAITING, State.FAILED, State.RUNNING)
                 and not _gave_up(r, launch)
             ],
         )
@@ -119,7 +121,7 @@ def top_up(launch: Launch, plan: StoredPlan) -> int | None:
             wanted = min(wanted, launch.config.canary)  # the others would wait, on idle devices
         missing = wanted - sum(s.kind == kind for s, _ in alive)
         if missing > 0 and any(
-            current[r.folder.run_id] in (*WAITING, "failed")
+            current[r.folder.run_id] in (*WAITING, State.FAILED)
             for r in runs
             if not _gave_up(r, launch)
         ):
@@ -252,7 +254,7 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
         _store(submission, None)  # before sbatch: whatever happens, the name is known
         try:
             job = _sbatch(launch, submission, max(1, at_once * size // tasks), exclude)
-        except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
+        except _failures() as error:
             # It may have been accepted all the same, now or in a moment: only the queue knows.
             if any(word in str(error) for word in _UNCERTAIN):
                 return
@@ -310,11 +312,20 @@ def submit_one(
     _calls.take()
     try:
         return executor.submit(function, *arguments).job_id
-    except (_utils.FailedJobError, _utils.FailedSubmissionError) as error:
+    except _failures() as error:
         raise _refused(error, slurm, group_of(DEFAULT_CLASS)) from error
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """How submitit says that sbatch failed."""
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    return FailedJobError, FailedSubmissionError
+
+
 def _executor(folder: Path, slurm: SlurmConfig) -> submitit.SlurmExecutor:
+    import submitit  # here, for status and cancel do without it
+
     if "%" in str(folder):
         raise ConfigError(
             f"outputs: {str(folder)!r} has a '%', which sbatch replaces in the names"

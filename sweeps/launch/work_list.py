@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalinglab.scaling.records.state import FINISHED, WAITING, State
 from scalinglab.sweeps.launch.memory_limits import Limit, MemoryLimits
-from scalinglab.sweeps.launch.retry import got_somewhere, tripped, verdict
+from scalinglab.sweeps.launch.retry import Retry, got_somewhere, tripped, verdict
 from scalinglab.sweeps.store.launches import Launch, pack_size, read_launch
 from scalinglab.sweeps.store.packs import companions, pack_of, vanished_pack
 from scalinglab.sweeps.store.spent import overspent
-from scalinglab.sweeps.store.state import LOOKS_APART, WAITING, StateReader, StoredPlan, StoredRun
+from scalinglab.sweeps.store.state import LOOKS_APART, StateReader, StoredPlan, StoredRun
 
-FINISHED = ("done", "diverged")
 LEAST_LOOK = 64  # runs that may be begun are read at once: others take some of them meanwhile
 PACKS_LOOK = 4  # and so many full packs
 
@@ -94,40 +94,42 @@ class WorkList:
         most : float, optional
             Ready runs after which no further run is looked at; default: a few packs.
         """
-        verdicts: dict[str, str] = {}
+        verdicts: dict[str, Retry] = {}
 
         def gave_up(run: StoredRun) -> bool:
             run_id = run.folder.run_id
             # A run that this launch was not asked to train will not come: nothing waits for it.
             asked = run_id in self.launch.classes
-            when = verdict(run.folder, self.launch.launched).when if asked else "never"
+            when = verdict(run.folder, self.launch.launched).when if asked else Retry.NEVER
             verdicts[run_id] = when
-            return when == "never"
+            return when == Retry.NEVER
 
         reader = StateReader(self.plan.runs, gave_up, self._finished)
-        ready, running, waits = [], [], set()
+        ready: list[StoredRun] = []
+        running: list[StoredRun] = []
+        waits: set[str] = set()
         vanished = False
         for run in self._unfinished():
             state = reader.state(run)
             if state in FINISHED:
                 self._finished.add(run.folder.run_id)
-            elif state == "running":
+            elif state == State.RUNNING:
                 running.append(run)
                 waits.add(state)
-            elif state in WAITING and verdicts[run.folder.run_id] == "now":
+            elif state in WAITING and verdicts[run.folder.run_id] == Retry.NOW:
                 if run.folder.exists():  # somebody may have removed it since the plan was read
                     ready.append(run)
                     vanished = vanished or vanished_pack(run.folder) is not None
             elif state in WAITING:
-                waits.add("later")
-            elif state == "blocked":
+                waits.add(Retry.LATER)
+            elif state == State.BLOCKED:
                 waits.add(state)
             # A pack that vanished is told from its other members, wherever they stand.
             if not vanished and len(ready) >= (self._most(ready) if most is None else most):
                 break
         survived = without_survivors(ready, running)
         if len(survived) < len(ready):
-            waits.add("later")
+            waits.add(Retry.LATER)
         return Look(survived, waits)
 
     def canaries(self, ready: list[StoredRun]) -> list[StoredRun]:
@@ -138,7 +140,7 @@ class WorkList:
         self._proven = self._proven or got_somewhere(self._mine(), self.launch.launched)
         if self._proven:
             return ready
-        busy = {pack_of(r.folder) for r in self._mine() if r.folder.state() == "running"}
+        busy = {pack_of(r.folder) for r in self._mine() if r.folder.state() == State.RUNNING}
         size = self.size(ready[0])
         return companions(ready, size)[:size] if len(busy) < allowed else []
 

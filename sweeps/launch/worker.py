@@ -25,6 +25,8 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
+from scalinglab.scaling.records.failures import FailureClass
+from scalinglab.scaling.records.state import FINISHED, Outcome, State
 from scalinglab.scaling.run.describe import trainer_of
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.retry import most_members
@@ -126,13 +128,13 @@ class Worker:
         """Whether a run of its class is still to be trained in this launch."""
         self.list.reload()
         look = self.list.look()
-        return bool(look.ready) or look.waits - {"running"} != set()
+        return bool(look.ready) or look.waits - {State.RUNNING} != set()
 
     def has_claimed(self, job: str) -> bool:
         """Whether an earlier life of a SLURM job began any run of the launch."""
         folders = (r.folder for r in self.list.plan.runs)
         return any(
-            (f.attempt(n).owner.get("job") or [None])[0] == job
+            (f.attempt(n).owner.job or (None,))[0] == job
             for f in folders
             for n in f.attempt_numbers()
         )
@@ -144,15 +146,15 @@ class Worker:
         self.say(f"trains {names}")
         self.trained += 1
         try:
-            train = _trainer(trainer_of(claims[0].folder.description()["science"], execution))
+            train = _trainer(trainer_of(claims[0].folder.spec(), execution))
         except Exception as error:  # a library that is missing is a failure of the run: it is told
             for claim in claims:
-                claim.release("failed", error)
+                claim.release(Outcome.FAILED, error)
             self.list.look_at_all()
             return
         outcome = train(claims, pins, execution, self.should_stop)
         self.say(f"{outcome}: {names}")
-        if outcome != "done":
+        if outcome != Outcome.DONE:
             self.list.look_at_all()
         self._judge_this_process(claims[0])
 
@@ -169,10 +171,10 @@ class Worker:
 
         A device that has met an illegal access fails every run that comes after it here.
         """
-        end = claim.folder.attempt(claim.number).end or {}
-        if "CUDA error" in end.get("error", ""):
+        end = claim.folder.attempt(claim.number).end
+        if end is not None and "CUDA error" in end.error:
             self.bad_luck = BAD_LUCK
-        elif end.get("class") == "infra":
+        elif end is not None and end.cause == FailureClass.INFRA:
             self.bad_luck += 1
         else:
             self.bad_luck = 0
@@ -189,7 +191,7 @@ def _claim(
 ) -> list[Claim]:
     """Claim the first ready run that nobody else takes, and others that fit into its pack."""
     while ready:
-        if ready[0].folder.state() in ("running", "done", "diverged"):  # another was faster
+        if ready[0].folder.state() in (State.RUNNING, *FINISHED):  # another was faster
             ready = ready[1:]
             continue
         most: float = size(ready[0])

@@ -20,10 +20,11 @@ from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import plan_before
+from scalinglab.scaling.records.plan_file import StudyConfig, plan_before
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.run.describe import describe, is_command
+from scalinglab.scaling.records.state import ENDED, FINISHED, State
+from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.scaling.schedule.pieces import shared_steps
@@ -32,13 +33,12 @@ from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.store.caveats import changed_default, other_code, rounded
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import StudyConfig, Wanted, read_study
+from scalinglab.sweeps.study.study import Wanted, read_study
 
 # A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
 WORTH_SHARING = 0.1
 WRITERS = 32
 PLAN_VERSION = 1
-ENDED = ("done", "diverged", "stopped", "damaged")  # states that ask for nothing more
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PlannedRun:
         Steps whose checkpoints other runs of the plan start from.
     start : int
         Step from which there is work left: of a checkpoint on disk, or of `needs`.
-    state : str
+    state : State
         Its state when the plan was made.
     seconds : float
         Predicted time of the work left, of a member its share of the pack's; NaN before
@@ -81,7 +81,7 @@ class PlannedRun:
     needs: tuple[str, int] | None
     pins: tuple[int, ...]
     start: int
-    state: str
+    state: State
     seconds: float = float("nan")
     kind: str | None = None
     pack: int = 1
@@ -176,8 +176,8 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 None,
                 (),
                 0,
-                "planned",
-                kind=pack_kind(run.science, execution),
+                State.PLANNED,
+                kind=pack_kind(run, execution),
             )
         else:
             merged[run.run_id] = replace(
@@ -189,7 +189,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     warnings = [
         f"{error}; until then the run is left out"
         for p in runs
-        if p.state == "damaged" and (error := _damage(p, outputs)) is not None
+        if p.state == State.DAMAGED and (error := _damage(p, outputs)) is not None
     ]
     warnings += check_design([(p.run, p.roles) for p in runs])
     warnings += rounded(runs) + other_code(runs, outputs)
@@ -199,15 +199,15 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
 
 def _final_loss(folder: RunFolder) -> float | None:
     """The last validation loss of a finished run, infinite if it diverged."""
-    if folder.state() not in ("done", "diverged"):
+    if folder.state() not in FINISHED:
         return None
     try:
         record = folder.record()
     except DamagedFile as error:
         tell(error, "the search goes on without it")
         return None
-    loss = record["final"]["validation_loss"]
-    return math.inf if record["status"] == "diverged" or loss is None else loss
+    loss = record.final.validation_loss
+    return math.inf if record.status == State.DIVERGED or loss is None else loss
 
 
 def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
     state = RunFolder(outputs / "runs" / planned.run.run_id).state()
     found = candidates(outputs, planned.run.science)
     planned = replace(planned, state=state, start=found[0][0] if found else 0)
-    return replace(planned, state="damaged") if _damage(planned, outputs) else planned
+    return replace(planned, state=State.DAMAGED) if _damage(planned, outputs) else planned
 
 
 def _damage(planned: PlannedRun, outputs: Path) -> DamagedFile | None:
@@ -307,7 +307,7 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     for planned in ordered:
         family = unfinished.setdefault(planned.run.family_id, [])
         # What the checkpoints of somebody else's program hold is not ours to know.
-        may = planned.new_steps and not is_command(planned.run.science)
+        may = planned.new_steps and not planned.run.is_command
         owner, step = _best_prefix(planned, family) if may else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
             pins[owner.run.run_id].add(step)
@@ -356,7 +356,7 @@ def save_plan(plan: Plan) -> None:
                     "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
                     # Of the whole run: what its record is measured against, also after a resume.
                     "seconds_whole": _number(p.seconds)
-                    if p.state == "planned"
+                    if p.state == State.PLANNED
                     else before.get(p.run.run_id, _number(p.seconds)),
                 }
                 for p in plan.runs
@@ -367,8 +367,8 @@ def save_plan(plan: Plan) -> None:
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
     """What an earlier plan of the study predicted: kept for what has begun by now."""
-    before = plan_before(plan.folder / "plan.json") or {"runs": []}
-    return {r["run_id"]: r.get("seconds_whole", r.get("seconds")) for r in before["runs"]}
+    before = plan_before(plan.folder / "plan.json")
+    return {} if before is None else {r.run_id: r.seconds_whole for r in before.runs}
 
 
 def _number(value: float) -> float | None:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.records.failures import CLASSES
-from scalinglab.scaling.records.run_folder import STATES
+from scalinglab.scaling.records.failures import FailureClass
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
 from scalinglab.sweeps.store.state import StoredRun, states
 
@@ -38,7 +38,7 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
     if not found:
         raise ConfigError(
             f"runs = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
-            f"({', '.join(STATES)}), a class of failure ({', '.join(CLASSES)}), the beginning of "
+            f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
     return found
@@ -54,14 +54,14 @@ def check_selection(path: str, text: str) -> None:
 
 
 def _is_word(text: str) -> bool:
-    return text.isalnum() or text in CLASSES
+    return text.isalnum() or text in tuple(FailureClass)
 
 
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
-    if word in STATES:
+    if word in tuple(State):
         current = states(runs)
         return [r for r in runs if current[r.folder.run_id] == word]
-    if word in CLASSES:
+    if word in tuple(FailureClass):
         return [r for r in runs if _failure(r) == word]
     return [r for r in runs if r.folder.run_id.startswith(word)]
 
@@ -84,39 +84,25 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
     """
     columns = dict.fromkeys(name for one in known for name in one)
     used = {name: [one.get(name) for one in known] for name in condition.names if name in columns}
-    return condition.holds(columns | used, len(known)).tolist()
+    return [bool(meets) for meets in condition.holds(columns | used, len(known))]
 
 
-def facts(run: StoredRun, state: str) -> dict[str, Any]:
+def facts(run: StoredRun, state: State) -> dict[str, Any]:
     """What a condition may name: the configuration (``model.width``), and what status shows."""
-    described = run.folder.description()
-    config = described["config"]
+    spec = run.folder.spec()
     return {
-        **_flat(config | {"model": config["model"] | described["shape"]}),
+        **spec.settings(),
         "run_id": run.folder.run_id,
         "state": state,
         "failure": _failure(run),
         "role": ",".join(run.roles),
-        "N": described["counts"]["n_matmul"],
-        "D": described["tokens"],
-        "lr": described["lr_peak"],
-        "steps": described["steps"],
+        "N": spec.counts["n_matmul"],
+        "D": spec.tokens,
+        "lr": spec.lr_peak,
+        "steps": spec.steps,
     }
 
 
-def _flat(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
-    """Groups of groups as one, with dots in the names."""
-    found: dict[str, Any] = {}
-    for key, value in group.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{parent}{key}.")
-        else:
-            found[f"{parent}{key}"] = value
-    return found
-
-
-def _failure(run: StoredRun) -> str | None:
+def _failure(run: StoredRun) -> FailureClass | None:
     attempt = run.folder.latest_attempt()
-    if attempt is None or attempt.end is None or run.folder.done() is not None:
-        return None
-    return attempt.end.get("class") if attempt.end["reason"] == "failed" else None
+    return None if attempt is None or run.folder.done() is not None else attempt.failure

@@ -7,7 +7,7 @@ points are chosen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +21,13 @@ from scalinglab.scaling.config import (
     unknown_key,
 )
 from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.fields import choosers, class_of, has_key, no_such_key, with_choice
+from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.expand import DESIGNED, DESIGNS, BlockConfig, axes, expand
-from scalinglab.sweeps.study.tune import SPACES
+from scalinglab.sweeps.study.tune import usual_space
 
 ROLES = ("fit", "held_out", "curve", "sweep")
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
-
-
-@dataclass(frozen=True)
-class AnswerConfig:
-    """What the analysis is asked for: a law of the runs, or the verdict of a kind of study."""
-
-    kind: str = "law"  # or a verdict: the files of analysis/studies
-    options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
-    law: str = "chinchilla"
-    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
-    # What a plan promises: the interval at the target (or the largest held-out run) if the law is
-    # near the reference (else the published one) and losses scatter by the noise.
-    target: dict[str, float] = field(default_factory=dict)
-    reference: dict[str, float] = field(default_factory=dict)
-    noise: float = 0.005
-    curve_law: str = "lr_annealing"
-    curve_held_out: str | None = None  # the schedule kind that is predicted
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """A named list of runs with the question they answer."""
-
-    name: str
-    question: str
-    blocks: dict[str, Any]
-    answer: AnswerConfig = field(default_factory=AnswerConfig)
 
 
 @dataclass(frozen=True)
@@ -163,9 +138,7 @@ def _set_by(block: Mapping[str, Any], composed: Mapping[str, Any]) -> set[str]:
         return own | set(DESIGNED)
     if block.get("generator") == "tune":
         optimizer = block.get("base", {}).get("optimizer", composed["optimizer"])["name"]
-        return own | set(
-            axes(block.get("options", {}).get("space", {})) or SPACES.get(optimizer, {})
-        )
+        return own | set(axes(block.get("options", {}).get("space", {})) or usual_space(optimizer))
     return own
 
 
@@ -187,37 +160,74 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
     """A copy of `base` with dotted keys set; the keys must exist.
 
     A value that is a group (``schedule: [{kind: cosine}]``) sets the keys that it has: the others
-    stay as the study has them.
+    stay as the study has them. Where a point chooses another schedule, optimizer or
+    parametrization, only what the new choice uses stays.
 
     Raises
     ------
     ConfigError
-        If a key is unknown.
+        If a key is unknown, or what is chosen does not use it.
     """
     config = dict(base)
-    for dotted, value in point.items():
+    # Choices first: they say which keys there are.
+    for dotted, value in sorted(point.items(), key=lambda item: not _is_choice(config, item[0])):
         *groups, key = dotted.split(".")
+        cls = _class_at(config, groups)
         node, so_far = config, path
         for group in groups:
             if not isinstance(node.get(group), dict):
                 raise ConfigError(unknown_key(f"{so_far}.{group}", node))
             node[group] = dict(node[group])  # the base keeps its own
             node, so_far = node[group], f"{so_far}.{group}"
-        if key not in node:
+        if cls is not None and key in choosers(cls):
+            chosen = with_choice(cls, node, key, value, so_far)
+            node.clear()
+            node.update(chosen)
+        elif key in node or (cls is not None and has_key(cls, key, node)):
+            inner = _class_at(config, [*groups, key])
+            node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
+        elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
-        node[key] = merged(node[key], value)
+        else:
+            raise ConfigError(no_such_key(cls, key, value, node, so_far))
     return config
 
 
-def merged(group: Any, value: Any) -> Any:
+def _is_choice(config: Mapping[str, Any], dotted: str) -> bool:
+    """Whether a dotted key decides which other keys there are."""
+    *groups, key = dotted.split(".")
+    cls = _class_at(config, groups)
+    return cls is not None and key in choosers(cls)
+
+
+def _class_at(config: Mapping[str, Any], groups: Sequence[str]) -> type | None:
+    """The dataclass that reads a group of a run's configuration; None where any key may stand."""
+    cls: type | None = RunConfig
+    for group in groups:
+        cls = class_of(cls, group, config) if cls is not None else None
+    return cls
+
+
+def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> Any:
     """A group with the keys of another set in it; what is no group is replaced.
 
     Options are of the data source, or the program, that the group names: where the value names
-    another, its options start from none.
+    another, its options start from none. So do the keys of a schedule, an optimizer or a
+    parametrization, of which those stay that both have.
+
+    Parameters
+    ----------
+    group, value : any
+    cls : type, optional
+        The dataclass that reads the group.
+    path : str
+        Where it stands, for messages.
     """
     if not isinstance(group, Mapping) or not isinstance(value, Mapping):
         return value
     chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
+    for key in choosers(cls) & value.keys() if cls is not None else ():
+        group = with_choice(cls, group, key, value[key], path)
     return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}

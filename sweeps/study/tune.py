@@ -14,33 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 METHODS = ("grid", "coordinate", "halving")
 Setting = dict[str, Any]
 Loss = Callable[[Setting], float | None]  # None: not finished; infinite: diverged
-
-# Factors of two in the LR (of three in the decay) around what each paper used, at laptop scale;
-# Lion's and SGD's moved to where 128 steps had their best.
-SPACES: Mapping[str, Mapping[str, list[float]]] = {
-    "adamw": {
-        "optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
-        "optimizer.weight_decay": [0.03, 0.1, 0.3],
-    },
-    # With adjust_lr = match_rms_adamw, the LR and decay of AdamW (arXiv 2502.16982).
-    "muon": {
-        "optimizer.lr": [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08],
-        "optimizer.weight_decay": [0.03, 0.1, 0.3],
-    },
-    # LR 3 to 10 times below AdamW's and decay as much above (arXiv 2302.06675).
-    "lion": {
-        "optimizer.lr": [0.0006, 0.00125, 0.0025, 0.005, 0.01, 0.02],
-        "optimizer.weight_decay": [0.3, 1.0, 3.0],
-    },
-    "sgd": {
-        "optimizer.lr": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
-        "optimizer.momentum": [0.8, 0.9, 0.95],
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -61,17 +39,26 @@ def search_space(options: TuneOptions, optimizer: str, key: str) -> dict[str, li
     ConfigError
         If there is no default for the optimizer, or an axis has fewer than two values.
     """
-    space = {k: list(v) for k, v in (options.space or SPACES.get(optimizer, {})).items()}
+    space = {k: list(v) for k, v in (options.space or usual_space(optimizer)).items()}
     if not space:
         raise ConfigError(
             f"{key}.space is empty and there is no default for optimizer.name = "
-            f"{optimizer!r} (there is for {', '.join(SPACES)}); give axes, as in "
+            f"{optimizer!r} (there is for {', '.join(_with_space())}); give axes, as in "
             "optimizer: {lr: [0.01, 0.02, 0.04]}"
         )
     for name, values in space.items():
         if len(values) < 2:
             raise ConfigError(f"{key}.space.{name} = {values}: allowed are two values or more")
     return space
+
+
+def usual_space(optimizer: str) -> Mapping[str, Sequence[float]]:
+    """The values that are tried for an optimizer where none are given; of some there are none."""
+    return OPTIMIZERS[optimizer].search_space if optimizer in OPTIMIZERS else {}
+
+
+def _with_space() -> list[str]:
+    return [name for name, kind in OPTIMIZERS.items() if kind.search_space]
 
 
 def settings(

@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalinglab.scaling.extras import EXTRAS, install_command
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_exclusive, server_time
 from scalinglab.sweeps.launch import scheduler
@@ -35,10 +36,13 @@ def examine(outputs: Path) -> list[Finding]:
 def _software() -> list[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     found = [Finding("Python", "ok" if sys.version_info < (3, 14) else "warning", version)]
-    for package, number in machine.versions().items():
-        if package != "python":
-            verdict = "wrong" if number == "absent" else "ok"
-            found.append(Finding(package, verdict, number))
+    found.append(Finding("numpy", "ok", machine.version("numpy")))
+    for package, extra in EXTRAS.values():
+        number = machine.version(package)
+        if number == "absent":
+            found.append(Finding(package, "warning", f"absent: {install_command(extra)}"))
+        else:
+            found.append(Finding(package, "ok", number))
     return found
 
 

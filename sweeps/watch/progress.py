@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalinglab.sweeps.plan.plan import ENDED
+from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.sweeps.store.launches import read_launches
 
 
@@ -51,7 +51,7 @@ def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
         else math.nan
     )
     left = predicted * (1 - part)
-    running = found[found["state"] == "running"]
+    running = found[found["state"] == State.RUNNING]
     # A pack ends as one: its members' shares of the time come one after another.
     places = (
         left[running.index]

@@ -249,7 +249,8 @@ def readings(outputs: Path) -> dict[str, Any]:
             "runs": rows(product.table("runs", outputs, study)),
             "curves": {run: _sums(curve) for run, curve in product.curves(outputs, study).items()},
         }
-    found["imported"] = {"runs": rows(product.table("runs", outputs, "imported"))}
+    if (outputs / "studies" / "imported").exists():
+        found["imported"] = {"runs": rows(product.table("runs", outputs, "imported"))}
     return found
 
 

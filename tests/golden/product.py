@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,8 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.store import Manifest
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.sweeps.launch.launch import LaunchConfig, launch
@@ -67,6 +69,21 @@ def commit() -> str:
     return machine.code_commit() or "unknown"
 
 
+def fingerprint() -> str:
+    """The fingerprint of the code that makes the numbers."""
+    return code_fingerprint()
+
+
+def known_fingerprint() -> str:
+    """The one that the table of equal ones has for it."""
+    return CURRENT
+
+
+def fingerprint_table() -> Path:
+    """The file of that table."""
+    return Path(inspect.getfile(same_numbers))
+
+
 def where() -> dict[str, str]:
     """What decides the last bits of a curve: processor, system libraries, versions."""
     import torch
@@ -92,7 +109,7 @@ def options() -> dict[str, set[str]]:
         "execution": config.ExecutionConfig,
     }
     return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
-        "optimizer": set(SETTINGS)
+        "optimizer": set(OPTIMIZERS)
     }
 
 
@@ -191,6 +208,22 @@ def table(what: str, outputs: Path, study: str) -> pd.DataFrame:
     return getattr(Study.open(study, outputs=outputs), what)()
 
 
+def why(outputs: Path, study: str) -> list[list[Any]]:
+    """What keeps a study: the kind of each failure, its words and its runs."""
+    from scalinglab.sweeps.watch.causes import causes
+
+    return causes(outputs, study)[["class", "error", "runs"]].to_numpy().tolist()
+
+
+def described(outputs: Path, run_id: str) -> list[Any]:
+    """What the reader of run.json says of a run: its ids, D, the peak LR, steps, the seed."""
+    from scalinglab.scaling.records.run_folder import RunFolder
+
+    run = RunFolder(outputs / "runs" / run_id).spec()
+    prefix = prefix_id(run.science, run.steps)
+    return [run.run_id, run.family_id, prefix, run.tokens, run.lr_peak, run.steps]
+
+
 def laws() -> Iterator[str]:
     """The names of all laws."""
     yield from sorted(analysis.LAWS)
@@ -211,19 +244,25 @@ def response(law: str) -> str:
 
 def begin(outputs: Path, run_id: str, chunks: int, pins: Sequence[int] = ()) -> None:
     """Claim a run, train some chunks of it, and leave it interrupted with a checkpoint."""
+    asked = iter(range(chunks - 1))
+    assert _train(outputs, run_id, pins, lambda: next(asked, None) is None) == "interrupted"
+
+
+def go_on(outputs: Path, run_id: str) -> None:
+    """Claim a run and train it to its end."""
+    assert _train(outputs, run_id, (), lambda: False) == "done"
+
+
+def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callable[[], bool]) -> str:
     from scalinglab.scaling.records.claim import Claim
     from scalinglab.scaling.records.run_folder import RunFolder
 
     folder = RunFolder(outputs / "runs" / run_id)
-    execution = config.from_dict(
-        config.ExecutionConfig, folder.description()["config"]["execution"]
-    )
+    execution = config.from_dict(config.ExecutionConfig, folder.spec().config["execution"])
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
-    asked = iter(range(chunks - 1))
     train = entry_point("scalinglab.scaling.engine.trainer.trainer:train")
-    ended = train([claim], {run_id: pins}, execution, lambda: next(asked, None) is None)
-    assert ended == "interrupted"
+    return train([claim], {run_id: pins}, execution, should_stop)
 
 
 def stop(outputs: Path, run_id: str) -> None:

@@ -24,6 +24,7 @@ def test_every_option_has_a_case() -> None:
 
 def test_every_variant_of_a_run_keeps_its_ids() -> None:
     now = {name: product.identity(case) for name, case in cases.variants().items()}
+    now |= {name: now[same] for name, (_, same) in cases.REFUSED_VARIANTS.items()}
     assert {name: now.get(name) for name in IDS["variants"]} == IDS["variants"]
     assert set(now) == set(IDS["variants"]), "a case without a record: write ids"
 
@@ -46,7 +47,24 @@ def test_what_conf_ships_keeps_its_ids() -> None:
         " ".join(group).replace(str(product.FOLDER), "."): product.identity_of(group)
         for group in cases.GROUPS
     }
-    assert now == IDS["groups"]
+    assert {line: now.get(cases.REFUSED_GROUPS.get(line, line)) for line in IDS["groups"]} == IDS[
+        "groups"
+    ]
+    assert set(now) <= {cases.REFUSED_GROUPS.get(line, line) for line in IDS["groups"]}
+
+
+@pytest.mark.parametrize("name", cases.REFUSED_VARIANTS)
+def test_a_key_that_a_schedule_does_not_use_is_refused(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"warmup_tokens = \d+: schedule\.kind = .* does not use it"
+    ):
+        product.identity(cases.REFUSED_VARIANTS[name][0])
+
+
+@pytest.mark.parametrize("line", cases.REFUSED_GROUPS)
+def test_a_base_that_a_parametrization_does_not_use_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"base_depth = 1: model\.parametrization = .* not use it"):
+        product.identity_of(line.split())
 
 
 def test_shipped_studies_keep_their_runs() -> None:

@@ -1,4 +1,4 @@
-"""Write the golden records anew: ``python -m tests.golden.write [ids lab curves fits schemas]``.
+"""Write the golden records anew: ``python -m tests.golden.write [ids lab early curves fits schemas]``.
 
 They protect what was written before: write them only where a contract is to change, or to add to
 them, and read the difference line by line. A line that changes is a run that loses its id, a folder
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.golden import cases, curves, fits, lab, product, schemas
+from tests.golden import cases, curves, early, fits, lab, product, schemas
 
 
 def ids() -> dict[str, Any]:
@@ -42,6 +42,12 @@ def write_lab() -> dict[str, Any]:
         }
 
 
+def write_early() -> dict[str, Any]:
+    """What is read of the folders of the first versions; the folders are never made again."""
+    with tempfile.TemporaryDirectory() as folder:
+        return early.readings(Path(folder))
+
+
 def write_curves() -> dict[str, Any]:
     """The curves of every case, and of every engine that runs here."""
     with tempfile.TemporaryDirectory() as folder:
@@ -57,6 +63,7 @@ def write_schemas() -> dict[str, Any]:
 RECORDS: dict[str, Callable[[], dict[str, Any]]] = {
     "ids": ids,
     "lab": write_lab,
+    "early": write_early,
     "curves": write_curves,
     "fits": fits.all_fits,
     "schemas": write_schemas,

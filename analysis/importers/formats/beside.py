@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scalinglab.analysis.importers.raw import flatten
+from scalinglab.analysis.importers.formats.raw import flatten
 
 NAMES = (
     "hparams.yaml",
@@ -34,7 +34,7 @@ def facts_beside(folder: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    import yaml
+    import yaml  # slow to import, and few folders have such a file
 
     try:
         text = path.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.formats.registry import (
     Request,
     checked_columns,
@@ -24,7 +25,6 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from scalinglab.analysis.importers.raw import Raw
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".dat")
 _SPACES = " "  # one or more, as columns that are aligned by eye have

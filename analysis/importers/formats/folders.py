@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from scalinglab.analysis.importers.formats.beside import NAMES, facts_beside
+from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.formats.registry import FORMATS, Request, files_below, register
-from scalinglab.analysis.importers.raw import BadRun, Raw
 
 _STATE = "trainer_state.json"
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.importers.formats.raw import Raw, flatten, of_records
 from scalinglab.analysis.importers.formats.registry import (
     Request,
     checked_columns,
@@ -22,7 +23,6 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from scalinglab.analysis.importers.raw import Raw, flatten, of_records
 
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from scalinglab.analysis.importers.formats.beside import facts_beside
 from scalinglab.analysis.importers.formats.delimited import read_delimited
+from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.formats.registry import Request, files_below, register
-from scalinglab.analysis.importers.raw import BadRun, Raw
 
 
 def _found(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.formats.registry import (
     Request,
     checked_columns,
@@ -13,7 +14,6 @@ from scalinglab.analysis.importers.formats.registry import (
     stem_of,
     suffix_of,
 )
-from scalinglab.analysis.importers.raw import Raw
 
 
 @register("parquet (.parquet)", lambda path: suffix_of(path) in (".parquet", ".pq"))

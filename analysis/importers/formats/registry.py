@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.importers.formats.raw import Raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,6 +139,7 @@ def text_of(path: Path) -> str:
 
 def bytes_of(path: Path) -> bytes:
     """What a file holds, decompressed."""
+    # Missing from some builds of Python: only who reads such a file needs them.
     import bz2
     import gzip
     import lzma

@@ -13,15 +13,15 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.beside import facts_beside
+from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.formats.registry import Request, files_below, register
-from scalinglab.analysis.importers.raw import BadRun, Raw
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE = 1, 2  # TensorProto.dtype
@@ -200,19 +200,5 @@ def _tensor(content: bytes) -> float | None:
 
 def _masked(data: bytes) -> int:
     """CRC-32C as event files keep it."""
-    table, crc = _table(), 0xFFFFFFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 255] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
+    crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-@cache
-def _table() -> list[int]:
-    """CRC-32C of each byte: Castagnoli's polynomial, reflected."""
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return table

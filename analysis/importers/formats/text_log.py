@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from scalinglab.analysis.importers.formats.delimited import table_of_text
+from scalinglab.analysis.importers.formats.raw import Raw, of_records
 from scalinglab.analysis.importers.formats.registry import (
     Request,
     register,
@@ -17,7 +20,6 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
-from scalinglab.analysis.importers.raw import Raw, of_records
 
 _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
 _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
@@ -54,8 +56,6 @@ def read_text_log(path: Path, request: Request) -> list[Raw]:
         raise ValueError(
             f"{path}: no line fits pattern={request.pattern[0]!r}; one of its lines is {longest!r}"
         )
-    import numpy as np
-
     return [
         Raw(
             of_records(records),

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from scalinglab.analysis.importers.raw import Raw
+from scalinglab.analysis.importers.formats.raw import Raw
 
 _CHART = re.compile(r"^(?P<run>.+) - (?P<metric>.+)$")
 _ASIDE = ("__MIN", "__MAX")

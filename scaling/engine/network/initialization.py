@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import Size, tensor_sizes
-from scalinglab.scaling.model.parametrization import TensorRule, tensor_rules
+from scalinglab.scaling.model.parametrization import initial_deviations, role_of
 
 Weights = dict[str, Tensor]
 # Noise and identity of mimetic products, as the paper starts vision models.
@@ -39,9 +39,9 @@ def initial_weights(architecture: Architecture, seed: int) -> Iterator[tuple[str
     Each is drawn when it is asked for: who drops one before the next never holds the whole model.
     Under ``mimetic`` the attention of a layer comes at once, under ``lsuv`` all of the model.
     """
-    rules = tensor_rules(architecture, "adamw")  # the init is the same for all optimizers
+    deviations = initial_deviations(architecture)
     sizes = tensor_sizes(architecture)
-    drawn = ((name, _draw(name, sizes[name], rule, seed)) for name, rule in rules.items())
+    drawn = ((name, _draw(name, size, deviations[name], seed)) for name, size in sizes.items())
     if architecture.init == "mimetic":
         return _mimetic(architecture.shape, drawn, seed)
     if architecture.init == "lsuv":
@@ -54,14 +54,15 @@ def _generator(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _draw(name: str, size: Size, rule: TensorRule, seed: int) -> Tensor:
-    if rule.role == "gain":
+def _draw(name: str, size: Size, deviation: float, seed: int) -> Tensor:
+    role = role_of(name, size)
+    if role == "gain":
         return torch.ones(size)
-    if rule.role == "bias":
+    if role == "bias":
         return torch.zeros(size)
     weight, generator = torch.empty(size), _generator(seed, name)
     for rows in weight.split(ROWS_AT_ONCE):
-        rows.copy_(torch.from_numpy(rule.init_std * generator.standard_normal(rows.shape)))
+        rows.copy_(torch.from_numpy(deviation * generator.standard_normal(rows.shape)))
     return weight
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.network.stacked import split
-from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer
 
 
+@UPDATES.register("adafactor")
 class Adafactor(Optimizer):
     """arXiv 1804.04235 without momentum, equal to ``torch.optim.Adafactor`` per member.
 

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.adamw import AdamW
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 
 
+@UPDATES.register("adamp")
 class AdamP(AdamW):
     """AdamW whose update loses its radial part where weights are scale-invariant (2006.08217).
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from scalinglab.scaling.engine.optimizers.optimizer import Optimizer, scaled
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, scaled
 
 
+@UPDATES.register("adamw")
 class AdamW(Optimizer):
     """Decoupled weight decay Adam (arXiv 1711.05101), equal to ``torch.optim.AdamW`` per member."""
 

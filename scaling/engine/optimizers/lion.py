@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer
 
 
+@UPDATES.register("lion")
 class Lion(Optimizer):
     """Algorithm 2 of arXiv 2302.06675: beta1 of the momentum is in the step, beta2 stays of it."""
 

@@ -12,7 +12,7 @@ from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.adamw import AdamW
 from scalinglab.scaling.engine.optimizers.optimizer import Moments, Optimizer
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 
 class MatrixOptimizer(Optimizer):
@@ -20,7 +20,7 @@ class MatrixOptimizer(Optimizer):
 
     def __init__(
         self,
-        settings: Sequence[AdamWSettings],
+        settings: Sequence[AdamWConfig],
         sizes: Mapping[str, torch.Size],
         rules: Mapping[str, TensorRule],
         device: str = "cpu",

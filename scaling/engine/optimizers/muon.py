@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.optimizers.matrices import MatrixOptimizer
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, steepest at zero (K. Jordan 2024)
 
 
+@UPDATES.register("muon")
 class Muon(MatrixOptimizer):
     """Muon (K. Jordan 2024; arXiv 2502.16982), equal to ``torch.optim.Muon`` per member.
 

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.optimizers.adamw import AdamW
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 
 
+@UPDATES.register("nadamw")
 class NAdamW(AdamW):
     """NAdam (Dozat 2016) with decoupled decay, equal to ``torch.optim.NAdam`` per member."""
 

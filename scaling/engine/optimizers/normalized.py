@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer
 
 
+@UPDATES.register("normalized")
 class Normalized(Optimizer):
     """w -= lr m / ||m|| with m an average of gradients (arXiv 2002.03305), decoupled decay."""
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizers.settings import Settings
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, common_name
+from scalinglab.scaling.registry import Registry
 
 Moments = dict[str, Tensor | dict[str, Tensor]]
 
@@ -24,7 +25,7 @@ class Optimizer(ABC):
 
     Parameters
     ----------
-    settings : sequence of Settings
+    settings : sequence of OptimizerConfig
         One a member, all of the optimizer's own class.
     sizes : mapping
         Size of each tensor by name, in the order of the buffer.
@@ -48,7 +49,7 @@ class Optimizer(ABC):
 
     def __init__(
         self,
-        settings: Sequence[Settings],
+        settings: Sequence[OptimizerConfig],
         sizes: Mapping[str, torch.Size],
         rules: Mapping[str, TensorRule],
         device: str = "cpu",
@@ -145,6 +146,26 @@ class Optimizer(ABC):
     def move(self, weights: Tensor, direction: Tensor, size: Tensor) -> None:
         """Subtract `direction` times `size` (k, 1), each tensor at its own rate."""
         weights.addcmul_(scaled(direction, self._lr_P), -size.float())
+
+
+# Optimizer -> its update; each is described in ``scalinglab.scaling.optimizers`` under its name.
+UPDATES: Registry[type[Optimizer]] = Registry("optimizer.name", __package__)
+
+
+def build_optimizer(
+    settings: Sequence[OptimizerConfig],
+    sizes: Mapping[str, torch.Size],
+    rules: Mapping[str, TensorRule],
+    device: str,
+) -> Optimizer:
+    """The optimizer whose settings the members bring.
+
+    Raises
+    ------
+    ValueError
+        If they bring settings of several.
+    """
+    return UPDATES[common_name(settings)](settings, sizes, rules, device)
 
 
 def norms_here(values: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.optimizers.adamw import AdamW
-from scalinglab.scaling.engine.optimizers.optimizer import scaled
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, scaled
 
 
+@UPDATES.register("schedule_free")
 class ScheduleFree(AdamW):
     """arXiv 2405.15682. The trained weights are y, between the iterates z and their average x.
 

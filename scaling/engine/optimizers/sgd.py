@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from scalinglab.scaling.engine.optimizers.optimizer import Optimizer, scaled
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, scaled
 
 
+@UPDATES.register("sgd")
 class SGD(Optimizer):
     """Equal to ``torch.optim.SGD`` per member; weight decay is added to the gradient."""
 

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.optimizers.matrices import MatrixOptimizer
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 
 
+@UPDATES.register("soap")
 class SOAP(MatrixOptimizer):
     """Algorithm 3 of arXiv 2409.11321 for hidden matrices; the averages all use beta2.
 

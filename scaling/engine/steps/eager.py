@@ -25,12 +25,12 @@ from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.stacked import StackedParameters, split
-from scalinglab.scaling.engine.optimizers.registry import build_optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizers.settings import Settings, rule_name
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 State = dict[str, Tensor]
@@ -49,7 +49,7 @@ class Member:
     """What distinguishes one member of a pack: numbers only."""
 
     seed: int
-    optimizer: Settings
+    optimizer: OptimizerConfig
 
 
 class Held(Protocol):
@@ -152,7 +152,7 @@ class EagerEngine:
         self.module = self._parameters(device)
         self._names = self.module.names
         settings = [m.optimizer for m in members]
-        rules = tensor_rules(architecture, rule_name(settings))
+        rules = tensor_rules(architecture, settings[0])
         self._optimizer = build_optimizer(settings, self._names, rules, device)
         for i, member in enumerate(members):
             for name, weight in initial_weights(architecture, member.seed):

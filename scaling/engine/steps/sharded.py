@@ -26,7 +26,6 @@ from scalinglab.scaling.engine.steps.dealt import Dealt, rows_of
 from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Held, Member, Ran, State
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizers.settings import rule_name
 from scalinglab.scaling.run.step_options import StepOptions
 
 # In bf16 autocast makes halves of the weights of a product anyway: so gather halves. Gradients are
@@ -125,7 +124,7 @@ class ShardedEngine(EagerEngine):
             raise ValueError("execution.shard = True shares one run among processes, not a pack")
         self._compiled = compiled
         settings = members[0].optimizer
-        rules = tensor_rules(architecture, rule_name([settings]))
+        rules = tensor_rules(architecture, settings)
         self._whole = [name for name, rule in rules.items() if rule.role in settings.whole]
         super().__init__(architecture, members, *arguments, **named)
         self._optimizer.norm = norms_of_all

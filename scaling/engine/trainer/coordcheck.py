@@ -25,7 +25,6 @@ from scalinglab.scaling.engine.steps.eager import ENGINES, Member, State
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.parametrization import VECTORS, check_optimizer, role_of
-from scalinglab.scaling.optimizers.settings import SETTINGS, Settings, optimizer_science
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import training_bytes
 
@@ -84,18 +83,16 @@ def coordinate_check(check: CoordinateCheck) -> list[dict[str, Any]]:
         for value in values
     ]
     for name in check.parametrizations:
-        check_optimizer(name, check.optimizer.name)
+        check_optimizer(name, check.optimizer)
     for _, _, architecture in cells:
         _check_memory(check, architecture)
-    science = optimizer_science(check.optimizer)
-    settings = SETTINGS[science.pop("name")](**science)
     return [
         {
             "parametrization": name,
             "axis": axis,
             "width": architecture.shape.width,
             "depth": architecture.shape.depth,
-            **_movement(check, architecture, settings),
+            **_movement(check, architecture),
         }
         for name, axis, architecture in cells
     ]
@@ -139,12 +136,11 @@ def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> A
     return architecture_of(model, VOCAB)
 
 
-def _movement(
-    check: CoordinateCheck, architecture: Architecture, settings: Settings
-) -> dict[str, Any]:
+def _movement(check: CoordinateCheck, architecture: Architecture) -> dict[str, Any]:
     """Mean absolute change after the steps, over seeds, tokens and coordinates; of tensors, too."""
     tokens = np.random.default_rng(0).integers(VOCAB, size=(BATCH, architecture.shape.context + 1))
-    engine = ENGINES["eager"](architecture, [Member(s, settings) for s in range(check.seeds)])
+    members = [Member(seed, check.optimizer) for seed in range(check.seeds)]
+    engine = ENGINES["eager"](architecture, members)
     model = Transformer(architecture)
     before = [_weights(engine.state(i)) for i in range(check.seeds)]
     engine.train(

@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from scalinglab.scaling.config import OptimizerConfig
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.optimizers.settings import member_settings, optimizer_science
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.step_options import StepOptions
 
@@ -103,7 +102,7 @@ def _measure(
 ) -> dict[str, float]:
     architecture = Architecture.from_science(request["model"])
     shape = architecture.shape
-    settings = member_settings(optimizer_science(OptimizerConfig(name=request["optimizer"])))
+    settings = OPTIMIZERS[request["optimizer"]]()
     engine = ENGINES[request["engine"]](
         architecture,
         [Member(0, settings)] * members,

@@ -41,6 +41,7 @@ from scalinglab.scaling.engine.trainer.pack_engine import engine_values
 from scalinglab.scaling.engine.trainer.rank_main import LentClaim
 from scalinglab.scaling.engine.trainer.trainer import fit_rank
 from scalinglab.scaling.records.parts import new_parts, write_manifest
+from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.training.ranks import Work
 
 
@@ -50,8 +51,8 @@ def train_rank(
     work: Work,
     should_stop: Callable[[], bool],
     facts: dict[str, int],
-) -> str:
-    """Do a rank's part of the work; the outcome of ``scalinglab.scaling.engine.trainer.trainer.train``.
+) -> Outcome | None:
+    """Do a rank's part of the work; the outcome, which only rank 0 knows.
 
     Parameters
     ----------
@@ -207,7 +208,7 @@ class Leader(Training):
         super().absorb(result, seconds)
         self._announce()
 
-    def close(self) -> str:
+    def close(self) -> Outcome:
         """See ``Training.close``: others listen until it is over, as it may save."""
         outcome = super().close()
         self._announce()
@@ -244,10 +245,9 @@ class Follower:
         """Do what rank 0 does between chunks."""
         self._follow()
 
-    def close(self) -> str:
+    def close(self) -> None:
         """Do what rank 0 does at the end; it records."""
         self._follow()
-        return "followed"
 
     def _follow(self) -> None:
         while True:

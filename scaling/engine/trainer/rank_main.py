@@ -22,6 +22,7 @@ from typing import Any
 from scalinglab.scaling.records.claim import ClaimLost
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.training.ranks import SECRET, Failure, Work
 
 
@@ -47,7 +48,7 @@ class Link:
         """Say something that needs no answer."""
         self._connection.send((kind, value))
 
-    def leave(self, outcome: str) -> None:
+    def leave(self, outcome: Outcome | None) -> None:
         """Say the last word: from now on the worker may hang up."""
         self._over = True
         self.tell("over", outcome)
@@ -95,11 +96,11 @@ class LentClaim:
         """See ``Claim.report``."""
         self._link.tell("report", (self._index, progress))
 
-    def finish(self, status: str, steps: int, files: dict[str, str]) -> bool:
+    def finish(self, status: State, steps: int, files: dict[str, str]) -> bool:
         """See ``Claim.finish``."""
         return self._link.ask("finish", (self._index, status, steps, files))
 
-    def release(self, reason: str) -> None:
+    def release(self, reason: Outcome) -> None:
         """See ``Claim.release``; an error is told by the rank's last word."""
         self._link.tell("release", (self._index, reason))
 

@@ -29,6 +29,7 @@ from scalinglab.scaling.engine.steps.eager import ChunkResult, Engine
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import pack_facts
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.training.endings import outcome, reason
 
 for _name in ("lightning.pytorch", "lightning.fabric"):
@@ -123,7 +124,7 @@ def train(
     pins: dict[str, Sequence[int]],
     execution: ExecutionConfig,
     should_stop: Callable[[], bool] = lambda: False,
-) -> str:
+) -> Outcome:
     """Train claimed runs to their end, or until asked to stop.
 
     Parameters
@@ -139,8 +140,8 @@ def train(
 
     Returns
     -------
-    str
-        "done", "interrupted", "failed" (the run folder says why) or "lost" (another process has
+    Outcome
+        Done, interrupted, cancelled, failed (the run folder says why) or lost (another process has
         taken the run over).
     """
     torch.set_num_threads(execution.threads)

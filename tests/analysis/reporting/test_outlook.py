@@ -12,7 +12,7 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.settings import arm_values
-from scalinglab.analysis.fitting.fitter import fit
+from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.forecasts import forecast
 from scalinglab.analysis.forecasts.track import remember
 from scalinglab.analysis.reporting.report import report_html

@@ -1,12 +1,13 @@
-"""Tables of a page."""
+"""A page: its tables, and texts that are never markup."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from scalinglab.analysis.reporting.page import table
+from scalinglab.analysis.reporting.page import Section, page
 
 
 @pytest.mark.parametrize(
@@ -19,5 +20,26 @@ from scalinglab.analysis.reporting.page import table
     ],
 )
 def test_numbers_of_one_size_have_equal_decimals(values: list, texts: list[str]) -> None:
-    html = table(pd.DataFrame({"x": values}))
-    assert [f"<td class='number'>{text}</td>" in html for text in texts] == [True] * len(texts)
+    html = page("", "", [], [], [Section(tables=[pd.DataFrame({"x": values})])], "")
+    assert [f'<td class="number">{text}</td>' in html for text in texts] == [True] * len(texts)
+
+
+def test_no_text_anywhere_in_a_page_is_markup() -> None:
+    script = "<script>alert('&')</script>"
+    section = Section(
+        title=script,
+        text=script,
+        tables=[pd.DataFrame({script: [script]})],
+        figures=[(script, Figure())],
+        listing=script,
+        refused=[script],
+    )
+    html = page(script, script, [f"{script}\n- {script}"], [script], [section], script)
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") == 14
+
+
+def test_what_is_empty_is_left_out() -> None:
+    html = page("title", "question", ["found"], [], [Section("heading")], "outputs")
+    assert html.count("<h2>") == 2 and "careful" not in html
+    assert html.count("<p") == 2 and "<pre" not in html and "<details" not in html

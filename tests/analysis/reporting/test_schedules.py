@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from scalinglab.analysis.reporting.schedules import areas, blocks, draw_schedules, schedule_table
-from scalinglab.scaling.config import ScheduleConfig
-from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.config import ScheduleConfig, from_dict
+from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array
 
 
 def rates(kind: str, **changes) -> np.ndarray:
-    config = ScheduleConfig(kind=kind, warmup_tokens=changes.pop("warmup", 0), **changes)
+    values = {"kind": kind, "warmup_tokens": changes.pop("warmup", 0)} | changes
+    config = from_dict(ScheduleConfig, values, "schedule")
     return lr_array(build_pieces(config, 0.5, 200, 1))
 
 

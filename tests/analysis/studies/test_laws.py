@@ -8,9 +8,9 @@ import pytest
 
 from scalinglab.analysis.studies import conventions, optimizers, schedules
 from scalinglab.analysis.studies.exponent import exponent, said
-from scalinglab.scaling.config import ScheduleConfig
+from scalinglab.scaling.config import ScheduleConfig, from_dict
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array
 
 # ---------------------------------------------------------------------- an exponent
@@ -120,7 +120,7 @@ def annealed() -> tuple[pd.DataFrame, pd.DataFrame]:
         "steps": "multistep",
         "line": "linear",
     }.items():
-        config = ScheduleConfig(kind=kind, warmup_tokens=40)
+        config = from_dict(ScheduleConfig, {"kind": kind, "warmup_tokens": 40})
         lr = lr_array(build_pieces(config, 0.01, 800, 1))
         flat = np.concatenate([np.full(39, 0.01), lr[39:]])
         momentum, s2 = np.zeros(800), np.zeros(800)

@@ -5,6 +5,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.tables.points import read_points, rename
+from scalinglab.scaling.records.fingerprint import EQUAL_NUMBERS
 
 
 @pytest.fixture
@@ -68,6 +69,11 @@ def test_a_wrong_option_is_named(runs, options, sentence):
 def test_a_law_in_one_variable_wants_to_know_which(runs):
     with pytest.raises(ValueError, match="say which with x='N', 'D' or 'C'"):
         analysis.fit("power", runs)
+
+
+def test_runs_of_code_that_makes_the_same_numbers_are_fitted_together(runs):
+    old, new = next(iter(EQUAL_NUMBERS.items()))
+    assert analysis.fit("chinchilla", runs.assign(fingerprint=[old, new] * 18), resamples=0)
 
 
 def test_fingerprints_mix_when_told(runs):

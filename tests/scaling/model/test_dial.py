@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ModelConfig
-from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.model.dial import ALLOWED, architecture_of, comes_out_whole, model_shape
+from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
+from scalinglab.scaling.model.architecture import Architecture, NetworkOptions
+from scalinglab.scaling.model.dial import architecture_of, comes_out_whole, model_shape
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,9 @@ def test_what_a_choice_does_not_use_makes_no_other_architecture():
     assert {key: getattr(completep, key) for key in base} == base
 
 
+ALLOWED = {  # key -> the names that it may have
+    f.name: f.metadata["among"] for f in dataclasses.fields(NetworkOptions) if "among" in f.metadata
+}
 MUP = {"parametrization": "mup", "base_width": 32}
 COMPLETEP = {"parametrization": "completep", "base_width": 32, "base_depth": 2}
 
@@ -87,13 +90,37 @@ COMPLETEP = {"parametrization": "completep", "base_width": 32, "base_depth": 2}
         ),
         ({**COMPLETEP, "norm_scale": "inverse_sqrt_layer"}, "clashes"),
         ({**MUP, "init": "lsuv"}, "allowed beside it: normal, small"),
-        ({"decay_rule": "sqrt"}, "there is no base width; allowed is 'product'"),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
 def test_what_clashes_is_refused_in_a_sentence(model, sentence):
     with pytest.raises(ConfigError, match=sentence):
         architecture_of(ModelConfig(**model), vocab=11)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (
+            {"post_fraction": 0.5},
+            r"model\.post_fraction = 0\.5: model\.placement = 'pre' does not use it; it is used "
+            "with mix",
+        ),
+        ({"base_width": 32}, "'sp' does not use it; it is used with ntk, mup, completep"),
+        ({**MUP, "base_depth": 2}, "'mup' does not use it; it is used with completep"),
+        ({**MUP, "parametrization": "ntk", "base_head_dim": 8}, "used with mup, completep"),
+        ({"depth_exponent": 0.5}, r"model\.depth_exponent = 0\.5: .* used with completep"),
+        ({"decay_rule": "sqrt"}, r"model\.decay_rule = sqrt: .* used with ntk, mup, completep"),
+    ],
+    ids=str,
+)
+def test_what_a_choice_does_not_use_is_refused_where_it_is_read(model, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        from_dict(ModelConfig, model, "model")
+    # At its default it says nothing: conf/model/transformer.yaml has every key.
+    key = next(reversed(model))
+    default = getattr(ModelConfig(), key)
+    assert getattr(from_dict(ModelConfig, model | {key: default}, "model"), key) == default
 
 
 @pytest.mark.parametrize("key", ALLOWED)

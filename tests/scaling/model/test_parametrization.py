@@ -8,8 +8,10 @@ import math
 import pytest
 import torch
 
+from scalinglab.scaling.model import parametrization
 from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture, Shape
-from scalinglab.scaling.model.parametrization import TensorRule, tensor_rules
+from scalinglab.scaling.model.parametrization import TensorRule
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 BASE = Shape(depth=2, width=32, heads=2, mlp_width=128, context=8, vocab=11)
 WIDE = dataclasses.replace(BASE, width=128, heads=8, mlp_width=512)
@@ -25,6 +27,16 @@ EXAMPLES = {  # a tensor of each kind
 
 def scaled(name: str, shape: Shape, **options: object) -> Architecture:
     return Architecture(shape, parametrization=name, base_width=32, base_depth=2, **options)
+
+
+def chosen(optimizer: str) -> OptimizerConfig:
+    """An optimizer by name, or as ``muon/match_rms_adamw``."""
+    name, _, adjust_lr = optimizer.partition("/")
+    return OPTIMIZERS[name](**{"adjust_lr": adjust_lr} if adjust_lr else {})
+
+
+def tensor_rules(architecture: Architecture, optimizer: str) -> dict[str, TensorRule]:
+    return parametrization.tensor_rules(architecture, chosen(optimizer))
 
 
 def rules(architecture: Architecture, optimizer: str = "adamw") -> dict[str, TensorRule]:
@@ -47,7 +59,7 @@ def test_at_the_base_every_parametrization_is_the_standard_one(name, optimizer):
 
 
 def test_the_standard_parametrization_has_one_rate_and_decays_matrices():
-    found = tensor_rules(Architecture(WIDE), "anything")
+    found = tensor_rules(Architecture(WIDE), "soap")
     assert all(rule.lr == rule.epsilon == 1 for rule in found.values())
     decayed = {name for name, rule in found.items() if rule.weight_decay}
     assert decayed == {n for n, r in found.items() if r.role in ("hidden", "head")}
@@ -105,7 +117,7 @@ def test_muon_needs_no_width_and_leaves_the_rest_to_adamw():
     wide = scaled("mup", WIDE)
     assert multipliers(wide, "lr", "muon") == dict.fromkeys(EXAMPLES, 1)
     assert rules(wide, "muon")["hidden"].weight_decay == 1
-    matched = rules(wide, "muon_match_rms")["hidden"]  # updates sqrt(width) larger
+    matched = rules(wide, "muon/match_rms_adamw")["hidden"]  # updates sqrt(width) larger
     assert (matched.lr, matched.weight_decay) == (1 / 2, 2)
     assert rules(wide, "adafactor")["hidden"].lr == 1 / 2
     sgd_like = {k: v for k, v in rules(wide, "muon").items() if k != "hidden"}
@@ -203,6 +215,6 @@ def test_an_optimizer_without_a_rule_is_refused():
     with pytest.raises(
         ValueError,
         match="'ntk' has no rule for optimizer.name = 'muon'; allowed "
-        "are adamw, .*sgd, or model.parametrization = 'sp'",
+        "are adamp, adamw, .*sgd, or model.parametrization = 'sp'",
     ):
         tensor_rules(scaled("ntk", WIDE), "muon")

@@ -1,11 +1,15 @@
 """The fingerprint changes with the code that makes the numbers and with nothing else."""
 
-from pathlib import Path
-
 import pytest
 
-from scalinglab import scaling
-from scalinglab.scaling.records.fingerprint import FILES, code_fingerprint, significant
+from scalinglab.scaling.records import fingerprint
+from scalinglab.scaling.records.fingerprint import (
+    CURRENT,
+    code_fingerprint,
+    number_making,
+    same_numbers,
+    significant,
+)
 
 SOURCE = '''
 """Module."""
@@ -73,7 +77,32 @@ def test_f_strings_are_one_token_in_every_python():
     assert significant('x = f"""{\n  a}\n"""') == 'x = f"""{\n  a}\n""" ;'
 
 
-def test_the_files_exist_and_the_fingerprint_is_short():
-    folder = Path(scaling.__file__).parent
-    assert all((folder / name).exists() for name in FILES)
-    assert len(code_fingerprint()) == 10 and int(code_fingerprint(), 16) >= 0
+def test_what_makes_the_numbers_is_found_by_its_imports():
+    """What was a list, and what it had left out: precision, sums over ranks."""
+    found = {path.name for path in number_making()}
+    listed = """architecture counts parametrization transformer initialization step_options loss
+        stacked eager captured compiled dealt sharded pieces order store adafactor adamp adamw lion
+        matrices muon nadamw normalized optimizer schedule_free sgd soap"""
+    assert found - {f"{name}.py" for name in listed.split()} == {"arithmetic.py", "reduction.py"}
+    assert {f"{name}.py" for name in listed.split()} <= found
+
+
+def test_an_optimizer_has_both_its_halves_in_it():
+    names = [path.name for path in number_making()]
+    assert names.count("adamw.py") == names.count("muon.py") == 2
+
+
+def test_this_code_is_known_by_its_fingerprint():
+    now = code_fingerprint()
+    assert len(now) == 10 and int(now, 16) >= 0
+    assert now == CURRENT, (
+        f"the code that makes a run's numbers has changed: its fingerprint is {now}. If every number "
+        "stays as it was, run `python -m tests.golden.fingerprint`: it compares all curves and "
+        "writes CURRENT. If they change on purpose, write new curves (python -m tests.golden.write "
+        "curves), give the entries of EQUAL_NUMBERS that name CURRENT its old value, and set it"
+    )
+
+
+def test_older_code_that_makes_the_same_numbers_is_found_over_several_steps(monkeypatch):
+    monkeypatch.setattr(fingerprint, "EQUAL_NUMBERS", {"a": "b", "b": "c"})
+    assert [same_numbers(code) for code in "abcd"] == ["c", "c", "c", "d"]

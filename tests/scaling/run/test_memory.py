@@ -11,17 +11,15 @@ from torch.utils._pytree import tree_leaves
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.transformer import Transformer
-from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
-from scalinglab.scaling.engine.optimizers.registry import OPTIMIZERS, build_optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, build_optimizer
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts, tensor_sizes
 from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.run.memory import (
-    UPDATE_FLOATS,
     activation_floats,
     check_memory,
     checkpoint_floats,
@@ -102,10 +100,10 @@ def test_a_model_in_parts_needs_less_than_copies_of_it(tiny_config):
     """Eight copies, or one model, in which FSDP's weights come twice, and what is gathered."""
     architecture = Architecture(Shape(12, 256, 4, 1024, 16, 256))
     counts = parameter_counts(architecture)
-    for name in OPTIMIZERS:
+    for name in UPDATES:
         whole, part = (training_bytes(architecture, 1, optimizer=name, shards=n) for n in (1, 8))
         arriving = {"muon": "n_block", "soap": "n_block"}.get(name, "n_total")
-        more = counts["n_total"] + (counts[arriving] if SETTINGS[name].whole else 0)
+        more = counts["n_total"] + (counts[arriving] if OPTIMIZERS[name].whole else 0)
         kept = state_floats(counts, name), state_floats(counts, name, 8)
         assert 8 * kept[1] == kept[0] + more
         assert part < whole / 2
@@ -119,14 +117,14 @@ def test_a_model_in_parts_needs_less_than_copies_of_it(tiny_config):
 
 def fresh(name: str, architecture: Architecture) -> Optimizer:
     """An optimizer before its first update."""
-    kind = SETTINGS[name]
+    kind = OPTIMIZERS[name]
     values = {"weight_decay": 0.1, "clip": 1.0, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8}
     settings = kind(**{k: v for k, v in values.items() if k in kind.__dataclass_fields__})
     sizes = {n: torch.Size(s) for n, s in tensor_sizes(architecture).items()}
-    return build_optimizer([settings], sizes, tensor_rules(architecture, name), "cpu")
+    return build_optimizer([settings], sizes, tensor_rules(architecture, settings), "cpu")
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", UPDATES)
 def test_moments_are_what_an_optimizer_keeps(name: str) -> None:
     """Counted in its buffers; the default block, whose MLP is four times as wide as the model."""
     architecture = Architecture(Shape(2, 32, 2, 128, 16, 64))
@@ -159,7 +157,7 @@ def tensors_of(values) -> list[torch.Tensor]:
     return [value for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", UPDATES)
 def test_what_an_update_takes_in_passing(name: str) -> None:
     """In a model whose weights are in the blocks; Adafactor and AdamP go tensor after tensor."""
     architecture = Architecture(Shape(4, 64, 2, 256, 16, 64))
@@ -170,9 +168,9 @@ def test_what_an_update_takes_in_passing(name: str) -> None:
         with Allocated() as allocated:
             optimizer.step(weights, gradient, lr, count)
         peaks.append(allocated.peak / 4 / total)
-    assert max(peaks) < 1.05 * UPDATE_FLOATS[name]
+    assert max(peaks) < 1.05 * OPTIMIZERS[name].update_floats
     if name not in ("adafactor", "adamp"):
-        assert max(peaks) > 0.9 * UPDATE_FLOATS[name]
+        assert max(peaks) > 0.9 * OPTIMIZERS[name].update_floats
 
 
 def test_what_is_computed_again_is_left_out() -> None:

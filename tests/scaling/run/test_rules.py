@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from scalinglab.scaling.config import ConfigError, RuleConfig, RulesConfig, from_dict
 from scalinglab.scaling.run.rules import Sizes, rule_value
-from scalinglab.scaling.schedule.kinds import default_warmup
+from scalinglab.scaling.schedule.stretches import default_warmup
 
 COUNTS = {"n_block": 1_000, "n_matmul": 2_000, "n_total": 4_000}
 FIELDS = {"name": "r", "source": "here", "coefficient": 3.0, "n_exponent": -0.5, "d_exponent": 0.25}
@@ -61,7 +61,7 @@ def test_batch_and_lr_enter_as_powers_and_a_base_takes_them_up():
 )
 def test_mistakes_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
-        rule_value(rule(**changes), Sizes(COUNTS, 1))
+        from_dict(RuleConfig, FIELDS | changes, "rule")
 
 
 def test_a_rule_by_itself_is_that_of_the_lr():
@@ -246,7 +246,7 @@ def test_a_run_by_rules_is_the_run_with_their_values(tiny_run):
         ),
         (
             {"optimizer.beta2": None, "rule": {"beta2": ALL["beta2"] | {"base": 1.5}}},
-            r"optimizer\.beta2 = 1\.5: allowed is 0 up to",
+            r"optimizer\.beta2 = 1\.5: allowed is 0 or more and below 1",
         ),
         ({"rule": {"momentum": FIELDS}}, r"unknown key 'rule\.momentum'"),
     ],

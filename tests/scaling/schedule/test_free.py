@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from scalinglab.scaling.config import ConfigError, ScheduleConfig, from_dict
-from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import lr_array, prefix, shared_steps
 
 
 def build(steps=100, peak=0.5, **values):
-    return build_pieces(from_dict(ScheduleConfig, values), peak, steps, 10)
+    return build_pieces(from_dict(ScheduleConfig, values, "schedule"), peak, steps, 10)
 
 
 WSD = build(kind="wsd", warmup_tokens=100, cooldown_fraction=0.2, cooldown_shape="sqrt")
@@ -46,7 +46,7 @@ def test_a_piece_may_jump():
         ([{"shape": "log"}], r"schedule\.pieces\[0\]\.shape = 'log' is not one of: constant, lin"),
         ([{"shape": "exponential", "end": 0, "start": 1}], r"never reaches zero"),
         ([{"shape": "exponential", "end": 1}], r"needs a start above 0"),
-        ([{"end": -1}], r"multiples of the peak LR, 0 or more"),
+        ([{"end": -1}], r"pieces\[0\]\.end = -1\.0: allowed is 0 or more"),
         ([{"length": 3}], r"unknown key 'schedule\.pieces\[0\]\.length'|unknown key"),
     ],
     ids=str,

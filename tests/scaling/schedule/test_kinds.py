@@ -8,19 +8,29 @@ import pytest
 import yaml
 
 from scalinglab.scaling.config import ConfigError, ScheduleConfig, from_dict
-from scalinglab.scaling.schedule.kinds import KINDS, WHOLE, build_pieces
+from scalinglab.scaling.fields import keys_of
+from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import branch_points, lr_array, shared_steps
 from scalinglab.scaling.schedule.room import COOLDOWN_SHAPES
+from scalinglab.scaling.schedule.schedule import SCHEDULES
+from scalinglab.scaling.schedule.stretches import WarmedConfig
 from scalinglab.scaling.training.events import validation_steps
 
 SHIPPED = sorted(Path("conf/schedule").glob("*.yaml"))
 # What a kind cannot do without.
 NEEDS = {"power": {"coefficient": 4.0}}
+KINDS = [name for name, kind in SCHEDULES.items() if issubclass(kind, WarmedConfig)]
 
 
 def build(kind="wsd", steps=100, peak=0.5, tokens_per_step=10, **changes):
     values = {"kind": kind, "warmup_tokens": 100} | NEEDS.get(kind, {}) | changes
-    return build_pieces(ScheduleConfig(**values), peak, steps, tokens_per_step)
+    config = from_dict(ScheduleConfig, values, "schedule")
+    return build_pieces(config, peak, steps, tokens_per_step)
+
+
+def used(kind, **values):
+    """Those of the keys that a kind has."""
+    return {key: value for key, value in values.items() if key in keys_of(SCHEDULES[kind])}
 
 
 def rates(*args, **changes):
@@ -34,9 +44,8 @@ def rates(*args, **changes):
 @pytest.mark.parametrize("steps", [11, 100, 101])
 @pytest.mark.parametrize("warmup_tokens", [0, 1, 75, 80])
 def test_pieces_sum_to_the_steps_of_the_run(kind, steps, warmup_tokens):
-    more = {"timescale_tokens": 90} if kind == "inverse_sqrt" else {}
-    more |= {"cycles": 2} if kind == "cyclic" else {}
-    parts = build(kind, steps, warmup_tokens=warmup_tokens, cooldown_fraction=0.09, **more)
+    more = used(kind, timescale_tokens=90, cycles=2, cooldown_fraction=0.09)
+    parts = build(kind, steps, warmup_tokens=warmup_tokens, **more)
     assert sum(p.steps for p in parts) == len(lr_array(parts)) == steps
     assert all(p.steps > 0 for p in parts)
 
@@ -44,7 +53,7 @@ def test_pieces_sum_to_the_steps_of_the_run(kind, steps, warmup_tokens):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("warmup_tokens", [0, 100])
 def test_no_step_is_wasted_at_rate_zero(kind, warmup_tokens):
-    lr = rates(kind, warmup_tokens=warmup_tokens, timescale_tokens=100)
+    lr = rates(kind, warmup_tokens=warmup_tokens, **used(kind, timescale_tokens=100))
     assert lr.min() > 0 and lr.max() <= 0.5
 
 
@@ -60,7 +69,18 @@ def test_every_shipped_file_gives_a_schedule_of_its_name(path, tmp_path):
 
 
 def test_there_is_a_file_for_every_kind():
-    assert {path.stem for path in SHIPPED} == {*KINDS, *WHOLE}
+    assert {path.stem for path in SHIPPED} == set(SCHEDULES)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_a_file_has_the_keys_of_its_kind_and_no_others(path):
+    """So each can be set on the command line, and none is left behind by another choice."""
+    assert set(yaml.safe_load(path.read_text())) == set(keys_of(SCHEDULES[path.stem]))
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_a_kind_knows_its_name(kind):
+    assert SCHEDULES[kind].kind == kind
 
 
 @pytest.mark.parametrize("shape", COOLDOWN_SHAPES)
@@ -86,19 +106,19 @@ def test_final_ratio_is_the_last_rate_over_the_peak():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "wds"}, r"schedule\.kind = 'wds' is not one of: constant, linear, cosine, wsd"),
+        ({"kind": "wds"}, r"schedule\.kind = 'wds' is not one of: constant, cosine, cyclic"),
         (
             {"warmup_tokens": 1000},
             r"schedule\.warmup_tokens = 1000 is 100 steps, longer than the run of 100 steps.*"
             r"allowed is less than 1000",
         ),
-        ({"warmup_tokens": -1}, r"schedule\.warmup_tokens = -1: allowed is >= 0"),
+        ({"warmup_tokens": -1}, r"schedule\.warmup_tokens = -1: allowed is 0 or more"),
         (
             {"cooldown_fraction": 0.95},
             r"schedule\.cooldown_fraction = 0.95 is 95 of 100.*allowed is 1 to 90 steps",
         ),
         ({"cooldown_fraction": 0.0}, r"schedule\.cooldown_fraction = 0.0 .*allowed is 1 to 90"),
-        ({"cooldown_fraction": -0.5}, r"schedule\.cooldown_fraction = -0.5 .*allowed is 1 to 90"),
+        ({"cooldown_fraction": -0.5}, r"schedule\.cooldown_fraction = -0.5: allowed is 0 to 1"),
         ({"cooldown_shape": "exp"}, r"schedule\.cooldown_shape = 'exp' is not one of: linear, sq"),
         ({"final_ratio": 1.5}, r"schedule\.final_ratio = 1.5: allowed is 0 to 1"),
         ({"cooldown_shape": "exponential"}, r"'exponential' never reaches zero: it needs a final"),
@@ -112,16 +132,25 @@ def test_final_ratio_is_the_last_rate_over_the_peak():
         ({"kind": "inverse_sqrt", "warmup_tokens": 0}, r"falls from step 0 on.*at least 10$"),
         ({"kind": "inverse_sqrt", "timescale_tokens": 50}, r"the warm-up has 10 steps.*least 100$"),
         ({"kind": "inverse_sqrt", "cooldown_fraction": 0.95}, r"allowed is 0 to 90 steps"),
-        ({"kind": "power", "coefficient": None}, r"schedule\.kind = 'power' needs both above 0"),
+        ({"kind": "power", "coefficient": None}, r"schedule\.kind = 'power' needs one above 0"),
         (
             {"kind": "infinite", "cool_tokens": 800},
             r"schedule\.cool_tokens = 800 is 80 steps; "
             r"allowed is up to 70 steps",
         ),
         ({"kind": "infinite", "hold_ratio": 0.0}, r"hold_ratio = 0\.0: allowed is above"),
-        ({"kind": "cyclic", "cycles": 0}, r"schedule\.cycles = 0: allowed is 1 to 90"),
+        ({"kind": "cyclic", "cycles": 0}, r"schedule\.cycles = 0: allowed is 1 or more"),
         ({"kind": "cyclic", "rewarm_tokens": 300}, r"rewarm_tokens = 300 is 30 steps; al"),
-        ({"final_ratio": math.nan}, r"schedule\.final_ratio = nan: allowed is 0 to 1"),
+        ({"final_ratio": math.nan}, r"schedule\.final_ratio = nan: expected a finite number"),
+        ({"kind": "cyclic", "cycles": 91}, r"schedule\.cycles = 91: allowed is 1 to 90"),
+        (
+            {"kind": "cosine", "cooldown_fraction": 0.9},
+            r"schedule\.cooldown_fraction = 0\.9: schedule\.kind = 'cosine' does not use it; it uses "
+            r"final_ratio, warmup_tokens$",
+        ),
+        ({"kind": "cosine", "cycles": 7}, r"schedule\.cycles = 7: .* 'cosine' does not use it"),
+        ({"kind": "pieces"}, r"warmup_tokens = 100: schedule\.kind = 'pieces' .*; it uses pieces$"),
+        ({"kind": "wsd", "final_rate": 0.1}, r"did you mean 'schedule\.final_ratio'"),
     ],
     ids=str,
 )
@@ -180,8 +209,8 @@ def test_infinite_cools_holds_and_anneals():
 
 def test_runs_of_open_schedules_share_what_they_have_in_common():
     """Their trunk has no length of its own: a longer run goes on where a shorter one cooled."""
-    more = {"cool_tokens": 100, "cooldown_shape": "linear"}
     for kind in ("wsd", "inverse_sqrt", "power", "infinite"):
+        more = used(kind, cool_tokens=100, cooldown_shape="linear")
         assert shared_steps(build(kind, 100, **more), build(kind, 300, **more)) == 80
 
 

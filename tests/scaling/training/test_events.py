@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalinglab.scaling.config import ScheduleConfig
-from scalinglab.scaling.schedule.kinds import build_pieces
+from scalinglab.scaling.config import ScheduleConfig, from_dict
+from scalinglab.scaling.schedule.build import build_pieces
 from scalinglab.scaling.schedule.pieces import Piece, branch_points, shared_steps
 from scalinglab.scaling.training.events import FIRST, POINTS_A_PIECE, validation_steps
 
@@ -15,7 +15,8 @@ KINDS = ("constant", "cosine", "infinite", "inverse_sqrt", "linear", "multistep"
 
 
 def pieces(kind, steps, warmup=10, **changes):
-    return build_pieces(ScheduleConfig(kind=kind, warmup_tokens=warmup, **changes), 1.0, steps, 1)
+    values = {"kind": kind, "warmup_tokens": warmup} | changes
+    return build_pieces(from_dict(ScheduleConfig, values), 1.0, steps, 1)
 
 
 lengths = st.integers(20, 3000)

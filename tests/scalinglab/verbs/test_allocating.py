@@ -75,8 +75,8 @@ def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     table.assign(params=table["params"] / 1e6).to_csv(tmp_path / "named.csv", index=False)
     fit, fits = analysis.fit, []
     counted = lambda *args, **options: fits.append(args[0]) or fit(*args, **options)  # noqa: E731
-    monkeypatch.setattr("analysis.fit", counted)
-    monkeypatch.setattr("scalinglab.analysis.fitting.fitter.fit", counted)
+    monkeypatch.setattr("scalinglab.analysis.fit", counted)
+    monkeypatch.setattr("scalinglab.analysis.decisions.approaches.fit", counted)
     code, out, _ = run(
         "allocate",
         f"data={tmp_path}/named.csv",

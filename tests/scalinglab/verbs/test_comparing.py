@@ -58,7 +58,7 @@ def test_status_says_that_forecasts_are_widened_by_the_record(
     asked = ("status", "study=tiny", "--forecast", f"outputs={tmp_path}/outputs")
     assert "track record" not in run(*asked)[1]
     monkeypatch.setattr(
-        "scalinglab.analysis.forecasts.track.widening", lambda outputs, study, level: 2.0
+        "scalinglab.analysis.forecasts.track.calibration_factor", lambda outputs, study, level: 2.0
     )
     assert "2 times as wide as the law says, by the track record" in run(*asked)[1]
 

@@ -32,7 +32,7 @@ def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     machine; how well a target is known and what is chosen is tested in analysis/decisions.
     """
     known = {"value": 2.0, "lower": 1.9, "upper": 2.1, "half_width": 0.05}
-    monkeypatch.setattr(Target, "known", lambda self, result, *how: dict(known))
+    monkeypatch.setattr(Target, "estimate", lambda self, result, *how: dict(known))
 
     def first(result, target, left, budget=0.0, most=None, **options) -> SimpleNamespace:
         return SimpleNamespace(table=left.head(most).assign(half_width=0.01, spent=0.0))

@@ -98,8 +98,8 @@ def test_extending_by_a_longer_budget_trains_only_the_new_stretch(study, tmp_pat
     save_plan(longer)
     launch(longer.outputs, "tiny", LaunchConfig("inline"))
     record = RunFolder(tmp_path / "outputs" / "runs" / wide.run.run_id).record()
-    assert record["started_at_step"] == 64
-    assert record["steps"] == 160
+    assert record.started_at_step == 64
+    assert record.steps == 160
 
 
 def test_a_changed_default_is_told(study) -> None:
@@ -117,6 +117,15 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     monkeypatch.setattr("scalinglab.sweeps.store.caveats.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
+    trained = next(r["code"]["fingerprint"] for r in _records(plan))
+    monkeypatch.setattr(
+        "scalinglab.scaling.records.fingerprint.EQUAL_NUMBERS", {trained: "0123456789"}
+    )
+    assert not any("trained by other code" in w for w in make_plan(study()).warnings)
+
+
+def _records(plan):
+    return [plan.run_folder(p).record() for p in plan.runs]
 
 
 def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:

@@ -15,11 +15,11 @@ from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions, packable
 
 SMALL = Architecture(Shape(depth=3, width=16, heads=2, mlp_width=64, context=16, vocab=512))
-ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
 TOKENS = np.random.default_rng(0).integers(512, size=(8, 3, 4, 17))
 LR = np.full((8, 3), 0.01)
 

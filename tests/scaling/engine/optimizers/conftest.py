@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.engine.network.stacked import split
-from scalinglab.scaling.engine.optimizers.registry import build_optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 SIZES = {
     name: torch.Size(size)
@@ -55,7 +55,7 @@ P = sum(size.numel() for size in SIZES.values())
 
 def settings(name: str, **own: Any) -> list[Any]:
     """One for each member; keys that the optimizer does not use are left out."""
-    kind = SETTINGS[name]
+    kind = OPTIMIZERS[name]
     values = [a | b | own for a, b in zip(COMMON, ADAM, strict=True)]
     used = kind.__dataclass_fields__
     return [kind(**{k: v for k, v in value.items() if k in used}) for value in values]

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from scalinglab.scaling.engine.network.stacked import split
-from scalinglab.scaling.engine.optimizers.registry import OPTIMIZERS, build_optimizer
-from scalinglab.scaling.optimizers.settings import SETTINGS
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, build_optimizer
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
-every = pytest.mark.parametrize("name", OPTIMIZERS)
+every = pytest.mark.parametrize("name", UPDATES)
 GENTLE = {"soap": 2e-3}  # its bases amplify rounding where a direction has no strength
 
 
@@ -21,7 +21,7 @@ def held(lab, optimizer, member):
 
 
 def test_every_optimizer_has_settings_and_the_other_way_round():
-    assert OPTIMIZERS.keys() == SETTINGS.keys()
+    assert UPDATES.keys() == OPTIMIZERS.keys()
 
 
 @every
@@ -86,7 +86,7 @@ def test_a_tensor_whose_lr_factor_is_zero_stays(lab, name):
 def test_decay_is_multiplied_tensor_by_tensor(lab, name):
     """The difference that decay makes in one small step is lr wd w, twice that where asked."""
     rules = lab.RULES | {"wide": dataclasses.replace(lab.RULES["wide"], weight_decay=2.0)}
-    kind, lr = SETTINGS[name], 1e-3
+    kind, lr = OPTIMIZERS[name], 1e-3
     used = kind.__dataclass_fields__
     values = {k: v for k, v in (lab.COMMON[0] | lab.ADAM[0]).items() if k in used}
     with_decay, without = (
@@ -115,11 +115,11 @@ def test_epsilon_is_multiplied_tensor_by_tensor(lab, name):
 
 
 def test_only_what_changes_its_kernels_cannot_be_captured():
-    refused = {name for name, kind in OPTIMIZERS.items() if not kind.capturable}
+    refused = {name for name, kind in UPDATES.items() if not kind.capturable}
     assert refused == {"soap"}
 
 
-@pytest.mark.parametrize("name", [n for n, kind in OPTIMIZERS.items() if kind.capturable])
+@pytest.mark.parametrize("name", [n for n, kind in UPDATES.items() if kind.capturable])
 def test_a_count_that_lies_on_the_device_is_the_same_count(lab, name):
     """What a CUDA graph needs."""
     plain, tensor = lab.Trained(lab.settings(name)), lab.Trained(lab.settings(name))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from scalinglab.scaling.engine.optimizers.registry import OPTIMIZERS
+from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 from scalinglab.scaling.engine.steps.captured import (
     FLOORS,
     CapturedCompiledEngine,
@@ -20,13 +20,11 @@ from scalinglab.scaling.engine.steps.captured import (
 )
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member, Ran
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizers.settings import (
-    SETTINGS,
-    AdamWSettings,
-    LionSettings,
-    MuonSettings,
-    SOAPSettings,
-)
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.lion import LionConfig
+from scalinglab.scaling.optimizers.muon import MuonConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.soap import SOAPConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 SMALL = Architecture(Shape(depth=2, width=32, heads=2, mlp_width=128, context=32, vocab=64))
@@ -37,7 +35,7 @@ TOKENS = np.random.default_rng(0).integers(64, size=(STEPS, 3, 8, 33))
 LR = np.random.default_rng(1).random((STEPS, 3)) * 0.01
 
 
-def trained(kind, k=1, settings=AdamWSettings(**ADAM), device="cuda", cuts=(), last=STEPS, **named):
+def trained(kind, k=1, settings=AdamWConfig(**ADAM), device="cuda", cuts=(), last=STEPS, **named):
     engine = kind(SMALL, [Member(seed, settings) for seed in range(k)], device, **named)
     parts = np.split(np.arange(last), cuts)
     results = [engine.train(TOKENS[s, :k], LR[s, :k], torch.Tensor.backward) for s in parts]
@@ -56,7 +54,7 @@ def test_fifty_replayed_steps_are_fifty_eager_steps(k):
 @pytest.mark.gpu
 @pytest.mark.parametrize(
     "settings",
-    [LionSettings(beta1=0.9, beta2=0.99, **COMMON), MuonSettings(**ADAM)],
+    [LionConfig(beta1=0.9, beta2=0.99, **COMMON), MuonConfig(**ADAM)],
     ids=["lion", "muon"],
 )
 def test_other_optimizers_are_captured_too(settings):
@@ -77,9 +75,9 @@ def test_options_are_captured_too(micro_batch):
 @pytest.mark.gpu
 def test_a_captured_training_goes_on_from_a_state_to_the_bit():
     whole, expected = trained(CapturedEngine, 1)
-    first = CapturedEngine(SMALL, [Member(0, AdamWSettings(**ADAM))], "cuda")
+    first = CapturedEngine(SMALL, [Member(0, AdamWConfig(**ADAM))], "cuda")
     first.train(TOKENS[:20, :1], LR[:20, :1], torch.Tensor.backward)
-    second = CapturedEngine(SMALL, [Member(9, AdamWSettings(**ADAM))], "cuda")
+    second = CapturedEngine(SMALL, [Member(9, AdamWConfig(**ADAM))], "cuda")
     second.train(TOKENS[:1, :1], LR[:1, :1], torch.Tensor.backward)  # its graph is there already
     second.load(0, first.state(0), 20)
     found = second.train(TOKENS[20:, :1], LR[20:, :1], torch.Tensor.backward)
@@ -88,7 +86,7 @@ def test_a_captured_training_goes_on_from_a_state_to_the_bit():
 
 @pytest.mark.gpu
 def test_an_optimizer_whose_steps_differ_is_eager_on_a_device_too(caplog):
-    settings = SOAPSettings(**ADAM)
+    settings = SOAPConfig(**ADAM)
     with caplog.at_level(logging.WARNING):
         engine, found = trained(CapturedEngine, 1, settings)
     assert engine._graph is None and "SOAP" in caplog.text
@@ -98,11 +96,15 @@ def test_an_optimizer_whose_steps_differ_is_eager_on_a_device_too(caplog):
 # ---------------------------------------------------------------------- on any machine
 
 
-@pytest.mark.parametrize("name", [n for n, kind in OPTIMIZERS.items() if kind.capturable])
+@pytest.mark.parametrize("name", [n for n, kind in UPDATES.items() if kind.capturable])
 def test_a_replay_finds_all_that_changes_in_buffers(taped, name):
     """Tokens, LR and number of a step; what a capture does to weights and moments is undone."""
-    settings = SETTINGS[name](
-        **{key: value for key, value in ADAM.items() if key in SETTINGS[name].__dataclass_fields__}
+    settings = OPTIMIZERS[name](
+        **{
+            key: value
+            for key, value in ADAM.items()
+            if key in OPTIMIZERS[name].__dataclass_fields__
+        }
     )
     whole, expected = trained(EagerEngine, 3, settings, "cpu", last=9)
     engine, found = trained(CapturedEngine, 3, settings, "cpu", cuts=(1, 4), last=9)
@@ -181,7 +183,7 @@ def test_another_order_of_sums_is_no_other_step(precision):
     options, lr = StepOptions(precision), np.full((3, 1), 1e-3)
     whole, parts = (
         EagerEngine(
-            SMALL, [Member(0, AdamWSettings(**ADAM))], micro_batch=size, options=options
+            SMALL, [Member(0, AdamWConfig(**ADAM))], micro_batch=size, options=options
         ).train(TOKENS[:3, :1], lr, torch.Tensor.backward)
         for size in (8, 2)
     )

@@ -10,12 +10,12 @@ from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizers.settings import AdamWSettings
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11)
 SMALL = Architecture(SHAPE)
-ADAMW = AdamWSettings(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
+ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
 MEMBERS = [
     Member(0, ADAMW),
     Member(1, ADAMW),

@@ -18,7 +18,8 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import tensor_sizes
-from scalinglab.scaling.optimizers.settings import SETTINGS, AdamWSettings
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.run.step_options import StepOptions
 
 # Eleven symbols do not divide among two or three, nor do the gains of two heads among three.
@@ -41,23 +42,23 @@ FIFTY_STEPS = ("adamw", "muon")
 # from itself by 2e-3 in these steps.
 LOOSE = {"soap": 1e-2}
 CASES = {
-    name: {"settings": kind(**(KEYS.get(name, ADAM) | COMMON))} for name, kind in SETTINGS.items()
+    name: {"settings": kind(**(KEYS.get(name, ADAM) | COMMON))} for name, kind in OPTIMIZERS.items()
 } | {
-    "micro_batches": {"settings": AdamWSettings(**ADAM), "micro_batch": 1},
+    "micro_batches": {"settings": AdamWConfig(**ADAM), "micro_batch": 1},
     "options": {
-        "settings": AdamWSettings(**ADAM),
+        "settings": AdamWConfig(**ADAM),
         "options": StepOptions(z_loss=1e-2, loss_chunk=7, recompute=True),
     },
     # A gradient of a product is rounded to bfloat16 once a pass: so passes must be the same ones.
-    "bf16": {"settings": AdamWSettings(**ADAM), "micro_batch": 1, "options": StepOptions("bf16")},
+    "bf16": {"settings": AdamWConfig(**ADAM), "micro_batch": 1, "options": StepOptions("bf16")},
     "bf16_recompute": {
-        "settings": AdamWSettings(**ADAM),
+        "settings": AdamWConfig(**ADAM),
         "micro_batch": 1,
         "options": StepOptions("bf16", recompute=True),
     },
-    "compiled": {"settings": AdamWSettings(**ADAM), "compiled": True},
+    "compiled": {"settings": AdamWConfig(**ADAM), "compiled": True},
     "unusual": {
-        "settings": AdamWSettings(**ADAM),
+        "settings": AdamWConfig(**ADAM),
         "architecture": {
             "tied_head": True,
             "bias": True,
@@ -234,6 +235,6 @@ def test_in_bf16_halves_of_matrices_are_gathered_and_whole_gains(by_ranks):
 
 
 def test_a_pack_is_not_shared():
-    members = [Member(0, AdamWSettings(**ADAM)), Member(1, AdamWSettings(**ADAM))]
+    members = [Member(0, AdamWConfig(**ADAM)), Member(1, AdamWConfig(**ADAM))]
     with pytest.raises(ValueError, match="shares one run among processes, not a pack"):
         ShardedEngine(Architecture(SHAPE), members)

@@ -10,7 +10,7 @@ import torch
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.measure import measure
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizers.settings import MuonSettings
+from scalinglab.scaling.optimizers.muon import MuonConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 REQUEST = {
@@ -54,7 +54,7 @@ def test_what_is_timed_is_the_runs_own_step(monkeypatch) -> None:
     options = StepOptions(precision="bf16", loss_chunk=8)
     measure(REQUEST | {"optimizer": "muon", "options": asdict(options)})
     ((settings, given),) = made
-    assert isinstance(settings, MuonSettings) and given == options
+    assert isinstance(settings, MuonConfig) and given == options
 
 
 def test_a_model_that_does_not_fit_at_all_is_an_error(monkeypatch) -> None:

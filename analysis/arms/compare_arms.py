@@ -1,0 +1,212 @@
+"""Two recipes compared: is B better than A, by how much, and at which scale.
+
+One law is fitted to the runs of both arms with parameters of their own, and every question is asked
+of its resamples, in which runs of one size, length and seed keep one weight in both arms: what a
+seed or the order of the data does to both, it does not do to their difference.
+
+- speed-up at C: the compute that A needs for the loss that B reaches with C, over C, along the
+  ladder's own way of growing N and D together;
+- equivalent data at (N, D): the tokens that A needs for the loss of B at (N, D), over D;
+- crossover: the C along that way at which the two laws meet.
+
+Points in the middle of a schedule are refused: their loss says how far the learning rate has come
+down, not which recipe is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.arms.comparison import ArmComparison
+from scalinglab.analysis.arms.pairs import pair_label, pair_runs
+from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing
+from scalinglab.analysis.arms.sharing import sharing_tests
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
+from scalinglab.scaling.records.state import CENSORED, State
+
+_BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
+
+
+def compare_arms(
+    data: pd.DataFrame,
+    *,
+    arm: str = "arm",
+    between: Sequence[str] | None = None,
+    law: str | Law = LAW,
+    loss: str | None = None,
+    shared: Sequence[str] = (),
+    budgets: Sequence[float] = (),
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    differences: pd.DataFrame | None = None,
+    **options: Any,
+) -> ArmComparison:
+    """Compare two recipes by the final losses of their runs.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row a run: ``N, D, loss``, the arm, and where known ``seed`` and ``status``.
+    arm : str
+        Column that tells the arms apart.
+    between : (str, str), optional
+        The baseline and the other arm; needed where there are more than two.
+    law : str or Law
+        Of the final loss, in N and D.
+    loss : str, optional
+        The column that is compared, where it is not ``loss``: a further validation set's
+        (``loss.<store>``), say.
+    shared : list of str
+        Parameters with one value in both arms, because you know so.
+    budgets : list of float
+        Compute, 6 N D, at which to compare. Default: the largest measured in both arms, and 3 and
+        10 times that.
+    resamples, seed, level
+        As in `analysis.fit`.
+    differences : DataFrame, optional
+        From `analysis.arm_settings`, to be said and warned of.
+    **options
+        As in `analysis.fit`.
+
+    Returns
+    -------
+    ArmComparison
+
+    Raises
+    ------
+    ValueError
+        If the column is missing, there are not two arms, an arm has points in the middle of a
+        schedule, their losses were measured on different validation sets, or as `analysis.fit`.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, analysis
+    >>> N, D = np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5))
+    >>> runs = pd.concat(pd.DataFrame({"arm": arm, "N": N.ravel(), "D": D.ravel()})
+    ...                  .assign(loss=lambda r, A=A: 1.7 + A / r.N**0.34 + 1800 / r.D**0.37)
+    ...                  for arm, A in (("adamw", 400), ("muon", 330)))
+    >>> found = analysis.compare_arms(runs, resamples=50)
+    >>> bool(found.scales["better"].iloc[0] > 0.99)
+    True
+    """
+    law = find(law)
+    if law.curve or not {"N", "D"} <= set(law.inputs):
+        raise ValueError(f"law = {law.name!r}: arms are compared by a law of N and D")
+    runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
+    refuse_different_sets(runs)
+    known = pd.DataFrame() if differences is None else differences
+    found = ArmComparison(
+        arms=arms,
+        result=None,
+        pairs=pair_runs(runs, arms, level),
+        sharing=pd.DataFrame(),
+        scales=pd.DataFrame(),
+        crossover={},
+        censored=censored,
+        differences=known,
+        ended=runs["_arm"].value_counts().reindex(list(arms), fill_value=0).to_dict(),
+        warnings=(*_of_sets(runs, arms), *_of_settings(known)),
+    )
+    if lacking := _too_few(law, runs, arms, shared):
+        return replace(found, warnings=(*found.warnings, lacking))
+    how = {"arm": "_arm", "shared": list(shared), "mix_fingerprints": True, **options}
+    result = fit(
+        law, runs, resamples=resamples, seed=seed, level=level, cluster=pair_label(runs), **how
+    )
+    ladder = Ladder.of(runs)
+    budgets = list(budgets) or [times * ladder.top for times in _BEYOND]
+    return replace(
+        found,
+        result=result,
+        sharing=sharing_tests(law, runs, how),
+        scales=along_ladder(result, arms, ladder, budgets, level),
+        crossover=crossing(result, arms, ladder, level),
+        warnings=(*result.warnings, *found.warnings),
+    )
+
+
+def _too_few(law: Law, runs: pd.DataFrame, arms: Sequence[str], shared: Sequence[str]) -> str:
+    """Why no law is fitted, if an arm cannot tell parameters of its own."""
+    own = [name for name in law.names if name not in shared]
+    points = runs.drop_duplicates(["_arm", "N", "D"])["_arm"].value_counts()
+    for arm in arms:
+        if points.get(arm, 0) <= len(own):
+            return (
+                f"arm {arm!r} has {points.get(arm, 0)} runs of different N and D, and"
+                f" {len(own)} parameters of its own ({', '.join(own)}) take more: no law is"
+                " fitted; shared=[...] names what the arms have in common"
+            )
+    return ""
+
+
+def _arms_of(
+    data: pd.DataFrame, arm: str, between: Sequence[str] | None
+) -> tuple[pd.DataFrame, dict[str, int], tuple[str, str]]:
+    """Runs that came to their end, with ``_arm``; the censored of each arm; baseline first."""
+    if arm not in data:
+        raise ValueError(f"arm = {arm!r}: the table has no such column; it has {', '.join(data)}")
+    labels = data[arm].astype(str)
+    data = as_floats(data)
+    names = sorted(labels[data[arm].notna()].unique())
+    chosen = names if between is None else [str(name) for name in between]
+    if len(chosen) != 2 or chosen[0] == chosen[1]:
+        raise ValueError(
+            f"{len(names)} arm{'s' * (len(names) != 1)} ({', '.join(names[:8])}): two are compared;"
+            " say between=[BASELINE,OTHER]"
+        )
+    for name in chosen:
+        if name not in names:
+            raise ValueError(f"between: arm {name!r} has no run; there are {', '.join(names)}")
+    runs = data.assign(_arm=labels)[labels.isin(chosen)].reset_index(drop=True)
+    status = (
+        runs["status"].astype(str) if "status" in runs else pd.Series(State.DONE.value, runs.index)
+    )
+    lost = status.isin(CENSORED)
+    censored = runs["_arm"][lost].value_counts().reindex(chosen, fill_value=0).to_dict()
+    runs = runs[~lost & runs["loss"].notna()].drop(columns="arm", errors="ignore")
+    _refuse_points_on_the_way(runs)
+    return runs.reset_index(drop=True), censored, (chosen[0], chosen[1])
+
+
+def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
+    early = unfinished(runs) | mid_schedule(runs, "D")
+    if early.any():
+        row = runs[early].iloc[0]
+        name = row.get("run_id", row.get("run", f"row {runs.index[early][0]}"))
+        raise ValueError(
+            f"{int(early.sum())} of {len(runs)} points were taken before their run had come to its"
+            f" end (the first is {name}): with the learning rate on its way down, a loss says where"
+            " on the way it was taken; compare ends"
+        )
+
+
+def _of_sets(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
+    """The assumption about the validation sets, where the table does not tell them."""
+    silent = [arm for arm in arms if not sets_of(runs[runs["_arm"] == arm])]
+    if not silent:
+        return []
+    return [
+        f"the table does not say on which validation set {' and '.join(silent)} was measured:"
+        " one set is assumed for both arms (a column validation_set would tell)"
+    ]
+
+
+def _of_settings(differences: pd.DataFrame) -> list[str]:
+    if differences.empty:
+        return []
+    other = differences[~differences["intended"]]
+    if other.empty:
+        return []
+    said = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
+    return [f"the arms differ in more than the one setting: {said}"]

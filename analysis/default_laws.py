@@ -1,0 +1,8 @@
+"""The laws that are fitted where none is named.
+
+They stand apart from the laws, so that a command line can show its defaults without loading those.
+"""
+
+LAW = "chinchilla"  # of the final loss, in N and D
+CURVE_LAW = "lr_annealing"  # of whole training curves of one size
+SIZED_CURVE_LAW = "joint_annealing"  # of whole training curves of several sizes

@@ -1,0 +1,227 @@
+"""The best parameters of a law for a table of points, before anything is concluded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
+from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.objective import Objective
+from scalinglab.analysis.fitting.search import Search, search
+from scalinglab.analysis.fitting.space import Space
+from scalinglab.analysis.intervals.draws import Draws, Prior
+from scalinglab.analysis.intervals.freedom import Freedom, freedom
+from scalinglab.analysis.intervals.resample import Sample
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.arms import ARM, by_arm
+from scalinglab.analysis.laws.check import check_derivatives
+from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.tables.points import Points, read_points
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What `analysis.fit` may be told of the best fit; its documentation says what each means."""
+
+    x: str | None = None
+    columns: Mapping[str, str] | None = None
+    objective: str | None = None
+    delta: float = 1e-3
+    asymmetry: float = 10.0
+    starts: int | pd.DataFrame | None = None
+    weights: str | Array | None = None
+    noise: str | float | Array | None = None
+    cluster: str | Array | None = None
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    tied: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    arm: str | None = None
+    shared: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    mix_fingerprints: bool = False
+
+
+@dataclass(frozen=True)
+class BestFit:
+    """A law brought to its best.
+
+    Attributes
+    ----------
+    misfit : Misfit
+    points : Points
+    found : Search
+        Where the starts led.
+    best : Solution
+        One row.
+    """
+
+    misfit: Misfit
+    points: Points
+    found: Search
+    best: Solution
+
+    @property
+    def residuals(self) -> Array:
+        """Measured - predicted on the scale of the objective, shape (n,)."""
+        return -self.misfit.residual(self.best.coordinates)[0]
+
+    @property
+    def information(self) -> float:
+        """See `Objective.information`."""
+        free = len(self.misfit.space.free)
+        return self.misfit.objective.information(self.residuals * self.misfit.sharpness, free)
+
+    @cached_property
+    def freedom(self) -> Freedom:
+        """What the independent groups of rows tell of each parameter's standard error.
+
+        Parameters on a bound do not move.
+        """
+        low, high = self.misfit.space.limits
+        u = self.best.coordinates[0]
+        moves = (low < u) & (u < high)
+        jacobian = self.misfit.residual_jacobian(self.best.coordinates)[moves]
+        told = None
+        if self.misfit.prior is not None:
+            noise = np.sqrt(np.mean((self.residuals * self.misfit.sharpness) ** 2))
+            told = np.diag(noise / self.misfit.prior.width)[moves]
+        return freedom(jacobian, self.points.group, told)
+
+    @property
+    def sample(self) -> Sample:
+        """What resamples are drawn from."""
+        residual = self.residuals
+        noise = 0.0 if self.points.noise is None else self.points.noise / self.points.sharpness
+        return Sample(
+            fitted=self.misfit.target - residual,
+            residual=residual,
+            free=len(self.misfit.space.free),
+            left=float(np.mean(self.freedom.left)) if len(self.freedom.left) else 1.0,
+            cluster=self.points.cluster,
+            noise=np.broadcast_to(noise, residual.shape),
+        )
+
+
+def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit:
+    """Find the best parameters, without intervals. Raises as `analysis.fit`."""
+    law = find(law)
+    columns = _with_x(law, data, options.x, options.columns)
+    if options.arm is not None:
+        law, columns = _with_arms(law, data, options), {**columns, ARM: options.arm}
+    elif options.shared:
+        raise ValueError("shared= needs arm=, the column that tells the arms apart")
+    objective = Objective.of(options.objective, options.delta, options.asymmetry, law.errors)
+    points = read_points(
+        law,
+        data,
+        columns=columns,
+        weights=options.weights,
+        noise=options.noise,
+        cluster=options.cluster,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+        scale=objective.scale,
+    )
+    space = Space(law, options.fixed, options.tied, options.bounds)
+    if points.different < len(space.free):
+        raise ValueError(
+            f"{law.name} has {len(space.free)} free parameters ({', '.join(space.free)}) "
+            f"and there are only {points.different} different points"
+        )
+    misfit = Misfit(
+        space=space,
+        objective=objective,
+        columns=points.columns,
+        target=objective.scale.of(points.response),
+        weight=points.weight,
+        sharpness=points.sharpness,
+    )
+    starts = _starts(law, points, options.starts)
+    check_derivatives(law, starts, points.columns)
+    fitted = _best(misfit, points, starts)
+    own = {p.name: p.prior for p in law.parameters if p.prior and p.name in space.free}
+    priors = {**own, **options.priors}
+    return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
+
+
+def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
+    """Coordinates of the best fit of each resample, shape (draws, free); of some sets of them.
+
+    They begin at the best fit, or in turn at all that are as good: where the points leave a
+    parameter open, resamples must not all stay where the search happened to end. All are one batch:
+    the last steps of a few problems cost nearly what those of many do.
+    """
+    space = fitted.misfit.space
+    tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
+    counts = [len(some) for some in draws]
+    found = minimise(
+        replace(fitted.misfit, draws=draws),
+        np.concatenate([np.resize(tied, (count, tied.shape[1])) for count in counts]),
+        *space.limits,
+        max_step=space.max_steps,
+        damping=1e-4,
+        tolerance=1e-7,
+        patience=1,
+    ).coordinates
+    return np.split(found, np.cumsum(counts)[:-1])
+
+
+def _best(misfit: Misfit, points: Points, starts: Array) -> BestFit:
+    found = search(misfit, starts)
+    limits = misfit.space.limits
+    best = minimise(misfit, found.best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
+    return BestFit(misfit, points, found, best)
+
+
+def _with_priors(fitted: BestFit, priors: Mapping[str, tuple[float, float]]) -> Misfit:
+    """Add to the objective what the priors say, in its own unit.
+
+    The robust cost is no log-likelihood; `Objective.information` of the fit without priors is the
+    exchange rate between them.
+    """
+    space = fitted.misfit.space
+    centre, width = np.zeros(len(space.free)), np.full(len(space.free), np.inf)
+    for name, (value, deviation) in priors.items():
+        j, centre[j], width[j] = space.prior(name, value, deviation)
+    return replace(fitted.misfit, prior=Prior(centre, width, fitted.information))
+
+
+def _with_arms(law: Law, data: pd.DataFrame, options: FitOptions) -> Law:
+    if options.arm not in getattr(data, "columns", ()):
+        raise ValueError(f"arm: the table has no column {options.arm!r}")
+    arms = sorted(data[options.arm].astype(str).unique())
+    if len(arms) < 2:
+        raise ValueError(f"arm: column {options.arm!r} has the one value {arms[0]!r}")
+    return by_arm(law, arms, options.shared)
+
+
+def _with_x(
+    law: Law, data: pd.DataFrame, x: str | None, columns: Mapping[str, str] | None
+) -> dict[str, str]:
+    columns = dict(columns or {})
+    if "x" not in law.columns:
+        if x is not None:
+            raise ValueError(f"x={x!r}: {law.name} has no x, it reads {', '.join(law.inputs)}")
+        return columns
+    if x is not None:
+        return {**columns, "x": x}
+    if "x" not in columns and "x" not in getattr(data, "columns", ()):
+        raise ValueError(f"{law.name} is a law in one variable: say which with x='N', 'D' or 'C'")
+    return columns
+
+
+def _starts(law: Law, points: Points, starts: int | pd.DataFrame | None) -> Array:
+    if isinstance(starts, pd.DataFrame):
+        missing = [name for name in law.names if name not in starts.columns]
+        if missing:
+            raise ValueError(f"starts: no column for {', '.join(missing)} of {law.name}")
+        return starts[list(law.names)].to_numpy(float)
+    if starts is not None and starts < 1:
+        raise ValueError(f"starts={starts!r} must be at least 1")
+    return law.starts(points.columns, points.response, starts)

@@ -1,0 +1,218 @@
+"""Forecasts of all runs of a study that have not ended, and which of them can no longer matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
+from scalinglab.analysis.forecasts.unfinished import unfinished_runs
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, missing_draws_in_words, scaled_interval
+from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
+from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.scaling.records.identity import without
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
+
+COLUMNS = (
+    "run_id",
+    "role",
+    "state",
+    "N",
+    "D",
+    "schedule",
+    "seed",
+    "step",
+    "steps",
+    "share",
+    "loss",
+    "lower",
+    "upper",
+    "beyond",
+    "law",
+    "note",
+)
+
+
+def forecast_study(
+    outputs: str | Path,
+    study: str,
+    *,
+    law: str | None = None,
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 0,
+    calibration_factor: float = 1.0,
+) -> pd.DataFrame:
+    """Forecast every run of a study that has not ended.
+
+    From the law of curves and the run's own curve where the curves of the study allow it, else from
+    the study's law of the final loss at its N and D.
+
+    Parameters
+    ----------
+    outputs, study
+        Where the study lies.
+    law : str, optional
+        A law of curves; default as in `analysis.forecast_run`.
+    level, resamples, seed, calibration_factor
+        As there.
+
+    Returns
+    -------
+    DataFrame
+        One row a run: ``run_id, role, state, N, D, schedule, seed, step, steps, share`` (of the
+        curve that is known), ``loss, lower, upper, beyond`` (1 inside what was measured), ``law``,
+        and ``note``, why there is no forecast or no interval where there is none.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study, or the law is no law of curves.
+    """
+    plan = study_plan(outputs, study)
+    waiting = unfinished_runs(outputs, study)
+    curves = load_curves(outputs, study=study)
+    if len(curves):
+        curves = curves[curves["status"] == State.DONE].assign(loss=curves["validation_loss"])
+        told = [SET] if SET in curves else []
+        curves = curves[["run", "step", "lr", "loss", "N", *told]]
+    how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
+    bases: dict[float, Basis | str] = {}
+    surface: list[Result | str] = []
+    rows = []
+    for _, target in waiting.groupby("run", sort=False):
+        target = target.reset_index(drop=True)
+        size = float(target["N"].iloc[0])
+        if size not in bases:
+            bases[size] = _basis(curves, target, how)
+        row = _about(target)
+        try:
+            found = bases[size]
+            if isinstance(found, str):
+                raise ValueError(found)
+            row |= _from_curves(found, target)
+        except ValueError as error:
+            if not surface:
+                surface.append(_surface(outputs, study, plan.study.answer.law, how))
+            row |= _from_surface(surface[0], target, level, str(error))
+        row["lower"], row["upper"] = scaled_interval(
+            row["lower"], row["upper"], calibration_factor, RELATIVE
+        )
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> Basis | str:
+    """What the forecasts of a size rest on, or why there is nothing."""
+    if curves.empty:
+        return "no run has ended"
+    try:
+        return fit_basis(curves, target, **how)
+    except ValueError as error:
+        if how["law"] is not None:
+            raise
+        return str(error)
+
+
+def _about(target: pd.DataFrame) -> dict[str, Any]:
+    first = target.iloc[0]
+    known = target.loc[target["loss"].notna(), "step"]
+    steps = int(target["step"].max())
+    step = int(known.max()) if len(known) else 0
+    return {
+        "run_id": first["run"],
+        **{name: first[name] for name in ("role", "state", "N", "D", "schedule", "seed")},
+        "step": step,
+        "steps": steps,
+        "share": step / steps,
+        "note": "",
+    }
+
+
+def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
+    found = basis.forecast(target)
+    names = ("loss", "lower", "upper", "beyond", "note")
+    return {name: getattr(found, name) for name in names} | {"law": basis.law.law.name}
+
+
+def _surface(outputs: str | Path, study: str, law: str, how: dict[str, Any]) -> Result | str:
+    try:
+        runs = load(outputs, study=study, role="fit", flops=FLOPS)
+        return fit(law, runs, resamples=how["resamples"], seed=how["seed"])
+    except ValueError as error:
+        return str(error)
+
+
+def _from_surface(
+    law: Result | str, target: pd.DataFrame, level: float, why: str
+) -> dict[str, Any]:
+    """The law of the final loss at the run's N and D, or why that cannot be asked either."""
+    nothing = dict.fromkeys(("loss", "lower", "upper", "beyond"), np.nan)
+    if isinstance(law, str):
+        return nothing | {"law": "", "note": f"{why}; {law}" if why != law else why}
+    end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
+    try:
+        said = law.predict(end, level).iloc[0]
+    except ValueError as error:
+        return nothing | {"law": "", "note": f"{why}; {error}"}
+    middle, half = RELATIVE.of(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
+    doubtful = law.settings["withheld"] or missing_draws_in_words(
+        said["impossible"], level, IMPOSSIBLE
+    )
+    return {
+        "loss": said["loss"],
+        "lower": float(np.exp(middle - half)),
+        "upper": float(np.exp(middle + half)),
+        "beyond": said["beyond"],
+        "law": law.law.name,
+        "note": doubtful,
+    }
+
+
+def cannot_matter(
+    outputs: str | Path, forecasts: pd.DataFrame, runs: pd.DataFrame, margin: float = 0.0
+) -> pd.DataFrame:
+    """Runs that a better one of their N and D makes needless: the rule of ``stop=true``.
+
+    A run cannot become the best of its N and D if the lower end of its interval lies above what
+    another configuration has reached there already. Seeds of the best configuration are kept: they
+    are there to tell the noise.
+
+    Parameters
+    ----------
+    outputs : path
+    forecasts : DataFrame
+        From `forecast_study`.
+    runs : DataFrame
+        From `analysis.load`, of the same study.
+    margin : float
+        By which share of the loss it must lie above.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `forecasts` that meet the rule, with ``better`` (a run) and ``better_loss``.
+    """
+    done = runs[(runs["status"] == State.DONE) & runs["loss"].notna()]
+    kept = []
+    for row in forecasts.to_dict("records"):
+        rivals = done[(done["N"] == row["N"]) & (done["D"] == row["D"])].sort_values("loss")
+        if rivals.empty or not row["lower"] > (1 + margin) * rivals["loss"].iloc[0]:
+            continue
+        best = rivals.iloc[0]
+        if _setting(outputs, row["run_id"]) != _setting(outputs, best["run_id"]):
+            kept.append(row | {"better": best["run_id"], "better_loss": best["loss"]})
+    return pd.DataFrame(kept, columns=[*forecasts.columns, "better", "better_loss"])
+
+
+def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
+    """A run's science but for its seeds."""
+    science = RunFolder(Path(outputs) / "runs" / run_id).settings().science
+    return without(science, ("seed", "data.seed"))

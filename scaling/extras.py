@@ -1,0 +1,41 @@
+"""Packages that the base install lacks, and the extra that installs each.
+
+The base install fits and answers. What trains, submits to SLURM or mirrors to wandb imports these
+packages, each in one place; on a machine without them the command line says what to install.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+PROJECT = "scaling-laboratory"
+# Module -> (package, extra of pyproject.toml).
+EXTRAS = {
+    "torch": ("torch", "train"),
+    "lightning": ("lightning", "train"),
+    "hydra": ("hydra-core", "train"),
+    "omegaconf": ("omegaconf", "train"),
+    "submitit": ("submitit", "slurm"),
+    "wandb": ("wandb", "wandb"),
+    "filelock": ("filelock", "wandb"),
+}
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """The package that an import lacked and the command that installs it.
+
+    Returns
+    -------
+    str or None
+        None if no extra installs the module, or if it is installed and lacks something itself.
+    """
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS or find_spec(module) is not None:
+        return None
+    package, extra = EXTRAS[module]
+    return f"{package}: {install_command(extra)}"
+
+
+def install_command(extra: str) -> str:
+    """The command that adds an extra to an environment."""
+    return f"pip install '{PROJECT}[{extra}]'"

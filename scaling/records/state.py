@@ -1,0 +1,39 @@
+"""The words for what became of a run and of its attempts: they stand in files, tables and JSON."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """State of a run, derived from its folder; in the order in which states are shown.
+
+    Only a plan can know that a run is blocked: it waits for a checkpoint of another run.
+    """
+
+    DONE = "done"
+    DIVERGED = "diverged"
+    RUNNING = "running"
+    STOPPED = "stopped"  # by a person's rule, before its end
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    BLOCKED = "blocked"
+    PLANNED = "planned"
+    DAMAGED = "damaged"  # its files do not say what it is or whether it has ended
+
+
+FINISHED = (State.DONE, State.DIVERGED)  # it has a record
+ENDED = (*FINISHED, State.STOPPED, State.DAMAGED)  # nothing more is trained
+WAITING = (State.PLANNED, State.INTERRUPTED)  # a launch may begin it
+CENSORED = (State.DIVERGED, State.STOPPED)  # it has ended without a final loss
+
+
+class Outcome(StrEnum):
+    """How an attempt at a run ended, and so what a trainer tells whoever called it."""
+
+    DONE = "done"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"  # by a person
+    FAILED = "failed"
+    LOST = "lost"  # another attempt has the run

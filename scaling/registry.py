@@ -1,0 +1,100 @@
+"""Named definitions of one kind: an optimizer, a schedule, a generator.
+
+Each definition stands in one file, which registers it by name; nothing else knows the name. The
+files of a registry's own package are imported when it is first asked for something.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from scalinglab.scaling.fields import one_of
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class Registry(Mapping[str, T]):
+    """Name -> definition.
+
+    Parameters
+    ----------
+    key : str
+        Where a person names one, for messages: ``optimizer.name``.
+    package : str, optional
+        The package whose modules register the definitions that are shipped.
+    """
+
+    def __init__(self, key: str, package: str | None = None) -> None:
+        self._key, self._package = key, package
+        self._definitions: dict[str, T] = {}
+        self._lock = threading.RLock()  # a definition's file may ask for others while it is loaded
+        self._is_loading, self._is_loaded = False, package is None
+
+    def register(self, name: str) -> Callable[[D], D]:
+        """A decorator that makes a class or function the definition of a name.
+
+        Raises
+        ------
+        ValueError
+            If the name has another definition.
+        """
+
+        def add(definition: D) -> D:
+            there = self._definitions.setdefault(name, definition)  # type: ignore[arg-type]
+            if there is not definition:
+                raise ValueError(f"{self._key} = {name!r} is defined twice: {there}, {definition}")
+            return definition
+
+        return add
+
+    def find(self, name: str, key: str | None = None) -> T:
+        """The definition of a name.
+
+        Parameters
+        ----------
+        name : str
+        key : str, optional
+            Where the name stands. Default: the registry's own key.
+
+        Raises
+        ------
+        ConfigError
+            If there is none; it lists those that there are.
+        """
+        one_of(key or self._key, name, self)
+        return self[name]
+
+    def __getitem__(self, name: str) -> T:
+        """The definition of a name."""
+        return self._loaded()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order of the alphabet where they are shipped."""
+        return iter(self._loaded())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._loaded())
+
+    def _loaded(self) -> dict[str, T]:
+        if not self._is_loaded:
+            with self._lock:
+                if not self._is_loading and not self._is_loaded:
+                    self._load()
+        return self._definitions
+
+    def _load(self) -> None:
+        assert self._package is not None
+        self._is_loading = True
+        try:
+            for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+            self._definitions = dict(sorted(self._definitions.items()))
+            self._is_loaded = True
+        finally:
+            self._is_loading = False

@@ -1,0 +1,1 @@
+"""The kinds of schedule: a file each, which nothing else knows by name."""
