@@ -22,6 +22,7 @@ from scalinglab.analysis.tables.imported import (
     stored_curves,
     stored_runs,
 )
+from scalinglab.analysis.tables.numbers import read_csv_exactly
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     SET,
@@ -212,7 +213,7 @@ def load_curves(
         if role is not None and not any(role in names for names in roles.values()):
             continue
         try:
-            record, curve = folder.record(), pd.read_csv(folder.curve_file())
+            record, curve = folder.record(), read_csv_exactly(folder.curve_file())
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
