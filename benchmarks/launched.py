@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
-from scalinglab.scaling.optimizer_definitions.optimizer import member_settings
+from scalinglab.scaling.optimizers.optimizer import member_settings
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec

@@ -10,8 +10,8 @@ disagree, the design or the law is to blame: no interval of one approach shows t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import log_log_slope, values_with_intervals
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.points import read_points, rename
 from scalinglab.scaling.records.state import State
 
 Array = np.ndarray
@@ -159,6 +161,35 @@ def compare_approaches(
         cost_in_words(cost),
         tuple(warnings),
     )
+
+
+def approaches_of_fit(
+    law: Result,
+    table: pd.DataFrame,
+    budgets: float | Iterable[float],
+    *,
+    columns: Mapping[str, str] | None = None,
+    exclude: Sequence[str] = (),
+    mix_fingerprints: bool = False,
+    **asked: Any,
+) -> Approaches:
+    """All approaches for the table that a law was fitted to; the fit is the surface.
+
+    Parameters
+    ----------
+    law : Result
+        The fit of `table` with the same `columns`, `exclude` and `mix_fingerprints`.
+    table : DataFrame
+    budgets : list of float
+    **asked
+        ``cost, budget, resamples, seed, level`` of `compare_approaches`.
+    """
+    kept = read_points(
+        law.law, table, columns=columns, exclude=exclude, mix_fingerprints=mix_fingerprints
+    ).rows
+    points = rename(with_multiples(table.iloc[kept], columns), columns or {})
+    surface = replace(law, columns={name: name for name in law.columns})
+    return compare_approaches(points, budgets, surface=surface, **asked)
 
 
 def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> Approaches | None:

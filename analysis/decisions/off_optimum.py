@@ -119,6 +119,22 @@ def tokens_to_loss(
     return pd.DataFrame(rows)
 
 
+def tokens_to_losses(
+    result: Result,
+    sizes: Iterable[float],
+    losses: Iterable[float],
+    *,
+    batch: float | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """`tokens_to_loss` for several losses, one below the other: ``target`` says which."""
+    tables = [
+        tokens_to_loss(result, sizes, loss, batch=batch, level=level).assign(target=loss)
+        for loss in losses
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def critical_batch(
     result: Result, losses: float | Iterable[float], *, level: float = 0.95
 ) -> pd.DataFrame:

@@ -169,13 +169,38 @@ def study_multiverse(
     ValueError
         If the study has no finished run to fit; else as `fit_multiverse`.
     """
-    conventions = {}
+    conventions = counted_runs(outputs, study, n_counts, loss)
+    return table_multiverse(conventions, target, law=law, **options)
+
+
+def counted_runs(
+    outputs: str | Path,
+    study: str,
+    n_counts: Sequence[str] = N_COUNTS,
+    loss: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """The runs that a study fits, with N counted in several ways: count -> runs."""
+    counted = {}
     for asked in n_counts:
         runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS, loss=loss)
         require(runs, outputs, study, "fit")
         # Imported runs may have one count, whichever is asked for.
-        conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
-    return table_multiverse(conventions, target, law=law, **options)
+        counted[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
+    return counted
+
+
+def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """A table made elsewhere with N counted in several ways: the column of N -> the table.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there.
+    """
+    for column in (*n_columns, "D", "loss", *([] if n_columns else ["N"])):
+        if column not in points:
+            raise ValueError(f"the table has no column {column!r}; it has {', '.join(points)}")
+    return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
 
 
 def answer_multiverse(

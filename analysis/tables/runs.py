@@ -22,6 +22,7 @@ from scalinglab.analysis.tables.imported import (
     stored_curves,
     stored_runs,
 )
+from scalinglab.analysis.tables.numbers import read_csv_exactly
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     SET,
@@ -243,7 +244,7 @@ def load_curves(
 
 def read_curve(folder: RunFolder) -> pd.DataFrame:
     """The curve of a finished run; its file calls the training loss ``loss``."""
-    return pd.read_csv(folder.curve_file()).rename(columns=TABLE_NAMES)
+    return read_csv_exactly(folder.curve_file()).rename(columns=TABLE_NAMES)
 
 
 def study_plan(outputs: str | Path, study: str) -> PlanFile:

@@ -21,7 +21,7 @@ from typing import Any
 from scalinglab.scaling.config import DataConfig, RunConfig
 from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.model.architecture import NetworkOptions
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.schedule.pieces import Piece, prefix
 
 IDENTITY_VERSION = 1

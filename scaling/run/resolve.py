@@ -18,7 +18,7 @@ from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.parametrization import check_optimizer
-from scalinglab.scaling.optimizer_definitions.optimizer import optimizer_science, program_science
+from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.process_count import check_processes

@@ -8,7 +8,7 @@ from typing import Any
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member
 from scalinglab.scaling.engine.trainer.member import MemberRun
-from scalinglab.scaling.optimizer_definitions.optimizer import member_settings
+from scalinglab.scaling.optimizers.optimizer import member_settings
 from scalinglab.scaling.run.step_options import StepOptions
 
 

@@ -10,7 +10,7 @@ import yaml
 import conf
 from scalinglab.scaling.config import ConfigError, OptimizerConfig, from_dict
 from scalinglab.scaling.fields import keys_of, with_choice
-from scalinglab.scaling.optimizer_definitions.optimizer import (
+from scalinglab.scaling.optimizers.optimizer import (
     OPTIMIZERS,
     member_settings,
     optimizer_science,

@@ -33,7 +33,7 @@ from scalinglab.scaling.model.architecture import (
 from scalinglab.scaling.model.counts import count_role, parameter_counts, tensor_sizes
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.records.claim import Claim
 
 SMALL = {"depth": 2, "width": 24, "heads": 2, "context": 12}

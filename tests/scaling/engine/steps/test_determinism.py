@@ -9,7 +9,7 @@ import torch
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.eager import ENGINES, EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)

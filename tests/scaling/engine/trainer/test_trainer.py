@@ -19,7 +19,7 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.trainer import loop
 from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.engine.trainer.trainer import train
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.record import Curve, curve_text
 from scalinglab.scaling.schedule.pieces import lr_array
