@@ -116,7 +116,7 @@ def _budgets(options: AllocateOptions) -> list[float]:
     if options.budgets:
         return options.budgets
     if options.study and options.cost != "hours":
-        budgets = analysis.study_plan(options.outputs, options.study)["study"]["answer"]["budgets"]
+        budgets = analysis.study_plan(options.outputs, options.study).study.answer.budgets
         if budgets:
             return budgets
     unit = (

@@ -151,12 +151,12 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
             )
         law = law or "chinchilla"
         return file_asked(options, law), law
-    answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
-    law = law or answer["law"]
+    answer = analysis.study_plan(options.outputs, options.study).study.answer
+    law = law or answer.law
     if analysis.LAWS[law].curve if law in analysis.LAWS else False:
         curves = analysis.load_curves(options.outputs, study=options.study, role="curve")
         require(curves, options.outputs, options.study, "curve")
-        seen = curves[curves["schedule"] != answer["curve_held_out"]]
+        seen = curves[curves["schedule"] != answer.curve_held_out]
         if seen.empty:
             raise ConfigError(
                 f"every finished curve of study {options.study!r} has the schedule"
@@ -227,8 +227,8 @@ def report_verb(arguments: Sequence[str]) -> int:
     from scalinglab.options import read_options
 
     options = read_options(ReportOptions, arguments)
-    asked = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
-    if asked.get("kind", "law") != "law":
+    asked = analysis.study_plan(options.outputs, options.study).study.answer
+    if asked.kind != "law":
         return _verdict(options)
     answer = analysis.answer_study(
         options.outputs,

@@ -93,7 +93,7 @@ def _own_law(options: ScheduleOptions) -> str:
 
     if options.study is None:
         return _LAW
-    return analysis.study_plan(options.outputs, options.study)["study"]["answer"]["curve_law"]
+    return analysis.study_plan(options.outputs, options.study).study.answer.curve_law
 
 
 def _refits(options: ScheduleOptions, curves: Any, law: str) -> list[Any]:

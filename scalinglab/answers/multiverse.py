@@ -1,0 +1,50 @@
+"""How an answer varies with each choice of the analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scalinglab import analysis
+from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.options import option
+from scalinglab.source import ReadOptions, Source
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiverseOptions(ReadOptions):
+    """Options of a multiverse: the question, and what may vary."""
+
+    target: str = option("the question: 'N at C=1e13', 'loss at N=1e6 D=1e9', 'alpha'")
+    n_columns: list[str] = option("columns of a file that count N in different ways", [])
+    law: str | None = option(
+        "the first of the two laws; default: that of the study, or chinchilla", None
+    )
+    exclude: list[str] = option(
+        "rows that no variant fits, by name (unmeasured, unfinished, mid_schedule)"
+        " or condition: 'exclude=[unmeasured,D < 1e9]'",
+        [],
+    )
+
+
+def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
+    """Answer a question under every combination of analysis choices.
+
+    Raises
+    ------
+    ValueError
+        If the question cannot be read, the source has no runs to fit, or no variant gives an
+        answer.
+    """
+    target = analysis.read_target(asked.target)
+    law = asked.law or source.law
+    return table_multiverse(
+        source.counted(asked, law, asked.n_columns),
+        target,
+        law=law,
+        exclude=asked.exclude,
+        mix_fingerprints=asked.mix_fingerprints,
+    )
