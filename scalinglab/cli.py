@@ -47,8 +47,6 @@ _EARLIER = {
     "schedule": "scheduling",
     "next": "planning_next",
     **dict.fromkeys(("forecast", "track"), "forecasting"),
-    "coordcheck": "checking",
-    "sync": "dashboards",
 }
 
 

@@ -132,7 +132,7 @@ def _read(sources: list[str], options: ImportOptions) -> Any:
         return analysis.read_runs(sources, runs=options.runs, pattern=options.pattern, **how)
     if len(sources) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
-    from scalinglab.wandb_runs import wandb_runs
+    from scalinglab.wandb_mirror import wandb_runs
 
     runs = wandb_runs(remote[0], sweep=options.sweep, tags=options.tags, state=options.state)
     return analysis.read_wandb(runs, **how)
