@@ -40,7 +40,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import (
     save_checkpoint,
 )
 from scalinglab.scaling.model.flops import flop_parts
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.record import Curve
 from scalinglab.scaling.run.memory import training_bytes

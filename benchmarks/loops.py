@@ -24,7 +24,7 @@ from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member, check_device
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)

@@ -23,7 +23,7 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.machine import peak_memory_bytes
 from scalinglab.scaling.run.memory import training_bytes
 

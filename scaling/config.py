@@ -24,7 +24,7 @@ from scalinglab.scaling.fields import (
 )
 from scalinglab.scaling.model.counts import N_COUNTS
 from scalinglab.scaling.model.options import ModelConfig
-from scalinglab.scaling.optimizer_definitions.optimizer import OptimizerConfig, program_optimizer
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
 __all__ = [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.scaling.records.plan_file import AnswerConfig
 
 CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
 
@@ -175,9 +176,9 @@ class StudySource(Source):
     outputs: Path
 
     @property
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> AnswerConfig:
         """What the study asks for, as it was planned or imported."""
-        return analysis.study_plan(self.outputs, self.name)["study"]["answer"]
+        return analysis.study_plan(self.outputs, self.name).study.answer
 
     def runs(
         self, asked: CountOptions, law: str | None = None, x: str | None = None
@@ -220,17 +221,17 @@ class StudySource(Source):
     @property
     def law(self) -> str:
         """As `Source.law`."""
-        return self.answer["law"]
+        return self.answer.law
 
     @property
     def curve_law(self) -> str:
         """As `Source.curve_law`."""
-        return self.answer["curve_law"]
+        return self.answer.curve_law
 
     @property
     def budgets(self) -> list[float]:
         """As `Source.budgets`."""
-        return self.answer["budgets"]
+        return self.answer.budgets
 
     def calibrated(self, result: Result) -> Result:
         """As `Source.calibrated`, by the track record of the outputs folder."""

@@ -16,6 +16,7 @@ from scalinglab.analysis.intervals.spread import IMPOSSIBLE, lacking, scaled_int
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
@@ -99,7 +100,7 @@ def forecast_study(
             row |= _from_curves(found, target)
         except ValueError as error:
             if not surface:
-                surface.append(_surface(outputs, study, plan["study"]["answer"]["law"], how))
+                surface.append(_surface(outputs, study, plan.study.answer.law, how))
             row |= _from_surface(surface[0], target, level, str(error))
         row["lower"], row["upper"] = scaled_interval(
             row["lower"], row["upper"], calibration_factor, RELATIVE
@@ -211,6 +212,5 @@ def cannot_matter(
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
     """A run's science but for its seeds."""
-    science = RunFolder(Path(outputs) / "runs" / run_id).settings()["science"]
-    data = {k: v for k, v in science["data"].items() if k != "seed"}
-    return {k: v for k, v in science.items() if k != "seed"} | {"data": data}
+    science = RunFolder(Path(outputs) / "runs" / run_id).settings().science
+    return without(science, ("seed", "data.seed"))

@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
+from scalinglab.scaling.records.plan_file import AnswerConfig
 
 Array = np.ndarray
 
@@ -205,20 +206,20 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
 def of_answer(
     outputs: str | Path,
     study: str,
-    wanted: Mapping[str, Any],
+    wanted: AnswerConfig,
     mix_fingerprints: bool,
     loss: str | None = None,
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no way to fit gives one."""
-    if not wanted["budgets"]:
+    if not wanted.budgets:
         return None
-    target = Target("N", {"C": float(max(wanted["budgets"]))})
+    target = Target("N", {"C": float(max(wanted.budgets))})
     try:
         return of_study(
             outputs,
             study,
             target,
-            law=wanted["law"],
+            law=wanted.law,
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
             loss=loss,

@@ -41,10 +41,10 @@ def fitted_runs(
         If there is no such study or law, the study has no finished run to fit, or its runs were
         imported with another count of N.
     """
-    answer = study_plan(outputs, study)["study"]["answer"]
-    law = law or answer["law"]
+    answer = study_plan(outputs, study).study.answer
+    law = law or answer.law
     if find(law).curve:
-        return _fitted_curves(outputs, study, answer["curve_held_out"]), law
+        return _fitted_curves(outputs, study, answer.curve_held_out), law
     runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
     require(runs, outputs, study, "fit")
     others = sorted(set(runs["n_count"].dropna()) - {n_count})

@@ -35,7 +35,7 @@ from fractions import Fraction
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import ALIGNED, Architecture
 from scalinglab.scaling.model.counts import Size, tensor_sizes
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 VECTORS = ("gain", "bias")
 # Matrices of a block whose scale deepnorm and sub_ln set.

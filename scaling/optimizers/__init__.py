@@ -1,1 +1,1 @@
-"""What each optimizer is, without torch: its keys and their ranges."""
+"""What each optimizer is, without torch: a file each, which nothing else knows by name."""

@@ -9,7 +9,7 @@ from scalinglab.scaling.config import RunConfig
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.step_options import StepOptions
 

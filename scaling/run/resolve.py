@@ -18,7 +18,7 @@ from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.model.parametrization import check_optimizer
-from scalinglab.scaling.optimizer_definitions.optimizer import optimizer_science, program_science
+from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.process_count import check_processes
@@ -92,9 +92,20 @@ class Run:
         return flops_per_token(self.flops) * self.tokens
 
     @property
+    def is_command(self) -> bool:
+        """Whether a program that is not ours trains it."""
+        return self.config.trainer.kind == "command"
+
+    @property
+    def batch(self) -> int:
+        """Sequences of one update."""
+        assert self.config.batch is not None  # a rule has given it
+        return self.config.batch
+
+    @property
     def tokens_per_step(self) -> int:
         """Tokens of one update."""
-        return self.config.batch * self.shape.context
+        return self.batch * self.shape.context
 
 
 def resolve(config: RunConfig, manifest: Manifest) -> Run:

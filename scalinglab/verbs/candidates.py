@@ -61,9 +61,9 @@ def known_runs(options: ChoiceOptions) -> tuple[pd.DataFrame, str]:
     from scalinglab import analysis
     from scalinglab.analysis.tables.runs import FLOPS, require
 
-    answer = analysis.study_plan(options.outputs, options.study)["study"]["answer"]
+    answer = analysis.study_plan(options.outputs, options.study).study.answer
     runs = analysis.load(options.outputs, study=options.study, role="fit", flops=FLOPS)
-    return require(runs, options.outputs, options.study, "fit"), options.law or answer["law"]
+    return require(runs, options.outputs, options.study, "fit"), options.law or answer.law
 
 
 def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:

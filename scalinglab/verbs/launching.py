@@ -291,7 +291,7 @@ def _show_expected(plan: Any) -> None:
     from scalinglab.analysis.intervals.expected import expect_of_plan
     from scalinglab.show import points_frame
 
-    expected = expect_of_plan(asdict(plan.study.answer), points_frame(plan))
+    expected = expect_of_plan(plan.study.answer, points_frame(plan))
     if expected is not None:
         say(open_console(), expected.sentence())
 

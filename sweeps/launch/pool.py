@@ -202,12 +202,9 @@ class Pool:
             if attempt is None or attempt.end is not None or run.folder.is_alive(attempt):
                 continue
             owner = attempt.owner
-            here = (owner["host"], owner.get("process_space")) == (
-                machine.host(),
-                machine.process_space(),
-            )
-            if here and not machine.has_ended(owner):  # its number may be another's by now
-                found.add(owner["pid"])
+            here = (owner.host, owner.process_space) == (machine.host(), machine.process_space())
+            if here and not owner.has_ended:  # its number may be another's by now
+                found.add(owner.pid)
         return found
 
     def _end(self) -> None:

@@ -105,7 +105,9 @@ class WorkList:
             return when == Retry.NEVER
 
         reader = StateReader(self.plan.runs, gave_up, self._finished)
-        ready, running, waits = [], [], set()
+        ready: list[StoredRun] = []
+        running: list[StoredRun] = []
+        waits: set[str] = set()
         vanished = False
         for run in self._unfinished():
             state = reader.state(run)

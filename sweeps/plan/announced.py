@@ -14,12 +14,12 @@ from typing import Any
 from scalinglab.scaling.config import is_study_name
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
-from scalinglab.scaling.records.damage import DamagedFile, Shape
+from scalinglab.scaling.records.damage import DamagedFile
+from scalinglab.scaling.records.machine import PROCESS, Process
 from scalinglab.sweeps.plan.plan import outputs_folder, study_folder
 
 # A process of another host may have been killed: nobody here can tell, so its word counts so long.
 ELSEWHERE_SECONDS = 1800.0
-_PROCESS: Shape = {"host": str, "boot": str, "pid": int}
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def announced(composed: Mapping[str, Any]) -> Iterator[None]:
     folder = study_folder(outputs, name)
     made = [path for path in (folder, folder.parent, outputs) if not path.exists()]
     file = folder / f"planning-{secrets.token_hex(4)}.json"
-    write_json(file, machine.this_process())
+    write_json(file, machine.this_process().to_dict())
     try:
         yield
     finally:
@@ -55,11 +55,11 @@ def is_announced(outputs: Path, study: str) -> bool:
 
 def _is_there(file: Path, outputs: Path) -> bool:
     try:
-        process = read_json(file, _PROCESS)
-        if machine.has_ended(process):
+        process = Process.from_dict(read_json(file, PROCESS))
+        if process.has_ended:
             file.unlink(missing_ok=True)
             return False
         age = server_time(outputs) - file.stat().st_mtime
     except (FileNotFoundError, DamagedFile):
         return False
-    return process["host"] == machine.host() or age < ELSEWHERE_SECONDS
+    return process.host == machine.host() or age < ELSEWHERE_SECONDS

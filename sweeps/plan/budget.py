@@ -9,7 +9,6 @@ from pathlib import Path
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import files_below
-from scalinglab.scaling.run.describe import is_command
 from scalinglab.scaling.run.memory import process_bytes
 from scalinglab.sweeps.plan.cost import packs
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
@@ -61,7 +60,7 @@ def cost(plan: Plan) -> Cost:
             (
                 process_bytes(p.run.architecture, p.run.config, p.pack)
                 for p in left
-                if not is_command(p.run.science)
+                if not p.run.is_command
             ),
             default=0,
         )

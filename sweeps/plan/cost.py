@@ -23,7 +23,6 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.run.describe import is_command
 from scalinglab.scaling.run.engine_choice import chosen
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.run.step_options import StepOptions
@@ -221,13 +220,13 @@ def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float
 
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
-    options = StepOptions.of(run.science, execution)
+    options = StepOptions.of(run.config, execution)
     return {
-        "model": run.science["model"],
+        "model": run.architecture.science(),
         # Numbers of the optimizer take no time; whether there is a z-loss does.
-        "optimizer": run.science["optimizer"]["name"],
+        "optimizer": run.config.optimizer.name,
         "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
-        "batch": math.ceil(run.config.batch / execution.processes),
+        "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
         "engine": chosen(execution, run.C),
         "device": execution.device,
@@ -247,7 +246,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
     """
     path = plan.outputs / "measurements.json"
     known = _known_timings(path)
-    timed = [p for p in plan.runs if p.new_steps > 0 and not is_command(p.run.science)]
+    timed = [p for p in plan.runs if p.new_steps > 0 and not p.run.is_command]
     requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
     sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
     for planned in timed:
@@ -270,7 +269,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
     """What was measured before; a file that cannot be read is set aside: all is measured again."""
     try:
-        known = read_json(path, {})
+        known: dict[str, dict[str, Any]] = read_json(path, {})
         for key in known:
             check_shape(path, known, {key: _TIMING})
     except FileNotFoundError:

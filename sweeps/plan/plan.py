@@ -20,11 +20,11 @@ from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import plan_before
+from scalinglab.scaling.records.plan_file import StudyConfig, plan_before
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import ENDED, FINISHED, State
-from scalinglab.scaling.run.describe import describe, is_command
+from scalinglab.scaling.run.describe import describe
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.scaling.schedule.pieces import shared_steps
@@ -33,7 +33,7 @@ from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.store.caveats import changed_default, other_code, rounded
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import StudyConfig, Wanted, read_study
+from scalinglab.sweeps.study.study import Wanted, read_study
 
 # A branch waits for its trunk's checkpoint only if that saves at least this part of its steps.
 WORTH_SHARING = 0.1
@@ -177,7 +177,7 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
                 (),
                 0,
                 State.PLANNED,
-                kind=pack_kind(run.science, execution),
+                kind=pack_kind(run, execution),
             )
         else:
             merged[run.run_id] = replace(
@@ -206,8 +206,8 @@ def _final_loss(folder: RunFolder) -> float | None:
     except DamagedFile as error:
         tell(error, "the search goes on without it")
         return None
-    loss = record["final"]["validation_loss"]
-    return math.inf if record["status"] == State.DIVERGED or loss is None else loss
+    loss = record.final.validation_loss
+    return math.inf if record.status == State.DIVERGED or loss is None else loss
 
 
 def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     for planned in ordered:
         family = unfinished.setdefault(planned.run.family_id, [])
         # What the checkpoints of somebody else's program hold is not ours to know.
-        may = planned.new_steps and not is_command(planned.run.science)
+        may = planned.new_steps and not planned.run.is_command
         owner, step = _best_prefix(planned, family) if may else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:
             pins[owner.run.run_id].add(step)
@@ -347,8 +347,8 @@ def save_plan(plan: Plan) -> None:
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
     """What an earlier plan of the study predicted: kept for what has begun by now."""
-    before = plan_before(plan.folder / "plan.json") or {"runs": []}
-    return {r["run_id"]: r.get("seconds_whole", r.get("seconds")) for r in before["runs"]}
+    before = plan_before(plan.folder / "plan.json")
+    return {} if before is None else {r.run_id: r.seconds_whole for r in before.runs}
 
 
 def _number(value: float) -> float | None:

@@ -69,16 +69,18 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    asked, said, failed = process.stdin, process.stdout, process.stderr
+    assert asked is not None and said is not None and failed is not None  # pipes
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     errors: list[str] = []
     readers = [
-        threading.Thread(target=_pass_on, args=(process.stdout, lines), daemon=True),
-        threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True),
+        threading.Thread(target=_pass_on, args=(said, lines), daemon=True),
+        threading.Thread(target=lambda: errors.extend(failed), daemon=True),
     ]
     for reader in readers:
         reader.start()
     try:
-        with process.stdin as asked:
+        with asked:
             json.dump(list(requests), asked)
         return _heard(lines, len(requests))
     except (EOFError, BrokenPipeError):
@@ -89,7 +91,7 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
     finally:
         process.kill()
         process.wait()
-        for reader, stream in zip(readers, (process.stdout, process.stderr), strict=True):
+        for reader, stream in zip(readers, (said, failed), strict=True):
             reader.join()
             stream.close()
 
@@ -136,4 +138,4 @@ def _flops(request: dict[str, Any]) -> float:
     """Of a step."""
     architecture = Architecture.from_science(request["model"])
     tokens = request["batch"] * architecture.shape.context
-    return flops_per_token(flop_parts(architecture)) * tokens
+    return float(flops_per_token(flop_parts(architecture)) * tokens)

@@ -10,7 +10,6 @@ from scalinglab.scaling.records.fingerprint import code_fingerprint, same_number
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
-from scalinglab.scaling.run.describe import is_command
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
         p.run.run_id
         for p in runs
         if p.state in FINISHED
-        and not is_command(p.run.science)
+        and not p.run.is_command
         and same_numbers(_code_of(outputs, p.run.run_id)) != now
     ]
     if not other:
@@ -52,7 +51,7 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
 
 def _code_of(outputs: Path, run_id: str) -> str:
     """The fingerprint of the code that trained a finished run."""
-    return RunFolder(outputs / "runs" / run_id).record()["code"]["fingerprint"]
+    return RunFolder(outputs / "runs" / run_id).record().code.fingerprint or "unknown"
 
 
 def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
@@ -60,9 +59,9 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
     plan = plan_before(folder / "plan.json")
     if plan is None:
         return []
-    before = plan["runs"]
+    before = plan.runs
     here = {p.run.run_id for p in runs}
-    gone = [r["run_id"] for r in before if r["run_id"] not in here]
+    gone = [r.run_id for r in before if r.run_id not in here]
     if not gone:
         return []
     differences = _differences(RunFolder(folder.parents[1] / "runs" / gone[0]), runs)
@@ -75,7 +74,7 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
 def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     """Which science keys differ between a former run and the nearest one of the plan."""
     try:
-        old = flatten(folder.description()["science"])
+        old = flatten(folder.spec().science)
     except (FileNotFoundError, DamagedFile):
         return ""
     nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))

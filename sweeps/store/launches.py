@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from scalinglab.scaling.config import ConfigError, from_dict, one_of, unknown_ke
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.scaling.text.shell import has_control_characters
@@ -175,7 +175,10 @@ def group_of(name: str) -> str:
 def resources(config: LaunchConfig, name: str) -> SlurmConfig:
     """What the jobs of a class ask for."""
     own = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
-    return from_dict(SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}")
+    slurm: SlurmConfig = from_dict(
+        SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}"
+    )
+    return slurm
 
 
 @dataclass(frozen=True)
@@ -269,12 +272,6 @@ def store_launch(launch: Launch, *, returned: bool = False) -> None:
     Once the launcher has `returned`, the launch has none: the process may be a notebook's and live
     on, and whoever cancels the launch must not end it.
     """
-    launcher = {
-        "host": machine.host(),
-        "boot": machine.boot(),
-        "pid": os.getpid(),
-        "process_start": machine.process_start(os.getpid()),
-    }
     write_json(
         launch.folder / "launch.json",
         {
@@ -282,7 +279,7 @@ def store_launch(launch: Launch, *, returned: bool = False) -> None:
             "config": asdict(launch.config),
             "classes": launch.classes,
             "code": launch.code,
-            "launcher": None if returned else launcher,
+            "launcher": None if returned else machine.this_process().to_dict(),
         },
     )
 
@@ -300,15 +297,25 @@ def read_launch(folder: Path) -> Launch:
     return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
 
 
+def launcher_of(folder: Path) -> Process | None:
+    """The process that stored a launch; None if it has returned.
+
+    Raises
+    ------
+    DamagedFile
+        If the launch cannot be read.
+    """
+    launcher = read_json(folder / "launch.json", _LAUNCH)["launcher"]
+    return None if launcher is None else Process.from_dict(launcher)
+
+
 def launched_by(outputs: Path, study: str, pid: int) -> bool:
     """Whether a process of this host has stored a launch of a study, and has not returned."""
-    stored = (read_json(f, _LAUNCH) for f in launches_folder(outputs, study).glob("*/launch.json"))
     process = (machine.host(), pid, machine.process_start(pid))
-    return process in [
-        (one["host"], one["pid"], one["process_start"])
-        for one in (launch["launcher"] for launch in stored)
-        if one is not None
-    ]
+    launchers = (
+        launcher_of(file.parent) for file in launches_folder(outputs, study).glob("*/launch.json")
+    )
+    return process in [(one.host, one.pid, one.process_start) for one in launchers if one]
 
 
 def read_launches(outputs: Path, study: str) -> list[Launch]:

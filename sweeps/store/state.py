@@ -11,9 +11,11 @@ import pandas as pd
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import read_plan_file
+from scalinglab.scaling.records.plan_file import StudyConfig, read_plan_file
 from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import FINISHED, WAITING, State
 from scalinglab.scaling.text.printable import printable
 from scalinglab.scaling.text.shell import override
@@ -85,7 +87,7 @@ class StoredPlan:
     more what they are or whether they have ended, with what is wrong; neither are among `runs`.
     """
 
-    study: dict[str, Any]
+    study: StudyConfig
     execution: ExecutionConfig
     runs: list[StoredRun]
     gone: tuple[str, ...] = ()
@@ -115,23 +117,22 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"scaling launch {override('study', name)} trains it"
         )
     stored = read_plan_file(path)
-    if stored["plan_version"] != PLAN_VERSION:
+    if stored.version != PLAN_VERSION:
         raise ConfigError(
-            f"{path} has version {stored['plan_version']}; this code reads {PLAN_VERSION}: "
-            f"plan again"
+            f"{path} has version {stored.version}; this code reads {PLAN_VERSION}: plan again"
         )
     runs = [
         StoredRun(
-            folder=RunFolder(outputs / "runs" / r["run_id"]),
-            roles=tuple(r["roles"]),
-            needs=tuple(r["needs"]) if r["needs"] else None,
-            pins=tuple(r["pins"]),
-            seconds=r["seconds"],
-            seconds_whole=r.get("seconds_whole", r["seconds"]),  # plans of before have none
-            kind=r.get("kind"),
-            pack=r.get("pack", 1),
+            folder=RunFolder(outputs / "runs" / r.run_id),
+            roles=r.roles,
+            needs=r.needs,
+            pins=r.pins,
+            seconds=r.seconds,
+            kind=r.kind,
+            pack=r.pack,
+            seconds_whole=r.seconds_whole,
         )
-        for r in stored["runs"]
+        for r in stored.runs
     ]
     gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
     damaged = {
@@ -143,7 +144,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
         tell(error, "its run is left out")
     there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
     return StoredPlan(
-        stored["study"], from_dict(ExecutionConfig, stored["execution"]), there, gone, damaged
+        stored.study, from_dict(ExecutionConfig, stored.execution), there, gone, damaged
     )
 
 
@@ -197,12 +198,13 @@ class StateReader:
 
     def _is_blocked(self, run: StoredRun) -> bool:
         """A branch waits while its trunk may still leave the checkpoint; else it trains itself."""
-        trunk = self._runs.get(run.needs[0]) if run.needs is not None else None
+        if run.needs is None:
+            return False
+        trunk, step = self._runs.get(run.needs[0]), run.needs[1]
         if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
-        science = run.folder.description()["science"]
-        furthest = candidates(run.folder.outputs, science)
-        return not furthest or furthest[0][0] < run.needs[1]
+        furthest = candidates(run.folder.outputs, run.folder.spec().science)
+        return not furthest or furthest[0][0] < step
 
 
 def states(
@@ -245,7 +247,7 @@ def status(
                 new[run.folder.run_id] = _row(run, current[run.folder.run_id])
             except DamagedFile as error:  # a record: all the others are shown
                 tell(error, "its run counts as damaged")
-                new[run.folder.run_id] = _row_of(run, run.folder.description(), State.DAMAGED) | {
+                new[run.folder.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
                     "note": error.why
                 }
     rows |= {i: row for i, row in new.items() if row["state"] in FINISHED}
@@ -254,9 +256,11 @@ def status(
 
 
 def _row(run: StoredRun, state: State) -> dict[str, Any]:
-    done = run.folder.done()
-    said = run.folder.settings()
-    row = _row_of(run, said, state) | (_unfinished(run.folder) if done is None else _finished(said))
+    if run.folder.done() is None:
+        row = _row_of(run, run.folder.spec(), state) | _unfinished(run.folder)
+    else:
+        record = run.folder.record()
+        row = _row_of(run, record.spec, state) | _finished(record)
     if state != State.RUNNING:
         row["pack"] = ""
     if state == State.BLOCKED and run.needs is not None:
@@ -264,20 +268,19 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
     return row
 
 
-def _row_of(run: StoredRun, said: dict[str, Any], state: State) -> dict[str, Any]:
+def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
     """What its description says of a run, before anything of it is trained."""
-    science = said["science"]
     return {
         "run_id": run.folder.run_id,
         "role": ",".join(run.roles),
-        "N": said["counts"]["n_matmul"],
-        "D": science["steps"] * science["batch"] * science["model"]["context"],
-        "lr": said["lr_peak"],
-        "schedule": said["config"]["schedule"]["kind"],
-        "seed": science["seed"],
+        "N": spec.counts["n_matmul"],
+        "D": spec.tokens,
+        "lr": spec.lr_peak,
+        "schedule": spec.schedule_kind,
+        "seed": spec.seed,
         "state": state,
         "step": 0,
-        "steps": science["steps"],
+        "steps": spec.steps,
         "loss": float("nan"),
         "tokens_per_second": float("nan"),
         "attempt": 0,
@@ -288,22 +291,16 @@ def _row_of(run: StoredRun, said: dict[str, Any], state: State) -> dict[str, Any
     }
 
 
-def _finished(record: dict[str, Any]) -> dict[str, Any]:
+def _finished(record: Record) -> dict[str, Any]:
     """What the record says of the run's end."""
-    final = record["final"]["validation_loss"]
+    final = record.final.validation_loss
     return {
-        "step": record["steps"],
+        "step": record.steps,
         "loss": final if final is not None else float("nan"),
-        "tokens_per_second": _own_rate(record["throughput"]),
-        "attempt": record["attempt"],
-        "seconds": record["throughput"]["seconds"],
+        "tokens_per_second": record.throughput.own_rate,
+        "attempt": record.attempt,
+        "seconds": record.throughput.seconds,
     }
-
-
-def _own_rate(throughput: dict[str, Any]) -> float | None:
-    """Tokens a second of one run; the record has those of all members of its pack together."""
-    together = throughput["tokens_per_second"]
-    return None if together is None else together / throughput["members"]
 
 
 def _unfinished(folder: RunFolder) -> dict[str, Any]:
@@ -312,10 +309,11 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     if attempt is None:
         return {}
     progress = folder.progress(attempt.number)
-    known = ("step", "loss", "tokens_per_second", "pack")
-    said = {k: progress[k] for k in known if k in progress}
-    said.setdefault("step", progress.get("start", 0))  # where it began, before its first report
-    note = f"one of {progress['members']} in a pack" if "members" in progress else ""
+    known = ("loss", "tokens_per_second", "pack")
+    said = {k: v for k in known if (v := getattr(progress, k)) is not None}
+    note = f"one of {progress.members} in a pack" if progress.members > 1 else ""
     if attempt.end is not None:
-        note = printable(attempt.end.get("error", ""))  # a table cannot hold half a character
-    return {**said, "attempt": attempt.number, "note": note}
+        note = printable(attempt.end.error)  # a table cannot hold half a character
+    # Before its first report it stands where it began.
+    step = progress.start if progress.step is None else progress.step
+    return {**said, "step": step, "attempt": attempt.number, "note": note}

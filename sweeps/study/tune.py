@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, one_of
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 METHODS = ("grid", "coordinate", "halving")
 Setting = dict[str, Any]

@@ -6,13 +6,13 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import read_json, write_atomic
+from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.sweeps.store.launches import Launch, read_launches
+from scalinglab.sweeps.store.launches import Launch, launcher_of, read_launches
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import StoredRun, read_plan
 
@@ -45,21 +45,17 @@ def _is_open(launch: Launch) -> bool:
 
         if reconcile(launch) != []:
             return True
-    return _is_alive(_launcher(launch)) is not False
+    return _is_alive(launcher_of(launch.folder)) is not False
 
 
-def _launcher(launch: Launch) -> dict[str, Any] | None:
-    return read_json(launch.folder / "launch.json")["launcher"]
-
-
-def _is_alive(launcher: dict[str, Any] | None) -> bool | None:
+def _is_alive(launcher: Process | None) -> bool | None:
     """Whether a process of this host still is the launcher; None if it was another host's."""
     if launcher is None:  # it has returned
         return False
-    if launcher["host"] != machine.host():
+    if launcher.host != machine.host():
         return None
-    same = launcher["boot"] == machine.boot()
-    return same and machine.process_start(launcher["pid"]) == launcher["process_start"]
+    same = launcher.boot == machine.boot()
+    return same and machine.process_start(launcher.pid) == launcher.process_start
 
 
 def _cancel_launch(launch: Launch) -> str:
@@ -71,9 +67,9 @@ def _cancel_launch(launch: Launch) -> str:
 
         if not cancel(launch):
             said += "; SLURM does not answer, so its jobs leave when they next look"
-    elif _is_alive(_launcher(launch)):
+    elif (launcher := launcher_of(launch.folder)) is not None and _is_alive(launcher):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(_launcher(launch)["pid"], signal.SIGTERM)
+            os.kill(launcher.pid, signal.SIGTERM)
     return said
 
 

@@ -26,7 +26,8 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import COLUMNS
-from scalinglab.scaling.records.run_folder import RunFolder, file_hash
+from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
+from scalinglab.scaling.schedule.pieces import plain
 from scalinglab.sweeps.plan.plan import study_folder
 from scalinglab.sweeps.store.caveats import flatten
 from scalinglab.sweeps.store.state import StoredRun, read_plan
@@ -63,7 +64,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
-    hashes = {r.folder.run_id: done["sha256"][done["curve"]] for r, _, done in finished}
+    hashes = {r.folder.run_id: done.curve_hash for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
         same = {i for i, known in before.items() if hashes.get(i) == known}
@@ -79,7 +80,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
     return results / "runs.parquet", results / "curves.parquet"
 
 
-def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], dict[str, Any]] | None:
+def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
     """A run that has ended, its row and its DONE; None if it has not, or is damaged."""
     done = run.folder.done()
     if done is None:
@@ -95,21 +96,22 @@ def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], dict[str, Any]
 def _row(run: StoredRun) -> dict[str, Any]:
     """The columns that most readers want, then everything in the record under its dotted key."""
     record = run.folder.record()
-    science, final = record["science"], record["final"]
-    pieces = json.dumps(science["schedule"])  # a list of any length
-    everything = flatten(record | {"science": science | {"schedule": pieces}})
+    spec, final = record.spec, record.final
+    # The pieces are a list of any length: they stand in one column.
+    pieces = json.dumps([plain(piece) for piece in spec.pieces])
+    everything = flatten({**record.plain, "science": {**spec.science, "schedule": pieces}})
     return {
-        "run_id": record["run_id"],
+        "run_id": record.run_id,
         "role": ",".join(run.roles),
-        "status": record["status"],
-        "N": record["counts"]["n_matmul"],
-        "D": record["tokens"],
-        "C": flops_per_token(record["flops"]) * record["tokens"],
-        "loss": final["validation_loss"],
-        "bpb": final["validation_bpb"],
-        "lr": record["lr_peak"],
-        "schedule": record["config"]["schedule"]["kind"],
-        "seed": science["seed"],
+        "status": record.status,
+        "N": spec.counts["n_matmul"],
+        "D": record.tokens,
+        "C": flops_per_token(spec.flops) * record.tokens,
+        "loss": final.validation_loss,
+        "bpb": final.validation_bpb,
+        "lr": spec.lr_peak,
+        "schedule": spec.schedule_kind,
+        "seed": spec.seed,
         **{key: value for key, value in everything.items() if key not in FIRST},
     }
 

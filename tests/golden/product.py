@@ -23,7 +23,7 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.store import Manifest
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
@@ -219,9 +219,9 @@ def described(outputs: Path, run_id: str) -> list[Any]:
     """What the reader of run.json says of a run: its ids, D, the peak LR, steps, the seed."""
     from scalinglab.scaling.records.run_folder import RunFolder
 
-    run = RunFolder(outputs / "runs" / run_id).description()
-    prefix = prefix_id(run["science"], run["steps"])
-    return [run["run_id"], run["family_id"], prefix, run["tokens"], run["lr_peak"], run["steps"]]
+    run = RunFolder(outputs / "runs" / run_id).spec()
+    prefix = prefix_id(run.science, run.steps)
+    return [run.run_id, run.family_id, prefix, run.tokens, run.lr_peak, run.steps]
 
 
 def laws() -> Iterator[str]:
@@ -258,9 +258,7 @@ def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callabl
     from scalinglab.scaling.records.run_folder import RunFolder
 
     folder = RunFolder(outputs / "runs" / run_id)
-    execution = config.from_dict(
-        config.ExecutionConfig, folder.description()["config"]["execution"]
-    )
+    execution = config.from_dict(config.ExecutionConfig, folder.spec().config["execution"])
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     train = entry_point("scalinglab.scaling.engine.trainer.trainer:train")

@@ -78,10 +78,10 @@ def check_attempts(outputs: Path) -> int:
         numbers = folder.attempt_numbers()
         count += len(numbers)
         seen = [folder.progress(n) for n in numbers]
-        begun = [p for p in seen if "step" in p]
+        begun = [p for p in seen if p.step is not None]
         for before, after in zip(begun, begun[1:], strict=False):
-            lost = max(0, before["step"] - after["start"])
-            steps_a_second = (before["step"] - before["start"]) / max(before["seconds"], 1e-3)
+            lost = max(0, before.step - after.start)
+            steps_a_second = (before.step - before.start) / max(before.seconds, 1e-3)
             assert lost <= steps_a_second * (0.5 + 2 * CHUNK_SECONDS) + 1
     return count
 
@@ -149,4 +149,4 @@ def test_two_launchers_at_once(study, tmp_path, cluster, curves) -> None:
         assert launcher.returncode == 0, out
     assert curves(outputs) == expected
     for folder in map(RunFolder, outputs.glob("runs/*")):  # nothing was trained twice
-        assert [folder.attempt(n).end["reason"] for n in folder.attempt_numbers()] == ["done"]
+        assert [folder.attempt(n).end.reason for n in folder.attempt_numbers()] == ["done"]

@@ -34,7 +34,7 @@ def test_two_packs_are_two_tasks_and_a_kill_costs_no_bit(study, tmp_path, cluste
     jobs = [job for job in cluster.jobs if not job.startswith("launch.pack")]
     launcher = cluster.start("launch", "study=tiny", *SWEEP, *jobs, "launch.pack=3")
     cluster.wait_for(lambda: list(outputs.glob("checkpoints/*/*.*.pt")), 240, "a checkpoint")
-    victims = {f.latest_attempt().owner["pid"] for f in running(outputs)}
+    victims = {f.latest_attempt().owner.pid for f in running(outputs)}
     os.kill(victims.pop(), signal.SIGKILL)
     out, _ = launcher.communicate(timeout=400)
     assert launcher.returncode == 0, out

@@ -12,7 +12,7 @@ from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.adamw import AdamW
 from scalinglab.scaling.engine.optimizers.optimizer import Moments, Optimizer
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 
 class MatrixOptimizer(Optimizer):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizer_definitions.optimizer import OptimizerConfig, common_name
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, common_name
 from scalinglab.scaling.registry import Registry
 
 Moments = dict[str, Tensor | dict[str, Tensor]]
@@ -148,7 +148,7 @@ class Optimizer(ABC):
         weights.addcmul_(scaled(direction, self._lr_P), -size.float())
 
 
-# Optimizer -> its update; each is described in ``scalinglab.scaling.optimizer_definitions`` under its name.
+# Optimizer -> its update; each is described in ``scalinglab.scaling.optimizers`` under its name.
 UPDATES: Registry[type[Optimizer]] = Registry("optimizer.name", __package__)
 
 

@@ -30,7 +30,7 @@ from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizer_definitions.optimizer import OptimizerConfig
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 State = dict[str, Tensor]

@@ -23,7 +23,7 @@ import torch
 
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.step_options import StepOptions
 

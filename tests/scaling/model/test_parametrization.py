@@ -11,7 +11,7 @@ import torch
 from scalinglab.scaling.model import parametrization
 from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture, Shape
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 BASE = Shape(depth=2, width=32, heads=2, mlp_width=128, context=8, vocab=11)
 WIDE = dataclasses.replace(BASE, width=128, heads=8, mlp_width=512)

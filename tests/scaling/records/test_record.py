@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -93,20 +94,16 @@ def test_bits_per_byte():
 
 # ---------------------------------------------------------------------- the record
 
-RUN = {
-    "run_id": "abc",
-    "family_id": "fam",
-    "tokens_per_step": 64,
-    "unique_tokens": 320,
-    "bytes_per_token": 1.0,
-    "irreducible_loss": 0.25,
-    **{key: {} for key in ("science", "config", "shape", "counts", "flops")},
-    "lr_peak": 0.1,
-}
+
+@pytest.fixture
+def run(make_run):
+    spec = make_run().spec()
+    changes = {"family_id": "fam", "tokens_per_step": 64, "unique_tokens": 320}
+    return replace(spec, **changes, irreducible_loss=0.25)
 
 
-def test_a_record_says_what_was_trained_and_how_it_ended():
-    record = build_record(RUN, curve(10, s10=0.5), status="done", attempt=2)
+def test_a_record_says_what_was_trained_and_how_it_ended(run):
+    record = build_record(run, curve(10, s10=0.5), status="done", attempt=2)
     assert (record["steps"], record["tokens"], record["epochs"]) == (10, 640, 2.0)
     assert (record["cluster"], record["status"], record["attempt"]) == ("fam", "done", 2)
     assert record["final"]["validation_loss"] == 0.5
@@ -114,13 +111,13 @@ def test_a_record_says_what_was_trained_and_how_it_ended():
     assert record["final"]["train_loss"] == float(curve().loss[-1])
 
 
-def test_a_diverged_run_has_no_final_validation_loss():
-    record = build_record(RUN, curve(4, s4=0.5), status="diverged")
+def test_a_diverged_run_has_no_final_validation_loss(run):
+    record = build_record(run, curve(4, s4=0.5), status="diverged")
     assert record["final"]["validation_loss"] is None
     assert record["tokens"] == 256
     json.dumps(record, allow_nan=False)
 
 
-def test_a_run_that_diverged_before_its_first_step_has_a_record():
-    record = build_record(RUN, Curve.empty(), status="diverged")
+def test_a_run_that_diverged_before_its_first_step_has_a_record(run):
+    record = build_record(run, Curve.empty(), status="diverged")
     assert (record["steps"], record["final"]["train_loss"]) == (0, None)

@@ -16,7 +16,7 @@ from scalinglab.scaling.engine.trainer.loop import Training
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts, tensor_sizes
 from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.run.memory import (

@@ -99,11 +99,11 @@ def test_a_shared_prefix_changes_no_bit(study, tmp_path) -> None:
     assert shared
     for one in shared:
         folder = plan.run_folder(one)
-        assert folder.record()["started_at_step"] == one.start > 0
+        assert folder.record().started_at_step == one.start > 0
         alone = RunFolder(tmp_path / "alone" / "runs" / folder.run_id)
-        alone.describe(folder.description())
+        alone.describe(folder.spec())
         assert train([Claim.acquire(alone, 60.0)], {}, plan.execution) == "done"
-        assert alone.record()["started_at_step"] == 0
+        assert alone.record().started_at_step == 0
         assert alone.curve_file().read_bytes() == folder.curve_file().read_bytes()
 
 
@@ -118,7 +118,7 @@ def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
     launch(solo.outputs, "tiny", LaunchConfig("inline"))
     packed = planned(study, *seeds, f"outputs={tmp_path}/packed")
     launch(packed.outputs, "tiny", LaunchConfig("inline", pack=3))
-    members = {packed.run_folder(p).record()["throughput"]["members"] for p in packed.runs}
+    members = {packed.run_folder(p).record().throughput.members for p in packed.runs}
     assert members == {3}
     one, other = (status(p.outputs, "tiny").set_index("run_id")["loss"] for p in (solo, packed))
     pd.testing.assert_series_equal(one, other.loc[one.index], rtol=1e-4)
@@ -251,7 +251,7 @@ def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
     assert set(states(runs).values()) == {"done"}
     for run in runs:
         numbers = run.folder.attempt_numbers()
-        assert [run.folder.attempt(n).end["reason"] for n in numbers] == ["done"]
+        assert [run.folder.attempt(n).end.reason for n in numbers] == ["done"]
 
 
 def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path) -> None:
@@ -271,7 +271,7 @@ def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path
         time.sleep(0.1)
     os.kill(pid, signal.SIGCONT)
     assert process.wait(timeout=240) == 0
-    assert folder.attempt(1).end["reason"] == "lost"
+    assert folder.attempt(1).end.reason == "lost"
     assert curves(outputs) == expected
 
 
@@ -283,9 +283,9 @@ def running(outputs: Path) -> list[tuple[RunFolder, int]]:
         if (
             attempt is not None
             and folder.state() == "running"
-            and folder.progress(attempt.number).get("step")
+            and folder.progress(attempt.number).reached
         ):
-            found.append((folder, attempt.owner["pid"]))
+            found.append((folder, attempt.owner.pid))
     return found
 
 
@@ -359,7 +359,7 @@ def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) 
     calls = failing_once(monkeypatch, 1, TimeoutError("the file server"))
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert calls[:2] == [trunk, trunk]
-    assert plan.run_folder(plan.runs[1]).record()["started_at_step"] > 0
+    assert plan.run_folder(plan.runs[1]).record().started_at_step > 0
 
 
 @pytest.mark.parametrize(

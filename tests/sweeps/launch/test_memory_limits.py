@@ -58,7 +58,7 @@ def test_the_smallest_that_failed_counts_and_the_next_launch_tries_anew(runs) ->
     full(runs[1].folder, micro_batch=2)
     full(runs[1].folder, micro_batch=4, members=2, pack="one")
     assert read_limits(runs).of(runs[0]) == Limit(members=1, micro_batch=1)
-    later = runs[0].folder.attempt(1).end["ended"] + 60.0
+    later = runs[0].folder.attempt(1).end.ended + 60.0
     assert read_limits(runs, later).of(runs[0]) == NO_LIMIT
 
 
@@ -83,4 +83,4 @@ def test_only_the_first_of_a_shape_finds_out(study, monkeypatch) -> None:
     assert launch(plan.outputs, "tiny", LaunchConfig("inline", pack="off"))
     folders = [plan.run_folder(p) for p in plan.runs]
     assert sorted(len(f.attempt_numbers()) for f in folders) == [1, 1, 3]  # 4, 2, and 1 sequences
-    assert {f.record()["machine"]["micro_batch"] for f in folders} == {1}
+    assert {f.record().machine.micro_batch for f in folders} == {1}

@@ -43,7 +43,7 @@ def scaling(*arguments: str) -> None:
 
 def members(plan) -> list[int]:
     """How many each run was trained with."""
-    return [plan.run_folder(p).record()["throughput"]["members"] for p in plan.runs]
+    return [plan.run_folder(p).record().throughput.members for p in plan.runs]
 
 
 def losses(plan) -> pd.Series:
@@ -59,7 +59,7 @@ def test_a_sweep_of_sixteen_rates_is_one_pack_and_sixteen_records(study, tmp_pat
     assert "packs: 16 runs of width 8" in out and "in 1 of up to 16; they differ in LR" in out
     packed = make_plan(study(*SWEEP, f"outputs={outputs}"))
     assert members(packed) == [16] * 16
-    assert len({packed.run_folder(p).attempt(1).owner["pid"] for p in packed.runs}) == 1
+    assert len({packed.run_folder(p).attempt(1).owner.pid for p in packed.runs}) == 1
     fourth = f"+study.blocks.ladder.grid.optimizer={{lr: {LRS[3::4]}}}"
     seeds = planned(
         study,
@@ -106,7 +106,7 @@ def test_a_pack_that_memory_cannot_hold_is_halved_until_it_can(study, small_devi
         assert {e["class"] for e in ends[:-1]} == {"gpu_oom"} and ends[-1]["reason"] == "done"
         tried.append([e["members"] for e in ends[:-1]])
         # The whole batch: no lack of memory was met alone.
-        assert folder.record()["machine"]["micro_batch"] == 4
+        assert folder.record().machine.micro_batch == 4
     assert sorted(tried) == [[4], [4], [4, 2], [4, 2]]  # the second half starts with what was left
 
 

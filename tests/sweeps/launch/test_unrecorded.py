@@ -95,7 +95,7 @@ def recorded(plan: Plan) -> dict[str, tuple[dict[str, Any], bytes]]:
     folders = [plan.run_folder(p) for p in plan.runs]
     return {
         f.run_id: (
-            {k: v for k, v in f.record().items() if k not in OF_ATTEMPT},
+            {k: v for k, v in f.record().plain.items() if k not in OF_ATTEMPT},
             f.curve_file().read_bytes(),
         )
         for f in folders
@@ -158,7 +158,7 @@ def test_a_run_whose_steps_a_longer_one_has_trained(study, undisturbed, capsys) 
     assert "1 run(s) have their last checkpoint and lack only their record" in out
     assert recorded(again) == expected
     record = again.run_folder(left).record()
-    assert record["started_at_step"] == record["steps"] == 40
+    assert record.started_at_step == record.steps == 40
     assert set(status(again.outputs, "tiny")["step"]) == {40, 80}
     assert launched(*PREFIX) == 0
     assert "nothing is left to train" in capsys.readouterr()[0]

@@ -98,8 +98,8 @@ def test_extending_by_a_longer_budget_trains_only_the_new_stretch(study, tmp_pat
     save_plan(longer)
     launch(longer.outputs, "tiny", LaunchConfig("inline"))
     record = RunFolder(tmp_path / "outputs" / "runs" / wide.run.run_id).record()
-    assert record["started_at_step"] == 64
-    assert record["steps"] == 160
+    assert record.started_at_step == 64
+    assert record.steps == 160
 
 
 def test_a_changed_default_is_told(study) -> None:

@@ -89,7 +89,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(outputs, tmp_path, keep) ->
     assert kinds(plan.outputs, keep)["latest"] is False
     clean(plan.outputs, keep)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    assert folder.record()["started_at_step"] > 0
+    assert folder.record().started_at_step > 0
     whole = RunFolder(outputs / "runs" / folder.run_id)
     assert folder.curve_file().read_bytes() == whole.curve_file().read_bytes()
 

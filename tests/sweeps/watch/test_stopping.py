@@ -17,7 +17,7 @@ def test_a_stopped_run_leaves_and_stays_out_until_it_is_taken_up(plan) -> None:
 
     def stop_when_it_runs() -> None:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not folder.progress(1).get("step"):
+        while time.monotonic() < deadline and not folder.progress(1).reached:
             time.sleep(0.02)
         stop_run(plan.outputs, first, {"step": 1, "rule": "test"})
 
@@ -27,7 +27,7 @@ def test_a_stopped_run_leaves_and_stays_out_until_it_is_taken_up(plan) -> None:
     watcher.join()
     runs = read_plan(plan.outputs, "tiny").runs
     assert states(runs) == {first: "stopped", second: "done"}
-    assert "validation" in folder.progress(1)  # its curve so far, to be forecast from
+    assert folder.progress(1).validation  # its curve so far, to be forecast from
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert states(runs)[first] == "stopped" and len(folder.attempt_numbers()) == 1
     folder.take_up()

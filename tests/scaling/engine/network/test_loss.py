@@ -15,7 +15,7 @@ from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions, packable
 
 SMALL = Architecture(Shape(depth=3, width=16, heads=2, mlp_width=64, context=16, vocab=512))

@@ -15,7 +15,7 @@ from torch import Tensor
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.model.parametrization import TensorRule
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 SIZES = {
     name: torch.Size(size)

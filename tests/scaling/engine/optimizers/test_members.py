@@ -7,7 +7,7 @@ import torch
 
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, build_optimizer
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 every = pytest.mark.parametrize("name", UPDATES)
 GENTLE = {"soap": 2e-3}  # its bases amplify rounding where a direction has no strength

@@ -20,11 +20,11 @@ from scalinglab.scaling.engine.steps.captured import (
 )
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member, Ran
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
-from scalinglab.scaling.optimizer_definitions.lion import LionConfig
-from scalinglab.scaling.optimizer_definitions.muon import MuonConfig
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
-from scalinglab.scaling.optimizer_definitions.soap import SOAPConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.lion import LionConfig
+from scalinglab.scaling.optimizers.muon import MuonConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.soap import SOAPConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 SMALL = Architecture(Shape(depth=2, width=32, heads=2, mlp_width=128, context=32, vocab=64))

@@ -11,7 +11,7 @@ import torch
 from scalinglab.scaling.engine.steps.compiled import CompiledEngine, Fused, has_no_code
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 SMALL = Architecture(Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11))
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)

@@ -9,7 +9,7 @@ import torch
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.eager import ENGINES, EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
@@ -54,8 +54,8 @@ def test_a_run_is_trained_within_and_goes_on_to_the_same_bits(
     folder, asked = make_run({"execution.deterministic": True}), iter((False, True))
     assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
     assert train_run(folder) == "done"
-    assert seen == {True} and folder.record()["machine"]["deterministic"]
-    assert folder.record()["started_at_step"] > 0
+    assert seen == {True} and folder.record().machine.deterministic
+    assert folder.record().started_at_step > 0
     assert curve_of(folder) == curve_of(ordinary)
     assert not torch.are_deterministic_algorithms_enabled()
 

@@ -10,7 +10,7 @@ from scalinglab.scaling.engine.steps import reduction
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.reduction import Buckets, cut
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=16, vocab=11)
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)

@@ -18,8 +18,8 @@ from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import tensor_sizes
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.run.step_options import StepOptions
 
 # Eleven symbols do not divide among two or three, nor do the gains of two heads among three.

@@ -7,16 +7,17 @@ from fractions import Fraction
 
 import pytest
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig
+from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig, from_dict
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 from scalinglab.scaling.model import parametrization
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 TINY = CoordinateCheck(
     widths=[64],
     depths=[2],
     parametrizations=["mup"],
     model=ModelConfig(head_dim=16, context=16),
-    optimizer=OptimizerConfig(lr=0.01),
+    optimizer=OPTIMIZERS["adamw"](lr=0.01),
     steps=4,
     seeds=2,
 )
@@ -24,7 +25,7 @@ TINY = CoordinateCheck(
 
 def growth(name: str, optimizer: dict | None = None, **changes: object) -> float:
     """Movement of the last hidden state at the largest size over that at the smallest."""
-    settings = dataclasses.replace(TINY.optimizer, **optimizer or {})
+    settings = from_dict(OptimizerConfig, {"lr": 0.01} | (optimizer or {}), "optimizer")
     check = dataclasses.replace(TINY, parametrizations=[name], optimizer=settings, **changes)
     rows = coordinate_check(check)
     return rows[-1]["hidden"] / rows[0]["hidden"]
@@ -75,7 +76,7 @@ def test_and_for_depth(optimizer):
 
 def test_a_tensor_with_a_wrong_rate_is_seen_where_the_last_state_hides_it(monkeypatch):
     """Gains of a fixed head under SGD with the rate of the width's: seen 4.0, right 0.5."""
-    sgd = OptimizerConfig(name="sgd", lr=0.1, clip=1e6)
+    sgd = OPTIMIZERS["sgd"](lr=0.1, clip=1e6)
     check = dataclasses.replace(TINY, optimizer=sgd, widths=[64, 512], seeds=1)
     gain = "blocks.*.attention.query_norm.gain"
 
@@ -115,8 +116,8 @@ def test_movements_name_their_shape():
     [
         ({"parametrizations": ["up"]}, r"model\.parametrization = 'up' is not one of: sp, ntk"),
         ({"widths": [64, 100]}, r"model\.width = 100 is not divisible by model\.head_dim = 16"),
-        ({"optimizer": OptimizerConfig(name="soap", lr=0.1)}, "'mup' has no rule .* 'soap'"),
-        ({"optimizer": OptimizerConfig()}, r"optimizer\.lr is not set"),
+        ({"optimizer": OPTIMIZERS["soap"](lr=0.1)}, "'mup' has no rule .* 'soap'"),
+        ({"optimizer": OPTIMIZERS["adamw"]()}, r"optimizer\.lr is not set"),
         ({"widths": [64], "depths": [2]}, "nothing to compare"),
         ({"depths": []}, "nothing to compare"),
         ({"widths": [64, 2**30]}, r"width 1073741824, depth .* GB, the machine has .* smaller"),

@@ -10,7 +10,7 @@ import torch
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.measure import measure
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.optimizer_definitions.muon import MuonConfig
+from scalinglab.scaling.optimizers.muon import MuonConfig
 from scalinglab.scaling.run.step_options import StepOptions
 
 REQUEST = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
-from scalinglab.scaling.optimizer_definitions.adamw import AVERAGE, AdamWConfig
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.adamw import AVERAGE, AdamWConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 MATCH_RMS = "match_rms_adamw"
 ADJUST_LR = ("original", MATCH_RMS)  # as torch.optim.Muon names them

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.fields import ABOVE_0, Within, setting
-from scalinglab.scaling.optimizer_definitions.optimizer import MATRICES, OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.optimizers.optimizer import MATRICES, OPTIMIZERS, OptimizerConfig
 
 
 @OPTIMIZERS.register("adafactor")

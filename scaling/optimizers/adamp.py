@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, setting
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
-from scalinglab.scaling.optimizer_definitions.optimizer import MATRICES, OPTIMIZERS
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.optimizer import MATRICES, OPTIMIZERS
 
 
 @OPTIMIZERS.register("adamp")

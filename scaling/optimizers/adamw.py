@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.fields import ABOVE_0, Within, setting
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 AVERAGE = Within(0, 1, below=True)  # how much of a moving average stays
 

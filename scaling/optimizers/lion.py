@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.fields import setting
-from scalinglab.scaling.optimizer_definitions.adamw import AVERAGE
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS, OptimizerConfig
+from scalinglab.scaling.optimizers.adamw import AVERAGE
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS, OptimizerConfig
 
 
 @OPTIMIZERS.register("lion")

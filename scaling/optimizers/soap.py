@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from scalinglab.scaling.fields import AT_LEAST_1, setting
-from scalinglab.scaling.optimizer_definitions.adamw import AdamWConfig
-from scalinglab.scaling.optimizer_definitions.optimizer import OPTIMIZERS
+from scalinglab.scaling.optimizers.adamw import AdamWConfig
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 
 
 @OPTIMIZERS.register("soap")

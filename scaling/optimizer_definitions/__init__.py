@@ -1,1 +1,0 @@
-"""What each optimizer is, without torch: a file each, which nothing else knows by name."""
