@@ -41,8 +41,6 @@ _EARLIER = {
     **dict.fromkeys(("plan", "launch", "add"), "launching"),
     **dict.fromkeys(("status", "logs", "cancel"), "watching"),
     **dict.fromkeys(("train", "data"), "training"),
-    "import": "importing",
-    "next": "planning_next",
     "reach": "reaching",
     "coordcheck": "checking",
     **dict.fromkeys(("doctor", "collect", "gc"), "housekeeping"),
