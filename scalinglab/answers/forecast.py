@@ -15,8 +15,8 @@ from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.source import StudySource
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import read_plan
-from scalinglab.sweeps.watch.stopping import stop_run
+from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.watch.early_stopping import stop_run
 
 if TYPE_CHECKING:
     import pandas as pd

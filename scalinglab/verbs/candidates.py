@@ -105,10 +105,10 @@ def candidates(options: ChoiceOptions, overrides: list[str]) -> pd.DataFrame:
 def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
     """The runs of a grid in place of the study's, with what they cost."""
     from scalinglab.scaling.config import from_dict
-    from scalinglab.sweeps.launch.launch import target_of
-    from scalinglab.sweeps.plan.cost import with_costs
-    from scalinglab.sweeps.plan.plan import make_plan
-    from scalinglab.sweeps.store.launches import LaunchConfig
+    from scalinglab.sweeps.config import LaunchConfig
+    from scalinglab.sweeps.launch.cluster_timing import timing_target
+    from scalinglab.sweeps.plan.make import make_plan
+    from scalinglab.sweeps.plan.timing import with_costs
 
     study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": grid}}}
     plan = make_plan({**composed, "study": study})
@@ -118,7 +118,7 @@ def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
             "launch.measure = off: candidates are chosen by their cost; allowed here "
             "are auto, here and target"
         )
-    target = replace(target_of(config, plan.execution, plan.outputs), required=True)
+    target = replace(timing_target(config, plan.execution, plan.outputs), required=True)
     return with_costs(plan, target)
 
 

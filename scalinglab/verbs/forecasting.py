@@ -142,7 +142,7 @@ def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[
     from scalinglab import analysis
     from scalinglab.analysis.forecasts.forecast_study import cannot_matter
     from scalinglab.scaling.records.atomic import server_time
-    from scalinglab.sweeps.watch.stopping import stop_run
+    from scalinglab.sweeps.watch.early_stopping import stop_run
 
     runs = analysis.load(outputs, study=options.study)
     needless = cannot_matter(outputs, found, runs, options.margin)
@@ -169,7 +169,7 @@ def _stop(outputs: Path, options: ForecastOptions, found: pd.DataFrame) -> list[
 
 def _take_up(outputs: Path, options: ForecastOptions) -> int:
     from scalinglab.sweeps.store.select import select
-    from scalinglab.sweeps.store.state import read_plan
+    from scalinglab.sweeps.store.stored_plan import read_plan
 
     chosen = select(read_plan(outputs, options.study).runs, options.take_up or "")
     taken = [run.folder for run in chosen if run.folder.stopped() is not None]
