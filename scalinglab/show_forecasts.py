@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import between, calibration_in_words
+from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
 
 if TYPE_CHECKING:
     from scalinglab.answers.forecast import Forecasts, TrackRecord
@@ -39,7 +39,7 @@ def show_record(screen: Screen, record: TrackRecord) -> None:
             "known": [f"{share:.0%}" for share in table["share"]],
             "law": table["law"],
             "predicted": [
-                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
                 for r in table.to_dict("records")
             ],
             "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in table["measured"]],

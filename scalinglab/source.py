@@ -236,7 +236,6 @@ class StudySource(Source):
     def calibrated(self, result: Result) -> Result:
         """As `Source.calibrated`, by the track record of the outputs folder."""
         return track.calibrated(result, self.outputs, self.name)
-<<<<<<< HEAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,8 +270,6 @@ class SourceOptions(Options):
             return StudySource(self.study, Path(self.outputs).absolute())
         assert self.data is not None
         return FileSource(self.data)
-=======
->>>>>>> main
 
 
 def loss_column(columns: Mapping[str, Any]) -> str | None:

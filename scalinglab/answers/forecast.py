@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
 from scalinglab.analysis.forecasts.forecast_study import cannot_matter
-<<<<<<< HEAD
-from scalinglab.options import LEVEL, RESAMPLES, SEED, Within, option
-=======
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
->>>>>>> main
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
