@@ -21,10 +21,10 @@ from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError, from_dict
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.atomic import write_atomic
-from scalinglab.sweeps.launch.launch import target_of
-from scalinglab.sweeps.plan.cost import with_costs
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.cluster_timing import timing_target
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.timing import with_costs
 from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.beyond import axes_beyond
 
@@ -132,7 +132,7 @@ def _planned(composed: Mapping[str, Any], grid: Mapping[str, Any]) -> Plan:
             "launch.measure = off: candidates are chosen by their cost; allowed here "
             "are auto, here and target"
         )
-    target = replace(target_of(config, plan.execution, plan.outputs), required=True)
+    target = replace(timing_target(config, plan.execution, plan.outputs), required=True)
     return with_costs(plan, target)
 
 

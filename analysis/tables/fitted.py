@@ -65,6 +65,5 @@ def _fitted_curves(outputs: str | Path, study: str, held_out: str | None) -> pd.
             f"every finished curve of study {study!r} has the schedule {held_out!r}, which is held"
             f" out: scaling launch study={study} trains what is left"
         )
-    seen = seen.assign(train_loss=seen["loss"], loss=seen["validation_loss"])
     # Runs of one study share initial weights and data: what varies is within the curves.
     return seen.drop(columns="cluster")

@@ -16,8 +16,8 @@ from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.state import State
 from scalinglab.source import StudySource
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import read_plan
-from scalinglab.sweeps.watch.stopping import stop_run
+from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.watch.early_stopping import stop_run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,13 +14,13 @@ from scalinglab.candidates import candidates
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
 from scalinglab.sweeps.launch import cluster_timing
-from scalinglab.sweeps.launch.launch import target_of
-from scalinglab.sweeps.plan.cost import here, with_costs
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.plan.timing import CannotMeasure
-from scalinglab.sweeps.store.launches import LaunchConfig, SlurmConfig, check_launch
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.launch.cluster_timing import timing_target
+from scalinglab.sweeps.plan.local_timing import CannotMeasure
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.timing import here, with_costs
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 # The command of the documentation.
 ON_SLURM = ["launch=slurm", "launch.slurm.gpus=1", "execution.device=cuda", "launch.poll_seconds=0"]
@@ -133,7 +133,9 @@ def test_an_answer_that_does_not_come_is_waited_for_so_long_and_its_job_is_cance
     login_node('echo "7|PENDING|Priority||scaling-measure" > queue; echo "Submitted batch job 7"')
     config = LaunchConfig("slurm", measure_seconds=0.2, slurm=SlurmConfig(gpus=1))
     told: list[str] = []
-    target = target_of(config, ExecutionConfig(device="cuda"), tmp_path / "outputs", told.append)
+    target = timing_target(
+        config, ExecutionConfig(device="cuda"), tmp_path / "outputs", told.append
+    )
     assert not target.required and target.where == "slurm 1 GPUs"
     with pytest.raises(CannotMeasure, match="did not end within launch.measure_seconds = 0.2"):
         target.measure([])
@@ -161,7 +163,7 @@ def test_here_without_a_device_names_the_ways_out(study, login_node, capsys) -> 
 )
 def test_where_steps_are_timed(monkeypatch, tmp_path, config, device, where, required) -> None:
     monkeypatch.setattr("scalinglab.scaling.records.machine.processor", lambda: "here")
-    target = target_of(config, ExecutionConfig(device=device), tmp_path)
+    target = timing_target(config, ExecutionConfig(device=device), tmp_path)
     assert (target.where, target.required) == (where, required)
     elsewhere = config.backend == "slurm" and where == "here"
     assert ("not on the cluster's nodes" in target.caveat) == elsewhere
