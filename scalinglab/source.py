@@ -233,7 +233,7 @@ class StudySource(Source):
 
     def calibrated(self, result: Result) -> Result:
         """As `Source.calibrated`, by the track record of the outputs folder."""
-        return track.by_record(result, self.outputs, self.name)
+        return track.calibrated(result, self.outputs, self.name)
 
 
 def loss_column(columns: Mapping[str, Any]) -> str | None:

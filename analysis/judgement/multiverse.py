@@ -114,7 +114,7 @@ def fit_multiverse(
     choices : Choices
     answer : callable
         ``answer(result)``: one positive number, as ``lambda r: read_target("N at C=1e20")
-        .drawn(r)[0]``; ValueError where a fit gives none.
+        .draws(r)[0]``; ValueError where a fit gives none.
     of : str
         What it answers, in words.
     **options
@@ -150,7 +150,7 @@ def fit_multiverse(
     return Multiverse(table, shares(table), of)
 
 
-def of_study(
+def study_multiverse(
     outputs: str | Path,
     study: str,
     target: Target,
@@ -170,7 +170,7 @@ def of_study(
         If the study has no finished run to fit; else as `fit_multiverse`.
     """
     conventions = counted_runs(outputs, study, n_counts, loss)
-    return of_tables(conventions, target, law=law, **options)
+    return table_multiverse(conventions, target, law=law, **options)
 
 
 def counted_runs(
@@ -203,7 +203,7 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
     return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
 
 
-def of_answer(
+def answer_multiverse(
     outputs: str | Path,
     study: str,
     wanted: AnswerConfig,
@@ -215,7 +215,7 @@ def of_answer(
         return None
     target = Target("N", {"C": float(max(wanted.budgets))})
     try:
-        return of_study(
+        return study_multiverse(
             outputs,
             study,
             target,
@@ -228,7 +228,7 @@ def of_answer(
         return None
 
 
-def of_tables(
+def table_multiverse(
     conventions: Mapping[str, pd.DataFrame],
     target: Target,
     *,
@@ -256,7 +256,7 @@ def of_tables(
         },
     )
     return fit_multiverse(
-        choices, lambda result: float(target.drawn(result)[0]), target.in_words, **options
+        choices, lambda result: float(target.draws(result)[0]), target.in_words, **options
     )
 
 

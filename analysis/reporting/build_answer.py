@@ -15,11 +15,11 @@ from scalinglab.analysis.decisions.allocation import allocate
 from scalinglab.analysis.decisions.approaches import other_approaches
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.forecasts.track import calibrated
-from scalinglab.analysis.intervals.spread import contained
+from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.accuracy import scores
-from scalinglab.analysis.judgement.multiverse import of_answer
+from scalinglab.analysis.judgement.multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.analysis.reporting.outlook import look_ahead
+from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
 from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -83,7 +83,7 @@ def answer_study(
         curve_check=curve_check,
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
-        outlook=look_ahead(
+        outlook=build_outlook(
             outputs,
             study,
             arm=arm,
@@ -94,7 +94,7 @@ def answer_study(
             loss=loss,
         ),
         approaches=other_approaches(law, fitted, wanted.budgets),
-        multiverse=of_answer(outputs, study, wanted, mix_fingerprints, loss)
+        multiverse=answer_multiverse(outputs, study, wanted, mix_fingerprints, loss)
         if multiverse
         else None,
         arm=arm,
@@ -117,7 +117,7 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
             impossible=np.asarray(predicted["impossible"]),
         )
     table["error"] = table["predicted"] / table["loss"] - 1
-    table["covered"] = contained(table["loss"], table)
+    table["covered"] = inside_interval(table["loss"], table)
     return table
 
 
@@ -139,7 +139,6 @@ def _curves(
         return curves, None, pd.DataFrame()
     # All have the same initial weights and data: what varies is within the curves.
     curves = curves.drop(columns="cluster")
-    curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
     law = fit(wanted.curve_law, curves[~held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)

@@ -13,8 +13,9 @@ from scalinglab.analysis.decisions.approaches import Approaches, approaches_of_f
 from scalinglab.analysis.decisions.cost_functions import COSTS, named_cost
 from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
 from scalinglab.answers.fit import FitOptions, fit_table
-from scalinglab.options import ABOVE_0, Within, option
+from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:

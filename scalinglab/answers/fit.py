@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
-from scalinglab.options import ABOVE_0, LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
 
 if TYPE_CHECKING:

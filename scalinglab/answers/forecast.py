@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track as record
-from scalinglab.analysis.forecasts.forecasting import cannot_matter
-from scalinglab.options import LEVEL, RESAMPLES, SEED, Within, option
+from scalinglab.analysis.forecasts.forecast_study import cannot_matter
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.source import StudySource
 from scalinglab.sweeps.store.select import select
@@ -89,7 +90,7 @@ class TrackRecord:
     @property
     def inflation(self) -> float | None:
         """By what it widens intervals; None while too few forecasts are tested."""
-        return record.inflation_of(self.table, self.level)
+        return record.factor_of_record(self.table, self.level)
 
     def sentence(self) -> str:
         """What it says."""
@@ -108,7 +109,7 @@ def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
     analysis.study_plan(outputs, study)
     if asked.margin and not asked.stop:
         raise ConfigError(f"margin = {asked.margin:g} is for stop=true, which stops runs")
-    inflation = record.widening(outputs, study, asked.level) if asked.widen else 1.0
+    inflation = record.calibration_factor(outputs, study, asked.level) if asked.widen else 1.0
     table = analysis.forecast_study(
         outputs,
         study,
@@ -116,7 +117,7 @@ def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
         level=asked.level,
         resamples=asked.resamples,
         seed=asked.seed,
-        inflation=inflation,
+        calibration_factor=inflation,
     )
     kept = record.remember(outputs, study, table, asked.level, inflation) if asked.keep else 0
     stopped = _stop(source, asked, table) if asked.stop else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import of_tables
+from scalinglab.analysis.judgement.multiverse import table_multiverse
 from scalinglab.options import option
 from scalinglab.source import ReadOptions, Source
 
@@ -41,7 +41,7 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
     """
     target = analysis.read_target(asked.target)
     law = asked.law or source.law
-    return of_tables(
+    return table_multiverse(
         source.counted(asked, law, asked.n_columns),
         target,
         law=law,

@@ -61,7 +61,7 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
         arm=asked.arm,
         between=asked.between,
         multiverse=asked.multiverse,
-        widen=asked.widen,
+        calibrate=asked.widen,
         loss=loss,
     )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.answers.fit import FitOptions, fit_table
-from scalinglab.options import ABOVE_0, RESAMPLES, Within, option
+from scalinglab.options import RESAMPLES, option
+from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from scalinglab import analysis
 from scalinglab.analysis.decisions.held_out_cells import regret_summary
-from scalinglab.options import ABOVE_0, LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
 
 if TYPE_CHECKING:

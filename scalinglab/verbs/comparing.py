@@ -144,7 +144,7 @@ def _curves(options: CompareOptions, outputs: Path, runs: Any, arms: tuple[str, 
         analysis.load_curves(outputs, study=name, run_ids=ids, loss=loss)
         for name in options.studies or [options.study]
     ]
-    tables = [t.assign(loss=t["validation_loss"]) for t in tables if len(t) and "lr" in t]
+    tables = [t for t in tables if len(t) and "lr" in t]
     if not tables:
         return None
     import pandas as pd

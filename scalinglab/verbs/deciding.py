@@ -163,7 +163,6 @@ def points_asked(options: PointsOptions, law: str | None = None) -> tuple[Any, s
                 f" {answer['curve_held_out']!r}, which is held out: scaling launch"
                 f" study={options.study} trains what is left"
             )
-        seen = seen.assign(train_loss=seen["loss"], loss=seen["validation_loss"])
         return seen.drop(columns="cluster"), law
     runs = analysis.load(
         options.outputs,

@@ -63,7 +63,7 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
     asked = {"mix_fingerprints": options.mix_fingerprints, "exclude": options.exclude}
     if options.study is not None:
         own = analysis.study_plan(options.outputs, options.study).study.answer.law
-        return multiverse.of_study(
+        return multiverse.study_multiverse(
             options.outputs,
             options.study,
             target,
@@ -77,7 +77,7 @@ def _found(options: MultiverseOptions, target: Any) -> Any:
         if column not in points:
             raise ConfigError(f"the table has no column {column!r}; it has {', '.join(points)}")
     counted = {name: points.assign(N=points[name]) for name in options.n_columns}
-    return multiverse.of_tables(counted or {"as given": points}, target, law=law, **asked)
+    return multiverse.table_multiverse(counted or {"as given": points}, target, law=law, **asked)
 
 
 def _draw(found: Any, to: str) -> None:

@@ -210,7 +210,7 @@ def track_verb(arguments: Sequence[str]) -> int:
 def _show_track(console: Any, record: pd.DataFrame) -> None:
     import pandas as pd
 
-    from scalinglab.analysis.intervals.spread import between
+    from scalinglab.analysis.intervals.spread import interval_in_words
 
     shown = pd.DataFrame(
         {
@@ -220,7 +220,7 @@ def _show_track(console: Any, record: pd.DataFrame) -> None:
             "known": [f"{share:.0%}" for share in record["share"]],
             "law": record["law"],
             "predicted": [
-                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
                 for r in record.to_dict("records")
             ],
             "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in record["measured"]],

@@ -197,7 +197,9 @@ def plan_only(outputs: Path, overrides: Sequence[str]) -> None:
 
 def curves(outputs: Path, study: str) -> dict[str, pd.DataFrame]:
     """run_id -> the curve of each finished run, by the analysis."""
-    frame = analysis.load_curves(outputs, study=study)
+    frame = analysis.load_curves(outputs, study=study).rename(
+        columns={"loss": "validation_loss", "train_loss": "loss"}
+    )
     return {str(run_id): rows for run_id, rows in frame.groupby("run")}
 
 
