@@ -2,17 +2,21 @@
 
 One name holds everything: ``scalinglab.scaling`` (how one run happens), ``scalinglab.sweeps``
 (which runs, and where), ``scalinglab.analysis`` (what they say) and, here, what a person does:
-`Study`, `train_run` and the command line. Both names are imported on first use: a worker needs
-neither.
+`Study`, `Table`, `train_run` and the command line. They are imported on first use: a worker needs
+none of them.
 """
 
 import importlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Study", "train_run"]
+__all__ = ["Study", "Table", "train_run"]
 
-_FILES = {"Study": "scalinglab.study", "train_run": "scalinglab.single_run"}
+_FILES = {
+    "Study": "scalinglab.study",
+    "Table": "scalinglab.table",
+    "train_run": "scalinglab.single_run",
+}
 
 # In a checkout the packages stand beside this folder, installed they stand in it.
 if not (Path(__file__).parent / "scaling").is_dir():

@@ -37,17 +37,7 @@ _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _LONGEST = 1_200  # characters of an error
 # Verbs that still read their arguments and print by themselves, and their files.
-_EARLIER = {
-    **dict.fromkeys(("fit", "report"), "deciding"),
-    "compare": "comparing",
-    "multiverse": "doubting",
-    "import": "importing",
-    "allocate": "allocating",
-    "tune": "tuning",
-    "schedule": "scheduling",
-    "next": "planning_next",
-    **dict.fromkeys(("forecast", "track"), "forecasting"),
-}
+_EARLIER = {}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,9 +13,12 @@ import pandas as pd
 from scalinglab.scaling.records.state import ENDED
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.show import counts
-from scalinglab.sweeps.launch.launch import Detached, given_up, why_stopped
-from scalinglab.sweeps.store.launches import LaunchConfig, read_launches
-from scalinglab.sweeps.store.state import read_plan, status
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.detach import Detached
+from scalinglab.sweeps.launch.remaining import given_up, why_stopped
+from scalinglab.sweeps.store.launch_record import read_launches
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 

@@ -76,16 +76,12 @@ def overrides(
 def explain(cls: type, width: int) -> list[str]:
     """The options of a verb, a paragraph each: ``key=default`` and what it is.
 
-    Required ones stand first, then those of the verb, then those that it inherits from others.
+    Required ones stand first, then the verb's own, then those that it inherits, the nearest class
+    first; overrides and those of all verbs stand last.
     """
     hints = typing.get_type_hints(cls)
-
-    def place(f: dataclasses.Field) -> tuple[bool, bool, bool, int]:
-        classes = [c.__dict__.get("__annotations__", {}) for c in cls.__mro__]
-        depth = next(i for i, names in enumerate(classes) if f.name in names)
-        return f.name == "json", f.name == OVERRIDES, not _is_required(f), depth
-
-    fields = sorted(dataclasses.fields(cls), key=place)
+    last = (OVERRIDES, *Options.__dataclass_fields__)
+    fields = sorted(nearest_first(cls), key=lambda f: (f.name in last, not _is_required(f)))
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []
@@ -95,6 +91,20 @@ def explain(cls: type, width: int) -> list[str]:
         lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
         lines += [" " * column + line for line in more]
     return [line.rstrip() for line in lines]
+
+
+def nearest_first(cls: type) -> list[dataclasses.Field]:
+    """The options of a dataclass: its own, then those that it inherits, the nearest class first."""
+    return sorted(dataclasses.fields(cls), key=lambda f: _depth(cls, f.name))
+
+
+def _depth(cls: type, name: str) -> int:
+    """How far up an option was defined."""
+    if name in Options.__dataclass_fields__:
+        return len(cls.__mro__)
+    return next(
+        k for k, c in enumerate(cls.__mro__) if name in c.__dict__.get("__annotations__", {})
+    )
 
 
 def _spelled(f: dataclasses.Field, hint: Any) -> str:

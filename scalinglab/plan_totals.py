@@ -9,9 +9,9 @@ import pandas as pd
 
 from scalinglab.prepare import Prepared
 from scalinglab.show import counts, duration
-from scalinglab.sweeps.launch.pool import worker_count
-from scalinglab.sweeps.plan.budget import cost
-from scalinglab.sweeps.plan.cost import finish_seconds, packs
+from scalinglab.sweeps.plan.cost import cost
+from scalinglab.sweeps.plan.places import worker_count
+from scalinglab.sweeps.plan.timing import finish_seconds, packs
 
 
 @dataclass(frozen=True)

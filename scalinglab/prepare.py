@@ -14,13 +14,15 @@ from scalinglab import analysis
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict, one_of
 from scalinglab.scaling.training.ranks import slurm_nodes
-from scalinglab.sweeps.launch.launch import check_backend, target_of
-from scalinglab.sweeps.plan.budget import check_budget, cost
-from scalinglab.sweeps.plan.cost import with_costs
+from scalinglab.sweeps.config import LaunchConfig, check_launch
+from scalinglab.sweeps.launch.cluster_timing import timing_target
+from scalinglab.sweeps.launch.launch import check_backend
+from scalinglab.sweeps.plan.cost import check_budget, cost
 from scalinglab.sweeps.plan.gpus import check_gpu_memory
+from scalinglab.sweeps.plan.make import make_plan, plan_run
 from scalinglab.sweeps.plan.places import check_places
-from scalinglab.sweeps.plan.plan import Plan, PlannedRun, make_plan, plan_run
-from scalinglab.sweeps.store.launches import LaunchConfig, check_launch
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.timing import with_costs
 from scalinglab.sweeps.study.study import StudyConfig, check_overrides, check_study
 
 Tell = Callable[[str], None]
@@ -88,7 +90,7 @@ def prepare(
     plan = make_plan(composed)
     check_overrides(composed, overrides)
     check_places(config, plan.execution)
-    target = target_of(config, plan.execution, plan.outputs, tell)
+    target = timing_target(config, plan.execution, plan.outputs, tell)
     return Prepared(composed, config, with_costs(plan, target, config))
 
 

@@ -10,20 +10,20 @@ import pandas as pd
 
 from scalinglab import analysis
 from scalinglab.analysis.forecasts.track import calibration_factor
-from scalinglab.launch_result import DetachedLaunch
-from scalinglab.options import option, overrides
-from scalinglab.scaling.config import ConfigError
-from scalinglab.terminal import Screen
-from scalinglab.verb import INTERRUPTED
-from scalinglab.verbs.candidates import (
+from scalinglab.candidates import (
     ChoiceOptions,
     blocks_of,
     candidates,
-    hours_asked,
     known_runs,
     say_widened,
     show_chosen,
 )
+from scalinglab.launch_result import DetachedLaunch
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import Within
+from scalinglab.terminal import Screen
+from scalinglab.verb import INTERRUPTED
 
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.reach import Reached
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from scalinglab.study import Study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReachOptions(ChoiceOptions):
-    """Options of ``scaling reach``."""
+    """Options of an approach to a target."""
 
-    runs: int = option("at most so many runs a round", 4)
-    plan: bool = option("show the study's whole plan in every round, not in the first alone", False)
-    overrides: list[str] = overrides("an override for scaling launch: launch=slurm")
+    runs: int = option("largest number of runs per round", 4, Within(1))
+    plan: bool = option(
+        "show the whole plan of the study in every round, not only in the first", False
+    )
 
 
 @dataclass(frozen=True)
@@ -98,21 +99,23 @@ def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
     ConfigError
         If the target says not how well it is to be known; else as `Study.launch`.
     """
-    target, hours = analysis.read_target(asked.target), hours_asked(asked)
+    target = analysis.read_target(asked.target)
     if target.within is None:
         raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
-    known, law = known_runs(asked)
-    factor = calibration_factor(asked.outputs, asked.study, asked.level) if asked.widen else 1.0
+    known, law = known_runs(study.source, asked.law)
+    factor = calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+    could = candidates(study.compose(), asked.grid)
+    if could.note:
+        screen.say(could.note)
     rounds = _Rounds(study, asked, target, screen)
-    composed = [f"study={asked.study}", f"outputs={asked.outputs}", *asked.overrides]
     try:
         found = analysis.reach_target(
             known,
-            candidates(asked, composed),
+            could.table,
             rounds.train,
             target,
             law=law,
-            budget=hours,
+            budget=asked.budget,
             each=asked.runs,
             tell=rounds.tell,
             level=asked.level,
@@ -164,7 +167,7 @@ class _Rounds:
                 f"the launch of {self.study.name} did not train all runs: mend what it says, and "
                 "give scaling reach again"
             )
-        return known_runs(self.asked)[0]
+        return known_runs(self.study.source, self.asked.law)[0]
 
     def _show_plan(self, plan: PlanView) -> None:
         if self.begun == 1 or self.asked.plan:

@@ -16,9 +16,10 @@ from rich.text import Text
 
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
-from scalinglab.sweeps.plan.announced import is_announced
-from scalinglab.sweeps.plan.plan import study_folder
-from scalinglab.sweeps.store.state import LOOKS_APART, status
+from scalinglab.sweeps.launch.announced import is_announced
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import study_folder
 from scalinglab.sweeps.watch.cancel import open_launches
 from scalinglab.sweeps.watch.progress import Progress
 from scalinglab.terminal import Screen, table_lines, wrap

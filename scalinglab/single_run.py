@@ -20,7 +20,7 @@ from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.run.describe import describe, trainer_of
-from scalinglab.sweeps.launch.stop import StopFlag
+from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 

@@ -19,6 +19,8 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.answers.keywords import keywords
+from scalinglab.answers.methods import StudyAnswers
 from scalinglab.launch_result import DetachedLaunch, LaunchResult, end_of_launch
 from scalinglab.plan_view import PlanView
 from scalinglab.prepare import (
@@ -28,13 +30,18 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
+from scalinglab.reach import ReachOptions, ReachResult, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.show import Watch, watch_study
-from scalinglab.sweeps.launch.launch import check_backend, detach, given_up, launch
-from scalinglab.sweeps.plan.announced import announced
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.state import StoredPlan, read_plan, status
+from scalinglab.sweeps.launch.announced import announced
+from scalinglab.sweeps.launch.detach import detach
+from scalinglab.sweeps.launch.launch import check_backend, launch
+from scalinglab.sweeps.launch.remaining import given_up
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.sweeps.study.added import add_block, read_added, with_added
 from scalinglab.sweeps.study.expand import BlockConfig
 from scalinglab.sweeps.study.study import check_study
@@ -46,7 +53,7 @@ from scalinglab.terminal import Screen
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(StudyAnswers):
     """A study by its name, with overrides that hold for all that is asked of it.
 
     Attributes
@@ -201,6 +208,11 @@ class Study:
         """Add blocks that are known to be trainable, as those that `add` plans."""
         for name, block in blocks.items():
             add_block(self.outputs, self.name, name, BlockConfig(block["role"], block["grid"]))
+
+    @keywords(ReachOptions)
+    def reach(self, asked: ReachOptions) -> ReachResult:
+        """Choose runs, add and train them, and fit again, until a target is known."""
+        return reach(self, asked, self._screen)
 
     def cancel(self, runs: str | None = None) -> list[str]:
         """Stop the study, or the runs that a selection names; everything is saved first.

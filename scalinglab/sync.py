@@ -11,7 +11,8 @@ from scalinglab.options import Options, option
 from scalinglab.scaling.config import ConfigError, one_of
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.state import ENDED, State
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
 
 if TYPE_CHECKING:

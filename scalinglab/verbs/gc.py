@@ -45,7 +45,7 @@ class Garbage:
         """Files and bytes, of all and of those that nothing needs."""
         going = self.found[self.found["goes"]]
         return {
-            "kinds": summary(self.found) if len(self.found) else [],
+            "kinds": _kinds(self.found),
             "files": len(self.found),
             "bytes": int(self.found["bytes"].sum()),
             "unneeded_files": len(going),
@@ -64,6 +64,14 @@ class Garbage:
             screen.say(f"would remove {len(going)} {what}; dry_run=false removes them")
         else:
             screen.say(f"removed {self.removed} {what}")
+
+
+def _kinds(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """The table of kinds, with names for all of its columns."""
+    if found.empty:
+        return []
+    named = summary(found).rename(columns={"": "verdict", "why it is there": "why"})
+    return named.to_dict("records")
 
 
 def run(options: GcOptions, screen: Screen) -> Garbage:

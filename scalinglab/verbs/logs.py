@@ -12,7 +12,8 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import State
 from scalinglab.study import Study
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import StoredRun, states
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import StoredRun
 from scalinglab.sweeps.watch.causes import history, log_file
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from scalinglab.options import overrides
 from scalinglab.reach import ReachOptions, ReachResult, reach
+from scalinglab.source import StudyOptions
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
 
-def run(options: ReachOptions, screen: Screen) -> ReachResult:
+@dataclass(frozen=True, kw_only=True)
+class ReachVerbOptions(StudyOptions, ReachOptions):
+    """Options of ``scaling reach``."""
+
+    overrides: list[str] = overrides("an override for the study and its launches: launch=slurm")
+
+
+def run(options: ReachVerbOptions, screen: Screen) -> ReachResult:
     """Train until a target is known: scaling reach study=NAME target='loss at C=1e13 within 1%'.
 
     Fits the study, chooses runs as scaling next does, adds them to the study for good, trains them
@@ -26,5 +37,5 @@ VERB = Verb(
     "train chosen runs until a target is known well enough",
     "scaling reach study=NAME target='loss at C=1e13 within 1%' [hours=1]",
     run,
-    ReachOptions,
+    ReachVerbOptions,
 )

@@ -9,18 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab import analysis
-from scalinglab.analysis.forecasts.track import calibration_factor
+from scalinglab.answers.forecast import Forecasts
 from scalinglab.options import SELECTION, Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
+from scalinglab.show_forecasts import show_forecasts
 from scalinglab.study import Study
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import IMPORTED
+from scalinglab.sweeps.store.stored_plan import IMPORTED
 from scalinglab.sweeps.watch.progress import Progress
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
-from scalinglab.verbs.forecasting import show_forecasts
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,8 @@ class StudyStatus:
     progress : Progress
     gone : tuple of str
         Runs whose folder somebody removed.
-    forecasts : DataFrame or None
+    forecasts : Forecasts or None
         Of the runs that have not ended, if they were asked for.
-    widening : float
-        By what the record of earlier forecasts widened their intervals.
     """
 
     name: str
@@ -60,13 +57,12 @@ class StudyStatus:
     runs: pd.DataFrame
     progress: Progress
     gone: tuple[str, ...]
-    forecasts: pd.DataFrame | None = None
-    widening: float = 1.0
+    forecasts: Forecasts | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The table, how many runs are in each state, and the progress."""
         states = self.whole["state"].value_counts()
-        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts}
+        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.table}
         return {
             "study": self.name,
             "states": {str(state): int(count) for state, count in states.items()},
@@ -93,7 +89,7 @@ class StudyStatus:
                 style="yellow",
             )
         if self.forecasts is not None:
-            show_forecasts(screen, self.forecasts, self.name, self.widening)
+            show_forecasts(screen, self.forecasts)
 
 
 @dataclass(frozen=True)
@@ -196,12 +192,8 @@ def _status(study: Study, options: StatusOptions) -> StudyStatus:
     if options.runs is not None:
         chosen = {r.folder.run_id for r in select(plan.runs, options.runs)}
         runs = whole[whole["run_id"].isin(chosen)]
-    forecasts, wider = None, 1.0
-    if options.forecast:
-        wider = calibration_factor(study.outputs, study.name, level=0.95)
-        forecasts = analysis.forecast_study(study.outputs, study.name, calibration_factor=wider)
-    progress = study.progress(whole)
-    return StudyStatus(study.name, whole, runs, progress, plan.gone, forecasts, wider)
+    forecasts = study.forecast(keep=False) if options.forecast else None
+    return StudyStatus(study.name, whole, runs, study.progress(whole), plan.gone, forecasts)
 
 
 VERB = Verb(

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pandas as pd
 
 from scalinglab.launch_result import end_of_launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig, new_launch, store_launch
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.launch_record import new_launch, store_launch
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.terminal import Screen
 
 

@@ -14,7 +14,7 @@ from scalinglab.launch_result import end_of_launch
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.text.printable import printable
 from scalinglab.show import Watch
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.terminal import Screen
 
 

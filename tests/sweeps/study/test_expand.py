@@ -11,9 +11,9 @@ from scalinglab.compose import compose
 from scalinglab.plan_view import PlanView
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.config import ConfigError, RunConfig, from_dict
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.design import check_design
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.study.expand import BlockConfig, axes, expand
 
 VOCAB = 256
