@@ -10,9 +10,10 @@ import pytest
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.sweeps.plan import announced as announcements
-from scalinglab.sweeps.plan.announced import announced, is_announced
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.launch import announced as announcements
+from scalinglab.sweeps.launch.announced import announced, is_announced
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.verbs import watching
 
 
