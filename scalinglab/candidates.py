@@ -17,9 +17,9 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.tables.fitted import fitted_runs
 from scalinglab.analysis.tables.runs import FLOPS
-from scalinglab.options import ABOVE_0, LEVEL, RESAMPLES, SEED, option
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError, from_dict
-from scalinglab.scaling.fields import Within
+from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.cluster_timing import timing_target

@@ -26,7 +26,6 @@ _LONGEST = 24  # columns for key=value in a help; what is longer has a line of i
 
 RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
 LEVEL = Within(0, 1, open=True)
-ABOVE_0 = Within(0, open=True)
 SEED = Within(0, 2**63 - 1)
 
 
@@ -80,7 +79,7 @@ def explain(cls: type, width: int) -> list[str]:
     verbs stand last.
     """
     hints = typing.get_type_hints(cls)
-    fields = sorted(dataclasses.fields(cls), key=lambda f: _depth(cls, f.name))
+    fields = nearest_first(cls)
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []
@@ -90,6 +89,11 @@ def explain(cls: type, width: int) -> list[str]:
         lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
         lines += [" " * column + line for line in more]
     return [line.rstrip() for line in lines]
+
+
+def nearest_first(cls: type) -> list[dataclasses.Field]:
+    """The options of a dataclass: its own, then those that it inherits, the nearest class first."""
+    return sorted(dataclasses.fields(cls), key=lambda f: _depth(cls, f.name))
 
 
 def _depth(cls: type, name: str) -> int:
