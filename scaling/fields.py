@@ -180,8 +180,14 @@ def keys_of(cls: type) -> tuple[str, ...]:
 
 def defaults(cls: type) -> dict[str, Any]:
     """Key -> default, of the keys that have one."""
+    return {key: value() if callable(value) else value for key, value in _defaults(cls).items()}
+
+
+@functools.cache
+def _defaults(cls: type) -> dict[str, Any]:
+    """Key -> default, or what makes one."""
     return {
-        f.name: f.default if f.default is not MISSING else f.default_factory()
+        f.name: f.default if f.default is not MISSING else f.default_factory
         for f in dataclasses.fields(cls)
         if not _is_required(f)
     }
@@ -194,6 +200,7 @@ def historic_values(cls: type) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def choosers(cls: type) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
     own = {cls.chooser} if hasattr(cls, "choices") else set()
@@ -356,7 +363,7 @@ def _conditional(cls: type) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def _check_used(built: Any, name: str, path: str) -> None:
     value = getattr(built, name)
-    if is_used(built, name) or value == defaults(type(built))[name]:
+    if value == _defaults(type(built))[name] or is_used(built, name):
         return
     chooser, values = _conditional(type(built))[name]
     raise ConfigError(
