@@ -218,6 +218,11 @@ def has_key(cls: type, key: str, values: Mapping[str, Any]) -> bool:
     return key in keys_of(chosen_class(cls, values))
 
 
+def users_of(cls: type, key: str) -> list[str]:
+    """The choices that have a key, where `cls` stands for several."""
+    return [name for name, kind in getattr(cls, "choices", {}).items() if key in keys_of(kind)]
+
+
 def with_choice(
     cls: type, group: Mapping[str, Any], key: str, value: Any, path: str
 ) -> dict[str, Any]:
@@ -264,8 +269,8 @@ def without_leftovers(
 
 def no_such_key(cls: type, key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
     """The sentence for a key that a group does not have, maybe because another choice has it."""
-    choices, cls = getattr(cls, "choices", {}), chosen_class(cls, values, path)
-    if any(key in keys_of(other) for other in choices.values()):
+    known_elsewhere, cls = bool(users_of(cls, key)), chosen_class(cls, values, path)
+    if known_elsewhere:
         chooser = cls.chooser
         used = sorted(set(keys_of(cls)) - {chooser})
         return (
