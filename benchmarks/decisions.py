@@ -119,7 +119,7 @@ def reach() -> None:
         own = own.assign(cost=6 * own["N"] * own["D"])
         at = {"C": float(own["cost"].max())}
         fitted = analysis.fit("chinchilla", own, resamples=200)
-        whole = analysis.Target("loss", at).known(fitted)
+        whole = analysis.Target("loss", at).estimate(fitted)
         target = analysis.Target("loss", at, 2 * whole["half_width"])
         orders = {
             "by worth": [None],

@@ -11,7 +11,6 @@ validation, which is planned, it says itself.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -20,15 +19,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.optimizers.optimizer import member_settings
+from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 
 ROUNDS = 3
 STUDY = """
@@ -107,14 +106,14 @@ def beside(
 ) -> tuple[float, float, float, float, float]:
     """The same, given a launch that has just begun."""
     folder, first, start = first_chunk(launch, outputs)
-    run, pid = folder.description(), folder.latest_attempt().owner["pid"]
+    run, pid = folder.spec(), folder.latest_attempt().owner.pid
     work = at_work(pid)
     rate = alone(run, lambda: folder.done() is not None or launch.poll() is not None)
     work = at_work(pid) - work
     whole = folder.done_file.stat().st_mtime - start
     (step, steps, validation), last = spent(first, run), spent(folder.progress(1), run)
     steps, validation = last[1] - steps, last[2] - validation
-    launched = (last[0] - step) * run["tokens_per_step"] / work
+    launched = (last[0] - step) * run.tokens_per_step / work
     rest = whole - steps - validation
     return rate, launched / rate, validation / whole, rest / whole, whole
 
@@ -127,29 +126,29 @@ def at_work(pid: int) -> float:
 
 def first_chunk(
     launch: subprocess.Popen[bytes], outputs: Path
-) -> tuple[RunFolder, dict[str, Any], float]:
+) -> tuple[RunFolder, Progress, float]:
     """The run, what it said when it first told of a step, and when."""
     while launch.poll() is None:
         for beat in outputs.glob("runs/*/attempts/0001.beat"):
-            moment, said = beat.stat().st_mtime, json.loads(beat.read_text() or "{}")
-            if "step" in said:
-                return RunFolder(beat.parent.parent), said, moment
+            folder = RunFolder(beat.parent.parent)
+            moment, said = beat.stat().st_mtime, folder.progress(1)
+            if said.step is not None:
+                return folder, said, moment
         time.sleep(0.01)
     raise RuntimeError("the launch ended before its first step")
 
 
-def spent(progress: dict[str, Any], run: dict[str, Any]) -> tuple[float, float, float]:
+def spent(said: Progress, run: RunSpec) -> tuple[float, float, float]:
     """Steps so far, seconds in them, and in validation."""
-    steps = progress["step"] * run["tokens_per_step"] / progress["tokens_per_second"]
-    return progress["step"], steps, progress["seconds"] - steps
+    steps = said.step * run.tokens_per_step / said.tokens_per_second
+    return said.step, steps, said.seconds - steps
 
 
-def alone(run: dict[str, Any], over: Callable[[], bool]) -> float:
+def alone(run: RunSpec, over: Callable[[], bool]) -> float:
     """Tokens a second of the processor that the engine makes, until `over` says so."""
-    science = run["science"]
-    architecture = Architecture.from_science(science["model"])
-    engine = EagerEngine(architecture, [Member(0, member_settings(science["optimizer"]))])
-    size = (CHUNK, 1, science["batch"], architecture.shape.context + 1)
+    settings = member_settings(run.optimizer.name, run.optimizer.settings)
+    engine = EagerEngine(run.architecture, [Member(0, settings)])
+    size = (CHUNK, 1, run.batch, run.shape.context + 1)
     tokens = np.random.default_rng(0).integers(256, size=size, dtype=np.uint8)
     lr = np.full((CHUNK, 1), 1e-3)
     engine.train(tokens, lr, torch.Tensor.backward)
@@ -157,7 +156,7 @@ def alone(run: dict[str, Any], over: Callable[[], bool]) -> float:
     while not over():
         engine.train(tokens, lr, torch.Tensor.backward)
         chunks += 1
-    return chunks * CHUNK * run["tokens_per_step"] / (time.process_time() - start)
+    return chunks * CHUNK * run.tokens_per_step / (time.process_time() - start)
 
 
 if __name__ == "__main__":

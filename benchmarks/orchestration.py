@@ -29,16 +29,17 @@ from scalinglab.compose import compose
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.fingerprint import code_fingerprint
-from scalinglab.scaling.records.identity import science_pieces
 from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.show import Watch
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.state import status
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.watch.collect import collect
 from scalinglab.terminal import Screen
 
@@ -88,16 +89,15 @@ def timed(what: str) -> Iterator[None]:
 
 def train_in_name_only(folder: RunFolder) -> None:
     """Leave what a finished run leaves: an attempt, a curve, a record and DONE."""
-    run = folder.description()
-    pieces = science_pieces(run["science"])
-    steps = run["steps"]
+    run = folder.spec()
+    steps = run.steps
     loss = (2.0 + 3.0 * np.arange(1, steps + 1) ** -0.3).astype(np.float32)
-    validation = {s: float(loss[s - 1]) + 0.01 for s in validation_steps(pieces)}
+    validation = {s: float(loss[s - 1]) + 0.01 for s in validation_steps(run.pieces)}
     curve = Curve(loss, np.ones(steps, np.float32), validation)
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     files = {"record": "record-0001.json", "curve": "curve-0001.csv.gz"}
-    text = curve_text(curve, lr_array(pieces), run["tokens_per_step"], run["bytes_per_token"])
+    text = curve_text(curve, lr_array(run.pieces), run.tokens_per_step, run.bytes_per_token)
     write_curve(folder.path / files["curve"], text)
     write_json(
         folder.path / files["record"],
@@ -183,8 +183,8 @@ def trivial(outputs: Path) -> None:
     found = status(outputs, "trivial")
     assert set(found["state"]) == {State.DONE}
     tries = [plan.run_folder(p).attempt(1) for p in plan.runs]
-    began = min(t.owner["started"] for t in tries)
-    busy = max(t.end["ended"] for t in tries if t.end) - began
+    began = min(t.owner.started for t in tries)
+    busy = max(t.end.ended for t in tries if t.end) - began
     trained = found["seconds"].sum()
     print(
         f"pool of one worker, {seeds} runs of four steps: {seconds:.1f} s, of which the start "

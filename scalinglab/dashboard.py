@@ -32,8 +32,10 @@ from filelock import FileLock, Timeout
 from scalinglab.scaling.config import one_of
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
-from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.run_folder import Done, RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.training.child import python_command, user_environment
 
@@ -130,7 +132,7 @@ class Dashboard:
         note, done = self._note(folder.run_id), folder.done()
         points, end = _points(folder, note, done)
         if done is not None:  # perhaps since the state was looked up
-            state = done["status"]
+            state = done.status
         tags = sorted({*note.get("tags", ()), study, *role.split(",")})
         if not points and (note.get("state"), note.get("tags")) == (state, tags):
             return 0
@@ -194,7 +196,7 @@ class Dashboard:
         """The wandb run; a part of it that was interrupted in the middle is written again."""
         run_id = folder.run_id
         if run_id not in self._open:
-            described = folder.description()
+            spec = folder.spec()
             # First, for it removes what a killed push left: a new part may have the same name,
             # which goes by the second.
             before = self._note(run_id)
@@ -203,12 +205,12 @@ class Dashboard:
                     project=self.project,
                     entity=self.entity,
                     id=run_id,
-                    name=_name(described),
+                    name=_name(spec),
                     group=note["group"],
                     job_type=role,
                     tags=note["tags"],
                     dir=str(self.folder),
-                    config=_config(described),
+                    config=_config(spec),
                     mode=self.mode,
                     resume="allow",
                     reinit="create_new",
@@ -272,37 +274,39 @@ def _is_uploaded(segment: Path) -> bool:
 
 
 def _points(
-    folder: RunFolder, note: dict[str, Any], done: dict[str, Any] | None
+    folder: RunFolder, note: dict[str, Any], done: Done | None
 ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
     """What is to be logged, (step, values), and the summary of a run that has ended."""
     if done is None:
         return _progress(folder, note.get("last", 0)), {}
     record = folder.record()
-    after = record["science"]["steps"]
-    final = {f"final/{key}": value for key, value in record["final"].items() if value is not None}
+    after = record.spec.steps
+    final = {
+        f"final/{key}": value for key, value in vars(record.final).items() if value is not None
+    }
     if note.get("last", 0) > after:
         return [], final
-    per_token = flops_per_token(record["flops"])
+    per_token = flops_per_token(record.spec.flops)
     rows = [(after + int(row["step"]), _row(row, per_token)) for row in _curve(folder)]
-    return rows, final | {"steps": record["steps"], "seconds": record["throughput"]["seconds"]}
+    return rows, final | {"steps": record.steps, "seconds": record.throughput.seconds}
 
 
 def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float]]]:
     """The latest heartbeat, if it is further than what was pushed."""
     attempt = folder.latest_attempt()
-    said = {} if attempt is None else folder.progress(attempt.number)
-    if said.get("step", 0) <= last:
+    said = Progress() if attempt is None else folder.progress(attempt.number)
+    if said.reached <= last:
         return []
-    run = folder.description()
-    tokens = said["step"] * run["tokens_per_step"]
+    run = folder.spec()
+    tokens = said.reached * run.tokens_per_step
     return [
         (
-            said["step"],
+            said.reached,
             {
                 "tokens": tokens,
-                "flops": tokens * flops_per_token(run["flops"]),
-                "progress/loss": said["loss"],
-                "progress/tokens_per_second": said["tokens_per_second"],
+                "flops": tokens * flops_per_token(run.flops),
+                "progress/loss": said.loss,
+                "progress/tokens_per_second": said.tokens_per_second,
             },
         )
     ]
@@ -337,11 +341,10 @@ def _row(row: dict[str, float], flops_a_token: float) -> dict[str, float]:
     return axes | {named[name]: value for name, value in row.items() if name in named}
 
 
-def _name(run: dict[str, Any]) -> str:
+def _name(run: RunSpec) -> str:
     """ "N 1.2M  D 66M  wsd  lr 0.002  seed 0"."""
-    size, tokens = (_short(n) for n in (run["counts"]["n_matmul"], run["tokens"]))
-    kind, seed = run["config"]["schedule"]["kind"], run["science"]["seed"]
-    return f"N {size}  D {tokens}  {kind}  lr {run['lr_peak']:.3g}  seed {seed}"
+    size, tokens = (_short(n) for n in (run.counts["n_matmul"], run.tokens))
+    return f"N {size}  D {tokens}  {run.schedule_kind}  lr {run.lr_peak:.3g}  seed {run.seed}"
 
 
 def _short(count: float) -> str:
@@ -352,17 +355,20 @@ def _short(count: float) -> str:
     return f"{count:.3g}{unit}"
 
 
-def _config(run: dict[str, Any]) -> dict[str, Any]:
+def _config(run: RunSpec) -> dict[str, Any]:
     """The science and the counts: what runs are filtered and grouped by."""
     return {
-        **{key: run[key] for key in ("science", "shape", "counts", "lr_peak")},
-        "schedule": run["config"]["schedule"]["kind"],
-        "N": run["counts"]["n_matmul"],
-        "D": run["tokens"],
-        "C": run["tokens"] * flops_per_token(run["flops"]),
+        "science": run.science,
+        "shape": vars(run.shape),
+        "counts": run.counts,
+        "lr_peak": run.lr_peak,
+        "schedule": run.schedule_kind,
+        "N": run.counts["n_matmul"],
+        "D": run.tokens,
+        "C": run.tokens * flops_per_token(run.flops),
         "flops_convention": DEFAULT_CONVENTION,  # of C and of the axis "flops"
-        "run_id": run["run_id"],
-        "family_id": run["family_id"],
+        "run_id": run.run_id,
+        "family_id": run.family_id,
     }
 
 

@@ -246,8 +246,8 @@ def interrupt(outputs: Path) -> None:
         for left in (*folder.path.glob("record-*"), *folder.path.glob("curve-*"), folder.done_file):
             left.unlink()
         shutil.rmtree(folder.attempts)
-        steps = folder.description()["steps"]
-        for checkpoint in outputs.glob(f"checkpoints/{folder.description()['family_id']}/*"):
+        steps = folder.spec().steps
+        for checkpoint in outputs.glob(f"checkpoints/{folder.spec()['family_id']}/*"):
             if int(checkpoint.name[:8]) >= steps:
                 checkpoint.unlink()
         if number % 3 == 1:

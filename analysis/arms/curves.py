@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from scalinglab.analysis.tables.runs import load_curves
 
 _SAME = 1e-6  # of the peak: learning rates that differ by less are one schedule
 _LATE = 0.5  # of a run: what comes before tells little
@@ -52,6 +55,43 @@ def compare_arm_curves(
             f" one of {between[1]!r}: on the way, only equal schedules compare"
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def arm_curves(
+    outputs: str | Path,
+    studies: Sequence[str],
+    runs: pd.DataFrame,
+    between: Sequence[str],
+    loss: str | None = None,
+) -> pd.DataFrame | str | None:
+    """Compare the curves of the runs of one study, or of two.
+
+    Parameters
+    ----------
+    outputs, studies
+        Where the runs lie.
+    runs : DataFrame
+        From `analysis.runs_by_arm`.
+    between : (str, str)
+    loss : str, optional
+        A measured column that is taken as the loss, as in `analysis.load`.
+
+    Returns
+    -------
+    DataFrame, str or None
+        As `compare_arm_curves`; why no two curves compare, in a sentence; None where there are no
+        curves.
+    """
+    arms = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
+    tables = [load_curves(outputs, study=name, run_ids=arms, loss=loss) for name in studies]
+    tables = [t for t in tables if len(t) and "lr" in t]
+    if not tables:
+        return None
+    curves = pd.concat(tables, ignore_index=True)
+    try:
+        return compare_arm_curves(curves.assign(arm=curves["run"].map(arms)), between=between)
+    except ValueError as error:
+        return str(error)
 
 
 def _pairs(

@@ -12,6 +12,7 @@ from scalinglab.analysis.arms.pairs import pair_keys
 from scalinglab.analysis.tables.runs import FLOPS, load, require
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import dotted
 
 
 def runs_by_arm(
@@ -73,12 +74,11 @@ def _value(outputs: str | Path, run_id: str, key: str) -> Any:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return None
-    described = folder.settings()
-    for node in (described["config"], described["science"]):
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        if node is not None and not isinstance(node, dict | list):
-            return str(node)
+    run = folder.settings()
+    for settings in (dotted(run.config), dotted(run.science)):
+        value = settings.get(key)
+        if value is not None and not isinstance(value, list):
+            return str(value)
     return None
 
 
@@ -120,20 +120,11 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     folder = RunFolder(Path(outputs) / "runs" / run_id)
     if not folder.exists():
         return {}
-    science = folder.settings()["science"]
-    pieces = " ".join(
-        f"{p['shape']} {p['steps']} steps {p['start']:.4g} to {p['end']:.4g},"
-        for p in science["schedule"]
+    run = folder.settings()
+    pieces = ", ".join(
+        f"{p.shape} {p.steps} steps {p.start:.4g} to {p.end:.4g}" for p in run.pieces
     )
-    return _flat({**science, "schedule": pieces.rstrip(",")})
-
-
-def _flat(node: dict[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        name = f"{path}.{key}" if path else key
-        flat |= _flat(value, name) if isinstance(value, dict) else {name: value}
-    return flat
+    return dotted({**run.science, "schedule": pieces})
 
 
 def _belongs(key: str, intended: str | None) -> bool:

@@ -62,7 +62,7 @@ def _held_out(law: Law, runs: pd.DataFrame, options: FitOptions) -> float:
 
 
 def _hypotheses(law: Law) -> list[tuple[str, tuple[str, ...]]]:
-    floor, exponents = law.with_role("floor"), law.with_role("exponent")
+    floor, exponents = law.parameters_with_role("floor"), law.parameters_with_role("exponent")
     found: list[tuple[str, tuple[str, ...]]] = [("nothing", ())]
     if floor:
         found.append((" and ".join(floor), floor))

@@ -14,7 +14,12 @@ import pandas as pd
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from scalinglab.analysis.decisions.optimum import best_split, loss_at
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import calibration_in_words, growth, lacking, spread
+from scalinglab.analysis.intervals.spread import (
+    calibration_in_words,
+    log_log_slope,
+    missing_draws_in_words,
+    values_with_intervals,
+)
 
 Array = np.ndarray
 
@@ -89,7 +94,9 @@ def allocate(
     grown = budgets if len(set(budgets)) > 1 else budgets[0] * _AROUND
     along = splits if grown is budgets else [_split(result, params, b, cost) for b in grown]
     exponents = {
-        name: spread({"exponent": growth(grown, np.array(drawn))}, level, resampled=resampled)
+        name: values_with_intervals(
+            {"exponent": log_log_slope(grown, np.array(drawn))}, level, resampled=resampled
+        )
         for name, drawn in zip(("N", "D"), zip(*along, strict=True), strict=True)
     }
     table = pd.DataFrame(rows)
@@ -124,7 +131,7 @@ def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Ar
 def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level: float) -> dict:
     loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
     values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
-    row = {"C": budget, **result.spread(values, level)}
+    row = {"C": budget, **result.values_with_intervals(values, level)}
     row["inside"] = all(low <= row[c] <= high for c, (low, high) in result.ranges.items())
     return row
 
@@ -143,12 +150,14 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
                     f"C = {row['C']:.3g}: {name} = {row[name]:.3g} is {times:.2g}x outside the"
                     f" measured range {low:.3g} .. {high:.3g}"
                 )
-    lost = sorted(set(result.diagnosis.unidentified) - set(result.law.with_role("floor")))
+    lost = sorted(
+        set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
+    )
     if lost:
         sentences.append(f"the split rests on {', '.join(lost)}, which the points do not identify")
     drawn = [N[1:] for N, _ in splits if len(N) > 1]
     failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)
-    without = lacking(failed, level, "have no best split")
+    without = missing_draws_in_words(failed, level, "have no best split")
     return [*sentences, without] if without else sentences
 
 

@@ -10,8 +10,8 @@ disagree, the design or the law is to blame: no interval of one approach shows t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,14 @@ import pandas as pd
 from scalinglab.analysis.decisions.allocation import Allocation, allocate
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost, cost_in_words
 from scalinglab.analysis.decisions.isoflop import Minima, isoflop_minima
-from scalinglab.analysis.decisions.optimum import best_split, loss_at, tokens_at
+from scalinglab.analysis.decisions.optimum import best_split, loss_at, tokens_for_budget
 from scalinglab.analysis.decisions.training_envelope import Envelope, envelope
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import growth, spread
+from scalinglab.analysis.intervals.spread import log_log_slope, values_with_intervals
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.points import read_points, rename
 from scalinglab.scaling.records.state import State
 
 Array = np.ndarray
@@ -161,6 +163,35 @@ def compare_approaches(
     )
 
 
+def approaches_of_fit(
+    law: Result,
+    table: pd.DataFrame,
+    budgets: float | Iterable[float],
+    *,
+    columns: Mapping[str, str] | None = None,
+    exclude: Sequence[str] = (),
+    mix_fingerprints: bool = False,
+    **asked: Any,
+) -> Approaches:
+    """All approaches for the table that a law was fitted to; the fit is the surface.
+
+    Parameters
+    ----------
+    law : Result
+        The fit of `table` with the same `columns`, `exclude` and `mix_fingerprints`.
+    table : DataFrame
+    budgets : list of float
+    **asked
+        ``cost, budget, resamples, seed, level`` of `compare_approaches`.
+    """
+    kept = read_points(
+        law.law, table, columns=columns, exclude=exclude, mix_fingerprints=mix_fingerprints
+    ).rows
+    points = rename(with_multiples(table.iloc[kept], columns), columns or {})
+    surface = replace(law, columns={name: name for name in law.columns})
+    return compare_approaches(points, budgets, surface=surface, **asked)
+
+
 def other_approaches(law: Result, runs: pd.DataFrame, budgets: list[float]) -> Approaches | None:
     """All approaches for a study's runs and its fitted law; None where only the surface speaks."""
     if not budgets:
@@ -186,7 +217,7 @@ def _to_one_cost(
     if not _SAME_COST < apart <= _FAR_APART:
         return points, []
     C = np.exp(log_C.transform("mean")).to_numpy(float)
-    there = points.assign(D=tokens_at(cost, points["N"].to_numpy(float), C))
+    there = points.assign(D=tokens_for_budget(cost, points["N"].to_numpy(float), C))
     moved = _surface_at(surface, there) / _surface_at(surface, points)
     return points.assign(C=C, loss=points["loss"] * moved), [
         f"approach 2: the points of one budget differ up to {apart:.2g}-fold in this cost; their"
@@ -206,7 +237,7 @@ def _power(minima: Minima) -> Array:
     C = minima.found["C"].to_numpy(float)
     if len(C) < 2:
         return np.full((len(minima.drawn), 2), np.nan)
-    slope = growth(C, np.exp(minima.drawn.T))
+    slope = log_log_slope(C, np.exp(minima.drawn.T))
     known = np.isfinite(minima.drawn)
     middle = (known * np.log(C)).sum(1) / np.maximum(known.sum(1), 1)
     height = np.where(known, minima.drawn, 0).sum(1) / np.maximum(known.sum(1), 1)
@@ -226,7 +257,7 @@ def _with_line(power: Array) -> tuple[Array, float]:
 def _drawn(power: Array, budgets: Array, cost: Cost) -> tuple[Array, Array]:
     """N* and D* of each budget and draw, shape (budgets, draws)."""
     N = np.exp(power[:, 0] + np.log(budgets)[:, None] * power[:, 1])
-    return N, np.stack([tokens_at(cost, n, c) for n, c in zip(N, budgets, strict=True)])
+    return N, np.stack([tokens_for_budget(cost, n, c) for n, c in zip(N, budgets, strict=True)])
 
 
 def _rows(
@@ -235,7 +266,9 @@ def _rows(
     rows = []
     for C, N, D in zip(budgets, *drawn, strict=True):
         values = {"N": N, "D": D, "tokens_per_parameter": D / N}
-        rows.append({"approach": name, "C": C, **spread(values, level, resampled=resampled)})
+        rows.append(
+            {"approach": name, "C": C, **values_with_intervals(values, level, resampled=resampled)}
+        )
     return rows
 
 
@@ -244,8 +277,8 @@ def _exponents(
 ) -> dict[str, float]:
     around = budgets.mean() * np.exp([-0.1, 0.1])
     D = _drawn(power, around, cost)[1]
-    values = {"a": power[:, 1], "b": growth(around, D)}
-    return spread(values, level, resampled=resamples > 0)
+    values = {"a": power[:, 1], "b": log_log_slope(around, D)}
+    return values_with_intervals(values, level, resampled=resamples > 0)
 
 
 def _of_surface(exponents: pd.DataFrame) -> Mapping[str, float]:
@@ -291,7 +324,7 @@ def _bias(
     off = np.log(by_parabola / true)
     if not np.isfinite(off).all() or np.abs(off).max() < np.log1p(_BIASED):
         return []
-    slopes = [float(growth(C, n[:, None])[0]) for n in (by_parabola, true)]
+    slopes = [float(log_log_slope(C, n[:, None])[0]) for n in (by_parabola, true)]
     return [
         f"approach 2: at these sizes a parabola through the surface's own losses misses N* by"
         f" {np.expm1(off.min()):+.0%} to {np.expm1(off.max()):+.0%} and a by"

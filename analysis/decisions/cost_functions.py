@@ -16,6 +16,7 @@ from scipy.optimize import nnls
 Array = np.ndarray
 Cost = Callable[[Array, Array], Array]
 
+COSTS = ("6nd", "attention", "hours")
 _TOKENS = 1e9  # at which a cost per token is read off
 _FORWARD = 1 / 3  # of the work of a trained token: 2 N of 6 N FLOPs
 
@@ -179,3 +180,46 @@ def _need(runs: pd.DataFrame, columns: tuple[str, ...]) -> None:
     for column in columns:
         if column not in runs:
             raise ValueError(f"this cost needs the column {column!r} of the runs")
+
+
+def named_cost(
+    name: str,
+    runs: pd.DataFrame,
+    *,
+    context: int | None = None,
+    aspect: float = 64.0,
+    inference_tokens: float = 0.0,
+) -> CostFunction:
+    """A cost by its name, with what it needs from the runs that a law was fitted to.
+
+    Parameters
+    ----------
+    name : {"6nd", "attention", "hours"}
+        6 N D; that and causal attention; device-hours at the throughput of the runs.
+    runs : DataFrame
+        With the columns that the cost reads.
+    context : int, optional
+        Tokens in a sequence, for "attention"; default: that of the runs.
+    aspect : float
+        Width over depth, for "attention" where the runs have no depth and width.
+    inference_tokens : float
+        That the model will serve: what they cost is added.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cost, or it needs what the runs do not say.
+    """
+    if name not in COSTS:
+        raise ValueError(f"cost = {name!r} is not one of: {', '.join(COSTS)}")
+    cost = SIX_ND
+    if name == "hours":
+        cost = measured_hours(runs)
+    elif name == "attention":
+        if context is None and "context" in runs:
+            context = int(runs["context"].iloc[0])
+        if context is None:
+            raise ValueError("context is not set; cost=attention needs the tokens in a sequence")
+        shaped = {"depth", "width"} <= set(runs)
+        cost = with_attention(context, shape_of_runs(runs) if shaped else shape_by_aspect(aspect))
+    return with_inference(cost, inference_tokens) if inference_tokens else cost

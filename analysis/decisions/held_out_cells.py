@@ -76,3 +76,31 @@ def _regret_of_pairs(sweep: pd.DataFrame) -> pd.DataFrame:
         away = ((pairs[:, None] - tried) ** 2).sum(-1)
         rows[cell] = own["excess"].to_numpy()[away.argmin(1)]
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def regret_summary(laws: LrBatch) -> dict[str, Any]:
+    """What the laws cost where they were fitted, and where they were not if that can be told.
+
+    Returns
+    -------
+    dict
+        ``fitted_mean``; ``cells``, how many (N, D) there are; ``held_out_mean, held_out_largest,
+        constant_mean`` and ``each``, the table of `held_out_regret`, or else ``why_not_held_out``.
+    """
+    summary: dict[str, Any] = {
+        "fitted_mean": laws.regret().mean(),
+        "held_out_mean": None,
+        "held_out_largest": None,
+        "constant_mean": None,
+        "cells": laws.sweep["cell"].nunique(),
+    }
+    try:
+        table = held_out_regret(laws)
+    except ValueError as error:  # too few cells to leave one out
+        return summary | {"why_not_held_out": str(error)}
+    return summary | {
+        "held_out_mean": table["regret"].mean(),
+        "each": table,
+        "held_out_largest": table["regret"].max(),
+        "constant_mean": table["constant"].mean(),
+    }

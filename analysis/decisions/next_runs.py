@@ -99,7 +99,7 @@ def choose_next(
     shared = _shared(result, target, candidates, cost)
     price = candidates["cost"].to_numpy(float)
     noise = _noise(result)
-    now = target.known(result, level, cost)["half_width"]
+    now = target.estimate(result, level, cost)["half_width"]
     if not np.isfinite(now):
         raise ValueError(
             f"{target.in_words} has no interval under this fit: there is nothing to choose by"
@@ -125,7 +125,7 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
     N, D = (candidates[name].to_numpy(float) for name in ("N", "D"))
     with np.errstate(all="ignore"):
         losses = np.log(loss_at(result.law, params, N[None], D[None]))
-        varied = np.column_stack([losses, np.log(np.abs(target.drawn(result, cost)))])[1:]
+        varied = np.column_stack([losses, np.log(np.abs(target.draws(result, cost)))])[1:]
     varied = varied[np.isfinite(varied).all(axis=1)]
     if len(varied) < _LEAST_DRAWS:
         why = result.settings["withheld"] or f"{_LEAST_DRAWS} are needed"

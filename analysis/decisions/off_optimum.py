@@ -13,7 +13,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.allocation import need_surface
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for
+from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss_at, tokens_for_loss
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.critical_batch import CRITICAL_BATCH_AT_LOSS, critical_batch_at
@@ -51,7 +51,7 @@ def loss_left(
         best = loss_at(result.law, params, best_N[:, None], best_D[:, None])[:, 0]
         enough = least_budget(result.law, params, loss, cost)
         values = {"loss": loss, "best_loss": best, "left": loss - best, "wasted": 1 - enough / C}
-        row = result.spread(values, level)
+        row = result.values_with_intervals(values, level)
         rows.append({"N": N, "D": D, "C": C, **row})
     return pd.DataFrame(rows)
 
@@ -86,7 +86,7 @@ def cheapest(
         N, D = best_split(result.law, params, C, cost)
         endless = np.where(np.isfinite(C), C, np.inf)
         values = {"C": endless, "N": N, "D": D, "tokens_per_parameter": D / N}
-        row = result.spread(values, level)
+        row = result.values_with_intervals(values, level)
         rows.append({"target": target, **row, "reached": float(np.isfinite(C).mean())})
     return pd.DataFrame(rows)
 
@@ -112,11 +112,27 @@ def tokens_to_loss(
         raise ValueError(f"batch = {batch!r} must be positive: tokens a step")
     params, rows = result.params_and_draws(), []
     for size in np.atleast_1d(np.asarray(N, float)):
-        D = tokens_for(result.law, params, size, loss)
+        D = tokens_for_loss(result.law, params, size, loss)
         values = {"D": D} if batch is None else {"D": D, "steps": D / batch}
-        row = result.spread(values, level)
+        row = result.values_with_intervals(values, level)
         rows.append({"N": size, **row, "reached": float(np.isfinite(D).mean())})
     return pd.DataFrame(rows)
+
+
+def tokens_to_losses(
+    result: Result,
+    sizes: Iterable[float],
+    losses: Iterable[float],
+    *,
+    batch: float | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """`tokens_to_loss` for several losses, one below the other: ``target`` says which."""
+    tables = [
+        tokens_to_loss(result, sizes, loss, batch=batch, level=level).assign(target=loss)
+        for loss in losses
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def critical_batch(
@@ -158,5 +174,7 @@ def critical_batch(
                 f"a loss of {loss:g} is too far from those that were fitted: its"
                 " critical batch is beyond any number"
             )
-        rows.append({"loss": loss, **result.spread({"critical_batch": batches}, level)})
+        rows.append(
+            {"loss": loss, **result.values_with_intervals({"critical_batch": batches}, level)}
+        )
     return pd.DataFrame(rows)

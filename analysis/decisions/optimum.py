@@ -1,6 +1,6 @@
 """The best N and D for a budget, and the least budget for a loss, for many laws at once.
 
-Under 6 N D in closed form where the law has one (`Law.optimum`). For any other law in N and D, or
+Under 6 N D in closed form where the law has one (`Law.best_size`). For any other law in N and D, or
 any other cost, along the curve cost(N, D) = C: on a grid of sizes, then closer around its least
 loss.
 """
@@ -32,7 +32,7 @@ def best_split(law: Law, params: Array, budget: Array, cost: Cost = SIX_ND) -> t
     NaN where the loss falls to the end of the sizes tried.
     """
     budget = np.broadcast_to(np.asarray(budget, float), len(params))
-    if law.optimum is not None and cost is SIX_ND:
+    if law.best_size is not None and cost is SIX_ND:
         return _closed_form(law, params, budget)
     N, D, interior = _searched(law, params, budget, cost)
     return np.where(interior, N, np.nan), np.where(interior, D, np.nan)
@@ -50,7 +50,7 @@ def least_budget(law: Law, params: Array, loss: float | Array, cost: Cost = SIX_
     return np.where(reached, np.exp(high), np.nan)
 
 
-def tokens_for(law: Law, params: Array, N: float, loss: float) -> Array:
+def tokens_for_loss(law: Law, params: Array, N: float, loss: float) -> Array:
     """Tokens on which N parameters reach a loss, shape (b,); inf where none suffice."""
     low, high = (np.full(len(params), np.log(end)) for end in _TOKENS)
     sizes = np.full((len(params), 1), N)
@@ -62,7 +62,7 @@ def tokens_for(law: Law, params: Array, N: float, loss: float) -> Array:
     return np.where(reached, np.exp(high), np.inf)
 
 
-def tokens_at(cost: Cost, N: Array, budget: Array) -> Array:
+def tokens_for_budget(cost: Cost, N: Array, budget: Array) -> Array:
     """D with cost(N, D) = budget; NaN where the model alone costs more."""
     alone, each = per_token(cost, N)
     return np.where(budget > alone, (budget - alone) / each, np.nan)
@@ -70,15 +70,15 @@ def tokens_at(cost: Cost, N: Array, budget: Array) -> Array:
 
 def _closed_form(law: Law, params: Array, budget: Array) -> tuple[Array, Array]:
     """N* by the law's own formula, and D* = C / 6 N*."""
-    assert law.optimum is not None
+    assert law.best_size is not None
     with np.errstate(all="ignore"):  # a resample without one of its terms has no best split
-        N = law.optimum(budget, **dict(zip(law.names, params.T, strict=True)))
+        N = law.best_size(budget, **dict(zip(law.names, params.T, strict=True)))
     N = np.where(np.isfinite(N) & (N > 0), N, np.nan)
     return N, budget / (6 * N)
 
 
 def _least_loss(law: Law, params: Array, budget: Array, cost: Cost) -> Array:
-    if law.optimum is not None and cost is SIX_ND:
+    if law.best_size is not None and cost is SIX_ND:
         N, D = _closed_form(law, params, budget)
     else:
         N, D, _ = _searched(law, params, budget, cost)
@@ -106,14 +106,14 @@ def _searched(law: Law, params: Array, budget: Array, cost: Cost) -> tuple[Array
         bend = before - 2 * at + after
         shift = np.where(bend > 0, 0.5 * (before - after) / np.where(bend > 0, bend, 1), 0)
     N = np.exp(log_N[rows, least] + np.clip(shift, -1, 1) * spacing[:, 0])
-    D = tokens_at(cost, N, budget)
+    D = tokens_for_budget(cost, N, budget)
     return N, D, interior & np.isfinite(D)
 
 
 def _paid(cost: Cost, log_N: Array, budget: Array) -> tuple[Array, Array]:
     """N, and the D that a row's budget pays for; NaN where no token is affordable."""
     N = np.exp(log_N)
-    return N, tokens_at(cost, N, budget[:, None])
+    return N, tokens_for_budget(cost, N, budget[:, None])
 
 
 def _losses(law: Law, params: Array, N: Array, D: Array) -> Array:

@@ -23,7 +23,7 @@ Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachResult:
     """How a target was approached.
 
     Attributes
@@ -60,7 +60,7 @@ def reach_target(
     calibration_factor: float = 1.0,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
     **options: Any,
-) -> Reached:
+) -> ReachResult:
     """Alternate choosing, measuring and fitting until the target is reached or the budget ends.
 
     It also ends where a fit has too few independent runs for intervals: no run is chosen without.
@@ -102,7 +102,7 @@ def reach_target(
     spent, left = 0.0, candidates
     while True:
         result = fit(law, known, level=level, **options).calibrated(calibration_factor)
-        history.append({"runs": len(known), "spent": spent, **target.known(result, level, cost)})
+        history.append({"runs": len(known), "spent": spent, **target.estimate(result, level, cost)})
         tell(history[-1])
         why = "reached" if history[-1]["half_width"] <= target.within else ""
         if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
@@ -113,7 +113,7 @@ def reach_target(
             chosen = chosen[chosen["cost"].cumsum() <= budget - spent]
             why = "" if len(chosen) else _why_not(left, budget - spent)
         if why:
-            return Reached(pd.DataFrame(history), result, why)
+            return ReachResult(pd.DataFrame(history), result, why)
         known = measure(chosen)
         spent, left = spent + float(chosen["cost"].sum()), left.drop(index=chosen.index)
 

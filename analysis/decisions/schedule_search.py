@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import calibration_in_words, spread
+from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
 
@@ -127,7 +127,7 @@ def best_schedule(
     return BestSchedule(
         course.table(values),
         judged["best"],
-        result.spread({"loss": last["best"]}, level),
+        result.values_with_intervals({"loss": last["best"]}, level),
         gains,
         seconds,
         tuple(_warnings(result, gains, judged["best"])),
@@ -263,7 +263,7 @@ def _gain(
 ) -> dict[str, Any]:
     gain = last[name] - last["best"]
     row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
-    row |= spread({"gain": gain}, level, resampled=resampled)
+    row |= values_with_intervals({"gain": gain}, level, resampled=resampled)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
     agree = np.mean([o[name][0] > o["best"][0] for o in others]) if others else np.nan
     certain = share >= _CERTAIN and agree == 1
@@ -289,7 +289,9 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
     if "S1" in result.ranges and (area := float(rates.sum())) > 1.01 * result.ranges["S1"][1]:
         most = result.ranges["S1"][1]
         sentences.append(f"its area {area:.3g} is {area / most:.3g}x that of any fitted curve")
-    lost = sorted(set(result.diagnosis.unidentified) - set(result.law.with_role("floor")))
+    lost = sorted(
+        set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
+    )
     if lost:
         sentences.append(f"the law rests on {', '.join(lost)}, which the curves do not identify")
     return sentences

@@ -53,7 +53,7 @@ class Target:
         at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
         return f"{self.of} at {at}" if at else self.of
 
-    def drawn(self, result: Result, cost: Cost = SIX_ND) -> Array:
+    def draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Its value under the best parameters and under each resample's, shape (1 + draws,).
 
         Raises
@@ -78,26 +78,28 @@ class Target:
             return {"N": N, "D": D}[self.of]
         return loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
 
-    def known(self, result: Result, level: float = 0.95, cost: Cost = SIX_ND) -> dict[str, float]:
+    def estimate(
+        self, result: Result, level: float = 0.95, cost: Cost = SIX_ND
+    ) -> dict[str, float]:
         """``value, lower, upper`` and ``half_width``, relative to the value.
 
         Beyond the measured range a loss is doubted for the law's sake, too, and its interval is
         widened by the record of forecasts, as `Result.predict` does both.
         """
-        drawn = self.drawn(result, cost)
+        drawn = self.draws(result, cost)
         could_be = np.sign(drawn) * np.exp(self.log_draws(result, cost))
-        row = result.spread({self.of: could_be}, level)
+        row = result.values_with_intervals({self.of: could_be}, level)
         low, high = (row.get(f"{self.of}_{end}", np.nan) for end in ("lower", "upper"))
         half = (high - low) / 2 / abs(float(drawn[0]))
         return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
 
     def calibration_factor(self, result: Result) -> float:
-        """By what the interval of `known` is widened: the fit's, of a loss, else 1."""
+        """By what the interval of `estimate` is widened: the fit's, of a loss, else 1."""
         return result.calibration_factor if self.of == "loss" else 1.0
 
     def log_draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Logarithm of what is drawn; a loss beyond the measured range with the law's own doubt."""
-        drawn = self.drawn(result, cost)
+        drawn = self.draws(result, cost)
         if self.of != "loss":
             return RELATIVE.of(np.abs(drawn))
         log = RELATIVE.of(RELATIVE.possible(drawn))

@@ -22,7 +22,7 @@ from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT
 
 _LAW = POWER_PLUS_CONSTANT
-_LIMIT = _LAW.with_role("floor")[0]
+_LIMIT = _LAW.parameters_with_role("floor")[0]
 _QUADRATIC = 100  # standard errors: limits have errors of their own, for weighted least squares
 _LEAST_ERROR = 1e-6  # nats; of limits that a fit tells exactly
 

@@ -41,7 +41,7 @@ _TINY = {"N": ("parameters", 1e5), "D": ("tokens", 1e6)}
 _SIZES = ("n_block", "n_matmul", "n_total")
 
 
-def warn_of_points(law: Law, points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
+def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
     """What a reader must know about the points of a fit.
 
     Parameters

@@ -25,7 +25,7 @@ class Diagnosis:
     ----------
     starts : int
         How many starts were tried.
-    alone : int
+    full_searches : int
         How many of them went the whole way alone, without scouts (see `scalinglab.analysis.fitting.search`).
     searched : int
         On how many rows; the best of the places found were then minimised on all.
@@ -48,7 +48,7 @@ class Diagnosis:
     """
 
     starts: int
-    alone: int
+    full_searches: int
     searched: int
     agree: float
     basins: tuple[tuple[float, float], ...]
@@ -72,7 +72,7 @@ def diagnose(
     basins = _basins(found, float(best.value[0]), misfit.objective.unit)
     return Diagnosis(
         starts=len(found.place),
-        alone=len(found.alone.value),
+        full_searches=len(found.unscouted.value),
         searched=found.rows,
         agree=basins[0][1],
         basins=basins,
@@ -87,10 +87,10 @@ def diagnose(
 
 def _basins(found: Search, best: float, unit: float) -> tuple[tuple[float, float], ...]:
     basins: list[list[float]] = [[best, 0.0]]
-    for value in np.sort(found.alone.value).tolist():
+    for value in np.sort(found.unscouted.value).tolist():
         if not value - basins[-1][0] <= SAME_BASIN * abs(basins[-1][0]) + 1e-12:
             basins.append([value, 0.0])
-        basins[-1][1] += 1 / len(found.alone.value)
+        basins[-1][1] += 1 / len(found.unscouted.value)
     return tuple((value * unit, round(part, 6)) for value, part in basins)
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, refit
-from scalinglab.analysis.fitting.design import warn_of_points
+from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
 from scalinglab.analysis.fitting.misfit import Misfit
-from scalinglab.analysis.fitting.outliers import warn_of_outliers
+from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.fitting.warnings import warn
+from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
-from scalinglab.analysis.intervals.freedom import withhold
+from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.intervals.resample import check_method, draw
 from scalinglab.analysis.intervals.rolling import (
     NO_ORIGINS,
@@ -172,7 +172,7 @@ def fit(
     if not isinstance(resample, str):
         drawn = _given(resample, data, fitted)
         resample, resamples = "given", len(drawn)
-    elif resamples and not (withheld := withhold(fitted.freedom)):
+    elif resamples and not (withheld := reason_to_withhold(fitted.freedom)):
         drawn = draw(sample, resample, resamples, seed, fitted.misfit.prior)
     settings = {
         "objective": fitted.misfit.objective.name,
@@ -193,11 +193,11 @@ def fit(
         "shared": list(shared),
     }
     result = _result(fitted, drawn, settings)
-    of_points = warn_of_points(fitted.misfit.space.law, fitted.points, data, arm)
-    of_outliers = warn_of_outliers(
+    of_points = point_warnings(fitted.misfit.space.law, fitted.points, data, arm)
+    of_outliers = outlier_warnings(
         result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
     )
-    return replace(result, warnings=(*warn(result), *of_outliers, *of_points))
+    return replace(result, warnings=(*fit_warnings(result), *of_outliers, *of_points))
 
 
 def _of_rows(
@@ -212,7 +212,7 @@ def _of_rows(
     fitted = best_fit(law, data[rows], replace(options, **own))
     few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
     drawn = None
-    if few and not withhold(fitted.freedom):
+    if few and not reason_to_withhold(fitted.freedom):
         drawn = draw(
             fitted.sample, settings["resample"], few, settings["seed"], fitted.misfit.prior
         )

@@ -77,7 +77,7 @@ def _delta(settings: dict) -> str:
 def _starts(result: FittedLaw) -> str:
     diagnosis = result.diagnosis
     some = f" on {diagnosis.searched:,} rows" if diagnosis.searched < result.points else ""
-    agree = f"{diagnosis.agree:.0%} of {diagnosis.alone} sent alone in the best"
+    agree = f"{diagnosis.agree:.0%} of {diagnosis.full_searches} sent alone in the best"
     line = f"{diagnosis.starts}{some}; {agree}"
     others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
     return f"{line}; others: {', '.join(others)}" if others else line

@@ -101,7 +101,7 @@ def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Ou
     return sorted(found, key=lambda one: -one.sigmas)
 
 
-def warn_of_outliers(
+def outlier_warnings(
     result: Result, points: Points, data: pd.DataFrame, refit: Callable[[Array], Result]
 ) -> list[str]:
     """Name the outliers, say what leaving them out changes, and how to do it.

@@ -13,7 +13,7 @@ from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.fitting.fitted_law import FittedLaw, checked_level
 from scalinglab.analysis.fitting.store import read_fields, write_fit
 from scalinglab.analysis.intervals.rolling import t_draws
-from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, spread
+from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import rename, rename_columns
@@ -92,7 +92,7 @@ class Result(FittedLaw):
         best = np.array([list(self.params.values())])
         return np.concatenate([best, self.draws.dropna().to_numpy()])
 
-    def spread(self, values: Mapping[str, Array], level: float) -> dict[str, float]:
+    def values_with_intervals(self, values: Mapping[str, Array], level: float) -> dict[str, float]:
         """Each value with its interval, from its value for each row of `params_and_draws`.
 
         Losses have ends as far apart as the record of forecasts says; sizes, budgets and parameters
@@ -102,7 +102,7 @@ class Result(FittedLaw):
             name: np.append(value[:1], self.scale.possible(value[1:])) if name in _LOSSES else value
             for name, value in values.items()
         }
-        row = spread(values, level, resampled=len(self.draws) > 0)
+        row = values_with_intervals(values, level, resampled=len(self.draws) > 0)
         for lower, upper in ((f"{name}_lower", f"{name}_upper") for name in _LOSSES):
             if lower in row:
                 ends = row[lower], row[upper]

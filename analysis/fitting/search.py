@@ -28,7 +28,7 @@ class Search:
         One row for each distinct place.
     place : array of int, shape (starts,)
         Which row each start ended in.
-    alone : Solution
+    unscouted : Solution
         Where some of the starts ended that went without scouts, each alone: scouts lead all to
         where least squares on a few rows leads, so that they agree says little.
     rows : int
@@ -37,7 +37,7 @@ class Search:
 
     solution: Solution
     place: Array
-    alone: Solution
+    unscouted: Solution
     rows: int
 
     @property
@@ -49,7 +49,7 @@ class Search:
     @property
     def everything(self) -> tuple[Array, Array]:
         """All coordinates met, shape (m, free), and their values."""
-        met = (self.solution, self.alone)
+        met = (self.solution, self.unscouted)
         return np.concatenate([s.coordinates for s in met]), np.concatenate([s.value for s in met])
 
     def tied(self) -> Array:

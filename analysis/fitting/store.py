@@ -19,6 +19,7 @@ from scalinglab.analysis.laws.arms import by_arm
 
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
+_DIAGNOSIS = {"alone": "full_searches"}  # key of a file -> field, where they differ
 _OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
 
 
@@ -31,7 +32,7 @@ def to_dict(result: FittedLaw) -> dict:
         "formula": result.law.formula,
         "source": result.law.source,
         **plain,
-        "diagnosis": asdict(result.diagnosis),
+        "diagnosis": _stored_diagnosis(result.diagnosis),
         "ranges": {name: list(pair) for name, pair in result.ranges.items()},
         "runs": list(result.runs),
         "held_out": result.held_out,
@@ -52,8 +53,12 @@ def from_dict(stored: dict) -> dict[str, Any]:
     """
     if stored.get("version") != _VERSION:
         raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
-    found = stored["diagnosis"]
-    earlier = {"alone": found["starts"], "degrees": float("inf"), "searched": stored["points"]}
+    found = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
+    earlier = {
+        "full_searches": found["starts"],
+        "degrees": float("inf"),
+        "searched": stored["points"],
+    }
     diagnosis = (
         earlier
         | found
@@ -80,6 +85,11 @@ def from_dict(stored: dict) -> dict[str, Any]:
         residuals=np.array(stored["residuals"]),
         draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
     )
+
+
+def _stored_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    stored = {field: key for key, field in _DIAGNOSIS.items()}
+    return {stored.get(name, name): value for name, value in asdict(diagnosis).items()}
 
 
 def _origins(origins: Origins) -> dict:

@@ -7,11 +7,13 @@ import numpy as np
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 
 _SURPRISING = 3.5  # standard errors
-_FEW_DEGREES = 2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.withhold`
+_FEW_DEGREES = (
+    2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.reason_to_withhold`
+)
 _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 
-def warn(result: FittedLaw) -> tuple[str, ...]:
+def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
     """What a reader of the fit must know before they use its numbers."""
     checks = (_unidentified, _lonely_best, _not_converged, _withheld, _few_degrees, _one_sided_top)
     return tuple(sentence for check in checks for sentence in check(result))
@@ -41,11 +43,11 @@ def _at_bound(result: FittedLaw, name: str) -> str:
 
 
 def _lonely_best(result: FittedLaw) -> list[str]:
-    agree, alone = result.diagnosis.agree, result.diagnosis.alone
-    if alone < 4 or agree >= 2.5 / alone:
+    agree, searches = result.diagnosis.agree, result.diagnosis.full_searches
+    if searches < 4 or agree >= 2.5 / searches:
         return []
     return [
-        f"only {agree:.1%} of {alone} starts found the best minimum alone: there may be another"
+        f"only {agree:.1%} of {searches} starts found the best minimum alone: there may be another"
     ]
 
 

@@ -33,7 +33,7 @@ from scalinglab.analysis.forecasts.hindcasts import (
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
-    lacking,
+    missing_draws_in_words,
     scaled_interval,
 )
 from scalinglab.analysis.laws import find
@@ -158,7 +158,7 @@ def forecast_run(
         If the curves are too few, the target has no schedule, or its final loss is measured.
     """
     target = _whole(target)
-    basis = lay_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
+    basis = fit_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
     return basis.forecast(target).calibrated(calibration_factor)
 
 
@@ -226,7 +226,9 @@ class Basis:
             raise ValueError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
         if "lower" not in end:
             return ""
-        why = self.law.settings["withheld"] or lacking(end["impossible"], self.level, IMPOSSIBLE)
+        why = self.law.settings["withheld"] or missing_draws_in_words(
+            end["impossible"], self.level, IMPOSSIBLE
+        )
         if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
             raise ValueError(
                 f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
@@ -235,7 +237,7 @@ class Basis:
         return why
 
 
-def lay_basis(
+def fit_basis(
     curves: pd.DataFrame,
     target: pd.DataFrame,
     *,

@@ -10,12 +10,13 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.forecasts.forecast import Basis, lay_basis
+from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
-from scalinglab.analysis.intervals.spread import IMPOSSIBLE, lacking, scaled_interval
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, missing_draws_in_words, scaled_interval
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
@@ -79,7 +80,7 @@ def forecast_study(
     waiting = unfinished_runs(outputs, study)
     curves = load_curves(outputs, study=study)
     if len(curves):
-        curves = curves[curves["status"] == State.DONE].assign(loss=curves["validation_loss"])
+        curves = curves[curves["status"] == State.DONE]
         told = [SET] if SET in curves else []
         curves = curves[["run", "step", "lr", "loss", "N", *told]]
     how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
@@ -99,7 +100,7 @@ def forecast_study(
             row |= _from_curves(found, target)
         except ValueError as error:
             if not surface:
-                surface.append(_surface(outputs, study, plan["study"]["answer"]["law"], how))
+                surface.append(_surface(outputs, study, plan.study.answer.law, how))
             row |= _from_surface(surface[0], target, level, str(error))
         row["lower"], row["upper"] = scaled_interval(
             row["lower"], row["upper"], calibration_factor, RELATIVE
@@ -113,7 +114,7 @@ def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> B
     if curves.empty:
         return "no run has ended"
     try:
-        return lay_basis(curves, target, **how)
+        return fit_basis(curves, target, **how)
     except ValueError as error:
         if how["law"] is not None:
             raise
@@ -162,7 +163,9 @@ def _from_surface(
     except ValueError as error:
         return nothing | {"law": "", "note": f"{why}; {error}"}
     middle, half = RELATIVE.of(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
-    doubtful = law.settings["withheld"] or lacking(said["impossible"], level, IMPOSSIBLE)
+    doubtful = law.settings["withheld"] or missing_draws_in_words(
+        said["impossible"], level, IMPOSSIBLE
+    )
     return {
         "loss": said["loss"],
         "lower": float(np.exp(middle - half)),
@@ -211,6 +214,5 @@ def cannot_matter(
 
 def _setting(outputs: str | Path, run_id: str) -> dict[str, Any]:
     """A run's science but for its seeds."""
-    science = RunFolder(Path(outputs) / "runs" / run_id).settings()["science"]
-    data = {k: v for k, v in science["data"].items() if k != "seed"}
-    return {k: v for k, v in science.items() if k != "seed"} | {"data": data}
+    science = RunFolder(Path(outputs) / "runs" / run_id).settings().science
+    return without(science, ("seed", "data.seed"))

@@ -28,7 +28,7 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.run_folder import Done, RunFolder
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -189,11 +189,11 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     if done is None:
         stopped = folder.state() == State.STOPPED
         return row | {"outcome": "stopped: never tested" if stopped else "open"}
-    if done["status"] != State.DONE:
-        return row | {"outcome": f"{done['status']}: never tested"}
+    if done.status != State.DONE:
+        return row | {"outcome": f"{done.status}: never tested"}
     if not _before_the_end(folder, done, said):
         return row | {"outcome": "made after the run had ended: does not count"}
-    measured = folder.record()["final"]["validation_loss"]
+    measured = folder.record().final.validation_loss
     half = np.log(said["upper"] / said["lower"]) / 2 / said["inflation"]
     return row | {
         "measured": measured,
@@ -205,9 +205,9 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before_the_end(folder: RunFolder, done: dict[str, Any], said: dict[str, Any]) -> bool:
-    end = folder.attempt(done["attempt"]).end
-    ended = end["ended"] if end is not None else folder.done_file.stat().st_mtime
+def _before_the_end(folder: RunFolder, done: Done, said: dict[str, Any]) -> bool:
+    end = folder.attempt(done.attempt).end
+    ended = end.ended if end is not None else folder.done_file.stat().st_mtime
     return datetime.fromisoformat(said["made"]).timestamp() <= ended + 1
 
 

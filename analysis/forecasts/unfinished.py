@@ -8,15 +8,14 @@ A program of somebody else says it in its curve.csv, which grows while it runs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.analysis.tables.runs import read_curve, study_plan
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.identity import family_id, science_pieces
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import lr_array, shared_steps
 from scalinglab.scaling.training.program_record import read_measured
 
@@ -37,10 +36,10 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
     """
     outputs = Path(outputs)
     plan = study_plan(outputs, study)
-    folders = {run["run_id"]: RunFolder(outputs / "runs" / run["run_id"]) for run in plan["runs"]}
+    folders = {run.run_id: RunFolder(outputs / "runs" / run.run_id) for run in plan.runs}
     folders = {i: f for i, f in folders.items() if f.exists() and _is_readable(f)}
-    roles = {run["run_id"]: ",".join(run["roles"]) for run in plan["runs"]}
-    described = {i: f.description() for i, f in folders.items()}
+    roles = {run.run_id: ",".join(run.roles) for run in plan.runs}
+    described = {i: f.spec() for i, f in folders.items()}
     losses = {i: _losses(f) for i, f in folders.items()}
     tables = []
     for run_id, folder in folders.items():
@@ -69,47 +68,44 @@ def _is_readable(folder: RunFolder) -> bool:
 def _losses(folder: RunFolder) -> dict[int, float]:
     """Step -> validation loss, as far as a run has come."""
     if folder.done() is not None:
-        curve = pd.read_csv(folder.curve_file()).dropna(subset=["validation_loss"])
-        return dict(zip(curve["step"], curve["validation_loss"], strict=True))
+        curve = read_curve(folder).dropna(subset=["loss"])
+        return dict(zip(curve["step"], curve["loss"], strict=True))
     known: dict[int, float] = {}
     for number in folder.attempt_numbers():  # a later attempt may have begun where an earlier ended
-        said = folder.progress(number).get("validation", {})
-        known |= {int(step): loss for step, loss in said.items()}
+        known |= folder.progress(number).validation
         known |= read_measured(folder.path / "program" / f"{number:04d}")
     return known
 
 
 def _with_shared(
-    run_id: str, described: dict[str, dict[str, Any]], losses: dict[str, dict[int, float]]
+    run_id: str, described: dict[str, RunSpec], losses: dict[str, dict[int, float]]
 ) -> dict[int, float]:
     """A run's losses, and those of others that were the same training."""
-    science = described[run_id]["science"]
-    family, pieces = family_id(science), science_pieces(science)
+    run = described[run_id]
     known: dict[int, float] = {}
     for other, curve in losses.items():
-        theirs = described[other]["science"]
-        if other != run_id and curve and family_id(theirs) == family:
-            common = shared_steps(pieces, science_pieces(theirs))
+        theirs = described[other]
+        if other != run_id and curve and theirs.family_id == run.family_id:
+            common = shared_steps(run.pieces, theirs.pieces)
             known |= {step: loss for step, loss in curve.items() if step <= common}
     return known | losses[run_id]
 
 
-def _schedule(run: dict[str, Any], known: dict[int, float]) -> pd.DataFrame:
-    science = run["science"]
-    lr = lr_array(science_pieces(science))[: science["steps"]]
+def _schedule(run: RunSpec, known: dict[int, float]) -> pd.DataFrame:
+    lr = lr_array(run.pieces)[: run.steps]
     step = np.arange(1, len(lr) + 1)
     last = len(lr)
     loss = pd.Series({s: v for s, v in known.items() if s < last and np.isfinite(v)}, dtype=float)
     return pd.DataFrame(
         {
-            "run": run["run_id"],
+            "run": run.run_id,
             "step": step,
-            "tokens": step * run["tokens_per_step"],
+            "tokens": step * run.tokens_per_step,
             "lr": lr,
             "loss": loss.reindex(step).to_numpy(),
-            "N": run["counts"]["n_matmul"],
-            "D": last * run["tokens_per_step"],
-            "schedule": run["config"]["schedule"]["kind"],
-            "seed": science["seed"],
+            "N": run.counts["n_matmul"],
+            "D": last * run.tokens_per_step,
+            "schedule": run.schedule_kind,
+            "seed": run.seed,
         }
     )

@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.numbers import to_numbers
+
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _GROUPED = re.compile(r"[-+]?\d{1,3}([,_'\u00a0\u202f\u2009 ]\d{3})+(\.\d*)?")
 _SCALED = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s?([kKmMbBgGtT])")
@@ -46,7 +48,7 @@ def numbers(
     text = cells.where(cells.notna(), "").astype(str).str.strip()
     if decimal == ",":
         text = text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    values = pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan).copy()
+    values = to_numbers(text).to_numpy(float, na_value=np.nan).copy()
     not_finite, bad = np.isinf(values), None
     left = np.flatnonzero(np.isnan(values) & (text != "").to_numpy())
     meaning = {cell: _meaning(cell, counts) for cell in text.iloc[left].unique()}

@@ -11,6 +11,7 @@ from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, counted_by_step, settings_of
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.known import ROLES, TEXT
+from scalinglab.analysis.tables.numbers import to_numbers
 
 
 def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column]) -> pd.DataFrame:
@@ -79,7 +80,7 @@ def _plain(cells: pd.Series, decimal: str) -> object:
         if bad is None:
             return np.where(not_finite, np.nan, values)
     text = _text(cells)
-    values = pd.to_numeric(text, errors="coerce")
+    values = to_numbers(text)
     return values.to_numpy() if values.notna().sum() == text.notna().sum() else text
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from scipy.stats import norm
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.scaling.records.plan_file import AnswerConfig
 
 # Where the curvature has no size along some direction, the points leave it open.
 _SINGULAR = 1e-10
@@ -162,26 +162,26 @@ def _covariance(slopes: Array, noise: float) -> Array:
     return noise**2 * (directions / values) @ directions.T / np.outer(size, size)
 
 
-def expect_of_plan(answer: Mapping[str, Any], points: pd.DataFrame) -> Expectation | None:
+def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | None:
     """What to expect of a study's fit; None if it names no target and holds nothing out.
 
     Parameters
     ----------
-    answer : mapping
-        The study's: ``law, target, noise, reference``.
+    answer : AnswerConfig
+        What the study asks for.
     points : DataFrame
         Planned runs: ``N, D, C`` and ``role`` (joined by commas).
     """
     roles = points["role"].str.split(",")
     fitted = points[["fit" in names for names in roles]]
     held_out = points[["held_out" in names for names in roles]]
-    law = find(answer["law"])
-    known = answer["reference"] or law.reference
+    law = find(answer.law)
+    known = answer.reference or law.reference
     if law.curve or not known or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
         return None
-    target = answer["target"]
+    target = answer.target
     if not target:
         if held_out.empty:
             return None
         target = held_out.loc[held_out["C"].idxmax(), list(law.columns)].to_dict()
-    return expect(law, fitted, target, noise=answer["noise"], params=known)
+    return expect(law, fitted, target, noise=answer.noise, params=known)

@@ -89,7 +89,7 @@ def _sums(rows: Array, group: Array, groups: int) -> Array:
     return np.stack([np.bincount(group, column, groups) for column in rows.T], axis=1)
 
 
-def withhold(found: Freedom) -> str:
+def reason_to_withhold(found: Freedom) -> str:
     """Why no interval should be given; empty where it may be.
 
     With one degree of freedom the 95 % intervals of `scalinglab.analysis.intervals.resample` contained the

@@ -4,7 +4,7 @@ Some resamples find parameters under which a question has no answer: a predicted
 budget without a best split. They are NaN among the draws, here and nowhere else made into ends: a
 draw without a value could lie at either end, so the interval must hold wherever they all lie. Where
 they are more than one tail holds there is none. An interval is honest or absent, and whoever shows
-it says the share (`lacking`).
+it says the share (`missing_draws_in_words`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-IMPOSSIBLE = "predict what no loss can be"  # see `lacking`
+IMPOSSIBLE = "predict what no loss can be"  # see `missing_draws_in_words`
 
 
-def spread(
+def values_with_intervals(
     values: Mapping[str, Array], level: float, *, resampled: bool = True
 ) -> dict[str, float]:
     """``x``, ``x_lower`` and ``x_upper`` of each array: its first entry, and quantiles of the rest.
@@ -66,7 +66,7 @@ def quantiles(drawn: Array, level: float) -> Array:
     return ends
 
 
-def lacking(share: float, level: float, what: str) -> str:
+def missing_draws_in_words(share: float, level: float, what: str) -> str:
     """What some resamples without a value mean for an interval; nothing where there are none.
 
     Parameters
@@ -85,12 +85,12 @@ def lacking(share: float, level: float, what: str) -> str:
     return f"{shown} of the resamples {what}: {outcome}"
 
 
-def between(lower: float, upper: float, form: str = ".4f") -> str:
+def interval_in_words(lower: float, upper: float, form: str = ".4f") -> str:
     """An interval after its number, `` (1.2 to 1.3)``; nothing where there is none."""
     return "" if np.isnan(lower) or np.isnan(upper) else f" ({lower:{form}} to {upper:{form}})"
 
 
-def contained(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
+def inside_interval(measured: pd.Series, table: pd.DataFrame) -> pd.Series:
     """Whether each interval of a table (``lower, upper``) has what was measured; else NaN."""
     inside = measured.between(table["lower"], table["upper"])
     return inside.where(table["lower"].notna() & table["upper"].notna())
@@ -114,7 +114,7 @@ def calibration_in_words(factor: float) -> str:
     return f"{factor:.2g} times as wide as the law says, by the track record"
 
 
-def growth(x: Array, values: Array) -> Array:
+def log_log_slope(x: Array, values: Array) -> Array:
     """Slope of log values, shape (k, draws), in log x, shape (k,); from the values that there are.
 
     NaN for a draw with fewer than two.

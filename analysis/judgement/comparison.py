@@ -60,7 +60,7 @@ class Comparison:
         return tuple(others.index[others["wins"] >= _RIVAL])
 
     @property
-    def honest(self) -> tuple[str, float]:
+    def error_of_choice(self) -> tuple[str, float]:
         """The law that all origins but the last would have chosen, and its error at the last.
 
         The winner's own error flatters it: it was chosen for being small. With one origin there is
@@ -119,7 +119,7 @@ def _sentences(comparison: Comparison) -> list[str]:
     if comparison.rivals:
         sentences.append(f"The points do not tell it apart from {', '.join(comparison.rivals)}.")
     if comparison.predictions["origin"].nunique() > 1:
-        law, error = comparison.honest
+        law, error = comparison.error_of_choice
         sentences.append(
             f"Chosen without the last step it would have been {law}, {error:.2%} off there: the"
             " error to expect of such a choice."

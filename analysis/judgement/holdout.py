@@ -12,7 +12,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.extrapolation import top_rows
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.spread import IMPOSSIBLE, contained, lacking
+from scalinglab.analysis.intervals.spread import IMPOSSIBLE, inside_interval, missing_draws_in_words
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
@@ -60,7 +60,7 @@ class HeldOut:
             if told
             else "no interval can be given"
         )
-        lost = lacking(float(self.table["impossible"].max()), level, IMPOSSIBLE)
+        lost = missing_draws_in_words(float(self.table["impossible"].max()), level, IMPOSSIBLE)
         return (
             f"{self.result.law.name} predicts {s['points']} held-out points ({where} the measured"
             f" range) {s['relative_error']:+.2%} off; {s['one_sided']:.0%} of the errors on one"
@@ -113,7 +113,7 @@ def hold_out(
         **{name: predicted[name] for name in ("lower", "upper", "inside", "beyond", "impossible")},
     )
     table["relative_error"] = table["predicted"] / table["measured"] - 1
-    table["contained"] = contained(table["measured"], table)
+    table["contained"] = inside_interval(table["measured"], table)
     return HeldOut(result, table[table["measured"].notna() & table["predicted"].notna()], by)
 
 

@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
+from scalinglab.scaling.records.plan_file import AnswerConfig
 
 Array = np.ndarray
 
@@ -113,7 +114,7 @@ def fit_multiverse(
     choices : Choices
     answer : callable
         ``answer(result)``: one positive number, as ``lambda r: read_target("N at C=1e20")
-        .drawn(r)[0]``; ValueError where a fit gives none.
+        .draws(r)[0]``; ValueError where a fit gives none.
     of : str
         What it answers, in words.
     **options
@@ -149,7 +150,7 @@ def fit_multiverse(
     return Multiverse(table, shares(table), of)
 
 
-def of_study(
+def study_multiverse(
     outputs: str | Path,
     study: str,
     target: Target,
@@ -168,32 +169,57 @@ def of_study(
     ValueError
         If the study has no finished run to fit; else as `fit_multiverse`.
     """
-    conventions = {}
+    conventions = counted_runs(outputs, study, n_counts, loss)
+    return table_multiverse(conventions, target, law=law, **options)
+
+
+def counted_runs(
+    outputs: str | Path,
+    study: str,
+    n_counts: Sequence[str] = N_COUNTS,
+    loss: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """The runs that a study fits, with N counted in several ways: count -> runs."""
+    counted = {}
     for asked in n_counts:
         runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS, loss=loss)
         require(runs, outputs, study, "fit")
         # Imported runs may have one count, whichever is asked for.
-        conventions[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
-    return of_tables(conventions, target, law=law, **options)
+        counted[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
+    return counted
 
 
-def of_answer(
+def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """A table made elsewhere with N counted in several ways: the column of N -> the table.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there.
+    """
+    for column in (*n_columns, "D", "loss", *([] if n_columns else ["N"])):
+        if column not in points:
+            raise ValueError(f"the table has no column {column!r}; it has {', '.join(points)}")
+    return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
+
+
+def answer_multiverse(
     outputs: str | Path,
     study: str,
-    wanted: Mapping[str, Any],
+    wanted: AnswerConfig,
     mix_fingerprints: bool,
     loss: str | None = None,
 ) -> Multiverse | None:
     """N* for a study's largest budget; None where it has none or no way to fit gives one."""
-    if not wanted["budgets"]:
+    if not wanted.budgets:
         return None
-    target = Target("N", {"C": float(max(wanted["budgets"]))})
+    target = Target("N", {"C": float(max(wanted.budgets))})
     try:
-        return of_study(
+        return study_multiverse(
             outputs,
             study,
             target,
-            law=wanted["law"],
+            law=wanted.law,
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
             loss=loss,
@@ -202,7 +228,7 @@ def of_answer(
         return None
 
 
-def of_tables(
+def table_multiverse(
     conventions: Mapping[str, pd.DataFrame],
     target: Target,
     *,
@@ -230,7 +256,7 @@ def of_tables(
         },
     )
     return fit_multiverse(
-        choices, lambda result: float(target.drawn(result)[0]), target.in_words, **options
+        choices, lambda result: float(target.draws(result)[0]), target.in_words, **options
     )
 
 

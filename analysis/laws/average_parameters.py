@@ -70,7 +70,7 @@ AVG_PARAMS: Law = register(
         },
         value=_value,
         gradient=_gradient,
-        optimum=None,
+        best_size=None,
         reference={},
         rival="",
     )

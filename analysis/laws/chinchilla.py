@@ -21,7 +21,7 @@ def _gradient(
     return E + of_N + of_D, partials
 
 
-def _optimum(budget: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array) -> Array:
+def _best_size(budget: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array) -> Array:
     """N* = G (C/6)^(beta/(alpha+beta)), G = (alpha A / (beta B))^(1/(alpha+beta)): section 3.3."""
     both = alpha + beta
     log_G = np.log(alpha * A / (beta * B)) / both
@@ -44,7 +44,7 @@ CHINCHILLA = register(
         value=_value,
         gradient=_gradient,
         linear=("E", "A", "B"),
-        optimum=_optimum,
+        best_size=_best_size,
         reference={  # Besiroglu et al. 2024
             "E": 1.8172,
             "A": 482.01,

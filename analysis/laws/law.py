@@ -62,8 +62,8 @@ class Law:
         What values the response can have.
     curve : bool
         True for laws of whole training curves: the response may be NaN where it was not measured.
-    optimum : callable, optional
-        ``optimum(budget, **parameters)``: the size N of least loss where 6 N D is the budget, for
+    best_size : callable, optional
+        ``best_size(budget, **parameters)``: the size N of least loss where 6 N D is the budget, for
         surfaces that have it in closed form. Others are searched.
     reference : mapping of str to float
         The parameters of published runs, at which a plan is judged before its own runs are made.
@@ -86,7 +86,7 @@ class Law:
     errors: Errors = "relative"
     span: tuple[float, float] = (0.0, np.inf)
     curve: bool = False
-    optimum: Callable[..., Array] | None = None
+    best_size: Callable[..., Array] | None = None
     reference: Mapping[str, float] = field(default_factory=dict)
     rival: str = ""
 
@@ -95,7 +95,7 @@ class Law:
         """Names of the parameters, in order."""
         return tuple(p.name for p in self.parameters)
 
-    def with_role(self, role: Role) -> tuple[str, ...]:
+    def parameters_with_role(self, role: Role) -> tuple[str, ...]:
         """Names of the parameters that have a role, in order."""
         return tuple(p.name for p in self.parameters if p.role == role)
 

@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.allocation import Allocation, growth_in_words
-from scalinglab.analysis.intervals.spread import IMPOSSIBLE, calibration_in_words, lacking
+from scalinglab.analysis.intervals.spread import (
+    IMPOSSIBLE,
+    calibration_in_words,
+    missing_draws_in_words,
+)
 from scalinglab.analysis.tables.runs import with_role
 from scalinglab.scaling.records.state import State
 
@@ -129,7 +133,7 @@ class Answer:
 
     def _exponents(self) -> str:
         law = self.law.law
-        told = (*law.with_role("exponent"), *law.with_role("floor"))
+        told = (*law.parameters_with_role("exponent"), *law.parameters_with_role("floor"))
         if not told:
             return ""
         ends = self.law.summary[["lower", "upper"]]
@@ -164,7 +168,7 @@ class Answer:
             else ""
         )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
-        lost = lacking(share, self.law.settings["level"], IMPOSSIBLE)
+        lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
         return "\n".join([f"Held out, never fitted{wider}:", *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:

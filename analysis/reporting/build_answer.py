@@ -15,12 +15,13 @@ from scalinglab.analysis.decisions.allocation import allocate
 from scalinglab.analysis.decisions.approaches import other_approaches
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.forecasts.track import calibrated
-from scalinglab.analysis.intervals.spread import contained
+from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.accuracy import scores
-from scalinglab.analysis.judgement.multiverse import of_answer
+from scalinglab.analysis.judgement.multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
-from scalinglab.analysis.reporting.outlook import look_ahead
+from scalinglab.analysis.reporting.outlook import build_outlook
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, require, study_plan, with_role
+from scalinglab.scaling.records.plan_file import AnswerConfig, PlanFile
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 
@@ -54,12 +55,10 @@ def answer_study(
         were measured on different validation sets.
     """
     plan = study_plan(outputs, study)
-    wanted = plan["study"]["answer"]
+    wanted = plan.study.answer
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
-    law = fit(
-        wanted["law"], fitted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints
-    )
+    law = fit(wanted.law, fitted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints)
     if calibrate:
         law = calibrated(law, outputs, study)
     curves, curve_law, curve_check = _curves(
@@ -73,18 +72,18 @@ def answer_study(
     )
     return Answer(
         study=study,
-        question=plan["study"]["question"],
+        question=plan.study.question,
         outputs=Path(outputs),
         runs=runs if arm is None else runs.assign(**{arm: arm_values(outputs, runs, arm)}),
         law=law,
         held_out=_held_out(law, with_role(runs, "held_out")),
-        allocation=allocate(law, wanted["budgets"]) if wanted["budgets"] else None,
+        allocation=allocate(law, wanted.budgets) if wanted.budgets else None,
         curves=curves,
         curve_law=curve_law,
         curve_check=curve_check,
         unfinished=_unfinished(Path(outputs), plan, runs),
         machines=_machines(Path(outputs), runs),
-        outlook=look_ahead(
+        outlook=build_outlook(
             outputs,
             study,
             arm=arm,
@@ -94,8 +93,8 @@ def answer_study(
             calibrate=calibrate,
             loss=loss,
         ),
-        approaches=other_approaches(law, fitted, wanted["budgets"]),
-        multiverse=of_answer(outputs, study, wanted, mix_fingerprints, loss)
+        approaches=other_approaches(law, fitted, wanted.budgets),
+        multiverse=answer_multiverse(outputs, study, wanted, mix_fingerprints, loss)
         if multiverse
         else None,
         arm=arm,
@@ -118,14 +117,14 @@ def _held_out(law: Result, runs: pd.DataFrame) -> pd.DataFrame:
             impossible=np.asarray(predicted["impossible"]),
         )
     table["error"] = table["predicted"] / table["loss"] - 1
-    table["covered"] = contained(table["loss"], table)
+    table["covered"] = inside_interval(table["loss"], table)
     return table
 
 
 def _curves(
     outputs: str | Path,
     runs: pd.DataFrame,
-    wanted: dict[str, Any],
+    wanted: AnswerConfig,
     loss: str | None,
     **options: Any,
 ) -> tuple[pd.DataFrame, Result | None, pd.DataFrame]:
@@ -135,13 +134,12 @@ def _curves(
     """
     ids = with_role(runs[runs["status"] == State.DONE], "curve")["run_id"]
     curves = load_curves(outputs, run_ids=ids, loss=loss)
-    held_out = curves["schedule"] == wanted["curve_held_out"] if len(ids) else pd.Series(dtype=bool)
+    held_out = curves["schedule"] == wanted.curve_held_out if len(ids) else pd.Series(dtype=bool)
     if not len(ids) or held_out.all() or not held_out.any():
         return curves, None, pd.DataFrame()
     # All have the same initial weights and data: what varies is within the curves.
     curves = curves.drop(columns="cluster")
-    curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
-    law = fit(wanted["curve_law"], curves[~held_out], **options)
+    law = fit(wanted.curve_law, curves[~held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)
 
@@ -160,8 +158,8 @@ def _check_curve(law: Result, curve: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _unfinished(outputs: Path, plan: dict[str, Any], runs: pd.DataFrame) -> dict[str, int]:
-    left = {r["run_id"] for r in plan["runs"]} - set(runs["run_id"])
+def _unfinished(outputs: Path, plan: PlanFile, runs: pd.DataFrame) -> dict[str, int]:
+    left = {r.run_id for r in plan.runs} - set(runs["run_id"])
     return dict(Counter(RunFolder(outputs / "runs" / run_id).state() for run_id in left))
 
 
@@ -173,15 +171,15 @@ def _machines(outputs: Path, runs: pd.DataFrame) -> pd.DataFrame:
         if folder.done() is None:  # imported
             continue
         record = folder.record()
-        place = record["machine"]
+        place = record.machine
         rows.append(
             {
-                "processor": place["processor"],
-                "device": place["device"],
-                "engine": place["engine"],
-                **record["versions"],
-                "code": record["code"]["commit"] or "unknown",
-                "fingerprint": record["code"]["fingerprint"],
+                "processor": place.processor,
+                "device": place.device,
+                "engine": place.engine,
+                **record.versions,
+                "code": record.code.commit or "unknown",
+                "fingerprint": record.code.fingerprint,
             }
         )
     frame = pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from scalinglab.analysis.arms.comparison import at_scale, crossover, paired
 from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
-from scalinglab.analysis.intervals.spread import between
+from scalinglab.analysis.intervals.spread import interval_in_words
 
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
@@ -56,7 +56,7 @@ class Outlook:
             rows = [
                 f"- N {r['N']:,}, D {r['D']:,} ({r['schedule']}, seed {r['seed']}, {r['share']:.0%}"
                 f" of its curve known): {r['loss']:.4f}"
-                + (between(r["lower"], r["upper"]) or f", without interval: {r['note']}")
+                + (interval_in_words(r["lower"], r["upper"]) or f", without interval: {r['note']}")
                 for r in known.head(8).to_dict("records")
             ]
             more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []
@@ -74,7 +74,7 @@ class Outlook:
         return said
 
 
-def look_ahead(
+def build_outlook(
     outputs: str | Path,
     study: str,
     *,

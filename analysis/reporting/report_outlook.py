@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.comparison import crossover, paired
 from scalinglab.analysis.forecasts.track import sentence
-from scalinglab.analysis.intervals.spread import between, calibration_in_words
+from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.page import Section
 
@@ -63,7 +63,7 @@ def _track(outlook: Outlook) -> list[Section]:
             "known": [f"{share:.0%}" for share in table["share"]],
             "law": table["law"],
             "predicted": [
-                f"{r['loss']:.4f}{between(r['lower'], r['upper'])}"
+                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
                 for r in table.to_dict("records")
             ],
             "measured": table["measured"],

@@ -21,7 +21,9 @@ from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -95,8 +97,7 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         If the study does not exist, its kind is unknown, or its runs do not suffice or were validated on different sets.
     """
     plan = study_plan(outputs, study)
-    answer = plan["study"]["answer"]
-    kind, options = answer.get("kind", "law"), answer.get("options", {})
+    kind, options = plan.study.answer.kind, plan.study.answer.options
     check_kind(kind, options)
     if kind == "law":
         raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
@@ -104,8 +105,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     refuse_different_sets(runs)
     curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
     finding = _judge(kind)(runs, **curves, **options)
-    finding.warnings.extend(_caveats(runs, len(plan["runs"])))
-    return Verdict(study, plan["study"]["question"], Path(outputs), finding)
+    finding.warnings.extend(_caveats(runs, len(plan.runs)))
+    return Verdict(study, plan.study.question, Path(outputs), finding)
 
 
 def check_kind(kind: str, options: Mapping[str, Any]) -> None:
@@ -165,20 +166,18 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
         ``model.width``), ``block`` (of the study, joined by commas), ``final_ratio`` (the last LR
         over the peak) and ``flops_<convention>`` of a token. Diverged runs have an infinite loss.
     """
-    blocks = {r["run_id"]: ",".join(r["blocks"]) for r in study_plan(outputs, study)["runs"]}
+    blocks = {r.run_id: ",".join(r.blocks) for r in study_plan(outputs, study).runs}
     runs = load(outputs, study=study, loss=loss)
     runs = runs[runs["status"] != State.STOPPED].reset_index(drop=True)
     more = []
     for run_id in runs["run_id"]:
-        record = RunFolder(Path(outputs) / "runs" / run_id).record()
-        science = {k: v for k, v in record["science"].items() if k != "schedule"}
-        last = record["science"]["schedule"][-1]["end"]
+        spec = RunFolder(Path(outputs) / "runs" / run_id).record().spec
         more.append(
             {
                 "block": blocks[run_id],
-                "final_ratio": last / record["lr_peak"],
-                **{f"flops_{c}": count(record["flops"]) for c, count in CONVENTIONS.items()},
-                **pd.json_normalize(science).iloc[0].to_dict(),
+                "final_ratio": spec.pieces[-1].end / spec.lr_peak,
+                **{f"flops_{c}": count(spec.flops) for c, count in CONVENTIONS.items()},
+                **dotted(without(spec.science, ["schedule"])),
             }
         )
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)

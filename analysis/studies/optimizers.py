@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
-from scalinglab.analysis.intervals.spread import between, quantiles
+from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
@@ -145,7 +145,7 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
     for name, own in table.groupby("arm"):
         longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
-            f"{r.speedup:.2f}{between(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
+            f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
             + ("" if r.inside else f", beyond what {baseline} was measured at")
             for r in longest.itertuples()
         )

@@ -1,11 +1,30 @@
-"""Whole numbers as floats: 6 N D of a large run is more than a 64-bit integer holds."""
+"""Numbers of tables: decimals to the last bit, large whole numbers as floats."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 
 _NAMES = ("run", "run_id", "parent", "cluster", "seed", "fingerprint", "arm")  # labels
 _SAFE = 1_000_000  # products of three such integers are far below 2^63
+# pandas before 3.1 is off by one bit in some decimals of 15 and more digits unless it is asked.
+_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
+
+
+def to_numbers(text: pd.Series) -> pd.Series:
+    """`pandas.to_numeric` to the last bit; NaN for what is no number."""
+    values = pd.to_numeric(text, errors="coerce")
+    if not _EXACT and pd.api.types.is_float_dtype(values):
+        numbers = np.isfinite(values)
+        values = values.where(~numbers, text[numbers].map(float))
+    return values
+
+
+def read_csv_exactly(path: Path) -> pd.DataFrame:
+    """A CSV file that was written with all digits, read to the last bit."""
+    return pd.read_csv(path, **({} if _EXACT else {"float_precision": "round_trip"}))
 
 
 def as_floats(table: pd.DataFrame) -> pd.DataFrame:

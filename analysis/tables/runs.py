@@ -22,6 +22,7 @@ from scalinglab.analysis.tables.imported import (
     stored_curves,
     stored_runs,
 )
+from scalinglab.analysis.tables.numbers import read_csv_exactly
 from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     SET,
@@ -31,9 +32,14 @@ from scalinglab.analysis.tables.validation_sets import (
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
-from scalinglab.scaling.records.plan_file import read_plan_file, stored_plans
+from scalinglab.scaling.records.plan_file import (
+    PlanFile,
+    read_plan_file,
+    read_study_config,
+    stored_plans,
+)
 from scalinglab.scaling.records.recipe import recipe
-from scalinglab.scaling.records.record import RECORD_VERSION
+from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
@@ -80,10 +86,10 @@ CURVE_COLUMNS = (
     "step",
     "tokens",
     "lr",
-    "loss",
+    "train_loss",
     "grad_norm",
-    "validation_loss",
-    "validation_bpb",
+    "loss",
+    "bpb",
     "N",
     "schedule",
     "seed",
@@ -155,19 +161,14 @@ def load(
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
-        if record["record_version"] != RECORD_VERSION:
-            raise ValueError(
-                f"the record of run {folder.run_id} has version {record['record_version']}; this "
-                f"code reads {RECORD_VERSION}"
-            )
         row = _row(record, roles, study)
         row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
-        row["C"] = flops_per_token(row.pop("flops"), flops) * row["D"]
+        row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
     names = set_names(outputs, (row[SET] for row in rows))
     rows = [row | {SET: names[row[SET][1]]} for row in rows]
-    further = dict.fromkeys(name for row in rows for name in row if name.startswith(FURTHER_LOSS))
-    table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *further])
+    open_columns = dict.fromkeys(name for row in rows for name in row if name not in RUN_COLUMNS)
+    table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *open_columns])
     brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
     if brought:
         table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
@@ -189,13 +190,13 @@ def load_curves(
 ) -> pd.DataFrame:
     """One row for every step of every finished run, or of those with a role, or of some.
 
-    With `loss`, a measured column such as ``loss.<store>``, that is the ``validation_loss``.
+    With `loss`, a measured column such as ``loss.<store>``, that is taken as the loss.
 
     Returns
     -------
     DataFrame
-        ``run, step, tokens, lr, loss, grad_norm`` at every step (`loss` is the training loss
-        before the update), ``validation_loss``, ``validation_bpb`` and ``loss.<store>`` where they
+        ``run, step, tokens, lr, train_loss, grad_norm`` at every step (the training loss before the
+        update), the validation ``loss`` (nats per token), ``bpb`` and ``loss.<store>`` where they
         were measured (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status,
         validation_set`` of the run.
     """
@@ -212,21 +213,21 @@ def load_curves(
         if role is not None and not any(role in names for names in roles.values()):
             continue
         try:
-            record, curve = folder.record(), pd.read_csv(folder.curve_file())
+            record, curve = folder.record(), read_curve(folder)
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
         curve.insert(0, "run", folder.run_id)
         curve = curve.join(_further_curves(record, curve["step"]))
-        data = record["science"]["data"]
-        contents[folder.run_id] = data["source"], data["content"]
+        spec = record.spec
+        contents[folder.run_id] = spec.data.source, spec.data.content
         constants = {
-            "N": record["counts"]["n_matmul"],
-            "schedule": record["config"]["schedule"]["kind"],
-            "seed": record["science"]["seed"],
-            "cluster": record["cluster"],
-            "fingerprint": record["code"]["fingerprint"],
-            "status": record["status"],
+            "N": spec.counts["n_matmul"],
+            "schedule": spec.schedule_kind,
+            "seed": spec.seed,
+            "cluster": spec.family_id,
+            "fingerprint": record.code.fingerprint,
+            "status": record.status,
         }
         curves.append(curve.assign(**constants))
     curves = [curve for curve in curves if len(curve)]
@@ -238,14 +239,15 @@ def load_curves(
         told = table[SET] if SET in table else pd.Series(None, table.index, object)
         ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
         table = table.assign(**{SET: ours.where(ours.notna(), told)})
-    if loss in (None, "loss"):
-        return table
-    own = table["loss"]  # of the training; what is compared is measured on validation sets
-    table = as_loss(table.assign(loss=table["validation_loss"]), loss)
-    return table.assign(validation_loss=table["loss"], loss=own)
+    return as_loss(table, loss)
 
 
-def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
+def read_curve(folder: RunFolder) -> pd.DataFrame:
+    """The curve of a finished run; its file calls the training loss ``loss``."""
+    return read_csv_exactly(folder.curve_file()).rename(columns=TABLE_NAMES)
+
+
+def study_plan(outputs: str | Path, study: str) -> PlanFile:
     """The stored plan of a study: its question, what it asks for, its runs and their roles.
 
     Raises
@@ -269,7 +271,8 @@ def study_plan(outputs: str | Path, study: str) -> dict[str, Any]:
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
         )
-    return read_manifest(path)
+    content = read_manifest(path)
+    return PlanFile(content["import_version"], read_study_config(content["study"]), {}, ())
 
 
 def _of_role(curves: pd.DataFrame, runs: pd.DataFrame, role: str | None) -> pd.DataFrame:
@@ -296,8 +299,8 @@ def _ended_runs(
         study_plan(outputs, study)
     roles: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for name, plan in stored_plans(outputs):
-        for run in plan["runs"]:
-            roles[run["run_id"]][name] = run["roles"]
+        for run in plan.runs:
+            roles[run.run_id][name] = list(run.roles)
     for path in sorted(outputs.glob(f"runs/*/{mark}")):
         folder = RunFolder(path.parent)
         if mark == "STOPPED" and folder.state() not in (State.STOPPED, State.DAMAGED):
@@ -306,77 +309,49 @@ def _ended_runs(
             yield folder, roles[folder.run_id]
 
 
-def _record_so_far(folder: RunFolder) -> dict[str, Any]:
-    """What a record would say of a run that was stopped: no final loss, and the tokens it saw."""
-    run = folder.description()
-    steps = int((folder.stopped() or {}).get("step", 0))
-    tokens = steps * run["tokens_per_step"]
-    return {
-        **run,
-        "record_version": RECORD_VERSION,
-        "status": State.STOPPED,
-        "steps": steps,
-        "tokens": tokens,
-        "epochs": tokens / run["unique_tokens"],
-        "cluster": run["family_id"],
-        "final": dict.fromkeys(("train_loss", "validation_loss", "validation_bpb"), None)
-        | {"irreducible_loss": run["irreducible_loss"]},
-        "code": {"fingerprint": None},
-        "throughput": {"tokens_per_second": None, "seconds": np.nan},
-    }
+def _record_so_far(folder: RunFolder) -> Record:
+    """What a record would say of a run that was stopped."""
+    stop = folder.stopped()
+    return stopped_record(folder.spec(), 0 if stop is None else stop.step)
 
 
-def _row(record: dict[str, Any], roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:
-    shape, science, final = record["shape"], record["science"], record["final"]
+def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict[str, Any]:
+    spec, final = record.spec, record.final
     here = roles if study is None else {study: roles[study]}
     return {
-        "run_id": record["run_id"],
+        **{name: _number(value) for name, value in record.columns.items()},
+        "run_id": record.run_id,
         "study": ",".join(here),
         "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
-        "status": record["status"],
-        **{count: record["counts"][count] for count in N_COUNTS},
-        "D": record["tokens"],
-        "flops": record["flops"],
-        "loss": _number(final["validation_loss"]),
-        "bpb": _number(final["validation_bpb"]),
-        **_further_losses(record),
-        "train_loss": _number(final["train_loss"]),
-        "irreducible_loss": _number(final["irreducible_loss"]),
-        "lr": record["lr_peak"],
-        "schedule": record["config"]["schedule"]["kind"],
-        "batch": science["batch"],
-        "steps": record["steps"],
-        **{k: shape[k] for k in ("width", "depth", "heads", "context", "vocab")},
-        "seed": science["seed"],
-        "unique_tokens": record["unique_tokens"],
-        "epochs": record["epochs"],
-        "cluster": record["cluster"],
-        "fingerprint": record["code"]["fingerprint"],
-        "tokens_per_second": _number(record["throughput"]["tokens_per_second"]),
-        "seconds": record["throughput"]["seconds"],
-        SET: (science["data"]["source"], science["data"]["content"]),
-        "recipe": canonical_json(recipe(science, record["config"], shape)),
+        "status": record.status,
+        **{count: spec.counts[count] for count in N_COUNTS},
+        "D": record.tokens,
+        "loss": _number(final.validation_loss),
+        "bpb": _number(final.validation_bpb),
+        "train_loss": _number(final.train_loss),
+        "irreducible_loss": _number(final.irreducible_loss),
+        "lr": spec.lr_peak,
+        "schedule": spec.schedule_kind,
+        "batch": spec.batch,
+        "steps": record.steps,
+        **{k: getattr(spec.shape, k) for k in ("width", "depth", "heads", "context", "vocab")},
+        "seed": spec.seed,
+        "unique_tokens": spec.unique_tokens,
+        "epochs": record.epochs,
+        "cluster": spec.family_id,
+        "fingerprint": record.code.fingerprint,
+        "tokens_per_second": _number(record.throughput.tokens_per_second),
+        "seconds": record.throughput.seconds,
+        SET: (spec.data.source, spec.data.content),
+        "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
 
 
-def _further_losses(record: dict[str, Any]) -> dict[str, float]:
-    """Final losses on the sets of ``execution.validate``; the oldest records measured nothing."""
-    measured = record.get("measured", {})
-    if not measured.get("step") or measured["step"][-1] != record["steps"]:
-        return {}
-    return {
-        name: _number(values[-1])
-        for name, values in measured.items()
-        if name.startswith(FURTHER_LOSS)
-    }
-
-
-def _further_curves(record: dict[str, Any], steps: pd.Series) -> pd.DataFrame:
-    """Losses on further sets, in the rows of a curve."""
-    measured = record.get("measured", {})
-    names = [name for name in measured if name.startswith(FURTHER_LOSS)]
+def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
+    """Losses on further sets, in the rows of a curve; the oldest records measured nothing."""
+    names = [name for name in record.measured if name.startswith(FURTHER_LOSS)]
     table = pd.DataFrame(
-        {name: measured[name] for name in names}, index=measured.get("step", [])
+        {name: record.measured[name] for name in names}, index=record.measured.get("step", [])
     ).astype(float)
     return table.reindex(steps.to_numpy()).set_index(steps.index)
 
@@ -423,9 +398,9 @@ def require(
     if not (Path(outputs) / "studies" / study / "plan.json").exists():
         raise ValueError(f"study {study!r} was imported without a {wanted}: import one that has")
     folders = [
-        RunFolder(Path(outputs) / "runs" / run["run_id"])
-        for run in plan["runs"]
-        if role is None or role in run["roles"]
+        RunFolder(Path(outputs) / "runs" / run.run_id)
+        for run in plan.runs
+        if role is None or role in run.roles
     ]
     states = Counter(folder.state() for folder in folders)
     if not states:

@@ -20,6 +20,7 @@ from scalinglab.scaling.data.text import TextSource
 from scalinglab.scaling.data.tokens import TokensSource
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.spec import RunSpec
 
 SOURCES: dict[str, type] = {
     "stdlib": StdlibSource,
@@ -58,21 +59,16 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     return TokenStore(folder)
 
 
-def open_planned(run: dict[str, Any], outputs: Path) -> TokenStore:
+def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
     """The store that a run was planned on, by its content; made again where it is gone.
-
-    Parameters
-    ----------
-    run : dict
-        Content of run.json.
 
     Raises
     ------
     ValueError
         If the source no longer holds what the run was planned on, or the store is damaged.
     """
-    config = from_dict(DataConfig, run["config"]["data"], "data")
-    wanted = run["science"]["data"]["content"]
+    config = from_dict(DataConfig, run.config["data"], "data")
+    wanted = run.data.content
     for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
         try:
             if read_manifest(manifest.parent).content_hash == wanted:
@@ -84,7 +80,7 @@ def open_planned(run: dict[str, Any], outputs: Path) -> TokenStore:
     store = open_store(config, outputs)
     if store.manifest.content_hash != wanted:
         raise ValueError(
-            f"run {run['run_id']} was planned on data {wanted}, but {store.folder} holds "
+            f"run {run.run_id} was planned on data {wanted}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )
     return store

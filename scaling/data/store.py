@@ -32,6 +32,7 @@ from scalinglab.scaling.records.atomic import (
     write_json,
 )
 from scalinglab.scaling.records.damage import DamagedFile, Shape
+from scalinglab.scaling.records.machine import PROCESS, Process
 
 DTYPES = ("uint8", "uint16", "int32")  # as narrow as the vocabulary allows
 MAKER = "maker.json"  # who makes a store, in its folder until it is whole
@@ -268,7 +269,7 @@ def _write_tokens(folder: Path, corpus: Corpus) -> str:
 def _alive(aside: Path) -> Iterator[None]:
     """Say who makes a store, and again and again that it still does."""
     maker = aside / MAKER
-    write_json(maker, machine.this_process())
+    write_json(maker, machine.this_process().to_dict())
     over = threading.Event()
 
     def beat() -> None:
@@ -307,6 +308,6 @@ def _is_abandoned(folder: Path, now: float) -> bool:
         last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
         return now - last > UNSIGNED_SECONDS
     with contextlib.suppress(DamagedFile):
-        if machine.has_ended(read_json(maker, {"host": str, "boot": str, "pid": int})):
+        if Process.from_dict(read_json(maker, PROCESS)).has_ended:
             return True
     return now - maker.stat().st_mtime > SILENT_SECONDS

@@ -171,7 +171,7 @@ class Architecture(NetworkOptions):
 
     @classmethod
     def from_science(cls, model: Mapping[str, Any]) -> Architecture:
-        """From a run's ``science["model"]``, which may be older than some option."""
+        """From the model in a run's science, which may be older than some option."""
         shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
         return cls(shape, **{f.name: model[f.name] for f in fields(cls) if f.name in model})
 

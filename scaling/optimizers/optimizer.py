@@ -80,9 +80,9 @@ def optimizer_science(config: OptimizerConfig) -> dict[str, Any]:
     return {key: value for key, value in vars(config).items() if key != "lr"}
 
 
-def member_settings(science: Mapping[str, Any]) -> OptimizerConfig:
-    """The settings that a run's science names."""
-    return OPTIMIZERS[science["name"]](**science)
+def member_settings(name: str, settings: Mapping[str, Any]) -> OptimizerConfig:
+    """An optimizer by its name, with the settings that a run has stored."""
+    return OPTIMIZERS[name](name=name, **settings)
 
 
 def common_name(settings: Sequence[OptimizerConfig]) -> str:

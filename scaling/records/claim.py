@@ -60,7 +60,7 @@ class Claim:
             return None
         number = 1 if latest is None else latest.number + 1
         owner = {
-            **machine.this_process(),
+            **machine.this_process().to_dict(),
             "node": machine.node(),
             "job": machine.slurm_job(),
             "log": os.environ.get("SCALING_LOG"),

@@ -83,7 +83,7 @@ def signature(error: BaseException) -> str:
     The message is left out: it often names the run.
     """
     if (told := getattr(error, "failure_signature", None)) is not None:
-        return told
+        return str(told)
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].name}:{frames[-1].lineno}" if frames else ""
     return hashlib.sha256(f"{type(error).__name__} {where}".encode()).hexdigest()[:8]

@@ -15,7 +15,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scalinglab.scaling.config import DataConfig, RunConfig
@@ -81,7 +81,7 @@ def digest(value: Any, length: int = 10) -> str:
 
 def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] = HISTORIC) -> str:
     """Short hash of a run's science: same id, same run."""
-    pieces = prefix(science_pieces(science), science["steps"])
+    pieces = prefix(science_pieces(science), total_steps(science))
     return digest(without_historic(dict(science) | {"schedule": pieces}, historic))
 
 
@@ -110,6 +110,12 @@ def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
     return [Piece(**piece) for piece in science["schedule"]]
 
 
+def total_steps(science: Mapping[str, Any]) -> int:
+    """The length of a run, in steps."""
+    steps: int = science["steps"]
+    return steps
+
+
 def without_historic(
     science: dict[str, Any], historic: Mapping[str, Any] = HISTORIC
 ) -> dict[str, Any]:
@@ -120,6 +126,29 @@ def without_historic(
         node = functools.reduce(lambda node, group: node.get(group, {}), groups, rest)
         if key in node and node[key] == value and type(node[key]) is type(value):
             del node[key]
+    return rest
+
+
+def with_historic(science: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which every key that joined later stands, at the value that older runs had."""
+    full = _copied(dict(science))
+    for path, value in HISTORIC.items():
+        *groups, key = path.split(".")
+        if groups != ["optimizer"]:  # each has keys of its own
+            node = functools.reduce(lambda node, group: node.setdefault(group, {}), groups, full)
+            node.setdefault(key, value)
+    optimizer = full["optimizer"]
+    if optimizer["name"] in OPTIMIZERS:
+        full["optimizer"] = historic_values(OPTIMIZERS[optimizer["name"]]) | optimizer
+    return full
+
+
+def without(science: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    """A copy without some dotted keys."""
+    rest = _copied(dict(science))
+    for path in keys:
+        *groups, key = path.split(".")
+        functools.reduce(lambda node, group: node.get(group, {}), groups, rest).pop(key, None)
     return rest
 
 

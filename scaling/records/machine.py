@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -150,7 +151,8 @@ def gpu_memory() -> dict[str, tuple[float, float]]:
     for line in listed.splitlines():
         index, uuid, *sizes = (word.strip() for word in line.split(","))
         if all(size.isdigit() for size in sizes):  # or it is not told: "[N/A]"
-            found[index] = found[uuid] = tuple(float(size) * 2**20 for size in sizes)
+            free, total = (float(size) * 2**20 for size in sizes)
+            found[index] = found[uuid] = free, total
     return {name: found[name] for name in gpus() if name in found}
 
 
@@ -199,7 +201,7 @@ def code_commit() -> str | None:
 
 def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
-    import resource
+    import resource  # here: Windows has none, and reads studies all the same
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024
@@ -253,25 +255,59 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def this_process() -> dict[str, Any]:
-    """What tells this process from all others, on this host and elsewhere."""
-    return {
-        "host": host(),
-        "boot": boot(),
-        "process_space": process_space(),
-        "pid": os.getpid(),
-        "process_start": process_start(os.getpid()),
-    }
+PROCESS = {"host": str, "boot": str, "pid": int}  # without these a file names no process
 
 
-def has_ended(process: Mapping[str, Any]) -> bool:
-    """Whether a process, as `this_process` told of it, is known to be gone: only of this host."""
-    if process["host"] != host():
-        return False
-    if process["boot"] != boot():
-        return True
-    seen = process.get("process_space") == process_space()
-    return seen and process_start(process["pid"]) != process["process_start"]
+@dataclass(frozen=True)
+class Process:
+    """What tells a process from all others, on its host and elsewhere.
+
+    Attributes
+    ----------
+    host, boot : str
+        Its host, and that host's boot.
+    pid : int
+    process_space : str or None
+        Its container: process numbers mean nothing across them. None: it is not known.
+    process_start : str or None
+        When it started: its number may be another's by now.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    process_space: str | None = None
+    process_start: str | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Process:
+        """Read a process from plain values; what older ones lack is not known."""
+        return cls(
+            values["host"],
+            values["boot"],
+            values["pid"],
+            values.get("process_space"),
+            values.get("process_start"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known to be gone: only of a process of this host."""
+        if self.host != host():
+            return False
+        if self.boot != boot():
+            return True
+        seen = self.process_space == process_space()
+        return seen and process_start(self.pid) != self.process_start
+
+
+def this_process() -> Process:
+    """This process."""
+    return Process(host(), boot(), os.getpid(), process_space(), process_start(os.getpid()))
 
 
 def _exists(pid: int) -> bool:

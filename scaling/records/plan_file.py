@@ -1,19 +1,116 @@
-"""plan.json of a study: what several packages read of it, checked."""
+"""plan.json of a study, read in one place: what it asks, and which runs it is to have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, tell
+from scalinglab.scaling.records.spec import known_fields
 
 _PLAN: Shape = {"plan_version": int, "study": {"name": str}, "execution": dict, "runs": list}
 _RUN: Shape = {"run_id": str, "roles": list, "pins": list}
 
 
-def read_plan_file(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class AnswerConfig:
+    """What the analysis is asked for: a law of the runs, or the verdict of a kind of study."""
+
+    kind: str = "law"  # or a verdict: the files of analysis/studies
+    options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
+    law: str = "chinchilla"
+    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
+    # What a plan promises: the interval at the target (or the largest held-out run) if the law is
+    # near the reference (else the published one) and losses scatter by the noise.
+    target: dict[str, float] = field(default_factory=dict)
+    reference: dict[str, float] = field(default_factory=dict)
+    noise: float = 0.005
+    curve_law: str = "lr_annealing"
+    curve_held_out: str | None = None  # the schedule kind that is predicted
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A named list of runs with the question they answer."""
+
+    name: str
+    question: str
+    blocks: dict[str, Any]
+    answer: AnswerConfig = field(default_factory=AnswerConfig)
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """One run of a stored plan.
+
+    Attributes
+    ----------
+    run_id : str
+    roles, blocks : tuple of str
+        What it is for, and the blocks of the study that asked for it.
+    needs : tuple or None
+        (run_id, step): the checkpoint from which it is to start.
+    pins : tuple of int
+        Steps whose checkpoints others start from.
+    seconds, seconds_whole : float or None
+        Predicted of the work that was left, and of all of it when nothing was trained.
+    kind : str or None
+        What it has in common with those that may train with it; None: it trains alone.
+    pack : int
+        Members of a pack of its kind, where the plan was to choose.
+    """
+
+    run_id: str
+    roles: tuple[str, ...]
+    blocks: tuple[str, ...] = ()
+    needs: tuple[str, int] | None = None
+    pins: tuple[int, ...] = ()
+    seconds: float | None = None
+    seconds_whole: float | None = None
+    kind: str | None = None
+    pack: int = 1
+
+    @classmethod
+    def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:
+        """Read a run of a plan.json; those of older plans have no time of the whole run."""
+        tuples = {
+            key: None if run.get(key) is None else tuple(run[key])
+            for key in ("roles", "blocks", "needs", "pins")
+            if key in run
+        }
+        whole = run.get("seconds_whole", run.get("seconds"))
+        return known_fields(cls, {**run, **tuples, "seconds_whole": whole})
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """A study as it was planned, or imported: an imported one has no runs to train.
+
+    Attributes
+    ----------
+    version : int
+    study : StudyConfig
+    execution : mapping
+        How the runs are executed, as plain values.
+    runs : tuple of PlanEntry
+    """
+
+    version: int
+    study: StudyConfig
+    execution: Mapping[str, Any]
+    runs: tuple[PlanEntry, ...]
+
+
+def read_study_config(study: Mapping[str, Any]) -> StudyConfig:
+    """A stored study; what an old or an imported one does not say has its default."""
+    answer = known_fields(AnswerConfig, study.get("answer", {}))
+    return known_fields(StudyConfig, {"question": "", "blocks": {}, **study, "answer": answer})
+
+
+def read_plan_file(path: Path) -> PlanFile:
     """The content of a plan.json.
 
     Raises
@@ -24,12 +121,17 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     plan = read_json(path, _PLAN)
     for i, run in enumerate(plan["runs"]):
         check_shape(path, run, _RUN, f"runs[{i}]")
-    if plan["study"]["name"] != path.parent.name:
-        raise DamagedFile(path, f"it is the plan of the study {plan['study']['name']!r}")
-    return plan
+    try:
+        study = read_study_config(plan["study"])
+        runs = tuple(map(PlanEntry.from_dict, plan["runs"]))
+    except (TypeError, ValueError) as error:
+        raise DamagedFile(path, f"it is no plan ({error!r})") from error
+    if study.name != path.parent.name:
+        raise DamagedFile(path, f"it is the plan of the study {study.name!r}")
+    return PlanFile(plan["plan_version"], study, plan["execution"], runs)
 
 
-def plan_before(path: Path) -> dict[str, Any] | None:
+def plan_before(path: Path) -> PlanFile | None:
     """The plan that another is about to replace; None if there is none, or it is damaged."""
     try:
         return read_plan_file(path)
@@ -40,7 +142,7 @@ def plan_before(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def stored_plans(outputs: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def stored_plans(outputs: Path) -> Iterator[tuple[str, PlanFile]]:
     """Every study with its plan; of those that are damaged is told."""
     for path in sorted(outputs.glob("studies/*/plan.json")):
         try:

@@ -11,15 +11,16 @@ cooldown off a trunk and extending a finished run are the same look-up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.records.identity import family_id, prefix_id
+from scalinglab.scaling.records.identity import family_id, prefix_id, total_steps
 
 SUFFIXES = (".pt", ".json")  # of a checkpoint in one file, and of one in parts
 
 
-def checkpoint_path(outputs: Path, science: dict[str, Any], step: int, owner: str = "") -> Path:
+def checkpoint_path(outputs: Path, science: Mapping[str, Any], step: int, owner: str = "") -> Path:
     """Where the checkpoint of a science at a step belongs; pinned unless it has an owner."""
     name = f"{step:08d}-{prefix_id(science, step)}"
     name += f".{owner}.pt" if owner else ".pt"
@@ -31,13 +32,13 @@ def owner_of(checkpoint: Path) -> str:
     return checkpoint.stem.partition(".")[2]
 
 
-def candidates(outputs: Path, science: dict[str, Any]) -> list[tuple[int, Path]]:
+def candidates(outputs: Path, science: Mapping[str, Any]) -> list[tuple[int, Path]]:
     """Checkpoints on the way of a run, the furthest first: (step, path)."""
-    found = []
+    found, last = [], total_steps(science)
     for path in (outputs / "checkpoints" / family_id(science)).glob("[0-9]*"):
         if path.suffix not in SUFFIXES:
             continue
         step, _, prefix = path.name.split(".")[0].partition("-")
-        if int(step) <= science["steps"] and prefix_id(science, int(step)) == prefix:
+        if int(step) <= last and prefix_id(science, int(step)) == prefix:
             found.append((int(step), path))
     return sorted(found, reverse=True)

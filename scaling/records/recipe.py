@@ -40,19 +40,18 @@ def recipe(
         for key, value in science.items()
         if key not in {*_RUNGS, *_RUNGS[""], "optimizer", *rules}
     }
+    groups = {name: value for name, value in science.items() if isinstance(value, dict)}
     for group in ("model", "data"):
         common |= {
             f"{group}.{key}": value
-            for key, value in science[group].items()
+            for key, value in groups[group].items()
             if key not in _RUNGS[group]
         }
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)
     return common | {
-        "optimizer": {
-            key: value for key, value in science["optimizer"].items() if key not in rules
-        },
+        "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
         "model.head_dim": shape["width"] / shape["heads"],
         "model.mlp_ratio": shape["mlp_width"] / shape["width"],
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),

@@ -19,30 +19,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_exclusive, read_json, server_time
+from scalinglab.scaling.records.attempt import END, OWNER, PROGRESS, Attempt, End, Owner, Progress
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
-from scalinglab.scaling.records.identity import IDENTITY_VERSION, run_id
-from scalinglab.scaling.records.state import Outcome, State
+from scalinglab.scaling.records.record import Record, read_record
+from scalinglab.scaling.records.spec import RunSpec, known_fields, read_spec
+from scalinglab.scaling.records.state import FINISHED, Outcome, State
 
-_NUMBER = (int, float)
-_RUN: Shape = {
-    "run_id": str,
-    "family_id": str,
-    "science": {"steps": int, "schedule": list, "model": dict, "data": dict, "optimizer": dict},
-    "config": dict,
-    "shape": dict,
-    "counts": dict,
-    "flops": dict,
-    "lr_peak": _NUMBER,
-    "tokens_per_step": int,
-    "unique_tokens": int,
-    "bytes_per_token": _NUMBER,
-}
 _DONE: Shape = {
     "attempt": int,
     "status": str,
@@ -51,45 +40,47 @@ _DONE: Shape = {
     "curve": str,
     "sha256": dict,
 }
-_OWNER: Shape = {"host": str, "boot": str, "pid": int, "started": _NUMBER, "lease_seconds": _NUMBER}
-_END: Shape = {"reason": str, "ended": _NUMBER}
-_PROGRESS: dict[str, Any] = {
-    "step": int,
-    "start": int,
-    "steps": int,
-    "saved": int,
-    "members": int,
-    "pack": str,
-    "seconds": _NUMBER,
-    "loss": _NUMBER,
-    "tokens_per_second": _NUMBER,
-    "validation": dict,
-}
 _ATTEMPT_FILE = re.compile(r"(\d+)\.(?:json|beat|end|cancel)")
 _undamaged: dict[Path, list[tuple[int, int, int] | None]] = {}
 _DEFAULT_LEASE = 60.0  # of an attempt that cannot be read any more
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One try at a run by one process.
+class Done:
+    """Content of DONE: the one attempt whose record counts.
 
     Attributes
     ----------
-    number : int
-        From 1; the fencing token.
-    owner : dict
-        ``host, boot, process_space, pid, process_start, node, job, log, started,
-        lease_seconds``.
-    end : dict or None
-        ``reason`` (an `Outcome`), ``ended``;
-        of a failure ``error``, ``traceback``, ``class``, ``signature``
-        (``scalinglab.scaling.records.failures``).
+    attempt : int
+    status : State
+        Done or diverged.
+    steps : int
+        Steps in the record.
+    record, curve : str
+        Names of files in the run's folder.
+    sha256 : mapping
+        Name -> hash of each.
     """
 
-    number: int
-    owner: dict[str, Any]
-    end: dict[str, Any] | None
+    attempt: int
+    status: State
+    steps: int
+    record: str
+    curve: str
+    sha256: Mapping[str, str]
+
+    @property
+    def curve_hash(self) -> str:
+        """Hash of the curve."""
+        return self.sha256[self.curve]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run is not trained to its end: the step it had come to, and all that was said."""
+
+    step: int
+    why: Mapping[str, Any]
 
 
 class RunFolder:
@@ -112,17 +103,17 @@ class RunFolder:
         """The folder that holds all runs, stores, checkpoints and studies."""
         return self.path.parent.parent
 
-    def describe(self, run: dict[str, Any]) -> None:
+    def describe(self, run: RunSpec) -> None:
         """Write run.json, once; a second writer of the same run changes nothing."""
         path = self.path / "run.json"
         if not path.exists():
-            create_exclusive(path, sealed(run))
+            create_exclusive(path, sealed(run.to_dict()))
 
     def exists(self) -> bool:
         """Whether run.json is there: a folder may have been removed by hand."""
         return (self.path / "run.json").exists()
 
-    def description(self) -> dict[str, Any]:
+    def spec(self) -> RunSpec:
         """Read run.json.
 
         Raises
@@ -131,18 +122,16 @@ class RunFolder:
             Also if its science is not that of the run's id: it would be trained under a wrong name.
         """
         path = self.path / "run.json"
-        run = read_json(path, _RUN)
-        _check_identity(path, run, self.run_id)
-        return run
+        return read_spec(path, read_json(path))
 
-    def settings(self) -> dict[str, Any]:
-        """``science``, ``config`` and counts: of the record of a finished run, else of run.json."""
-        return self.description() if self.done() is None else self.record()
+    def settings(self) -> RunSpec:
+        """The run as its record repeats it, once it has one, else as run.json describes it."""
+        return self.spec() if self.done() is None else self.record().spec
 
-    def done(self) -> dict[str, Any] | None:
-        """Content of DONE, or None: ``attempt, status, steps, files``."""
+    def done(self) -> Done | None:
+        """Content of DONE, or None."""
         try:
-            return read_json(self.done_file, _DONE)
+            return self._done()
         except FileNotFoundError:
             return None
 
@@ -155,7 +144,7 @@ class RunFolder:
         if _undamaged.get(self.path) == marks:
             return None
         try:
-            self.description(), self.done(), self.stopped()
+            self.spec(), self.done(), self.stopped()
         except DamagedFile as error:
             return error
         _undamaged[self.path] = marks
@@ -172,12 +161,13 @@ class RunFolder:
         """Forget that the run was stopped."""
         (self.path / "STOPPED").unlink(missing_ok=True)
 
-    def stopped(self) -> dict[str, Any] | None:
+    def stopped(self) -> Stop | None:
         """Why the run was stopped, or None."""
         try:
-            return read_json(self.path / "STOPPED", {})
+            why = read_json(self.path / "STOPPED", {})
         except FileNotFoundError:
             return None
+        return Stop(int(why.get("step", 0)), why)
 
     def latest_attempt(self) -> Attempt | None:
         """The attempt with the highest number, or None."""
@@ -200,41 +190,35 @@ class RunFolder:
         """
         path = self.attempt_file(number, "json")
         try:
-            owner = read_json(path, _OWNER)
+            owner = Owner.from_dict(read_json(path, OWNER))
         except (DamagedFile, FileNotFoundError) as error:
             if isinstance(error, DamagedFile):
                 tell(error, "taken for an attempt of an unknown process")
-            owner = {
-                "host": "unknown",
-                "boot": "",
-                "pid": 0,
-                "process_start": None,
-                "started": _modified(path),
-                "lease_seconds": _DEFAULT_LEASE,
-            }
+            owner = Owner("unknown", "", 0, started=_modified(path), lease_seconds=_DEFAULT_LEASE)
         path = self.attempt_file(number, "end")
+        end = None
         try:
-            end = read_json(path, _END)
+            end = _read_end(path)
         except FileNotFoundError:
-            end = None
+            pass
         except DamagedFile as error:
             tell(error, "taken for an attempt that was interrupted")
-            end = {"reason": Outcome.INTERRUPTED, "ended": _modified(path)}
+            end = End(Outcome.INTERRUPTED, _modified(path))
         return Attempt(number, owner, end)
 
     def attempt_file(self, number: int, suffix: str) -> Path:
         """Path of one of an attempt's files."""
         return self.attempts / f"{number:04d}.{suffix}"
 
-    def progress(self, number: int) -> dict[str, Any]:
+    def progress(self, number: int) -> Progress:
         """What the attempt last said of itself, for display only; nothing if it is damaged."""
         path = self.attempt_file(number, "beat")
         try:
             said = read_json(path, {})
-            check_shape(path, said, {k: t for k, t in _PROGRESS.items() if k in said})
-        except (FileNotFoundError, DamagedFile):  # it is never flushed
-            return {}
-        return said
+            check_shape(path, said, {k: t for k, t in PROGRESS.items() if k in said})
+            return Progress.from_dict(said)
+        except (FileNotFoundError, ValueError):  # it is never flushed
+            return Progress()
 
     def is_alive(self, attempt: Attempt) -> bool:
         """Whether an attempt still holds the run.
@@ -243,13 +227,13 @@ class RunFolder:
         not beaten for longer than its lease.
         """
         owner = attempt.owner
-        if attempt.end is not None or _was_requeued(owner) or machine.has_ended(owner):
+        if attempt.end is not None or _was_requeued(owner) or owner.has_ended:
             return False
         try:
             beat = self.attempt_file(attempt.number, "beat").stat().st_mtime
         except FileNotFoundError:
-            beat = owner["started"]
-        return server_time(self.outputs) - beat < owner["lease_seconds"]
+            beat = owner.started
+        return server_time(self.outputs) - beat < owner.lease_seconds
 
     def state(self) -> State:
         """Any but blocked, which only a plan can know."""
@@ -258,7 +242,7 @@ class RunFolder:
         except DamagedFile:
             return State.DAMAGED
         if done is not None:
-            return State(done["status"])
+            return done.status
         attempt = self.latest_attempt()
         if attempt is not None and self.is_alive(attempt):
             return State.RUNNING
@@ -266,10 +250,9 @@ class RunFolder:
             return State.STOPPED
         if attempt is None:
             return State.PLANNED
-        failed = attempt.end is not None and attempt.end["reason"] == Outcome.FAILED
-        return State.FAILED if failed else State.INTERRUPTED
+        return State.INTERRUPTED if attempt.failure is None else State.FAILED
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """The record that DONE names.
 
         Raises
@@ -277,39 +260,38 @@ class RunFolder:
         FileNotFoundError
             If the run is not done.
         DamagedFile
-            If the file is not the one that was recorded.
+            If the file is not the one that was recorded, or is no record.
         """
-        return read_json(self._recorded("record"))
+        path = self._recorded("record")
+        return read_record(path, read_json(path, {}))
 
     def curve_file(self) -> Path:
         """Path of the curve that DONE names; raises as `record` does."""
         return self._recorded("curve")
 
+    def _done(self) -> Done:
+        stored = read_json(self.done_file, _DONE)
+        if stored["status"] not in FINISHED:
+            raise DamagedFile(self.done_file, f"status = {stored['status']!r} is no end of a run")
+        return known_fields(Done, {**stored, "status": State(stored["status"])})
+
     def _recorded(self, kind: str) -> Path:
-        done = read_json(self.done_file, _DONE)
-        path = self.path / done[kind]
+        done = self._done()
+        name = done.record if kind == "record" else done.curve
+        path = self.path / name
         if not path.is_file():
             raise DamagedFile(path, "it is gone, though DONE names it")
-        if file_hash(path) != done["sha256"].get(done[kind]):
+        if file_hash(path) != done.sha256.get(name):
             raise DamagedFile(path, "it was changed after the run had recorded it")
         return path
 
 
-def _check_identity(path: Path, run: dict[str, Any], name: str) -> None:
-    """Raise `DamagedFile` unless a run's science makes its id, and its folder has that name."""
-    science = run["science"]
-    if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
-        return  # ids of another version are made in another way
+def _read_end(path: Path) -> End:
+    stored = read_json(path, END)
     try:
-        found = run_id(science)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(path, f"its science makes no id ({error!r})") from error
-    if not found == run["run_id"] == name:
-        raise DamagedFile(
-            path,
-            f"its science is that of the run {found}, but its folder is that "
-            f"of {name} and its run_id {run['run_id']}",
-        )
+        return End.from_dict(stored)
+    except ValueError as error:
+        raise DamagedFile(path, str(error)) from error
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:
@@ -329,9 +311,9 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def _was_requeued(owner: dict[str, Any]) -> bool:
+def _was_requeued(owner: Owner) -> bool:
     """Whether the owner was an earlier life of this very SLURM job: it cannot be running, too."""
-    here, there = machine.slurm_job(), owner.get("job")
+    here, there = machine.slurm_job(), owner.job
     return here is not None and there is not None and there[0] == here[0] and there[1] < here[1]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.records.spec import RunSpec
 
 # Compiling a shape takes about a minute. An H200 trained 0.2M parameters at 11 million tokens a
 # second and 25M at 1.5 million when steps were compiled and captured; if captured ones that are
@@ -40,7 +39,7 @@ def chosen(execution: ExecutionConfig, flops: float) -> str:
     return "captured_compiled" if compiled else "captured"
 
 
-def settled(execution: ExecutionConfig, run: Mapping[str, Any]) -> ExecutionConfig:
-    """The same with the engine for a run, whose ``run.json`` is given."""
-    flops = flops_per_token(run["flops"]) * run["tokens"]
+def settled(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
+    """The same with the engine for a run."""
+    flops = flops_per_token(run.flops) * run.tokens
     return replace(execution, engine=chosen(execution, flops))

@@ -92,9 +92,20 @@ class Run:
         return flops_per_token(self.flops) * self.tokens
 
     @property
+    def is_command(self) -> bool:
+        """Whether a program that is not ours trains it."""
+        return self.config.trainer.kind == "command"
+
+    @property
+    def batch(self) -> int:
+        """Sequences of one update."""
+        assert self.config.batch is not None  # a rule has given it
+        return self.config.batch
+
+    @property
     def tokens_per_step(self) -> int:
         """Tokens of one update."""
-        return self.config.batch * self.shape.context
+        return self.batch * self.shape.context
 
 
 def resolve(config: RunConfig, manifest: Manifest) -> Run:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig, RunConfig
+from scalinglab.scaling.records.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,11 @@ class StepOptions:
     recompute: bool = False
 
     @classmethod
-    def of(cls, science: Mapping[str, Any], execution: ExecutionConfig) -> StepOptions:
-        """Those of a run, whose science may be older than some key."""
+    def of(cls, run: RunSpec | RunConfig, execution: ExecutionConfig) -> StepOptions:
+        """Those of a run."""
         return cls(
-            precision=science["precision"],
-            z_loss=science.get("z_loss", 0.0),
+            precision=run.precision,
+            z_loss=run.z_loss,
             loss_chunk=execution.loss_chunk,
             recompute=execution.recompute,
         )

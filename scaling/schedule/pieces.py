@@ -100,13 +100,13 @@ def is_flat(piece: Piece) -> bool:
     return piece.shape == "constant" or (piece.start == piece.end and piece.shape != "given")
 
 
-def prefix(pieces: Sequence[Piece], step: int) -> list[dict]:
+def prefix(pieces: Sequence[Piece], step: int) -> list[dict[str, Any]]:
     """Canonical description of the first `step` updates, the same for every run that shares them.
 
     A constant stretch and a power law are known by how much of them has passed, whatever their
     length; any other piece by its whole form and how much of it has passed.
     """
-    described: list[dict] = []
+    described: list[dict[str, Any]] = []
     left = step
     for piece in pieces:
         taken = min(left, piece.steps)

@@ -31,10 +31,10 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import save_atomic, write_atomic
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.failures import FailureClass
-from scalinglab.scaling.records.identity import digest, science_pieces
+from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.command_line import fill
-from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.schedule.pieces import lr_array, plain
 from scalinglab.scaling.training import guardian
 from scalinglab.scaling.training.child import user_environment, without_slurm
 from scalinglab.scaling.training.endings import outcome, reason
@@ -97,14 +97,12 @@ class Program:
 
     def __init__(self, claim: Claim, execution: ExecutionConfig) -> None:
         self.claim, self.execution = claim, execution
-        self.description = claim.folder.description()
-        self.lr = lr_array(science_pieces(self.description["science"]))
+        self.spec = claim.folder.spec()
+        self.lr = lr_array(self.spec.pieces)
         self.folder = claim.folder.path / "program" / f"{claim.number:04d}"
         self.config = self._configure()
         self.started = time.monotonic()
-        self.earlier_seconds = sum(
-            claim.folder.progress(n).get("seconds", 0.0) for n in range(1, claim.number)
-        )
+        self.earlier_seconds = sum(claim.folder.progress(n).seconds for n in range(1, claim.number))
 
     def run(self, should_stop: Callable[[], bool]) -> Outcome:
         """Start the program, wait for its end, and record what it left."""
@@ -133,52 +131,51 @@ class Program:
 
     def _configure(self) -> dict[str, Any]:
         """Write what the program is told, and return it."""
-        run, science = self.description, self.description["science"]
+        run = self.spec
         checkpoints = self.folder.parent / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(exist_ok=True)
         store = open_planned(run, self.claim.folder.outputs)
-        data, context = science["data"], science["model"]["context"]
-        windows = store.validation_windows(data["validation_tokens"], context)
+        windows = store.validation_windows(run.data.validation_tokens, run.shape.context)
         lr_file = self.folder / "lr.npy"
         windows_file = self.folder / "validation_windows.npy"
         for path, array in ((lr_file, self.lr), (windows_file, windows)):
             save_atomic(path, lambda aside, array=array: _save_array(aside, array))
         config = {
             "contract": CONTRACT,
-            "run_id": run["run_id"],
+            "run_id": run.run_id,
             "attempt": self.claim.number,
             "folder": str(self.folder),
             "checkpoints": str(checkpoints),
-            "program": science["trainer"]["program"],
-            "options": science["trainer"]["options"],
-            "model": science["model"],
-            "counts": run["counts"],
+            "program": run.trainer.program,
+            "options": run.trainer.options,
+            "model": run.architecture.science(),
+            "counts": run.counts,
             "data": {
                 "train": str(store.folder / "train.bin"),
                 "validation": str(store.folder / "validation.bin"),
                 "dtype": store.manifest.dtype,
                 "train_tokens": store.manifest.train_tokens,
                 "validation_windows": str(windows_file),
-                "bytes_per_token": run["bytes_per_token"],
-                **data,
+                "bytes_per_token": run.bytes_per_token,
+                **vars(run.data),
             },
-            "optimizer": science["optimizer"],
-            "lr_peak": run["lr_peak"],
+            "optimizer": {"name": run.optimizer.name, **run.optimizer.settings},
+            "lr_peak": run.lr_peak,
             "lr_file": str(lr_file),
-            "schedule": science["schedule"],
-            "validation_steps": validation_steps(science_pieces(science)),
-            "batch": science["batch"],
-            "steps": science["steps"],
-            "tokens": run["tokens"],
-            "tokens_per_step": run["tokens_per_step"],
-            "seed": science["seed"],
-            "precision": science["precision"],
-            "z_loss": science.get("z_loss", 0.0),
+            "schedule": [plain(piece) for piece in run.pieces],
+            "validation_steps": validation_steps(run.pieces),
+            "batch": run.batch,
+            "steps": run.steps,
+            "tokens": run.tokens,
+            "tokens_per_step": run.tokens_per_step,
+            "seed": run.seed,
+            "precision": run.precision,
+            "z_loss": run.z_loss,
             "device": self.execution.device,
             "processes": self.execution.processes,
             "threads": self.execution.threads,
-            "micro_batch": self._micro_batch(science["batch"]),
+            "micro_batch": self._micro_batch(run.batch),
         }
         write_atomic(self.folder / "config.json", json.dumps(config, indent=1) + "\n")
         return config
@@ -254,9 +251,7 @@ class Program:
                 raise
             self.claim.release(asked)  # it saved, and has more to do
             return asked
-        first = finish(
-            self.claim, self.description, curve, self.lr, self._facts(final, len(curve.loss))
-        )
+        first = finish(self.claim, self.spec, curve, self.lr, self._facts(final, len(curve.loss)))
         return Outcome.DONE if first else Outcome.LOST
 
     def _failed(self, code: int) -> Outcome:
@@ -281,7 +276,7 @@ class Program:
                 "seconds": self.earlier_seconds + final.get("seconds", own),
                 "steps": steps - started_at,
                 "tokens_per_second": rate,
-                "flops_per_second": rate * flops_per_token(self.description["flops"], "palm"),
+                "flops_per_second": rate * flops_per_token(self.spec.flops, "palm"),
                 "members": 1,
             },
             "machine": {
@@ -301,6 +296,7 @@ class Program:
                 "fingerprint": final.get("fingerprint", f"program {self.config['program']}"),
             },
             "program": {"command": self.execution.command, "final": final},
+            "extra": final.get("metrics", {}),
         }
 
 

@@ -9,20 +9,18 @@ import numpy as np
 from scalinglab.scaling.records.atomic import write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.record import Curve, build_record, curve_text, write_curve
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.records.state import State
 
 
-def finish(
-    claim: Claim, run: dict[str, Any], curve: Curve, lr: np.ndarray, facts: dict[str, Any]
-) -> bool:
+def finish(claim: Claim, run: RunSpec, curve: Curve, lr: np.ndarray, facts: dict[str, Any]) -> bool:
     """Write what a finished run leaves; False if another attempt was first.
 
     Parameters
     ----------
     claim : Claim
         The attempt; it is released.
-    run : dict
-        Content of run.json.
+    run : RunSpec
     curve : Curve
         Of the whole run. One that diverged is cut where it did, and the run's status says so.
     lr : ndarray
@@ -35,7 +33,7 @@ def finish(
     curve = curve.finite_part() if diverged else curve
     number, folder = claim.number, claim.folder.path
     files = {"record": f"record-{number:04d}.json", "curve": f"curve-{number:04d}.csv.gz"}
-    text = curve_text(curve, lr, run["tokens_per_step"], run["bytes_per_token"])
+    text = curve_text(curve, lr, run.tokens_per_step, run.bytes_per_token)
     write_curve(folder / files["curve"], text)
     record = build_record(run, curve, status=status, attempt=number, **facts)
     write_json(folder / files["record"], record)

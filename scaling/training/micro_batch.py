@@ -26,8 +26,9 @@ def micro_batch(claim: Claim, asked: int | None, sequences: int) -> int:
     """
     size = min(asked or sequences, sequences)
     for number in range(1, claim.number):
-        end = claim.folder.attempt(number).end or {}  # none: killed, or still ending
-        alone = end.get("members", 1) == 1
-        if end.get("class") == FailureClass.GPU_OOM and "micro_batch" in end and alone:
-            size = min(size, max(1, end["micro_batch"] // 2))
+        end = claim.folder.attempt(number).end
+        if end is None or end.micro_batch is None or end.members > 1:
+            continue  # it was killed or is still ending; or its pack was too large
+        if end.cause == FailureClass.GPU_OOM:
+            size = min(size, max(1, end.micro_batch // 2))
     return size

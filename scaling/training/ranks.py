@@ -228,7 +228,7 @@ class _Group:
                 self._tell(0, ("stop", None))
             for ready in wait([self.server, *self.unknown, *self.ranks], POLL_SECONDS):
                 self._attend(ready)
-        return self.over[0]
+        return Outcome(self.over[0])
 
     def _attend(self, ready: Any) -> None:
         if ready is self.server:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalinglab.options import Within, option
+from scalinglab.options import option
+from scalinglab.scaling.fields import Within
 from scalinglab.verb import Verb, open_console, say
 
 

@@ -13,6 +13,7 @@ from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.verb import INTERRUPTED, Verb, open_console, say
 
 if TYPE_CHECKING:
+    from scalinglab.scaling.records.attempt import Progress
     from scalinglab.terminal import Screen
 
 
@@ -61,18 +62,18 @@ def train_verb(arguments: Sequence[str]) -> int:
 
 def _train(console: Screen, folder: Any, execution: Any) -> Outcome:
     from scalinglab.scaling.records.claim import Claim
-    from scalinglab.scaling.run.describe import is_command, trainer_of
-    from scalinglab.sweeps.launch.stop import StopFlag
+    from scalinglab.scaling.run.describe import trainer_of
+    from scalinglab.sweeps.launch.stop_flag import StopFlag
 
-    science = folder.description()["science"]
-    if not is_command(science):
+    spec = folder.spec()
+    if not spec.is_command:
         from scalinglab.scaling.engine.steps.eager import check_device
 
         check_device(execution.device)
     claim = Claim.acquire(folder, execution.lease_seconds)
     if claim is None:
         return Outcome.LOST
-    module, _, name = trainer_of(science, execution).partition(":")
+    module, _, name = trainer_of(spec, execution).partition(":")
     train = getattr(importlib.import_module(module), name)
     stop = StopFlag()
     stop.install()
@@ -86,12 +87,12 @@ def _train(console: Screen, folder: Any, execution: Any) -> Outcome:
             show(folder.progress(claim.number))
         return stop()
 
-    def show(progress: dict[str, Any]) -> None:
-        if "step" not in progress:
+    def show(said: Progress) -> None:
+        if said.step is None:
             return
         console.fleeting(
-            f"step {progress['step']:,}/{progress['steps']:,}  loss {progress['loss']:.4f}  "
-            f"{progress['tokens_per_second']:,.0f} tokens/s"
+            f"step {said.step:,}/{said.steps:,}  loss {said.loss:.4f}  "
+            f"{said.tokens_per_second:,.0f} tokens/s"
         )
 
     try:
@@ -103,24 +104,24 @@ def _train(console: Screen, folder: Any, execution: Any) -> Outcome:
 def _say_outcome(console: Screen, folder: Any, outcome: Outcome) -> int:
     if outcome == Outcome.LOST:
         owner = folder.latest_attempt().owner
-        say(console, f"process {owner['pid']} on {owner['host']} is training it")
+        say(console, f"process {owner.pid} on {owner.host} is training it")
         return 1
     if outcome == Outcome.INTERRUPTED:
         say(console, "interrupted; the run is saved, the same command goes on")
         return INTERRUPTED
     if outcome != Outcome.DONE:
         end = folder.latest_attempt().end
-        say(console, f"{end['reason']}: {end.get('error', '')}\n{end.get('traceback', '')}")
+        say(console, f"{end.reason}: {end.error}\n{end.traceback}")
         return 1
     record = folder.record()
-    final = record["final"]
-    if record["status"] == State.DIVERGED:
-        say(console, f"diverged after {record['steps']:,} steps: recorded as a result")
+    final = record.final
+    if record.status == State.DIVERGED:
+        say(console, f"diverged after {record.steps:,} steps: recorded as a result")
     else:
         say(
             console,
-            f"validation loss {final['validation_loss']:.4f} nats/token, "
-            f"{final['validation_bpb']:.4f} bits/byte; record in {folder.path}",
+            f"validation loss {final.validation_loss:.4f} nats/token, "
+            f"{final.validation_bpb:.4f} bits/byte; record in {folder.path}",
         )
     return 0
 

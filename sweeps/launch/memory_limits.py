@@ -8,16 +8,17 @@ same shape, there where the device is of the same kind. The next launch tries it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, FailureClass
-from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.identity import digest, without
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.sweeps.launch.retry import since, splits
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 NOT_IN_MEMORY = ("seed", "schedule", "steps", "data", "identity_version")
 
@@ -65,23 +66,22 @@ class MemoryLimits:
 
     def _shape(self, folder: RunFolder) -> str:
         if folder.run_id not in self._shapes:
-            self._shapes[folder.run_id] = shape_of(folder.description()["science"])
+            self._shapes[folder.run_id] = shape_of(folder.spec())
         return self._shapes[folder.run_id]
 
     def _of(self, attempt: Attempt) -> Limit:
-        end = attempt.end or {}
-        if end.get("class") not in OUT_OF_MEMORY:
+        end = attempt.end
+        if end is None or end.cause not in OUT_OF_MEMORY:
             return NO_LIMIT
-        if end.get("device") not in (None, machine.device_name(self.device)):
+        if end.device not in (None, machine.device_name(self.device)):
             return NO_LIMIT
         if splits(attempt):
-            return Limit(members=end["members"] // 2)
-        if end["class"] == FailureClass.GPU_OOM and "micro_batch" in end:
-            return Limit(micro_batch=max(1, end["micro_batch"] // 2))
+            return Limit(members=end.members // 2)
+        if end.cause == FailureClass.GPU_OOM and end.micro_batch is not None:
+            return Limit(micro_batch=max(1, end.micro_batch // 2))
         return NO_LIMIT
 
 
-def shape_of(science: Mapping[str, Any]) -> str:
+def shape_of(run: RunSpec) -> str:
     """A short name of all in a run's science that decides how much memory it takes."""
-    rest = {k: v for k, v in science.items() if k not in NOT_IN_MEMORY}
-    return digest(rest | {"optimizer": science["optimizer"]["name"]})
+    return digest(without(run.science, NOT_IN_MEMORY) | {"optimizer": run.optimizer.name})

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, FailureClass
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 # Attempts that ended so, in one launch, before a run is left to a person.
 TRIES = {
@@ -57,20 +58,20 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
     if not attempts:
         return Verdict(Retry.NOW)
     last = attempts[-1]
-    if last.end is not None and last.end["reason"] == Outcome.CANCELLED:
+    end, kind = last.end, last.failure
+    if end is not None and end.reason == Outcome.CANCELLED:
         return Verdict(Retry.NEVER, Outcome.CANCELLED)
-    kind = _class(last)
-    if kind is not None:
+    if end is not None and kind is not None:
         if splits(last):
             return Verdict(Retry.NOW)
-        count = sum(_class(a) == kind and not splits(a) for a in attempts)
-        if kind == FailureClass.GPU_OOM and last.end.get("micro_batch") == 1:
+        count = sum(a.failure == kind and not splits(a) for a in attempts)
+        if kind == FailureClass.GPU_OOM and end.micro_batch == 1:
             return Verdict(Retry.NEVER, "the device is out of memory with a micro-batch of one")
         if count >= TRIES[kind]:
             return Verdict(Retry.NEVER, f"failed {count} times: {kind}")
         if kind == FailureClass.INFRA:
             pause = BACK_OFF_SECONDS * 4 ** (count - 1)
-            if server_time(folder.outputs) < last.end["ended"] + pause:
+            if server_time(folder.outputs) < end.ended + pause:
                 return Verdict(Retry.LATER, f"waits {pause:.0f} s after a failure of the machinery")
         return Verdict(Retry.NOW)
     if _without_progress(folder, attempts) >= TRIES_WITHOUT_PROGRESS:
@@ -80,14 +81,14 @@ def verdict(folder: RunFolder, launched: float) -> Verdict:
 
 def splits(attempt: Attempt) -> bool:
     """Whether an attempt says only that its pack was too large: its halves are tried next."""
-    end = attempt.end or {}
-    return end.get("class") in OUT_OF_MEMORY and end.get("members", 1) > 1
+    end = attempt.end
+    return end is not None and end.cause in OUT_OF_MEMORY and end.members > 1
 
 
 def most_members(folder: RunFolder) -> float:
     """Members of the largest pack that a run may join: half of any that memory could not hold."""
     attempts = [folder.attempt(n) for n in folder.attempt_numbers()]
-    return min((a.end["members"] // 2 for a in attempts if a.end and splits(a)), default=math.inf)
+    return min((a.end.members // 2 for a in attempts if a.end and splits(a)), default=math.inf)
 
 
 def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) -> str | None:
@@ -116,11 +117,11 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
         if run.folder.done_file.exists():
             continue
         attempts = since(run.folder, launched)
-        if attempts and _class(attempts[-1]) == FailureClass.USER_ERROR:
-            end = attempts[-1].end
-            mark = end["signature"]
-            failed[mark].setdefault(end.get("pack", run.folder.run_id), run.folder.run_id)
-            errors[mark] = end["error"]
+        end = attempts[-1].end if attempts else None
+        if end is not None and end.failure == FailureClass.USER_ERROR:
+            run_id = run.folder.run_id
+            failed[end.signature].setdefault(end.pack or run_id, run_id)
+            errors[end.signature] = end.error
     strict = bool(failed) and canary and not got_somewhere(runs, launched)
     allowed = 1 if strict else BREAKER_RUNS
     for mark, packs in failed.items():
@@ -159,13 +160,13 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
     well: set[str] = set()
     for run in runs:
         for attempt in since(run.folder, launched):
-            node = attempt.owner.get("node", attempt.owner["host"])
+            node = attempt.owner.place
             vanished = attempt.end is None and not run.folder.is_alive(attempt)
             if _step(run.folder, attempt) > _start(run.folder, attempt):
                 well.add(node)
-            elif vanished or _class(attempt) == FailureClass.INFRA:
+            elif vanished or attempt.failure == FailureClass.INFRA:
                 said = run.folder.progress(attempt.number)
-                broken[node].add(said.get("pack", run.folder.run_id))  # a pack is one bad end
+                broken[node].add(said.pack or run.folder.run_id)  # a pack is one bad end
     named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
     return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 
@@ -175,26 +176,19 @@ def since(folder: RunFolder, launched: float) -> list[Attempt]:
     attempts = []
     for number in reversed(folder.attempt_numbers()):
         attempt = folder.attempt(number)
-        ended = attempt.end["ended"] if attempt.end is not None else attempt.owner["started"]
-        if max(ended, attempt.owner["started"]) < launched:
+        ended = attempt.end.ended if attempt.end is not None else attempt.owner.started
+        if max(ended, attempt.owner.started) < launched:
             break
         attempts.append(attempt)
     return attempts[::-1]
 
 
-def _class(attempt: Attempt) -> str | None:
-    """The class of the failure that ended an attempt; None if it did not fail."""
-    if attempt.end is None or attempt.end["reason"] != Outcome.FAILED:
-        return None
-    return attempt.end.get("class", FailureClass.USER_ERROR)
-
-
 def _step(folder: RunFolder, attempt: Attempt) -> int:
-    return int(folder.progress(attempt.number).get("step", 0))
+    return folder.progress(attempt.number).reached
 
 
 def _start(folder: RunFolder, attempt: Attempt) -> int:
-    return int(folder.progress(attempt.number).get("start", 0))
+    return folder.progress(attempt.number).start
 
 
 def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
@@ -202,9 +196,10 @@ def _without_progress(folder: RunFolder, attempts: list[Attempt]) -> int:
     furthest, count = 0, 0
     for attempt in attempts:
         step = _step(folder, attempt)
-        silent = "step" not in folder.progress(attempt.number)
-        stopped = attempt.end is not None and attempt.end["reason"] == Outcome.INTERRUPTED
-        long = stopped and attempt.end["ended"] - attempt.owner["started"] > PROGRESS_SECONDS
+        silent = folder.progress(attempt.number).step is None
+        end, started = attempt.end, attempt.owner.started
+        stopped = end is not None and end.reason == Outcome.INTERRUPTED
+        long = end is not None and stopped and end.ended - started > PROGRESS_SECONDS
         count = 0 if step > furthest or (silent and long) else count + 1
         furthest = max(furthest, step)
     return count

@@ -30,11 +30,12 @@ from scalinglab.scaling.records.state import FINISHED, Outcome, State
 from scalinglab.scaling.run.describe import trainer_of
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.retry import most_members
-from scalinglab.sweeps.launch.stop import StopFlag
+from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.sweeps.launch.work_list import WorkList
-from scalinglab.sweeps.store.launches import Launch, read_launch
+from scalinglab.sweeps.store.launch_record import Launch, read_launch
 from scalinglab.sweeps.store.packs import companions
-from scalinglab.sweeps.store.state import LOOKS_APART, StoredRun
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 5.0
@@ -134,7 +135,7 @@ class Worker:
         """Whether an earlier life of a SLURM job began any run of the launch."""
         folders = (r.folder for r in self.list.plan.runs)
         return any(
-            (f.attempt(n).owner.get("job") or [None])[0] == job
+            (f.attempt(n).owner.job or (None,))[0] == job
             for f in folders
             for n in f.attempt_numbers()
         )
@@ -146,7 +147,7 @@ class Worker:
         self.say(f"trains {names}")
         self.trained += 1
         try:
-            train = _trainer(trainer_of(claims[0].folder.description()["science"], execution))
+            train = _trainer(trainer_of(claims[0].folder.spec(), execution))
         except Exception as error:  # a library that is missing is a failure of the run: it is told
             for claim in claims:
                 claim.release(Outcome.FAILED, error)
@@ -171,10 +172,10 @@ class Worker:
 
         A device that has met an illegal access fails every run that comes after it here.
         """
-        end = claim.folder.attempt(claim.number).end or {}
-        if "CUDA error" in end.get("error", ""):
+        end = claim.folder.attempt(claim.number).end
+        if end is not None and "CUDA error" in end.error:
             self.bad_luck = BAD_LUCK
-        elif end.get("class") == FailureClass.INFRA:
+        elif end is not None and end.cause == FailureClass.INFRA:
             self.bad_luck += 1
         else:
             self.bad_luck = 0

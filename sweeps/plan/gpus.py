@@ -6,13 +6,12 @@ from collections import Counter
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.run.describe import is_command
 from scalinglab.scaling.run.memory import least_bytes
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
-from scalinglab.sweeps.launch.pool import slots
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.plan.places import slots
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.store.launches import LaunchConfig
 
 ALIGNED = 64  # what a vocabulary should be a multiple of, for the products of the head
 SMALL_VOCABULARY = 1_024  # below it the head is a small part of a step
@@ -24,7 +23,7 @@ def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
     if plan.execution.device == "cpu" or not left:
         return []
     said = []
-    plain = [p for p in left if p.run.science["precision"] == "fp32"]
+    plain = [p for p in left if p.run.config.precision == "fp32"]
     if plain:
         device = None if config.backend == "slurm" else machine.device_name("cuda")
         largest = max(plain, key=lambda p: p.run.C / p.run.steps)
@@ -107,11 +106,11 @@ def _least(planned: PlannedRun, plan: Plan) -> float:
     return least_bytes(
         run.architecture,
         run.config.optimizer.name,
-        StepOptions.of(run.science, execution),
+        StepOptions.of(run.config, execution),
         shards=execution.processes if execution.shard else 1,
     )
 
 
 def _left(plan: Plan) -> list[PlannedRun]:
     """Runs that our engine has still to train."""
-    return [p for p in plan.runs if p.new_steps and not is_command(p.run.science)]
+    return [p for p in plan.runs if p.new_steps and not p.run.is_command]

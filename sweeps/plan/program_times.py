@@ -15,7 +15,6 @@ from statistics import median
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.run.describe import is_command
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 
 MOST_RECORDS = 300  # the latest are read: a plan must not wait for all of a large folder
@@ -27,12 +26,12 @@ class _Finished:
 
     flops: float
     seconds: float
-    processor: str
+    processor: str | None
 
 
 def with_program_times(plan: Plan) -> Plan:
     """The plan with predicted seconds for the runs of programs, and sentences about them."""
-    wanted = [p for p in plan.runs if p.new_steps and is_command(p.run.science)]
+    wanted = [p for p in plan.runs if p.new_steps and p.run.is_command]
     if not wanted:
         return plan
     known = _finished(plan, {_program(p) for p in wanted})
@@ -46,7 +45,7 @@ def with_program_times(plan: Plan) -> Plan:
     said = []
     for program, count in Counter(map(_program, wanted)).items():
         if finished := known[program]:
-            places = ", ".join(dict.fromkeys(one.processor for one in finished))
+            places = ", ".join(dict.fromkeys(str(one.processor) for one in finished))
             said.append(
                 f"times of {count} runs of the program {program!r} are predicted from "
                 f"those that have finished ({len(finished)}, on {places}), by FLOPs a step"
@@ -62,7 +61,7 @@ def with_program_times(plan: Plan) -> Plan:
 
 
 def _program(planned: PlannedRun) -> str:
-    return planned.run.science["trainer"]["program"]
+    return planned.run.config.trainer.program or ""
 
 
 def _finished(plan: Plan, programs: set[str]) -> dict[str, list[_Finished]]:
@@ -81,20 +80,18 @@ def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished]
         record = RunFolder(folder).record()
     except (DamagedFile, FileNotFoundError):  # a plan that holds the run names it
         return None
-    science, place = record["science"], record["machine"]
-    program = science.get("trainer", {}).get("program")
-    as_here = (place["device"], place.get("processes", 1)) == (
+    run, place = record.spec, record.machine
+    program = run.trainer.program
+    as_here = (place.device, place.processes) == (
         plan.execution.device,
         plan.execution.processes,
     )
-    seconds, steps = record["throughput"]["seconds"], record["steps"]  # as the program says
+    seconds, steps = record.throughput.seconds, record.steps  # as the program says
     told = math.isfinite(seconds) and seconds > 0 and steps > 0
-    if not (is_command(science) and program in programs and as_here and told):
+    if not (run.is_command and program in programs and as_here and told):
         return None
-    tokens = science["batch"] * science["model"]["context"]
-    return program, _Finished(
-        tokens * flops_per_token(record["flops"]), seconds / steps, place["processor"]
-    )
+    flops = run.tokens_per_step * flops_per_token(run.flops)
+    return program, _Finished(flops, seconds / steps, place.processor)
 
 
 def _predict(planned: PlannedRun, finished: list[_Finished]) -> float:

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.memory import process_bytes
-from scalinglab.sweeps.launch.pool import slots
+from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
+from scalinglab.sweeps.plan.places import slots
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.store.launches import PACKS_OFF, LaunchConfig
 from scalinglab.sweeps.store.packs import why_alone
 
 MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
@@ -130,7 +131,7 @@ def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
     times = {1: timing[what]} | {int(k): t[what] for k, t in timing.get("packed", {}).items()}
     largest = max(times)
     if members > largest:
-        return times[largest] * members / largest
+        return float(times[largest] * members / largest)
     known = sorted(times)
     return float(np.interp(members, known, [times[k] for k in known]))
 
@@ -159,7 +160,7 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
             else "each run fills a GPU, or packs would leave workers idle or memory short"
         )
         said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
-    alone = Counter(why_alone(p.run.science, plan.execution) for p in plan.runs if p.new_steps)
+    alone = Counter(why_alone(p.run, plan.execution) for p in plan.runs if p.new_steps)
     said += [
         f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
     ]
@@ -178,14 +179,14 @@ def _runs(count: int) -> str:
 
 def _differ(group: list[PlannedRun]) -> str:
     """Names of what members differ in."""
-    values = {
+    science = [dotted(p.run.science) for p in group]
+    values: dict[str, set[Any]] = {
         "LR": {p.run.lr for p in group},
         "schedule": {repr(p.run.config.schedule) for p in group},
-        "seed": {p.run.science["seed"] for p in group},
-        "data seed": {p.run.science["data"]["seed"] for p in group},
-    } | {
-        name: {p.run.science["optimizer"][name] for p in group}
-        for name, value in group[0].run.science["optimizer"].items()
-        if isinstance(value, float)
+        "seed": {p.run.config.seed for p in group},
+        "data seed": {s["data.seed"] for s in science},
     }
+    for key, value in science[0].items():
+        if key.startswith("optimizer.") and isinstance(value, float):
+            values[key.removeprefix("optimizer.")] = {s[key] for s in science}
     return ", ".join(name for name, found in values.items() if len(found) > 1)

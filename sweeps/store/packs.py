@@ -7,45 +7,47 @@ was killed, or lost members, forms again from what is left of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.records.attempt import Progress
+from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.run.describe import is_command
+from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import packable
+from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
 if TYPE_CHECKING:
-    from scalinglab.sweeps.store.state import StoredRun
+    from scalinglab.scaling.run.resolve import Run
+    from scalinglab.sweeps.store.stored_plan import StoredRun
 
 T = TypeVar("T")
 # What members may differ in: each has its own seeds, its own LR of each step, and its own columns
 # of numbers in the optimizer. All other science makes the stacked model or its batches.
-OWN = ("seed", "schedule")
-OWN_OF_DATA = ("seed",)
+OWN = ("seed", "schedule", "data.seed")
 
 
-def pack_kind(science: Mapping[str, Any], execution: ExecutionConfig) -> str | None:
+def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
     """A short name of what members of one pack have in common; None: it trains alone.
 
     Runs of one kind agree in shape, data, batch, length, precision, trainer and the optimizer's
     name and switches. To be packed they must also start from the same step (`companions`).
     """
-    if why_alone(science, execution) is not None:
+    if why_alone(run, execution) is not None:
         return None
-    common = {k: v for k, v in science.items() if k not in OWN}
-    common["data"] = {k: v for k, v in science["data"].items() if k not in OWN_OF_DATA}
-    common["optimizer"] = {
-        k: v for k, v in science["optimizer"].items() if not isinstance(v, float)
-    }
-    return digest(common)
+    numbers = [
+        key
+        for key, value in dotted(run.science).items()
+        if key.startswith("optimizer.") and isinstance(value, float)
+    ]
+    return digest(without(run.science, (*OWN, *numbers)))
 
 
-def why_alone(science: Mapping[str, Any], execution: ExecutionConfig) -> str | None:
+def why_alone(run: Run, execution: ExecutionConfig) -> str | None:
     """Why a run cannot be a member of a pack, in a few words; None if it can."""
-    if is_command(science):
+    if run.is_command:
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
@@ -97,20 +99,20 @@ def starts(folder: RunFolder) -> set[int]:
 
     Its furthest checkpoint, and where the whole pack of its latest attempt was last saved.
     """
-    steps = [s for s, _ in candidates(folder.outputs, folder.description()["science"])] + [0]
-    saved = last_said(folder).get("saved")
+    steps = [s for s, _ in candidates(folder.outputs, folder.spec().science)] + [0]
+    saved = last_said(folder).saved
     return {steps[0], saved} if saved in steps else {steps[0]}
 
 
 def pack_of(folder: RunFolder) -> str:
     """Name of the pack in which a run's latest attempt is or was; its own id if it was alone."""
-    return last_said(folder).get("pack", folder.run_id)
+    return last_said(folder).pack or folder.run_id
 
 
-def last_said(folder: RunFolder) -> dict[str, Any]:
+def last_said(folder: RunFolder) -> Progress:
     """What the latest attempt at a run last said of itself; empty if there was none."""
     numbers = folder.attempt_numbers()
-    return folder.progress(numbers[-1]) if numbers else {}
+    return folder.progress(numbers[-1]) if numbers else Progress()
 
 
 def vanished_pack(folder: RunFolder) -> str | None:
@@ -118,4 +120,11 @@ def vanished_pack(folder: RunFolder) -> str | None:
     attempt = folder.latest_attempt()
     if attempt is None or attempt.end is not None:
         return None
-    return last_said(folder).get("pack")
+    return last_said(folder).pack
+
+
+def pack_size(config: LaunchConfig, run: StoredRun) -> int:
+    """How many runs are at most to train together with one of these."""
+    if run.kind is None or config.pack in PACKS_OFF:
+        return 1
+    return run.pack if config.pack == "auto" else config.pack

@@ -16,9 +16,11 @@ from typing import Any
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.failures import FailureClass
-from scalinglab.scaling.records.state import Outcome, State
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
-from scalinglab.sweeps.store.state import StoredRun, states
+from scalinglab.sweeps.config import is_word
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
 def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
@@ -32,7 +34,7 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
     runs = list(runs)
     try:
         word = text.strip()
-        found = _by_word(runs, word) if _is_word(word) else _by_expression(runs, text)
+        found = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
     except ConditionError as error:
         raise ConfigError(f"runs = {error}") from None
     if not found:
@@ -42,19 +44,6 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
     return found
-
-
-def check_selection(path: str, text: str) -> None:
-    """Raise `ConfigError` if a selection cannot be read; what it names is asked of the runs."""
-    if not _is_word(text.strip()):
-        try:
-            parse(text)
-        except ConditionError as error:
-            raise ConfigError(f"{path} = {error}") from None
-
-
-def _is_word(text: str) -> bool:
-    return text.isalnum() or text in tuple(FailureClass)
 
 
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
@@ -84,39 +73,25 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
     """
     columns = dict.fromkeys(name for one in known for name in one)
     used = {name: [one.get(name) for one in known] for name in condition.names if name in columns}
-    return condition.holds(columns | used, len(known)).tolist()
+    return [bool(meets) for meets in condition.holds(columns | used, len(known))]
 
 
-def facts(run: StoredRun, state: str) -> dict[str, Any]:
+def facts(run: StoredRun, state: State) -> dict[str, Any]:
     """What a condition may name: the configuration (``model.width``), and what status shows."""
-    described = run.folder.description()
-    config = described["config"]
+    spec = run.folder.spec()
     return {
-        **_flat(config | {"model": config["model"] | described["shape"]}),
+        **spec.settings(),
         "run_id": run.folder.run_id,
         "state": state,
         "failure": _failure(run),
         "role": ",".join(run.roles),
-        "N": described["counts"]["n_matmul"],
-        "D": described["tokens"],
-        "lr": described["lr_peak"],
-        "steps": described["steps"],
+        "N": spec.counts["n_matmul"],
+        "D": spec.tokens,
+        "lr": spec.lr_peak,
+        "steps": spec.steps,
     }
 
 
-def _flat(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
-    """Groups of groups as one, with dots in the names."""
-    found: dict[str, Any] = {}
-    for key, value in group.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{parent}{key}.")
-        else:
-            found[f"{parent}{key}"] = value
-    return found
-
-
-def _failure(run: StoredRun) -> str | None:
+def _failure(run: StoredRun) -> FailureClass | None:
     attempt = run.folder.latest_attempt()
-    if attempt is None or attempt.end is None or run.folder.done() is not None:
-        return None
-    return attempt.end.get("class") if attempt.end["reason"] == Outcome.FAILED else None
+    return None if attempt is None or run.folder.done() is not None else attempt.failure

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
-from scalinglab.sweeps.store.launches import Launch
-from scalinglab.sweeps.store.state import StoredPlan
+from scalinglab.scaling.records.attempt import Attempt
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.store.launch_record import Launch
+from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 
 def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
@@ -30,14 +31,14 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
 def _seconds(folder: RunFolder, attempt: Attempt) -> float:
     """Of one attempt; both times are by the clock of the file server."""
     if attempt.end is not None:
-        last = attempt.end["ended"]
+        last = attempt.end.ended
     else:
         try:
             last = folder.attempt_file(attempt.number, "beat").stat().st_mtime
         except FileNotFoundError:
             return 0.0
-    members = folder.progress(attempt.number).get("members", 1)
-    return max(0.0, last - attempt.owner["started"]) / members
+    members = folder.progress(attempt.number).members
+    return max(0.0, last - attempt.owner.started) / members
 
 
 def overspent(launch: Launch, plan: StoredPlan) -> str | None:

@@ -7,7 +7,7 @@ points are chosen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +22,12 @@ from scalinglab.scaling.config import (
 )
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.fields import choosers, class_of, has_key, no_such_key, with_choice
+from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.expand import DESIGNED, DESIGNS, BlockConfig, axes, expand
 from scalinglab.sweeps.study.tune import usual_space
 
 ROLES = ("fit", "held_out", "curve", "sweep")
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
-
-
-@dataclass(frozen=True)
-class AnswerConfig:
-    """What the analysis is asked for: a law of the runs, or the verdict of a kind of study."""
-
-    kind: str = "law"  # or a verdict: the files of analysis/studies
-    options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
-    law: str = "chinchilla"
-    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
-    # What a plan promises: the interval at the target (or the largest held-out run) if the law is
-    # near the reference (else the published one) and losses scatter by the noise.
-    target: dict[str, float] = field(default_factory=dict)
-    reference: dict[str, float] = field(default_factory=dict)
-    noise: float = 0.005
-    curve_law: str = "lr_annealing"
-    curve_held_out: str | None = None  # the schedule kind that is predicted
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """A named list of runs with the question they answer."""
-
-    name: str
-    question: str
-    blocks: dict[str, Any]
-    answer: AnswerConfig = field(default_factory=AnswerConfig)
 
 
 @dataclass(frozen=True)

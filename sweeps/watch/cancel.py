@@ -6,15 +6,16 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import read_json, write_atomic
+from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.sweeps.store.launches import Launch, read_launches
+from scalinglab.sweeps.launch.submissions import cancel_jobs, reconcile
+from scalinglab.sweeps.store.launch_record import Launch, launcher_of, read_launches
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import StoredRun, read_plan
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 
 CANCEL_LEASE_SECONDS = 10.0
 
@@ -41,25 +42,19 @@ def _is_open(launch: Launch) -> bool:
     if launch.is_cancelled():
         return False
     if launch.config.backend == "slurm":
-        from scalinglab.sweeps.launch.slurm import reconcile
-
         if reconcile(launch) != []:
             return True
-    return _is_alive(_launcher(launch)) is not False
+    return _is_alive(launcher_of(launch.folder)) is not False
 
 
-def _launcher(launch: Launch) -> dict[str, Any] | None:
-    return read_json(launch.folder / "launch.json")["launcher"]
-
-
-def _is_alive(launcher: dict[str, Any] | None) -> bool | None:
+def _is_alive(launcher: Process | None) -> bool | None:
     """Whether a process of this host still is the launcher; None if it was another host's."""
     if launcher is None:  # it has returned
         return False
-    if launcher["host"] != machine.host():
+    if launcher.host != machine.host():
         return None
-    same = launcher["boot"] == machine.boot()
-    return same and machine.process_start(launcher["pid"]) == launcher["process_start"]
+    same = launcher.boot == machine.boot()
+    return same and machine.process_start(launcher.pid) == launcher.process_start
 
 
 def _cancel_launch(launch: Launch) -> str:
@@ -67,13 +62,11 @@ def _cancel_launch(launch: Launch) -> str:
     write_atomic(launch.folder / "cancelled", "")
     said = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
     if launch.config.backend == "slurm":
-        from scalinglab.sweeps.launch.slurm import cancel
-
-        if not cancel(launch):
+        if not cancel_jobs(launch):
             said += "; SLURM does not answer, so its jobs leave when they next look"
-    elif _is_alive(_launcher(launch)):
+    elif (launcher := launcher_of(launch.folder)) is not None and _is_alive(launcher):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(_launcher(launch)["pid"], signal.SIGTERM)
+            os.kill(launcher.pid, signal.SIGTERM)
     return said
 
 

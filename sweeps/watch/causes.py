@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.scaling.records.failures import FailureClass
-from scalinglab.scaling.records.run_folder import Attempt, RunFolder
-from scalinglab.scaling.records.state import Outcome, State
+from scalinglab.scaling.records.attempt import Attempt
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import printable
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 TAIL_LINES = 30
 
@@ -30,8 +30,9 @@ def causes(outputs: Path, study: str) -> pd.DataFrame:
     groups: dict[tuple[str, str], list[tuple[RunFolder, Attempt]]] = {}
     for run in read_plan(outputs, study).runs:
         attempt = run.folder.latest_attempt() if run.folder.done() is None else None
-        key = _cause(run.folder, attempt) if attempt is not None else None
-        if key is not None:
+        if attempt is None:
+            continue
+        if (key := _cause(run.folder, attempt)) is not None:
             groups.setdefault(key, []).append((run.folder, attempt))
     rows = [_row(kind, cases) for (kind, _), cases in groups.items()]
     columns = ["class", "error", "runs", "attempts", "nodes", "traceback"]
@@ -43,17 +44,18 @@ def _cause(folder: RunFolder, attempt: Attempt) -> tuple[str, str] | None:
     """(class, signature) of an attempt that failed; None of one that did not."""
     if attempt.end is None:
         return None if folder.is_alive(attempt) else ("vanished", "")
-    if attempt.end["reason"] != Outcome.FAILED:
-        return None
-    return attempt.end.get("class", FailureClass.USER_ERROR), attempt.end.get("signature", "")
+    failure = attempt.failure
+    return None if failure is None else (failure, attempt.end.signature)
 
 
 def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
-    end = cases[-1][1].end or {}
+    end = cases[-1][1].end
     return {
         "class": kind,
         "error": printable(
-            end.get("error", "the process ended without a word: killed, or its node died")
+            "the process ended without a word: killed, or its node died"
+            if end is None
+            else end.error
         ),
         "runs": [folder.run_id for folder, _ in cases],
         "attempts": sum(
@@ -61,8 +63,8 @@ def _row(kind: str, cases: list[tuple[RunFolder, Attempt]]) -> dict[str, Any]:
             for folder, _ in cases
             for n in folder.attempt_numbers()
         ),
-        "nodes": sorted({a.owner.get("node", a.owner["host"]) for _, a in cases}),
-        "traceback": printable(end.get("traceback", "")),
+        "nodes": sorted({a.owner.place for _, a in cases}),
+        "traceback": printable("" if end is None else end.traceback),
     }
 
 
@@ -72,29 +74,28 @@ def history(folder: RunFolder) -> str:
     for number in folder.attempt_numbers():
         attempt = folder.attempt(number)
         said = folder.progress(number)
-        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.owner["started"]))
-        job = attempt.owner.get("job")
-        where = attempt.owner.get("node", attempt.owner["host"])
+        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.owner.started))
+        job = attempt.owner.job
         lines.append(
-            f"attempt {number}: {started}, {where}{f', job {job[0]}' if job else ''}, process "
-            f"{attempt.owner['pid']}; steps {said.get('start', '?')} to {said.get('step', '?')}; "
+            f"attempt {number}: {started}, {attempt.owner.place}{f', job {job[0]}' if job else ''}, process "
+            f"{attempt.owner.pid}; steps {said.start} to {'?' if said.step is None else said.step}; "
             f"{_ended(folder, attempt)}"
         )
-        if attempt.end is not None and "traceback" in attempt.end:
-            lines += ["    " + line for line in attempt.end["traceback"].strip().split("\n")]
+        if attempt.end is not None and attempt.end.traceback:
+            lines += ["    " + line for line in attempt.end.traceback.strip().split("\n")]
     return "\n".join([*lines, *log_tail(folder)])
 
 
 def _ended(folder: RunFolder, attempt: Attempt) -> str:
     if attempt.end is not None:
-        return f"{attempt.end['reason']} {attempt.end.get('class', '')}".strip()
+        return f"{attempt.end.reason} {attempt.end.cause or ''}".strip()
     return State.RUNNING if folder.is_alive(attempt) else "ended without a word"
 
 
 def log_file(folder: RunFolder) -> Path | None:
     """What the worker of the latest attempt writes to, if it said so."""
     attempt = folder.latest_attempt()
-    name = attempt.owner.get("log") if attempt is not None else None
+    name = attempt.owner.log if attempt is not None else None
     return Path(name) if name else None
 
 

@@ -25,14 +25,16 @@ from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.record import COLUMNS
-from scalinglab.scaling.records.run_folder import RunFolder, file_hash
-from scalinglab.sweeps.plan.plan import study_folder
-from scalinglab.sweeps.store.caveats import flatten
-from scalinglab.sweeps.store.state import StoredRun, read_plan
+from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
+from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
+from scalinglab.scaling.schedule.pieces import plain
+from scalinglab.sweeps.store.dotted import flatten
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
-CURVE_SCHEMA = pa.schema({"run_id": pa.string(), **CURVE_TYPES})
+CURVE_SCHEMA = pa.schema(
+    {"run_id": pa.string(), **{TABLE_NAMES.get(c, c): kind for c, kind in CURVE_TYPES.items()}}
+)
 FIRST = ("run_id", "role", "status", "N", "D", "C", "loss", "bpb", "lr", "schedule", "seed")
 HASHES = b"sha256 of curves"  # in the metadata of curves.parquet
 
@@ -63,7 +65,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
-    hashes = {r.folder.run_id: done["sha256"][done["curve"]] for r, _, done in finished}
+    hashes = {r.folder.run_id: done.curve_hash for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
         same = {i for i, known in before.items() if hashes.get(i) == known}
@@ -79,7 +81,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
     return results / "runs.parquet", results / "curves.parquet"
 
 
-def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], dict[str, Any]] | None:
+def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
     """A run that has ended, its row and its DONE; None if it has not, or is damaged."""
     done = run.folder.done()
     if done is None:
@@ -95,21 +97,22 @@ def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], dict[str, Any]
 def _row(run: StoredRun) -> dict[str, Any]:
     """The columns that most readers want, then everything in the record under its dotted key."""
     record = run.folder.record()
-    science, final = record["science"], record["final"]
-    pieces = json.dumps(science["schedule"])  # a list of any length
-    everything = flatten(record | {"science": science | {"schedule": pieces}})
+    spec, final = record.spec, record.final
+    # The pieces are a list of any length: they stand in one column.
+    pieces = json.dumps([plain(piece) for piece in spec.pieces])
+    everything = flatten({**record.plain, "science": {**spec.science, "schedule": pieces}})
     return {
-        "run_id": record["run_id"],
+        "run_id": record.run_id,
         "role": ",".join(run.roles),
-        "status": record["status"],
-        "N": record["counts"]["n_matmul"],
-        "D": record["tokens"],
-        "C": flops_per_token(record["flops"]) * record["tokens"],
-        "loss": final["validation_loss"],
-        "bpb": final["validation_bpb"],
-        "lr": record["lr_peak"],
-        "schedule": record["config"]["schedule"]["kind"],
-        "seed": science["seed"],
+        "status": record.status,
+        "N": spec.counts["n_matmul"],
+        "D": record.tokens,
+        "C": flops_per_token(spec.flops) * record.tokens,
+        "loss": final.validation_loss,
+        "bpb": final.validation_bpb,
+        "lr": spec.lr_peak,
+        "schedule": spec.schedule_kind,
+        "seed": spec.seed,
         **{key: value for key, value in everything.items() if key not in FIRST},
     }
 
@@ -135,6 +138,8 @@ def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
     except (FileNotFoundError, DamagedFile):
         return CURVE_SCHEMA.empty_table(), {}
     table = pq.read_table(path)
+    if table.schema.names != CURVE_SCHEMA.names:  # written when columns had other names
+        return CURVE_SCHEMA.empty_table(), {}
     return table.replace_schema_metadata(None), json.loads(table.schema.metadata[HASHES])
 
 
@@ -154,4 +159,5 @@ def _curve(folder: RunFolder) -> pa.Table:
     read = pyarrow.csv.ReadOptions(use_threads=False)
     table = pyarrow.csv.read_csv(folder.curve_file(), read_options=read, convert_options=options)
     names = pa.array([folder.run_id] * len(table), pa.string())
+    table = table.rename_columns([TABLE_NAMES.get(name, name) for name in table.schema.names])
     return table.add_column(0, "run_id", names).cast(CURVE_SCHEMA)

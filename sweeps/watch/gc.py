@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -26,11 +25,12 @@ from scalinglab.scaling.config import one_of
 from scalinglab.scaling.data.store import abandoned_stores
 from scalinglab.scaling.records.atomic import server_time
 from scalinglab.scaling.records.damage import SET_ASIDE, DamagedFile, tell
-from scalinglab.scaling.records.identity import prefix_id, science_pieces
+from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of, remove_checkpoint
 from scalinglab.scaling.records.plan_file import read_plan_file
 from scalinglab.scaling.records.prefixes import SUFFIXES
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import branch_points
 
 KEEP = ("weights", "branch", "needed")
@@ -60,7 +60,7 @@ class _Known:
     """A run that is written down somewhere below the outputs."""
 
     folder: RunFolder
-    science: dict[str, Any]
+    spec: RunSpec
     pins: tuple[int, ...]
     planned: bool
 
@@ -138,25 +138,22 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
     damage: list[DamagedFile] = []
     for path in outputs.glob("studies/*/plan.json"):
         try:
-            for run in read_plan_file(path)["runs"]:
-                pins[run["run_id"]] = (*pins.get(run["run_id"], ()), *run["pins"])
+            for run in read_plan_file(path).runs:
+                pins[run.run_id] = (*pins.get(run.run_id, ()), *run.pins)
         except DamagedFile as error:
             damage.append(error)
     families: dict[str, list[_Known]] = {family: [] for family in wanted}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
-        if (error := folder.damage()) is not None:
-            damage.append(error)
+        if (damaged := folder.damage()) is not None:
+            damage.append(damaged)
             continue
-        described = folder.description()
-        if described["family_id"] in families:
-            families[described["family_id"]].append(
-                _Known(
-                    folder, described["science"], pins.get(folder.run_id, ()), folder.run_id in pins
-                )
-            )
-    for error in damage:
-        tell(error, _UNREAD)
+        spec = folder.spec()
+        if spec.family_id in families:
+            known = _Known(folder, spec, pins.get(folder.run_id, ()), folder.run_id in pins)
+            families[spec.family_id].append(known)
+    for one in damage:
+        tell(one, _UNREAD)
     return families, not damage
 
 
@@ -164,17 +161,17 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
     unfinished = [run for run in runs if run.is_unfinished()]
     done = {run.folder.run_id: run.folder.done() is not None for run in runs}
     busy = any(run.is_running() for run in unfinished)
-    ends = {(s := run.science["steps"], prefix_id(run.science, s)) for run in runs}
+    ends = {(r.spec.steps, prefix_id(r.spec.science, r.spec.steps)) for r in runs}
     branches = {
-        (step, prefix_id(run.science, step))
+        (step, prefix_id(run.spec.science, step))
         for run in runs
-        for step in (*run.pins, *branch_points(science_pieces(run.science)))
+        for step in (*run.pins, *branch_points(run.spec.pieces))
     }
 
     @functools.cache
     def on_the_way(step: int) -> set[str]:
         """Prefixes of the unfinished runs at a step."""
-        return {prefix_id(r.science, step) for r in unfinished if step <= r.science["steps"]}
+        return {prefix_id(r.spec.science, step) for r in unfinished if step <= r.spec.steps}
 
     for path in paths:
         parts = _CHECKPOINT.fullmatch(path.name)

@@ -29,8 +29,10 @@ from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, sa
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.scaling.schedule.schedule import SCHEDULES
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.study.study import read_study
 from tests.golden.cases import MANIFEST, TINY, changed
 
@@ -212,7 +214,9 @@ def plan_only(outputs: Path, overrides: Sequence[str]) -> None:
 
 def curves(outputs: Path, study: str) -> dict[str, pd.DataFrame]:
     """run_id -> the curve of each finished run, by the analysis."""
-    frame = analysis.load_curves(outputs, study=study)
+    frame = analysis.load_curves(outputs, study=study).rename(
+        columns={"loss": "validation_loss", "train_loss": "loss"}
+    )
     return {str(run_id): rows for run_id, rows in frame.groupby("run")}
 
 
@@ -234,9 +238,9 @@ def described(outputs: Path, run_id: str) -> list[Any]:
     """What the reader of run.json says of a run: its ids, D, the peak LR, steps, the seed."""
     from scalinglab.scaling.records.run_folder import RunFolder
 
-    run = RunFolder(outputs / "runs" / run_id).description()
-    prefix = prefix_id(run["science"], run["steps"])
-    return [run["run_id"], run["family_id"], prefix, run["tokens"], run["lr_peak"], run["steps"]]
+    run = RunFolder(outputs / "runs" / run_id).spec()
+    prefix = prefix_id(run.science, run.steps)
+    return [run.run_id, run.family_id, prefix, run.tokens, run.lr_peak, run.steps]
 
 
 def laws() -> Iterator[str]:
@@ -273,9 +277,7 @@ def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callabl
     from scalinglab.scaling.records.run_folder import RunFolder
 
     folder = RunFolder(outputs / "runs" / run_id)
-    execution = config.from_dict(
-        config.ExecutionConfig, folder.description()["config"]["execution"]
-    )
+    execution = config.from_dict(config.ExecutionConfig, folder.spec().config["execution"])
     claim = Claim.acquire(folder, 60.0)
     assert claim is not None
     train = entry_point("scalinglab.scaling.engine.trainer.trainer:train")
@@ -284,7 +286,7 @@ def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callabl
 
 def stop(outputs: Path, run_id: str) -> None:
     """Record that a rule has stopped a run."""
-    from scalinglab.sweeps.watch.stopping import stop_run
+    from scalinglab.sweeps.watch.early_stopping import stop_run
 
     stop_run(outputs, run_id, {"rule": "golden", "step": 0, "forecast": {"loss": 1.5}})
 

@@ -27,7 +27,7 @@ def train_run() -> Callable[..., str]:
     """Claim and train runs as a worker does: one, or several as a pack; gives the outcome."""
 
     def run(*folders: RunFolder, should_stop=lambda: False, pins: Sequence[int] = ()) -> str:
-        config = folders[0].description()["config"]["execution"]
+        config = folders[0].spec().config["execution"]
         execution = from_dict(ExecutionConfig, config, "execution")
         claims = [Claim.acquire(folder, execution.lease_seconds) for folder in folders]
         assert None not in claims

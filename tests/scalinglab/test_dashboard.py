@@ -85,15 +85,15 @@ def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
     run = next(r["run"] for r in records if r["type"] == "run")
     assert run["run_id"] == runs["done"].run_id
     assert (run["run_group"], run["job_type"]) == ("tiny", "fit")
-    assert run["config"]["update"]["science"] == runs["done"].record()["science"]
-    assert run["config"]["update"]["counts"] == runs["done"].record()["counts"]
+    assert run["config"]["update"]["science"] == runs["done"].record().spec.science
+    assert run["config"]["update"]["counts"] == runs["done"].record().spec.counts
     axes = {m["name"]: m.get("step_metric") for r in records if (m := r.get("metric"))}
     assert axes["validation/loss"] == "tokens" and "flops" in axes
     summary: dict = {}
     for record in records:
         summary |= record.get("summary", {}).get("update", {})
-    final = runs["done"].record()["final"]
-    assert summary["final/validation_loss"] == final["validation_loss"]
+    final = runs["done"].record().final
+    assert summary["final/validation_loss"] == final.validation_loss
     assert summary["state"] == "done"
     assert any('"diverged"' in json.dumps(r) for r in read(diverged))
 

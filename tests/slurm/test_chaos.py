@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 pytestmark = pytest.mark.slurm
 CHUNK_SECONDS = 1.0  # a signal is seen between chunks
@@ -78,10 +80,10 @@ def check_attempts(outputs: Path) -> int:
         numbers = folder.attempt_numbers()
         count += len(numbers)
         seen = [folder.progress(n) for n in numbers]
-        begun = [p for p in seen if "step" in p]
+        begun = [p for p in seen if p.step is not None]
         for before, after in zip(begun, begun[1:], strict=False):
-            lost = max(0, before["step"] - after["start"])
-            steps_a_second = (before["step"] - before["start"]) / max(before["seconds"], 1e-3)
+            lost = max(0, before.step - after.start)
+            steps_a_second = (before.step - before.start) / max(before.seconds, 1e-3)
             assert lost <= steps_a_second * (0.5 + 2 * CHUNK_SECONDS) + 1
     return count
 
@@ -149,4 +151,4 @@ def test_two_launchers_at_once(study, tmp_path, cluster, curves) -> None:
         assert launcher.returncode == 0, out
     assert curves(outputs) == expected
     for folder in map(RunFolder, outputs.glob("runs/*")):  # nothing was trained twice
-        assert [folder.attempt(n).end["reason"] for n in folder.attempt_numbers()] == ["done"]
+        assert [folder.attempt(n).end.reason for n in folder.attempt_numbers()] == ["done"]

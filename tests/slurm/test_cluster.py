@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.store.launches import read_launches
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.store.launch_record import read_launches
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 pytestmark = pytest.mark.slurm
 ONE = [
@@ -107,9 +108,9 @@ def test_a_time_limit_in_the_middle_is_a_chain(study, tmp_path, cluster, curves)
     )
     assert code == 0, out
     folder = next(RunFolder(d.parent) for d in outputs.glob("runs/*/DONE"))
-    ends = [folder.attempt(n).end["reason"] for n in folder.attempt_numbers()]
+    ends = [folder.attempt(n).end.reason for n in folder.attempt_numbers()]
     assert len(ends) > 1 and set(ends[:-1]) == {"interrupted"} and ends[-1] == "done"
-    jobs = {tuple(folder.attempt(n).owner["job"]) for n in folder.attempt_numbers()}
+    jobs = {tuple(folder.attempt(n).owner.job) for n in folder.attempt_numbers()}
     assert len({name for name, _ in jobs}) == 1 and len(jobs) == len(ends)  # one job, many lives
 
 
@@ -137,9 +138,9 @@ def test_two_nodes_are_preempted_resume_and_equal_one_process(study, tmp_path, c
     out, _ = launcher.communicate(timeout=300)
     assert launcher.returncode == 0, out
     folder = next(RunFolder(d.parent) for d in outputs.glob("runs/*/DONE"))
-    lives = [folder.attempt(n).owner["job"] for n in folder.attempt_numbers()]
+    lives = [folder.attempt(n).owner.job for n in folder.attempt_numbers()]
     assert len(lives) > 1 and lives[0][0] == job
-    assert folder.record()["started_at_step"] > 0
+    assert folder.record().started_at_step > 0
     one, two = (
         pd.read_csv(RunFolder(next(o.glob("runs/*/DONE")).parent).curve_file())
         for o in (alone, outputs)
@@ -199,7 +200,7 @@ def test_a_program_on_a_node_has_the_users_path_and_ours_is_safe(
     )
     assert code == 0, out
     record = RunFolder(next((tmp_path / "outputs").glob("runs/*/DONE")).parent).record()
-    assert record["program"]["final"]["path"] == f"/module:{ROOT}"  # as `cluster.run` gave it
+    assert record.plain["program"]["final"]["path"] == f"/module:{ROOT}"  # as `cluster.run` gave it
 
 
 def test_sacct_is_never_asked(study, cluster, tmp_path, monkeypatch) -> None:
@@ -225,7 +226,7 @@ def test_a_left_launcher_is_found_again(study, tmp_path, cluster) -> None:
     code, out = cluster.run("launch", "study=tiny", *cluster.runs, *cluster.jobs)
     assert code == 0 and len(read_launches(outputs, "tiny")) == 1
     used = {
-        folder.attempt(number).owner["job"][0]
+        folder.attempt(number).owner.job[0]
         for folder in map(RunFolder, outputs.glob("runs/*"))
         for number in folder.attempt_numbers()
     }

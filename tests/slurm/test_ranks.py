@@ -26,5 +26,5 @@ def test_a_job_of_two_nodes_trains_a_run_by_four_ranks(cluster, study, tmp_path)
     assert code == 0, out
     (folder,) = (RunFolder(p) for p in (tmp_path / "outputs" / "runs").iterdir())
     record = folder.record()
-    assert record["status"] == "done" and record["attempt"] == 1
-    assert record["machine"]["processes"] == 4
+    assert record.status == "done" and record.attempt == 1
+    assert record.machine.processes == 4

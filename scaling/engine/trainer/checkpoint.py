@@ -163,7 +163,7 @@ def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpo
 
 
 def furthest_checkpoint(
-    outputs: Path, science: dict[str, Any], validation: list[int], at_most: int | None = None
+    outputs: Path, science: Mapping[str, Any], validation: list[int], at_most: int | None = None
 ) -> Checkpoint | None:
     """The furthest readable checkpoint of a run's prefix that measured what the run plans.
 

@@ -91,7 +91,7 @@ class Training:
     ) -> None:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
         self.pack = pack_facts(claims)
-        self.execution = execution = settled(execution, self.members[0].run)
+        self.execution = execution = settled(execution, self.members[0].spec)
         self.should_stop = should_stop
         self.stopped = self.lost = self.cancelled = False
         self.store = self.members[0].open_store()
@@ -102,7 +102,7 @@ class Training:
         self._tokens = partial(
             self.store.training_batches,
             [m.order(self.store) for m in self.members],
-            batch=self.members[0].science["batch"],
+            batch=self.members[0].spec.batch,
             context=self.context,
         )
         self._feed = Feed(self._tokens)
@@ -117,7 +117,7 @@ class Training:
 
     @property
     def context(self) -> int:
-        return self.members[0].science["model"]["context"]
+        return self.members[0].spec.shape.context
 
     @property
     def step(self) -> int:
@@ -193,7 +193,7 @@ class Training:
 
     def _micro_batch(self) -> int:
         """Sequences at once in each process, as the most careful member needs it."""
-        share = math.ceil(self.members[0].science["batch"] / self.execution.processes)
+        share = math.ceil(self.members[0].spec.batch / self.execution.processes)
         return min(micro_batch(m.claim, self.execution.micro_batch, share) for m in self.members)
 
     # ------------------------------------------------------------------ parts of a chunk
@@ -273,7 +273,7 @@ class Training:
         Also where a file exists: this run would have started from it, had it been readable.
         """
         began, step = time.monotonic(), self.step
-        taken = {m: self._snapshot(m, m.run["run_id"] if latest else "") for m in members}
+        taken = {m: self._snapshot(m, m.spec.run_id if latest else "") for m in members}
 
         def write() -> Saved:
             paths = {
@@ -294,8 +294,8 @@ class Training:
             measured=dict(member.curve.measured),
         )
         state = self.engine.state(self.members.index(member))
-        prefix = prefix_id(member.science, self.step)
-        path = checkpoint_path(member.outputs, member.science, self.step, owner)
+        prefix = prefix_id(member.spec.science, self.step)
+        path = checkpoint_path(member.outputs, member.spec.science, self.step, owner)
         return path, Checkpoint(self.step, prefix, state, curve)
 
     def _settle(self, wait: bool = False) -> None:
@@ -323,7 +323,7 @@ class Training:
     def _finish(self, member: MemberRun) -> None:
         """Write curve, record and DONE of one member, whose checkpoints are on the disk by then."""
         self._settle(wait=True)
-        first = finish(member.claim, member.run, member.curve, member.lr, self._facts(member))
+        first = finish(member.claim, member.spec, member.curve, member.lr, self._facts(member))
         member.finished = True  # not before: a claim that could not be finished is released
         if first:
             member.remove_latest(keep=None)
@@ -331,7 +331,7 @@ class Training:
     def _facts(self, member: MemberRun) -> dict[str, Any]:
         """What the attempts add to a record: nothing that the curve depends on."""
         steps_per_second = self._clock.steps_per_second
-        tokens = member.run["tokens_per_step"] * len(self.members)
+        tokens = member.spec.tokens_per_step * len(self.members)
         rate = None if steps_per_second is None else tokens * steps_per_second  # of all members
         device = machine.device_name(self.execution.device)
         return {
@@ -340,7 +340,7 @@ class Training:
                 "seconds": member.earlier_seconds + self._seconds_a_member(),
                 "steps": self.step - self.start,
                 "members": len(self.members),
-                **throughput(rate, member.run["flops"], device, self.execution.processes),
+                **throughput(rate, member.spec.flops, device, self.execution.processes),
             },
             **provenance(
                 self.execution,
@@ -360,7 +360,7 @@ class Training:
         said = {"start": self.start, "steps": self.steps, "saved": self.saved, **self.pack}
         trained = self.step - self.start
         if trained:
-            tokens = trained * self.members[0].run["tokens_per_step"]
+            tokens = trained * self.members[0].spec.tokens_per_step
             said |= {
                 "step": self.step,
                 "tokens_per_second": tokens / self._seconds["steps"],

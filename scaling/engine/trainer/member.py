@@ -16,7 +16,6 @@ from scalinglab.scaling.data.store import TokenStore, window_count
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, furthest_checkpoint
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.identity import science_pieces
 from scalinglab.scaling.records.parts import remove_checkpoint
 from scalinglab.scaling.records.prefixes import candidates, owner_of
 from scalinglab.scaling.records.record import Curve
@@ -39,10 +38,9 @@ class MemberRun:
 
     def __init__(self, claim: Claim, pins: Sequence[int]) -> None:
         self.claim = claim
-        self.run: dict[str, Any] = claim.folder.description()
-        self.science: dict[str, Any] = self.run["science"]
-        self.steps: int = self.science["steps"]
-        pieces = science_pieces(self.science)
+        self.spec = claim.folder.spec()
+        self.steps = self.spec.steps
+        pieces = self.spec.pieces
         self.lr = lr_array(pieces)
         self.validation = validation_steps(pieces)
         # Branch points and the end are kept, so that later runs may start from them.
@@ -51,8 +49,8 @@ class MemberRun:
         self.finished = False
         # Of attempts before this one, as they last said of themselves.
         said = [claim.folder.progress(n) for n in range(1, claim.number)]
-        self.earlier_seconds = sum(p.get("seconds", 0.0) for p in said)
-        self.earlier_packs = [p.get("members", 1) for p in said if "step" in p]
+        self.earlier_seconds = sum(p.seconds for p in said)
+        self.earlier_packs = [p.members for p in said if p.step is not None]
 
     @property
     def outputs(self) -> Path:
@@ -60,7 +58,7 @@ class MemberRun:
 
     def furthest(self, at_most: int) -> Checkpoint | None:
         """Where this run can start."""
-        return furthest_checkpoint(self.outputs, self.science, self.validation, at_most)
+        return furthest_checkpoint(self.outputs, self.spec.science, self.validation, at_most)
 
     def extend(self, loss: np.ndarray, grad_norm: np.ndarray) -> None:
         """Append a chunk to the curve."""
@@ -72,16 +70,13 @@ class MemberRun:
 
     def open_store(self) -> TokenStore:
         """The data it is trained on."""
-        return open_planned(self.run, self.outputs)
+        return open_planned(self.spec, self.outputs)
 
     def validation_sets(
         self, store: TokenStore, execution: ExecutionConfig
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Fixed windows of its own data, and of the other stores that are asked for by name."""
-        tokens, context = (
-            self.science["data"]["validation_tokens"],
-            self.science["model"]["context"],
-        )
+        tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
         further = further_stores(
             execution.validate, self.outputs, store.manifest.vocab, tokens, context
         )
@@ -90,11 +85,11 @@ class MemberRun:
 
     def order(self, store: TokenStore) -> DataOrder:
         """The order in which it sees the windows of a store."""
-        data, context = self.science["data"], self.science["model"]["context"]
+        data, context = self.spec.data, self.spec.shape.context
         return DataOrder(
             windows=window_count(store.manifest.train_tokens, context),
-            seed=data["seed"],
-            unique=data["unique_tokens"] // context,
+            seed=data.seed,
+            unique=data.unique_tokens // context,
         )
 
     def lr_of(self, first: int, last: int) -> np.ndarray:
@@ -103,6 +98,6 @@ class MemberRun:
 
     def remove_latest(self, keep: Path | None) -> None:
         """Remove its own replaced checkpoints; pinned ones have no owner and stay."""
-        for _, path in candidates(self.outputs, self.science):
-            if path != keep and owner_of(path) == self.run["run_id"]:
+        for _, path in candidates(self.outputs, self.spec.science):
+            if path != keep and owner_of(path) == self.spec.run_id:
                 remove_checkpoint(path)

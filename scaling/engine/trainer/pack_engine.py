@@ -8,7 +8,6 @@ from typing import Any
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.eager import ENGINES, Engine, Member
 from scalinglab.scaling.engine.trainer.member import MemberRun
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.optimizers.optimizer import member_settings
 from scalinglab.scaling.run.step_options import StepOptions
 
@@ -19,16 +18,16 @@ def engine_values(
     """What distinguishes an engine for these runs from any other, as plain or frozen values."""
     settings = [
         Member(
-            seed=m.science["seed"],
-            optimizer=member_settings(m.science["optimizer"]),
+            seed=m.spec.seed,
+            optimizer=member_settings(m.spec.optimizer.name, m.spec.optimizer.settings),
         )
         for m in members
     ]
     return {
-        "architecture": Architecture.from_science(members[0].science["model"]),
+        "architecture": members[0].spec.architecture,
         "members": settings,
         "micro_batch": micro_batch,
-        "options": StepOptions.of(members[0].science, execution),
+        "options": StepOptions.of(members[0].spec, execution),
     }
 
 

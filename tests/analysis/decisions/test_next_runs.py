@@ -38,7 +38,7 @@ def test_each_run_narrows_the_target_and_the_forecast_of_that_is_fair(fitted, ca
     made = grid(found.table.N.unique(), found.table.D.unique(), seed=1)
     made = made.merge(found.table[["N", "D"]], on=["N", "D"])
     again = analysis.fit("chinchilla", pd.concat([known, made]), resamples=200)
-    assert found.then / 3 < target.known(again)["half_width"] < 3 * found.then
+    assert found.then / 3 < target.estimate(again)["half_width"] < 3 * found.then
 
 
 def test_a_run_that_tells_nothing_is_not_made(fitted):

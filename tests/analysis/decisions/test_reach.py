@@ -45,7 +45,7 @@ def test_it_stops_as_soon_as_the_target_is_known(laboratory):
     assert [row["runs"] for row in told] == found.history.runs.tolist()
     full = analysis.fit("chinchilla", WHOLE, resamples=100)
     last = found.history.iloc[-1]
-    assert last.lower < target.known(full)["value"] < last.upper
+    assert last.lower < target.estimate(full)["value"] < last.upper
 
 
 def test_by_worth_costs_less_than_chance(laboratory):

@@ -51,16 +51,18 @@ def test_what_cannot_be_read_says_how_it_is_said(text):
 
 def test_values_are_those_of_the_fit(fitted):
     best = analysis.allocate(fitted, 1e20).table.iloc[0]
-    assert analysis.read_target("loss at C=1e20").known(fitted)["value"] == pytest.approx(best.loss)
-    known = analysis.read_target("N at C=1e20").known(fitted)
+    assert analysis.read_target("loss at C=1e20").estimate(fitted)["value"] == pytest.approx(
+        best.loss
+    )
+    known = analysis.read_target("N at C=1e20").estimate(fitted)
     assert (known["value"], known["lower"], known["upper"]) == pytest.approx(
         (best.N, best.N_lower, best.N_upper)
     )
-    assert analysis.read_target("alpha").known(fitted)["lower"] == pytest.approx(
+    assert analysis.read_target("alpha").estimate(fitted)["lower"] == pytest.approx(
         fitted.interval("alpha")[0]
     )
     with pytest.raises(ValueError, match="no parameter 'gamma'"):
-        analysis.read_target("gamma").known(fitted)
+        analysis.read_target("gamma").estimate(fitted)
 
 
 def test_the_interval_of_a_negative_parameter_has_its_sign(fitted):
@@ -69,14 +71,14 @@ def test_the_interval_of_a_negative_parameter_has_its_sign(fitted):
         params=fitted.params | {"alpha": -0.3},
         draws=fitted.draws.assign(alpha=-fitted.draws["alpha"]),
     )
-    known = analysis.read_target("alpha").known(turned)
+    known = analysis.read_target("alpha").estimate(turned)
     assert (known["lower"], known["upper"]) == pytest.approx(turned.interval("alpha"))
 
 
 def test_beyond_the_range_the_law_is_doubted_too(fitted):
     near, far = (analysis.read_target(f"loss at C={C}") for C in (1e19, 1e25))
-    np.testing.assert_allclose(np.exp(near.log_draws(fitted)), near.drawn(fitted))
-    assert np.std(far.log_draws(fitted)) > np.std(np.log(far.drawn(fitted)))
+    np.testing.assert_allclose(np.exp(near.log_draws(fitted)), near.draws(fitted))
+    assert np.std(far.log_draws(fitted)) > np.std(np.log(far.draws(fitted)))
     ways = extrapolation_deviations(fitted, np.array([1e8, 1e12]), np.array([1e10, 1e13]), 101)
     assert (ways[:, 0] == 0).all() and (ways[1:, 1] != 0).all() and (ways[0] == 0).all()
     doubted = fitted.predict(pd.DataFrame({"N": [1e12], "D": [1e13]}), level=0.95)

@@ -58,8 +58,8 @@ def test_agreement_is_that_of_starts_sent_alone(made_by):
     lost = good.assign(k=1000.0, middle=9.0)
     starts = pd.concat([good, lost, lost, lost])
     diagnosis = analysis.fit("task_accuracy", pairs, starts=starts, resamples=0).diagnosis
-    assert (diagnosis.starts, diagnosis.alone) == (4, 4)
+    assert (diagnosis.starts, diagnosis.full_searches) == (4, 4)
     assert diagnosis.agree == pytest.approx(0.25)
     runs, _ = made_by("chinchilla", noise=0.002)
     many = analysis.fit("chinchilla", runs, starts=200, resamples=0).diagnosis
-    assert (many.starts, many.alone, many.agree) == (200, 16, 1.0)
+    assert (many.starts, many.full_searches, many.agree) == (200, 16, 1.0)

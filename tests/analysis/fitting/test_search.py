@@ -28,9 +28,9 @@ def test_a_search_on_some_rows_ends_at_the_best_of_all(fitted, monkeypatch):
     some = search(fitted.misfit, _starts(fitted))
     assert (whole.rows, some.rows) == (2000, 300)
     assert len(some.place) == len(whole.place) == 16
-    assert len(some.alone.value) == len(whole.alone.value)
+    assert len(some.unscouted.value) == len(whole.unscouted.value)
     np.testing.assert_allclose(some.best, whole.best, rtol=1e-4)
-    np.testing.assert_allclose(some.alone.value, whole.alone.value.min(), rtol=1e-6)
+    np.testing.assert_allclose(some.unscouted.value, whole.unscouted.value.min(), rtol=1e-6)
 
 
 def test_a_search_on_some_rows_costs_as_much_however_many_there_are(fitted, monkeypatch):

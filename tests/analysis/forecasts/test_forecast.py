@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.forecast import Basis, lay_basis
+from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
 from scalinglab.analysis.laws import LAWS
 
 PARAMS = dict(L0=2.5, A=0.9, alpha=0.45, C=0.8, lam=0.985)
@@ -133,7 +133,7 @@ def laid() -> tuple[Basis, pd.DataFrame]:
     """What the forecast of a run rests on, and the half of it that is known."""
     table = curves()
     target = part(table, "run 3", 0.5)[1]
-    return lay_basis(table, target, resamples=40), target
+    return fit_basis(table, target, resamples=40), target
 
 
 def impossible(basis: Basis) -> Basis:

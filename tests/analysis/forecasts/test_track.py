@@ -89,7 +89,7 @@ def losses_told(result: analysis.Result) -> dict[str, tuple[float, float]]:
     place = {"N": [1e12], "D": [1e13]}
     left = analysis.loss_left(result, pd.DataFrame(place)).iloc[0]
     known = {
-        at: analysis.read_target(f"loss at {at}").known(result)
+        at: analysis.read_target(f"loss at {at}").estimate(result)
         for at in ("C=1e20", "N=1e12 D=1e13")
     }
     return {
@@ -108,7 +108,7 @@ def test_every_interval_of_a_loss_is_widened_alike_and_no_other(fitted) -> None:
         assert np.log(high / low) == pytest.approx(2 * np.log(upper / lower)), name
     for text in ("N at C=1e20", "D at C=1e20", "alpha"):
         target = analysis.read_target(text)
-        assert target.known(fitted.calibrated(2.0)) == target.known(fitted)
+        assert target.estimate(fitted.calibrated(2.0)) == target.estimate(fitted)
     cheapest = [analysis.cheapest(f, 2.5) for f in (fitted, fitted.calibrated(2.0))]
     assert cheapest[0].equals(cheapest[1])
 

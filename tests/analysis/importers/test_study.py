@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import of_study
+from scalinglab.analysis.judgement.multiverse import study_multiverse
 from scalinglab.analysis.reporting.report import report_html
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_size_says_how_to_name_its_column(tmp_path) -> None:
 
 def test_imported_runs_have_the_count_of_N_that_was_told_and_no_other(sweep) -> None:
     target = analysis.read_target("N at C=1e21")
-    choice = of_study(sweep, "brought", target).table["convention"].unique()
+    choice = study_multiverse(sweep, "brought", target).table["convention"].unique()
     assert choice.tolist() == ["n_total"]  # three times the same is no choice
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.intervals.expected import expect, expect_of_plan
 from scalinglab.analysis.laws import LAWS
+from scalinglab.scaling.records.plan_file import AnswerConfig
 
 TRUE = LAWS["chinchilla"].reference
 TARGET = {"N": 1e10, "D": 2e11}
@@ -84,7 +87,7 @@ def test_what_is_missing_is_named(law, target, params, message) -> None:
 def test_a_plan_without_a_target_is_asked_about_its_largest_held_out_run() -> None:
     points = design().assign(role="fit")
     points["C"] = 6 * points["N"] * points["D"]
-    answer = {"law": "chinchilla", "target": {}, "noise": 1e-3, "reference": {}}
+    answer = AnswerConfig(law="chinchilla", noise=1e-3)
     assert expect_of_plan(answer, points) is None
     far = [
         {"N": 2e9, "D": 4e10, "C": 4.8e20, "role": "held_out"},
@@ -92,5 +95,5 @@ def test_a_plan_without_a_target_is_asked_about_its_largest_held_out_run() -> No
     ]
     found = expect_of_plan(answer, pd.concat([points, pd.DataFrame(far)], ignore_index=True))
     assert found.target == {"N": 2e9, "D": 4e10}
-    asked = expect_of_plan(answer | {"target": TARGET}, points)
+    asked = expect_of_plan(replace(answer, target=TARGET), points)
     assert asked.target == TARGET

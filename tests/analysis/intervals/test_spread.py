@@ -16,7 +16,11 @@ from scalinglab import analysis
 from scalinglab.analysis.arms.scale import ratio_beyond
 from scalinglab.analysis.decisions.reach import reach_target
 from scalinglab.analysis.fitting.task_chain import task_chain
-from scalinglab.analysis.intervals.spread import between, lacking, quantiles
+from scalinglab.analysis.intervals.spread import (
+    interval_in_words,
+    missing_draws_in_words,
+    quantiles,
+)
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, RELATIVE
 
 INSIDE, OUTSIDE = {"N": 1e8, "D": 1e10}, {"N": 1e12, "D": 1e12}
@@ -70,12 +74,19 @@ def test_no_loss_is_zero_negative_or_infinite() -> None:
 
 
 def test_the_share_is_said_with_what_it_means() -> None:
-    assert lacking(0.0, 0.95, "fail") == ""
+    assert missing_draws_in_words(0.0, 0.95, "fail") == ""
     assert (
-        lacking(0.004, 0.95, "fail") == "0.40% of the resamples fail: the interval allows for them"
+        missing_draws_in_words(0.004, 0.95, "fail")
+        == "0.40% of the resamples fail: the interval allows for them"
     )
-    assert lacking(0.3, 0.95, "fail") == "30% of the resamples fail: there is no interval"
-    assert between(1.0, 2.0, ".1f") == " (1.0 to 2.0)" and between(1.0, np.nan) == ""
+    assert (
+        missing_draws_in_words(0.3, 0.95, "fail")
+        == "30% of the resamples fail: there is no interval"
+    )
+    assert (
+        interval_in_words(1.0, 2.0, ".1f") == " (1.0 to 2.0)"
+        and interval_in_words(1.0, np.nan) == ""
+    )
 
 
 def test_a_prediction_has_an_honest_interval_or_none_and_the_share(fitted) -> None:
@@ -106,7 +117,7 @@ def test_a_decision_tells_the_share(fitted) -> None:
 
 def test_a_target_without_an_interval_is_nothing_to_choose_by(fitted, points, monkeypatch) -> None:
     torn = broken(fitted, 20)
-    assert np.isnan(BUDGET.known(torn)["half_width"])
+    assert np.isnan(BUDGET.estimate(torn)["half_width"])
     could = pd.DataFrame([{**OUTSIDE, "cost": 1.0}])
     with pytest.raises(ValueError, match="loss at C=1e.20 has no interval under this fit"):
         analysis.choose_next(torn, BUDGET, could)

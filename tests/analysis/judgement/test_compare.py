@@ -57,7 +57,7 @@ def test_the_report_is_honest_about_the_winner(made_by):
     runs, _ = made_by("chinchilla", noise=0.005)
     laws = ["chinchilla", ("power_plus_constant", {"x": "D"})]
     found = analysis.compare_laws(laws, runs, resamples=0)
-    law, error = found.honest
+    law, error = found.error_of_choice
     assert law == "chinchilla" and error == found.table.loc["chinchilla", "last"]
     text = found.report()
     for piece in ("2 laws by N", "18 points ahead of 3 origins", "Chosen without the last step"):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
-from scalinglab.analysis.judgement.multiverse import of_tables, shares
+from scalinglab.analysis.judgement.multiverse import shares, table_multiverse
 from scalinglab.analysis.reporting.figures import multiverse as draw
 
 
@@ -47,7 +47,7 @@ def test_choices_that_act_only_together_have_no_part_of_their_own():
 
 def test_each_way_is_that_fit():
     table = runs()
-    found = of_tables({"a": table}, analysis.read_target("N at C=1e20"), starts=8)
+    found = table_multiverse({"a": table}, analysis.read_target("N at C=1e20"), starts=8)
     assert len(found.table) == 2 * 3 * 3 and found.table.answer.notna().all()
     low, high = found.range
     assert low < high and f"{low:.4g} to {high:.4g}" in found.sentence()

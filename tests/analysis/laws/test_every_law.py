@@ -9,11 +9,10 @@ from scalinglab import analysis
 from scalinglab.analysis.decisions.optimum import best_split
 from scalinglab.analysis.decisions.target import read_target
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW, SIZED_CURVE_LAW
-from scalinglab.analysis.judgement.multiverse import of_tables
+from scalinglab.analysis.judgement.multiverse import table_multiverse
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.chinchilla import CHINCHILLA
-from scalinglab.sweeps.study.study import AnswerConfig
 
 NAMES = sorted(LAWS)
 
@@ -60,15 +59,15 @@ def test_what_a_law_says_of_itself_is_there(name):
     law = LAWS[name]
     assert not law.rival or law.rival in LAWS
     assert not law.reference or set(law.reference) == set(law.names)
-    assert len(law.with_role("floor")) <= 1
+    assert len(law.parameters_with_role("floor")) <= 1
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if LAWS[n].optimum])
+@pytest.mark.parametrize("name", [n for n in NAMES if LAWS[n].best_size])
 def test_a_closed_form_is_what_the_search_finds(name, made_by):
     law = LAWS[name]
     params = np.array([list(made_by(name)[1].values())])
     budget = np.array([1e20])
-    searched = best_split(replace(law, optimum=None), params, budget)
+    searched = best_split(replace(law, best_size=None), params, budget)
     np.testing.assert_allclose(best_split(law, params, budget), searched, rtol=1e-4)
 
 
@@ -78,22 +77,21 @@ def test_a_law_of_ones_own_brings_what_answers_ask_of_it(made_by):
 
     def optimum(budget, **params):
         asked.append(budget)
-        return CHINCHILLA.optimum(budget, **params)
+        return CHINCHILLA.best_size(budget, **params)
 
-    own = replace(CHINCHILLA, name="mine", optimum=optimum, rival="kaplan_nd")
+    own = replace(CHINCHILLA, name="mine", best_size=optimum, rival="kaplan_nd")
     runs, _ = made_by("chinchilla")
     result = analysis.fit(own, runs, resamples=0)
     analysis.allocate(result, [1e20])
     assert asked
     LAWS["mine"] = own
     try:
-        found = of_tables({"N": runs}, read_target("N at C=1e20"), law="mine", starts=4)
+        found = table_multiverse({"N": runs}, read_target("N at C=1e20"), law="mine", starts=4)
     finally:
         del LAWS["mine"]
     assert set(found.table["law"]) == {"mine", "kaplan_nd"}
 
 
-def test_a_study_and_the_analysis_have_the_same_default_laws():
-    config = AnswerConfig()
-    assert (config.law, config.curve_law) == (LAW, CURVE_LAW)
-    assert {LAW, CURVE_LAW, SIZED_CURVE_LAW} <= set(LAWS)
+def test_default_laws_are_there():
+    assert not LAWS[LAW].curve
+    assert LAWS[CURVE_LAW].curve and LAWS[SIZED_CURVE_LAW].curve

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,11 +53,11 @@ def test_a_changed_file_is_read_again_and_planned_runs_keep_what_they_had(corpus
     (folder / "small" / "0.txt").write_text("something else")
     second = open_store(config, tmp_path)
     assert second.manifest.content_hash != first.manifest.content_hash
-    run = {
-        "run_id": "a",
-        "config": {"data": {"source": "text", "options": config.options}},
-        "science": {"data": {"content": first.manifest.content_hash}},
-    }
+    run = SimpleNamespace(
+        run_id="a",
+        config={"data": {"source": "text", "options": config.options}},
+        data=SimpleNamespace(content=first.manifest.content_hash),
+    )
     os.rename(folder, tmp_path / "moved")  # a planned run needs its store, not the files
     assert open_planned(run, tmp_path).folder == first.folder
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.claim import BEATS_A_LEASE, HUNG, Claim, ClaimLost
 
 FILES = {"record": "record.json", "curve": "curve.csv"}
@@ -64,8 +65,8 @@ def test_a_training_that_hangs_ends_its_process_and_says_where(folder, processes
     process.join(30)
     assert process.exitcode == HUNG
     end = folder.attempt(1).end
-    assert end["class"] == "infra" and "no progress for 0.5 s" in end["error"]
-    assert 'File "<string>"' in end["traceback"]  # where it slept
+    assert end.cause == "infra" and "no progress for 0.5 s" in end.error
+    assert 'File "<string>"' in end.traceback  # where it slept
     assert Claim.acquire(folder, 60).number == 2  # at once
 
 
@@ -76,7 +77,7 @@ def test_a_training_that_reports_is_not_taken_to_hang(folder):
         time.sleep(0.1)
         claim.report({"step": step})
     claim.release("interrupted")
-    assert folder.attempt(1).end["reason"] == "interrupted"
+    assert folder.attempt(1).end.reason == "interrupted"
 
 
 # ---------------------------------------------------------------------- acquiring
@@ -171,7 +172,7 @@ def test_the_old_holder_cannot_finish(folder):
         old.finish("done", 3, FILES)
     assert folder.done() is None
     assert new.finish("done", 3, FILES)
-    assert folder.done()["attempt"] == 2
+    assert folder.done().attempt == 2
     old.release("lost")
 
 
@@ -196,12 +197,15 @@ def test_done_names_one_attempt_its_files_and_their_hashes(folder):
     (folder.path / "record.json").write_text("[1]")
     claim.finish("done", 17, FILES)
     done = folder.done()
-    assert (done["attempt"], done["status"], done["steps"]) == (1, "done", 17)
-    assert (done["record"], done["curve"]) == ("record.json", "curve.csv")
-    assert done["sha256"]["record.json"] == (
+    assert (done.attempt, done.status, done.steps) == (1, "done", 17)
+    assert (done.record, done.curve) == ("record.json", "curve.csv")
+    assert done.sha256["record.json"] == (
         "080a9ed428559ef602668b4c00f114f1a11c3f6b02a435f0bdc154578e4d7f22"
     )
-    assert folder.record() == [1] and folder.curve_file().read_text() == "{}"
+    assert (
+        read_json(folder.path / folder.done().record) == [1]
+        and folder.curve_file().read_text() == "{}"
+    )
 
 
 def test_done_without_its_files_is_not_written(folder):
@@ -219,8 +223,8 @@ def test_a_failure_leaves_its_traceback(folder):
     except ZeroDivisionError as error:
         claim.release("failed", error)
     end = folder.latest_attempt().end
-    assert end["reason"] == "failed" and end["error"] == "ZeroDivisionError: the reason"
-    assert "test_a_failure_leaves_its_traceback" in end["traceback"]
+    assert end.reason == "failed" and end.error == "ZeroDivisionError: the reason"
+    assert "test_a_failure_leaves_its_traceback" in end.traceback
 
 
 def test_after_release_the_heart_stands_still(folder):
@@ -236,7 +240,7 @@ def test_the_next_life_of_a_requeued_job_need_not_wait_for_its_lease(folder, mon
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "70")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     first = Claim.acquire(folder, 1000.0)  # killed without a word; its host still shows it alive
-    assert first.folder.attempt(1).owner["job"] == ["70_3", 0]
+    assert first.folder.attempt(1).owner.job == ("70_3", 0)
     assert Claim.acquire(folder, 1000.0) is None
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "4")  # a sibling must wait
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")

@@ -1,11 +1,13 @@
 """State is derived from the folder and never stored."""
 
+import dataclasses
 import json
 import os
 
 import pytest
 
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.state import State
@@ -109,28 +111,28 @@ def test_the_latest_attempt_counts_numerically(folder):
 
 
 def test_a_run_is_described_once(folder):
-    first = folder.description()
-    folder.describe({"run_id": "another"})
-    assert folder.description() == first
-    assert first["run_id"] == folder.run_id == folder.path.name
+    first = folder.spec()
+    folder.describe(dataclasses.replace(first, run_id="another"))
+    assert folder.spec() == first
+    assert first.run_id == folder.run_id == folder.path.name
 
 
 def test_the_description_is_what_a_worker_needs(folder, tiny_run, outputs):
-    run, described = tiny_run(), folder.description()
-    assert described["science"] == run.science
-    assert (described["steps"], described["tokens"]) == (run.steps, run.tokens)
-    assert described["counts"] == run.counts and described["flops"] == run.flops
-    assert 0 < described["irreducible_loss"] < 2.1
+    run, described = tiny_run(), folder.spec()
+    assert described.science == run.science
+    assert (described.steps, described.tokens) == (run.steps, run.tokens)
+    assert described.counts == run.counts and described.flops == run.flops
+    assert 0 < described.irreducible_loss < 2.1
     assert folder.outputs == outputs
 
 
 def test_progress_is_for_display_and_never_an_error(folder):
-    assert folder.progress(1) == {}
+    assert folder.progress(1) == Progress()
     claim = Claim.acquire(folder, 60)
     claim.report({"step": 3})
-    assert folder.progress(1) == {"step": 3}
+    assert folder.progress(1) == Progress(step=3)
     folder.attempt_file(1, "beat").write_text('{"st')
-    assert folder.progress(1) == {}
+    assert folder.progress(1) == Progress()
     claim.release("interrupted")
 
 
@@ -142,7 +144,7 @@ def test_a_run_that_is_not_done_has_no_record(folder):
 def test_a_record_that_was_changed_afterwards_is_not_believed(make_run, train_run):
     folder = make_run()
     train_run(folder)
-    path = folder.path / folder.done()["record"]
+    path = folder.path / folder.done().record
     path.write_text(path.read_text().replace("wsd", "cosine"))
     with pytest.raises(ValueError, match="was changed after the run had recorded it"):
         folder.record()
@@ -164,7 +166,7 @@ def test_a_description_that_is_not_its_id_is_refused_naming_both(make_run, tiny_
         match=f"run.json is damaged: .* of the run {other}, but its "
         f"folder is that of {folder.run_id}.*remove it",
     ):
-        folder.description()
+        folder.spec()
     assert folder.damage().path == path
 
 
@@ -173,10 +175,10 @@ def test_a_description_of_before_checksums_and_of_other_identity_versions_is_rea
     path = folder.path / "run.json"
     run = read_json(path)
     path.write_text(json.dumps(run))
-    assert folder.description() == run and folder.damage() is None
+    assert folder.spec().to_dict() == run and folder.damage() is None
     run["science"]["identity_version"] = 0  # its ids were made in another way
     path.write_text(json.dumps(run))
-    assert folder.description() == run
+    assert folder.spec().to_dict() == run
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_what_is_no_description_is_named(make_run, content, why):
     folder = make_run()
     (folder.path / "run.json").write_text(content)
     with pytest.raises(DamagedFile, match=f"{folder.run_id}/run.json is damaged: .*{why}"):
-        folder.description()
+        folder.spec()
 
 
 def test_one_changed_digit_is_found(make_run):
@@ -201,7 +203,7 @@ def test_one_changed_digit_is_found(make_run):
     path = folder.path / "run.json"
     path.write_text(path.read_text().replace('"bytes_per_token": 1.0', '"bytes_per_token": 1.5'))
     with pytest.raises(DamagedFile, match="does not match its checksum"):
-        folder.description()
+        folder.spec()
 
 
 def test_damaged_words_of_an_attempt_hold_up_nothing(make_run):
@@ -216,7 +218,7 @@ def test_damaged_words_of_an_attempt_hold_up_nothing(make_run):
     os.utime(folder.attempt_file(1, "beat"), (1, 1))
     assert folder.state() == "interrupted"
     folder.attempt_file(1, "beat").write_text('{"step": "many"}')
-    assert folder.progress(1) == {}
+    assert folder.progress(1) == Progress()
 
 
 def test_a_claim_never_takes_the_number_of_one_whose_file_was_lost(make_run):

@@ -51,7 +51,7 @@ def run_program(tmp_path: Path) -> Callable[..., str]:
 
 
 def error_of(folder: RunFolder) -> str:
-    return folder.latest_attempt().end["error"]
+    return folder.latest_attempt().end.error
 
 
 # ---------------------------------------------------------------------- what it is told
@@ -74,7 +74,7 @@ def test_a_program_finds_the_modules_of_its_own_python(
             "      safe=sys.flags.safe_path, names=sorted(os.environ))"
         )
         assert run_program(folder, program) == "done"
-        final = folder.record()["program"]["final"]
+        final = folder.record().plain["program"]["final"]
         assert final["path"] == given and not final["safe"] and child.GIVEN not in final["names"]
 
 
@@ -108,16 +108,17 @@ rows = [f"{i},{loss},{i / 2},{'' if i % 10 else loss}" for i, loss in enumerate(
 (folder / "curve.csv").write_text("\\n".join(["step, loss, grad_norm, validation_loss", *rows]))
 (folder / "final.json").write_text(json.dumps({
     "tokens_per_second": 1e6, "fingerprint": "abc", "versions": {"megatron": "1"},
-    "note": "hello"}))
+    "note": "hello", "metrics": {"hellaswag": 0.3}}))
 """
     assert run_program(folder, lines) == "done"
     record, curve = folder.record(), pd.read_csv(folder.curve_file())
-    assert record["counts"] == own.description()["counts"] and record["status"] == "done"
-    assert record["final"]["validation_loss"] == pytest.approx(2.0 - 0.39)
-    assert record["code"]["fingerprint"] == "abc" and record["versions"] == {"megatron": "1"}
-    assert record["throughput"]["tokens_per_second"] == 1e6
-    assert record["machine"]["engine"] == "command"
-    assert record["program"]["final"]["note"] == "hello"
+    assert record.spec.counts == own.spec().counts and record.status == "done"
+    assert record.final.validation_loss == pytest.approx(2.0 - 0.39)
+    assert record.code.fingerprint == "abc" and record.versions == {"megatron": "1"}
+    assert record.throughput.tokens_per_second == 1e6
+    assert record.machine.engine == "command"
+    assert record.plain["program"]["final"]["note"] == "hello"
+    assert record.columns == {"hellaswag": 0.3}
     assert curve["loss"].tolist() == pytest.approx([2.0 - 0.01 * i for i in range(40)])
     assert curve["grad_norm"].iloc[9] == 5.0
     assert curve["step"][curve["validation_loss"].notna()].tolist() == [10, 20, 30, 40]
@@ -127,7 +128,7 @@ rows = [f"{i},{loss},{i / 2},{'' if i % 10 else loss}" for i, loss in enumerate(
 def test_divergence_is_a_result(make_run, run_program):
     folder = make_run(PROGRAM)
     assert run_program(folder, 'leave(whole[:7] + [float("nan")])') == "done"
-    assert folder.state() == "diverged" and folder.record()["steps"] == 7
+    assert folder.state() == "diverged" and folder.record().steps == 7
 
 
 def test_slurm_variables_are_hidden_unless_asked_for(make_run, run_program, monkeypatch):
@@ -136,7 +137,7 @@ def test_slurm_variables_are_hidden_unless_asked_for(make_run, run_program, monk
     for keep, seed in ((False, 0), (True, 1)):
         folder = make_run(PROGRAM | {"seed": seed})
         assert run_program(folder, shown, keep_slurm=keep) == "done"
-        assert folder.record()["program"]["final"]["slurm"] == ("3" if keep else None)
+        assert folder.record().plain["program"]["final"]["slurm"] == ("3" if keep else None)
 
 
 # ---------------------------------------------------------------------- mistakes
@@ -151,6 +152,7 @@ def test_slurm_variables_are_hidden_unless_asked_for(make_run, run_program, monk
         ("leave(whole)", "the validation loss after the last step, 40, is missing"),
         ("leave(['high'])", "curve.csv: row 1 has loss = 'high'; expected is a number"),
         ("leave(whole, validation_loss='low')", "final.json: validation_loss = 'low'; expected"),
+        ("leave(whole, metrics={'acc': 'high'})", "metrics.acc = 'high'; expected is a finite"),
         ("(folder / 'curve.csv').write_text('step,x\\n1,2\\n')", "curve.csv has no column 'loss'"),
         ("(folder / 'curve.csv').write_text('step,loss\\n2,2\\n')", "row 1 has step = '2'; exp"),
         ("(folder / 'final.json').write_text('{')", "final.json is not JSON"),
@@ -162,15 +164,15 @@ def test_a_broken_contract_is_one_clear_sentence(make_run, run_program, lines, m
     folder = make_run(PROGRAM)
     assert run_program(folder, lines) == "failed"
     assert folder.state() == "failed" and message in error_of(folder)
-    assert folder.latest_attempt().end["class"] == "user_error"
+    assert folder.latest_attempt().end.cause == "user_error"
 
 
 def test_the_last_lines_of_standard_error_are_its_traceback(make_run, run_program):
     folder = make_run(PROGRAM)
     assert run_program(folder, "def f(): raise KeyError('lost')\nf()") == "failed"
     end = folder.latest_attempt().end
-    assert "KeyError: 'lost'" in end["error"] and "in f" in end["traceback"]
-    assert "scaling/training/command.py" not in end["traceback"]
+    assert "KeyError: 'lost'" in end.error and "in f" in end.traceback
+    assert "scaling/training/command.py" not in end.traceback
 
 
 def test_failures_of_one_kind_are_alike_whatever_they_name(make_run, run_program):
@@ -179,7 +181,7 @@ def test_failures_of_one_kind_are_alike_whatever_they_name(make_run, run_program
     for seed, line in enumerate(["1 / 0", "{}[steps]", "{}[7]"]):
         folder = make_run(PROGRAM | {"seed": seed})
         assert run_program(folder, line) == "failed"
-        marks.append(folder.latest_attempt().end["signature"])
+        marks.append(folder.latest_attempt().end.signature)
     assert marks[0] != marks[1] == marks[2]
 
 
@@ -200,7 +202,7 @@ leave(whole, validation_loss=1.0)
 """
     outcomes = [run_program(folder, lines) for _ in range(3)]
     assert outcomes == ["failed", "failed", "done"]
-    assert folder.record()["machine"]["micro_batch"] == 1
+    assert folder.record().machine.micro_batch == 1
 
 
 # ---------------------------------------------------------------------- stopping
@@ -222,23 +224,23 @@ leave(whole, validation_loss=1.0, started_at_step=begin)
 
 def test_sigterm_asks_it_to_save_and_the_next_attempt_finds_what_it_saved(make_run, run_program):
     folder = make_run(PROGRAM)
-    assert run_program(folder, SLOW, lambda: folder.progress(1).get("step", 0) > 5) == "interrupted"
-    assert folder.state() == "interrupted" and "error" not in folder.latest_attempt().end
+    assert run_program(folder, SLOW, lambda: folder.progress(1).reached > 5) == "interrupted"
+    assert folder.state() == "interrupted" and not folder.latest_attempt().end.error
     assert run_program(folder, SLOW) == "done"
-    assert folder.record()["started_at_step"] > 5
-    assert folder.record()["throughput"]["seconds"] > folder.progress(1)["seconds"] > 0
+    assert folder.record().started_at_step > 5
+    assert folder.record().throughput.seconds > folder.progress(1).seconds > 0
 
 
 def test_a_person_may_cancel_it(make_run, run_program):
     folder = make_run(PROGRAM)
 
     def cancel() -> bool:
-        if folder.progress(1).get("step", 0) > 5:
+        if folder.progress(1).reached > 5:
             folder.attempt_file(1, "cancel").touch()
         return False
 
     assert run_program(folder, SLOW, cancel) == "cancelled"
-    assert folder.latest_attempt().end["reason"] == "cancelled"
+    assert folder.latest_attempt().end.reason == "cancelled"
 
 
 def test_a_program_that_does_not_listen_is_killed_with_all_that_it_started(
@@ -367,13 +369,13 @@ def test_the_documented_program_is_launched_killed_and_resumed(study, tmp_path):
     assert second.wait(300) == 0, (tmp_path / "output").read_text()
     folders = [RunFolder(p) for p in runs.iterdir()]
     assert len(folders) == 4 and {f.state() for f in folders} == {"done"}
-    (resumed,) = [f for f in folders if f.done()["attempt"] == 2]
+    (resumed,) = [f for f in folders if f.done().attempt == 2]
     curve = pd.read_csv(resumed.curve_file())
-    assert curve["step"].tolist() == list(range(1, resumed.description()["steps"] + 1))
+    assert curve["step"].tolist() == list(range(1, resumed.spec().steps + 1))
     for folder in folders:
-        final = folder.record()["final"]
-        assert final["validation_loss"] < 1.9  # log 8 = 2.08 at the start
-        assert folder.record()["science"]["trainer"]["program"] == "bigram"
+        final = folder.record().final
+        assert final.validation_loss < 1.9  # log 8 = 2.08 at the start
+        assert folder.record().spec.trainer.program == "bigram"
 
 
 def is_ours(process: str, folder: Path) -> bool:

@@ -43,8 +43,8 @@ def test_a_run_in_parts_has_the_curve_of_the_whole(make_run, train_run, elsewher
     assert parts.run_id == whole.run_id
     assert train_run(parts) == "done"
     same_curve(parts, whole)
-    assert parts.record()["machine"]["micro_batch"] == 3
-    assert whole.record()["machine"]["micro_batch"] == 4  # all at once
+    assert parts.record().machine.micro_batch == 3
+    assert whole.record().machine.micro_batch == 4  # all at once
 
 
 def test_a_lack_of_memory_halves_the_micro_batch(make_run, train_run, elsewhere, small_device):
@@ -53,11 +53,11 @@ def test_a_lack_of_memory_halves_the_micro_batch(make_run, train_run, elsewhere,
     tried = []
     while train_run(folder) == "failed":
         end = folder.latest_attempt().end
-        assert "OutOfMemoryError" in end["error"] and end["class"] == "gpu_oom"
-        tried.append(end["micro_batch"])
+        assert "OutOfMemoryError" in end.error and end.cause == "gpu_oom"
+        tried.append(end.micro_batch)
     assert tried == [4, 2]
     assert folder.run_id == undisturbed.run_id
-    assert folder.record()["machine"]["micro_batch"] == 1
+    assert folder.record().machine.micro_batch == 1
     same_curve(folder, undisturbed)
 
 
@@ -69,11 +69,11 @@ def test_a_pack_that_lacks_memory_leaves_the_micro_batch_to_its_halves(
     assert train_run(*folders) == "failed"
     for folder in folders:
         end = folder.latest_attempt().end
-        assert (end["class"], end["members"], end["micro_batch"]) == ("gpu_oom", 2, 4)
+        assert (end.cause, end.members, end.micro_batch) == ("gpu_oom", 2, 4)
     assert train_run(folders[0]) == "failed"  # half of the pack, all of the batch
-    assert "members" not in folders[0].latest_attempt().end
+    assert folders[0].latest_attempt().end.members == 1
     assert train_run(folders[0]) == "done"  # and only then half of the batch
-    assert folders[0].record()["machine"]["micro_batch"] == 2
+    assert folders[0].record().machine.micro_batch == 2
 
 
 def attempts(folder, *ends):

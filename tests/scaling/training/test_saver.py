@@ -111,7 +111,7 @@ def test_what_is_written_while_training_goes_on_is_the_state_of_its_step(
     asked = itertools.count(1)
 
     def killed() -> bool:
-        if next(asked) > 20 and folder.progress(1).get("saved"):
+        if next(asked) > 20 and folder.progress(1).saved:
             raise Killed
         return False
 
@@ -119,11 +119,11 @@ def test_what_is_written_while_training_goes_on_is_the_state_of_its_step(
         patch.setattr(Training, "abandon", lambda *ignored: None)
         with pytest.raises(Killed):
             train_run(folder, should_stop=killed)
-    saved, step = folder.progress(1)["saved"], folder.progress(1)["step"]
+    saved, step = folder.progress(1).saved, folder.progress(1).step
     assert 0 < saved < step
     folder.attempt_file(1, "end").write_text('{"reason": "interrupted", "ended": 0}')
     assert train_run(folder) == "done"
-    assert folder.record()["started_at_step"] >= saved
+    assert folder.record().started_at_step >= saved
     assert curve_of(folder) == curve_of(elsewhere())
 
 
@@ -156,11 +156,9 @@ def test_a_full_disk_is_told_and_costs_nothing(
         disk.setattr(Training, "write", full)
         assert train_run(folder) == "failed"
     end = folder.latest_attempt().end
-    assert (
-        end["class"] == "infra" and "No space left" in end["error"] and "full" in end["traceback"]
-    )
+    assert end.cause == "infra" and "No space left" in end.error and "full" in end.traceback
     assert train_run(folder) == "done"
-    assert folder.record()["started_at_step"] > 0
+    assert folder.record().started_at_step > 0
     assert curve_of(folder) == curve_of(elsewhere())
 
 
@@ -169,4 +167,4 @@ def test_an_interrupted_run_has_saved_its_last_step(make_run, train_run, slow_di
     asked = itertools.count(1)
     assert train_run(folder, should_stop=lambda: next(asked) >= 12) == "interrupted"
     said = folder.progress(1)
-    assert said["saved"] == said["step"]
+    assert said.saved == said.step

@@ -21,14 +21,19 @@ from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.training.child import python_command
+from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch import worker
-from scalinglab.sweeps.launch.launch import detach, launch, why_stopped
-from scalinglab.sweeps.launch.pool import worker_count
+from scalinglab.sweeps.launch.detach import detach
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.launch.remaining import why_stopped
 from scalinglab.sweeps.launch.retry import TRIES_WITHOUT_PROGRESS
-from scalinglab.sweeps.launch.stop import StopFlag
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig, check_launch
-from scalinglab.sweeps.store.state import read_plan, states, status
+from scalinglab.sweeps.launch.stop_flag import StopFlag
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.places import worker_count
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.cancel import cancel_study
 
 # Long enough to be killed in the middle: about five seconds of training on one core.
@@ -99,11 +104,11 @@ def test_a_shared_prefix_changes_no_bit(study, tmp_path) -> None:
     assert shared
     for one in shared:
         folder = plan.run_folder(one)
-        assert folder.record()["started_at_step"] == one.start > 0
+        assert folder.record().started_at_step == one.start > 0
         alone = RunFolder(tmp_path / "alone" / "runs" / folder.run_id)
-        alone.describe(folder.description())
+        alone.describe(folder.spec())
         assert train([Claim.acquire(alone, 60.0)], {}, plan.execution) == "done"
-        assert alone.record()["started_at_step"] == 0
+        assert alone.record().started_at_step == 0
         assert alone.curve_file().read_bytes() == folder.curve_file().read_bytes()
 
 
@@ -118,7 +123,7 @@ def test_packed_runs_agree_with_solo_runs(study, tmp_path) -> None:
     launch(solo.outputs, "tiny", LaunchConfig("inline"))
     packed = planned(study, *seeds, f"outputs={tmp_path}/packed")
     launch(packed.outputs, "tiny", LaunchConfig("inline", pack=3))
-    members = {packed.run_folder(p).record()["throughput"]["members"] for p in packed.runs}
+    members = {packed.run_folder(p).record().throughput.members for p in packed.runs}
     assert members == {3}
     one, other = (status(p.outputs, "tiny").set_index("run_id")["loss"] for p in (solo, packed))
     pd.testing.assert_series_equal(one, other.loc[one.index], rtol=1e-4)
@@ -251,7 +256,7 @@ def test_two_launchers_at_once_train_each_run_once(study, tmp_path) -> None:
     assert set(states(runs).values()) == {"done"}
     for run in runs:
         numbers = run.folder.attempt_numbers()
-        assert [run.folder.attempt(n).end["reason"] for n in numbers] == ["done"]
+        assert [run.folder.attempt(n).end.reason for n in numbers] == ["done"]
 
 
 def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path) -> None:
@@ -271,7 +276,7 @@ def test_a_worker_that_was_paused_beyond_its_lease_harms_nothing(study, tmp_path
         time.sleep(0.1)
     os.kill(pid, signal.SIGCONT)
     assert process.wait(timeout=240) == 0
-    assert folder.attempt(1).end["reason"] == "lost"
+    assert folder.attempt(1).end.reason == "lost"
     assert curves(outputs) == expected
 
 
@@ -283,9 +288,9 @@ def running(outputs: Path) -> list[tuple[RunFolder, int]]:
         if (
             attempt is not None
             and folder.state() == "running"
-            and folder.progress(attempt.number).get("step")
+            and folder.progress(attempt.number).reached
         ):
-            found.append((folder, attempt.owner["pid"]))
+            found.append((folder, attempt.owner.pid))
     return found
 
 
@@ -359,7 +364,7 @@ def test_branches_wait_for_a_trunk_that_will_be_tried_again(study, monkeypatch) 
     calls = failing_once(monkeypatch, 1, TimeoutError("the file server"))
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     assert calls[:2] == [trunk, trunk]
-    assert plan.run_folder(plan.runs[1]).record()["started_at_step"] > 0
+    assert plan.run_folder(plan.runs[1]).record().started_at_step > 0
 
 
 @pytest.mark.parametrize(
@@ -419,7 +424,7 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
     planned(study)
     lines = "import sys; print(*range(100), sep='\\n'); sys.exit('no module named x')"
     monkeypatch.setattr(
-        "scalinglab.sweeps.launch.launch.python_command",
+        "scalinglab.sweeps.launch.detach.python_command",
         lambda *words: [sys.executable, "-c", lines],
     )
     with pytest.raises(SystemExit) as ended:
@@ -433,7 +438,7 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
 def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
     plan, started, popen = planned(study), [], subprocess.Popen
     monkeypatch.setattr(
-        "scalinglab.sweeps.launch.launch.python_command",
+        "scalinglab.sweeps.launch.detach.python_command",
         lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"],
     )
     monkeypatch.setattr(
@@ -443,7 +448,7 @@ def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, mon
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scalinglab.sweeps.launch.launch.time.sleep", interrupt)
+    monkeypatch.setattr("scalinglab.sweeps.launch.detach.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         detach([], plan.outputs, "tiny")
     monkeypatch.undo()  # waiting sleeps, too

@@ -8,11 +8,12 @@ import torch
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.memory_limits import NO_LIMIT, Limit, MemoryLimits
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 HERE = machine.device_name("cpu")
 
@@ -58,7 +59,7 @@ def test_the_smallest_that_failed_counts_and_the_next_launch_tries_anew(runs) ->
     full(runs[1].folder, micro_batch=2)
     full(runs[1].folder, micro_batch=4, members=2, pack="one")
     assert read_limits(runs).of(runs[0]) == Limit(members=1, micro_batch=1)
-    later = runs[0].folder.attempt(1).end["ended"] + 60.0
+    later = runs[0].folder.attempt(1).end.ended + 60.0
     assert read_limits(runs, later).of(runs[0]) == NO_LIMIT
 
 
@@ -83,4 +84,4 @@ def test_only_the_first_of_a_shape_finds_out(study, monkeypatch) -> None:
     assert launch(plan.outputs, "tiny", LaunchConfig("inline", pack="off"))
     folders = [plan.run_folder(p) for p in plan.runs]
     assert sorted(len(f.attempt_numbers()) for f in folders) == [1, 1, 3]  # 4, 2, and 1 sequences
-    assert {f.record()["machine"]["micro_batch"] for f in folders} == {1}
+    assert {f.record().machine.micro_batch for f in folders} == {1}

@@ -12,11 +12,14 @@ from scalinglab.cli import main
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import worker
-from scalinglab.sweeps.launch.launch import launch, why_stopped
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, status
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.launch.remaining import why_stopped
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 LRS = [round(1e-3 * 1.4**i, 6) for i in range(16)]
 SWEEP = [
@@ -43,7 +46,7 @@ def scaling(*arguments: str) -> None:
 
 def members(plan) -> list[int]:
     """How many each run was trained with."""
-    return [plan.run_folder(p).record()["throughput"]["members"] for p in plan.runs]
+    return [plan.run_folder(p).record().throughput.members for p in plan.runs]
 
 
 def losses(plan) -> pd.Series:
@@ -59,7 +62,7 @@ def test_a_sweep_of_sixteen_rates_is_one_pack_and_sixteen_records(study, tmp_pat
     assert "packs: 16 runs of width 8" in out and "in 1 of up to 16; they differ in LR" in out
     packed = make_plan(study(*SWEEP, f"outputs={outputs}"))
     assert members(packed) == [16] * 16
-    assert len({packed.run_folder(p).attempt(1).owner["pid"] for p in packed.runs}) == 1
+    assert len({packed.run_folder(p).attempt(1).owner.pid for p in packed.runs}) == 1
     fourth = f"+study.blocks.ladder.grid.optimizer={{lr: {LRS[3::4]}}}"
     seeds = planned(
         study,
@@ -106,7 +109,7 @@ def test_a_pack_that_memory_cannot_hold_is_halved_until_it_can(study, small_devi
         assert {e["class"] for e in ends[:-1]} == {"gpu_oom"} and ends[-1]["reason"] == "done"
         tried.append([e["members"] for e in ends[:-1]])
         # The whole batch: no lack of memory was met alone.
-        assert folder.record()["machine"]["micro_batch"] == 4
+        assert folder.record().machine.micro_batch == 4
     assert sorted(tried) == [[4], [4], [4, 2], [4, 2]]  # the second half starts with what was left
 
 

@@ -9,12 +9,14 @@ import sys
 import pytest
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import write_json
+from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.pool import Pool, slots
-from scalinglab.sweeps.store.launches import LaunchConfig, new_launch
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.pool import Pool
+from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.store.launch_record import new_launch
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 def test_gpus_that_are_hidden_are_not_used(monkeypatch) -> None:
@@ -81,8 +83,8 @@ def hold(folder: RunFolder, pid: int, start: object) -> None:
     """Claim a run as a process would, and beat no more."""
     claim = Claim.acquire(folder, 1e-3)
     claim._stop.set()
-    owner = folder.attempt(1).owner | {"pid": pid, "process_start": start}
-    write_json(folder.attempt_file(1, "json"), owner)
+    file = folder.attempt_file(1, "json")
+    write_json(file, read_json(file) | {"pid": pid, "process_start": start})
 
 
 SLEEPS = "time.sleep(600)"

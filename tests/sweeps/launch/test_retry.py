@@ -9,8 +9,9 @@ import pytest
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.sweeps.launch.retry import bad_nodes, tripped, verdict
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 def attempt(folder, error: BaseException | None = None, reason: str = "failed", step: int = 0):
@@ -61,7 +62,7 @@ def test_a_mistake_is_not_tried_again_before_the_next_launch(make_run) -> None:
     folder = make_run()
     attempt(folder, KeyError("wsd"))
     assert verdict(folder, 0.0).when == "never"
-    assert verdict(folder, folder.latest_attempt().end["ended"] + 1).when == "now"
+    assert verdict(folder, folder.latest_attempt().end.ended + 1).when == "now"
 
 
 def test_machinery_gets_a_pause_and_three_tries(make_run) -> None:
@@ -88,7 +89,7 @@ def test_cancelled_runs_wait_for_the_next_launch(make_run) -> None:
     folder = make_run()
     attempt(folder, reason="cancelled", step=3)
     assert verdict(folder, 0.0).why == "cancelled"
-    assert verdict(folder, folder.latest_attempt().end["ended"] + 1).when == "now"
+    assert verdict(folder, folder.latest_attempt().end.ended + 1).when == "now"
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_the_breaker_opens_on_the_same_mistake_in_three_runs(runs) -> None:
         assert tripped(runs, 0.0) is None
         attempt(run.folder, raised(f"raise KeyError('run {count}')"))
     assert "3 runs failed alike" in tripped(runs, 0.0)
-    assert tripped(runs, runs[2].folder.latest_attempt().end["ended"] + 1) is None
+    assert tripped(runs, runs[2].folder.latest_attempt().end.ended + 1) is None
 
 
 def test_the_breaker_stays_shut_on_different_mistakes(runs) -> None:
@@ -137,7 +138,7 @@ def test_one_run_that_dies_again_and_again_blames_no_node(runs, monkeypatch) -> 
     assert bad_nodes(runs, 0.0) == []
     for run in runs[1:3]:
         attempt(run.folder, ConnectionError())
-    assert bad_nodes(runs, 0.0) == [runs[0].folder.attempt(1).owner["node"]]
+    assert bad_nodes(runs, 0.0) == [runs[0].folder.attempt(1).owner.node]
 
 
 def test_a_program_that_does_not_say_how_far_it_is_may_meet_its_limit_often(

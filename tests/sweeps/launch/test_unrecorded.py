@@ -11,12 +11,15 @@ import pytest
 
 from scalinglab.cli import main
 from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.slurm import tasks_wanted
-from scalinglab.sweeps.plan.cost import with_costs
-from scalinglab.sweeps.plan.plan import Plan, make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, status
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.timing import with_costs
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 ONE = [
     "study.blocks.ladder.grid.tokens=[2560]",
@@ -95,7 +98,7 @@ def recorded(plan: Plan) -> dict[str, tuple[dict[str, Any], bytes]]:
     folders = [plan.run_folder(p) for p in plan.runs]
     return {
         f.run_id: (
-            {k: v for k, v in f.record().items() if k not in OF_ATTEMPT},
+            {k: v for k, v in f.record().plain.items() if k not in OF_ATTEMPT},
             f.curve_file().read_bytes(),
         )
         for f in folders
@@ -158,7 +161,7 @@ def test_a_run_whose_steps_a_longer_one_has_trained(study, undisturbed, capsys) 
     assert "1 run(s) have their last checkpoint and lack only their record" in out
     assert recorded(again) == expected
     record = again.run_folder(left).record()
-    assert record["started_at_step"] == record["steps"] == 40
+    assert record.started_at_step == record.steps == 40
     assert set(status(again.outputs, "tiny")["step"]) == {40, 80}
     assert launched(*PREFIX) == 0
     assert "nothing is left to train" in capsys.readouterr()[0]

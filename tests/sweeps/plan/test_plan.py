@@ -10,8 +10,10 @@ from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.show import plan_frame
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 
 
 def by_size(plan, width: int, kind: str = "wsd"):
@@ -98,8 +100,8 @@ def test_extending_by_a_longer_budget_trains_only_the_new_stretch(study, tmp_pat
     save_plan(longer)
     launch(longer.outputs, "tiny", LaunchConfig("inline"))
     record = RunFolder(tmp_path / "outputs" / "runs" / wide.run.run_id).record()
-    assert record["started_at_step"] == 64
-    assert record["steps"] == 160
+    assert record.started_at_step == 64
+    assert record.steps == 160
 
 
 def test_a_changed_default_is_told(study) -> None:
@@ -115,7 +117,7 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     plan = make_plan(study())
     save_plan(plan)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    monkeypatch.setattr("scalinglab.sweeps.store.caveats.code_fingerprint", lambda: "0123456789")
+    monkeypatch.setattr("scalinglab.sweeps.plan.caveats.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
     trained = next(r["code"]["fingerprint"] for r in _records(plan))
     monkeypatch.setattr(

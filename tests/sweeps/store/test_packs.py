@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.config import ExecutionConfig, TrainerConfig
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.sweeps.launch.work_list import without_survivors
 from scalinglab.sweeps.launch.worker import _claim
 from scalinglab.sweeps.store.packs import companions, form, pack_kind, vanished_pack, why_alone
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
 def kind(run, **execution) -> str | None:
-    return pack_kind(run.science, ExecutionConfig(**execution))
+    return pack_kind(run, ExecutionConfig(**execution))
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,13 @@ def test_members_may_differ_in_nothing_else(tiny_run, changes) -> None:
 
 
 def test_what_cannot_be_packed_says_why(tiny_run) -> None:
-    science = tiny_run().science
-    program = science | {"trainer": {"kind": "command", "program": "mine", "options": {}}}
+    run = tiny_run()
+    trainer = TrainerConfig("command", "mine")
+    program = replace(run, config=replace(run.config, trainer=trainer))
     assert "another program" in why_alone(program, ExecutionConfig())
-    assert "execution.processes" in why_alone(science, ExecutionConfig(processes=2))
-    assert "execution.recompute" in why_alone(science, ExecutionConfig(recompute=True))
-    assert kind(tiny_run(), processes=2) is None and why_alone(science, ExecutionConfig()) is None
+    assert "execution.processes" in why_alone(run, ExecutionConfig(processes=2))
+    assert "execution.recompute" in why_alone(run, ExecutionConfig(recompute=True))
+    assert kind(tiny_run(), processes=2) is None and why_alone(run, ExecutionConfig()) is None
 
 
 def test_packs_are_filled_in_order() -> None:
@@ -92,7 +93,7 @@ def saved_at(run: StoredRun, *steps: int) -> None:
     """Leave checkpoints in name only."""
     for step in steps:
         path = checkpoint_path(
-            run.folder.outputs, run.folder.description()["science"], step, run.folder.run_id
+            run.folder.outputs, run.folder.spec().science, step, run.folder.run_id
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

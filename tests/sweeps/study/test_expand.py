@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, RunConfig, from_dict
 from scalinglab.show import points_frame
 from scalinglab.sweeps.plan.design import check_design
-from scalinglab.sweeps.plan.plan import make_plan
+from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.study.expand import BlockConfig, axes, expand
 
 VOCAB = 256
@@ -156,7 +155,7 @@ def test_a_shipped_design_is_a_good_one_and_says_what_it_will_tell(name, outputs
     said = check_design([(p.run, p.roles) for p in plan.runs])
     confounded = [s for s in said if "confounded" in s or "not one ladder" in s or "held out" in s]
     assert confounded == []
-    expected = expect_of_plan(asdict(plan.study.answer), points_frame(plan))
+    expected = expect_of_plan(plan.study.answer, points_frame(plan))
     if name != "overtrain":  # no reference is published for the tied exponents
         assert np.isfinite(expected.width) and "+-" in expected.sentence()
 

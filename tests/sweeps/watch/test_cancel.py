@@ -8,9 +8,10 @@ import time
 import pytest
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study, open_launches
 
 
@@ -21,7 +22,7 @@ def test_a_running_run_saves_and_leaves_and_the_others_go_on(plan) -> None:
     def cancel_when_it_runs() -> None:
         deadline = time.monotonic() + 60
         folder = plan.run_folder(plan.runs[0])
-        while time.monotonic() < deadline and not folder.progress(1).get("step"):
+        while time.monotonic() < deadline and not folder.progress(1).reached:
             time.sleep(0.02)
         said.extend(cancel_runs(plan.outputs, "tiny", first))
 
@@ -31,11 +32,11 @@ def test_a_running_run_saves_and_leaves_and_the_others_go_on(plan) -> None:
     watcher.join()
     folder = plan.run_folder(plan.runs[0])
     assert said == [f"{first} saves and leaves (attempt 1)"]
-    assert folder.attempt(1).end["reason"] == "cancelled" and folder.attempt_numbers() == [1]
+    assert folder.attempt(1).end.reason == "cancelled" and folder.attempt_numbers() == [1]
     assert states(read_plan(plan.outputs, "tiny").runs) == {first: "interrupted", second: "done"}
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     record = folder.record()
-    assert record["attempt"] == 2 and record["started_at_step"] == folder.progress(1)["step"] > 0
+    assert record.attempt == 2 and record.started_at_step == folder.progress(1).step > 0
 
 
 def test_a_waiting_run_is_not_begun_by_the_launch_that_is_under_way(plan) -> None:

@@ -216,7 +216,7 @@ def test_twenty_steps_teach_it_and_a_stop_leaves_no_trace(case, make_run, make_a
     assert trained(alone) == "done"
     assert trained(folder, chunks=2) == "interrupted"
     assert trained(folder) == "done"
-    assert folder.record()["started_at_step"] > 0
+    assert folder.record().started_at_step > 0
     assert curve_of(folder) == curve_of(alone)
     losses = [float(line.split(",")[3]) for line in curve_of(alone).splitlines()[1:]]
     assert len(losses) == 20 and np.mean(losses[-4:]) < losses[0] - 0.05

@@ -10,7 +10,6 @@ from scalinglab.scaling.data.sources import open_planned
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES
 from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.records.prefixes import candidates
 
 LR = {"sgd": 0.1, "lion": 1e-3, "normalized": 0.1, "adafactor": 0.02, "muon": 0.02}
@@ -30,7 +29,7 @@ def test_twenty_steps_stopped_packed_and_alone(
     asked = iter((False, True))
     assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
     assert train_run(folder) == "done"
-    assert 0 < folder.record()["started_at_step"] < 20
+    assert 0 < folder.record().started_at_step < 20
     assert curve_of(folder) == curve_of(alone)
     frame = pd.read_csv(alone.curve_file())
     assert frame["loss"].iloc[-3:].mean() < frame["loss"].iloc[:3].mean() - 0.01
@@ -49,10 +48,10 @@ def test_the_final_loss_of_schedule_free_is_that_of_the_average(make_run, train_
     """Measured again by hand, from the checkpoint of the end."""
     folder = make_run(changes("schedule_free"))
     train_run(folder)
-    (step, path), *_ = candidates(folder.outputs, folder.record()["science"])
-    state, run = load_checkpoint(path).state, folder.description()
+    (step, path), *_ = candidates(folder.outputs, folder.record().spec.science)
+    state, run = load_checkpoint(path).state, folder.spec()
     assert step == 20
-    model = Transformer(Architecture.from_science(run["science"]["model"]))
+    model = Transformer(run.architecture)
     windows = open_planned(run, folder.outputs).validation_batch(512, 16)
     tokens = torch.from_numpy(windows).long()
 
@@ -65,6 +64,6 @@ def test_the_final_loss_of_schedule_free_is_that_of_the_average(make_run, train_
     trained = {k[7:]: v for k, v in state.items() if k.startswith("weight/")}
     # y = (1 - beta1) z + beta1 x
     average = {n: (y - 0.1 * state[f"iterate/{n}"]) / 0.9 for n, y in trained.items()}
-    final = folder.record()["final"]["validation_loss"]
+    final = folder.record().final.validation_loss
     assert final == pytest.approx(loss(average), rel=1e-5)
     assert abs(final - loss(trained)) > 1e-4

@@ -54,8 +54,8 @@ def test_a_run_is_trained_within_and_goes_on_to_the_same_bits(
     folder, asked = make_run({"execution.deterministic": True}), iter((False, True))
     assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
     assert train_run(folder) == "done"
-    assert seen == {True} and folder.record()["machine"]["deterministic"]
-    assert folder.record()["started_at_step"] > 0
+    assert seen == {True} and folder.record().machine.deterministic
+    assert folder.record().started_at_step > 0
     assert curve_of(folder) == curve_of(ordinary)
     assert not torch.are_deterministic_algorithms_enabled()
 

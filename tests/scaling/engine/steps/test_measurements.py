@@ -167,22 +167,22 @@ def test_a_run_records_columns_at_its_validations(make_run, train_run, elsewhere
     asked = iter([False] * 6 + [True])
     assert train_run(folder, should_stop=lambda: next(asked)) == "interrupted"
     assert train_run(folder) == "done"
-    columns = folder.record()["measured"]
+    columns = folder.record().measured
     assert columns["step"] == [31, 32, 33, 35, 36, 37, 38, 40]
     assert {len(values) for values in columns.values()} == {8}
     assert all(v > 0 for v in columns["logit_rms"] + columns["update_rms.head.weight"])
     assert curve_of(folder) == curve_of(plain_run)
-    assert plain_run.record()["measured"] == {"step": []}
+    assert plain_run.record().measured == {"step": []}
 
 
 def test_members_of_a_pack_are_measured_each(make_run, train_run, elsewhere):
     measured = {"execution.measure": ["logits"]}
     folders = [make_run(measured | {"seed": seed}) for seed in (1, 2)]
     assert train_run(*folders) == "done"
-    alone = elsewhere(measured | {"seed": 2}).record()["measured"]
-    found = folders[1].record()["measured"]
+    alone = elsewhere(measured | {"seed": 2}).record().measured
+    found = folders[1].record().measured
     assert found["logit_max"] == pytest.approx(alone["logit_max"], rel=1e-2)
-    assert found["logit_max"] != folders[0].record()["measured"]["logit_max"]
+    assert found["logit_max"] != folders[0].record().measured["logit_max"]
 
 
 def test_nothing_is_measured_without_a_name():

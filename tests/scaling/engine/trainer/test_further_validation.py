@@ -27,9 +27,9 @@ def test_the_own_set_named_again_has_the_own_losses(make_run, train_run, tiny_st
     folder = make_run(asked(tiny_store, other))
     assert train_run(folder) == "done"
     record = folder.record()
-    measured, own = record["measured"], f"loss.{tiny_store.folder.name}"
+    measured, own = record.measured, f"loss.{tiny_store.folder.name}"
     assert list(measured) == ["step", own, f"loss.{other.folder.name}"]
-    assert measured[own][-1] == record["final"]["validation_loss"]
+    assert measured[own][-1] == record.final.validation_loss
     assert measured[f"loss.{other.folder.name}"][-1] > measured[own][-1]  # not trained on it
 
 
@@ -42,7 +42,7 @@ def test_the_run_is_the_same_and_packs_are_measured_by_member(
     for member in members:
         record = member.record()
         name = f"loss.{tiny_store.folder.name}"
-        assert record["measured"][name][-1] == record["final"]["validation_loss"]
+        assert record.measured[name][-1] == record.final.validation_loss
     assert make_apart({"seed": 1}).run_id == members[1].run_id  # what is measured is no science
 
 
@@ -50,8 +50,8 @@ def test_an_interrupted_run_keeps_what_was_measured(make_run, train_run, tiny_st
     folder = make_run(asked(tiny_store))
     while train_run(folder, should_stop=lambda: True) == "interrupted":
         pass
-    curve, record = folder.record()["measured"], folder.record()
-    assert curve["step"][-1] == record["steps"]
+    curve, record = folder.record().measured, folder.record()
+    assert curve["step"][-1] == record.steps
     assert len(curve["step"]) == len(set(curve["step"])) > 1
 
 
@@ -70,7 +70,7 @@ def test_final_losses_are_columns_of_the_table(make_run, train_run, outputs, tin
 def test_curves_have_what_was_measured_in_between(make_run, train_run, outputs, tiny_store, other):
     folder = make_run(asked(other))
     train_run(folder)
-    name, measured = f"loss.{other.folder.name}", folder.record()["measured"]
+    name, measured = f"loss.{other.folder.name}", folder.record().measured
     curve = load_curves(outputs)
     known = curve.dropna(subset=[name])
     assert known["step"].tolist() == measured["step"] and known[name].tolist() == measured[name]

@@ -27,12 +27,12 @@ def stop_after(chunks):
 
 def stop_at(folder, step):
     """Yes as soon as the run has got so far."""
-    return lambda: folder.progress(folder.latest_attempt().number).get("step", 0) >= step
+    return lambda: folder.progress(folder.latest_attempt().number).reached >= step
 
 
 def science_of(folder):
     """A record without what an attempt adds."""
-    return {k: v for k, v in folder.record().items() if k not in TIMING}
+    return {k: v for k, v in folder.record().plain.items() if k not in TIMING}
 
 
 # ---------------------------------------------------------------------- one run
@@ -48,24 +48,24 @@ def test_a_run_leaves_one_row_a_step_and_a_record(make_run, train_run, curve_of,
     measured = frame.dropna(subset="validation_loss")
     assert measured["step"].tolist() == [31, 32, 33, 35, 36, 37, 38, 40]
     record = folder.record()
-    assert record["science"] == run.science and record["cluster"] == run.family_id
-    assert record["final"]["validation_loss"] == measured["validation_loss"].iloc[-1]
-    assert record["final"]["validation_loss"] < measured["validation_loss"].iloc[0] + 0.1
-    assert (record["attempt"], record["started_at_step"], record["steps"]) == (1, 0, 40)
-    assert record["status"] == "done" and record["code"]["fingerprint"]
+    assert record.spec.science == run.science and record.spec.family_id == run.family_id
+    assert record.final.validation_loss == measured["validation_loss"].iloc[-1]
+    assert record.final.validation_loss < measured["validation_loss"].iloc[0] + 0.1
+    assert (record.attempt, record.started_at_step, record.steps) == (1, 0, 40)
+    assert record.status == "done" and record.code.fingerprint
 
 
 def test_the_record_says_which_engine_stepped_and_why_not_another(make_run, train_run):
     folder = make_run({"execution.engine": "captured"})
     assert train_run(folder) == "done"
-    place = folder.record()["machine"]
-    assert (place["engine"], place["engine_asked"], place["replayed"]) == (
+    place = folder.record().machine
+    assert (place.engine, place.engine_asked, place.replayed) == (
         "eager",
         "captured",
         False,
     )
-    assert place["engine_why"] == "there are graphs on CUDA devices only"
-    assert place["packs"] == [1]
+    assert place.engine_why == "there are graphs on CUDA devices only"
+    assert place.packs == [1]
 
 
 def test_it_learns(make_run, train_run):
@@ -74,7 +74,7 @@ def test_it_learns(make_run, train_run):
     record = folder.record()
     start, end = pd.read_csv(folder.curve_file())["loss"].iloc[[0, -1]]
     assert end < start - 0.3
-    assert record["final"]["validation_loss"] > record["final"]["irreducible_loss"]
+    assert record.final.validation_loss > record.final.irreducible_loss
 
 
 def test_training_the_same_run_again_gives_the_same_bits(make_run, train_run, elsewhere, curve_of):
@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert train_run(folder, should_stop=stop_after(chunks)) == "interrupted"
     assert folder.state() == "interrupted" and folder.done() is None
     assert train_run(folder) == "done"
-    assert folder.record()["started_at_step"] > 0 and folder.record()["attempt"] == 2
+    assert folder.record().started_at_step > 0 and folder.record().attempt == 2
     assert curve_of(folder) == curve_of(elsewhere())
     assert science_of(folder) == science_of(elsewhere())
 
@@ -126,7 +126,7 @@ def test_a_finished_run_whose_done_was_not_written_is_not_trained_again(
     train_run(folder)
     folder.done_file.unlink()
     assert train_run(folder) == "done"
-    assert folder.record()["throughput"]["steps"] == 0
+    assert folder.record().throughput.steps == 0
     assert curve_of(folder) == curve_of(elsewhere())
     assert science_of(folder) == science_of(elsewhere())
 
@@ -142,7 +142,7 @@ def test_an_unreadable_checkpoint_costs_time_but_no_bit(
     with caplog.at_level(logging.WARNING):
         assert train_run(folder) == "done"
     assert "unreadable" in caplog.text
-    assert folder.record()["started_at_step"] == 5
+    assert folder.record().started_at_step == 5
     assert curve_of(folder) == curve_of(elsewhere())
 
 
@@ -176,7 +176,7 @@ def test_a_branch_from_a_siblings_trunk_is_the_run_trained_alone(
     assert train_run(make_run(changes[first]), pins=pins) == "done"
     folder = make_run(changes[second])
     assert train_run(folder) == "done"
-    assert folder.record()["started_at_step"] == 30
+    assert folder.record().started_at_step == 30
     assert curve_of(folder) == curve_of(elsewhere(changes[second]))
     assert science_of(folder) == science_of(elsewhere(changes[second]))
 
@@ -188,7 +188,7 @@ def test_extending_trains_only_the_new_stretch(make_run, train_run, elsewhere, c
     longer = make_run(constant | {"tokens": 64 * 70})
     train_run(longer)
     record = longer.record()
-    assert record["started_at_step"] == 40 and record["throughput"]["steps"] == 30
+    assert record.started_at_step == 40 and record.throughput.steps == 30
     alone = elsewhere(constant | {"tokens": 64 * 70})
     assert curve_of(longer) == curve_of(alone) and science_of(longer) == science_of(alone)
 
@@ -197,7 +197,7 @@ def test_a_constant_run_is_the_trunk_of_wsd_runs(make_run, train_run, elsewhere,
     train_run(make_run({"schedule.kind": "constant", "tokens": 64 * 30}))
     branch = make_run()
     train_run(branch)
-    assert branch.record()["started_at_step"] == 30
+    assert branch.record().started_at_step == 30
     assert curve_of(branch) == curve_of(elsewhere())
 
 
@@ -209,7 +209,7 @@ def test_a_run_that_ends_inside_a_siblings_trunk_is_only_measured(
     train_run(make_run(constant | {"tokens": 64 * 60}), pins=[40])
     inside = make_run(constant | {"tokens": 64 * 40})
     train_run(inside)
-    assert inside.record()["throughput"]["steps"] == 0
+    assert inside.record().throughput.steps == 0
     alone = elsewhere(constant | {"tokens": 64 * 40})
     assert curve_of(inside) == curve_of(alone) and science_of(inside) == science_of(alone)
 
@@ -224,8 +224,8 @@ def test_members_of_a_pack_are_runs_of_their_own(make_run, train_run, elsewhere)
     assert train_run(*folders) == "done"
     for folder, change in zip(folders, changes, strict=True):
         alone = elsewhere(change)
-        assert folder.record()["throughput"]["members"] == 3
-        assert folder.record()["science"] == alone.record()["science"]
+        assert folder.record().throughput.members == 3
+        assert folder.record().spec.science == alone.record().spec.science
         columns = ["loss", "grad_norm", "validation_loss"]
         packed, solo = (pd.read_csv(f.curve_file())[columns] for f in (folder, alone))
         pd.testing.assert_frame_equal(packed, solo, rtol=1e-4)
@@ -236,17 +236,17 @@ def test_a_run_begun_in_a_pack_goes_on_alone(make_run, train_run, elsewhere):
     assert train_run(*folders, should_stop=stop_after(3)) == "interrupted"
     for seed, folder in enumerate(folders):
         assert train_run(folder) == "done"
-        assert folder.record()["started_at_step"] > 0
-        final, alone = folder.record()["final"], elsewhere({"seed": seed}).record()["final"]
-        assert final["validation_loss"] == pytest.approx(alone["validation_loss"], rel=1e-4)
+        assert folder.record().started_at_step > 0
+        final, alone = folder.record().final, elsewhere({"seed": seed}).record().final
+        assert final.validation_loss == pytest.approx(alone.validation_loss, rel=1e-4)
 
 
 def test_a_member_that_diverges_does_not_take_the_others_along(make_run, train_run, elsewhere):
     bad, good = make_run({"optimizer.lr": 1e13}), make_run()
     assert train_run(bad, good) == "done"
     assert (bad.state(), good.state()) == ("diverged", "done")
-    assert good.record()["final"]["validation_loss"] == pytest.approx(
-        elsewhere().record()["final"]["validation_loss"], rel=1e-4
+    assert good.record().final.validation_loss == pytest.approx(
+        elsewhere().record().final.validation_loss, rel=1e-4
     )
 
 
@@ -258,10 +258,10 @@ def test_divergence_is_a_result(make_run, train_run):
     assert train_run(folder) == "done"
     assert folder.state() == "diverged"
     record, frame = folder.record(), pd.read_csv(folder.curve_file())
-    assert record["status"] == "diverged" and 1 <= record["steps"] < 40
-    assert len(frame) == record["steps"] == folder.done()["steps"]
+    assert record.status == "diverged" and 1 <= record.steps < 40
+    assert len(frame) == record.steps == folder.done().steps
     assert frame["loss"].notna().all()  # the finite part
-    assert record["final"]["validation_loss"] is None
+    assert record.final.validation_loss is None
     assert Claim.acquire(folder, 60) is None  # never trained again
 
 
@@ -276,7 +276,7 @@ def test_divergence_in_the_last_update_is_a_result_too(make_run, train_run):
     folder = make_run(last)
     assert train_run(folder) == "done"
     assert folder.state() == "diverged"
-    assert folder.record()["final"]["validation_loss"] is None
+    assert folder.record().final.validation_loss is None
     frame = pd.read_csv(folder.curve_file())
     assert frame["loss"].notna().all() and frame["validation_loss"].isna().all()
 
@@ -287,7 +287,7 @@ def test_divergence_that_a_sibling_did_not_see_is_a_result_too(make_run, train_r
     train_run(make_run(bad), pins=[1])
     folder = make_run(bad | {"tokens": 64})
     assert train_run(folder) == "done"
-    assert folder.record()["started_at_step"] == 1
+    assert folder.record().started_at_step == 1
     assert folder.state() == "diverged"
     assert science_of(folder) == science_of(elsewhere(bad | {"tokens": 64}))
 
@@ -341,7 +341,7 @@ def test_a_run_whose_data_have_changed_since_its_plan_fails_and_says_so(
     )
     assert train_run(folder) == "failed"
     assert folder.state() == "failed"
-    assert "the source has changed; plan again" in folder.latest_attempt().end["error"]
+    assert "the source has changed; plan again" in folder.latest_attempt().end.error
 
 
 def test_a_run_that_was_taken_over_is_given_up(make_run, train_run):
@@ -361,8 +361,8 @@ def test_progress_tells_step_loss_and_speed(make_run, train_run):
     folder = make_run()
     train_run(folder, should_stop=stop_after(3))
     progress = folder.progress(1)
-    assert 0 < progress["step"] < progress["steps"] == 40
-    assert progress["loss"] > 0 and progress["tokens_per_second"] > 0
+    assert 0 < progress.step < progress.steps == 40
+    assert progress.loss > 0 and progress.tokens_per_second > 0
 
 
 def test_chunks_end_at_every_event_and_hold_at_most_about_a_second(make_run):

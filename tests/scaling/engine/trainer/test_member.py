@@ -63,7 +63,7 @@ def test_a_member_that_leaves_changes_no_bit_of_the_others(somewhere, train_run,
         return False
 
     train_run(*folders, should_stop=leave)
-    assert leaver.attempt(1).end["reason"] == how and leaver.done() is None
+    assert leaver.attempt(1).end.reason == how and leaver.done() is None
     for i in (0, 2):
         assert curve_of(folders[i]) == curve_of(undisturbed[i])
 
@@ -83,12 +83,12 @@ def test_members_say_which_pack_they_are_in_before_they_have_trained(make_run):
     training = Training([Claim.acquire(f, 60.0) for f in folders], {}, ExecutionConfig())
     said = [folder.progress(1) for folder in folders]
     assert said[0] == said[1]
-    assert said[0]["pack"] == f"{folders[0].run_id}-1"
-    assert (said[0]["members"], said[0]["saved"], "step" in said[0]) == (2, 0, False)
+    assert said[0].pack == f"{folders[0].run_id}-1"
+    assert (said[0].members, said[0].saved, said[0].step) == (2, 0, None)
     training.abandon("interrupted", None)
     alone = Claim.acquire(folders[0], 60.0)
     Training([alone], {}, ExecutionConfig())
-    assert "pack" not in folders[0].progress(2)
+    assert folders[0].progress(2).pack is None
     alone.release("interrupted")
 
 
@@ -114,12 +114,12 @@ def test_a_kill_while_a_pack_is_saved_leaves_a_step_that_all_have(make_run, trai
     claims = [Claim.acquire(folder, 60.0) for folder in folders]
     with pytest.raises(Killed):
         train(claims, {}, execution)
-    own = [{step for step, _ in candidates(f.outputs, f.description()["science"])} for f in folders]
-    assert own[0] - own[2] and set.intersection(*own) == {folders[2].progress(1)["saved"]} == {3}
+    own = [{step for step, _ in candidates(f.outputs, f.spec().science)} for f in folders]
+    assert own[0] - own[2] and set.intersection(*own) == {folders[2].progress(1).saved} == {3}
     for claim in claims:
         claim.release("interrupted")
     train_run(*folders, should_stop=lambda: True)
-    assert {folder.progress(2)["start"] for folder in folders} == {3}
+    assert {folder.progress(2).start for folder in folders} == {3}
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
@@ -136,17 +136,17 @@ def test_kill_9_of_a_pack_at_random_moments(somewhere, processes, train_run, cur
         reached, goal = 0, rng.randrange(20, 100) * life
         while process.is_alive() and reached < goal:
             time.sleep(0.002)
-            reached = folders[0].progress(life).get("step", 0)
+            reached = folders[0].progress(life).reached
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert folders[0].state() == "interrupted" and reached >= goal
     assert train_run(*folders) == "done"
     for before in (1, 2):  # saved after every chunk, so no chunk that it told of was lost
         for folder in folders:
-            assert folder.progress(before + 1)["start"] >= folder.progress(before)["saved"] > 0
+            assert folder.progress(before + 1).start >= folder.progress(before).saved > 0
     for folder, other in zip(folders, undisturbed, strict=True):
         assert curve_of(folder) == curve_of(other)
-        assert folder.record()["machine"]["packs"] == [3, 3, 3]
+        assert folder.record().machine.packs == [3, 3, 3]
 
 
 def test_a_member_of_a_killed_pack_goes_on_alone(somewhere, processes, train_run):
@@ -156,12 +156,12 @@ def test_a_member_of_a_killed_pack_goes_on_alone(somewhere, processes, train_run
     names = {"Claim": Claim, "train": train, "folders": folders, "execution": execution}
     process = processes.Process(target=exec, args=(LIFE, names))
     process.start()
-    while process.is_alive() and folders[0].progress(1).get("step", 0) < 60:
+    while process.is_alive() and folders[0].progress(1).reached < 60:
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert train_run(folders[0]) == train_run(alone) == "done"
     record = folders[0].record()
-    assert record["started_at_step"] > 0 and record["machine"]["packs"] == [2, 1]
-    final, expected = (f.record()["final"]["validation_loss"] for f in (folders[0], alone))
+    assert record.started_at_step > 0 and record.machine.packs == [2, 1]
+    final, expected = (f.record().final.validation_loss for f in (folders[0], alone))
     assert final == pytest.approx(expected, rel=1e-3)

@@ -45,14 +45,14 @@ def children(process: int | str = "self") -> Iterator[tuple[int, int]]:
 
 
 def stop_at(folder: RunFolder, step: int) -> Callable[[], bool]:
-    return lambda: folder.progress(folder.latest_attempt().number).get("step", 0) >= step
+    return lambda: folder.progress(folder.latest_attempt().number).reached >= step
 
 
 def at_step(folder: RunFolder, attempt: int, step: int, act: Callable[[], object]) -> None:
     """Do something, in a thread, as soon as an attempt has got so far."""
 
     def wait() -> None:
-        while folder.progress(attempt).get("step", 0) < step:
+        while folder.progress(attempt).reached < step:
             time.sleep(0.01)
         act()
 
@@ -67,7 +67,7 @@ def test_two_ranks_train_the_runs_of_one_process(make_run, elsewhere, run_with_r
     assert [f.state() for f in folders] == ["done", "diverged"]
     same_curve(folders[0], elsewhere(changes))
     record = folders[0].record()
-    assert record["machine"]["processes"] == 2 and record["machine"]["micro_batch"] == 2
+    assert record.machine.processes == 2 and record.machine.micro_batch == 2
     assert list(children()) == []
 
 
@@ -80,7 +80,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     assert run_with_ranks(folder, should_stop=stop_at(folder, 1)) == "interrupted"
     assert train_run(folder, should_stop=lambda: True) == "interrupted"
     assert run_with_ranks(folder) == "done"
-    assert folder.record()["started_at_step"] > 1 and folder.record()["attempt"] == 3
+    assert folder.record().started_at_step > 1 and folder.record().attempt == 3
     same_curve(folder, elsewhere(LONG))
 
 
@@ -96,15 +96,15 @@ def test_killed_ranks_take_the_others_along_and_the_run_goes_on_to_the_same_bits
     assert run_with_ranks(undisturbed) == "done"
     folder = make_run(LONG)
     for attempt, victim in enumerate([1, 0], 1):
-        step = 1 + folder.progress(attempt - 1).get("step", 0)
+        step = 1 + folder.progress(attempt - 1).reached
         at_step(folder, attempt, step, functools.partial(kill_rank, victim))
         assert run_with_ranks(folder, checkpoint_seconds=1e-6) == "interrupted"
         assert list(children()) == []
-        error = folder.latest_attempt().end["error"]
+        error = folder.latest_attempt().end.error
         assert f"rank {victim} of 2 was killed by SIGKILL" in error
         assert folder.state() == "interrupted"
     assert run_with_ranks(folder) == "done"
-    assert folder.record()["started_at_step"] > 1
+    assert folder.record().started_at_step > 1
     assert curve_of(folder) == curve_of(undisturbed)
 
 
@@ -115,7 +115,7 @@ from scalinglab.scaling.training import ranks
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.stop import StopFlag
+from scalinglab.sweeps.launch.stop_flag import StopFlag
 stop = StopFlag()
 stop.install()
 claim = Claim.acquire(RunFolder(Path(sys.argv[1])), 60.0)
@@ -155,7 +155,7 @@ def test_sigterm_saves_and_a_killed_worker_leaves_no_rank(make_run, elsewhere, w
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=60)[0].strip() == "interrupted"
     assert folder.state() == "interrupted"
-    saved = folder.progress(1)["step"]
+    saved = folder.progress(1).step
     again = worker(folder)
     wait_until(stop_at_first(folder, 2))
     own = list(children(again.pid))
@@ -171,12 +171,12 @@ def test_sigterm_saves_and_a_killed_worker_leaves_no_rank(make_run, elsewhere, w
     assert folder.state() == "interrupted"  # at once: its process is gone
     last = worker(folder)
     assert last.communicate(timeout=120)[0].strip() == "done"
-    assert folder.record()["started_at_step"] >= saved > 0
+    assert folder.record().started_at_step >= saved > 0
     same_curve(folder, elsewhere(LONG))
 
 
 def stop_at_first(folder: RunFolder, attempt: int) -> Callable[[], bool]:
-    return lambda: folder.progress(attempt).get("step", 0) >= 1
+    return lambda: folder.progress(attempt).reached >= 1
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -211,11 +211,11 @@ def test_a_rank_without_memory_ends_all_and_the_next_attempt_takes_half(
     folder = make_run()
     assert run_with_ranks(folder) == "failed"
     end = folder.latest_attempt().end
-    assert end["error"].startswith("RankFailed: rank 1 of 2: OutOfMemoryError: CUDA out of memory")
-    assert "in limited" in end["traceback"] and end["class"] == "gpu_oom"
-    assert end["micro_batch"] == 2
+    assert end.error.startswith("RankFailed: rank 1 of 2: OutOfMemoryError: CUDA out of memory")
+    assert "in limited" in end.traceback and end.cause == "gpu_oom"
+    assert end.micro_batch == 2
     assert run_with_ranks(folder) == "done"
-    assert folder.record()["machine"]["micro_batch"] == 1
+    assert folder.record().machine.micro_batch == 1
     same_curve(folder, elsewhere())
 
 

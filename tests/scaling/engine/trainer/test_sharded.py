@@ -30,7 +30,7 @@ def files(outputs: Path, pattern: str) -> list[Path]:
 
 
 def stop_at(folder: RunFolder, step: int) -> Callable[[], bool]:
-    return lambda: folder.progress(folder.latest_attempt().number).get("step", 0) >= step
+    return lambda: folder.progress(folder.latest_attempt().number).reached >= step
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_fifty_steps_and_a_branch_off_them(
     folder = make_run(short)
     assert run_with_ranks(folder, shard=True) == "done"
     same_curve(folder, elsewhere(short))
-    assert folder.record()["machine"]["shard"]
+    assert folder.record().machine.shard
     branch_point, end = files(outputs, "*.json")
     assert files(outputs, "*.part") == sorted(parts_of(branch_point) + parts_of(end))
     assert len(parts_of(end)) == 2 and not files(outputs, "*.pt")
     longer = short | {"tokens": 64 * 60}
     branch = make_run(longer)
     assert train_run(branch) == "done"
-    assert branch.record()["started_at_step"] == int(branch_point.name[:8]) > 0
+    assert branch.record().started_at_step == int(branch_point.name[:8]) > 0
     same_curve(branch, elsewhere(longer))
 
 
@@ -63,14 +63,14 @@ def test_any_number_of_processes_goes_on(
     """Two with parts, three with parts, two with copies, one: each from where the last one was."""
     folder, starts = make_run(LONG | optimizer), []
     for attempt, how in enumerate(({"shard": True}, {"shard": True, "processes": 3}, {}), 1):
-        stop = stop_at(folder, 1 + folder.progress(attempt - 1).get("step", 0))
+        stop = stop_at(folder, 1 + folder.progress(attempt - 1).reached)
         assert run_with_ranks(folder, should_stop=stop, **how) == "interrupted"
-        starts.append(folder.progress(attempt)["start"])
+        starts.append(folder.progress(attempt).start)
         assert len(files(outputs, f"*.{folder.run_id}*.part")) == how.get("processes", 2) * len(
             files(outputs, f"*.{folder.run_id}.json")
         )
     assert train_run(folder) == "done"
-    starts.append(folder.record()["started_at_step"])
+    starts.append(folder.record().started_at_step)
     assert starts == sorted(set(starts)) and starts[0] == 0
     assert not files(outputs, f"*.{folder.run_id}.*")  # the latest go at the end, with their parts
     same_curve(folder, elsewhere(LONG | optimizer), rtol=1e-3)
@@ -104,12 +104,12 @@ def test_killed_in_the_middle_of_a_save_it_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path / "site"))
         assert run_with_ranks(folder, shard=True, checkpoint_seconds=1e-6) == "interrupted"
-    assert "rank 1 of 2 was killed by SIGKILL" in folder.latest_attempt().end["error"]
+    assert "rank 1 of 2 was killed by SIGKILL" in folder.latest_attempt().end.error
     whole = {part for path in files(outputs, "*.json") for part in parts_of(path)}
     torn = set(files(outputs, "*.part")) - whole
     assert any(part.read_bytes() == b"half of it" for part in torn)
     assert whole and all(part.exists() for part in whole)
-    saved = folder.progress(1)["saved"]
+    saved = folder.progress(1).saved
     assert run_with_ranks(folder, shard=True) == "done"
-    assert folder.record()["started_at_step"] == saved > 0
+    assert folder.record().started_at_step == saved > 0
     assert curve_of(folder) == curve_of(undisturbed)

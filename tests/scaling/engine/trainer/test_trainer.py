@@ -1,7 +1,6 @@
 """Under Lightning a run is bit for bit a bare loop over the engine, also when it is killed."""
 
 import contextlib
-import json
 import random
 import threading
 import time
@@ -94,8 +93,8 @@ def test_an_error_in_a_step_is_recorded_with_its_traceback_and_the_run_released(
     folder = make_run()
     assert train_run(folder, should_stop=broken) == "failed"
     end = folder.latest_attempt().end
-    assert end["reason"] == "failed" and end["error"] == "RuntimeError: a cable was pulled"
-    assert "in broken" in end["traceback"]
+    assert end.reason == "failed" and end.error == "RuntimeError: a cable was pulled"
+    assert "in broken" in end.traceback
     assert folder.state() == "failed"
     assert train_run(folder) == "done"  # and it can be tried again
 
@@ -151,7 +150,7 @@ def test_an_error_of_that_thread_fails_the_run_and_says_where(make_run, train_ru
     folder = make_run()
     assert train_run(folder) == "failed"
     end = folder.latest_attempt().end
-    assert end["error"] == "OSError: the disk is gone" and "in unreadable" in end["traceback"]
+    assert end.error == "OSError: the disk is gone" and "in unreadable" in end.traceback
 
 
 def test_chunks_are_fetched_while_those_before_them_are_trained(make_run, train_run, monkeypatch):
@@ -218,7 +217,7 @@ def test_a_run_killed_at_random_moments_is_the_undisturbed_run(
         worker.join()
         kills += folder.done() is None
     assert kills >= 3  # six, unless this machine is very fast
-    assert folder.done()["attempt"] == kills + 1 and folder.record()["started_at_step"] > 0
+    assert folder.done().attempt == kills + 1 and folder.record().started_at_step > 0
     assert pd.read_csv(folder.curve_file())["step"].tolist() == list(range(1, 601))
     assert curve_of(folder) == bare_curve(tiny_run(changes), tiny_store)
 
@@ -226,6 +225,6 @@ def test_a_run_killed_at_random_moments_is_the_undisturbed_run(
 def wait_for_progress(folder, attempt):
     """Until the attempt has trained a chunk."""
     deadline = time.monotonic() + 60
-    while "step" not in folder.progress(attempt):
-        assert time.monotonic() < deadline, json.dumps(folder.progress(attempt))
+    while folder.progress(attempt).step is None:
+        assert time.monotonic() < deadline, folder.progress(attempt)
         time.sleep(0.001)

@@ -1,0 +1,69 @@
+"""What a study asks its laws to be fitted to: the ends of its runs, or whole curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from scalinglab.analysis.laws import find
+from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
+
+
+def fitted_runs(
+    outputs: str | Path,
+    study: str,
+    law: str | None = None,
+    *,
+    n_count: str | None = None,
+    flops: str = DEFAULT_CONVENTION,
+) -> tuple[pd.DataFrame, str]:
+    """The table that a law is fitted to in a study, and the name of the law.
+
+    A law of curves gets the curves of the runs with the role "curve" but for the schedule that the
+    study holds out; any other law gets the runs with the role "fit".
+
+    Parameters
+    ----------
+    outputs, study
+        Where the study lies.
+    law : str, optional
+        Default: the study's own.
+    n_count : str, optional
+        What N counts; default "n_matmul". Imported runs may have one count alone.
+    flops : str
+        The convention of the column C.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study or law, the study has no finished run to fit, or its runs were
+        imported with another count of N.
+    """
+    answer = study_plan(outputs, study).study.answer
+    law = law or answer.law
+    if find(law).curve:
+        return _fitted_curves(outputs, study, answer.curve_held_out), law
+    runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
+    require(runs, outputs, study, "fit")
+    others = sorted(set(runs["n_count"].dropna()) - {n_count})
+    if n_count and others:
+        raise ValueError(
+            f"n_count = {n_count!r}: study {study!r} was imported with N = {others[0]} alone;"
+            " columns.vocab and columns.width at the import give other counts"
+        )
+    return runs, law
+
+
+def _fitted_curves(outputs: str | Path, study: str, held_out: str | None) -> pd.DataFrame:
+    curves = load_curves(outputs, study=study, role="curve")
+    require(curves, outputs, study, "curve")
+    seen = curves[curves["schedule"] != held_out]
+    if seen.empty:
+        raise ValueError(
+            f"every finished curve of study {study!r} has the schedule {held_out!r}, which is held"
+            f" out: scaling launch study={study} trains what is left"
+        )
+    # Runs of one study share initial weights and data: what varies is within the curves.
+    return seen.drop(columns="cluster")

@@ -1,0 +1,290 @@
+"""run.json, read in one place: all that is known of a run before anything of it is trained.
+
+Stored science is read as it stands, not validated: it may be older than some key, which then has
+its historic value, or younger than this code, which then keeps what it does not know in `science`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scalinglab.scaling.config import TrainerConfig
+from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.records.damage import DamagedFile, check_shape
+from scalinglab.scaling.records.damage import Shape as FileShape
+from scalinglab.scaling.records.identity import (
+    IDENTITY_VERSION,
+    run_id,
+    science_pieces,
+    with_historic,
+)
+from scalinglab.scaling.schedule.pieces import Piece
+
+T = TypeVar("T")
+_NUMBER = (int, float)
+_SCIENCE: FileShape = {
+    "steps": int,
+    "schedule": list,
+    "model": dict,
+    "data": dict,
+    "optimizer": dict,
+}
+_RUN: FileShape = {
+    "run_id": str,
+    "family_id": str,
+    "science": _SCIENCE,
+    "config": dict,
+    "shape": dict,
+    "counts": dict,
+    "flops": dict,
+    "lr_peak": _NUMBER,
+    "tokens_per_step": int,
+    "unique_tokens": int,
+    "bytes_per_token": _NUMBER,
+}
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a run is trained on.
+
+    Attributes
+    ----------
+    source, content : str
+        Name of the source, and the hash of its tokens.
+    validation_tokens, unique_tokens : int
+        Tokens of the validation set, and of the pool.
+    seed : int
+        Of the order.
+    """
+
+    source: str
+    content: str
+    validation_tokens: int
+    unique_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer by its name, and its settings by their keys."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One determined run, as run.json describes it and its record repeats it.
+
+    Attributes
+    ----------
+    run_id, family_id : str
+        Identity, and the identity without schedule and length.
+    architecture : Architecture
+        The network.
+    data : DataSpec
+    optimizer : OptimizerSpec
+    pieces : tuple of Piece
+        The schedule.
+    schedule_kind : str
+        The kind that a person named.
+    batch, steps : int
+        Sequences of a step, and how many steps.
+    seed : int
+        Of the initial weights.
+    precision : str
+    z_loss : float
+    trainer : TrainerConfig
+    shape : Shape
+        Sizes of the model.
+    counts, flops : mapping of str to int
+        Parameter counts by role, FLOPs a token by part.
+    lr_peak : float
+    tokens, tokens_per_step : int
+        D, and the tokens of one step.
+    unique_tokens : int
+        Tokens of the pool that the run draws from.
+    bytes_per_token : float
+        NaN where the run is read from its record, which does not say.
+    irreducible_loss : float or None
+        Where the source knows it.
+    config : mapping
+        What a person asked for, as plain values.
+    science : mapping
+        Exactly as stored: for identity and for writing only.
+    """
+
+    run_id: str
+    family_id: str
+    architecture: Architecture
+    data: DataSpec
+    optimizer: OptimizerSpec
+    pieces: tuple[Piece, ...]
+    schedule_kind: str
+    batch: int
+    steps: int
+    seed: int
+    precision: str
+    z_loss: float
+    trainer: TrainerConfig
+    shape: Shape
+    counts: Mapping[str, int]
+    flops: Mapping[str, int]
+    lr_peak: float
+    tokens: int
+    tokens_per_step: int
+    unique_tokens: int
+    bytes_per_token: float
+    irreducible_loss: float | None
+    config: Mapping[str, Any]
+    science: Mapping[str, Any]
+
+    @classmethod
+    def from_dict(cls, run: Mapping[str, Any]) -> RunSpec:
+        """Read the content of a run.json.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it describes no run.
+        """
+        science = with_historic(run["science"])
+        data, optimizer = science["data"], dict(science["optimizer"])
+        steps, tokens_per_step = science["steps"], run["tokens_per_step"]
+        return cls(
+            run_id=run["run_id"],
+            family_id=run["family_id"],
+            architecture=Architecture.from_science(science["model"]),
+            data=DataSpec(**{f.name: data[f.name] for f in fields(DataSpec)}),
+            optimizer=OptimizerSpec(optimizer.pop("name"), optimizer),
+            pieces=tuple(science_pieces(science)),
+            schedule_kind=run["config"]["schedule"]["kind"],
+            batch=science["batch"],
+            steps=steps,
+            seed=science["seed"],
+            precision=science["precision"],
+            z_loss=science["z_loss"],
+            trainer=known_fields(TrainerConfig, science["trainer"]),
+            shape=Shape(**{f.name: run["shape"][f.name] for f in fields(Shape)}),
+            counts=run["counts"],
+            flops=run["flops"],
+            lr_peak=run["lr_peak"],
+            tokens=steps * tokens_per_step,
+            tokens_per_step=tokens_per_step,
+            unique_tokens=run["unique_tokens"],
+            bytes_per_token=run["bytes_per_token"],
+            irreducible_loss=run["irreducible_loss"],
+            config=run["config"],
+            science=run["science"],
+        )
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> RunSpec:
+        """Read the run that a record repeats.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it holds no run.
+        """
+        science = record["science"]
+        return cls.from_dict(
+            {
+                **record,
+                "family_id": record["cluster"],
+                "tokens_per_step": science["batch"] * science["model"]["context"],
+                "bytes_per_token": math.nan,
+                "irreducible_loss": record["final"].get("irreducible_loss"),
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of run.json."""
+        return {
+            "run_id": self.run_id,
+            "family_id": self.family_id,
+            "science": self.science,
+            "config": self.config,
+            "shape": dict(vars(self.shape)),
+            "counts": self.counts,
+            "flops": self.flops,
+            "lr_peak": self.lr_peak,
+            "steps": self.steps,
+            "tokens": self.tokens,
+            "tokens_per_step": self.tokens_per_step,
+            "unique_tokens": self.unique_tokens,
+            "bytes_per_token": self.bytes_per_token,
+            "irreducible_loss": self.irreducible_loss,
+        }
+
+    @property
+    def is_command(self) -> bool:
+        """Whether a program that is not ours trains the run."""
+        return self.trainer.kind == "command"
+
+    def settings(self) -> dict[str, Any]:
+        """Dotted key -> value of the configuration, the sizes of the model determined."""
+        model = {**self.config["model"], **vars(self.shape)}
+        return dotted({**self.config, "model": model})
+
+
+def read_spec(path: Path, run: Any) -> RunSpec:
+    """The run that the content of a run.json describes.
+
+    Parameters
+    ----------
+    path : Path
+        The file; the folder that holds it has the run's id as its name.
+    run : dict
+        Its content.
+
+    Raises
+    ------
+    DamagedFile
+        Also if its science is not that of the run's id: it would be trained under a wrong name.
+    """
+    check_shape(path, run, _RUN)
+    _check_identity(path, run)
+    try:
+        return RunSpec.from_dict(run)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(path, f"it describes no run ({error!r})") from error
+
+
+def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
+    """Raise `DamagedFile` unless a run's science makes its id, and its folder has that name."""
+    name, science = path.parent.name, run["science"]
+    if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
+        return  # ids of another version are made in another way
+    try:
+        found = run_id(science)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(path, f"its science makes no id ({error!r})") from error
+    if not found == run["run_id"] == name:
+        raise DamagedFile(
+            path,
+            f"its science is that of the run {found}, but its folder is that "
+            f"of {name} and its run_id {run['run_id']}",
+        )
+
+
+def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A dataclass from the keys that it knows; keys that are absent have its defaults."""
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: values[name] for name in names if name in values})
+
+
+def dotted(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
+    """Groups of groups as one, with dots in the names; lists stay whole."""
+    found: dict[str, Any] = {}
+    for key, value in group.items():
+        if isinstance(value, Mapping):
+            found |= dotted(value, f"{parent}{key}.")
+        else:
+            found[f"{parent}{key}"] = value
+    return found

@@ -1,0 +1,156 @@
+"""How compute budgets are split between model size and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalinglab import analysis
+from scalinglab.analysis.decisions.allocation import Allocation
+from scalinglab.analysis.decisions.approaches import Approaches, approaches_of_fit
+from scalinglab.analysis.decisions.cost_functions import COSTS, named_cost
+from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
+from scalinglab.answers.fit import FitOptions, fit_table
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.fields import ABOVE_0, Within
+from scalinglab.source import Source
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.fitting.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocateOptions(FitOptions):
+    """Options of an allocation: those of a fit, and what is asked of it."""
+
+    budgets: list[float] = option(
+        "budgets to split, in FLOPs, or in device-hours with cost=hours; default: those of the"
+        " study",
+        [],
+        ABOVE_0,
+    )
+    cost: str = option(
+        "what a training costs: 6nd, attention (6 N D and causal attention) or hours"
+        " (device-hours at the throughput of the runs)",
+        "6nd",
+    )
+    context: int | None = option("tokens in a sequence, for cost=attention on a file", None)
+    aspect: float = option("width over depth, for cost=attention on a file", 64.0, ABOVE_0)
+    inference_tokens: float = option(
+        "tokens that the model will serve; their cost counts", 0.0, Within(0)
+    )
+    losses: list[float] = option("losses (nats/token): the cheapest training that reaches each", [])
+    sizes: list[float] = option(
+        "with losses: the tokens on which a model of N parameters reaches each loss", [], ABOVE_0
+    )
+    batch: float | None = option("with sizes: tokens per step, to count steps", None, ABOVE_0)
+    splits: list[list[float]] = option(
+        "splits [N,D]: the excess loss of each over the best split of its budget", []
+    )
+    approaches: bool = option(
+        "three approaches side by side: training envelope, IsoFLOP minima, surface", False
+    )
+    budget: str | None = option(
+        "with approaches: the column that names the IsoFLOP budget of a run", None
+    )
+
+
+@dataclass(frozen=True)
+class Allocated:
+    """The best splits of some budgets, and what else was asked.
+
+    Attributes
+    ----------
+    fit : Result
+        The law behind it.
+    allocation : Allocation
+        The best N and D for each budget.
+    cheapest, tokens_to_losses, splits : DataFrame or None
+        From `analysis.cheapest`, `analysis.tokens_to_loss` and `analysis.loss_left`.
+    approaches : Approaches or None
+    """
+
+    fit: Result
+    allocation: Allocation
+    cheapest: pd.DataFrame | None = None
+    tokens_to_losses: pd.DataFrame | None = None
+    splits: pd.DataFrame | None = None
+    approaches: Approaches | None = None
+
+
+def allocate(source: Source, asked: AllocateOptions) -> Allocated:
+    """Fit a law and split budgets under it.
+
+    Raises
+    ------
+    ValueError
+        If an option lacks another that it needs, no budget is named, or the law cannot be fitted.
+    """
+    _check(asked)
+    budgets = _budgets(source, asked)
+    table, law = source.runs(asked, asked.law)
+    how: dict[str, Any] = {
+        "cost": named_cost(
+            asked.cost,
+            table,
+            context=asked.context,
+            aspect=asked.aspect,
+            inference_tokens=asked.inference_tokens,
+        ),
+        "level": asked.level,
+    }
+    result = fit_table(source, table, law, asked)
+    approaches = None
+    if asked.approaches:
+        approaches = approaches_of_fit(
+            result,
+            table,
+            budgets,
+            columns=asked.columns,
+            exclude=asked.exclude,
+            mix_fingerprints=asked.mix_fingerprints,
+            budget=asked.budget,
+            resamples=asked.resamples,
+            seed=asked.seed,
+            **how,
+        )
+    return Allocated(
+        result,
+        approaches.allocation if approaches else analysis.allocate(result, budgets, **how),
+        analysis.cheapest(result, asked.losses, **how) if asked.losses else None,
+        tokens_to_losses(result, asked.sizes, asked.losses, batch=asked.batch, level=asked.level)
+        if asked.sizes
+        else None,
+        analysis.loss_left(result, pd.DataFrame(asked.splits, columns=["N", "D"]), **how)
+        if asked.splits
+        else None,
+        approaches,
+    )
+
+
+def _check(asked: AllocateOptions) -> None:
+    one_of("cost", asked.cost, COSTS)
+    if (asked.sizes and not asked.losses) or (asked.batch and not asked.sizes):
+        raise ConfigError(
+            "sizes asks how many tokens models need to reach losses, batch how many steps: give all"
+            " that are needed, as in losses=[2.5] sizes=[1e9] batch=5e5"
+        )
+    if any(len(split) != 2 for split in asked.splits):
+        raise ConfigError(f"splits = {asked.splits}: each is [N, D], as in splits=[[1e9,2e10]]")
+    if asked.budget and not asked.approaches:
+        raise ConfigError(
+            f"budget = {asked.budget!r} names a column for approaches=true; budgets=[...] says"
+            " what is split"
+        )
+
+
+def _budgets(source: Source, asked: AllocateOptions) -> list[float]:
+    hours = asked.cost == "hours"
+    budgets = asked.budgets or ([] if hours else source.budgets)
+    if not budgets:
+        unit = "device-hours, as in budgets=[100]" if hours else "FLOPs, as in budgets=[1e18,1e20]"
+        raise ConfigError(f"budgets is not set; give {unit}")
+    return budgets

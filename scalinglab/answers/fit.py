@@ -1,0 +1,73 @@
+"""A law fitted to the runs of a study or of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scalinglab import analysis
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.fields import ABOVE_0
+from scalinglab.source import CountOptions, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.analysis.fitting.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions(CountOptions):
+    """Options of everything that fits a law first."""
+
+    law: str | None = option("the law to fit; default: that of the study, or chinchilla", None)
+    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+    exclude: list[str] = option(
+        "rows to leave out, by name (unmeasured, unfinished, mid_schedule)"
+        " or condition: 'exclude=[unmeasured,D < 1e9]'",
+        [],
+    )
+    delta: float = option("Huber threshold on log residuals", 1e-3, ABOVE_0)
+    level: float = option("confidence level of the intervals", 0.95, LEVEL)
+    widen: bool = option(
+        "widen intervals of a study's losses by how wrong earlier forecasts were", True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneFitOptions(FitOptions):
+    """Options of a fit that is the answer itself."""
+
+    x: str | None = option("for a law in one variable: the column that varies", None)
+
+
+def fit(source: Source, asked: OneFitOptions) -> Result:
+    """Fit a law to the runs of a source.
+
+    Raises
+    ------
+    ValueError
+        If the source has no runs to fit, or as `analysis.fit`.
+    """
+    table, law = source.runs(asked, asked.law, asked.x)
+    return fit_table(source, table, law, asked, x=asked.x)
+
+
+def fit_table(
+    source: Source, table: pd.DataFrame, law: str, asked: FitOptions, **more: Any
+) -> Result:
+    """Fit a law to a table that a source has given; `more` goes to `analysis.fit`."""
+    result = analysis.fit(
+        law,
+        table,
+        columns=asked.columns or None,
+        resamples=asked.resamples,
+        seed=asked.seed,
+        delta=asked.delta,
+        level=asked.level,
+        exclude=asked.exclude,
+        mix_fingerprints=asked.mix_fingerprints,
+        **more,
+    )
+    return source.calibrated(result) if asked.widen else result

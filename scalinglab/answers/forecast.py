@@ -1,0 +1,186 @@
+"""The final losses of runs that have not ended, and how right earlier forecasts were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scalinglab import analysis
+from scalinglab.analysis.forecasts import track as record
+from scalinglab.analysis.forecasts.forecast_study import cannot_matter
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import Within
+from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.records.state import State
+from scalinglab.source import StudySource
+from scalinglab.sweeps.store.select import select
+from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.watch.early_stopping import stop_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastOptions:
+    """Options of a forecast."""
+
+    law: str | None = option("a law of curves; default: that of the study", None)
+    level: float = option("confidence level of the intervals", 0.95, LEVEL)
+    resamples: int = option("bootstrap refits for the intervals", 200, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+    keep: bool = option("keep the forecasts, so that scaling track can judge them", True)
+    widen: bool = option("widen intervals by how wrong earlier forecasts were", True)
+    stop: bool = option("stop the runs that cannot become the best at their N and D", False)
+    margin: float = option(
+        "with stop: by which share of the loss they must be worse", 0.0, Within(0)
+    )
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """The forecasts of a study.
+
+    Attributes
+    ----------
+    study : str
+    table : DataFrame
+        From `analysis.forecast_study`.
+    calibration_factor : float
+        By what earlier forecasts widened the intervals.
+    kept : int
+        How many of them were not known before.
+    stopped : DataFrame or None
+        The runs that were stopped, with the better run of each; None where none was to be.
+    """
+
+    study: str
+    table: pd.DataFrame
+    calibration_factor: float = 1.0
+    kept: int = 0
+    stopped: pd.DataFrame | None = None
+
+    def stopped_lines(self) -> list[str]:
+        """A sentence for each run that was stopped."""
+        if self.stopped is None:
+            return []
+        return [
+            f"{row['run_id']} is stopped: at best {row['lower']:.4f}, and {row['better']} has"
+            f" reached {row['better_loss']:.4f}"
+            for row in self.stopped.to_dict("records")
+        ]
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """Kept forecasts and how they came out.
+
+    Attributes
+    ----------
+    table : DataFrame
+        From `scalinglab.analysis.forecasts.track.track_record`.
+    level : float
+        Of the intervals that are judged.
+    """
+
+    table: pd.DataFrame
+    level: float = 0.95
+
+    @property
+    def calibration_factor(self) -> float | None:
+        """By what it widens intervals; None while too few forecasts are tested."""
+        return record.factor_of_record(self.table, self.level)
+
+    def sentence(self) -> str:
+        """What it says."""
+        return record.sentence(self.table, self.level)
+
+
+def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
+    """Forecast every run of a study that has not ended.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study, or the law is no law of curves.
+    """
+    outputs, study = source.outputs, source.name
+    analysis.study_plan(outputs, study)
+    if asked.margin and not asked.stop:
+        raise ConfigError(f"margin = {asked.margin:g} is for stop=true, which stops runs")
+    factor = record.calibration_factor(outputs, study, asked.level) if asked.widen else 1.0
+    table = analysis.forecast_study(
+        outputs,
+        study,
+        law=asked.law,
+        level=asked.level,
+        resamples=asked.resamples,
+        seed=asked.seed,
+        calibration_factor=factor,
+    )
+    kept = record.remember(outputs, study, table, asked.level, factor) if asked.keep else 0
+    stopped = _stop(source, asked, table) if asked.stop else None
+    return Forecasts(study, table, factor, kept, stopped)
+
+
+def _stop(source: StudySource, asked: ForecastOptions, table: pd.DataFrame) -> pd.DataFrame:
+    """Stop the runs that meet the rule."""
+    outputs = source.outputs
+    runs = analysis.load(outputs, study=source.name)
+    needless = cannot_matter(outputs, table, runs, asked.margin)
+    needless = needless[needless["state"] != State.STOPPED]
+    told = ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")
+    for row in needless.to_dict("records"):
+        why = {key: row[key] for key in told} | {
+            "rule": "cannot become the best of its N and D",
+            "margin": asked.margin,
+            "level": asked.level,
+            "study": source.name,
+            "stopped": server_time(outputs),
+        }
+        stop_run(outputs, row["run_id"], why)
+    return needless
+
+
+def take_up(source: StudySource, runs: str) -> list[str]:
+    """Let stopped runs be trained after all.
+
+    Parameters
+    ----------
+    source : StudySource
+    runs : str
+        A selection, as of ``scaling logs runs=``.
+
+    Returns
+    -------
+    list of str
+        Ids of the runs that were stopped and are no more.
+    """
+    analysis.study_plan(source.outputs, source.name)
+    chosen = select(read_plan(source.outputs, source.name).runs, runs)
+    stopped = [run.folder for run in chosen if run.folder.stopped() is not None]
+    for folder in stopped:
+        folder.take_up()
+    return [folder.run_id for folder in stopped]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOptions:
+    """Options of a track record."""
+
+    level: float = option("confidence level of the intervals that are judged", 0.95, LEVEL)
+
+
+def track(outputs: Path, study: str | None, asked: TrackOptions) -> TrackRecord:
+    """How the kept forecasts of a study, or of all in a folder, came out.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder or study.
+    """
+    if study is not None:
+        analysis.study_plan(outputs, study)
+    return TrackRecord(record.track_record(outputs, study), asked.level)

@@ -1,0 +1,86 @@
+"""The answer to a study's question: its law and its decisions, or a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab import analysis
+from scalinglab.analysis.reporting.answer import Answer
+from scalinglab.options import RESAMPLES, SEED, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.source import StudySource, loss_column
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.reporting.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """Options of an answer."""
+
+    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+    mix_fingerprints: bool = option(
+        "fit runs of several versions of the training code together", False
+    )
+    arm: str | None = option("a setting whose two values are compared: optimizer.name", None)
+    between: list[str] = option("the two values: baseline A and B, where there are more", [])
+    multiverse: bool = option(
+        "how the answer varies with each analysis choice: some fifty more fits", True
+    )
+    widen: bool = option("widen intervals of losses by how wrong earlier forecasts were", True)
+    columns: dict[str, Any] = option(
+        "columns.loss=loss.STORE takes another validation set as the loss", {}
+    )
+
+
+def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
+    """Answer the question of a study, by the kind of answer that it asks for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study, or its runs do not carry an answer.
+    """
+    loss = loss_column(asked.columns)
+    if (kind := source.answer.kind) != "law":
+        if asked.arm or asked.between:
+            raise ConfigError(
+                f"study {source.name!r} asks for the verdict {kind}, which compares no arms: scaling"
+                " compare does"
+            )
+        return analysis.give_verdict(source.outputs, source.name, loss)
+    return analysis.answer_study(
+        source.outputs,
+        source.name,
+        resamples=asked.resamples,
+        seed=asked.seed,
+        mix_fingerprints=asked.mix_fingerprints,
+        arm=asked.arm,
+        between=asked.between,
+        multiverse=asked.multiverse,
+        calibrate=asked.widen,
+        loss=loss,
+    )
+
+
+def write_page(found: Answer | Verdict, to: str | Path | None = None) -> Path:
+    """Write an answer as one self-contained HTML page.
+
+    Parameters
+    ----------
+    found : Answer or Verdict
+    to : path, optional
+        Default: report.html in the study's folder.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+    """
+    path = Path(to or found.outputs / "studies" / found.study / "report.html")
+    if isinstance(found, Answer):
+        return analysis.write_report(found, path)
+    return analysis.write_verdict(found, path)

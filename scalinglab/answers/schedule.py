@@ -1,0 +1,84 @@
+"""The learning-rate schedule of least predicted loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scalinglab import analysis
+from scalinglab.answers.fit import FitOptions, fit_table
+from scalinglab.options import RESAMPLES, option
+from scalinglab.scaling.fields import ABOVE_0, Within
+from scalinglab.source import Source
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.decisions.schedule_search import BestSchedule
+    from scalinglab.analysis.fitting.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions(FitOptions):
+    """Options of a search: those of a fit of whole curves, and the constraints."""
+
+    steps: int = option("length of the run", within=Within(1))
+    peak: float | None = option(
+        "highest learning rate; default: the highest of the fitted curves", None, ABOVE_0
+    )
+    warmup: int = option("steps from zero to the peak", 0, Within(0))
+    final_ratio: float = option("lowest learning rate after the warm-up, over the peak", 0.0)
+    monotone: bool = option("the learning rate never rises after the warm-up", True)
+    N: float | None = option("size of the model, for laws that depend on it", None, ABOVE_0)
+    refits: bool = option("check the gain by refits that leave out one curve each", True)
+    law: str | None = option("a law of curves; default: that of the study, or multi_power", None)
+    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 200, RESAMPLES)
+
+
+@dataclass(frozen=True)
+class ChosenSchedule:
+    """A schedule under a fitted law of curves.
+
+    Attributes
+    ----------
+    fit : Result
+    best : BestSchedule
+    peak : float
+    """
+
+    fit: Result
+    best: BestSchedule
+    peak: float
+
+
+def schedule(source: Source, asked: ScheduleOptions) -> ChosenSchedule:
+    """Fit a law of curves and search the schedule of least predicted last loss.
+
+    Raises
+    ------
+    ValueError
+        If there are no curves, the law is not one of curves, or a constraint makes no sense.
+    """
+    asked = replace(asked, law=asked.law or source.curve_law)
+    curves, law = source.runs(asked, asked.law)
+    result = fit_table(source, curves, law, asked)
+    refits = []
+    if asked.refits:
+        refits = analysis.refit_without_each(
+            law,
+            curves,
+            columns=asked.columns or None,
+            delta=asked.delta,
+            mix_fingerprints=asked.mix_fingerprints,
+        )
+    peak = float(curves["lr"].max()) if asked.peak is None else asked.peak
+    best = analysis.best_schedule(
+        result,
+        asked.steps,
+        peak=peak,
+        warmup=asked.warmup,
+        refits=refits,
+        N=asked.N,
+        final_ratio=asked.final_ratio,
+        monotone=asked.monotone,
+        level=asked.level,
+    )
+    return ChosenSchedule(result, best, peak)

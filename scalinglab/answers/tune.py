@@ -1,0 +1,123 @@
+"""A learning rate and a batch for planned runs; the critical batch at a loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalinglab import analysis
+from scalinglab.analysis.decisions.held_out_cells import regret_summary
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import ABOVE_0
+from scalinglab.source import CountOptions, Source
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.fitting.lr_batch import LrBatch
+    from scalinglab.analysis.fitting.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions(CountOptions):
+    """Options of a recommendation: the planned runs, or the losses."""
+
+    N: list[float] = option("sizes of the planned runs", [], ABOVE_0)
+    D: list[float] = option("tokens of the planned runs, one for each N", [], ABOVE_0)
+    losses: list[float] = option(
+        "instead of N and D: losses (nats/token) whose critical batch is asked for", []
+    )
+    law: str = option(
+        "with losses: critical_batch_at_loss (a table of loss and critical_batch) or"
+        " kaplan_steps (of N, steps, batch and loss)",
+        "critical_batch_at_loss",
+    )
+    within: float = option(
+        "runs whose excess loss is at most this share of the best loss at their N and D are fitted",
+        0.0025,
+    )
+    resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+    level: float = option("confidence level of the intervals", 0.95, LEVEL)
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """A learning rate and a batch for each planned run.
+
+    Attributes
+    ----------
+    laws : LrBatch
+        Laws of both, fitted to the sweep.
+    table : DataFrame
+        One row a planned run: ``N, D``, ``lr`` and ``batch`` with intervals, and ``inside``:
+        within the range of the sweep.
+    regret : dict
+        What such a choice cost on the sweep; see `regret_summary`.
+    """
+
+    laws: LrBatch
+    table: pd.DataFrame
+    regret: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CriticalBatch:
+    """The critical batch at some losses.
+
+    Attributes
+    ----------
+    fit : Result
+        The law behind it.
+    table : DataFrame
+        From `analysis.critical_batch`.
+    """
+
+    fit: Result
+    table: pd.DataFrame
+
+
+def tune(source: Source, asked: TuneOptions) -> Recommended | CriticalBatch:
+    """Recommend a learning rate and a batch, or say the critical batch at some losses.
+
+    Raises
+    ------
+    ValueError
+        If no planned run and no loss is named, or the runs do not carry the laws.
+    """
+    if asked.losses:
+        return _critical_batch(source, asked)
+    if not asked.N or len(asked.N) != len(asked.D):
+        raise ConfigError(
+            f"N = {asked.N} and D = {asked.D}: give one D for each N, as in N=[1e9] D=[1e11]"
+        )
+    laws = analysis.lr_batch(
+        source.sweep(asked),
+        within=asked.within,
+        resamples=asked.resamples,
+        seed=asked.seed,
+        columns=asked.columns,
+    )
+    planned = pd.DataFrame({"N": asked.N, "D": asked.D})
+    table = planned.join(laws.predict(planned, asked.level if asked.resamples else None))
+    inside = laws.lr.predict(planned)["inside"] & laws.batch.predict(planned)["inside"]
+    return Recommended(laws, table.assign(inside=inside), regret_summary(laws))
+
+
+def _critical_batch(source: Source, asked: TuneOptions) -> CriticalBatch:
+    if asked.N or asked.D:
+        raise ConfigError(
+            "losses asks for the critical batch, N and D for a learning rate and a batch: give"
+            " one or the other"
+        )
+    result = analysis.fit(
+        asked.law,
+        source.sweep(asked),
+        columns=asked.columns or None,
+        resamples=asked.resamples,
+        seed=asked.seed,
+        level=asked.level,
+        mix_fingerprints=asked.mix_fingerprints,
+    )
+    return CriticalBatch(result, analysis.critical_batch(result, asked.losses, level=asked.level))

@@ -1,0 +1,283 @@
+"""Where the runs come from that laws are fitted to: a study, or a file made elsewhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab import analysis
+from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.forecasts import track
+from scalinglab.analysis.judgement import multiverse
+from scalinglab.analysis.tables.fitted import fitted_runs
+from scalinglab.options import Options, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
+from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.analysis.fitting.result import Result
+    from scalinglab.scaling.records.plan_file import AnswerConfig
+
+CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How the runs of a study or of a file are read."""
+
+    columns: dict[str, Any] = option(
+        "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
+        " columns.loss=loss.STORE takes another validation set as the loss",
+        {},
+    )
+    unit: str | None = option(
+        "unit of the losses in a file: nats, bits, bits_per_byte or perplexity", None
+    )
+    mix_fingerprints: bool = option(
+        "fit runs of several versions of the training code together", False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountOptions(ReadOptions):
+    """How N and C of a study's runs are counted."""
+
+    n_count: str | None = option(
+        "count of N in a study: n_matmul (default), n_block or n_total", None
+    )
+    flops: str | None = option(
+        "convention of C in a study: causal (default), matmul, kaplan, palm, ...", None
+    )
+
+
+class Source(ABC):
+    """Runs to which laws are fitted."""
+
+    @abstractmethod
+    def runs(
+        self, asked: CountOptions, law: str | None = None, x: str | None = None
+    ) -> tuple[pd.DataFrame, str]:
+        """The table that a law is fitted to, and the name of the law.
+
+        Parameters
+        ----------
+        asked : CountOptions
+        law : str, optional
+            Default: the source's own.
+        x : str, optional
+            The column that a law in one variable reads.
+        """
+
+    @abstractmethod
+    def sweep(self, asked: CountOptions) -> pd.DataFrame:
+        """Runs at several learning rates and batches; the batch in tokens."""
+
+    @abstractmethod
+    def counted(
+        self, asked: ReadOptions, law: str, n_columns: Sequence[str]
+    ) -> Mapping[str, pd.DataFrame]:
+        """The runs with N counted in several ways: count -> table."""
+
+    @property
+    @abstractmethod
+    def law(self) -> str:
+        """The law that is fitted unless another is asked for."""
+
+    @property
+    @abstractmethod
+    def curve_law(self) -> str:
+        """The law of curves that is fitted unless another is asked for."""
+
+    @property
+    @abstractmethod
+    def budgets(self) -> list[float]:
+        """FLOPs that are allocated unless others are asked for."""
+
+    @abstractmethod
+    def calibrated(self, result: Result) -> Result:
+        """A fit whose intervals of losses are as wide as earlier forecasts were wrong."""
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """A file or a folder that another program wrote, read as by ``scaling import``.
+
+    Attributes
+    ----------
+    path : str
+    """
+
+    path: str
+
+    def runs(
+        self, asked: CountOptions, law: str | None = None, x: str | None = None
+    ) -> tuple[pd.DataFrame, str]:
+        """As `Source.runs`."""
+        if asked.n_count:
+            raise ConfigError(
+                "n_count says what N counts in a study; in a file columns.N=NAME does"
+            )
+        if asked.flops:
+            raise ConfigError("flops says what C counts in a study; in a file columns.C=NAME does")
+        law = law or self.law
+        return self._table(asked, law, x), law
+
+    def sweep(self, asked: CountOptions) -> pd.DataFrame:
+        """As `Source.sweep`."""
+        return self.runs(asked)[0]
+
+    def counted(
+        self, asked: ReadOptions, law: str, n_columns: Sequence[str]
+    ) -> Mapping[str, pd.DataFrame]:
+        """As `Source.counted`: by the columns that are named."""
+        return multiverse.counted_points(self._table(asked, law), n_columns)
+
+    def _table(self, asked: ReadOptions, law: str, x: str | None = None) -> pd.DataFrame:
+        return analysis.read_table(self.path, law, columns=asked.columns, unit=asked.unit, x=x)
+
+    @property
+    def law(self) -> str:
+        """As `Source.law`."""
+        return LAW
+
+    @property
+    def curve_law(self) -> str:
+        """As `Source.curve_law`."""
+        return CURVE_LAW
+
+    @property
+    def budgets(self) -> list[float]:
+        """None: a file asks no question."""
+        return []
+
+    def calibrated(self, result: Result) -> Result:
+        """The fit itself: no forecast of a file was ever tested."""
+        return result
+
+
+@dataclass(frozen=True)
+class StudySource(Source):
+    """The stored runs of a study, trained here or imported.
+
+    Attributes
+    ----------
+    name : str
+    outputs : Path
+        Where everything is written.
+    """
+
+    name: str
+    outputs: Path
+
+    @property
+    def answer(self) -> AnswerConfig:
+        """What the study asks for, as it was planned or imported."""
+        return analysis.study_plan(self.outputs, self.name).study.answer
+
+    def runs(
+        self, asked: CountOptions, law: str | None = None, x: str | None = None
+    ) -> tuple[pd.DataFrame, str]:
+        """As `Source.runs`."""
+        self._check_unit(asked)
+        return fitted_runs(
+            self.outputs,
+            self.name,
+            law,
+            n_count=asked.n_count,
+            flops=asked.flops or DEFAULT_CONVENTION,
+        )
+
+    def sweep(self, asked: CountOptions) -> pd.DataFrame:
+        """As `Source.sweep`; records count a batch in sequences."""
+        runs, _ = self.runs(asked)
+        runs = runs[runs["status"] == State.DONE]
+        return runs.assign(batch=runs["batch"] * runs["context"])
+
+    def counted(
+        self, asked: ReadOptions, law: str, n_columns: Sequence[str]
+    ) -> Mapping[str, pd.DataFrame]:
+        """As `Source.counted`: all counts that the records have."""
+        self._check_unit(asked)
+        if n_columns:
+            raise ConfigError(
+                "n_columns names columns of a file; a study is counted as n_block, n_matmul and"
+                " n_total"
+            )
+        return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(asked.columns))
+
+    def _check_unit(self, asked: ReadOptions) -> None:
+        if asked.unit:
+            raise ConfigError(
+                f"unit = {asked.unit!r} is for data=FILE: the losses of a study are in nats per"
+                " token"
+            )
+
+    @property
+    def law(self) -> str:
+        """As `Source.law`."""
+        return self.answer.law
+
+    @property
+    def curve_law(self) -> str:
+        """As `Source.curve_law`."""
+        return self.answer.curve_law
+
+    @property
+    def budgets(self) -> list[float]:
+        """As `Source.budgets`."""
+        return self.answer.budgets
+
+    def calibrated(self, result: Result) -> Result:
+        """As `Source.calibrated`, by the track record of the outputs folder."""
+        return track.calibrated(result, self.outputs, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(Options):
+    """Options of the verbs that ask something of a study."""
+
+    study: str = option("the study whose runs are read")
+    outputs: str = option("the folder of all runs", "outputs")
+
+    @property
+    def source(self) -> StudySource:
+        """The study that is named."""
+        return StudySource(self.study, Path(self.outputs).absolute())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """Options of the verbs that read a study or a file."""
+
+    study: str | None = option("the study whose runs are read", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    data: str | None = option(
+        "instead of a study: a file or folder made elsewhere, read as by scaling import", None
+    )
+
+    @property
+    def source(self) -> Source:
+        """The one study or file that is named."""
+        if (self.data is None) == (self.study is None):
+            raise ConfigError("name what is fitted: either data=FILE or study=NAME")
+        if self.study is not None:
+            return StudySource(self.study, Path(self.outputs).absolute())
+        assert self.data is not None
+        return FileSource(self.data)
+
+
+def loss_column(columns: Mapping[str, Any]) -> str | None:
+    """The column of a study that is taken as the loss; no other can be renamed there."""
+    for name in columns:
+        if name != "loss":
+            raise ConfigError(
+                f"columns.{name} is for data=FILE; in a study columns.loss alone can be set: it"
+                " names the measured column that is compared, as in columns.loss=loss.STORE"
+            )
+    return columns.get("loss")
