@@ -184,7 +184,7 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             node.clear()
             node.update(chosen)
         elif key in node or (cls is not None and has_key(cls, key, node)):
-            inner = _class_at(config, [*groups, key])
+            inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
             node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
         elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
