@@ -15,7 +15,7 @@ from scalinglab.scaling.records.spec import RunSpec
 COMPILED_FROM = 3e15  # FLOPs of a run
 
 
-def chosen(execution: ExecutionConfig, flops: float) -> str:
+def choose_engine(execution: ExecutionConfig, flops: float) -> str:
     """Name of the engine for a run.
 
     On a CPU eager steps; on one GPU captured ones, and those of long runs compiled first. A choice
@@ -39,7 +39,7 @@ def chosen(execution: ExecutionConfig, flops: float) -> str:
     return "captured_compiled" if compiled else "captured"
 
 
-def settled(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
+def with_engine(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
     """The same with the engine for a run."""
     flops = flops_per_token(run.flops) * run.tokens
-    return replace(execution, engine=chosen(execution, flops))
+    return replace(execution, engine=choose_engine(execution, flops))

@@ -43,7 +43,7 @@ class StepOptions:
         )
 
     @property
-    def alone(self) -> str | None:
+    def unpackable_reason(self) -> str | None:
         """Why no pack can be trained like this; None if one can.
 
         What is computed again in the backward pass cannot be batched over members: ``vmap`` takes
@@ -59,6 +59,8 @@ class StepOptions:
         return None
 
 
-def packable(execution: ExecutionConfig) -> str | None:
+def unpackable_execution(execution: ExecutionConfig) -> str | None:
     """Why runs executed like this cannot be members of a pack; None if they can."""
-    return StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute).alone
+    return StepOptions(
+        loss_chunk=execution.loss_chunk, recompute=execution.recompute
+    ).unpackable_reason

@@ -108,7 +108,7 @@ def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
     from scalinglab.sweeps.config import LaunchConfig
     from scalinglab.sweeps.launch.cluster_timing import timing_target
     from scalinglab.sweeps.plan.make import make_plan
-    from scalinglab.sweeps.plan.timing import with_costs
+    from scalinglab.sweeps.plan.timing import with_seconds
 
     study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": grid}}}
     plan = make_plan({**composed, "study": study})
@@ -119,7 +119,7 @@ def _planned(composed: dict[str, Any], grid: dict[str, Any]) -> Plan:
             "are auto, here and target"
         )
     target = replace(timing_target(config, plan.execution, plan.outputs), required=True)
-    return with_costs(plan, target)
+    return with_seconds(plan, target)
 
 
 def _around(composed: dict[str, Any]) -> tuple[Plan, str]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
 from scalinglab.sweeps.config import DEFAULT_CLASS
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.store.launch_record import Launch
-from scalinglab.sweeps.store.packs import form, pack_size
+from scalinglab.sweeps.store.packs import form_packs, pack_size
 from scalinglab.sweeps.store.state import LOOKS_APART
 from scalinglab.sweeps.store.stored_plan import StoredPlan
 
@@ -47,8 +47,8 @@ class Pool:
         ]
         self.runs = left
         self.lease_seconds = execution.lease_seconds
-        packs = form(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
-        places = slots(begun.config, execution.device, execution.threads, execution.processes)
+        packs = form_packs(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
+        places = worker_devices(begun.config, execution)
         self.places = places[: max(1, min(len(places), len(packs)))]
         self.respawns = RESPAWNS_A_WORKER * len(self.places)
         self.threads = execution.threads

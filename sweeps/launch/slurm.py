@@ -39,7 +39,7 @@ from scalinglab.sweeps.launch.submissions import (
     store_submission,
 )
 from scalinglab.sweeps.store.launch_record import Launch, read_launches
-from scalinglab.sweeps.store.packs import form, pack_size
+from scalinglab.sweeps.store.packs import form_packs, pack_size
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun
 
@@ -133,7 +133,7 @@ def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
     if not runs:
         return 0
     limit = 0.8 * 60 * resources(launch.config, kind).minutes
-    packs = form(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
+    packs = form_packs(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
     seconds = [_pack_seconds(pack, limit) for pack in packs]
     share = min(limit, max(SECONDS_A_TASK, *seconds))
     # A person who names a number of workers wants them at once, as far as there is work.

@@ -11,8 +11,8 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import files_below
 from scalinglab.scaling.run.memory import process_bytes
 from scalinglab.sweeps.config import LaunchBudget
+from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.plan.timing import packs
 from scalinglab.sweeps.store.spent import spent_hours
 
 # Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.

@@ -10,7 +10,7 @@ from scalinglab.scaling.run.memory import least_bytes
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
 from scalinglab.sweeps.config import LaunchConfig
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 
 ALIGNED = 64  # what a vocabulary should be a multiple of, for the products of the head
@@ -73,7 +73,7 @@ def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
     execution, left = plan.execution, _left(plan)
     if execution.device == "cpu" or config.backend == "slurm" or not left:
         return
-    places = slots(config, execution.device, execution.threads, execution.processes)
+    places = worker_devices(config, execution)
     if config.backend == "inline":
         places = places[:1]
     workers = Counter(name for names in places if names for name in names.split(","))

@@ -1,7 +1,6 @@
-"""Which runs a study needs, what they share and what they cost, before anything is spent.
+"""The plan of a study: its runs, what they share and how long they take.
 
-``make_plan`` resolves every wanted run, drops repeats, finds what is done already, lets runs with
-a common prefix train it once; ``save_plan`` stores the plain result. Nothing is composed later.
+``make`` makes it, ``timing`` predicts the seconds, ``save`` stores it.
 """
 
 from __future__ import annotations
@@ -53,12 +52,12 @@ class PlannedRun:
 
     run: Run
     store: TokenStore
-    blocks: tuple[str, ...]
-    roles: tuple[str, ...]
-    needs: tuple[str, int] | None
-    pins: tuple[int, ...]
-    start: int
-    state: State
+    blocks: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    needs: tuple[str, int] | None = None
+    pins: tuple[int, ...] = ()
+    start: int = 0
+    state: State = State.PLANNED
     seconds: float = float("nan")
     kind: str | None = None
     pack: int = 1

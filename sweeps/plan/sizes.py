@@ -19,9 +19,9 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.memory import process_bytes
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.store.packs import why_alone
+from scalinglab.sweeps.store.packs import unpackable_reason
 
 MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
 MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
@@ -119,7 +119,7 @@ def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
 def _workers(plan: Plan, config: LaunchConfig) -> int:
     """Workers that must not be idle; SLURM gives as many as are of use if nobody says how many."""
     if config.backend == "local":
-        return len(slots(config, plan.execution.device, plan.execution.threads))
+        return len(worker_devices(config, plan.execution))
     return (config.workers or 1) if config.backend == "slurm" else 1
 
 
@@ -160,7 +160,7 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
             else "each run fills a GPU, or packs would leave workers idle or memory short"
         )
         said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
-    alone = Counter(why_alone(p.run, plan.execution) for p in plan.runs if p.new_steps)
+    alone = Counter(unpackable_reason(p.run, plan.execution) for p in plan.runs if p.new_steps)
     said += [
         f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
     ]

@@ -1,4 +1,4 @@
-"""How long the runs of a plan take where they will run, and when the last one ends.
+"""How long the runs of a plan take where they will run.
 
 Each shape of the plan is timed for a few steps in a process of its own
 (``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are kept in
@@ -9,7 +9,6 @@ on top and is not predicted.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,19 +22,18 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.run.engine_choice import chosen
+from scalinglab.scaling.run.engine_choice import choose_engine
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
 from scalinglab.sweeps.plan.local_timing import SHAPE_SECONDS, CannotMeasure, measure_here
+from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.program_times import with_program_times
-from scalinglab.sweeps.plan.sizes import pack_sizes, place, seconds_of
-from scalinglab.sweeps.store.packs import form
+from scalinglab.sweeps.plan.sizes import pack_sizes, seconds_of
 
 _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
-START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def nowhere() -> Target:
     return Target("nowhere", refuse, required=False)
 
 
-def with_costs(
+def with_seconds(
     plan: Plan, target: Target | None = None, config: LaunchConfig | None = None
 ) -> Plan:
     """The plan with the sizes of its packs and predicted seconds for the work left of each run.
@@ -178,38 +176,6 @@ def about_processes(plan: Plan) -> list[str]:
     ]
 
 
-def packs(plan: Plan) -> list[list[PlannedRun]]:
-    """The work left as packs, in the order in which it is best begun."""
-    left = [p for p in plan.runs if p.is_unfinished]
-    return form(left, place, lambda p: p.pack)
-
-
-def finish_seconds(plan: Plan, workers: int) -> float:
-    """When the last run ends if `workers` take the packs in order, branches after their trunks.
-
-    Runs whose time is not known, as of another program, are left out.
-    """
-    free = [START_SECONDS] * workers
-    heapq.heapify(free)
-    ready: dict[tuple[str, int], float] = {}
-    last = 0.0
-    for pack in packs(plan):
-        if math.isnan(pack[0].seconds):
-            continue
-        needed = [ready.get(p.needs, 0.0) for p in pack if p.needs is not None]
-        start = max([heapq.heappop(free), *needed])
-        seconds_of_pack = sum(p.seconds for p in pack)
-        end = start + seconds_of_pack
-        for planned in pack:
-            for pin in planned.pins:
-                # A checkpoint at its start, or before, is there as soon as the run may begin.
-                share = max(0, pin - planned.start) / max(1, planned.new_steps)
-                ready[planned.run.run_id, pin] = start + share * seconds_of_pack
-        heapq.heappush(free, end)
-        last = max(last, end)
-    return last
-
-
 def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
     """A member's share of its pack's time."""
     validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
@@ -228,7 +194,7 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
         "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
         "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
-        "engine": chosen(execution, run.C),
+        "engine": choose_engine(execution, run.C),
         "device": execution.device,
         "threads": execution.threads,
     }

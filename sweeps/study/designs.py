@@ -19,7 +19,7 @@ Point = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Budget:
+class DesignBudget:
     """What all runs of a design may cost together: FLOPs, or hours of a device of some speed."""
 
     flops: float | None = None
@@ -49,7 +49,7 @@ class LadderOptions:
     repeat_seeds: int = 3  # of the smallest sizes
     repeat_rungs: int = 1
     grow: str = "width"
-    budget: Budget = field(default_factory=Budget)
+    budget: DesignBudget = field(default_factory=DesignBudget)
 
 
 def ladder(options: LadderOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:
@@ -124,7 +124,7 @@ class IsoflopOptions:
     ratio: float = 20.0  # D/N in the middle
     seeds: int = 1
     grow: str = "width"
-    budget: Budget = field(default_factory=Budget)  # of all
+    budget: DesignBudget = field(default_factory=DesignBudget)  # of all
 
 
 def isoflop(options: IsoflopOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:

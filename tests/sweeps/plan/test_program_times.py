@@ -13,7 +13,7 @@ from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.sweeps.plan.timing import nowhere, with_costs
+from scalinglab.sweeps.plan.timing import nowhere, with_seconds
 
 PROGRAM = ["trainer=command", "trainer.program=theirs", "execution.command=[train]"]
 
@@ -50,7 +50,7 @@ def planned(study):
 
 
 def costs(plan: Plan, **budget: float) -> Plan:
-    return with_costs(plan, nowhere(), LaunchConfig(pack="off", budget=LaunchBudget(**budget)))
+    return with_seconds(plan, nowhere(), LaunchConfig(pack="off", budget=LaunchBudget(**budget)))
 
 
 def test_as_long_as_no_run_has_finished_the_time_is_not_known(planned) -> None:
