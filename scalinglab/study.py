@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from scalinglab.answers.methods import StudyAnswers
+
 if TYPE_CHECKING:
     from scalinglab.sweeps.plan.plan import Plan
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(StudyAnswers):
     """A study by its name, with overrides that hold for all that is asked of it.
 
     Attributes
@@ -169,6 +171,10 @@ class Study:
         from scalinglab.sweeps.watch.collect import collect
 
         return pd.read_parquet(collect(self.outputs, self.name)[which])
+
+    def compose(self, *overrides: str) -> dict[str, Any]:
+        """The configuration of the study."""
+        return self._compose(overrides)
 
     def _compose(self, overrides: tuple[str, ...]) -> dict[str, Any]:
         from scalinglab.compose import compose

@@ -150,7 +150,8 @@ def _vertex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _sentences(table: pd.DataFrame) -> list[str]:
     low, high = table.loc[table["a"].idxmin()], table.loc[table["a"].idxmax()]
-    wide = float((table["upper"] - table["lower"]).median())
+    widths = (table["upper"] - table["lower"]).dropna()
+    wide = float(widths.median()) if len(widths) else np.nan
     spread = float(high["a"] - low["a"])
     known = (
         ""

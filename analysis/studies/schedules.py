@@ -30,7 +30,7 @@ def judge(
     runs : DataFrame
         ``run_id, block, status``.
     curves : DataFrame
-        From `analysis.load_curves`: ``run, step, lr, validation_loss``; or `loss` in its place.
+        From `analysis.load_curves`: ``run, step, lr, loss``.
     fitted : list of str
         Blocks of the study whose curves the law sees.
     law : str
@@ -44,8 +44,6 @@ def judge(
     names = runs[runs["status"] == State.DONE].set_index("run_id")["block"]
     curves = curves[curves["run"].isin(names.index)].drop(columns="cluster", errors="ignore")
     curves = curves.assign(block=curves["run"].map(names))
-    if "validation_loss" in curves:
-        curves = curves.assign(loss=curves["validation_loss"])
     missing = sorted(set(fitted) - set(curves["block"]))
     if missing or set(fitted) >= set(curves["block"]):
         raise ValueError(

@@ -296,6 +296,7 @@ class Program:
                 "fingerprint": final.get("fingerprint", f"program {self.config['program']}"),
             },
             "program": {"command": self.execution.command, "final": final},
+            "extra": final.get("metrics", {}),
         }
 
 

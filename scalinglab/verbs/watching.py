@@ -91,13 +91,11 @@ def status_verb(arguments: Sequence[str]) -> int:
 
 
 def _show_forecasts(console: Screen, outputs: Path, name: str) -> None:
-    from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import calibration_factor
-    from scalinglab.verbs.forecasting import show_forecasts
+    from scalinglab.answers.forecast import ForecastOptions, forecast
+    from scalinglab.show_forecasts import show_forecasts
+    from scalinglab.source import StudySource
 
-    wider = calibration_factor(outputs, name, level=0.95)
-    found = analysis.forecast_study(outputs, name, calibration_factor=wider)
-    show_forecasts(console, found, name, wider)
+    show_forecasts(console, forecast(StudySource(name, outputs), ForecastOptions(keep=False)))
 
 
 def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) -> None:

@@ -25,14 +25,16 @@ from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.record import COLUMNS
+from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
 from scalinglab.scaling.schedule.pieces import plain
 from scalinglab.sweeps.store.dotted import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
-CURVE_SCHEMA = pa.schema({"run_id": pa.string(), **CURVE_TYPES})
+CURVE_SCHEMA = pa.schema(
+    {"run_id": pa.string(), **{TABLE_NAMES.get(c, c): kind for c, kind in CURVE_TYPES.items()}}
+)
 FIRST = ("run_id", "role", "status", "N", "D", "C", "loss", "bpb", "lr", "schedule", "seed")
 HASHES = b"sha256 of curves"  # in the metadata of curves.parquet
 
@@ -136,6 +138,8 @@ def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
     except (FileNotFoundError, DamagedFile):
         return CURVE_SCHEMA.empty_table(), {}
     table = pq.read_table(path)
+    if table.schema.names != CURVE_SCHEMA.names:  # written when columns had other names
+        return CURVE_SCHEMA.empty_table(), {}
     return table.replace_schema_metadata(None), json.loads(table.schema.metadata[HASHES])
 
 
@@ -155,4 +159,5 @@ def _curve(folder: RunFolder) -> pa.Table:
     read = pyarrow.csv.ReadOptions(use_threads=False)
     table = pyarrow.csv.read_csv(folder.curve_file(), read_options=read, convert_options=options)
     names = pa.array([folder.run_id] * len(table), pa.string())
+    table = table.rename_columns([TABLE_NAMES.get(name, name) for name in table.schema.names])
     return table.add_column(0, "run_id", names).cast(CURVE_SCHEMA)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from scalinglab.candidates import candidates
 from scalinglab.cli import main
+from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
 from scalinglab.sweeps.launch import cluster_timing
@@ -19,7 +21,6 @@ from scalinglab.sweeps.plan.local_timing import CannotMeasure
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.timing import here, with_seconds
 from scalinglab.sweeps.store.stored_plan import read_plan
-from scalinglab.verbs.candidates import ChoiceOptions, candidates
 
 # The command of the documentation.
 ON_SLURM = ["launch=slurm", "launch.slurm.gpus=1", "execution.device=cuda", "launch.poll_seconds=0"]
@@ -182,11 +183,10 @@ def test_a_plan_says_that_its_times_are_of_another_machine(study) -> None:
 def test_candidates_are_chosen_by_their_cost(study, login_node, capsys) -> None:
     """Those of a study for GPUs of a cluster are timed there, too."""
     grid = {"model": {"width": [16]}, "tokens": [2560]}
-    options = ChoiceOptions("tiny", "alpha", grid=grid)
-    rows = candidates(options, ["study=tiny", *ON_SLURM])
+    rows = candidates(compose(["study=tiny", *ON_SLURM]), grid).table
     assert len(rows) == 1 and rows["cost"].between(20 / 3600, 30 / 3600).all()  # 40 steps, .5 s
     with pytest.raises(ConfigError, match="launch.measure = off: candidates are chosen by their"):
-        candidates(options, ["study=tiny", *ON_SLURM, "launch.measure=off"])
+        candidates(compose(["study=tiny", *ON_SLURM, "launch.measure=off"]), grid)
 
 
 def test_a_measurement_is_asked_for_where_it_can_be_made() -> None:

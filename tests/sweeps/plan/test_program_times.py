@@ -8,6 +8,7 @@ import pytest
 
 from scalinglab.scaling.records.atomic import write_atomic, write_json
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.record import RECORD_VERSION
 from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
 from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.make import make_plan
@@ -26,9 +27,13 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
     write_json(
         folder.path / "record-0001.json",
         {
+            **folder.spec().to_dict(),
+            "record_version": RECORD_VERSION,
+            "cluster": planned.run.family_id,
+            "status": "done",
             "steps": steps,
-            "science": planned.run.science,
-            "flops": planned.run.flops,
+            "tokens": planned.run.tokens,
+            "final": {"validation_loss": 5.0},
             "throughput": {"seconds": steps * seconds_a_step},
             "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
         },
