@@ -33,6 +33,7 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
             "status": "done",
             "steps": steps,
             "tokens": planned.run.tokens,
+            "epochs": 1.0,
             "final": {"validation_loss": 5.0},
             "throughput": {"seconds": steps * seconds_a_step},
             "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
