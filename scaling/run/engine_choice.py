@@ -1,4 +1,4 @@
-"""Which engine trains a run where ``execution.engine = 'auto'`` leaves the choice to us."""
+"""The engine of a run where ``execution.engine`` is auto."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def choose_engine(execution: ExecutionConfig, flops: float) -> str:
     execution : ExecutionConfig
         How the run is executed.
     flops : float
-        Of the whole run.
+        Training FLOPs of the whole run.
     """
     if execution.engine != "auto":
         return execution.engine
@@ -40,6 +40,6 @@ def choose_engine(execution: ExecutionConfig, flops: float) -> str:
 
 
 def with_engine(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
-    """The same with the engine for a run."""
+    """The execution with the engine that trains a run."""
     flops = flops_per_token(run.flops) * run.tokens
     return replace(execution, engine=choose_engine(execution, flops))

@@ -21,9 +21,9 @@ from scalinglab.sweeps.store.state import LOOKS_APART
 from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 WATCH_SECONDS = 0.5
-STOP_SECONDS = 60.0  # that a worker may take to save and leave
-KILL_SECONDS = 10.0  # that a killed one may take to be gone: one in a call of the kernel may stay
-HANG_SECONDS = 10.0  # between two looks at whether workers hang
+STOP_SECONDS = 60.0  # for a worker to save and leave
+KILL_SECONDS = 10.0  # for a killed worker to end: one that hangs in a system call may stay
+HANG_SECONDS = 10.0  # between two checks for workers that hang
 RESPAWNS_A_WORKER = 3
 log = logging.getLogger(__name__)
 

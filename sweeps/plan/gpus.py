@@ -1,4 +1,4 @@
-"""What a plan says of the GPUs that it is for, and what a launch checks of them."""
+"""Hints about GPU speed for a plan, and the check of GPU memory for a launch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL_VOCABULARY = 1_024  # below it the head is a small part of a step
 
 
 def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
-    """What costs speed on a GPU and is the person's to choose; a sentence each."""
+    """Sentences about settings that cost speed on a GPU."""
     left = _left(plan)
     if plan.execution.device == "cpu" or not left:
         return []
@@ -112,5 +112,5 @@ def _least(planned: PlannedRun, plan: Plan) -> float:
 
 
 def _left(plan: Plan) -> list[PlannedRun]:
-    """Runs that our engine has still to train."""
+    """Unfinished runs that our engine trains."""
     return [p for p in plan.runs if p.new_steps and not p.run.is_command]

@@ -1,4 +1,4 @@
-"""In which order the packs of a plan are begun, and when the last of them ends."""
+"""The order in which the packs of a plan start, and when the last one ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
 def packs(plan: Plan) -> list[list[PlannedRun]]:
-    """The work left as packs, in the order in which it is best begun."""
+    """The packs of unfinished runs, in the order in which they should start."""
     left = [p for p in plan.runs if p.is_unfinished]
     return form_packs(left, place, lambda p: p.pack)
 
@@ -21,7 +21,7 @@ def packs(plan: Plan) -> list[list[PlannedRun]]:
 def finish_seconds(plan: Plan, workers: int) -> float:
     """When the last run ends if `workers` take the packs in order, branches after their trunks.
 
-    Runs whose time is not known, as of another program, are left out.
+    Runs of unknown time, such as those of another program, are left out.
     """
     free = [START_SECONDS] * workers
     heapq.heapify(free)

@@ -1,4 +1,4 @@
-"""Whether the place of a launch has what each run of the study asks for."""
+"""Whether nodes or devices of a launch can hold a run, and which devices each worker has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, SlurmConfig, group_of, resources
 
-OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")  # of launch.slurm.extra
+OTHER_GPU_REQUESTS = (
+    "gres",
+    "gpus",
+    "gpus_per_task",
+    "gpus-per-task",
+)  # keys of launch.slurm.extra
 
 
 def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
@@ -63,7 +68,7 @@ def _check_nodes(where: str, slurm: SlurmConfig, execution: ExecutionConfig) -> 
 
 
 def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[str]:
-    """GPUs that jobs ask for and no process takes, as a sentence a class of jobs."""
+    """Sentences about GPUs that jobs ask for and no process uses, one per class of jobs."""
     if config.backend != "slurm" or execution.command:
         return []
     said = []

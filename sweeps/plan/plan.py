@@ -41,13 +41,13 @@ class PlannedRun:
         Predicted time of the work left, of a member its share of the pack's; NaN before
         ``scalinglab.sweeps.plan.timing`` has measured.
     kind : str or None
-        What it has in common with those that may train with it (``scalinglab.sweeps.store.packs``).
+        Kind of pack (``scalinglab.sweeps.store.packs.pack_kind``); None: not packable.
     pack : int
         Members of a pack of its kind, as ``scalinglab.sweeps.plan.timing`` finds best.
     seconds_alone : float
-        As `seconds`, without company.
+        As `seconds`, if every run trained individually.
     estimated : bool
-        Whether both are, because a step took too long to be timed.
+        Whether both are estimates, because a step took too long to be timed.
     """
 
     run: Run

@@ -1,4 +1,4 @@
-"""A plan is stored: a run.json for each run, and the plan.json that workers and the analysis read."""
+"""Store a plan: a run.json for each run, and the plan.json that workers and the analysis read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WRITERS = 32
 
 
 def save_plan(plan: Plan) -> None:
-    """Store the plan: what workers read, and what the analysis reads roles from."""
+    """Store the descriptions of all runs, then the plan."""
     described = [describe(p.run, p.store) for p in plan.runs]
-    # Each run.json is flushed to disk by itself; what takes the time is waiting for that.
+    # In threads: each run.json is flushed to disk, and waiting for that takes the time.
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(lambda p, run: plan.run_folder(p).describe(run), plan.runs, described))
     before = _predicted_before(plan)
@@ -55,7 +55,7 @@ def _entry(planned: PlannedRun, before: dict[str, float | None]) -> PlanEntry:
 
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
-    """What an earlier plan of the study predicted: kept for what has begun by now."""
+    """run_id -> seconds that an earlier plan of the study predicted for the whole run."""
     before = plan_before(plan.folder / "plan.json")
     return {} if before is None else {r.run_id: r.seconds_whole for r in before.runs}
 

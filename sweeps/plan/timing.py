@@ -2,9 +2,8 @@
 
 Each shape of the plan is timed for a few steps in a process of its own
 (``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are kept in
-``<outputs>/measurements.json``, so a shape is measured once a kind of machine. Of a run that
-several processes share one process's part of a batch is timed; what they send to each other comes
-on top and is not predicted.
+``<outputs>/measurements.json``, so a shape is measured once per kind of machine. For a run on
+several processes one process's part of a batch is timed; communication is not predicted.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Target:
     required : bool
         Whether a plan without times is refused; else it says that it has none.
     caveat : str
-        What is said beside the times: that runs are trained elsewhere.
+        A warning that goes with the times: runs are trained elsewhere.
     """
 
     where: str
@@ -83,7 +82,7 @@ def here(*, trained_elsewhere: bool = False) -> Target:
 
 
 def nowhere() -> Target:
-    """Nothing is timed."""
+    """No machine: nothing is timed (``launch.measure = off``)."""
 
     def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         raise CannotMeasure("launch.measure = off")
@@ -104,7 +103,7 @@ def with_seconds(
         Where the runs will be trained; None: on a machine like this one. Where it cannot time
         them and need not, seconds stay NaN, and a warning says why.
     config : LaunchConfig, optional
-        What packs and workers are asked for; None: every run is trained alone.
+        Packs and workers; None: no packs.
     """
     config = config or LaunchConfig(pack="off")
     sizes = pack_sizes(plan, config)
@@ -142,7 +141,7 @@ def with_seconds(
 
 
 def _about_budget(plan: Plan, budget: LaunchBudget) -> list[str]:
-    """Which runs a budget of device-hours cannot count before they are trained, as a sentence."""
+    """A sentence if a budget of device-hours cannot count runs of unknown time."""
     unknown = [p.run.run_id for p in plan.runs if p.is_unfinished and math.isnan(p.seconds)]
     if budget.device_hours is None or not unknown:
         return []
@@ -155,7 +154,7 @@ def _about_budget(plan: Plan, budget: LaunchBudget) -> list[str]:
 
 
 def about_estimates(plan: Plan) -> list[str]:
-    """Which predicted seconds were not measured, as a sentence; none where all were."""
+    """A sentence if some predicted times are estimates."""
     count = sum(p.estimated for p in plan.runs if p.new_steps)
     if not count:
         return []
@@ -166,7 +165,7 @@ def about_estimates(plan: Plan) -> list[str]:
 
 
 def about_processes(plan: Plan) -> list[str]:
-    """What the predicted seconds leave out, as a sentence; none where they leave out nothing."""
+    """A sentence if the predicted times leave out communication."""
     processes = plan.execution.processes
     if processes == 1 or not any(p.seconds > 0 for p in plan.runs):
         return []
@@ -233,7 +232,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
 
 
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
-    """What was measured before; a file that cannot be read is set aside: all is measured again."""
+    """Earlier measurements; an unreadable file is set aside, and everything is measured again."""
     try:
         known: dict[str, dict[str, Any]] = read_json(path, {})
         for key in known:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from scalinglab.sweeps.store.stored_plan import StoredRun
 
 T = TypeVar("T")
-# What members may differ in: each has its own seeds, its own LR of each step, and its own columns
-# of numbers in the optimizer. All other science makes the stacked model or its batches.
+# Members of a pack may differ in these and in the optimizer's numbers. All other science decides
+# the stacked model or its batches.
 OWN = ("seed", "schedule", "data.seed")
 
 
 def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
-    """A short name of what members of one pack have in common; None: it trains alone.
+    """A hash of what all members of a pack have in common; None: the run is not packable.
 
     Runs of one kind agree in shape, data, batch, length, precision, trainer and the optimizer's
     name and switches. To be packed they must also start from the same step (`companions`).
@@ -57,7 +57,7 @@ def unpackable_reason(run: Run, execution: ExecutionConfig) -> str | None:
 def form_packs(
     runs: Iterable[T], place: Callable[[T], Hashable | None], size: Callable[[T], int]
 ) -> list[list[T]]:
-    """Runs as packs, filled in order; what has the place None is alone.
+    """Group runs into packs, filled in order; a run whose place is None is a pack of one.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def read_study(
     vocab : callable, optional
         Size of the alphabet of some data; default: of its store, which is made if need be.
     final_loss : callable, optional
-        Of a run, None while it is not finished: searches go on from what is known.
+        Final loss of a run, None while it is not finished: searches continue from it.
 
     Raises
     ------
