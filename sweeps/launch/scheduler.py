@@ -1,4 +1,4 @@
-"""SLURM's commands: squeue, scancel, scontrol, sinfo, sbatch --test-only. Run folders are the truth.
+"""Commands of SLURM: squeue, scancel, scontrol, sinfo, sbatch. Run folders are the truth.
 
 There are three answers: a job is there, it is not, or SLURM does not say. "Does not say" (None)
 changes nothing anywhere.
