@@ -23,10 +23,12 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.store import Manifest
+from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.scaling.schedule.schedule import SCHEDULES
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan
@@ -112,6 +114,19 @@ def options() -> dict[str, set[str]]:
     }
     return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
         "optimizer": set(OPTIMIZERS)
+    }
+
+
+def keys_of_other_choices(optimizer: str, schedule: str) -> set[str]:
+    """The dotted keys that other optimizers and schedules have."""
+    return {
+        f"{group}.{key}"
+        for group, registry, name in (
+            ("optimizer", OPTIMIZERS, optimizer),
+            ("schedule", SCHEDULES, schedule),
+        )
+        for kind in registry.values()
+        for key in set(keys_of(kind)) - set(keys_of(registry[name]))
     }
 
 

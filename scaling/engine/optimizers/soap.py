@@ -28,6 +28,7 @@ class SOAP(MatrixOptimizer):
         self.refresh_steps = self.common("refresh_steps")
         self.stack: dict[torch.Size, dict[str, Tensor]] = {}
         self._epsilon: dict[torch.Size, Tensor] = {}
+        moments: dict[str, dict[str, Tensor]] = {}
         for size in self.groups:
             rows, columns = (*size[:-1], size[-2]), (*size[:-2], size[-1], size[-1])
             shapes = {
@@ -46,7 +47,8 @@ class SOAP(MatrixOptimizer):
             )
             for part, shape in shapes.items():
                 self.stack[size][part], by_name = self.stacks(size, *shape)
-                self.moments[part] = self.moments.get(part, {}) | by_name
+                moments[part] = moments.get(part, {}) | by_name
+        self.moments |= moments
 
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
         """See ``MatrixOptimizer.direction``."""

@@ -78,11 +78,16 @@ class ChunkResult:
 class Engine(Protocol):
     """What a trainer may ask of an engine."""
 
-    module: nn.Module
-    steps_done: int
     reduce: Reduction  # of each step's gradient (k, P), in place, before its use
-    averages: bool  # whether its backward pass has averaged over the ranks: no use for `reduce`
     watched: bool  # whether to keep the weights before the last update of the next chunk
+
+    @property
+    def module(self) -> nn.Module:
+        """What holds the parameters, for whoever drives the backward pass."""
+
+    @property
+    def steps_done(self) -> int:
+        """Updates so far."""
 
     @property
     def ran(self) -> Ran:
@@ -129,8 +134,6 @@ class EagerEngine:
         Precision, z-loss, and what trades time for memory.
     """
 
-    averages = False
-
     def __init__(
         self,
         architecture: Architecture,
@@ -145,7 +148,8 @@ class EagerEngine:
         self.members, self.vocab = len(members), architecture.shape.vocab
         self.micro_batch = micro_batch
         self.reduce: Reduction = Alone()
-        self.watched, self._before = False, None
+        self.watched = False
+        self._before: Tensor | None = None
         self.steps_done = 0
         self.options = options
         self._loss = self._built(architecture, options)

@@ -9,14 +9,14 @@ rank updates its rows, and of the tensors that the optimizer needs whole those t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
 from scalinglab.scaling.engine.network.loss import ModelLoss
@@ -54,8 +54,9 @@ class ShardedParameters(nn.Module):
             if loss.options.precision == "bf16":
                 fully_shard(products(block), mesh=mesh, mp_policy=SENT_IN_HALF)
             fully_shard(block, mesh=mesh)
-        self.loss = _there(fully_shard(loss, mesh=mesh), mesh.device_type)
-        self._rows = dict(loss.model.named_parameters())
+        fully_shard(loss, mesh=mesh)  # in place
+        self.loss = _there(loss, mesh.device_type)
+        self._rows = {n: cast("DTensor", p) for n, p in loss.model.named_parameters()}
         self.dealt = Dealt({name: self._rows[name].shape for name in whole}, mesh.device_type)
         local = {name: rows.to_local().shape for name, rows in self._rows.items()}
         arriving = {name: local.pop(name) for name in self.dealt.sizes}
@@ -95,7 +96,7 @@ class ShardedParameters(nn.Module):
     @torch.no_grad()
     def hand_over(self, weights: Tensor) -> None:
         """Let the model compute with these weights, (1, p)."""
-        self.loss.reshard()  # or it would go on with those that it has gathered
+        cast("FSDPModule", self.loss).reshard()  # or it would go on with those that it has gathered
         own = {name: view[0] for name, view in split(weights, self.names).items()}
         current = own | self.dealt.rows(own)
         for name, rows in self._rows.items():
@@ -110,7 +111,7 @@ class ShardedEngine(EagerEngine):
     `compiled`, blocks are by ``torch.compile``, where there is a compiler.
     """
 
-    averages = True
+    module: ShardedParameters  # type: ignore[assignment]  # of the same use, no subclass
 
     def __init__(
         self,

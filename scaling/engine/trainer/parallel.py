@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.network.stacked import StackedParameters
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.eager import (
     ENGINES,
@@ -62,6 +63,7 @@ def train_rank(
     torch.set_num_threads(work.execution.threads)
     group = Group(rank, work.execution)
     with determinism(work.execution.deterministic):
+        training: Leader | Follower
         if rank == 0:
             training = Leader(claims, work, should_stop, group, facts)
         else:
@@ -86,14 +88,14 @@ class SharedEngine:
     """An engine that trains this rank's slice and averages over the ranks."""
 
     def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
-        kind = ENGINES[execution.engine]
+        build = ENGINES[execution.engine]
         if execution.shard:
-            kind = partial(ShardedEngine, compiled=execution.engine == "compiled")
-        self.engine: Engine = kind(**values, device=execution.device)
+            build = partial(ShardedEngine, compiled=execution.engine == "compiled")
+        self.engine: Engine = build(**values, device=execution.device)
         self.module = self.engine.module
-        self._buckets = None
-        if not self.engine.averages:
-            self._buckets = self.engine.reduce = Buckets(self.engine.module)
+        self._buckets: Buckets | None = None
+        if isinstance(self.module, StackedParameters):  # else the backward pass averages
+            self._buckets = self.engine.reduce = Buckets(self.module)
         self.group = group
         self.sequences = 0  # of a whole batch
 
@@ -184,6 +186,9 @@ class LeadingEngine(SharedEngine):
 class Leader(Training):
     """Rank 0's training: tells the others after each chunk whether there is another."""
 
+    # A training asks an engine also for measurements; those are refused with several processes.
+    engine: LeadingEngine  # type: ignore[assignment]
+
     def __init__(
         self,
         claims: Sequence[LentClaim],
@@ -200,7 +205,7 @@ class Leader(Training):
 
         self.group = group
         self.writes_aside = not work.execution.shard  # parts are written by all ranks in step
-        super().__init__(claims, work.pins, work.execution, should_stop, build)
+        super().__init__(claims, work.pins, work.execution, should_stop, build)  # type: ignore[arg-type]
         self._announce()
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:

@@ -19,13 +19,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from torch import nn
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.steps.determinism import determinism
-from scalinglab.scaling.engine.steps.eager import ChunkResult, Engine
+from scalinglab.scaling.engine.steps.eager import Backward, ChunkResult
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import pack_facts
 from scalinglab.scaling.records.claim import Claim
@@ -42,11 +44,25 @@ warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
 warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # we know where we are
 
 
+class ChunkEngine(Protocol):
+    """What Lightning needs of an engine."""
+
+    @property
+    def module(self) -> nn.Module:
+        """See ``Engine.module``."""
+
+    def train(self, tokens_SkBT: np.ndarray, lr_Sk: np.ndarray, backward: Backward) -> ChunkResult:
+        """See ``Engine.train``."""
+
+
 class Trained(Protocol):
     """What Lightning drives: chunk after chunk until it is over."""
 
-    engine: Engine
     execution: ExecutionConfig
+
+    @property
+    def engine(self) -> ChunkEngine:
+        """What trains a chunk."""
 
     @property
     def over(self) -> bool:
@@ -79,7 +95,7 @@ class ChunkModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> None:
         """The engine has its own."""
-        return None
+        return
 
 
 class RanksStrategy(DDPStrategy):
@@ -113,7 +129,7 @@ class Absorb(lightning.Callback):
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def on_train_batch_end(
-        self, trainer: Any, module: Any, outputs: dict[str, Any], tick: int, index: int
+        self, trainer: Any, module: Any, outputs: Any, batch: int, batch_idx: int
     ) -> None:
         self.training.absorb(outputs["result"], outputs["seconds"])
         trainer.should_stop = self.training.over

@@ -60,7 +60,9 @@ def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypat
         monkeypatch.setattr(announcements, "ELSEWHERE_SECONDS", -1.0)
         assert not is_announced(outputs, "tiny")
         write_json(file, process | {"process_start": "long ago"})
-        assert machine.has_ended(read_json(file)) and not is_announced(outputs, "tiny")
+        assert machine.Process.from_dict(read_json(file)).has_ended and not is_announced(
+            outputs, "tiny"
+        )
         assert not file.exists()
 
 

@@ -213,7 +213,9 @@ def test_a_half_made_store_goes_when_its_maker_has_died(outputs) -> None:
     folder = outputs / "data" / ".text-abcdefgh.01234567"
     folder.mkdir()
     (folder / "train.bin").write_bytes(bytes(1000))
-    write_json(folder / "maker.json", machine.this_process() | {"process_start": "another"})
+    write_json(
+        folder / "maker.json", machine.this_process().to_dict() | {"process_start": "another"}
+    )
     found = clean(outputs).set_index("path")
     assert found.loc[folder, "kind"] == "half a store" and found.loc[folder, "bytes"] > 1000
     assert not folder.exists()
