@@ -82,7 +82,11 @@ def launch(
         if config.backend == "inline":
             from scalinglab.sweeps.launch.worker import Worker
 
-            Worker(begun, "default", lambda: (on_tick(), stop())[1]).work()
+            def should_stop() -> bool:
+                on_tick()
+                return stop()
+
+            Worker(begun, "default", should_stop).work()
         elif config.backend == "local":
             Pool(begun, plan).run(stop, on_tick, lambda: _is_over(begun))
         else:
