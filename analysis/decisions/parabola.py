@@ -75,8 +75,8 @@ class Optimum:
 
 
 def optimum(
-    x: Sequence[float] | Array,
-    loss: Sequence[float] | Array,
+    x: ArrayLike,
+    loss: ArrayLike,
     *,
     scatter: float | None = None,
     level: float = 0.95,
