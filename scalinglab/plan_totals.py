@@ -10,8 +10,8 @@ import pandas as pd
 from scalinglab.prepare import Prepared
 from scalinglab.show import counts, duration
 from scalinglab.sweeps.plan.cost import cost
+from scalinglab.sweeps.plan.order import finish_seconds, packs
 from scalinglab.sweeps.plan.places import worker_count
-from scalinglab.sweeps.plan.timing import finish_seconds, packs
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,7 @@ class Totals:
 def totals_of(prepared: Prepared) -> Totals:
     """Add up a plan."""
     plan, config = prepared.plan, prepared.config
-    execution = plan.execution
-    workers = worker_count(
-        config, execution.device, execution.threads, len(packs(plan)), execution.processes
-    )
+    workers = worker_count(config, plan.execution, len(packs(plan)))
     left = [p for p in plan.runs if p.is_unfinished]
     seconds = [p.seconds for p in left]
     timed = [s for s in seconds if not math.isnan(s)]

@@ -22,7 +22,7 @@ from scalinglab.sweeps.plan.gpus import check_gpu_memory
 from scalinglab.sweeps.plan.make import make_plan, plan_run
 from scalinglab.sweeps.plan.places import check_places
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.plan.timing import with_costs
+from scalinglab.sweeps.plan.timing import with_seconds
 from scalinglab.sweeps.study.study import StudyConfig, check_overrides, check_study
 
 Tell = Callable[[str], None]
@@ -91,7 +91,7 @@ def prepare(
     check_overrides(composed, overrides)
     check_places(config, plan.execution)
     target = timing_target(config, plan.execution, plan.outputs, tell)
-    return Prepared(composed, config, with_costs(plan, target, config))
+    return Prepared(composed, config, with_seconds(plan, target, config))
 
 
 def check_affordable(prepared: Prepared) -> None:
