@@ -12,6 +12,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
+from scalinglab.analysis.reporting.labels import TOKENS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 
@@ -85,7 +86,9 @@ def judge(
         (f"{name}, N {n:,}", own["D"], own["speedup"])
         for (name, n), own in table.groupby(["arm", "N"])
     ]
-    figure = panels([(f"tokens that {baseline} needs, over tokens used", lines)], "D", "speed-up")
+    figure = panels(
+        [(f"tokens that {baseline} needs, over tokens used", lines)], TOKENS, "speed-up in tokens"
+    )
     return Finding(
         _sentences(table, baseline),
         {"Speed-up": table},

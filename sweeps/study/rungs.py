@@ -10,7 +10,7 @@ import numpy as np
 
 from scalinglab.scaling.config import ConfigError, ModelConfig, one_of
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.model.dial import architecture_of, comes_out_whole
+from scalinglab.scaling.model.dial import architecture_of, divides_evenly
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 
 GROWTHS = ("width", "both")
@@ -53,7 +53,7 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
         )
     models = _wider(model) if grow == "width" else _deeper(model)
     tried = list(islice(models, 3 * _MOST))
-    whole = [m for m in tried if comes_out_whole(m)] or tried[:1]  # which is refused, saying why
+    whole = [m for m in tried if divides_evenly(m)] or tried[:1]  # which is refused, saying why
     return [_rung(m, vocab) for m in whole[:_MOST]]
 
 
