@@ -28,7 +28,7 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
     folder : Path
         Holds ``curve.csv``.
     steps : int
-        Of the run.
+        The run.
     final : dict
         Content of ``final.json``; its ``validation_loss`` belongs to the last step.
 
@@ -130,11 +130,16 @@ def read_final(folder: Path) -> dict[str, Any]:
         "started_at_step": int,
         "fingerprint": str,
         "versions": dict,
+        "metrics": dict,
     }
     for key, kind in kinds.items():
         if key in values and type(values[key]) not in ((int, float) if kind is float else (kind,)):
             names = {float: "a number", int: "a whole number", str: "a string", dict: "an object"}
             raise BadRecord(f"final.json: {key} = {values[key]!r}; expected is {names[kind]}")
+    for name, value in values.get("metrics", {}).items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise BadRecord(f"final.json: metrics.{name} = {value!r}; expected is a finite number")
     return values
 
 

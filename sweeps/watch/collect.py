@@ -3,8 +3,8 @@
     <outputs>/studies/<name>/results/runs.parquet     one row a run: all that its record says
     <outputs>/studies/<name>/results/curves.parquet   one row a step of each run
 
-Both are rebuilt from the records at any time; the analysis here reads the records themselves. Of a
-curve that was collected before only the hash is compared.
+Both can be rebuilt from the records at any time; the analysis reads the records themselves. A curve
+that was collected before is only compared by its hash.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
 from scalinglab.scaling.schedule.pieces import plain
-from scalinglab.sweeps.plan.plan import study_folder
-from scalinglab.sweeps.store.caveats import flatten
-from scalinglab.sweeps.store.state import StoredRun, read_plan
+from scalinglab.sweeps.store.dotted import flatten
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
 CURVE_SCHEMA = pa.schema(
@@ -54,7 +53,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         The files. Diverged runs are among the others, with the ``status`` "diverged" and the
         finite part of their curves.
 
-    Of a run whose record or curve was changed after it had ended is told; it is left out.
+    A run whose record or curve was changed after its end is left out with a warning.
 
     Raises
     ------
@@ -96,7 +95,7 @@ def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
 
 
 def _row(run: StoredRun) -> dict[str, Any]:
-    """The columns that most readers want, then everything in the record under its dotted key."""
+    """The usual columns, then everything in the record under its dotted key."""
     record = run.folder.record()
     spec, final = record.spec, record.final
     # The pieces are a list of any length: they stand in one column.

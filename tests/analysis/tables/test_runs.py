@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.run_folder import file_hash
 
 
 def test_one_row_a_run_with_counts_and_conventions(finished) -> None:
@@ -92,3 +97,16 @@ def test_runs_of_one_ladder_have_one_recipe(finished) -> None:
     assert runs["recipe"].nunique() == 2  # and that of the run whose LR was set by hand
     assert runs[runs["status"] == "done"]["recipe"].nunique() == 1
     assert analysis.seed_noise(runs) is not None
+
+
+def test_whatever_a_run_left_beside_its_losses_is_a_column(finished, tmp_path) -> None:
+    outputs = Path(shutil.copytree(finished, tmp_path / "outputs"))
+    done_file = min(outputs.glob("runs/*/DONE"))
+    done = read_json(done_file)
+    path = done_file.parent / done["record"]
+    write_json(path, read_json(path) | {"extra": {"hellaswag": 0.3, "seed": 99.0}})
+    done["sha256"][path.name] = file_hash(path)
+    write_json(done_file, done)
+    runs = analysis.load(outputs).set_index("run_id")
+    assert runs["hellaswag"].dropna().to_dict() == {done_file.parent.name: 0.3}
+    assert 99 not in set(runs["seed"])  # a column of ours keeps its value

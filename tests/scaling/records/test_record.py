@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.record import (
     COLUMNS,
     Curve,
     bits_per_byte,
     build_record,
     curve_text,
+    read_record,
     write_curve,
 )
 
@@ -121,3 +124,56 @@ def test_a_diverged_run_has_no_final_validation_loss(run):
 def test_a_run_that_diverged_before_its_first_step_has_a_record(run):
     record = build_record(run, Curve.empty(), status="diverged")
     assert (record["steps"], record["final"]["train_loss"]) == (0, None)
+
+
+# ---------------------------------------------------------------------- read again
+
+
+def read_again(tmp_path, record):
+    path = tmp_path / "record-0001.json"
+    write_json(path, record)
+    return read_record(path, read_json(path))
+
+
+def test_a_record_is_read_as_it_was_written(run, tmp_path):
+    facts = {"throughput": {"seconds": 2.0, "members": 2, "tokens_per_second": 30.0}}
+    record = read_again(
+        tmp_path, build_record(run, curve(10, s10=0.5), status="done", attempt=2, **facts)
+    )
+    assert record.spec.science == run.science and record.spec.family_id == "fam"
+    assert (record.status, record.attempt, record.steps, record.tokens) == ("done", 2, 10, 640)
+    assert record.final.validation_loss == 0.5 and record.final.irreducible_loss == 0.25
+    assert record.throughput.own_rate == 15.0 and record.machine.engine is None
+
+
+def test_open_columns_are_what_was_measured_at_the_end_or_left_beside(run, tmp_path):
+    measured = {4: {"noise": 1.0}, 10: {"noise": 3.0, "logit_max": 2.0}}
+    whole = replace(curve(10, s10=0.5), measured=measured)
+    record = build_record(run, whole, status="done", extra={"hellaswag": 0.3})
+    columns = read_again(tmp_path, record).columns
+    assert columns == {"noise": 3.0, "logit_max": 2.0, "hellaswag": 0.3}
+    record["measured"] = {"step": [4], "noise": [1.0]}  # not at the end
+    assert read_again(tmp_path, record).columns == {"hellaswag": 0.3}
+
+
+def test_a_record_of_the_first_version_measured_nothing(run, tmp_path):
+    record = build_record(run, curve(10, s10=0.5), status="done")
+    for key in ("measured", "stability"):
+        del record[key]
+    assert read_again(tmp_path, record).columns == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"status": "lost"}, "'lost' is not a valid State"), ({"science": {}}, "KeyError")],
+)
+def test_what_is_no_record_is_named(run, tmp_path, change, why):
+    record = build_record(run, curve(10, s10=0.5), status="done") | change
+    with pytest.raises(DamagedFile, match=f"record-0001.json is damaged: .*{why}"):
+        read_again(tmp_path, record)
+
+
+def test_a_record_of_another_version_is_refused(run, tmp_path):
+    record = build_record(run, curve(10, s10=0.5), status="done") | {"record_version": 9}
+    with pytest.raises(ValueError, match="has version 9; this code reads 1"):
+        read_again(tmp_path, record)

@@ -108,7 +108,7 @@ rows = [f"{i},{loss},{i / 2},{'' if i % 10 else loss}" for i, loss in enumerate(
 (folder / "curve.csv").write_text("\\n".join(["step, loss, grad_norm, validation_loss", *rows]))
 (folder / "final.json").write_text(json.dumps({
     "tokens_per_second": 1e6, "fingerprint": "abc", "versions": {"megatron": "1"},
-    "note": "hello"}))
+    "note": "hello", "metrics": {"hellaswag": 0.3}}))
 """
     assert run_program(folder, lines) == "done"
     record, curve = folder.record(), pd.read_csv(folder.curve_file())
@@ -118,6 +118,7 @@ rows = [f"{i},{loss},{i / 2},{'' if i % 10 else loss}" for i, loss in enumerate(
     assert record.throughput.tokens_per_second == 1e6
     assert record.machine.engine == "command"
     assert record.plain["program"]["final"]["note"] == "hello"
+    assert record.columns == {"hellaswag": 0.3}
     assert curve["loss"].tolist() == pytest.approx([2.0 - 0.01 * i for i in range(40)])
     assert curve["grad_norm"].iloc[9] == 5.0
     assert curve["step"][curve["validation_loss"].notna()].tolist() == [10, 20, 30, 40]
@@ -151,6 +152,7 @@ def test_slurm_variables_are_hidden_unless_asked_for(make_run, run_program, monk
         ("leave(whole)", "the validation loss after the last step, 40, is missing"),
         ("leave(['high'])", "curve.csv: row 1 has loss = 'high'; expected is a number"),
         ("leave(whole, validation_loss='low')", "final.json: validation_loss = 'low'; expected"),
+        ("leave(whole, metrics={'acc': 'high'})", "metrics.acc = 'high'; expected is a finite"),
         ("(folder / 'curve.csv').write_text('step,x\\n1,2\\n')", "curve.csv has no column 'loss'"),
         ("(folder / 'curve.csv').write_text('step,loss\\n2,2\\n')", "row 1 has step = '2'; exp"),
         ("(folder / 'final.json').write_text('{')", "final.json is not JSON"),
