@@ -139,8 +139,9 @@ def _say_detached(console: Screen, launcher: Any, name: str) -> int:
 def _next_round(composed: dict[str, Any], plan: Any) -> bool:
     """Whether a search of the study asks for runs that the plan before did not hold."""
     from scalinglab.sweeps.plan.make import make_plan
+    from scalinglab.sweeps.study.study import check_study, is_search
 
-    if all(b.get("generator") != "tune" for b in composed["study"]["blocks"].values()):
+    if not is_search(check_study(composed)):
         return False
     before = {p.run.run_id for p in plan.runs}
     return any(p.run.run_id not in before for p in make_plan(composed).runs)
