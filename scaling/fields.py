@@ -17,8 +17,9 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _LARGEST = sys.float_info.max
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
@@ -109,7 +110,7 @@ def setting(
 # ---------------------------------------------------------------------- reading
 
 
-def from_dict(cls: type, values: Any, path: str = "") -> Any:
+def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
     """Build the dataclass `cls` from a plain dictionary, strictly.
 
     Parameters
@@ -156,7 +157,7 @@ def check_ranges(options: Any, path: str = "") -> None:
         key.check(getattr(options, name), _join(path, name))
 
 
-def chosen_class(cls: type, values: Mapping[str, Any], path: str = "") -> type:
+def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> type:
     """The class that a group of keys chooses, where `cls` stands for several; else `cls`."""
     choices = getattr(cls, "choices", None)
     if choices is None:
@@ -166,25 +167,31 @@ def chosen_class(cls: type, values: Mapping[str, Any], path: str = "") -> type:
     return choices.find(name, key)
 
 
+def _once(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """``functools.cache`` for what a class decides (its own type takes no ``type[Any]``)."""
+    cached: Any = functools.cache(function)
+    return cached
+
+
 def is_used(options: Any, key: str) -> bool:
     """Whether what is chosen in a dataclass makes use of one of its keys."""
     chooser, values = _conditional(type(options)).get(key, ("", ()))
     return not chooser or getattr(options, chooser) in values
 
 
-@functools.cache
-def keys_of(cls: type) -> tuple[str, ...]:
+@_once
+def keys_of(cls: type[Any]) -> tuple[str, ...]:
     """The keys of a dataclass."""
     return tuple(f.name for f in dataclasses.fields(cls))
 
 
-def defaults(cls: type) -> dict[str, Any]:
+def defaults(cls: type[Any]) -> dict[str, Any]:
     """Key -> default, of the keys that have one."""
     return {key: value() if callable(value) else value for key, value in _defaults(cls).items()}
 
 
 @functools.cache
-def _defaults(cls: type) -> dict[str, Any]:
+def _defaults(cls: type[Any]) -> dict[str, Any]:
     """Key -> default, or what makes one."""
     return {
         f.name: f.default if f.default is not MISSING else f.default_factory
@@ -193,7 +200,7 @@ def _defaults(cls: type) -> dict[str, Any]:
     }
 
 
-def historic_values(cls: type) -> dict[str, Any]:
+def historic_values(cls: type[Any]) -> dict[str, Any]:
     """Key -> the value that runs had before the key was a part of the identity."""
     return {
         f.name: f.metadata["historic"] for f in dataclasses.fields(cls) if "historic" in f.metadata
@@ -201,19 +208,19 @@ def historic_values(cls: type) -> dict[str, Any]:
 
 
 @functools.cache
-def choosers(cls: type) -> frozenset[str]:
+def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
     own = {cls.chooser} if hasattr(cls, "choices") else set()
     return frozenset(own | {chooser for chooser, _ in _conditional(cls).values()})
 
 
-def class_of(cls: type, key: str, values: Mapping[str, Any]) -> type | None:
+def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None:
     """The dataclass that reads a key of a group; None where it is no group of known keys."""
     classes = cls.classes(values) if hasattr(cls, "classes") else {}
     return classes.get(key) or (_keys(cls)[key].group if key in _keys(cls) else None)
 
 
-def has_key(cls: type, key: str, values: Mapping[str, Any]) -> bool:
+def has_key(cls: type[Any], key: str, values: Mapping[str, Any]) -> bool:
     """Whether a group that chooses as `values` do has a key."""
     return key in keys_of(chosen_class(cls, values))
 
@@ -224,7 +231,7 @@ def users_of(cls: type, key: str) -> list[str]:
 
 
 def with_choice(
-    cls: type, group: Mapping[str, Any], key: str, value: Any, path: str
+    cls: type[Any], group: Mapping[str, Any], key: str, value: Any, path: str
 ) -> dict[str, Any]:
     """A group of keys whose chooser `key` has another value.
 
@@ -246,7 +253,7 @@ def with_choice(
 
 
 def without_leftovers(
-    cls: type, group: Mapping[str, Any], chosen: Mapping[str, Any]
+    cls: type[Any], group: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A group without what a file brought for another choice than the one that was made after it.
 
@@ -267,7 +274,7 @@ def without_leftovers(
     }
 
 
-def no_such_key(cls: type, key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
+def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
     """The sentence for a key that a group does not have, maybe because another choice has it."""
     known_elsewhere, cls = bool(users_of(cls, key)), chosen_class(cls, values, path)
     if known_elsewhere:
@@ -340,8 +347,8 @@ class _Key:
             one_of(path, value, self.among)
 
 
-@functools.cache
-def _keys(cls: type) -> dict[str, _Key]:
+@_once
+def _keys(cls: type[Any]) -> dict[str, _Key]:
     hints = typing.get_type_hints(cls)
     keys = {}
     for f in dataclasses.fields(cls):
@@ -355,13 +362,13 @@ def _keys(cls: type) -> dict[str, _Key]:
             _is_required(f),
             f.metadata.get("within"),
             f.metadata.get("among"),
-            hint if dataclasses.is_dataclass(hint) else None,
+            hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None,
         )
     return keys
 
 
-@functools.cache
-def _conditional(cls: type) -> dict[str, tuple[str, tuple[str, ...]]]:
+@_once
+def _conditional(cls: type[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
     """The keys that are used with some values of another key only: that key, and those values."""
     return {
         f.name: f.metadata["used_with"]
@@ -391,7 +398,7 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return functools.partial(_scalar, hint)
     if hint is Any:
         return lambda value, path: value
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
     if typing.get_origin(hint) is dict:
         return _group

@@ -80,12 +80,12 @@ GENERATORS: Registry[type[Generator]] = Registry("generator", f"{__package__}.ge
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What all runs of a design may cost together: FLOPs, or hours of a device of some speed."""
+class DesignBudget:
+    """Upper limit for all runs of a design: FLOPs, or hours on a device of known speed."""
 
     flops: float | None = setting(None, ABOVE_0)
     hours: float | None = setting(None, ABOVE_0)
-    flops_per_second: float | None = setting(None, ABOVE_0)  # of training: not the peak
+    flops_per_second: float | None = setting(None, ABOVE_0)  # measured: not the peak
 
     def total(self, key: str) -> float | None:
         """The limit in FLOPs; None: there is none."""
@@ -141,4 +141,4 @@ class Design(Generator):
 class BudgetedDesign(Design):
     """A design within a budget for all of its runs."""
 
-    budget: Budget = field(default_factory=Budget)
+    budget: DesignBudget = field(default_factory=DesignBudget)
