@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from scalinglab.scaling.records.atomic import write_atomic, write_json
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.record import Curve, build_record
 from scalinglab.sweeps.plan.budget import cost
 from scalinglab.sweeps.plan.cost import nowhere, with_costs
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun, make_plan, save_plan
@@ -21,16 +23,15 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
     folder = plan.run_folder(planned)
     claim = Claim.acquire(folder, 60.0)
     steps = planned.run.steps
-    write_json(
-        folder.path / "record-0001.json",
-        {
-            "steps": steps,
-            "science": planned.run.science,
-            "flops": planned.run.flops,
-            "throughput": {"seconds": steps * seconds_a_step},
-            "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
-        },
+    losses = np.ones(steps, np.float32)
+    record = build_record(
+        folder.spec(),
+        Curve(losses, losses, {steps: 1.0}),
+        status="done",
+        throughput={"seconds": steps * seconds_a_step},
+        machine={"device": "cpu", "processes": processes, "processor": "a chip"},
     )
+    write_json(folder.path / "record-0001.json", record)
     write_atomic(folder.path / "curve-0001.csv.gz", "")
     claim.finish("done", steps, {"record": "record-0001.json", "curve": "curve-0001.csv.gz"})
 
