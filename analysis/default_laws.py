@@ -3,6 +3,8 @@
 They stand apart from the laws, so that a command line can show its defaults without loading those.
 """
 
-LAW = "chinchilla"  # of the final loss, in N and D
-CURVE_LAW = "lr_annealing"  # of whole training curves of one size
+from scalinglab.scaling.records.plan_file import AnswerConfig
+
+LAW = AnswerConfig.law  # of the final loss, in N and D
+CURVE_LAW = AnswerConfig.curve_law  # of whole training curves of one size
 SIZED_CURVE_LAW = "joint_annealing"  # of whole training curves of several sizes

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from scalinglab.as_json import print_json
 from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
-from scalinglab.scaling.extras import missing_package
+from scalinglab.scaling.extras import PROJECT, missing_package
 from scalinglab.verb import INTERRUPTED, Interrupted, Verb
 
 GROUPS = {
@@ -41,16 +41,7 @@ _EARLIER = {
     **dict.fromkeys(("plan", "launch", "add"), "launching"),
     **dict.fromkeys(("status", "logs", "cancel"), "watching"),
     **dict.fromkeys(("train", "data"), "training"),
-    **dict.fromkeys(("fit", "report"), "deciding"),
-    "compare": "comparing",
-    "multiverse": "doubting",
-    "import": "importing",
-    "allocate": "allocating",
-    "tune": "tuning",
-    "schedule": "scheduling",
-    "next": "planning_next",
     "reach": "reaching",
-    **dict.fromkeys(("forecast", "track"), "forecasting"),
     "coordcheck": "checking",
     **dict.fromkeys(("doctor", "collect", "gc"), "housekeeping"),
     "sync": "dashboards",
@@ -90,6 +81,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
+        return 0
+    if arguments[0] in ("--version", "version"):
+        from importlib.metadata import version  # no other command needs it
+
+        print(PROJECT, version(PROJECT))
         return 0
     name, *rest = arguments
     if name not in VERBS:
@@ -164,7 +160,7 @@ def _help() -> str:
         [
             *parts,
             "",
-            "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine.",
+            "scaling VERB --help says more, scaling --version which one this is. Overrides are Hydra's: model.width=64 schedule=cosine.",
             "Verbs that answer print one JSON object with --json.",
         ]
     )

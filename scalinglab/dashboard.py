@@ -142,7 +142,7 @@ class Dashboard:
         run = self._run(folder, note, role)
         for step, point in points:
             run.log(point, step=step)
-        run.summary.update(end | {"state": state})
+        run.summary.update(end | {"state": str(state)})  # wandb would take its name
         note["last"] = max([note.get("last", 0), *(step for step, _ in points)])
         self._save(folder.run_id, note)
         if end or not keep_open:

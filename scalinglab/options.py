@@ -75,16 +75,11 @@ def overrides(
 def explain(cls: type, width: int) -> list[str]:
     """The options of a verb, a paragraph each: ``key=default`` and what it is.
 
-    Those that other verbs have as well, which `cls` inherits, stand last.
+    The verb's own stand first, then those that it inherits, the nearest class first; those of all
+    verbs stand last.
     """
-    shared = {
-        f.name
-        for base in cls.__bases__
-        if dataclasses.is_dataclass(base)
-        for f in dataclasses.fields(base)
-    }
     hints = typing.get_type_hints(cls)
-    fields = sorted(dataclasses.fields(cls), key=lambda f: f.name in shared)
+    fields = nearest_first(cls)
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []
@@ -94,6 +89,20 @@ def explain(cls: type, width: int) -> list[str]:
         lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
         lines += [" " * column + line for line in more]
     return [line.rstrip() for line in lines]
+
+
+def nearest_first(cls: type) -> list[dataclasses.Field]:
+    """The options of a dataclass: its own, then those that it inherits, the nearest class first."""
+    return sorted(dataclasses.fields(cls), key=lambda f: _depth(cls, f.name))
+
+
+def _depth(cls: type, name: str) -> int:
+    """How far up an option was defined."""
+    if name in Options.__dataclass_fields__:
+        return len(cls.__mro__)
+    return next(
+        k for k, c in enumerate(cls.__mro__) if name in c.__dict__.get("__annotations__", {})
+    )
 
 
 def _spelled(f: dataclasses.Field, hint: Any) -> str:

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
-from scalinglab.sweeps.store.state import LOOKS_APART, status
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.status import status
 from scalinglab.terminal import Screen, table_lines, wrap
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def duration(seconds: float) -> str:
 
 
 def status_frame(found: pd.DataFrame) -> pd.DataFrame:
-    """The table of ``scalinglab.sweeps.store.state.status`` as people read it."""
+    """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
     return pd.DataFrame(
         {
             "run": found["run_id"],

@@ -84,7 +84,7 @@ def arm_curves(
     """
     arms = dict(zip(runs["run_id"], runs["arm"].astype(str), strict=True))
     tables = [load_curves(outputs, study=name, run_ids=arms, loss=loss) for name in studies]
-    tables = [t.assign(loss=t["validation_loss"]) for t in tables if len(t) and "lr" in t]
+    tables = [t for t in tables if len(t) and "lr" in t]
     if not tables:
         return None
     curves = pd.concat(tables, ignore_index=True)

@@ -80,7 +80,7 @@ def forecast_study(
     waiting = unfinished_runs(outputs, study)
     curves = load_curves(outputs, study=study)
     if len(curves):
-        curves = curves[curves["status"] == State.DONE].assign(loss=curves["validation_loss"])
+        curves = curves[curves["status"] == State.DONE]
         told = [SET] if SET in curves else []
         curves = curves[["run", "step", "lr", "loss", "N", *told]]
     how = {"law": law, "level": level, "resamples": resamples, "seed": seed}

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.numbers import read_csv_exactly
-from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.analysis.tables.runs import read_curve, study_plan
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
@@ -69,8 +68,8 @@ def _is_readable(folder: RunFolder) -> bool:
 def _losses(folder: RunFolder) -> dict[int, float]:
     """Step -> validation loss, as far as a run has come."""
     if folder.done() is not None:
-        curve = read_csv_exactly(folder.curve_file()).dropna(subset=["validation_loss"])
-        return dict(zip(curve["step"], curve["validation_loss"], strict=True))
+        curve = read_curve(folder).dropna(subset=["loss"])
+        return dict(zip(curve["step"], curve["loss"], strict=True))
     known: dict[int, float] = {}
     for number in folder.attempt_numbers():  # a later attempt may have begun where an earlier ended
         known |= folder.progress(number).validation

@@ -139,7 +139,6 @@ def _curves(
         return curves, None, pd.DataFrame()
     # All have the same initial weights and data: what varies is within the curves.
     curves = curves.drop(columns="cluster")
-    curves = curves.assign(train_loss=curves["loss"], loss=curves["validation_loss"])
     law = fit(wanted.curve_law, curves[~held_out], **options)
     checks = [_check_curve(law, curve) for _, curve in curves[held_out].groupby("run")]
     return curves, law, pd.DataFrame(checks)

@@ -100,7 +100,7 @@ def residuals(answer: Answer) -> Figure:
         ax.errorbar(
             table["C"],
             np.zeros(len(table)),
-            yerr=[below, above],
+            yerr=np.stack([below, above]),
             fmt="none",
             ecolor=HELD_OUT,
             alpha=0.35,

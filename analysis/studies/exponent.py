@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def exponent(
-    x: Sequence[float], y: Sequence[float], errors: Sequence[float]
-) -> tuple[float, float]:
+def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
     """Slope of log y against log x by weighted least squares, and its standard error.
 
     Parameters

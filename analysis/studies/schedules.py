@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,11 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import groups_of, highest, lowest
 from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def judge(
@@ -30,7 +35,7 @@ def judge(
     runs : DataFrame
         ``run_id, block, status``.
     curves : DataFrame
-        From `analysis.load_curves`: ``run, step, lr, validation_loss``; or `loss` in its place.
+        From `analysis.load_curves`: ``run, step, lr, loss``.
     fitted : list of str
         Blocks of the study whose curves the law sees.
     law : str
@@ -44,8 +49,6 @@ def judge(
     names = runs[runs["status"] == State.DONE].set_index("run_id")["block"]
     curves = curves[curves["run"].isin(names.index)].drop(columns="cluster", errors="ignore")
     curves = curves.assign(block=curves["run"].map(names))
-    if "validation_loss" in curves:
-        curves = curves.assign(loss=curves["validation_loss"])
     missing = sorted(set(fitted) - set(curves["block"]))
     if missing or set(fitted) >= set(curves["block"]):
         raise ValueError(
@@ -58,7 +61,9 @@ def judge(
         )
     seen = curves["block"].isin(fitted)
     result = fit(law, curves[seen], resamples=0)
-    predicted = {run: np.asarray(result.predict(own)["loss"]) for run, own in curves.groupby("run")}
+    predicted = {
+        run: np.asarray(result.predict(own)["loss"]) for run, own in groups_of(curves, "run")
+    }
     table = pd.DataFrame(
         [
             _row(own, predicted[run], own["block"].iloc[0] in fitted)
@@ -81,7 +86,7 @@ def judge(
 
 def _row(curve: pd.DataFrame, predicted: np.ndarray, seen: bool) -> dict:
     measured = curve["loss"].to_numpy()
-    found = scores(curve["loss"], pd.Series(predicted, index=curve.index))
+    found = scores(curve["loss"], predicted)
     last = np.flatnonzero(np.isfinite(measured))[-1]
     return {
         "schedule": curve["block"].iloc[0],
@@ -97,7 +102,7 @@ def _row(curve: pd.DataFrame, predicted: np.ndarray, seen: bool) -> dict:
 def _sentences(
     law: str, table: pd.DataFrame, unseen: pd.DataFrame, fitted: Sequence[str]
 ) -> list[str]:
-    worst = unseen.loc[unseen["error"].abs().idxmax()]
+    worst = highest(unseen.assign(size=unseen["error"].abs()), "size")
     said = [
         f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
         f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
@@ -105,7 +110,7 @@ def _sentences(
     ]
     if len(table) > 2:
         tau = kendalltau(table["final"], table["law"]).statistic
-        best, thought = table.iloc[0], table.loc[table["law"].idxmin()]
+        best, thought = table.iloc[0], lowest(table, "law")
         said.append(
             f"Its ranking of all {len(table)} agrees with the measured one to Kendall's "
             f"tau {tau:.2f}; the best is {best['schedule']!r}"
@@ -118,7 +123,7 @@ def _sentences(
     return said
 
 
-def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]):
+def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
     figure = panels(
         [
             (
@@ -133,7 +138,7 @@ def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]):
         "validation loss, nats/token",
     )
     ax = figure.axes[0]
-    for line, (run, own) in zip(list(ax.lines), curves.groupby("run"), strict=True):
+    for line, (run, own) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):
         line.set_linestyle("none")
         ax.plot(own["step"], predicted[run], lw=1, color=line.get_color())
     measured = curves["loss"].dropna()

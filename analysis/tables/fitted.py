@@ -41,10 +41,10 @@ def fitted_runs(
         If there is no such study or law, the study has no finished run to fit, or its runs were
         imported with another count of N.
     """
-    answer = study_plan(outputs, study)["study"]["answer"]
-    law = law or answer["law"]
+    answer = study_plan(outputs, study).study.answer
+    law = law or answer.law
     if find(law).curve:
-        return _fitted_curves(outputs, study, answer["curve_held_out"]), law
+        return _fitted_curves(outputs, study, answer.curve_held_out), law
     runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
     require(runs, outputs, study, "fit")
     others = sorted(set(runs["n_count"].dropna()) - {n_count})
@@ -65,6 +65,5 @@ def _fitted_curves(outputs: str | Path, study: str, held_out: str | None) -> pd.
             f"every finished curve of study {study!r} has the schedule {held_out!r}, which is held"
             f" out: scaling launch study={study} trains what is left"
         )
-    seen = seen.assign(train_loss=seen["loss"], loss=seen["validation_loss"])
     # Runs of one study share initial weights and data: what varies is within the curves.
     return seen.drop(columns="cluster")

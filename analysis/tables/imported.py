@@ -42,12 +42,11 @@ def stored_runs(manifest: Path, n_count: str) -> pd.DataFrame:
 
 
 def stored_curves(manifest: Path) -> pd.DataFrame:
-    """The curves of an imported study, named as those of records: ``loss`` is the training's."""
+    """The curves of an imported study."""
     curves = _table(manifest, "curves")
     if "schedule" not in curves:
         curves = curves.assign(schedule="not told")
-    given = {"loss": "validation_loss", "bpb": "validation_bpb", "train_loss": "loss"}
-    return curves.rename(columns=given)
+    return curves
 
 
 def read_manifest(manifest: Path) -> dict[str, Any]:

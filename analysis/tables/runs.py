@@ -39,7 +39,7 @@ from scalinglab.scaling.records.plan_file import (
     stored_plans,
 )
 from scalinglab.scaling.records.recipe import recipe
-from scalinglab.scaling.records.record import Record, stopped_record
+from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.shell import override
@@ -86,10 +86,10 @@ CURVE_COLUMNS = (
     "step",
     "tokens",
     "lr",
-    "loss",
+    "train_loss",
     "grad_norm",
-    "validation_loss",
-    "validation_bpb",
+    "loss",
+    "bpb",
     "N",
     "schedule",
     "seed",
@@ -190,13 +190,13 @@ def load_curves(
 ) -> pd.DataFrame:
     """One row for every step of every finished run, or of those with a role, or of some.
 
-    With `loss`, a measured column such as ``loss.<store>``, that is the ``validation_loss``.
+    With `loss`, a measured column such as ``loss.<store>``, that is taken as the loss.
 
     Returns
     -------
     DataFrame
-        ``run, step, tokens, lr, loss, grad_norm`` at every step (`loss` is the training loss
-        before the update), ``validation_loss``, ``validation_bpb`` and ``loss.<store>`` where they
+        ``run, step, tokens, lr, train_loss, grad_norm`` at every step (the training loss before the
+        update), the validation ``loss`` (nats per token), ``bpb`` and ``loss.<store>`` where they
         were measured (NaN elsewhere), and ``N, schedule, seed, cluster, fingerprint, status,
         validation_set`` of the run.
     """
@@ -213,7 +213,7 @@ def load_curves(
         if role is not None and not any(role in names for names in roles.values()):
             continue
         try:
-            record, curve = folder.record(), read_csv_exactly(folder.curve_file())
+            record, curve = folder.record(), read_curve(folder)
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
@@ -239,11 +239,12 @@ def load_curves(
         told = table[SET] if SET in table else pd.Series(None, table.index, object)
         ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
         table = table.assign(**{SET: ours.where(ours.notna(), told)})
-    if loss in (None, "loss"):
-        return table
-    own = table["loss"]  # of the training; what is compared is measured on validation sets
-    table = as_loss(table.assign(loss=table["validation_loss"]), loss)
-    return table.assign(validation_loss=table["loss"], loss=own)
+    return as_loss(table, loss)
+
+
+def read_curve(folder: RunFolder) -> pd.DataFrame:
+    """The curve of a finished run; its file calls the training loss ``loss``."""
+    return read_csv_exactly(folder.curve_file()).rename(columns=TABLE_NAMES)
 
 
 def study_plan(outputs: str | Path, study: str) -> PlanFile:

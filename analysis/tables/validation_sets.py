@@ -14,7 +14,7 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 SET = "validation_set"  # column: the set on which a run's own losses were measured
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
 _MANIFEST: Shape = {"content_hash": str}
-OWN = ("loss", "bpb", "train_loss", "validation_loss")  # columns measured on the run's own data
+OWN = ("loss", "bpb", "train_loss")  # columns measured on the run's own data
 
 
 def set_names(outputs: str | Path, contents: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -36,6 +36,8 @@ _RECORD: Shape = {
     "config": dict,
 }
 COLUMNS = ("step", "tokens", "lr", "loss", "grad_norm", "validation_loss", "validation_bpb")
+# What tables call them, where `loss` is the validation loss, as it is in the table of runs.
+TABLE_NAMES = {"loss": "train_loss", "validation_loss": "loss", "validation_bpb": "bpb"}
 
 
 @dataclass(frozen=True)

@@ -13,44 +13,19 @@ from pathlib import Path
 
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
-from scalinglab.sweeps.store.launches import DEFAULT_CLASS, Launch, LaunchConfig, pack_size
-from scalinglab.sweeps.store.packs import form
-from scalinglab.sweeps.store.state import LOOKS_APART, StoredPlan
+from scalinglab.sweeps.config import DEFAULT_CLASS
+from scalinglab.sweeps.plan.places import worker_devices
+from scalinglab.sweeps.store.launch_record import Launch
+from scalinglab.sweeps.store.packs import form_packs, pack_size
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 WATCH_SECONDS = 0.5
-STOP_SECONDS = 60.0  # that a worker may take to save and leave
-KILL_SECONDS = 10.0  # that a killed one may take to be gone: one in a call of the kernel may stay
-HANG_SECONDS = 10.0  # between two looks at whether workers hang
+STOP_SECONDS = 60.0  # for a worker to save and leave
+KILL_SECONDS = 10.0  # for a killed worker to end: one that hangs in a system call may stay
+HANG_SECONDS = 10.0  # between two checks for workers that hang
 RESPAWNS_A_WORKER = 3
 log = logging.getLogger(__name__)
-
-
-def slots(config: LaunchConfig, device: str, threads: int, processes: int = 1) -> list[str | None]:
-    """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
-
-    A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
-    CUDA_VISIBLE_DEVICES hides is not used.
-    """
-    if device == "cpu":
-        return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
-    found = machine.gpus()
-    sets = [
-        ",".join(found[i : i + processes]) for i in range(0, len(found) - processes + 1, processes)
-    ]
-    gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
-    wanted = config.workers or max(1, len(gpus))
-    return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
-
-
-def worker_count(
-    config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
-) -> int:
-    """Workers to start for so many packs (a run alone is one)."""
-    if config.backend == "inline":
-        return 1
-    if config.backend == "slurm":
-        return max(1, min(config.workers or runs, runs))
-    return max(1, min(len(slots(config, device, threads, processes)), runs))
 
 
 @dataclass
@@ -72,8 +47,8 @@ class Pool:
         ]
         self.runs = left
         self.lease_seconds = execution.lease_seconds
-        packs = form(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
-        places = slots(begun.config, execution.device, execution.threads, execution.processes)
+        packs = form_packs(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
+        places = worker_devices(begun.config, execution)
         self.places = places[: max(1, min(len(places), len(packs)))]
         self.respawns = RESPAWNS_A_WORKER * len(self.places)
         self.threads = execution.threads
@@ -118,8 +93,9 @@ class Pool:
                 "SCALING_LOG": str(log),
             }
         )
-        if self.places[number] is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = self.places[number]
+        place = self.places[number]
+        if place is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = place
         command = python_command(
             "scalinglab.sweeps.launch.worker", self.launch.folder, DEFAULT_CLASS, "inf", os.getpid()
         )

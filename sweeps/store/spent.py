@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.store.launches import Launch
-from scalinglab.sweeps.store.state import StoredPlan
+from scalinglab.sweeps.store.launch_record import Launch
+from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 
 def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
@@ -20,7 +20,7 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
     ----------
     folders : iterable of RunFolder
     devices : int
-        That a run takes.
+        Devices of one run.
     """
     seconds = sum(
         _seconds(folder, folder.attempt(n)) for folder in folders for n in folder.attempt_numbers()
@@ -29,7 +29,7 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
 
 
 def _seconds(folder: RunFolder, attempt: Attempt) -> float:
-    """Of one attempt; both times are by the clock of the file server."""
+    """Seconds of one attempt; both times are by the file server's clock."""
     if attempt.end is not None:
         last = attempt.end.ended
     else:

@@ -1,4 +1,4 @@
-"""Why runs of a study do not get on: failures grouped by cause, and what each attempt said."""
+"""Why runs of a study fail: failures grouped by cause, and the history of each run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import printable
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 TAIL_LINES = 30
 

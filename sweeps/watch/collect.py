@@ -3,8 +3,8 @@
     <outputs>/studies/<name>/results/runs.parquet     one row a run: all that its record says
     <outputs>/studies/<name>/results/curves.parquet   one row a step of each run
 
-Both are rebuilt from the records at any time; the analysis here reads the records themselves. Of a
-curve that was collected before only the hash is compared.
+Both can be rebuilt from the records at any time; the analysis reads the records themselves. A curve
+that was collected before is only compared by its hash.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.record import COLUMNS
+from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
 from scalinglab.scaling.schedule.pieces import plain
-from scalinglab.sweeps.plan.plan import study_folder
-from scalinglab.sweeps.store.caveats import flatten
-from scalinglab.sweeps.store.state import StoredRun, read_plan
+from scalinglab.sweeps.store.dotted import flatten
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
-CURVE_SCHEMA = pa.schema({"run_id": pa.string(), **CURVE_TYPES})
+CURVE_SCHEMA = pa.schema(
+    {"run_id": pa.string(), **{TABLE_NAMES.get(c, c): kind for c, kind in CURVE_TYPES.items()}}
+)
 FIRST = ("run_id", "role", "status", "N", "D", "C", "loss", "bpb", "lr", "schedule", "seed")
 HASHES = b"sha256 of curves"  # in the metadata of curves.parquet
 
@@ -52,7 +53,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         The files. Diverged runs are among the others, with the ``status`` "diverged" and the
         finite part of their curves.
 
-    Of a run whose record or curve was changed after it had ended is told; it is left out.
+    A run whose record or curve was changed after its end is left out with a warning.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
 
 
 def _row(run: StoredRun) -> dict[str, Any]:
-    """The columns that most readers want, then everything in the record under its dotted key."""
+    """The usual columns, then everything in the record under its dotted key."""
     record = run.folder.record()
     spec, final = record.spec, record.final
     # The pieces are a list of any length: they stand in one column.
@@ -137,6 +138,8 @@ def _collected(path: Path) -> tuple[pa.Table, dict[str, str]]:
     except (FileNotFoundError, DamagedFile):
         return CURVE_SCHEMA.empty_table(), {}
     table = pq.read_table(path)
+    if table.schema.names != CURVE_SCHEMA.names:  # written when columns had other names
+        return CURVE_SCHEMA.empty_table(), {}
     return table.replace_schema_metadata(None), json.loads(table.schema.metadata[HASHES])
 
 
@@ -156,4 +159,5 @@ def _curve(folder: RunFolder) -> pa.Table:
     read = pyarrow.csv.ReadOptions(use_threads=False)
     table = pyarrow.csv.read_csv(folder.curve_file(), read_options=read, convert_options=options)
     names = pa.array([folder.run_id] * len(table), pa.string())
+    table = table.rename_columns([TABLE_NAMES.get(name, name) for name in table.schema.names])
     return table.add_column(0, "run_id", names).cast(CURVE_SCHEMA)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,11 @@ def test_help_names_every_verb(run) -> None:
         code, out, _ = run(verb, "--help")
         assert code == 0 and f"scaling {verb}" in out
         assert run(verb, "study=tiny", "-h")[1] == out
+
+
+def test_the_version_is_that_of_the_installed_package(run) -> None:
+    code, out, _ = run("--version")
+    assert code == 0 and out == f"scaling-laboratory {metadata.version('scaling-laboratory')}\n"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -13,7 +13,7 @@ from jupyter_client.manager import start_new_kernel
 
 from scalinglab import Study, analysis
 from scalinglab.scaling.config import ConfigError
-from scalinglab.sweeps.store.state import status
+from scalinglab.sweeps.store.status import status
 
 SMALL = ["study.blocks.ladder.grid.tokens=[2560]", "~study.blocks.curves"]
 
@@ -31,7 +31,7 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
     runs, curves = opened.results(), opened.curves()
     loaded = analysis.load(tmp_path / "here", study="tiny").set_index("run_id")
     assert runs["loss"].tolist() == loaded.loc[runs["run_id"], "loss"].tolist()
-    last = curves.dropna(subset="validation_loss").groupby("run_id")["validation_loss"].last()
+    last = curves.dropna(subset="loss").groupby("run_id")["loss"].last()
     assert last.loc[runs["run_id"]].tolist() == runs["loss"].tolist()
     pd.testing.assert_frame_equal(opened.status(), status(tmp_path / "here", "tiny"))
     before = capsys.readouterr().out

@@ -24,10 +24,10 @@ class StackedParameters(nn.Module):
         self.gradient = torch.zeros(members, size, device=device)
         self.views = split(self.weights, names)
         self._gradients = self.by_name(self.gradient, names)
-        self._parameters_by_name = {}
+        self._parameters_by_name: dict[str, Tensor] = {}
         for name, view in self.by_name(self.weights, names).items():
-            self._parameters_by_name[name] = nn.Parameter(view)
-            self.register_parameter(name.replace(".", "/"), self._parameters_by_name[name])
+            parameter = self._parameters_by_name[name] = nn.Parameter(view)
+            self.register_parameter(name.replace(".", "/"), parameter)
 
     def clear_gradient(self) -> None:
         """Zero the gradient and hand its views to the parameters (a driver may drop them)."""

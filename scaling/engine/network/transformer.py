@@ -12,6 +12,7 @@ MLP, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -159,8 +160,8 @@ class Transformer(nn.Module):
         tied = architecture.tied_head
         self.head = None if tied else nn.Linear(shape.width, shape.vocab, bias=False)
         cos_TK, sin_TK = rotary_table(shape.context, shape.head_dim, architecture.rope_base)
-        self.register_buffer("cos_TK", cos_TK, persistent=False)
-        self.register_buffer("sin_TK", sin_TK, persistent=False)
+        self.cos_TK = nn.Buffer(cos_TK, persistent=False)
+        self.sin_TK = nn.Buffer(sin_TK, persistent=False)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         return self.logits(self.hidden(tokens_BT))
@@ -177,8 +178,10 @@ class Transformer(nn.Module):
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Logits (B, T, V) of the stream after the last block."""
         x_BTD = self.norm(x_BTD)
-        tied = self.head is None
-        z_BTV = F.linear(x_BTD, self.embedding.weight) if tied else self.head(x_BTD)
+        if self.head is None:
+            z_BTV = F.linear(x_BTD, self.embedding.weight)
+        else:
+            z_BTV = self.head(x_BTD)
         z_BTV = times(z_BTV, self.head_multiplier)
         return z_BTV if self.softcap is None else self.softcap * torch.tanh(z_BTV / self.softcap)
 
@@ -188,9 +191,9 @@ def rotary_table(context: int, head_dim: int, base: float) -> tuple[Tensor, Tens
 
     They are there also in a model that is made on the meta device: they are no parameters.
     """
-    double = {"dtype": torch.float64, "device": "cpu"}
-    frequencies = base ** (-torch.arange(0, head_dim, 2, **double) / head_dim)
-    angles = torch.outer(torch.arange(context, **double), frequencies)
+    arange = partial(torch.arange, dtype=torch.float64, device="cpu")
+    frequencies = base ** (-arange(0, head_dim, 2) / head_dim)
+    angles = torch.outer(arange(context), frequencies)
     angles_TK = torch.cat([angles, angles], dim=-1)
     return angles_TK.cos().float(), angles_TK.sin().float()
 

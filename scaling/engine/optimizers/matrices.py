@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.adamw import AdamW
-from scalinglab.scaling.engine.optimizers.optimizer import Moments, Optimizer
+from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
 from scalinglab.scaling.model.parametrization import TensorRule
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
 
@@ -69,7 +69,7 @@ class MatrixOptimizer(Optimizer):
         for name, new in split(flat, names).items():
             weight[name].copy_(new)
 
-    def stacks(self, size: torch.Size, *shape: int) -> tuple[Tensor, Moments]:
+    def stacks(self, size: torch.Size, *shape: int) -> tuple[Tensor, dict[str, Tensor]]:
         """A zero tensor (k, m, ...) for the matrices of one size, and its parts by name."""
         names = self.groups[size]
         stack = torch.zeros(len(self.settings), len(names), *shape, device=self.device)

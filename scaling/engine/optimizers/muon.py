@@ -31,7 +31,8 @@ class Muon(MatrixOptimizer):
         self.adamw_lr = self.column("adamw_lr")
         # A CPU is many times slower in half precision; devices need it for their speed.
         self.dtype = torch.float32 if self.device == "cpu" else torch.bfloat16
-        self.average, by_name = {}, {}
+        self.average: dict[torch.Size, Tensor] = {}
+        by_name: dict[str, Tensor] = {}
         for size in self.groups:
             self.average[size], parts = self.stacks(size, *size)
             by_name |= parts

@@ -93,8 +93,11 @@ class Optimizer(ABC):
         """Take the initial weights (k, P), for moments that do not begin at zero."""
 
     @abstractmethod
-    def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
-        """Update `weights` in place by a clipped gradient; `lr` is (k, 1) float64."""
+    def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: Any) -> None:
+        """Update `weights` in place by a clipped gradient; `lr` is (k, 1) float64.
+
+        `count` is as in `step`: a tensor for those that are `capturable`, else a whole number.
+        """
 
     def evaluation_weights(self, weights: Tensor) -> Tensor:
         """The weights to measure validation with, (k, P): those that are trained."""

@@ -46,7 +46,9 @@ class SOAP(MatrixOptimizer):
             )
             for part, shape in shapes.items():
                 self.stack[size][part], by_name = self.stacks(size, *shape)
-                self.moments[part] = self.moments.get(part, {}) | by_name
+                held = self.moments.get(part, {})
+                assert isinstance(held, dict)  # of the matrices and of the rest, by name
+                self.moments[part] = {**held, **by_name}
 
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
         """See ``MatrixOptimizer.direction``."""

@@ -44,6 +44,7 @@ class CapturedEngine(EagerEngine):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._result: Tensor | None = None  # where the graph leaves losses and gradient norms
         self._stream: torch.cuda.Stream | None = None  # of its captures: torch's own is shared
         self._failed: str | None = None  # what the only try at a capture said
         self._said: str | None = None
@@ -85,6 +86,7 @@ class CapturedEngine(EagerEngine):
     def _replay(self, tokens_kBT: Tensor, lr_k: Tensor, count: int) -> Tensor:
         """One step, whose number is `count`: losses and gradient norms, (2, k)."""
         self._fill(tokens_kBT, lr_k, count)
+        assert self._graph is not None and self._result is not None  # `step` has captured it
         self._graph.replay()
         return self._result
 
@@ -146,6 +148,7 @@ class CapturedEngine(EagerEngine):
     def _aside(self, tokens_kBT: Tensor, lr_k: Tensor, count: int) -> Tensor:
         """A step on another stream, as before a capture it must be."""
         self._fill(tokens_kBT, lr_k, count)
+        assert self._stream is not None  # `_capture` has made it
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             result = self._one()

@@ -41,8 +41,8 @@ class CompiledEngine(EagerEngine):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._passes = super()._losses
-        self._step = self._optimizer.step
+        self._passes: Callable[..., Any] = super()._losses
+        self._step: Callable[..., Any] = self._optimizer.step
         kind = self.module.weights.device.type
         self._unfused = no_compiler(kind)
         if self._unfused:

@@ -52,7 +52,7 @@ class Member:
     optimizer: OptimizerConfig
 
 
-class Held(Protocol):
+class StateTensors(Protocol):
     """A state, or whatever else gives a tensor for ``part/name``."""
 
     def __getitem__(self, key: str, /) -> Tensor:
@@ -78,11 +78,16 @@ class ChunkResult:
 class Engine(Protocol):
     """What a trainer may ask of an engine."""
 
-    module: nn.Module
-    steps_done: int
     reduce: Reduction  # of each step's gradient (k, P), in place, before its use
-    averages: bool  # whether its backward pass has averaged over the ranks: no use for `reduce`
     watched: bool  # whether to keep the weights before the last update of the next chunk
+
+    @property
+    def module(self) -> nn.Module:
+        """What holds the parameters, for whoever drives the backward pass."""
+
+    @property
+    def steps_done(self) -> int:
+        """Updates so far."""
 
     @property
     def ran(self) -> Ran:
@@ -107,7 +112,7 @@ class Engine(Protocol):
     def state(self, member: int) -> State:
         """A member's parameters and moments by name, on the CPU."""
 
-    def load(self, member: int, state: Held, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """Take a member's state; all members must be loaded at the same step."""
 
 
@@ -129,8 +134,6 @@ class EagerEngine:
         Precision, z-loss, and what trades time for memory.
     """
 
-    averages = False
-
     def __init__(
         self,
         architecture: Architecture,
@@ -140,12 +143,13 @@ class EagerEngine:
         options: StepOptions = StepOptions(),
     ) -> None:
         check_device(device)
-        if len(members) > 1 and options.alone:
-            raise ValueError(options.alone)
+        if len(members) > 1 and options.unpackable_reason:
+            raise ValueError(options.unpackable_reason)
         self.members, self.vocab = len(members), architecture.shape.vocab
         self.micro_batch = micro_batch
         self.reduce: Reduction = Alone()
-        self.watched, self._before = False, None
+        self.watched = False
+        self._before: Tensor | None = None
         self.steps_done = 0
         self.options = options
         self._loss = self._built(architecture, options)
@@ -280,7 +284,7 @@ class EagerEngine:
         """See ``Engine.state``."""
         return {key: view[member].detach().cpu().clone() for key, view in self._parts()}
 
-    def load(self, member: int, state: Held, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """See ``Engine.load``."""
         for key, view in self._parts():
             view[member].copy_(self._own(key.partition("/")[2], state[key]))

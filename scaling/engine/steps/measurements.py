@@ -6,7 +6,7 @@ each by column name. Nothing here changes a bit of a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,8 @@ def noise_scale(subject: Subject) -> Columns:
     parts = subject.tokens_kBT[:, : batch // part * part].split(part, dim=1)
     if len(parts) < 2:
         return {}
-    squares, total = 0.0, 0.0
+    squares = torch.zeros((), device=subject.tokens_kBT.device)
+    total = torch.zeros_like(squares)
     for tokens_kbT in parts:
         gradient = subject.gradients(tokens_kbT)
         squares = squares + gradient.square().sum(1) / len(parts)
@@ -72,12 +73,13 @@ def noise_scale(subject: Subject) -> Columns:
 
 def activations(subject: Subject) -> Columns:
     """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
-    found: list[list[Tensor]] = [[] for _ in subject.model.blocks]
+    blocks = list(subject.model.get_submodule("blocks").children())
+    found: list[list[Tensor]] = [[] for _ in blocks]
     hooks = [
         block.register_forward_hook(
             lambda _, __, out, own=own: own.append(out.detach().reshape(1, -1).square().mean(1)[0])
         )
-        for block, own in zip(subject.model.blocks, found, strict=True)
+        for block, own in zip(blocks, found, strict=True)
     ]
     shares = []  # of the batch, of each part
     try:
@@ -89,12 +91,7 @@ def activations(subject: Subject) -> Columns:
     members = len(subject.tokens_kBT)
     return {
         f"activation_rms.{i}": torch.stack(
-            [
-                sum(
-                    square * share for square, share in zip(values[m::members], shares, strict=True)
-                )
-                for m in range(members)
-            ]
+            [_weighted_sum(values[m::members], shares) for m in range(members)]
         ).sqrt()
         for i, values in enumerate(found)
     }
@@ -102,7 +99,8 @@ def activations(subject: Subject) -> Columns:
 
 def logits(subject: Subject) -> Columns:
     """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``."""
-    squares, largest, batch = 0.0, [], subject.tokens_kBT.shape[1]
+    batch = subject.tokens_kBT.shape[1]
+    squares, largest = torch.zeros((), device=subject.tokens_kBT.device), []
     for logits_kbTV in _logits(subject):
         share = logits_kbTV.shape[1] / batch
         squares = squares + logits_kbTV.flatten(1).square().mean(1) * share
@@ -163,6 +161,13 @@ def _logits(subject: Subject) -> Iterator[Tensor]:
             own = {name: weight[i] for name, weight in subject.weights.items()}
             outputs.append(functional_call(subject.model, own, (tokens_bT[:, :-1],)))
         yield torch.stack(outputs)
+
+
+def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    total = torch.zeros_like(values[0])
+    for value, weight in zip(values, weights, strict=True):
+        total = total + value * weight
+    return total
 
 
 def _rms(values: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def _check_memory(check: CoordinateCheck, architecture: Architecture) -> None:
 
 
 def _architecture(check: CoordinateCheck, name: str, axis: str, value: int) -> Architecture:
-    base = {"width": check.widths[0], "depth": check.depths[0]}
+    base: dict[str, Any] = {"width": check.widths[0], "depth": check.depths[0]}
     model = dataclasses.replace(
         check.model,
         parametrization=name,

@@ -48,7 +48,7 @@ class Group:
 
     def share(self, tensor: Tensor | None) -> Tensor:
         """Rank 0's tensor, on every host; others have none."""
-        described = [None if tensor is None else (tensor.shape, tensor.dtype)]
+        described: list[Any] = [None if tensor is None else (tensor.shape, tensor.dtype)]
         dist.broadcast_object_list(described, src=0, group=self._hosts)
         size, dtype = described[0]
         shared = torch.empty(size, dtype=dtype) if tensor is None else tensor.contiguous()

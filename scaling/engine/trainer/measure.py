@@ -64,7 +64,7 @@ def measure(
     while True:
         try:
             if "compiled" in request["engine"]:  # whose first step would be a bad guess
-                so_far(_measure(request | {"engine": "eager"}, size, so_far=so_far))
+                so_far(_measure({**request, "engine": "eager"}, size, so_far=so_far))
                 alone = _measure(request, size)
             else:
                 alone = _measure(request, size, so_far=so_far)
@@ -79,7 +79,7 @@ def measure(
 
 
 def _measure_packs(
-    request: dict[str, Any], micro_batch: int, alone: float
+    request: Mapping[str, Any], micro_batch: int, alone: float
 ) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for members in request["packs"] if alone < LONG_STEP else ():

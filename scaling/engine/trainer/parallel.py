@@ -21,15 +21,16 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.network.stacked import StackedParameters
 from scalinglab.scaling.engine.steps.determinism import determinism
 from scalinglab.scaling.engine.steps.eager import (
     ENGINES,
     Backward,
     ChunkResult,
     Engine,
-    Held,
     Ran,
     State,
+    StateTensors,
 )
 from scalinglab.scaling.engine.steps.reduction import Buckets
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
@@ -38,8 +39,8 @@ from scalinglab.scaling.engine.trainer.group import Group
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import MemberRun
 from scalinglab.scaling.engine.trainer.pack_engine import engine_values
-from scalinglab.scaling.engine.trainer.rank_main import LentClaim
 from scalinglab.scaling.engine.trainer.trainer import fit_rank
+from scalinglab.scaling.engine.trainer.worker_link import LentClaim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.training.ranks import Work
@@ -62,6 +63,7 @@ def train_rank(
     torch.set_num_threads(work.execution.threads)
     group = Group(rank, work.execution)
     with determinism(work.execution.deterministic):
+        training: Leader | Follower
         if rank == 0:
             training = Leader(claims, work, should_stop, group, facts)
         else:
@@ -75,7 +77,7 @@ def train_rank(
 class SharedState:
     """A state that rank 0 has: each tensor comes when it is asked for, by all in one order."""
 
-    def __init__(self, group: Group, held: Held | None) -> None:
+    def __init__(self, group: Group, held: StateTensors | None) -> None:
         self.group, self.held = group, held
 
     def __getitem__(self, key: str) -> Tensor:
@@ -86,14 +88,14 @@ class SharedEngine:
     """An engine that trains this rank's slice and averages over the ranks."""
 
     def __init__(self, values: dict[str, Any], execution: ExecutionConfig, group: Group) -> None:
-        kind = ENGINES[execution.engine]
+        build = ENGINES[execution.engine]
         if execution.shard:
-            kind = partial(ShardedEngine, compiled=execution.engine == "compiled")
-        self.engine: Engine = kind(**values, device=execution.device)
+            build = partial(ShardedEngine, compiled=execution.engine == "compiled")
+        self.engine: Engine = build(**values, device=execution.device)
         self.module = self.engine.module
-        self._buckets = None
-        if not self.engine.averages:
-            self._buckets = self.engine.reduce = Buckets(self.engine.module)
+        self._buckets: Buckets | None = None
+        if isinstance(self.module, StackedParameters):  # else the backward pass averages
+            self._buckets = self.engine.reduce = Buckets(self.module)
         self.group = group
         self.sequences = 0  # of a whole batch
 
@@ -118,7 +120,7 @@ class SharedEngine:
             total += self.engine.evaluate(windows_WT) * len(windows_WT)
         return self.group.sum(total)
 
-    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors | None, steps_done: int) -> None:
         """Take a member's state from rank 0; others have none."""
         self.engine.load(member, SharedState(self.group, state), steps_done)
 
@@ -163,7 +165,7 @@ class LeadingEngine(SharedEngine):
         own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
         return super().evaluate(own, members)
 
-    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors | None, steps_done: int) -> None:
         """See ``Engine.load``."""
         self.group.scatter([("load", (member, steps_done))] * self.group.size)
         super().load(member, state, steps_done)
@@ -184,6 +186,9 @@ class LeadingEngine(SharedEngine):
 class Leader(Training):
     """Rank 0's training: tells the others after each chunk whether there is another."""
 
+    # A training asks an engine also for measurements; those are refused with several processes.
+    engine: LeadingEngine  # type: ignore[assignment]
+
     def __init__(
         self,
         claims: Sequence[LentClaim],
@@ -200,7 +205,7 @@ class Leader(Training):
 
         self.group = group
         self.writes_aside = not work.execution.shard  # parts are written by all ranks in step
-        super().__init__(claims, work.pins, work.execution, should_stop, build)
+        super().__init__(claims, work.pins, work.execution, should_stop, build)  # type: ignore[arg-type]
         self._announce()
 
     def absorb(self, result: ChunkResult, seconds: float) -> None:

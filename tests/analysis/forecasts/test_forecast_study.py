@@ -19,6 +19,7 @@ from scalinglab.analysis.forecasts.track import (
     track_record,
 )
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
+from scalinglab.analysis.tables.numbers import read_csv_exactly
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.run_folder import RunFolder
 
@@ -38,7 +39,7 @@ def test_what_a_run_has_of_its_curve_is_known_before_its_end(running) -> None:
     outputs, folder, _ = running
     table = unfinished_runs(outputs, "tiny")
     assert set(table.run) == {folder.run_id} and table.step.tolist() == list(range(1, 321))
-    record = pd.read_csv(next(folder.path.glob("curve-*.csv.gz")))
+    record = read_csv_exactly(next(folder.path.glob("curve-*.csv.gz")))
     assert np.array_equal(table.lr, record.lr)
     measured = record.validation_loss.where(record.step < 320)
     both = table.loss.notna()

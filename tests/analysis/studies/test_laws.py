@@ -135,7 +135,7 @@ def annealed() -> tuple[pd.DataFrame, pd.DataFrame]:
                     "run": block + "-id",
                     "step": np.arange(800),
                     "lr": lr,
-                    "validation_loss": np.where(measured, loss, np.nan),
+                    "loss": np.where(measured, loss, np.nan),
                     "cluster": "c",
                 }
             )

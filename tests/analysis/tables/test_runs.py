@@ -61,7 +61,7 @@ def test_curves_have_every_step_once_and_the_bits_of_the_record(finished) -> Non
     curves = analysis.load_curves(finished, run_ids=runs.index)
     for run, curve in curves.groupby("run"):
         assert curve["step"].tolist() == list(range(1, runs.loc[run, "steps"] + 1))
-        assert curve["validation_loss"].iloc[-1] == runs.loc[run, "loss"]
+        assert curve["loss"].iloc[-1] == runs.loc[run, "loss"]
         assert curve["lr"].max() == pytest.approx(runs.loc[run, "lr"], rel=0.2)
         assert curve["tokens"].iloc[-1] == runs.loc[run, "D"]
 

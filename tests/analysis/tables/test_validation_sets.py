@@ -136,6 +136,6 @@ def test_records_tell_their_set_and_curves_do(finished) -> None:
     curves = analysis.load_curves(finished, study="tiny", role="curve")
     assert set(curves["validation_set"]) == {store}
     again = analysis.load_curves(finished, study="tiny", role="curve", loss=f"loss.{store}")
-    assert again["validation_loss"].dropna().tolist() == curves["validation_loss"].dropna().tolist()
+    assert again["loss"].dropna().tolist() == curves["loss"].dropna().tolist()
     with pytest.raises(ValueError, match="no run has such a measured column"):
         analysis.load(finished, loss="loss.nope")

@@ -12,9 +12,9 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import least_bytes, training_bytes
 from scalinglab.scaling.run.step_options import StepOptions
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.gpus import about_gpus, check_gpu_memory
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.plan.make import make_plan
 
 H100 = "NVIDIA H100 80GB HBM3"
 
@@ -37,10 +37,8 @@ def plan_for(study, monkeypatch, tmp_path):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         machine.device_name.cache_clear()
         plan = make_plan(study("study.blocks.ladder.grid.model.width=[8]"))
-        runs = [
-            replace(p, run=replace(p.run, config=replace(p.run.config, **config)))
-            for p in plan.runs
-        ]
+        configs = {p.run.run_id: replace(p.run.config, **config) for p in plan.runs}
+        runs = [replace(p, run=replace(p.run, config=configs[p.run.run_id])) for p in plan.runs]
         return replace(plan, execution=replace(plan.execution, device="cuda"), runs=runs)
 
     yield planned

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 
 from scalinglab.scaling.records.atomic import write_atomic, write_json
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.record import Curve, build_record
-from scalinglab.sweeps.plan.budget import cost
-from scalinglab.sweeps.plan.cost import nowhere, with_costs
-from scalinglab.sweeps.plan.plan import Plan, PlannedRun, make_plan, save_plan
-from scalinglab.sweeps.store.launches import Budget, LaunchConfig
+from scalinglab.scaling.records.record import RECORD_VERSION
+from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
+from scalinglab.sweeps.plan.cost import cost
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.timing import nowhere, with_seconds
 
 PROGRAM = ["trainer=command", "trainer.program=theirs", "execution.command=[train]"]
 
@@ -23,15 +24,21 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
     folder = plan.run_folder(planned)
     claim = Claim.acquire(folder, 60.0)
     steps = planned.run.steps
-    losses = np.ones(steps, np.float32)
-    record = build_record(
-        folder.spec(),
-        Curve(losses, losses, {steps: 1.0}),
-        status="done",
-        throughput={"seconds": steps * seconds_a_step},
-        machine={"device": "cpu", "processes": processes, "processor": "a chip"},
+    write_json(
+        folder.path / "record-0001.json",
+        {
+            **folder.spec().to_dict(),
+            "record_version": RECORD_VERSION,
+            "cluster": planned.run.family_id,
+            "status": "done",
+            "steps": steps,
+            "tokens": planned.run.tokens,
+            "epochs": 1.0,
+            "final": {"validation_loss": 5.0},
+            "throughput": {"seconds": steps * seconds_a_step},
+            "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
+        },
     )
-    write_json(folder.path / "record-0001.json", record)
     write_atomic(folder.path / "curve-0001.csv.gz", "")
     claim.finish("done", steps, {"record": "record-0001.json", "curve": "curve-0001.csv.gz"})
 
@@ -49,7 +56,7 @@ def planned(study):
 
 
 def costs(plan: Plan, **budget: float) -> Plan:
-    return with_costs(plan, nowhere(), LaunchConfig(pack="off", budget=Budget(**budget)))
+    return with_seconds(plan, nowhere(), LaunchConfig(pack="off", budget=LaunchBudget(**budget)))
 
 
 def test_as_long_as_no_run_has_finished_the_time_is_not_known(planned) -> None:

@@ -1,0 +1,85 @@
+"""Warnings of a plan beside its design: roundings, other code, runs that are no longer in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.records.damage import DamagedFile
+from scalinglab.scaling.records.fingerprint import code_fingerprint, same_numbers
+from scalinglab.scaling.records.plan_file import plan_before
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import FINISHED
+from scalinglab.scaling.run.rules import MAX_ROUNDING
+from scalinglab.sweeps.plan.plan import PlannedRun
+from scalinglab.sweeps.store.dotted import flatten
+
+
+def rounded(runs: list[PlannedRun]) -> list[str]:
+    """A sentence if whole sequences are far from the batches that a rule gives."""
+    batches = [p.run.given["batch"] for p in runs if "batch" in p.run.given]
+    far = [given for given in batches if abs(given.rounding) > MAX_ROUNDING]
+    if not far:
+        return []
+    worst = max(far, key=lambda given: abs(given.rounding))
+    return [
+        f"the batch of {len(far)} runs is rounded to whole sequences by more than "
+        f"{MAX_ROUNDING:.0%}, at most {worst.rounding:+.1%} ({worst.value:,.0f} tokens by the rule "
+        f"{worst.rule!r}, {worst.used:,.0f} used): rungs deviate from the rule unequally"
+    ]
+
+
+def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
+    """A sentence if finished runs were trained by code that makes other numbers."""
+    now = same_numbers(code_fingerprint())
+    other = [
+        p.run.run_id
+        for p in runs
+        if p.state in FINISHED
+        and not p.run.is_command
+        and same_numbers(_code_of(outputs, p.run.run_id)) != now
+    ]
+    if not other:
+        return []
+    return [
+        f"{len(other)} finished runs were trained by other code (fingerprint differs from {now}): "
+        f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}. A fit refuses to mix them with "
+        "new ones unless told to"
+    ]
+
+
+def _code_of(outputs: Path, run_id: str) -> str:
+    """The fingerprint of the code that trained a finished run."""
+    return RunFolder(outputs / "runs" / run_id).record().code.fingerprint or "unknown"
+
+
+def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
+    """A sentence if runs that this study had planned before now have other identities."""
+    plan = plan_before(folder / "plan.json")
+    if plan is None:
+        return []
+    before = plan.runs
+    here = {p.run.run_id for p in runs}
+    gone = [r.run_id for r in before if r.run_id not in here]
+    if not gone:
+        return []
+    differences = _differences(RunFolder(folder.parents[1] / "runs" / gone[0]), runs)
+    return [
+        f"{len(gone)} of the {len(before)} runs that this study had before are no longer in it; "
+        f"their records are kept.{differences}"
+    ]
+
+
+def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
+    """Which science keys differ between a former run and the nearest one of the plan."""
+    try:
+        old = flatten(folder.spec().science)
+    except (FileNotFoundError, DamagedFile):
+        return ""
+    nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))
+    changed = [f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)]
+    return f" Nearest now, for {folder.run_id}: {'; '.join(changed[:6])}"
+
+
+def _unequal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [key for key in sorted(one | other) if one.get(key) != other.get(key)]

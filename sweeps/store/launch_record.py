@@ -1,0 +1,201 @@
+"""The record of a launch, stored before it starts anything: its workers read what to do.
+
+<outputs>/studies/<name>/launches/<token>/
+    launch.json        when, which runs, how; rewritten when the command is repeated
+    cancelled          exists once the launch was cancelled
+    submit-<token>.json  an array of workers: stored before sbatch, and again with its job id
+    worker-0.log       output of a worker of the pool
+    slurm/             files of submitit and SLURM
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scalinglab.scaling.config import ConfigError, from_dict, unknown_key
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json, server_time, write_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.machine import Process
+from scalinglab.scaling.records.state import State
+from scalinglab.scaling.text.conditions import ConditionError, parse
+from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig
+from scalinglab.sweeps.store.select import facts, that_meet
+from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan, study_folder
+
+_LAUNCH: Shape = {
+    "launched": (int, float),
+    "config": dict,
+    "classes": dict,
+    "code": str,
+    "launcher": (dict, type(None)),
+}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One stored launch.
+
+    Attributes
+    ----------
+    folder : Path
+        See above; its name is the token.
+    launched : float
+        When, by the file server's clock: what failed before is tried again.
+    config : LaunchConfig
+        How.
+    classes : dict
+        run_id -> class, of the runs that it trains.
+    code : str
+        Folder of the code that its workers run.
+    """
+
+    folder: Path
+    launched: float
+    config: LaunchConfig
+    classes: dict[str, str]
+    code: str
+
+    @property
+    def token(self) -> str:
+        """Its name; the jobs of SLURM are named after it."""
+        return self.folder.name
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.folder.parent.parent.name
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that holds everything."""
+        return self.folder.parents[3]
+
+    @property
+    def plan_file(self) -> Path:
+        """Where the study's plan is stored."""
+        return study_folder(self.outputs, self.study) / "plan.json"
+
+    def plan(self) -> StoredPlan:
+        """The study's stored plan."""
+        return read_plan(self.outputs, self.study)
+
+    def is_cancelled(self) -> bool:
+        """Whether a person wants it to end."""
+        return (self.folder / "cancelled").exists()
+
+
+def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]:
+    """run_id -> name of the resource class; there is only one where all workers are alike.
+
+    Raises
+    ------
+    ConfigError
+        If a ``where`` names what a run has not.
+    """
+    if not config.classes or config.backend != "slurm":
+        return {r.folder.run_id: DEFAULT_CLASS for r in runs}
+    known = [facts(run, State.PLANNED) for run in runs]
+    found: dict[str, str] = {}
+    for name, given in config.classes.items():
+        try:
+            chosen = that_meet(known, parse(str(given["where"])))
+        except ConditionError as error:
+            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
+        for run, meets in zip(runs, chosen, strict=True):
+            if meets:
+                found.setdefault(run.folder.run_id, name)
+    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
+
+
+def new_launch(
+    outputs: Path, study: str, config: LaunchConfig, runs: list[StoredRun], code: Path
+) -> Launch:
+    """A launch of some runs, not yet stored; nothing has started by then."""
+    folder = launches_folder(outputs, study) / secrets.token_hex(4)
+    classes = classify_runs(config, runs)
+    return Launch(folder, server_time(outputs), config, classes, str(code))
+
+
+def store_launch(launch: Launch, *, returned: bool = False) -> None:
+    """Write a launch down; its workers read it again before each run.
+
+    Once the launcher has `returned`, the launch has none: the process may be a notebook's and live
+    on, and whoever cancels the launch must not end it.
+    """
+    write_json(
+        launch.folder / "launch.json",
+        {
+            "launched": launch.launched,
+            "config": asdict(launch.config),
+            "classes": launch.classes,
+            "code": launch.code,
+            "launcher": None if returned else machine.this_process().to_dict(),
+        },
+    )
+
+
+def read_launch(folder: Path) -> Launch:
+    """Read a stored launch.
+
+    Raises
+    ------
+    DamagedFile
+        If it cannot be read.
+    """
+    stored = read_json(folder / "launch.json", _LAUNCH)
+    config = from_dict(LaunchConfig, stored["config"], "launch")
+    return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
+
+
+def launcher_of(folder: Path) -> Process | None:
+    """The process that stored a launch; None if it has returned.
+
+    Raises
+    ------
+    DamagedFile
+        If the launch cannot be read.
+    """
+    launcher = read_json(folder / "launch.json", _LAUNCH)["launcher"]
+    return None if launcher is None else Process.from_dict(launcher)
+
+
+def launched_by(outputs: Path, study: str, pid: int) -> bool:
+    """Whether a process of this host has stored a launch of a study, and has not returned."""
+    process = (machine.host(), pid, machine.process_start(pid))
+    launchers = (
+        launcher_of(file.parent) for file in launches_folder(outputs, study).glob("*/launch.json")
+    )
+    return process in [(one.host, one.pid, one.process_start) for one in launchers if one]
+
+
+def read_launches(outputs: Path, study: str) -> list[Launch]:
+    """All launches of a study, the earliest first; of those that are damaged is told."""
+    found = []
+    for file in launches_folder(outputs, study).glob("*/launch.json"):
+        try:
+            found.append(read_launch(file.parent))
+        except DamagedFile as error:
+            tell(error, "its launch is left out")
+    return sorted(found, key=lambda launch: launch.launched)
+
+
+def launches_folder(outputs: Path, study: str) -> Path:
+    """Where the launches of a study lie."""
+    return study_folder(outputs, study) / "launches"
+
+
+def find_launch(outputs: Path, study: str, token: str) -> Launch:
+    """A launch by its token.
+
+    Raises
+    ------
+    ConfigError
+        If the study has no such launch.
+    """
+    known = {launch.token: launch for launch in read_launches(outputs, study)}
+    if token not in known:
+        raise ConfigError(unknown_key(token, known))
+    return known[token]

@@ -1,0 +1,89 @@
+"""A launch is seen from its first moment: a watch that began before the plan stays."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.sweeps.launch import announced as announcements
+from scalinglab.sweeps.launch.announced import announced, is_announced
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.verbs import watching
+
+
+def test_a_launcher_is_there_until_it_is_through(study, tmp_path) -> None:
+    composed, outputs = study(), tmp_path / "outputs"
+    assert not is_announced(outputs, "tiny")
+    with announced(composed):
+        assert is_announced(outputs, "tiny") and not is_announced(outputs, "other")
+        with announced(composed):  # a search goes on
+            pass
+        assert is_announced(outputs, "tiny")
+    assert not is_announced(outputs, "tiny") and not outputs.exists()
+    broken = announced(study(f"outputs='{tmp_path}:b'"))
+    with pytest.raises(ConfigError, match="line break"), broken:
+        pass
+
+
+def test_what_was_there_stays(study, tmp_path) -> None:
+    (tmp_path / "outputs").mkdir()
+    with announced(study()):
+        pass
+    assert list((tmp_path / "outputs").iterdir()) == []
+    with announced(composed := study()):
+        save_plan(make_plan(composed))
+    assert (tmp_path / "outputs" / "studies" / "tiny" / "plan.json").exists()
+
+
+@pytest.mark.parametrize("name", [None, 3, "../up", "a/b"])
+def test_what_names_no_study_is_the_plans_to_refuse(study, tmp_path, name) -> None:
+    composed = study()
+    composed["study"]["name"] = name
+    for given in (composed, {"outputs": composed["outputs"]}):
+        with announced(given):
+            assert not (tmp_path / "outputs").exists()
+
+
+def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypatch) -> None:
+    outputs = tmp_path / "outputs"
+    with announced(study()):
+        (file,) = outputs.glob("studies/tiny/planning-*")
+        process = read_json(file)
+        write_json(file, process | {"host": "another"})
+        assert is_announced(outputs, "tiny")  # nobody here can tell
+        monkeypatch.setattr(announcements, "ELSEWHERE_SECONDS", -1.0)
+        assert not is_announced(outputs, "tiny")
+        write_json(file, process | {"process_start": "long ago"})
+        assert machine.Process.from_dict(read_json(file)).has_ended and not is_announced(
+            outputs, "tiny"
+        )
+        assert not file.exists()
+
+
+def test_a_watch_stays_while_a_launch_plans(study, tmp_path, capsys, monkeypatch) -> None:
+    composed, looked, go = study(), threading.Event(), threading.Event()
+
+    def launch() -> None:
+        with announced(composed):
+            looked.set()
+            assert go.wait(60)
+            save_plan(make_plan(composed))
+
+    def sleep(seconds: float) -> None:
+        go.set()  # the watch is there, and has nothing to show yet
+        launcher.join(0.01)
+
+    launcher = threading.Thread(target=launch)
+    launcher.start()
+    assert looked.wait(60)
+    monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=sleep))
+    assert watching.status_verb(["study=tiny", "watch=true"]) == 0
+    launcher.join()
+    said = capsys.readouterr().out
+    assert "tiny: a launch is planning it" in said and "2 planned" in said
