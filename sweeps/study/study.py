@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedRun:
     """One run that a study asks for, before it is resolved."""
 
     block: str
@@ -43,7 +44,7 @@ def read_study(
     composed: Mapping[str, Any],
     vocab: Callable[[DataConfig], int] | None = None,
     final_loss: Callable[[RunConfig], float | None] = lambda config: None,
-) -> tuple[StudyConfig, list[Wanted]]:
+) -> tuple[StudyConfig, list[RequestedRun]]:
     """Expand a composed configuration into the runs that its study asks for.
 
     Parameters
@@ -52,7 +53,7 @@ def read_study(
     vocab : callable, optional
         Size of the alphabet of some data; default: of its store, which is made if need be.
     final_loss : callable, optional
-        Of a run, None while it is not finished: searches go on from what is known.
+        Final loss of a run, None while it is not finished: searches continue from it.
 
     Raises
     ------
@@ -61,31 +62,42 @@ def read_study(
     """
     study = check_study(composed)
     base = {key: composed[key] for key in RUN_KEYS if key in composed}
-    wanted = []
+    requested = []
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
         one_of(f"{path}.role", block.role, ROLES)
         own = base | block.base
-
-        def run(point: Mapping[str, Any], own: dict = own, path: str = path) -> RunConfig:
-            return from_dict(RunConfig, with_values(own, point, f"{path}.grid"))
-
+        run = partial(_run_at, own, f"{path}.grid")
         points = expand(
             block,
             path,
             own,
             vocab or _vocab_of_store(composed),
-            lambda point, run=run: final_loss(run(point)),
+            partial(_loss_at, run, final_loss),
         )
-        wanted += [Wanted(name, block.role, run(point)) for point in points]
-    if not wanted:
+        requested += [RequestedRun(name, block.role, run(point)) for point in points]
+    if not requested:
         raise ConfigError(
             f"study {study.name!r} has no runs: study.blocks is {study.blocks!r}; give it at least "
             "one block whose axes all have values"
         )
-    _check_answer(study, wanted)
-    return study, wanted
+    _check_answer(study, requested)
+    return study, requested
+
+
+def _run_at(own: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
+    """The run of a block at a point of its axes."""
+    config: RunConfig = from_dict(RunConfig, with_values(own, point, path))
+    return config
+
+
+def _loss_at(
+    run: Callable[[Mapping[str, Any]], RunConfig],
+    final_loss: Callable[[RunConfig], float | None],
+    point: Mapping[str, Any],
+) -> float | None:
+    return final_loss(run(point))
 
 
 def check_study(composed: Mapping[str, Any]) -> StudyConfig:
@@ -142,13 +154,13 @@ def _set_by(block: Mapping[str, Any], composed: Mapping[str, Any]) -> set[str]:
     return own
 
 
-def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
+def _check_answer(study: StudyConfig, requested: list[RequestedRun]) -> None:
     """What the analysis is asked for must make sense before anything is trained for it."""
     for budget in study.answer.budgets:
         if budget <= 0:
             raise ConfigError(f"study.answer.budgets has {budget:g}: allowed is above 0 (FLOPs)")
     held_out = study.answer.curve_held_out
-    kinds = sorted({w.config.schedule.kind for w in wanted if w.role == "curve"})
+    kinds = sorted({w.config.schedule.kind for w in requested if w.role == "curve"})
     if held_out is not None and held_out not in kinds:
         raise ConfigError(
             f"study.answer.curve_held_out = {held_out!r} is not the schedule of a run with the "
@@ -184,7 +196,7 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             node.clear()
             node.update(chosen)
         elif key in node or (cls is not None and has_key(cls, key, node)):
-            inner = _class_at(config, [*groups, key])
+            inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
             node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
         elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
@@ -228,6 +240,7 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
-    for key in choosers(cls) & value.keys() if cls is not None else ():
-        group = with_choice(cls, group, key, value[key], path)
+    if cls is not None:
+        for key in choosers(cls) & value.keys():
+            group = with_choice(cls, group, key, value[key], path)
     return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}
