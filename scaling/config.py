@@ -154,6 +154,12 @@ class RunConfig:
     )
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 
+    @property
+    def sequences(self) -> int:
+        """The batch, once its rule has been applied if it has one."""
+        assert self.batch is not None
+        return self.batch
+
     @classmethod
     def classes(cls, values: Mapping[str, Any]) -> dict[str, type]:
         """The classes of keys whose class depends on other keys.

@@ -17,8 +17,9 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _LARGEST = sys.float_info.max
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
@@ -109,7 +110,7 @@ def setting(
 # ---------------------------------------------------------------------- reading
 
 
-def from_dict(cls: type, values: Any, path: str = "") -> Any:
+def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
     """Build the dataclass `cls` from a plain dictionary, strictly.
 
     Parameters
@@ -156,7 +157,7 @@ def check_ranges(options: Any, path: str = "") -> None:
         key.check(getattr(options, name), _join(path, name))
 
 
-def chosen_class(cls: type, values: Mapping[str, Any], path: str = "") -> type:
+def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> type:
     """The class that a group of keys chooses, where `cls` stands for several; else `cls`."""
     choices = getattr(cls, "choices", None)
     if choices is None:
@@ -166,53 +167,71 @@ def chosen_class(cls: type, values: Mapping[str, Any], path: str = "") -> type:
     return choices.find(name, key)
 
 
+def _once(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """``functools.cache`` for what a class decides (its own type takes no ``type[Any]``)."""
+    cached: Any = functools.cache(function)
+    return cached
+
+
 def is_used(options: Any, key: str) -> bool:
     """Whether what is chosen in a dataclass makes use of one of its keys."""
     chooser, values = _conditional(type(options)).get(key, ("", ()))
     return not chooser or getattr(options, chooser) in values
 
 
-@functools.cache
-def keys_of(cls: type) -> tuple[str, ...]:
+@_once
+def keys_of(cls: type[Any]) -> tuple[str, ...]:
     """The keys of a dataclass."""
     return tuple(f.name for f in dataclasses.fields(cls))
 
 
-def defaults(cls: type) -> dict[str, Any]:
+def defaults(cls: type[Any]) -> dict[str, Any]:
     """Key -> default, of the keys that have one."""
+    return {key: value() if callable(value) else value for key, value in _defaults(cls).items()}
+
+
+@functools.cache
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """Key -> default, or what makes one."""
     return {
-        f.name: f.default if f.default is not MISSING else f.default_factory()
+        f.name: f.default if f.default is not MISSING else f.default_factory
         for f in dataclasses.fields(cls)
         if not _is_required(f)
     }
 
 
-def historic_values(cls: type) -> dict[str, Any]:
+def historic_values(cls: type[Any]) -> dict[str, Any]:
     """Key -> the value that runs had before the key was a part of the identity."""
     return {
         f.name: f.metadata["historic"] for f in dataclasses.fields(cls) if "historic" in f.metadata
     }
 
 
-def choosers(cls: type) -> frozenset[str]:
+@functools.cache
+def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
     own = {cls.chooser} if hasattr(cls, "choices") else set()
     return frozenset(own | {chooser for chooser, _ in _conditional(cls).values()})
 
 
-def class_of(cls: type, key: str, values: Mapping[str, Any]) -> type | None:
+def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None:
     """The dataclass that reads a key of a group; None where it is no group of known keys."""
     classes = cls.classes(values) if hasattr(cls, "classes") else {}
     return classes.get(key) or (_keys(cls)[key].group if key in _keys(cls) else None)
 
 
-def has_key(cls: type, key: str, values: Mapping[str, Any]) -> bool:
+def has_key(cls: type[Any], key: str, values: Mapping[str, Any]) -> bool:
     """Whether a group that chooses as `values` do has a key."""
     return key in keys_of(chosen_class(cls, values))
 
 
+def users_of(cls: type, key: str) -> list[str]:
+    """The choices that have a key, where `cls` stands for several."""
+    return [name for name, kind in getattr(cls, "choices", {}).items() if key in keys_of(kind)]
+
+
 def with_choice(
-    cls: type, group: Mapping[str, Any], key: str, value: Any, path: str
+    cls: type[Any], group: Mapping[str, Any], key: str, value: Any, path: str
 ) -> dict[str, Any]:
     """A group of keys whose chooser `key` has another value.
 
@@ -234,7 +253,7 @@ def with_choice(
 
 
 def without_leftovers(
-    cls: type, group: Mapping[str, Any], chosen: Mapping[str, Any]
+    cls: type[Any], group: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A group without what a file brought for another choice than the one that was made after it.
 
@@ -255,10 +274,10 @@ def without_leftovers(
     }
 
 
-def no_such_key(cls: type, key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
+def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
     """The sentence for a key that a group does not have, maybe because another choice has it."""
-    choices, cls = getattr(cls, "choices", {}), chosen_class(cls, values, path)
-    if any(key in keys_of(other) for other in choices.values()):
+    known_elsewhere, cls = bool(users_of(cls, key)), chosen_class(cls, values, path)
+    if known_elsewhere:
         chooser = cls.chooser
         used = sorted(set(keys_of(cls)) - {chooser})
         return (
@@ -324,8 +343,8 @@ class _Key:
                 one_of(path, item, self.among)
 
 
-@functools.cache
-def _keys(cls: type) -> dict[str, _Key]:
+@_once
+def _keys(cls: type[Any]) -> dict[str, _Key]:
     hints = typing.get_type_hints(cls)
     keys = {}
     for f in dataclasses.fields(cls):
@@ -339,13 +358,13 @@ def _keys(cls: type) -> dict[str, _Key]:
             _is_required(f),
             f.metadata.get("within"),
             f.metadata.get("among"),
-            hint if dataclasses.is_dataclass(hint) else None,
+            hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None,
         )
     return keys
 
 
-@functools.cache
-def _conditional(cls: type) -> dict[str, tuple[str, tuple[str, ...]]]:
+@_once
+def _conditional(cls: type[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
     """The keys that are used with some values of another key only: that key, and those values."""
     return {
         f.name: f.metadata["used_with"]
@@ -356,7 +375,7 @@ def _conditional(cls: type) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def _check_used(built: Any, name: str, path: str) -> None:
     value = getattr(built, name)
-    if is_used(built, name) or value == defaults(type(built))[name]:
+    if value == _defaults(type(built))[name] or is_used(built, name):
         return
     chooser, values = _conditional(type(built))[name]
     raise ConfigError(
@@ -375,7 +394,7 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return functools.partial(_scalar, hint)
     if hint is Any:
         return lambda value, path: value
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
     if typing.get_origin(hint) is dict:
         return _group

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scalinglab.scaling.fields import one_of
 
@@ -45,8 +45,9 @@ class Registry(Mapping[str, T]):
         """
 
         def add(definition: D) -> D:
-            there = self._definitions.setdefault(name, definition)  # type: ignore[arg-type]
-            if there is not definition:
+            entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
+            there = self._definitions.setdefault(name, entry)
+            if there is not entry:
                 raise ValueError(f"{self._key} = {name!r} is defined twice: {there}, {definition}")
             return definition
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from scalinglab.analysis.tables.noise import seed_noise
 
@@ -75,8 +76,8 @@ class Optimum:
 
 
 def optimum(
-    x: Sequence[float] | Array,
-    loss: Sequence[float] | Array,
+    x: ArrayLike,
+    loss: ArrayLike,
     *,
     scatter: float | None = None,
     level: float = 0.95,

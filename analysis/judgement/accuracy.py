@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def scores(measured: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
+def scores(measured: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """R², mean absolute error, mean signed relative error and the share of errors of one sign.
 
     Pairs of which one is NaN are left out.
@@ -17,20 +16,20 @@ def scores(measured: Sequence[float], predicted: Sequence[float]) -> dict[str, f
     ValueError
         If the lengths differ, or no pair is left.
     """
-    measured, predicted = np.asarray(measured, float), np.asarray(predicted, float)
-    if measured.shape != predicted.shape:
-        raise ValueError(f"{measured.size} measured values and {predicted.size} predicted ones")
-    both = np.isfinite(measured) & np.isfinite(predicted)
+    losses, answers = np.asarray(measured, float), np.asarray(predicted, float)
+    if losses.shape != answers.shape:
+        raise ValueError(f"{losses.size} measured values and {answers.size} predicted ones")
+    both = np.isfinite(losses) & np.isfinite(answers)
     if not both.any():
         raise ValueError("no pair of a measured and a predicted value")
-    measured, predicted = measured[both], predicted[both]
-    error = predicted - measured
-    spread = float(np.sum((measured - measured.mean()) ** 2))
+    losses, answers = losses[both], answers[both]
+    error = answers - losses
+    spread = float(np.sum((losses - losses.mean()) ** 2))
     above = float(np.mean(error > 0))
     return {
         "points": int(both.sum()),
         "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else float("nan"),
         "mae": float(np.mean(np.abs(error))),
-        "relative_error": float(np.mean(error / measured)),
+        "relative_error": float(np.mean(error / losses)),
         "one_sided": max(above, 1 - above),
     }

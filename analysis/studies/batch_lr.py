@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.analysis.decisions.parabola import optimum, repeats
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
@@ -37,7 +38,7 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
     for name, own in arms:
         noise = repeats(own, ["batch", "lr"])
         table = pd.DataFrame(
-            [_row(batch, sweep, tolerance, noise) for batch, sweep in own.groupby("batch")]
+            [_row(batch, sweep, tolerance, noise) for batch, sweep in groups_of(own, "batch")]
         )
         rows.append(table.assign(arm=name))
         open_ended = table.loc[table["step"].isna(), "batch"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
@@ -47,7 +48,7 @@ def judge(
     """
     runs = _fitted(runs)
     counts = counts or [c for c in N_COUNTS if c in runs]
-    conventions = conventions or [c.removeprefix("flops_") for c in runs if _is_flops(c)]
+    conventions = conventions or [c.removeprefix("flops_") for c in names_of(runs) if _is_flops(c)]
     rows = []
     for count in counts:
         result = fit(
@@ -62,7 +63,7 @@ def judge(
                 }
             )
     table = pd.DataFrame(rows)
-    lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in table.groupby("N")]
+    lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in groups_of(table, "N")]
     figure = panels([("", lines)], "convention of C, in the order of the table", "a in N* ~ C^a")
     figure.axes[0].set_xscale("linear")
     return Finding(
@@ -89,13 +90,15 @@ def _fitted(runs: pd.DataFrame) -> pd.DataFrame:
 def _exponent(result: Result, runs: pd.DataFrame, count: str, flops: str) -> dict[str, float]:
     """Slope of log N* against log C over the budgets that the runs span, with its interval."""
     shapes = runs.groupby(count)[flops].mean().sort_index()
-    log_n = np.linspace(*np.log([shapes.index[0] / 4, shapes.index[-1] * 4]), _SIZES)
+    low, high = np.log([shapes.index[0] / 4, shapes.index[-1] * 4])
+    log_n = np.linspace(low, high, _SIZES)
     known = np.log(shapes.index.to_numpy(float)), np.log(shapes.to_numpy(float))
     a_token = np.exp(_line(*known, log_n))
     cost = runs[flops] * runs["D"]
-    budgets = np.geomspace(*np.quantile(cost, [0.25, 0.75]), _BUDGETS)
+    low, high = np.quantile(cost, [0.25, 0.75])
+    budgets = np.geomspace(low, high, _BUDGETS)
     best, at_end = _slope(result, [result.params], log_n, a_token, budgets)
-    draws = result.draws.head(_DRAWS).to_dict("records")
+    draws = records_of(result.draws.head(_DRAWS))
     drawn = _slope(result, draws, log_n, a_token, budgets)[0] if draws else np.empty(0)
     lower, upper = quantiles(drawn, 0.95)
     return {
@@ -123,12 +126,12 @@ def _slope(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exponents, one for each set of parameters, and whether a best size is an end of the range."""
     matrix = np.array([[p[name] for name in result.law.names] for p in params])
-    places = []
+    vertices = []
     for budget in budgets:
         columns = {"N": np.exp(log_n), "D": budget / a_token, "C": np.full(_SIZES, budget)}
         loss = result.law.predict(matrix, {k: columns[k] for k in result.law.columns})
-        places.append(_vertex(log_n, loss))
-    places = np.array(places)
+        vertices.append(_vertex(log_n, loss))
+    places = np.array(vertices)
     slope = np.polyfit(np.log(budgets), places, 1)[0]
     ends = (places <= log_n[1]) | (places >= log_n[-2])
     return slope, ends.any(axis=0)
@@ -149,7 +152,7 @@ def _vertex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    low, high = table.loc[table["a"].idxmin()], table.loc[table["a"].idxmax()]
+    low, high = lowest(table, "a"), highest(table, "a")
     widths = (table["upper"] - table["lower"]).dropna()
     wide = float(widths.median()) if len(widths) else np.nan
     spread = float(high["a"] - low["a"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scalinglab.analysis.reporting.labels import literal
 
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TICKS = 5  # different x, up to which each has its own tick
-Line = tuple[str, object, object]  # label, x, y
+Line = tuple[str, ArrayLike, ArrayLike]  # label, x, y
+Pane = tuple[str, Iterable[Line]]  # title, lines
 
 
 def panels(
-    drawn: Iterable[tuple[str, Iterable[Line]]],
+    drawn: Iterable[Pane],
     x: str,
     y: str,
     *,
@@ -42,20 +44,22 @@ def panels(
     # matplotlib takes half a second to import: only drawing waits for it.
     from matplotlib.figure import Figure
 
-    drawn = [(title, list(lines)) for title, lines in drawn]
-    rows, columns = -(-len(drawn) // 2), min(len(drawn), 2)
+    panes = [
+        (title, [(label, np.asarray(u, float), np.asarray(v, float)) for label, u, v in lines])
+        for title, lines in drawn
+    ]
+    rows, columns = -(-len(panes) // 2), min(len(panes), 2)
     figure = Figure(figsize=(7.4 if columns == 1 else 10.4, 4.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for spare in axes[len(drawn) :]:
+    for spare in axes[len(panes) :]:
         spare.set_visible(False)
-    frame = _frame(drawn) if cut else None
-    for ax, (title, lines) in zip(axes[: len(drawn)], drawn, strict=True):
+    frame = _frame([up for _, lines in panes for _, _, up in lines]) if cut else None
+    for ax, (title, lines) in zip(axes[: len(panes)], panes, strict=True):
         for label, across, up in lines:
-            across, up = np.asarray(across, float), np.asarray(up, float)
             shown = np.isfinite(across) & np.isfinite(up)
             ax.plot(across[shown], up[shown], "o-", ms=4, lw=1, label=literal(label))
         ax.set_xscale("log")
-        if title in (marks or {}):
+        if marks is not None and title in marks:
             ax.axvline(marks[title], color="0.5", lw=1, ls="--")
         if log_y:
             ax.set_yscale("log")
@@ -67,16 +71,16 @@ def panels(
         ax.legend(fontsize=8)
         ax.tick_params(labelbottom=True, labelleft=True)
     axes[0].set_ylim(frame)  # the others go along
-    places = np.unique([v for _, lines in drawn for _, across, _ in lines for v in across])
+    places = np.unique([v for _, lines in panes for _, across, _ in lines for v in across])
     if 0 < len(places) <= _TICKS:
         axes[0].set_xticks(places, [f"{v:,.6g}" for v in places])
         axes[0].set_xticks([], minor=True)
     return figure
 
 
-def _frame(drawn: list[tuple[str, list[Line]]]) -> tuple[float, float] | None:
+def _frame(lines: list[np.ndarray]) -> tuple[float, float] | None:
     """From the lowest value to three times as far above it as half of them are; None: holds all."""
-    values = np.concatenate([np.asarray(up, float) for _, lines in drawn for _, _, up in lines])
+    values = np.concatenate(lines)
     values = values[np.isfinite(values)]
     if not len(values):
         return None

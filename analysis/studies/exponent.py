@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def exponent(
-    x: Sequence[float], y: Sequence[float], errors: Sequence[float]
+    x: ArrayLike, y: ArrayLike, errors: ArrayLike
 ) -> tuple[float, float]:
     """Slope of log y against log x by weighted least squares, and its standard error.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import rows_of
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 
@@ -101,7 +102,7 @@ def _sentences(table: pd.DataFrame) -> list[str]:
             f"{r.sensitivity:.3f}"
             + ("" if np.isnan(r.lower) else f" ({r.lower:.3f} to {r.upper:.3f})")
             + f" at N {r.N:,}"
-            for r in own.itertuples()
+            for r in rows_of(own)
         )
         said.append(f"{name}: LR sensitivity {values} (nats/token).")
     means = table.groupby("arm")["sensitivity"].mean().sort_values()

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
 from scalinglab.analysis.reporting.verdict import Finding
-from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said
 
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
@@ -33,9 +34,11 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         runs = runs.assign(**{arm: "sp"})
     runs = runs.assign(**{arm: runs[arm].fillna("sp")})
     noise = _noise(runs, arm)
-    rows, sentences, panes, warnings, marks = [], [], [], [], {}
+    rows, sentences, warnings = [], [], []
+    panes: list[Pane] = []
+    marks: dict[str, float] = {}
     for name, own in runs.groupby(arm):
-        sweeps = dict(iter(own.groupby("width")))
+        sweeps: dict[int, pd.DataFrame] = dict(groups_of(own, "width"))
         found = {
             width: optimum(sweep["lr"], sweep["loss"], scatter=noise[width])
             for width, sweep in sweeps.items()

@@ -7,9 +7,13 @@ noise between seeds.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import groups_of, rows_of
 from scalinglab.analysis.decisions.parabola import repeats
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
@@ -31,14 +35,14 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     table = pd.DataFrame(
         [
             {"arm": name, "depth": depth, **_best(own, noise)}
-            for (name, depth), own in runs.groupby([arm, "depth"])
+            for (name, depth), own in groups_of(runs, [arm, "depth"])
         ]
     )
     lines = [(str(name), own["depth"], own["loss"]) for name, own in table.groupby("arm")]
     figure = panels([("", lines)], "depth", "validation loss at the best LR, nats/token")
     warnings = [
         f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
-        for r in table.itertuples()
+        for r in rows_of(table)
         if r.edge
     ]
     if noise is None:
@@ -75,7 +79,7 @@ def _noise(runs: pd.DataFrame, cell: list[str]) -> float | None:
 
 def _best(runs: pd.DataFrame, noise: float | None) -> dict:
     means = runs.groupby("lr")["loss"].mean()
-    best = means.idxmin()
+    best: Any = means.idxmin()
     seeds = int((runs["lr"] == best).sum())
     edge = (
         ""
@@ -122,9 +126,7 @@ def _gains(table: pd.DataFrame) -> list[str]:
         if len(own) < 2:
             continue
         steps = []
-        for before, after in zip(
-            own.iloc[:-1].itertuples(), own.iloc[1:].itertuples(), strict=True
-        ):
+        for before, after in pairwise(rows_of(own)):
             gain = before.loss - after.loss
             sure = abs(gain) > _SIGNIFICANT * np.hypot(before.error, after.error)
             steps.append(

@@ -6,9 +6,13 @@ schedules only: rankings change while the learning rate falls (arXiv 2509.02046)
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
@@ -58,7 +62,7 @@ def judge(
             f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}"
         )
     rows = []
-    for n, size in runs.groupby("N"):
+    for n, size in groups_of(runs, "N"):
         points = best_of_each(size, arm)
         base = points[points[arm] == baseline]
         if base["D"].nunique() < 4:
@@ -68,7 +72,7 @@ def judge(
             )
         law = fit(POWER_PLUS_CONSTANT, base, x="D", resamples=resamples, seed=0)
         warnings += [*_edges(size, points, arm), *_misfit(law, base, baseline, n)]
-        for row in points[points[arm] != baseline].to_dict("records"):
+        for row in records_of(points[points[arm] != baseline]):
             rows.append(
                 {
                     "arm": row[arm],
@@ -83,7 +87,7 @@ def judge(
         raise ValueError(f"every run is of the baseline {baseline!r}: nothing to compare")
     lines = [
         (f"{name}, N {n:,}", own["D"], own["speedup"])
-        for (name, n), own in table.groupby(["arm", "N"])
+        for (name, n), own in groups_of(table, ["arm", "N"])
     ]
     figure = panels([(f"tokens that {baseline} needs, over tokens used", lines)], "D", "speed-up")
     return Finding(
@@ -96,7 +100,7 @@ def judge(
 
 def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
     """The best tuned setting of each arm and D, the mean over its seeds."""
-    settings = [c for c in runs if c.startswith("optimizer.") and c != arm]
+    settings = [c for c in names_of(runs) if c.startswith("optimizer.") and c != arm]
     keys = [arm, "D", "lr", *settings]
     means = runs.groupby(keys, dropna=False)["loss"].mean().reset_index()
     means = means[np.isfinite(means["loss"])]
@@ -120,10 +124,10 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
     return said
 
 
-def _misfit(law, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
+def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
     """What the baseline's law makes of the baseline itself, whose speed-up is one."""
-    own = [x_at_loss(p.loss, **law.params) / p.D for p in base.itertuples()]
-    if max(abs(np.log(own))) < np.log(_MISSED):
+    own = [x_at_loss(p.loss, **law.params) / p.D for p in rows_of(base)]
+    if np.abs(np.log(own)).max() < np.log(_MISSED):
         return []
     return [
         f"N {n:,}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
@@ -131,10 +135,12 @@ def _misfit(law, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
     ]
 
 
-def _speed(law, loss: float, tokens: float, measured: pd.Series) -> dict:
+def _speed(
+    law: Result, loss: float, tokens: float, measured: pd.Series
+) -> dict[str, Any]:
     """Speed-up with its interval; infinite where the baseline's law never gets there."""
     best = x_at_loss(loss, **law.params) / tokens
-    draws = np.array([x_at_loss(loss, **draw) / tokens for draw in law.draws.to_dict("records")])
+    draws = np.array([x_at_loss(loss, **draw) / tokens for draw in records_of(law.draws)])
     low, high = quantiles(draws, 0.95)
     inside = measured.min() <= best * tokens <= measured.max()
     return {"speedup": best, "lower": low, "upper": high, "inside": bool(inside)}
@@ -147,7 +153,7 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
         values = "; ".join(
             f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
             + ("" if r.inside else f", beyond what {baseline} was measured at")
-            for r in longest.itertuples()
+            for r in rows_of(longest)
         )
         sure = (longest["lower"] > 1).all()
         slower = (longest["upper"] < 1).all()

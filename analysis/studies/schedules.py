@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from scalinglab.analysis.tables.typed import groups_of, highest, lowest
 from scalinglab.analysis.default_laws import CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.scaling.records.state import State
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def judge(
@@ -56,7 +61,7 @@ def judge(
         )
     seen = curves["block"].isin(fitted)
     result = fit(law, curves[seen], resamples=0)
-    predicted = {run: np.asarray(result.predict(own)["loss"]) for run, own in curves.groupby("run")}
+    predicted = {run: np.asarray(result.predict(own)["loss"]) for run, own in groups_of(curves, "run")}
     table = pd.DataFrame(
         [
             _row(own, predicted[run], own["block"].iloc[0] in fitted)
@@ -79,7 +84,7 @@ def judge(
 
 def _row(curve: pd.DataFrame, predicted: np.ndarray, seen: bool) -> dict:
     measured = curve["loss"].to_numpy()
-    found = scores(curve["loss"], pd.Series(predicted, index=curve.index))
+    found = scores(curve["loss"], predicted)
     last = np.flatnonzero(np.isfinite(measured))[-1]
     return {
         "schedule": curve["block"].iloc[0],
@@ -95,7 +100,7 @@ def _row(curve: pd.DataFrame, predicted: np.ndarray, seen: bool) -> dict:
 def _sentences(
     law: str, table: pd.DataFrame, unseen: pd.DataFrame, fitted: Sequence[str]
 ) -> list[str]:
-    worst = unseen.loc[unseen["error"].abs().idxmax()]
+    worst = highest(unseen.assign(size=unseen["error"].abs()), "size")
     said = [
         f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
         f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
@@ -103,7 +108,7 @@ def _sentences(
     ]
     if len(table) > 2:
         tau = kendalltau(table["final"], table["law"]).statistic
-        best, thought = table.iloc[0], table.loc[table["law"].idxmin()]
+        best, thought = table.iloc[0], lowest(table, "law")
         said.append(
             f"Its ranking of all {len(table)} agrees with the measured one to Kendall's "
             f"tau {tau:.2f}; the best is {best['schedule']!r}"
@@ -116,7 +121,7 @@ def _sentences(
     return said
 
 
-def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]):
+def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
     figure = panels(
         [
             (
@@ -131,7 +136,7 @@ def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]):
         "validation loss, nats/token",
     )
     ax = figure.axes[0]
-    for line, (run, own) in zip(list(ax.lines), curves.groupby("run"), strict=True):
+    for line, (run, own) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):
         line.set_linestyle("none")
         ax.plot(own["step"], predicted[run], lw=1, color=line.get_color())
     measured = curves["loss"].dropna()

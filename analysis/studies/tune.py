@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
 from scalinglab.analysis.decisions.parabola import optimum
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
@@ -27,11 +28,11 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
     if "role" in runs and len(swept := with_role(runs, "sweep")):
         runs = swept
     longest = runs[runs["D"] == runs["D"].max()]  # halving: only whole runs compare
-    arms, warnings = _of_one_size(dict(iter(longest.groupby("block"))))
+    arms, warnings = _of_one_size(dict(groups_of(longest, "block")))
     scatter = _scatter([_line(arm, x) for arm in arms.values()], x)
     rows, sentences, lines = [], [], []
     for block, arm in arms.items():
-        best, line = arm.loc[arm["loss"].idxmin()], _line(arm, x)
+        best, line = lowest(arm, "loss"), _line(arm, x)
         chosen = ", ".join(f"{c.removeprefix(SWEPT)} {best[c]:g}" for c in _others(arm, x))
         row = {
             "block": block,
@@ -82,7 +83,7 @@ def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame]
     for block, arm in arms.items():
         kept[block] = arm
         if "N" in arm and arm["N"].nunique() > 1:
-            best = arm.loc[arm["loss"].idxmin(), "N"]
+            best = lowest(arm, "loss")["N"]
             kept[block] = arm[arm["N"] == best]
             said.append(
                 f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
@@ -95,7 +96,7 @@ def _others(arm: pd.DataFrame, x: str) -> list[str]:
     """The settings beside `x` that were varied."""
     return [
         c
-        for c in arm
+        for c in names_of(arm)
         if c.startswith(SWEPT) and c != SWEPT + x and arm[c].nunique(dropna=False) > 1
     ]
 
@@ -103,7 +104,7 @@ def _others(arm: pd.DataFrame, x: str) -> list[str]:
 def _line(arm: pd.DataFrame, x: str) -> pd.DataFrame:
     """The runs that have the best run's value of all other settings."""
     others = _others(arm, x)
-    best = arm.loc[arm["loss"].idxmin()]
+    best = lowest(arm, "loss")
     return arm[np.logical_and.reduce([arm[c] == best[c] for c in others])] if others else arm
 
 

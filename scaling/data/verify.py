@@ -70,7 +70,8 @@ def _check_length(path: Path, manifest: Manifest, tokens: int) -> None:
 
 def _check_whole(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
     """Compare the hash of all tokens; the CRC-32 of each block of them."""
-    content, sums = hashlib.sha256(), {}
+    content = hashlib.sha256()
+    sums: dict[str, list[int]] = {}
     for part in PARTS:
         content.update(head(part, manifest.dtype, getattr(manifest, f"{part}_tokens")))
         sums[part] = []

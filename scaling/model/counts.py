@@ -77,7 +77,7 @@ def _norm(
 
 
 def _linear(architecture: Architecture, name: str, rows: int, columns: int) -> dict[str, Size]:
-    bias = {f"{name}.bias": (rows,)} if architecture.bias else {}
+    bias: dict[str, Size] = {f"{name}.bias": (rows,)} if architecture.bias else {}
     return {f"{name}.weight": (rows, columns)} | bias
 
 

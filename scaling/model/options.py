@@ -37,4 +37,4 @@ class ModelConfig(NetworkOptions):
     mlp_width: int | None = setting(None, AT_LEAST_1)
     context: int = setting(128, AT_LEAST_1)
     # A quarter, unlike an architecture's, which has none where no placement asks for it.
-    post_fraction: float = setting(0.25, ABOVE_0, used_with=("placement", ("mix",)))  # type: ignore[assignment]
+    post_fraction: float = setting(0.25, ABOVE_0, used_with=("placement", ("mix",)))

@@ -31,6 +31,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import ALIGNED, Architecture
@@ -141,15 +142,12 @@ def _base(architecture: Architecture) -> Architecture:
     ratio = Fraction(shape.width, architecture.base_width or shape.width)
     head_dim = architecture.base_head_dim or shape.head_dim
     width = shape.width / ratio
-    return dataclasses.replace(
-        architecture,
-        shape=dataclasses.replace(
-            shape,
-            width=width,
-            heads=width / head_dim,
-            mlp_width=shape.mlp_width / ratio,
-        ),
-    )
+    exact: dict[str, Any] = {  # fractions in a shape that is typed by whole numbers
+        "width": width,
+        "heads": width / head_dim,
+        "mlp_width": shape.mlp_width / ratio,
+    }
+    return dataclasses.replace(architecture, shape=dataclasses.replace(shape, **exact))
 
 
 def _growth(size: Size, base: Size) -> float:

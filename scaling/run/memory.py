@@ -119,7 +119,7 @@ def process_bytes(architecture: Architecture, config: RunConfig, members: int = 
     With the copy that is being saved (``scalinglab.scaling.training.saver``), which rank 0 alone has.
     """
     execution, optimizer = config.execution, config.optimizer.name
-    share = math.ceil(config.batch / execution.processes)
+    share = math.ceil(config.sequences / execution.processes)
     return copy_bytes(architecture, config, members) + training_bytes(
         architecture,
         min(share, execution.micro_batch or share),

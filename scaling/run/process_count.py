@@ -19,7 +19,7 @@ def check_processes(config: RunConfig) -> None:
             f"execution.measure = {execution.measure}: measured is what one "
             f"process trains; execution.processes = {execution.processes}"
         )
-    if execution.processes > config.batch:
+    if execution.processes > config.sequences:
         raise ConfigError(
             f"execution.processes = {execution.processes}: they share a step's "
             f"batch = {config.batch} sequences; allowed is 1 to {config.batch}"
@@ -42,7 +42,7 @@ def _check_shard(config: RunConfig) -> None:
             "gathering of weights; allowed with execution.shard = True are auto, "
             "eager, compiled"
         )
-    if config.batch % execution.processes:
+    if config.sequences % execution.processes:
         raise ConfigError(
             f"batch = {config.batch}: with execution.shard = True all processes take "
             f"equal shares; allowed are multiples of {execution.processes} "

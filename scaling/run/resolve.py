@@ -99,8 +99,7 @@ class Run:
     @property
     def batch(self) -> int:
         """Sequences of one update."""
-        assert self.config.batch is not None  # a rule has given it
-        return self.config.batch
+        return self.config.sequences
 
     @property
     def tokens_per_step(self) -> int:
@@ -123,7 +122,7 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     determined = determine(config, counts, shape.context)
     config, lr = determined.config, determined.lr
     _check_trainer(config)
-    tokens_per_step = config.batch * shape.context
+    tokens_per_step = config.sequences * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
     tokens = steps * tokens_per_step
     unique = _unique_tokens(config, shape, manifest, tokens)

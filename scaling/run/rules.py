@@ -69,7 +69,7 @@ def rule_value(rule: RuleConfig, sizes: Sizes) -> float:
     sizes : Sizes
         N by its counts, D and the batch B in tokens, the peak LR.
     """
-    value = (
+    value: float = (
         rule.coefficient
         * (sizes.counts[rule.count] / rule.n_unit) ** rule.n_exponent
         * (sizes.tokens / rule.d_unit) ** rule.d_exponent
@@ -94,9 +94,9 @@ def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Det
     rules = config.rule or RulesConfig()
     sizes = Sizes(counts, config.tokens)
     given: dict[str, Given] = {}
-    batch = config.batch
-    if _by_rule("batch", config.batch, rules.batch):
-        given["batch"] = _whole_sequences(rules.batch, sizes, context)
+    batch = config.batch or 0
+    if rule := _by_rule("batch", config.batch, rules.batch):
+        given["batch"] = _whole_sequences(rule, sizes, context)
         batch = round(given["batch"].used / context)
     steps = -(-config.tokens // (batch * context))
     sizes = replace(sizes, tokens=steps * batch * context, batch=batch * context)
@@ -118,7 +118,7 @@ def determine(config: RunConfig, counts: Mapping[str, int], context: int) -> Det
         value = getattr(options, key)
         if name == "warmup" and value is None and rule is None:
             continue
-        if _by_rule(f"{group}.{key}", value, rule, name):
+        if rule := _by_rule(f"{group}.{key}", value, rule, name):
             value = rule_value(rule, sizes)
             used = round(value) if name == "warmup" else settled(value)
             given[name] = Given(rule.name, value, used)
@@ -136,8 +136,10 @@ def _refuse_unused(name: str, rule: RuleConfig | None, options: Any) -> None:
         )
 
 
-def _by_rule(key: str, value: float | None, rule: RuleConfig | None, name: str = "batch") -> bool:
-    """Whether a rule is to give a value: it or the value must be there, and not both."""
+def _by_rule(
+    key: str, value: float | None, rule: RuleConfig | None, name: str = "batch"
+) -> RuleConfig | None:
+    """The rule that is to give a value; None if the value is set. One must be, and not both."""
     if value is None and rule is None:
         raise ConfigError(f"{key} is not set and there is no rule.{name}; set one of them")
     if value is not None and rule is not None:
@@ -145,7 +147,7 @@ def _by_rule(key: str, value: float | None, rule: RuleConfig | None, name: str =
             f"{key} = {value} is set, and rule.{name} = {rule.name!r} gives it too; allowed is one "
             f"of them: {key}=null or rule.{name}=null"
         )
-    return rule is not None
+    return rule
 
 
 def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
@@ -166,7 +168,7 @@ def _whole_sequences(rule: RuleConfig, sizes: Sizes, context: int) -> Given:
 
 def _filled(config: RunConfig, batch: int, given: Mapping[str, Given], warmup: int) -> RunConfig:
     """The configuration with the values that rules gave, but for the LR, and a warm-up."""
-    optimizer = {k: given[k].used for k in ("weight_decay", "beta2") if k in given}
+    optimizer: dict[str, Any] = {k: given[k].used for k in ("weight_decay", "beta2") if k in given}
     schedule = config.schedule
     if isinstance(schedule, WarmedConfig):
         if "warmup" in given:

@@ -268,7 +268,8 @@ def _cell_by_cell(
 def _objects(value: Value) -> np.ndarray:
     if value.kind not in ("number", "flag", "empty"):
         return np.asarray(value.data, object)
-    return np.where(np.isnan(_floats(value)), None, _floats(value).astype(object))
+    empty: Any = None
+    return np.where(np.isnan(_floats(value)), empty, _floats(value).astype(object))
 
 
 def _calculated(numbers: Any) -> Value:

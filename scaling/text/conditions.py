@@ -193,7 +193,8 @@ def _hint(text: str) -> str:
 
 
 def _check_depth(tree: ast.expr) -> None:
-    level, depth = [tree], 0
+    level: list[ast.AST] = [tree]
+    depth = 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
@@ -217,12 +218,12 @@ def _check(node: ast.AST, names: dict[str, None], parent: ast.AST | None = None)
     if constant or not isinstance(node, _PARTS):
         shown = node if isinstance(node, ast.expr) or parent is None else parent
         raise CellError(f"{_shown(shown)}: {GRAMMAR}")
-    children = list(ast.iter_child_nodes(node))
+    children: list[ast.AST] = list(ast.iter_child_nodes(node))
     if isinstance(node, ast.Call):
         function = node.func.id if isinstance(node.func, ast.Name) else None
         if function not in cells.FUNCTIONS or len(node.args) != 1 or node.keywords:
             raise CellError(f"{_shown(node)}: {GRAMMAR}; a function takes one argument")
-        children = node.args
+        children = list(node.args)
     elif isinstance(node, ast.Attribute):
         raise CellError(f"{_shown(node)}: {GRAMMAR}")
     for child in children:
@@ -281,6 +282,7 @@ def _apply(node: ast.expr, columns: Mapping[str, Value]) -> Value:
         left, right = _evaluate(node.left, columns), _evaluate(node.right, columns)
         return cells.arithmetic(type(node.op), left, right)
     if isinstance(node, ast.Call):
+        assert isinstance(node.func, ast.Name)  # `_check` refuses others
         return cells.function(node.func.id, _evaluate(node.args[0], columns))
     if isinstance(node, ast.UnaryOp):
         value = _evaluate(node.operand, columns)
@@ -295,15 +297,15 @@ def _compare(node: ast.Compare, columns: Mapping[str, Value]) -> Value:
     left = _evaluate(node.left, columns)
     for symbol, part in zip(node.ops, node.comparators, strict=True):
         if isinstance(part, ast.List | ast.Tuple):
+            if part is not node.comparators[-1]:
+                raise CellError("nothing can be compared with a list but by in")
             items = [_evaluate(item, columns) for item in part.elts]
-            met, right = cells.among(type(symbol), left, items), None
+            met = cells.among(type(symbol), left, items)
         else:
             right = _evaluate(part, columns)
             met = cells.compare(type(symbol), left, right)
+            left = right
         value = np.logical_and(value, met)
-        if right is None and part is not node.comparators[-1]:
-            raise CellError("nothing can be compared with a list but by in")
-        left = right
     return Value("flag", value)
 
 

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class Program:
         lr_file = self.folder / "lr.npy"
         windows_file = self.folder / "validation_windows.npy"
         for path, array in ((lr_file, self.lr), (windows_file, windows)):
-            save_atomic(path, lambda aside, array=array: _save_array(aside, array))
+            save_atomic(path, partial(_save_array, array=array))
         config = {
             "contract": CONTRACT,
             "run_id": run.run_id,

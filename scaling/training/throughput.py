@@ -120,7 +120,8 @@ def throughput(
     total = None if peak is None else peak * devices
 
     def share(count: str) -> float | None:
-        return None if done[count] is None or total is None else done[count] / total
+        flops = done[count]
+        return None if flops is None or total is None else flops / total
 
     return {
         "tokens_per_second": rate,

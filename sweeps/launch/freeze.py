@@ -28,7 +28,7 @@ def freeze(outputs: Path) -> Path:
     # Read once: what is written is what was hashed, whatever is edited meanwhile.
     files = {"scalinglab/__init__.py": Path(scalinglab.__file__).read_bytes()}
     for package in PACKAGES:
-        root = Path(package.__file__).parent
+        root = Path(package.__path__[0])
         below = package.__name__.replace(".", "/")
         for file in sorted(root.rglob("*.py")):
             files[f"{below}/{file.relative_to(root).as_posix()}"] = file.read_bytes()

@@ -60,7 +60,12 @@ def launch(
     stop.install()
     try:
         if config.backend == "inline":
-            Worker(begun, DEFAULT_CLASS, lambda: (on_tick(), stop())[1]).work()
+
+            def should_stop() -> bool:
+                on_tick()
+                return stop()
+
+            Worker(begun, DEFAULT_CLASS, should_stop).work()
         elif config.backend == "local":
             Pool(begun, plan).run(stop, on_tick, lambda: is_over(begun))
         else:

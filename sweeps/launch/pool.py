@@ -93,8 +93,9 @@ class Pool:
                 "SCALING_LOG": str(log),
             }
         )
-        if self.places[number] is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = self.places[number]
+        place = self.places[number]
+        if place is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = place
         command = python_command(
             "scalinglab.sweeps.launch.worker", self.launch.folder, DEFAULT_CLASS, "inf", os.getpid()
         )

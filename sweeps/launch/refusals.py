@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scalinglab.sweeps.config import SlurmConfig
@@ -90,16 +90,16 @@ def _to_blame(flags: Mapping[str, tuple[str, Any]]) -> list[str]:
     """Keys without which SLURM takes the job; else those that it refuses by themselves."""
     deadline = time.monotonic() + PROBE_SECONDS
 
-    def takes(keep: Callable[[str], bool]) -> bool | None:
+    def takes(kept: Collection[str]) -> bool | None:
         if time.monotonic() > deadline:
             return None
-        return scheduler.refusal(_given({k: flag for k, flag in flags.items() if keep(k)})) is None
+        return (
+            scheduler.refusal(_given({k: flag for k, flag in flags.items() if k in kept})) is None
+        )
 
-    found = [key for key in flags if takes(lambda k, key=key: k != key)]
+    found = [key for key in flags if takes(set(flags) - {key})]
     return found or [
-        key
-        for key in flags
-        if takes(lambda k, key=key: k == key or (k in _PLACE and key not in _PLACE)) is False
+        key for key in flags if takes({key} if key in _PLACE else {key, *_PLACE}) is False
     ]
 
 

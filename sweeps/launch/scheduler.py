@@ -88,7 +88,8 @@ def requeue(job: str) -> bool:
 def cancel(names: Sequence[str]) -> bool:
     """Cancel tasks by their ids; False if SLURM could not be told of all of them."""
     parts = [names[i : i + JOBS_A_CALL] for i in range(0, len(names), JOBS_A_CALL)]
-    return all([_ask(["scancel", *part]) is not None for part in parts])
+    answers = [_ask(["scancel", *part]) for part in parts]  # all are told, whatever one answers
+    return None not in answers
 
 
 def refusal(options: Mapping[str, Any]) -> str | None:

@@ -70,7 +70,7 @@ def _deeper(model: ModelConfig) -> Iterator[ModelConfig]:
 def _rung(model: ModelConfig, vocab: int) -> Rung:
     architecture = architecture_of(model, vocab)
     return Rung(
-        {"width": model.width, "depth": model.depth},
+        {"width": architecture.shape.width, "depth": architecture.shape.depth},
         parameter_counts(architecture)["n_matmul"],
         flops_per_token(flop_parts(architecture)),
     )

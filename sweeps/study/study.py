@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +68,13 @@ def read_study(
         block = from_dict(BlockConfig, values, path)
         one_of(f"{path}.role", block.role, ROLES)
         own = base | block.base
-
-        def run(point: Mapping[str, Any], own: dict = own, path: str = path) -> RunConfig:
-            return from_dict(RunConfig, with_values(own, point, f"{path}.grid"))
-
+        run = partial(_run_at, own, f"{path}.grid")
         points = expand(
             block,
             path,
             own,
             vocab or _vocab_of_store(composed),
-            lambda point, run=run: final_loss(run(point)),
+            partial(_loss_at, run, final_loss),
         )
         requested += [RequestedRun(name, block.role, run(point)) for point in points]
     if not requested:
@@ -86,6 +84,20 @@ def read_study(
         )
     _check_answer(study, requested)
     return study, requested
+
+
+def _run_at(own: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
+    """The run of a block at a point of its axes."""
+    config: RunConfig = from_dict(RunConfig, with_values(own, point, path))
+    return config
+
+
+def _loss_at(
+    run: Callable[[Mapping[str, Any]], RunConfig],
+    final_loss: Callable[[RunConfig], float | None],
+    point: Mapping[str, Any],
+) -> float | None:
+    return final_loss(run(point))
 
 
 def check_study(composed: Mapping[str, Any]) -> StudyConfig:
@@ -184,7 +196,7 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             node.clear()
             node.update(chosen)
         elif key in node or (cls is not None and has_key(cls, key, node)):
-            inner = _class_at(config, [*groups, key])
+            inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
             node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
         elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))
@@ -228,6 +240,7 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
-    for key in choosers(cls) & value.keys() if cls is not None else ():
-        group = with_choice(cls, group, key, value[key], path)
+    if cls is not None:
+        for key in choosers(cls) & value.keys():
+            group = with_choice(cls, group, key, value[key], path)
     return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}

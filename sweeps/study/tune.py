@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, one_of
@@ -121,10 +122,11 @@ def _coordinate(space: Mapping[str, Sequence[Any]], budget: int, loss: Loss) -> 
             for setting in line:
                 if setting not in wanted and len(wanted) < budget:
                     wanted.append(setting)
-            known = {i: loss(s) for i, s in enumerate(line) if s in wanted}
-            if None in known.values():
+            known = [(loss(s), s) for s in line if s in wanted]
+            measured = [(value, s) for value, s in known if value is not None]
+            if len(measured) < len(known):
                 return wanted
-            now = line[min(known, key=known.__getitem__)]
+            now = min(measured, key=itemgetter(0))[1]
         if now == before:
             return wanted
 
@@ -148,8 +150,8 @@ def _halving(
             )
         runs = [s | {"tokens": max(1, round(tokens * part))} for s in left]
         wanted += runs
-        losses = [loss(run) for run in runs]
-        if None in losses:
+        losses = [value for value in map(loss, runs) if value is not None]
+        if len(losses) < len(runs):
             return wanted
         order = sorted(range(len(left)), key=losses.__getitem__)
         left = [left[i] for i in order[: max(1, math.ceil(len(left) / options.factor))]]

@@ -28,7 +28,6 @@ class SOAP(MatrixOptimizer):
         self.refresh_steps = self.common("refresh_steps")
         self.stack: dict[torch.Size, dict[str, Tensor]] = {}
         self._epsilon: dict[torch.Size, Tensor] = {}
-        moments: dict[str, dict[str, Tensor]] = {}
         for size in self.groups:
             rows, columns = (*size[:-1], size[-2]), (*size[:-2], size[-1], size[-1])
             shapes = {
@@ -47,8 +46,9 @@ class SOAP(MatrixOptimizer):
             )
             for part, shape in shapes.items():
                 self.stack[size][part], by_name = self.stacks(size, *shape)
-                moments[part] = moments.get(part, {}) | by_name
-        self.moments |= moments
+                held = self.moments.get(part, {})
+                assert isinstance(held, dict)  # of the matrices and of the rest, by name
+                self.moments[part] = {**held, **by_name}
 
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
         """See ``MatrixOptimizer.direction``."""

@@ -95,7 +95,6 @@ class ChunkModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> None:
         """The engine has its own."""
-        return
 
 
 class RanksStrategy(DDPStrategy):

@@ -56,7 +56,7 @@ def _read(path: Path, room: Room) -> np.ndarray:
             f"schedule.path = {str(path)!r} has {', '.join(columns)}: it needs a "
             f"column {' or '.join(_COLUMNS)} of numbers"
         )
-    rates = columns[name] * (room.peak if name == "ratio" else 1.0)
+    rates: np.ndarray = columns[name] * (room.peak if name == "ratio" else 1.0)
     for axis, at in {
         "step": np.arange(room.steps),
         "fraction": (np.arange(room.steps) + 0.5) / room.steps,
@@ -71,14 +71,17 @@ def _read(path: Path, room: Room) -> np.ndarray:
     return rates
 
 
-def _between(path: Path, axis: str, known: np.ndarray, rates: np.ndarray, at: np.ndarray):
+def _between(
+    path: Path, axis: str, known: np.ndarray, rates: np.ndarray, at: np.ndarray
+) -> np.ndarray:
     if (np.diff(known) <= 0).any() or known[0] > at[0] or known[-1] < at[-1]:
         raise ConfigError(
             f"schedule.path = {str(path)!r}: column {axis!r} goes from {known[0]:g} to "
             f"{known[-1]:g}; allowed are rising values from {math.floor(at[0])} to "
             f"{math.ceil(at[-1])}"
         )
-    return np.interp(at, known, rates)
+    between: np.ndarray = np.interp(at, known, rates)
+    return between
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,44 @@
+"""Labels and cells of our tables, by the types that they have.
+
+A column of a DataFrame may be named by anything and hold anything, and the types of pandas say so:
+a label is Hashable, a cell is one of twenty types. Ours have names of columns that are strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+
+def names_of(table: pd.DataFrame) -> list[str]:
+    """Names of the columns."""
+    return [str(name) for name in table.columns]
+
+
+def rows_of(table: pd.DataFrame) -> Iterable[Any]:
+    """The rows as named tuples."""
+    return table.itertuples()
+
+
+def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def groups_of(table: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The values of the columns `by`, and the rows that have them."""
+    yield from table.groupby(by)
+
+
+def lowest(table: pd.DataFrame, column: str) -> pd.Series:
+    """The row where a column is smallest."""
+    at: Any = table[column].idxmin()
+    return table.loc[at]
+
+
+def highest(table: pd.DataFrame, column: str) -> pd.Series:
+    """The row where a column is largest."""
+    at: Any = table[column].idxmax()
+    return table.loc[at]
