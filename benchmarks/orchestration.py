@@ -35,9 +35,11 @@ from scalinglab.scaling.records.state import Outcome, State
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.show import Watch
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.state import status
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.watch.collect import collect
 from scalinglab.terminal import Screen
 

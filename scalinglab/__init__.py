@@ -2,13 +2,14 @@
 
 One name holds everything: ``scalinglab.scaling`` (how one run happens), ``scalinglab.sweeps``
 (which runs, and where), ``scalinglab.analysis`` (what they say) and, here, what a person does:
-`Study` and the command line. `Study` is imported on first use: a worker needs none of it.
+`Study`, `Table` and the command line. Both names are imported on first use: a worker needs neither.
 """
 
+import importlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Study"]
+__all__ = ["Study", "Table"]
 
 # In a checkout the packages stand beside this folder, installed they stand in it.
 if not (Path(__file__).parent / "scaling").is_dir():
@@ -19,9 +20,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name the first time it is asked for."""
     if name not in __all__:
         raise AttributeError(f"module 'scalinglab' has no attribute {name!r}")
-    from scalinglab.study import Study
-
-    return Study
+    return getattr(importlib.import_module(f"scalinglab.{name.lower()}"), name)
 
 
 def __dir__() -> list[str]:

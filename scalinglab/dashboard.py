@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -211,7 +211,7 @@ class Dashboard:
                     tags=note["tags"],
                     dir=str(self.folder),
                     config=_config(spec),
-                    mode=self.mode,
+                    mode=self.mode,  # type: ignore[arg-type]  # one of MODES
                     resume="allow",
                     reinit="create_new",
                     settings=wandb.Settings(
@@ -275,7 +275,7 @@ def _is_uploaded(segment: Path) -> bool:
 
 def _points(
     folder: RunFolder, note: dict[str, Any], done: Done | None
-) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+) -> tuple[Sequence[tuple[int, Mapping[str, float | None]]], dict[str, Any]]:
     """What is to be logged, (step, values), and the summary of a run that has ended."""
     if done is None:
         return _progress(folder, note.get("last", 0)), {}
@@ -291,7 +291,7 @@ def _points(
     return rows, final | {"steps": record.steps, "seconds": record.throughput.seconds}
 
 
-def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float]]]:
+def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float | None]]]:
     """The latest heartbeat, if it is further than what was pushed."""
     attempt = folder.latest_attempt()
     said = Progress() if attempt is None else folder.progress(attempt.number)

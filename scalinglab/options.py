@@ -19,7 +19,7 @@ class MissingOption(ConfigError):
     """An option without which a verb has nothing to do."""
 
 
-WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
+WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
 _DEEPEST = 500  # brackets in a value
 _LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
 
@@ -75,16 +75,11 @@ def overrides(
 def explain(cls: type, width: int) -> list[str]:
     """The options of a verb, a paragraph each: ``key=default`` and what it is.
 
-    Those that other verbs have as well, which `cls` inherits, stand last.
+    The verb's own stand first, then those that it inherits, the nearest class first; those of all
+    verbs stand last.
     """
-    shared = {
-        f.name
-        for base in cls.__bases__
-        if dataclasses.is_dataclass(base)
-        for f in dataclasses.fields(base)
-    }
     hints = typing.get_type_hints(cls)
-    fields = sorted(dataclasses.fields(cls), key=lambda f: f.name in shared)
+    fields = nearest_first(cls)
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []
@@ -94,6 +89,20 @@ def explain(cls: type, width: int) -> list[str]:
         lines += [head + first] if len(key) + 4 <= column else [head, " " * column + first]
         lines += [" " * column + line for line in more]
     return [line.rstrip() for line in lines]
+
+
+def nearest_first(cls: type) -> list[dataclasses.Field]:
+    """The options of a dataclass: its own, then those that it inherits, the nearest class first."""
+    return sorted(dataclasses.fields(cls), key=lambda f: _depth(cls, f.name))
+
+
+def _depth(cls: type, name: str) -> int:
+    """How far up an option was defined."""
+    if name in Options.__dataclass_fields__:
+        return len(cls.__mro__)
+    return next(
+        k for k, c in enumerate(cls.__mro__) if name in c.__dict__.get("__annotations__", {})
+    )
 
 
 def _spelled(f: dataclasses.Field, hint: Any) -> str:
@@ -116,7 +125,8 @@ def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
     ConfigError
         As `read_options`.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    kind: type[Any] = cls  # a dataclass
+    fields = {f.name: f for f in dataclasses.fields(kind)}
     given: dict[str, list[str]] = {}
     for name, f in fields.items():
         if f.metadata.get("bare"):
@@ -141,6 +151,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     MissingOption
         Where a key without a default is not given.
     """
+    kind: type[Any] = cls  # a dataclass
     nested: dict[str, Any] = {}
     hints = typing.get_type_hints(cls)
     for argument in arguments:
@@ -162,10 +173,12 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
         node[last] = _words(text) if words else text if word else _value(text)
         if not groups and typing.get_origin(hints.get(key)) is list and text[:1] != "[":
             node[last] = [node[last]]  # budgets=1e12
-    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
+    fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(kind)
+    missing = [f.name for f in fields if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
-    return from_dict(cls, nested)
+    options: T = from_dict(cls, nested)
+    return options
 
 
 def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:

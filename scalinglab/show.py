@@ -15,9 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
-from scalinglab.sweeps.store.state import LOOKS_APART, status
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.status import status
 from scalinglab.terminal import Screen, table_lines, wrap
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule
 GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
     "batch": ("batch", lambda run: f"{run.config.batch}"),
     "weight_decay": ("WD", lambda run: f"{run.config.optimizer.weight_decay:.3g}"),
-    "warmup": ("warm-up", lambda run: f"{run.config.schedule.warmup_tokens:,}"),
-    "beta2": ("beta2", lambda run: f"{run.config.optimizer.beta2:.4g}"),
+    "warmup": ("warm-up", lambda run: f"{vars(run.config.schedule)['warmup_tokens']:,}"),
+    "beta2": ("beta2", lambda run: f"{vars(run.config.optimizer)['beta2']:.4g}"),
 }
 
 
@@ -122,7 +124,7 @@ def duration(seconds: float) -> str:
 
 
 def status_frame(found: pd.DataFrame) -> pd.DataFrame:
-    """The table of ``scalinglab.sweeps.store.state.status`` as people read it."""
+    """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
     return pd.DataFrame(
         {
             "run": found["run_id"],
@@ -215,7 +217,7 @@ class Watch:
 
     def _look(self) -> None:
         found = status(self.outputs, self.study, self._finished)
-        for row in found.to_dict("records"):
+        for row in records_of(found):
             before = self._before.get(row["run_id"])
             if before is not None and before != row["state"]:
                 self._say(row, found)

@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.judgement import multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
-from scalinglab.options import option
+from scalinglab.options import Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
+from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.scaling.records.plan_file import AnswerConfig
 
-LAW = "chinchilla"
-CURVE_LAW = "multi_power"
+CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,9 +176,9 @@ class StudySource(Source):
     outputs: Path
 
     @property
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> AnswerConfig:
         """What the study asks for, as it was planned or imported."""
-        return analysis.study_plan(self.outputs, self.name)["study"]["answer"]
+        return analysis.study_plan(self.outputs, self.name).study.answer
 
     def runs(
         self, asked: CountOptions, law: str | None = None, x: str | None = None
@@ -194,7 +196,7 @@ class StudySource(Source):
     def sweep(self, asked: CountOptions) -> pd.DataFrame:
         """As `Source.sweep`; records count a batch in sequences."""
         runs, _ = self.runs(asked)
-        runs = runs[runs["status"] == "done"]
+        runs = runs[runs["status"] == State.DONE]
         return runs.assign(batch=runs["batch"] * runs["context"])
 
     def counted(
@@ -219,21 +221,55 @@ class StudySource(Source):
     @property
     def law(self) -> str:
         """As `Source.law`."""
-        return self.answer["law"]
+        return self.answer.law
 
     @property
     def curve_law(self) -> str:
         """As `Source.curve_law`."""
-        return self.answer["curve_law"]
+        return self.answer.curve_law
 
     @property
     def budgets(self) -> list[float]:
         """As `Source.budgets`."""
-        return self.answer["budgets"]
+        return self.answer.budgets
 
     def calibrated(self, result: Result) -> Result:
         """As `Source.calibrated`, by the track record of the outputs folder."""
         return track.calibrated(result, self.outputs, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(Options):
+    """Options of the verbs that ask something of a study."""
+
+    study: str = option("the study whose runs are read")
+    outputs: str = option("the folder of all runs", "outputs")
+
+    @property
+    def source(self) -> StudySource:
+        """The study that is named."""
+        return StudySource(self.study, Path(self.outputs).absolute())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """Options of the verbs that read a study or a file."""
+
+    study: str | None = option("the study whose runs are read", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    data: str | None = option(
+        "instead of a study: a file or folder made elsewhere, read as by scaling import", None
+    )
+
+    @property
+    def source(self) -> Source:
+        """The one study or file that is named."""
+        if (self.data is None) == (self.study is None):
+            raise ConfigError("name what is fitted: either data=FILE or study=NAME")
+        if self.study is not None:
+            return StudySource(self.study, Path(self.outputs).absolute())
+        assert self.data is not None
+        return FileSource(self.data)
 
 
 def loss_column(columns: Mapping[str, Any]) -> str | None:

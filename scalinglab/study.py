@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from scalinglab.answers.methods import StudyAnswers
+
 if TYPE_CHECKING:
     from scalinglab.sweeps.plan.plan import Plan
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(StudyAnswers):
     """A study by its name, with overrides that hold for all that is asked of it.
 
     Attributes
@@ -106,11 +108,12 @@ class Study:
             On any mistake; nothing has been trained by then.
         """
         from scalinglab.scaling.config import ConfigError, from_dict
-        from scalinglab.sweeps.launch.launch import LaunchConfig, check_backend, launch
-        from scalinglab.sweeps.plan.announced import announced
-        from scalinglab.sweeps.plan.budget import check_budget, cost
+        from scalinglab.sweeps.config import LaunchConfig
+        from scalinglab.sweeps.launch.announced import announced
+        from scalinglab.sweeps.launch.launch import check_backend, launch
+        from scalinglab.sweeps.plan.cost import check_budget, cost
         from scalinglab.sweeps.plan.places import check_places
-        from scalinglab.sweeps.plan.plan import save_plan
+        from scalinglab.sweeps.plan.save import save_plan
 
         composed = self._compose(overrides)
         config = from_dict(LaunchConfig, composed["launch"], "launch")
@@ -133,14 +136,14 @@ class Study:
         return self.status()
 
     def status(self) -> pd.DataFrame:
-        """One row a run, as ``scalinglab.sweeps.store.state.status`` describes it, derived from the run folders.
+        """One row a run, as ``scalinglab.sweeps.store.status.status`` describes it, derived from the run folders.
 
         Raises
         ------
         ConfigError
             If the study was never launched in these outputs.
         """
-        from scalinglab.sweeps.store.state import status
+        from scalinglab.sweeps.store.status import status
 
         return status(self.outputs, self.name)
 
@@ -169,6 +172,10 @@ class Study:
 
         return pd.read_parquet(collect(self.outputs, self.name)[which])
 
+    def compose(self, *overrides: str) -> dict[str, Any]:
+        """The configuration of the study."""
+        return self._compose(overrides)
+
     def _compose(self, overrides: tuple[str, ...]) -> dict[str, Any]:
         from scalinglab.compose import compose
         from scalinglab.scaling.config import ConfigError
@@ -185,15 +192,15 @@ class Study:
 
     def _plan(self, composed: dict[str, Any]) -> Plan:
         from scalinglab.scaling.config import from_dict
-        from scalinglab.sweeps.launch.launch import LaunchConfig, target_of
-        from scalinglab.sweeps.plan.cost import with_costs
-        from scalinglab.sweeps.plan.plan import make_plan
-        from scalinglab.sweeps.store.launches import check_launch
+        from scalinglab.sweeps.config import LaunchConfig, check_launch
+        from scalinglab.sweeps.launch.cluster_timing import timing_target
+        from scalinglab.sweeps.plan.make import make_plan
+        from scalinglab.sweeps.plan.timing import with_costs
 
         config = from_dict(LaunchConfig, composed["launch"], "launch")
         check_launch(config)
         plan = make_plan(composed)
-        return with_costs(plan, target_of(config, plan.execution, self.outputs, print), config)
+        return with_costs(plan, timing_target(config, plan.execution, self.outputs, print), config)
 
 
 class _Progress:

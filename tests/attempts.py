@@ -56,7 +56,7 @@ def nothing_trained() -> Iterator[None]:
     """Verbs that would train, push to wandb or time a step stop, or are told a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scalinglab.sweeps.launch.launch.launch", _trains)
-        patch.setattr("scalinglab.sweeps.launch.launch.detach", _trains)
+        patch.setattr("scalinglab.sweeps.launch.detach.detach", _trains)
         patch.setattr("scalinglab.verbs.training._train", _trains)
         patch.setattr("scalinglab.dashboard.Dashboard.push", lambda *_, **__: 0)
         yield

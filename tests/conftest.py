@@ -130,7 +130,7 @@ def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def measure_here(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         from scalinglab.scaling.engine.trainer.measure import measure
-        from scalinglab.sweeps.plan.timing import CannotMeasure
+        from scalinglab.sweeps.plan.local_timing import CannotMeasure
 
         keys = [json.dumps(request, sort_keys=True) for request in requests]
         try:
@@ -145,7 +145,7 @@ def timed_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             raise CannotMeasure(str(error)) from error
         return [_TIMED[key] for key in keys]
 
-    monkeypatch.setattr("scalinglab.sweeps.plan.cost.measure_here", measure_here)
+    monkeypatch.setattr("scalinglab.sweeps.plan.timing.measure_here", measure_here)
 
 
 def _copy(value: Any) -> Any:
@@ -190,8 +190,10 @@ batch: 4
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An outputs folder with a finished study named "tiny", one of whose runs diverged."""
     from scalinglab.compose import compose
-    from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-    from scalinglab.sweeps.plan.plan import make_plan, save_plan
+    from scalinglab.sweeps.config import LaunchConfig
+    from scalinglab.sweeps.launch.launch import launch
+    from scalinglab.sweeps.plan.make import make_plan
+    from scalinglab.sweeps.plan.save import save_plan
 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "conf" / "study").mkdir(parents=True)

@@ -6,8 +6,10 @@ import pytest
 
 from scalinglab import analysis
 from scalinglab.compose import compose
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scalinglab.cli import VERBS
 from scalinglab.compose import compose
-from scalinglab.sweeps.plan.plan import make_plan
+from scalinglab.sweeps.plan.make import make_plan
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def save_study(
     (folder / "imported").mkdir(parents=True, exist_ok=True)
     paths = [folder / "imported" / f"{name}.parquet" for name in ("runs", "curves")]
     for table, path in zip((runs, imported.curves), paths, strict=True):
-        save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
+        save_atomic(path, partial(table.to_parquet, index=False))
     wanted = {
         "law": LAW,
         "budgets": [],

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.analysis.decisions.parabola import optimum, repeats
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.exponent import exponent, said
+from scalinglab.analysis.tables.typed import groups_of
 
 _EVEN = 12**-0.5  # standard deviation of an even spread over one step of the grid
 _SIDES = 2 * 1.96

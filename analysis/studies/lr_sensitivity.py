@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.typed import rows_of
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import rows_of
 
 _DRAWS = 1000
 

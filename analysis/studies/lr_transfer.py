@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said
+from scalinglab.analysis.tables.typed import groups_of
 
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.typed import groups_of, rows_of
 from scalinglab.analysis.decisions.parabola import repeats
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import groups_of, rows_of
 
 _SIGNIFICANT = 2.0  # standard errors
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
 from scalinglab.analysis.decisions.parabola import optimum
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
 
 SWEPT = "optimizer."
 

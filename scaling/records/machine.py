@@ -201,7 +201,7 @@ def code_commit() -> str | None:
 
 def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
-    import resource
+    import resource  # here: Windows has none, and reads studies all the same
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.curves import arm_curves
+from scalinglab.analysis.default_laws import LAW
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.state import FINISHED
 from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class CompareOptions:
         " validation set that both recipes have",
         {},
     )
-    law: str = option("the law that is fitted to each recipe", "chinchilla")
+    law: str = option("the law that is fitted to each recipe", LAW)
     shared: list[str] = option(
         "parameters of the law that both recipes share, where runs are few", []
     )
@@ -114,7 +116,7 @@ def compare_file(path: str, asked: CompareOptions) -> Compared:
     if asked.n_count:
         raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME does")
     runs = analysis.read_runs(path, columns=asked.columns).runs
-    runs = runs[runs["status"].isin(["done", "diverged"])]
+    runs = runs[runs["status"].isin(FINISHED)]
     if arm not in runs:
         raise ConfigError(f"arm = {arm!r}: {path} has no such column; it has {', '.join(runs)}")
     return Compared(_compare(runs.assign(arm=runs[arm]), asked.between or None, None, asked))

@@ -13,10 +13,11 @@ from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import Within
 from scalinglab.scaling.records.atomic import server_time
+from scalinglab.scaling.records.state import State
 from scalinglab.source import StudySource
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import read_plan
-from scalinglab.sweeps.watch.stopping import stop_run
+from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.watch.early_stopping import stop_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ class Forecasts:
     study : str
     table : DataFrame
         From `analysis.forecast_study`.
-    inflation : float
+    calibration_factor : float
         By what earlier forecasts widened the intervals.
     kept : int
         How many of them were not known before.
@@ -57,7 +58,7 @@ class Forecasts:
 
     study: str
     table: pd.DataFrame
-    inflation: float = 1.0
+    calibration_factor: float = 1.0
     kept: int = 0
     stopped: pd.DataFrame | None = None
 
@@ -88,7 +89,7 @@ class TrackRecord:
     level: float = 0.95
 
     @property
-    def inflation(self) -> float | None:
+    def calibration_factor(self) -> float | None:
         """By what it widens intervals; None while too few forecasts are tested."""
         return record.factor_of_record(self.table, self.level)
 
@@ -109,7 +110,7 @@ def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
     analysis.study_plan(outputs, study)
     if asked.margin and not asked.stop:
         raise ConfigError(f"margin = {asked.margin:g} is for stop=true, which stops runs")
-    inflation = record.calibration_factor(outputs, study, asked.level) if asked.widen else 1.0
+    factor = record.calibration_factor(outputs, study, asked.level) if asked.widen else 1.0
     table = analysis.forecast_study(
         outputs,
         study,
@@ -117,11 +118,11 @@ def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
         level=asked.level,
         resamples=asked.resamples,
         seed=asked.seed,
-        calibration_factor=inflation,
+        calibration_factor=factor,
     )
-    kept = record.remember(outputs, study, table, asked.level, inflation) if asked.keep else 0
+    kept = record.remember(outputs, study, table, asked.level, factor) if asked.keep else 0
     stopped = _stop(source, asked, table) if asked.stop else None
-    return Forecasts(study, table, inflation, kept, stopped)
+    return Forecasts(study, table, factor, kept, stopped)
 
 
 def _stop(source: StudySource, asked: ForecastOptions, table: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +130,7 @@ def _stop(source: StudySource, asked: ForecastOptions, table: pd.DataFrame) -> p
     outputs = source.outputs
     runs = analysis.load(outputs, study=source.name)
     needless = cannot_matter(outputs, table, runs, asked.margin)
-    needless = needless[needless["state"] != "stopped"]
+    needless = needless[needless["state"] != State.STOPPED]
     told = ("step", "steps", "loss", "lower", "upper", "law", "better", "better_loss")
     for row in needless.to_dict("records"):
         why = {key: row[key] for key in told} | {

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_origin, get_type_hints
 
+from scalinglab.options import nearest_first
 from scalinglab.scaling.config import ConfigError, from_dict
 
 P = ParamSpec("P")
@@ -36,7 +37,7 @@ def keywords(
         def call(self: S, /, **given: Any) -> R:
             return method(self, read_keywords(cls, given))
 
-        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        fields = nearest_first(cls)  # type: ignore[arg-type]
         itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [itself, *(_parameter(f) for f in fields)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.judgement.multiverse import table_multiverse
 from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.source import ReadOptions, Source
 
 if TYPE_CHECKING:
@@ -48,3 +51,23 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
         exclude=asked.exclude,
         mix_fingerprints=asked.mix_fingerprints,
     )
+
+
+def write_figure(found: Multiverse, to: str | Path) -> Path:
+    """Draw all variants with their answers, and the share of each choice in their variance.
+
+    Raises
+    ------
+    ConfigError
+        If no choice has two options with an answer.
+    """
+    # matplotlib takes half a second to import: only drawing waits for it.
+    from scalinglab.analysis.reporting.figures import multiverse as draw
+    from scalinglab.analysis.reporting.page import svg
+
+    figure = draw(found)
+    if figure is None:
+        raise ConfigError("there is nothing to draw: no choice has two options with an answer")
+    path = Path(to)
+    write_atomic(path.absolute(), svg(figure))
+    return path

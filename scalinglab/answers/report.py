@@ -45,7 +45,7 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
         If there is no such study, or its runs do not carry an answer.
     """
     loss = loss_column(asked.columns)
-    if (kind := source.answer.get("kind", "law")) != "law":
+    if (kind := source.answer.kind) != "law":
         if asked.arm or asked.between:
             raise ConfigError(
                 f"study {source.name!r} asks for the verdict {kind}, which compares no arms: scaling"

@@ -39,7 +39,7 @@ def sync_verb(arguments: Sequence[str]) -> int:
     watch=true stays and pushes the progress of running runs. May be stopped and given again.
     """
     from scalinglab.options import read_options
-    from scalinglab.sweeps.store.state import read_plan
+    from scalinglab.sweeps.store.stored_plan import read_plan
 
     options = read_options(SyncOptions, arguments)
     one_of("mode", options.mode, ("offline", "online"))
@@ -69,7 +69,8 @@ def sync_verb(arguments: Sequence[str]) -> int:
 def _push(console: Screen, dashboard: Dashboard, outputs: Path, options: SyncOptions) -> bool:
     """Push what is new of every run; whether more is to come."""
     from scalinglab.scaling.records.damage import DamagedFile, tell
-    from scalinglab.sweeps.store.state import read_plan, states
+    from scalinglab.sweeps.store.state import states
+    from scalinglab.sweeps.store.stored_plan import read_plan
 
     plan = read_plan(outputs, options.study)
     current = states(plan.runs)

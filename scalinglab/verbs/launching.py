@@ -42,8 +42,8 @@ def plan_verb(arguments: Sequence[str]) -> int:
     --schedules also draws the schedules, with their areas S1 and S2, here and as a PNG.
     """
     from scalinglab.compose import compose
+    from scalinglab.sweeps.config import check_launch
     from scalinglab.sweeps.launch.launch import check_backend
-    from scalinglab.sweeps.store.launches import check_launch
 
     overrides = [a for a in arguments if a != DRAW]
     composed = compose(overrides)
@@ -72,8 +72,8 @@ def launch_study(arguments: Sequence[str], *, show_plan: bool = True) -> int:
     The exit code says whether the runs that were asked for are done, all or those of launch.runs.
     """
     from scalinglab.compose import compose
+    from scalinglab.sweeps.launch.announced import announced
     from scalinglab.sweeps.launch.launch import check_backend
-    from scalinglab.sweeps.plan.announced import announced
 
     composed = compose(arguments)
     config = _launch_config(composed)
@@ -87,10 +87,11 @@ def _launch_composed(
 ) -> int:
     """Plan, store, train, and say what is left; what a search asks for next is launched again."""
     from scalinglab.show import Watch
-    from scalinglab.sweeps.launch.launch import detach, launch
-    from scalinglab.sweeps.plan.budget import check_budget, cost
+    from scalinglab.sweeps.launch.detach import detach
+    from scalinglab.sweeps.launch.launch import launch
+    from scalinglab.sweeps.plan.cost import check_budget, cost
     from scalinglab.sweeps.plan.gpus import check_gpu_memory
-    from scalinglab.sweeps.plan.plan import save_plan
+    from scalinglab.sweeps.plan.save import save_plan
 
     plan = _make_plan(composed, arguments, config)
     if show_plan:
@@ -137,7 +138,7 @@ def _say_detached(console: Screen, launcher: Any, name: str) -> int:
 
 def _next_round(composed: dict[str, Any], plan: Any) -> bool:
     """Whether a search of the study asks for runs that the plan before did not hold."""
-    from scalinglab.sweeps.plan.plan import make_plan
+    from scalinglab.sweeps.plan.make import make_plan
 
     if all(b.get("generator") != "tune" for b in composed["study"]["blocks"].values()):
         return False
@@ -157,9 +158,10 @@ def _interrupted(backend: str, name: str) -> str:
 def _end_of_launch(console: Screen, outputs: Path, name: str, config: Any) -> int:
     from scalinglab.scaling.text.printable import excerpt
     from scalinglab.show import counts
-    from scalinglab.sweeps.launch.launch import given_up, why_stopped
-    from scalinglab.sweeps.store.launches import read_launches
-    from scalinglab.sweeps.store.state import read_plan, status
+    from scalinglab.sweeps.launch.remaining import given_up, why_stopped
+    from scalinglab.sweeps.store.launch_record import read_launches
+    from scalinglab.sweeps.store.status import status
+    from scalinglab.sweeps.store.stored_plan import read_plan
 
     final, damaged = status(outputs, name), read_plan(outputs, name).damaged
     say(console, f"{name}: {counts(final['state'])}")
@@ -231,11 +233,11 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     from scalinglab import analysis
     from scalinglab.analysis.reporting.verdict import check_kind
     from scalinglab.scaling.config import one_of
-    from scalinglab.sweeps.launch.launch import target_of
-    from scalinglab.sweeps.plan.cost import with_costs
+    from scalinglab.sweeps.config import check_launch
+    from scalinglab.sweeps.launch.cluster_timing import timing_target
+    from scalinglab.sweeps.plan.make import make_plan
     from scalinglab.sweeps.plan.places import check_places
-    from scalinglab.sweeps.plan.plan import make_plan
-    from scalinglab.sweeps.store.launches import check_launch
+    from scalinglab.sweeps.plan.timing import with_costs
     from scalinglab.sweeps.study.study import check_overrides
 
     check_launch(config)
@@ -246,24 +248,23 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
         one_of(f"study.answer.{key}", getattr(plan.study.answer, key), analysis.LAWS)
     check_kind(plan.study.answer.kind, plan.study.answer.options)
     console = open_console()
-    target = target_of(config, plan.execution, plan.outputs, lambda text: say(console, text))
+    target = timing_target(config, plan.execution, plan.outputs, lambda text: say(console, text))
     return with_costs(plan, target, config)
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:
     from scalinglab.scaling.config import from_dict
-    from scalinglab.sweeps.store.launches import LaunchConfig
+    from scalinglab.sweeps.config import LaunchConfig
 
     return from_dict(LaunchConfig, composed["launch"], "launch")
 
 
 def _show_plan(plan: Any, config: Any) -> None:
     from scalinglab.show import PLAN_OPTIONAL, plan_frame
-    from scalinglab.sweeps.launch.pool import worker_count
-    from scalinglab.sweeps.plan.cost import about_estimates, about_processes, packs
     from scalinglab.sweeps.plan.gpus import about_gpus
-    from scalinglab.sweeps.plan.places import about_idle_gpus
+    from scalinglab.sweeps.plan.places import about_idle_gpus, worker_count
     from scalinglab.sweeps.plan.sizes import about_packs
+    from scalinglab.sweeps.plan.timing import about_estimates, about_processes, packs
 
     console = open_console()
     console.table(plan_frame(plan), optional=PLAN_OPTIONAL)
@@ -319,8 +320,8 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
     import pandas as pd
 
     from scalinglab.show import counts, duration
-    from scalinglab.sweeps.plan.budget import cost
-    from scalinglab.sweeps.plan.cost import finish_seconds
+    from scalinglab.sweeps.plan.cost import cost
+    from scalinglab.sweeps.plan.timing import finish_seconds
 
     runs = f"{len(plan.runs)} runs ({counts(pd.Series([p.state for p in plan.runs]))})"
     if not any(p.is_unfinished for p in plan.runs):

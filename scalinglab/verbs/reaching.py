@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.as_json import print_json
-from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
-from scalinglab.verb import INTERRUPTED, Interrupted, Verb, open_console, say
-from scalinglab.verbs.candidates import (
+from scalinglab.candidates import (
     ChoiceOptions,
     blocks_of,
     candidates,
-    hours_asked,
     known_runs,
-    read_choice,
     say_widened,
     show_chosen,
 )
+from scalinglab.compose import compose
+from scalinglab.options import option, read_options, split_options
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import Within
+from scalinglab.source import StudyOptions
+from scalinglab.verb import INTERRUPTED, Interrupted, Verb, open_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     from scalinglab.terminal import Screen
 
 
-@dataclass(frozen=True)
-class ReachOptions(ChoiceOptions):
+@dataclass(frozen=True, kw_only=True)
+class ReachOptions(StudyOptions, ChoiceOptions):
     """Options of ``scaling reach``."""
 
-    runs: int = option("at most so many a round", 4)
-    plan: bool = option("show the study's whole plan in every round, not in the first alone", False)
+    runs: int = option("largest number of runs per round", 4, Within(1))
+    plan: bool = option(
+        "show the whole plan of the study in every round, not only in the first", False
+    )
 
 
 def reach_verb(arguments: Sequence[str]) -> int:
@@ -51,24 +54,29 @@ def reach_verb(arguments: Sequence[str]) -> int:
     from scalinglab import analysis
     from scalinglab.analysis.forecasts.track import calibration_factor
 
-    options, overrides = read_choice(ReachOptions, arguments)
-    target, hours = analysis.read_target(options.target), hours_asked(options)
+    mine, overrides = split_options(ReachOptions, arguments)
+    options = read_options(ReachOptions, mine)
+    overrides = [f"study={options.study}", f"outputs={options.outputs}", *overrides]
+    target = analysis.read_target(options.target)
     if target.within is None:
         raise ConfigError(
             f"target = {options.target!r} says not how well: end it with 'within 0.5%'"
         )
-    known, law = known_runs(options)
+    known, law = known_runs(options.source, options.law)
     wider = (
         calibration_factor(options.outputs, options.study, options.level) if options.widen else 1.0
     )
     rounds = _Rounds(options, overrides, target)
+    could = candidates(compose(overrides), options.grid)
+    if could.note and not options.json:
+        say(rounds.console, could.note)
     found = analysis.reach_target(
         known,
-        candidates(options, overrides),
+        could.table,
         rounds.train,
         target,
         law=law,
-        budget=hours,
+        budget=options.budget,
         each=options.runs,
         tell=rounds.tell,
         level=options.level,
@@ -135,7 +143,7 @@ class _Rounds:
                 f"scaling launch study={self.options.study} ended with code {code}:"
                 " mend what it says, and give scaling reach again"
             )
-        return known_runs(self.options)[0]
+        return known_runs(self.options.source)[0]
 
 
 def _add(options: ReachOptions, chosen: pd.DataFrame) -> None:

@@ -63,7 +63,7 @@ def train_verb(arguments: Sequence[str]) -> int:
 def _train(console: Screen, folder: Any, execution: Any) -> Outcome:
     from scalinglab.scaling.records.claim import Claim
     from scalinglab.scaling.run.describe import trainer_of
-    from scalinglab.sweeps.launch.stop import StopFlag
+    from scalinglab.sweeps.launch.stop_flag import StopFlag
 
     spec = folder.spec()
     if not spec.is_command:

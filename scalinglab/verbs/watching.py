@@ -61,7 +61,7 @@ def status_verb(arguments: Sequence[str]) -> int:
     ended will come to (scaling forecast says more).
     """
     from scalinglab.options import read_options
-    from scalinglab.sweeps.store.state import IMPORTED
+    from scalinglab.sweeps.store.stored_plan import IMPORTED
 
     options = read_options(StatusOptions, arguments)
     outputs = Path(options.outputs).absolute()
@@ -91,19 +91,18 @@ def status_verb(arguments: Sequence[str]) -> int:
 
 
 def _show_forecasts(console: Screen, outputs: Path, name: str) -> None:
-    from scalinglab import analysis
-    from scalinglab.analysis.forecasts.track import calibration_factor
-    from scalinglab.verbs.forecasting import show_forecasts
+    from scalinglab.answers.forecast import ForecastOptions, forecast
+    from scalinglab.show_forecasts import show_forecasts
+    from scalinglab.source import StudySource
 
-    wider = calibration_factor(outputs, name, level=0.95)
-    found = analysis.forecast_study(outputs, name, calibration_factor=wider)
-    show_forecasts(console, found, name, wider)
+    show_forecasts(console, forecast(StudySource(name, outputs), ForecastOptions(keep=False)))
 
 
 def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) -> None:
     from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
     from scalinglab.sweeps.store.select import select
-    from scalinglab.sweeps.store.state import read_plan, status
+    from scalinglab.sweeps.store.status import status
+    from scalinglab.sweeps.store.stored_plan import read_plan
     from scalinglab.sweeps.watch.progress import progress
 
     found, plan = status(outputs, name), read_plan(outputs, name)
@@ -126,8 +125,8 @@ def _show_status(console: Screen, outputs: Path, name: str, runs: str | None) ->
 
 def _watch(console: Screen, outputs: Path, name: str) -> None:
     from scalinglab.show import Watch
-    from scalinglab.sweeps.plan.announced import is_announced
-    from scalinglab.sweeps.plan.plan import study_folder
+    from scalinglab.sweeps.launch.announced import is_announced
+    from scalinglab.sweeps.store.stored_plan import study_folder
     from scalinglab.sweeps.watch.cancel import open_launches
 
     def is_planned_first() -> bool:
@@ -147,7 +146,7 @@ def _watch(console: Screen, outputs: Path, name: str) -> None:
 
 
 def _show_causes(console: Screen, outputs: Path, name: str) -> None:
-    from scalinglab.sweeps.launch.launch import given_up
+    from scalinglab.sweeps.launch.remaining import given_up
     from scalinglab.sweeps.watch.causes import causes
 
     found = causes(outputs, name)
@@ -171,7 +170,8 @@ def logs_verb(arguments: Sequence[str]) -> int:
     """
     from scalinglab.options import read_options
     from scalinglab.sweeps.store.select import select
-    from scalinglab.sweeps.store.state import read_plan, states
+    from scalinglab.sweeps.store.state import states
+    from scalinglab.sweeps.store.stored_plan import read_plan
     from scalinglab.sweeps.watch.causes import history, log_file
 
     options = read_options(LogsOptions, arguments)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.freeze import freeze
-from scalinglab.sweeps.launch.slurm import submit_one
-from scalinglab.sweeps.plan.cost import Target
-from scalinglab.sweeps.plan.timing import CannotMeasure, measure_here
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.launch.sbatch import submit_one
+from scalinglab.sweeps.plan.local_timing import CannotMeasure, measure_here
+from scalinglab.sweeps.plan.timing import Target, here, nowhere
 
 MINUTES = 10  # limit of the job
 POLL_SECONDS = 0.5
@@ -27,16 +27,30 @@ NAME = "scaling-measure"
 OTHERWISE = "launch.measure=off goes without, launch.measure=here takes those of this machine"
 
 
-def target(
-    config: LaunchConfig, outputs: Path, tell: Callable[[str], None] = lambda text: None
+def timing_target(
+    config: LaunchConfig,
+    execution: ExecutionConfig,
+    outputs: Path,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Target:
-    """The nodes of a cluster as a place where shapes can be timed.
+    """Where the step times of a plan are measured.
 
     Parameters
     ----------
     tell : callable
-        Told what is waited for.
+        Told of what takes long.
     """
+    if config.measure == "off":
+        return nowhere()
+    # A login node has no GPU: planning never needs the device of the runs.
+    away = config.backend == "slurm" and execution.device != "cpu"
+    if config.measure == "here" or (config.measure == "auto" and not away):
+        return here(trained_elsewhere=config.backend == "slurm")
+    return _cluster_target(config, outputs, tell)
+
+
+def _cluster_target(config: LaunchConfig, outputs: Path, tell: Callable[[str], None]) -> Target:
+    """The nodes of a cluster as a place where shapes can be timed."""
     slurm = config.slurm
     parts = [slurm.partition, slurm.constraint, slurm.gpus and f"{slurm.gpus} GPUs", slurm.python]
     where = " ".join(["slurm", *(str(part) for part in parts if part)])

@@ -18,7 +18,7 @@ from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.sweeps.launch.retry import since, splits
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 NOT_IN_MEMORY = ("seed", "schedule", "steps", "data", "identity_version")
 

@@ -13,9 +13,12 @@ from pathlib import Path
 
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
-from scalinglab.sweeps.store.launches import DEFAULT_CLASS, Launch, LaunchConfig, pack_size
-from scalinglab.sweeps.store.packs import form
-from scalinglab.sweeps.store.state import LOOKS_APART, StoredPlan
+from scalinglab.sweeps.config import DEFAULT_CLASS
+from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.store.launch_record import Launch
+from scalinglab.sweeps.store.packs import form, pack_size
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 WATCH_SECONDS = 0.5
 STOP_SECONDS = 60.0  # that a worker may take to save and leave
@@ -23,34 +26,6 @@ KILL_SECONDS = 10.0  # that a killed one may take to be gone: one in a call of t
 HANG_SECONDS = 10.0  # between two looks at whether workers hang
 RESPAWNS_A_WORKER = 3
 log = logging.getLogger(__name__)
-
-
-def slots(config: LaunchConfig, device: str, threads: int, processes: int = 1) -> list[str | None]:
-    """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
-
-    A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
-    CUDA_VISIBLE_DEVICES hides is not used.
-    """
-    if device == "cpu":
-        return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
-    found = machine.gpus()
-    sets = [
-        ",".join(found[i : i + processes]) for i in range(0, len(found) - processes + 1, processes)
-    ]
-    gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
-    wanted = config.workers or max(1, len(gpus))
-    return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
-
-
-def worker_count(
-    config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
-) -> int:
-    """Workers to start for so many packs (a run alone is one)."""
-    if config.backend == "inline":
-        return 1
-    if config.backend == "slurm":
-        return max(1, min(config.workers or runs, runs))
-    return max(1, min(len(slots(config, device, threads, processes)), runs))
 
 
 @dataclass

@@ -12,8 +12,8 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from scalinglab.sweeps.config import SlurmConfig
 from scalinglab.sweeps.launch import scheduler
-from scalinglab.sweeps.store.launches import SlurmConfig
 
 # Key of launch.slurm -> option of sbatch.
 _OPTIONS = {

@@ -18,7 +18,7 @@ from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, FailureClass
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 # Attempts that ended so, in one launch, before a run is left to a person.
 TRIES = {

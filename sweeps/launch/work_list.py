@@ -17,10 +17,11 @@ from pathlib import Path
 from scalinglab.scaling.records.state import FINISHED, WAITING, State
 from scalinglab.sweeps.launch.memory_limits import Limit, MemoryLimits
 from scalinglab.sweeps.launch.retry import Retry, got_somewhere, tripped, verdict
-from scalinglab.sweeps.store.launches import Launch, pack_size, read_launch
-from scalinglab.sweeps.store.packs import companions, pack_of, vanished_pack
+from scalinglab.sweeps.store.launch_record import Launch, read_launch
+from scalinglab.sweeps.store.packs import companions, pack_of, pack_size, vanished_pack
 from scalinglab.sweeps.store.spent import overspent
-from scalinglab.sweeps.store.state import LOOKS_APART, StateReader, StoredPlan, StoredRun
+from scalinglab.sweeps.store.state import LOOKS_APART, StateReader
+from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun
 
 LEAST_LOOK = 64  # runs that may be begun are read at once: others take some of them meanwhile
 PACKS_LOOK = 4  # and so many full packs

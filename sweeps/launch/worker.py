@@ -30,11 +30,12 @@ from scalinglab.scaling.records.state import FINISHED, Outcome, State
 from scalinglab.scaling.run.describe import trainer_of
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.retry import most_members
-from scalinglab.sweeps.launch.stop import StopFlag
+from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.sweeps.launch.work_list import WorkList
-from scalinglab.sweeps.store.launches import Launch, read_launch
+from scalinglab.sweeps.store.launch_record import Launch, read_launch
 from scalinglab.sweeps.store.packs import companions
-from scalinglab.sweeps.store.state import LOOKS_APART, StoredRun
+from scalinglab.sweeps.store.state import LOOKS_APART
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 5.0

@@ -1,280 +1,118 @@
-"""How long the runs of a plan take where they will run, and when the last one ends.
-
-Each shape of the plan is timed for a few steps in a process of its own
-(``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are kept in
-``<outputs>/measurements.json``, so a shape is measured once a kind of machine. Of a run that
-several processes share one process's part of a batch is timed; what they send to each other comes
-on top and is not predicted.
-"""
+"""What a plan will cost in device-hours, disk and money, and what a launch may cost."""
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
-from scalinglab.scaling.records.fingerprint import code_fingerprint
-from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.run.engine_choice import chosen
-from scalinglab.scaling.run.resolve import Run
-from scalinglab.scaling.run.step_options import StepOptions
-from scalinglab.scaling.training.events import validation_steps
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.records.atomic import files_below
+from scalinglab.scaling.run.memory import process_bytes
+from scalinglab.sweeps.config import LaunchBudget
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.plan.program_times import with_program_times
-from scalinglab.sweeps.plan.sizes import pack_sizes, place, seconds_of
-from scalinglab.sweeps.plan.timing import SHAPE_SECONDS, CannotMeasure, measure_here
-from scalinglab.sweeps.store.launches import Budget, LaunchConfig
-from scalinglab.sweeps.store.packs import form
+from scalinglab.sweeps.plan.timing import packs
+from scalinglab.sweeps.store.spent import spent_hours
 
-_TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
-START_SECONDS = 4.0  # a worker imports Lightning, once
+# Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.
+BYTES_A_PARAMETER = 12
 
 
 @dataclass(frozen=True)
-class Target:
-    """A kind of machine, and how shapes are timed on it.
+class Cost:
+    """Of a plan.
 
     Attributes
     ----------
-    where : str
-        Its name.
-    measure : callable
-        Times shapes; may raise `CannotMeasure`.
-    required : bool
-        Whether a plan without times is refused; else it says that it has none.
-    caveat : str
-        What is said beside the times: that runs are trained elsewhere.
+    spent_hours, new_hours : float
+        Device-hours that all attempts at its runs have taken, and that the work left is predicted
+        to take; runs whose time is not known count nothing.
+    longest_hours : float
+        Of the longest run, or pack, that is left.
+    memory_gb : float
+        At the peak of a process that trains the largest run, or pack: weights, gradients, moments,
+        activations and logits, as ``check_memory`` refuses by. Other programs' is not known.
+    disk_gb, new_disk_gb : float
+        What lies under outputs, and what checkpoints will add.
     """
 
-    where: str
-    measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
-    required: bool = True
-    caveat: str = ""
+    spent_hours: float
+    new_hours: float
+    longest_hours: float
+    memory_gb: float
+    disk_gb: float
+    new_disk_gb: float
 
 
-def here(*, trained_elsewhere: bool = False) -> Target:
-    """A machine like this one; `trained_elsewhere` says that runs are not trained on it."""
-
-    def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        try:
-            return measure_here(requests)
-        except CannotMeasure as error:
-            raise CannotMeasure(
-                f"{error} (launch.measure=target measures in a job on the cluster "
-                "with launch=slurm, launch.measure=off goes without)"
-            ) from error
-
-    caveat = (
-        (
-            f"step times were measured on this machine ({machine.processor()}), not on the "
-            "cluster's nodes, which may be much faster or slower: launch.measure=target measures "
-            "them in a short job there"
-        )
-        if trained_elsewhere
-        else ""
-    )
-    return Target(machine.processor(), measure, caveat=caveat)
-
-
-def nowhere() -> Target:
-    """Nothing is timed."""
-
-    def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        raise CannotMeasure("launch.measure = off")
-
-    return Target("nowhere", refuse, required=False)
-
-
-def with_costs(
-    plan: Plan, target: Target | None = None, config: LaunchConfig | None = None
-) -> Plan:
-    """The plan with the sizes of its packs and predicted seconds for the work left of each run.
-
-    Parameters
-    ----------
-    plan : Plan
-        Without them.
-    target : Target, optional
-        Where the runs will be trained; None: on a machine like this one. Where it cannot time
-        them and need not, seconds stay NaN, and a warning says why.
-    config : LaunchConfig, optional
-        What packs and workers are asked for; None: every run is trained alone.
-    """
-    config = config or LaunchConfig(pack="off")
-    sizes = pack_sizes(plan, config)
-    plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
-    target = target or here()
-    timings, why = _timings(plan, target)
-    if timings and target.caveat:
-        plan = replace(plan, warnings=[*plan.warnings, target.caveat])
-    if why:
-        plan = replace(
-            plan,
-            warnings=[
-                *plan.warnings,
-                f"the time of a step is not known ({why}): "
-                "no seconds, and no device-hours for launch.budget",
-            ],
-        )
-    members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
-    runs = [
-        # A finished run has nothing left; another program's speed is not ours to measure here.
-        replace(
-            p,
-            seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
-            seconds_alone=_predict(p, timings[p.run.run_id], 1),
-            estimated=timings[p.run.run_id].get("estimated", False),
-        )
-        if p.run.run_id in timings
-        else replace(p, seconds=0.0, seconds_alone=0.0)
-        if p.new_steps == 0
-        else p
-        for p in plan.runs
-    ]
-    plan = with_program_times(replace(plan, runs=runs))
-    return replace(plan, warnings=[*plan.warnings, *_about_budget(plan, config.budget)])
-
-
-def _about_budget(plan: Plan, budget: Budget) -> list[str]:
-    """Which runs a budget of device-hours cannot count before they are trained, as a sentence."""
-    unknown = [p.run.run_id for p in plan.runs if p.is_unfinished and math.isnan(p.seconds)]
-    if budget.device_hours is None or not unknown:
-        return []
-    names = ", ".join(unknown[:5]) + " ..." * (len(unknown) > 5)
-    return [
-        f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not "
-        f"known: the time of {len(unknown)} runs ({names}); once so much is spent, no further "
-        "run is begun"
-    ]
-
-
-def about_estimates(plan: Plan) -> list[str]:
-    """Which predicted seconds were not measured, as a sentence; none where all were."""
-    count = sum(p.estimated for p in plan.runs if p.new_steps)
-    if not count:
-        return []
-    return [
-        f"times of {count} runs are estimated: to time a step of theirs takes more than "
-        f"{SHAPE_SECONDS:.0f} s"
-    ]
-
-
-def about_processes(plan: Plan) -> list[str]:
-    """What the predicted seconds leave out, as a sentence; none where they leave out nothing."""
-    processes = plan.execution.processes
-    if processes == 1 or not any(p.seconds > 0 for p in plan.runs):
-        return []
-    return [
-        f"times are those of one process's part of each batch: what execution.processes = "
-        f"{processes} send to each other comes on top and is not predicted"
-    ]
-
-
-def packs(plan: Plan) -> list[list[PlannedRun]]:
-    """The work left as packs, in the order in which it is best begun."""
+def cost(plan: Plan) -> Cost:
+    """What a plan, with predicted seconds, has cost and will cost."""
     left = [p for p in plan.runs if p.is_unfinished]
-    return form(left, place, lambda p: p.pack)
+    devices = plan.execution.processes
+    seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # of other programs: unknown
+    parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
+    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
+    return Cost(
+        spent_hours=spent_hours(map(plan.run_folder, plan.runs), devices),
+        new_hours=sum(seconds) * devices / 3600,
+        longest_hours=max(map(_pack_seconds, packs(plan)), default=0.0) / 3600,
+        memory_gb=max(
+            (
+                process_bytes(p.run.architecture, p.run.config, p.pack)
+                for p in left
+                if not p.run.is_command
+            ),
+            default=0,
+        )
+        / 1e9,
+        disk_gb=used_bytes(plan.outputs) / 1e9,
+        new_disk_gb=checkpoints * BYTES_A_PARAMETER / 1e9,
+    )
 
 
-def finish_seconds(plan: Plan, workers: int) -> float:
-    """When the last run ends if `workers` take the packs in order, branches after their trunks.
-
-    Runs whose time is not known, as of another program, are left out.
-    """
-    free = [START_SECONDS] * workers
-    heapq.heapify(free)
-    ready: dict[tuple[str, int], float] = {}
-    last = 0.0
-    for pack in packs(plan):
-        if math.isnan(pack[0].seconds):
-            continue
-        needed = [ready.get(p.needs, 0.0) for p in pack if p.needs is not None]
-        start = max([heapq.heappop(free), *needed])
-        seconds_of_pack = sum(p.seconds for p in pack)
-        end = start + seconds_of_pack
-        for planned in pack:
-            for pin in planned.pins:
-                # A checkpoint at its start, or before, is there as soon as the run may begin.
-                share = max(0, pin - planned.start) / max(1, planned.new_steps)
-                ready[planned.run.run_id, pin] = start + share * seconds_of_pack
-        heapq.heappush(free, end)
-        last = max(last, end)
-    return last
+def _pack_seconds(pack: list[PlannedRun]) -> float:
+    """Of the whole pack; 0 where it is not known."""
+    return sum(p.seconds for p in pack if not math.isnan(p.seconds))
 
 
-def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
-    """A member's share of its pack's time."""
-    validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
-    sets = 1 + len(planned.run.config.execution.validate)
-    tokens = len(validations) * sets * planned.run.config.data.validation_tokens
-    steps = planned.new_steps * seconds_of(timing, "step", members)
-    return (steps + tokens * seconds_of(timing, "token", members)) / members
-
-
-def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
-    options = StepOptions.of(run.config, execution)
-    return {
-        "model": run.architecture.science(),
-        # Numbers of the optimizer take no time; whether there is a z-loss does.
-        "optimizer": run.config.optimizer.name,
-        "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
-        "batch": math.ceil(run.batch / execution.processes),
-        "micro_batch": execution.micro_batch,
-        "engine": chosen(execution, run.C),
-        "device": execution.device,
-        "threads": execution.threads,
-    }
-
-
-def _key(request: dict[str, Any], where: str) -> str:
-    here = {"processor": where, "torch": machine.versions()["torch"], "code": code_fingerprint()}
-    return digest(request | here)
-
-
-def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str]:
-    """run_id -> what ``scalinglab.scaling.engine.trainer.measure`` finds of its shape, alone and in its pack.
-
-    And why some are missing, if so.
-    """
-    path = plan.outputs / "measurements.json"
-    known = _known_timings(path)
-    timed = [p for p in plan.runs if p.new_steps > 0 and not p.run.is_command]
-    requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
-    sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
-    for planned in timed:
-        sizes[digest(requests[planned.run.run_id])].update({planned.pack} - {1})
-    requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
-    keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
-    missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
-    why = ""
-    if missing:
+def used_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for path in files_below(folder):
         try:
-            known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
-            write_json(path, known)
-        except CannotMeasure as error:
-            if target.required:
-                raise
-            why = str(error)
-    return {run_id: known[key] for run_id, key in keys.items() if key in known}, why
+            total += path.stat().st_size
+        except OSError:
+            continue
+    return total
 
 
-def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
-    """What was measured before; a file that cannot be read is set aside: all is measured again."""
-    try:
-        known: dict[str, dict[str, Any]] = read_json(path, {})
-        for key in known:
-            check_shape(path, known, {key: _TIMING})
-    except FileNotFoundError:
-        return {}
-    except DamagedFile as error:
-        set_aside(error, "step times are measured again")
-        return {}
-    return known
+def check_budget(found: Cost, budget: LaunchBudget, outputs: Path) -> None:
+    """Refuse a launch that would cost more than it may.
+
+    Raises
+    ------
+    ConfigError
+        Naming the limit and what the plan would come to.
+    """
+    hours = found.spent_hours + found.new_hours
+    if budget.device_hours is not None and hours > budget.device_hours:
+        raise ConfigError(
+            f"launch.budget.device_hours = {budget.device_hours:g}: the study would come to "
+            f"{hours:.3g} device-hours ({found.spent_hours:.3g} spent, {found.new_hours:.3g} to "
+            "go); raise the budget or plan less"
+        )
+    disk = found.disk_gb + found.new_disk_gb
+    if budget.disk_gb is not None and disk > budget.disk_gb:
+        raise ConfigError(
+            f"launch.budget.disk_gb = {budget.disk_gb:g}: outputs would come to {disk:.3g} GB "
+            f"({found.disk_gb:.3g} are used); scaling gc removes what nothing needs"
+        )
+    there = outputs
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free / 1e9
+    if found.new_disk_gb > free:
+        raise ConfigError(
+            f"outputs = {outputs}: checkpoints will take {found.new_disk_gb:.3g} GB and "
+            f"{free:.3g} GB are free"
+        )

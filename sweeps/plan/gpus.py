@@ -9,9 +9,9 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import least_bytes
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
-from scalinglab.sweeps.launch.pool import slots
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.plan.places import slots
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.store.launches import LaunchConfig
 
 ALIGNED = 64  # what a vocabulary should be a multiple of, for the products of the head
 SMALL_VOCABULARY = 1_024  # below it the head is a small part of a step

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records import machine
-from scalinglab.sweeps.store.launches import (
-    DEFAULT_CLASS,
-    LaunchConfig,
-    SlurmConfig,
-    group_of,
-    resources,
-)
+from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, SlurmConfig, group_of, resources
 
 OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")  # of launch.slurm.extra
 
@@ -88,3 +82,31 @@ def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[st
                 "execution.device = cpu trains on the CPU; execution.device=cuda uses them"
             )
     return said
+
+
+def slots(config: LaunchConfig, device: str, threads: int, processes: int = 1) -> list[str | None]:
+    """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
+
+    A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
+    CUDA_VISIBLE_DEVICES hides is not used.
+    """
+    if device == "cpu":
+        return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
+    found = machine.gpus()
+    sets = [
+        ",".join(found[i : i + processes]) for i in range(0, len(found) - processes + 1, processes)
+    ]
+    gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
+    wanted = config.workers or max(1, len(gpus))
+    return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
+
+
+def worker_count(
+    config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
+) -> int:
+    """Workers to start for so many packs (a run alone is one)."""
+    if config.backend == "inline":
+        return 1
+    if config.backend == "slurm":
+        return max(1, min(config.workers or runs, runs))
+    return max(1, min(len(slots(config, device, threads, processes)), runs))

@@ -18,9 +18,9 @@ import numpy as np
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.memory import process_bytes
-from scalinglab.sweeps.launch.pool import slots
+from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
+from scalinglab.sweeps.plan.places import slots
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.store.launches import PACKS_OFF, LaunchConfig
 from scalinglab.sweeps.store.packs import why_alone
 
 MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already

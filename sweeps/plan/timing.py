@@ -1,141 +1,280 @@
-"""Step times of some shapes, measured in a process of its own and within bounds.
+"""How long the runs of a plan take where they will run, and when the last one ends.
 
-Nobody waits minutes for a plan: a shape that takes longer to time, or to compile, is estimated from
-what is known of it by then, or from the other shapes.
+Each shape of the plan is timed for a few steps in a process of its own
+(``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are kept in
+``<outputs>/measurements.json``, so a shape is measured once a kind of machine. Of a run that
+several processes share one process's part of a batch is timed; what they send to each other comes
+on top and is not predicted.
 """
 
 from __future__ import annotations
 
-import json
-import queue
-import subprocess
-import threading
-import time
-from collections.abc import Sequence
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.model.flops import flop_parts, flops_per_token
-from scalinglab.scaling.training.child import child_environment, python_command
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
+from scalinglab.scaling.records.fingerprint import code_fingerprint
+from scalinglab.scaling.records.identity import digest
+from scalinglab.scaling.run.engine_choice import chosen
+from scalinglab.scaling.run.resolve import Run
+from scalinglab.scaling.run.step_options import StepOptions
+from scalinglab.scaling.training.events import validation_steps
+from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
+from scalinglab.sweeps.plan.local_timing import SHAPE_SECONDS, CannotMeasure, measure_here
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.program_times import with_program_times
+from scalinglab.sweeps.plan.sizes import pack_sizes, place, seconds_of
+from scalinglab.sweeps.store.packs import form
 
-SHAPE_SECONDS = 30.0  # that a shape may take, compiling included
-START_SECONDS = 300.0  # that torch may take to be imported from a slow disk
-# FLOP/s where nothing is known: of a core of a CPU, and of a GPU.
-RATES = {"cpu": 2e10, "cuda": 2e13}
-
-Timing = dict[str, Any]
+_TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
+START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
-class CannotMeasure(ConfigError):
-    """Shapes could not be timed: says why, and what else there is."""
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine, and how shapes are timed on it.
 
-
-def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
-    """Time some shapes (``scalinglab.scaling.engine.trainer.measure``); ``estimated`` is true of what was not.
-
-    Raises
-    ------
-    CannotMeasure
-        With its last words, if the process fails.
+    Attributes
+    ----------
+    where : str
+        Its name.
+    measure : callable
+        Times shapes; may raise `CannotMeasure`.
+    required : bool
+        Whether a plan without times is refused; else it says that it has none.
+    caveat : str
+        What is said beside the times: that runs are trained elsewhere.
     """
-    found: list[Timing | None] = []
-    guesses: dict[int, Timing] = {}
-    while len(found) < len(requests):
-        measured, guess = _measured(requests[len(found) :])
-        found += measured
-        if len(found) < len(requests):  # patience has ended with the next
-            if guess is not None:
-                guesses[len(found)] = guess
-            found.append(None)
-    rates = [
-        _flops(request) / timing["step"]
-        for request, timing in zip(requests, found, strict=True)
-        if timing is not None
-    ]
-    return [
-        _estimated(request, guesses.get(i), max(rates, default=None)) if timing is None else timing
-        for i, (request, timing) in enumerate(zip(requests, found, strict=True))
-    ]
+
+    where: str
+    measure: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    required: bool = True
+    caveat: str = ""
 
 
-def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing | None]:
-    """Timings up to the first shape that takes too long, and what was said of that one."""
-    process = subprocess.Popen(
-        python_command("scalinglab.scaling.engine.trainer.measure"),
-        text=True,
-        env=child_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    asked, said, failed = process.stdin, process.stdout, process.stderr
-    assert asked is not None and said is not None and failed is not None  # pipes
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    errors: list[str] = []
-    readers = [
-        threading.Thread(target=_pass_on, args=(said, lines), daemon=True),
-        threading.Thread(target=lambda: errors.extend(failed), daemon=True),
-    ]
-    for reader in readers:
-        reader.start()
-    try:
-        with asked:
-            json.dump(list(requests), asked)
-        return _heard(lines, len(requests))
-    except (EOFError, BrokenPipeError):
-        process.wait()
-        readers[1].join()
-        last = "".join(errors).strip().splitlines()[-1:] or ["no message"]
-        raise CannotMeasure(f"measuring the step time failed: {last[0]}") from None
-    finally:
-        process.kill()
-        process.wait()
-        for reader, stream in zip(readers, (said, failed), strict=True):
-            reader.join()
-            stream.close()
+def here(*, trained_elsewhere: bool = False) -> Target:
+    """A machine like this one; `trained_elsewhere` says that runs are not trained on it."""
 
-
-def _heard(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:
-    """What the process says of so many shapes, as long as it does not take too long over one."""
-    found: list[Timing] = []
-    guess, deadline = None, time.monotonic() + START_SECONDS
-    while len(found) < count:
+    def measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         try:
-            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return found, guess
-        if not line:
-            raise EOFError
-        kind, timing = json.loads(line)
-        if kind == "so far":
-            guess = timing
+            return measure_here(requests)
+        except CannotMeasure as error:
+            raise CannotMeasure(
+                f"{error} (launch.measure=target measures in a job on the cluster "
+                "with launch=slurm, launch.measure=off goes without)"
+            ) from error
+
+    caveat = (
+        (
+            f"step times were measured on this machine ({machine.processor()}), not on the "
+            "cluster's nodes, which may be much faster or slower: launch.measure=target measures "
+            "them in a short job there"
+        )
+        if trained_elsewhere
+        else ""
+    )
+    return Target(machine.processor(), measure, caveat=caveat)
+
+
+def nowhere() -> Target:
+    """Nothing is timed."""
+
+    def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        raise CannotMeasure("launch.measure = off")
+
+    return Target("nowhere", refuse, required=False)
+
+
+def with_costs(
+    plan: Plan, target: Target | None = None, config: LaunchConfig | None = None
+) -> Plan:
+    """The plan with the sizes of its packs and predicted seconds for the work left of each run.
+
+    Parameters
+    ----------
+    plan : Plan
+        Without them.
+    target : Target, optional
+        Where the runs will be trained; None: on a machine like this one. Where it cannot time
+        them and need not, seconds stay NaN, and a warning says why.
+    config : LaunchConfig, optional
+        What packs and workers are asked for; None: every run is trained alone.
+    """
+    config = config or LaunchConfig(pack="off")
+    sizes = pack_sizes(plan, config)
+    plan = replace(plan, runs=[replace(p, pack=sizes.get(p.run.run_id, 1)) for p in plan.runs])
+    target = target or here()
+    timings, why = _timings(plan, target)
+    if timings and target.caveat:
+        plan = replace(plan, warnings=[*plan.warnings, target.caveat])
+    if why:
+        plan = replace(
+            plan,
+            warnings=[
+                *plan.warnings,
+                f"the time of a step is not known ({why}): "
+                "no seconds, and no device-hours for launch.budget",
+            ],
+        )
+    members = {p.run.run_id: len(pack) for pack in packs(plan) for p in pack}
+    runs = [
+        # A finished run has nothing left; another program's speed is not ours to measure here.
+        replace(
+            p,
+            seconds=_predict(p, timings[p.run.run_id], members[p.run.run_id]),
+            seconds_alone=_predict(p, timings[p.run.run_id], 1),
+            estimated=timings[p.run.run_id].get("estimated", False),
+        )
+        if p.run.run_id in timings
+        else replace(p, seconds=0.0, seconds_alone=0.0)
+        if p.new_steps == 0
+        else p
+        for p in plan.runs
+    ]
+    plan = with_program_times(replace(plan, runs=runs))
+    return replace(plan, warnings=[*plan.warnings, *_about_budget(plan, config.budget)])
+
+
+def _about_budget(plan: Plan, budget: LaunchBudget) -> list[str]:
+    """Which runs a budget of device-hours cannot count before they are trained, as a sentence."""
+    unknown = [p.run.run_id for p in plan.runs if p.is_unfinished and math.isnan(p.seconds)]
+    if budget.device_hours is None or not unknown:
+        return []
+    names = ", ".join(unknown[:5]) + " ..." * (len(unknown) > 5)
+    return [
+        f"launch.budget.device_hours = {budget.device_hours:g} cannot refuse what is not "
+        f"known: the time of {len(unknown)} runs ({names}); once so much is spent, no further "
+        "run is begun"
+    ]
+
+
+def about_estimates(plan: Plan) -> list[str]:
+    """Which predicted seconds were not measured, as a sentence; none where all were."""
+    count = sum(p.estimated for p in plan.runs if p.new_steps)
+    if not count:
+        return []
+    return [
+        f"times of {count} runs are estimated: to time a step of theirs takes more than "
+        f"{SHAPE_SECONDS:.0f} s"
+    ]
+
+
+def about_processes(plan: Plan) -> list[str]:
+    """What the predicted seconds leave out, as a sentence; none where they leave out nothing."""
+    processes = plan.execution.processes
+    if processes == 1 or not any(p.seconds > 0 for p in plan.runs):
+        return []
+    return [
+        f"times are those of one process's part of each batch: what execution.processes = "
+        f"{processes} send to each other comes on top and is not predicted"
+    ]
+
+
+def packs(plan: Plan) -> list[list[PlannedRun]]:
+    """The work left as packs, in the order in which it is best begun."""
+    left = [p for p in plan.runs if p.is_unfinished]
+    return form(left, place, lambda p: p.pack)
+
+
+def finish_seconds(plan: Plan, workers: int) -> float:
+    """When the last run ends if `workers` take the packs in order, branches after their trunks.
+
+    Runs whose time is not known, as of another program, are left out.
+    """
+    free = [START_SECONDS] * workers
+    heapq.heapify(free)
+    ready: dict[tuple[str, int], float] = {}
+    last = 0.0
+    for pack in packs(plan):
+        if math.isnan(pack[0].seconds):
             continue
-        if kind == "measured":
-            found.append(timing)
-        guess, deadline = None, time.monotonic() + SHAPE_SECONDS
-    return found, None
+        needed = [ready.get(p.needs, 0.0) for p in pack if p.needs is not None]
+        start = max([heapq.heappop(free), *needed])
+        seconds_of_pack = sum(p.seconds for p in pack)
+        end = start + seconds_of_pack
+        for planned in pack:
+            for pin in planned.pins:
+                # A checkpoint at its start, or before, is there as soon as the run may begin.
+                share = max(0, pin - planned.start) / max(1, planned.new_steps)
+                ready[planned.run.run_id, pin] = start + share * seconds_of_pack
+        heapq.heappush(free, end)
+        last = max(last, end)
+    return last
 
 
-def _pass_on(stream: Any, lines: queue.SimpleQueue[str]) -> None:
-    """Each line as it comes, and an empty one at the end."""
-    for line in stream:
-        lines.put(line)
-    lines.put("")
+def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
+    """A member's share of its pack's time."""
+    validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
+    sets = 1 + len(planned.run.config.execution.validate)
+    tokens = len(validations) * sets * planned.run.config.data.validation_tokens
+    steps = planned.new_steps * seconds_of(timing, "step", members)
+    return (steps + tokens * seconds_of(timing, "token", members)) / members
 
 
-def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None) -> Timing:
-    """A timing from what was said of a shape, else by the FLOP/s of others."""
-    if guess is None:
-        known = RATES[request["device"]] * (request["threads"] if request["device"] == "cpu" else 1)
-        seconds = _flops(request) / (rate or known)
-        tokens = request["batch"] * request["model"]["context"]
-        guess = {"step": seconds, "token": seconds / tokens / 3}  # a forward pass of three
-    return guess | {"packed": {}, "estimated": True}
+def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
+    options = StepOptions.of(run.config, execution)
+    return {
+        "model": run.architecture.science(),
+        # Numbers of the optimizer take no time; whether there is a z-loss does.
+        "optimizer": run.config.optimizer.name,
+        "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
+        "batch": math.ceil(run.batch / execution.processes),
+        "micro_batch": execution.micro_batch,
+        "engine": chosen(execution, run.C),
+        "device": execution.device,
+        "threads": execution.threads,
+    }
 
 
-def _flops(request: dict[str, Any]) -> float:
-    """Of a step."""
-    architecture = Architecture.from_science(request["model"])
-    tokens = request["batch"] * architecture.shape.context
-    return float(flops_per_token(flop_parts(architecture)) * tokens)
+def _key(request: dict[str, Any], where: str) -> str:
+    here = {"processor": where, "torch": machine.versions()["torch"], "code": code_fingerprint()}
+    return digest(request | here)
+
+
+def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str]:
+    """run_id -> what ``scalinglab.scaling.engine.trainer.measure`` finds of its shape, alone and in its pack.
+
+    And why some are missing, if so.
+    """
+    path = plan.outputs / "measurements.json"
+    known = _known_timings(path)
+    timed = [p for p in plan.runs if p.new_steps > 0 and not p.run.is_command]
+    requests = {p.run.run_id: _request(p.run, plan.execution) for p in timed}
+    sizes: dict[str, set[int]] = defaultdict(set)  # each shape is timed once, in all of them
+    for planned in timed:
+        sizes[digest(requests[planned.run.run_id])].update({planned.pack} - {1})
+    requests = {i: r | {"packs": sorted(sizes[digest(r)])} for i, r in requests.items()}
+    keys = {run_id: _key(request, target.where) for run_id, request in requests.items()}
+    missing = {keys[i]: r for i, r in requests.items() if keys[i] not in known}
+    why = ""
+    if missing:
+        try:
+            known |= dict(zip(missing, target.measure(list(missing.values())), strict=True))
+            write_json(path, known)
+        except CannotMeasure as error:
+            if target.required:
+                raise
+            why = str(error)
+    return {run_id: known[key] for run_id, key in keys.items() if key in known}, why
+
+
+def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
+    """What was measured before; a file that cannot be read is set aside: all is measured again."""
+    try:
+        known: dict[str, dict[str, Any]] = read_json(path, {})
+        for key in known:
+            check_shape(path, known, {key: _TIMING})
+    except FileNotFoundError:
+        return {}
+    except DamagedFile as error:
+        set_aside(error, "step times are measured again")
+        return {}
+    return known

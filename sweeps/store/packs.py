@@ -17,10 +17,11 @@ from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import packable
+from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
 if TYPE_CHECKING:
     from scalinglab.scaling.run.resolve import Run
-    from scalinglab.sweeps.store.state import StoredRun
+    from scalinglab.sweeps.store.stored_plan import StoredRun
 
 T = TypeVar("T")
 # What members may differ in: each has its own seeds, its own LR of each step, and its own columns
@@ -120,3 +121,10 @@ def vanished_pack(folder: RunFolder) -> str | None:
     if attempt is None or attempt.end is not None:
         return None
     return last_said(folder).pack
+
+
+def pack_size(config: LaunchConfig, run: StoredRun) -> int:
+    """How many runs are at most to train together with one of these."""
+    if run.kind is None or config.pack in PACKS_OFF:
+        return 1
+    return run.pack if config.pack == "auto" else config.pack

@@ -18,7 +18,9 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
-from scalinglab.sweeps.store.state import StoredRun, states
+from scalinglab.sweeps.config import is_word
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
 def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
@@ -32,7 +34,7 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
     runs = list(runs)
     try:
         word = text.strip()
-        found = _by_word(runs, word) if _is_word(word) else _by_expression(runs, text)
+        found = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
     except ConditionError as error:
         raise ConfigError(f"runs = {error}") from None
     if not found:
@@ -42,19 +44,6 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
     return found
-
-
-def check_selection(path: str, text: str) -> None:
-    """Raise `ConfigError` if a selection cannot be read; what it names is asked of the runs."""
-    if not _is_word(text.strip()):
-        try:
-            parse(text)
-        except ConditionError as error:
-            raise ConfigError(f"{path} = {error}") from None
-
-
-def _is_word(text: str) -> bool:
-    return text.isalnum() or text in tuple(FailureClass)
 
 
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:

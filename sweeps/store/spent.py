@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.store.launches import Launch
-from scalinglab.sweeps.store.state import StoredPlan
+from scalinglab.sweeps.store.launch_record import Launch
+from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 
 def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:

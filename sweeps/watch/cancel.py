@@ -12,9 +12,10 @@ from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.sweeps.store.launches import Launch, launcher_of, read_launches
+from scalinglab.sweeps.launch.submissions import cancel_jobs, reconcile
+from scalinglab.sweeps.store.launch_record import Launch, launcher_of, read_launches
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import StoredRun, read_plan
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 
 CANCEL_LEASE_SECONDS = 10.0
 
@@ -41,8 +42,6 @@ def _is_open(launch: Launch) -> bool:
     if launch.is_cancelled():
         return False
     if launch.config.backend == "slurm":
-        from scalinglab.sweeps.launch.slurm import reconcile
-
         if reconcile(launch) != []:
             return True
     return _is_alive(launcher_of(launch.folder)) is not False
@@ -63,9 +62,7 @@ def _cancel_launch(launch: Launch) -> str:
     write_atomic(launch.folder / "cancelled", "")
     said = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
     if launch.config.backend == "slurm":
-        from scalinglab.sweeps.launch.slurm import cancel
-
-        if not cancel(launch):
+        if not cancel_jobs(launch):
             said += "; SLURM does not answer, so its jobs leave when they next look"
     elif (launcher := launcher_of(launch.folder)) is not None and _is_alive(launcher):
         with contextlib.suppress(ProcessLookupError, PermissionError):

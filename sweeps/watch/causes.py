@@ -12,7 +12,7 @@ from scalinglab.scaling.records.attempt import Attempt
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.printable import printable
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 TAIL_LINES = 30
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab.scaling.records.state import ENDED, State
-from scalinglab.sweeps.store.launches import read_launches
+from scalinglab.sweeps.launch import scheduler
+from scalinglab.sweeps.launch.submissions import name_prefix
+from scalinglab.sweeps.store.launch_record import read_launches
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Progress:
 
 
 def progress(outputs: Path, study: str, found: pd.DataFrame) -> Progress:
-    """Progress of a study, from the table of ``scalinglab.sweeps.store.state.status``."""
+    """Progress of a study, from the table of ``scalinglab.sweeps.store.status.status``."""
     predicted = found["predicted_seconds"].astype(float).fillna(0.0)
     finished = found["state"].isin(ENDED)
     part = (found["step"] / found["steps"]).where(~finished, 1.0)
@@ -75,9 +77,6 @@ def _queue(outputs: Path, study: str) -> dict[str, int] | None:
     ]
     if not launches:
         return {}
-    from scalinglab.sweeps.launch import scheduler
-    from scalinglab.sweeps.launch.slurm import name_prefix
-
     jobs = scheduler.jobs("scaling-")
     if jobs is None:
         return None

@@ -309,7 +309,7 @@ def trained() -> dict[str, dict[str, Any]]:
         for name, keys in _SETTINGS.items()
     }
     schedules = {
-        f"schedule.{kind}": schedule(kind, several[1]) for kind, several in SCHEDULES.items()
+        f"schedule.{kind}": schedule(kind, several[-1]) for kind, several in SCHEDULES.items()
     }
     return {
         name: changes | {"tokens": 64 * 10} for name, changes in (plain | optimizers).items()

@@ -23,12 +23,16 @@ from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
 from scalinglab.scaling.data.store import Manifest
+from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.run.resolve import Run, resolve
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.scaling.schedule.schedule import SCHEDULES
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.study.study import read_study
 from tests.golden.cases import MANIFEST, TINY, changed
 
@@ -110,6 +114,19 @@ def options() -> dict[str, set[str]]:
     }
     return {name: {f.name for f in dataclasses.fields(kind)} for name, kind in groups.items()} | {
         "optimizer": set(OPTIMIZERS)
+    }
+
+
+def keys_of_other_choices(optimizer: str, schedule: str) -> set[str]:
+    """The dotted keys that other optimizers and schedules have."""
+    return {
+        f"{group}.{key}"
+        for group, registry, name in (
+            ("optimizer", OPTIMIZERS, optimizer),
+            ("schedule", SCHEDULES, schedule),
+        )
+        for kind in registry.values()
+        for key in set(keys_of(kind)) - set(keys_of(registry[name]))
     }
 
 
@@ -269,7 +286,7 @@ def _train(outputs: Path, run_id: str, pins: Sequence[int], should_stop: Callabl
 
 def stop(outputs: Path, run_id: str) -> None:
     """Record that a rule has stopped a run."""
-    from scalinglab.sweeps.watch.stopping import stop_run
+    from scalinglab.sweeps.watch.early_stopping import stop_run
 
     stop_run(outputs, run_id, {"rule": "golden", "step": 0, "forecast": {"loss": 1.5}})
 

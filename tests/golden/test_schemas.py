@@ -33,7 +33,10 @@ def test_a_stored_fit_has_every_key_that_it_had(person: Path) -> None:
 
 def test_stored_files_have_every_key_that_they_had(tmp_path: Path) -> None:
     product.train(tmp_path, {"tiny": {}}, {})
-    assert schemas.differences(SCHEMAS["stored"], schemas.stored(tmp_path)) == []
+    gone = schemas.differences(SCHEMAS["stored"], schemas.stored(tmp_path))
+    # Runs once had the keys of every optimizer and schedule; they have those of their own.
+    others = {f".config.{key} is gone" for key in product.keys_of_other_choices("adamw", "wsd")}
+    assert [line for line in gone if not line.endswith(tuple(others))] == []
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from scalinglab.scaling.extras import EXTRAS, PROJECT, missing_package
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.slurm import check_cluster
-from scalinglab.sweeps.store.launches import LaunchConfig
 
 ROOT = Path(__file__).parents[2]
 

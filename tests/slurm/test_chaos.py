@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 pytestmark = pytest.mark.slurm
 CHUNK_SECONDS = 1.0  # a signal is seen between chunks

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.store.launches import read_launches
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.store.launch_record import read_launches
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 pytestmark = pytest.mark.slurm
 ONE = [

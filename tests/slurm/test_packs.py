@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.launch.slurm import submissions
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig, read_launches
+from scalinglab.sweeps.launch.submissions import read_submissions
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.launch_record import read_launches
 
 pytestmark = pytest.mark.slurm
 SWEEP = [
@@ -43,7 +45,9 @@ def test_two_packs_are_two_tasks_and_a_kill_costs_no_bit(study, tmp_path, cluste
     assert [r["throughput"]["members"] for r in records] == [3] * 6
     assert sorted({r["attempt"] for r in records})[-1] > 1
     (begun,) = read_launches(outputs, "tiny")
-    assert sum(s.tasks for s in submissions(begun)) <= 4  # two packs, and what replaced the killed
+    assert (
+        sum(s.tasks for s in read_submissions(begun)) <= 4
+    )  # two packs, and what replaced the killed
 
 
 def running(outputs: Path) -> list[RunFolder]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scalinglab.sweeps.launch import scheduler, slurm
-from scalinglab.sweeps.plan.plan import Plan, make_plan, save_plan
+from scalinglab.sweeps.launch import sbatch, scheduler
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.plan.save import save_plan
 
 LONG = [
     "study.blocks.ladder.grid.tokens=[25600]",
@@ -63,5 +65,5 @@ def fake(tmp_path, monkeypatch) -> Path:
         )
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(slurm, "_calls", scheduler.TokenBucket(1000, 1.0))
+    monkeypatch.setattr(sbatch, "_calls", scheduler.TokenBucket(1000, 1.0))
     return folder

@@ -39,8 +39,8 @@ from scalinglab.scaling.engine.trainer.group import Group
 from scalinglab.scaling.engine.trainer.loop import Chunk, Training
 from scalinglab.scaling.engine.trainer.member import MemberRun
 from scalinglab.scaling.engine.trainer.pack_engine import engine_values
-from scalinglab.scaling.engine.trainer.rank_main import LentClaim
 from scalinglab.scaling.engine.trainer.trainer import fit_rank
+from scalinglab.scaling.engine.trainer.worker_link import LentClaim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.training.ranks import Work

@@ -9,100 +9,16 @@ ends at once when its connection to the worker does.
 from __future__ import annotations
 
 import os
-import queue
 import signal
-import socket
 import sys
-import threading
 import time
 import traceback
-from multiprocessing.connection import Connection
-from typing import Any
 
+from scalinglab.scaling.engine.trainer.worker_link import LentClaim, WorkerLink
 from scalinglab.scaling.records.claim import ClaimLost
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.state import Outcome, State
-from scalinglab.scaling.training.ranks import SECRET, Failure, Work
-
-
-class Link:
-    """The connection to the worker.
-
-    Attributes
-    ----------
-    stop : bool
-        Whether the worker wants the run to be saved and left.
-    """
-
-    def __init__(self, host: str, port: int, rank: int) -> None:
-        self.stop = False
-        self._over = False
-        self._answers: queue.Queue[Any] = queue.Queue()
-        self._connection = Connection(socket.create_connection((host, port)).detach())
-        self._connection.send_bytes(os.environ.pop(SECRET).encode())
-        self._connection.send(rank)
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def tell(self, kind: str, value: Any) -> None:
-        """Say something that needs no answer."""
-        self._connection.send((kind, value))
-
-    def leave(self, outcome: Outcome | None) -> None:
-        """Say the last word: from now on the worker may hang up."""
-        self._over = True
-        self.tell("over", outcome)
-
-    def ask(self, kind: str, value: Any) -> Any:
-        """Say something and wait for the answer; an exception is raised here."""
-        self.tell(kind, value)
-        return self.answer()
-
-    def answer(self) -> Any:
-        """The next answer."""
-        value = self._answers.get()
-        if isinstance(value, BaseException):
-            raise value
-        return value
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                kind, value = self._connection.recv()
-                if kind == "stop":
-                    self.stop = True
-                else:
-                    self._answers.put(value)
-        except (EOFError, OSError):
-            os._exit(0 if self._over else 1)  # nobody is left who could want this run
-
-
-class LentClaim:
-    """A claim that the worker holds: what changes it is asked of the worker."""
-
-    def __init__(self, folder: RunFolder, number: int, index: int, link: Link) -> None:
-        self.folder, self.number = folder, number
-        self._index, self._link = index, link
-
-    def is_current(self) -> bool:
-        """See ``Claim.is_current``."""
-        return not self.folder.attempt_file(self.number + 1, "json").exists()
-
-    def is_cancelled(self) -> bool:
-        """See ``Claim.is_cancelled``."""
-        return self.folder.attempt_file(self.number, "cancel").exists()
-
-    def report(self, progress: dict[str, Any]) -> None:
-        """See ``Claim.report``."""
-        self._link.tell("report", (self._index, progress))
-
-    def finish(self, status: State, steps: int, files: dict[str, str]) -> bool:
-        """See ``Claim.finish``."""
-        return self._link.ask("finish", (self._index, status, steps, files))
-
-    def release(self, reason: Outcome) -> None:
-        """See ``Claim.release``; an error is told by the rank's last word."""
-        self._link.tell("release", (self._index, reason))
+from scalinglab.scaling.training.ranks import Failure, Work
 
 
 def main(arguments: list[str]) -> None:
@@ -111,7 +27,7 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     # Local children are told; tasks of srun know from SLURM.
     rank = int(os.environ.get("RANK") or os.environ["SLURM_PROCID"])
-    link = Link(arguments[0], int(arguments[1]), rank)
+    link = WorkerLink(arguments[0], int(arguments[1]), rank)
     facts: dict[str, int] = {}
     try:
         work: Work = link.answer()
@@ -119,9 +35,8 @@ def main(arguments: list[str]) -> None:
             LentClaim(RunFolder(folder), number, i, link)
             for i, (folder, number) in enumerate(zip(work.folders, work.attempts, strict=True))
         ]
-        from scalinglab.scaling.engine.trainer.parallel import (
-            train_rank,  # torch, where its failure can be told
-        )
+        # Here: importing torch may fail, and the worker is told of it.
+        from scalinglab.scaling.engine.trainer.parallel import train_rank
 
         outcome = train_rank(rank, claims, work, lambda: link.stop, facts)
     except BaseException as error:

@@ -19,7 +19,7 @@ from scalinglab.analysis.reporting.verdict import (
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.sweeps.plan.plan import make_plan
+from scalinglab.sweeps.plan.make import make_plan
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ def half_made(folder, process, age):
 
 
 def test_what_a_killed_maker_left_goes_and_what_is_being_made_stays(tmp_path):
-    here = machine.this_process()
+    here = machine.this_process().to_dict()
     gone = here | {"process_start": "another"}
     elsewhere = here | {"host": "elsewhere"}
     cases = {

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig, new_launch, store_launch
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.launch_record import new_launch, store_launch
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.verb import open_console
 from scalinglab.verbs.launching import _end_of_launch
 
@@ -40,7 +42,7 @@ def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> 
     runs = read_plan(plan.outputs, "tiny").runs
     done = {r.folder.run_id for r in select(runs, "seed <= 2")}
     monkeypatch.setattr(
-        "scalinglab.sweeps.store.state.status",
+        "scalinglab.sweeps.store.status.status",
         lambda outputs, name: pd.DataFrame(
             [
                 {"run_id": i, "state": "done" if i in done else "planned", "note": ""}

@@ -13,7 +13,7 @@ from scalinglab.cli import main
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.text.printable import printable
 from scalinglab.show import Watch
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.terminal import Screen
 from scalinglab.verbs.launching import _end_of_launch
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from scalinglab.candidates import candidates
 from scalinglab.cli import main
+from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
 from scalinglab.sweeps.launch import cluster_timing
-from scalinglab.sweeps.launch.launch import target_of
-from scalinglab.sweeps.plan.cost import here, with_costs
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.plan.timing import CannotMeasure
-from scalinglab.sweeps.store.launches import LaunchConfig, SlurmConfig, check_launch
-from scalinglab.sweeps.store.state import read_plan
-from scalinglab.verbs.candidates import ChoiceOptions, candidates
+from scalinglab.sweeps.launch.cluster_timing import timing_target
+from scalinglab.sweeps.plan.local_timing import CannotMeasure
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.timing import here, with_costs
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 # The command of the documentation.
 ON_SLURM = ["launch=slurm", "launch.slurm.gpus=1", "execution.device=cuda", "launch.poll_seconds=0"]
@@ -132,7 +133,9 @@ def test_an_answer_that_does_not_come_is_waited_for_so_long_and_its_job_is_cance
     login_node('echo "7|PENDING|Priority||scaling-measure" > queue; echo "Submitted batch job 7"')
     config = LaunchConfig("slurm", measure_seconds=0.2, slurm=SlurmConfig(gpus=1))
     told: list[str] = []
-    target = target_of(config, ExecutionConfig(device="cuda"), tmp_path / "outputs", told.append)
+    target = timing_target(
+        config, ExecutionConfig(device="cuda"), tmp_path / "outputs", told.append
+    )
     assert not target.required and target.where == "slurm 1 GPUs"
     with pytest.raises(CannotMeasure, match="did not end within launch.measure_seconds = 0.2"):
         target.measure([])
@@ -160,7 +163,7 @@ def test_here_without_a_device_names_the_ways_out(study, login_node, capsys) -> 
 )
 def test_where_steps_are_timed(monkeypatch, tmp_path, config, device, where, required) -> None:
     monkeypatch.setattr("scalinglab.scaling.records.machine.processor", lambda: "here")
-    target = target_of(config, ExecutionConfig(device=device), tmp_path)
+    target = timing_target(config, ExecutionConfig(device=device), tmp_path)
     assert (target.where, target.required) == (where, required)
     elsewhere = config.backend == "slurm" and where == "here"
     assert ("not on the cluster's nodes" in target.caveat) == elsewhere
@@ -180,11 +183,10 @@ def test_a_plan_says_that_its_times_are_of_another_machine(study) -> None:
 def test_candidates_are_chosen_by_their_cost(study, login_node, capsys) -> None:
     """Those of a study for GPUs of a cluster are timed there, too."""
     grid = {"model": {"width": [16]}, "tokens": [2560]}
-    options = ChoiceOptions("tiny", "alpha", grid=grid)
-    rows = candidates(options, ["study=tiny", *ON_SLURM])
+    rows = candidates(compose(["study=tiny", *ON_SLURM]), grid).table
     assert len(rows) == 1 and rows["cost"].between(20 / 3600, 30 / 3600).all()  # 40 steps, .5 s
     with pytest.raises(ConfigError, match="launch.measure = off: candidates are chosen by their"):
-        candidates(options, ["study=tiny", *ON_SLURM, "launch.measure=off"])
+        candidates(compose(["study=tiny", *ON_SLURM, "launch.measure=off"]), grid)
 
 
 def test_a_measurement_is_asked_for_where_it_can_be_made() -> None:

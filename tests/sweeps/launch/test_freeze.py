@@ -12,7 +12,7 @@ import pytest
 
 from scalinglab.scaling.records import machine
 from scalinglab.sweeps.launch.freeze import freeze
-from scalinglab.sweeps.plan.budget import used_bytes
+from scalinglab.sweeps.plan.cost import used_bytes
 
 
 def test_equal_code_is_one_copy_that_knows_its_commit(tmp_path) -> None:

@@ -21,14 +21,19 @@ from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.training.child import python_command
+from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch import worker
-from scalinglab.sweeps.launch.launch import detach, launch, why_stopped
-from scalinglab.sweeps.launch.pool import worker_count
+from scalinglab.sweeps.launch.detach import detach
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.launch.remaining import why_stopped
 from scalinglab.sweeps.launch.retry import TRIES_WITHOUT_PROGRESS
-from scalinglab.sweeps.launch.stop import StopFlag
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig, check_launch
-from scalinglab.sweeps.store.state import read_plan, states, status
+from scalinglab.sweeps.launch.stop_flag import StopFlag
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.places import worker_count
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.cancel import cancel_study
 
 # Long enough to be killed in the middle: about five seconds of training on one core.
@@ -419,7 +424,7 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
     planned(study)
     lines = "import sys; print(*range(100), sep='\\n'); sys.exit('no module named x')"
     monkeypatch.setattr(
-        "scalinglab.sweeps.launch.launch.python_command",
+        "scalinglab.sweeps.launch.detach.python_command",
         lambda *words: [sys.executable, "-c", lines],
     )
     with pytest.raises(SystemExit) as ended:
@@ -433,7 +438,7 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
 def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
     plan, started, popen = planned(study), [], subprocess.Popen
     monkeypatch.setattr(
-        "scalinglab.sweeps.launch.launch.python_command",
+        "scalinglab.sweeps.launch.detach.python_command",
         lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"],
     )
     monkeypatch.setattr(
@@ -443,7 +448,7 @@ def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, mon
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scalinglab.sweeps.launch.launch.time.sleep", interrupt)
+    monkeypatch.setattr("scalinglab.sweeps.launch.detach.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         detach([], plan.outputs, "tiny")
     monkeypatch.undo()  # waiting sleeps, too

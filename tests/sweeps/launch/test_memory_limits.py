@@ -8,11 +8,12 @@ import torch
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.memory_limits import NO_LIMIT, Limit, MemoryLimits
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 HERE = machine.device_name("cpu")
 

@@ -12,11 +12,14 @@ from scalinglab.cli import main
 from scalinglab.scaling.engine.steps.eager import EagerEngine
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import worker
-from scalinglab.sweeps.launch.launch import launch, why_stopped
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, status
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.launch.remaining import why_stopped
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 LRS = [round(1e-3 * 1.4**i, 6) for i in range(16)]
 SWEEP = [

@@ -12,9 +12,11 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.pool import Pool, slots
-from scalinglab.sweeps.store.launches import LaunchConfig, new_launch
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.pool import Pool
+from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.store.launch_record import new_launch
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 def test_gpus_that_are_hidden_are_not_used(monkeypatch) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.sweeps.config import LaunchConfig, SlurmConfig
 from scalinglab.sweeps.launch import scheduler, slurm
-from scalinglab.sweeps.store.launches import LaunchConfig, SlurmConfig
 
 # As a real sbatch answers: most of its sentences name no option, one comes in two lines.
 SBATCH = r"""

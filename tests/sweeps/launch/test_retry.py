@@ -9,8 +9,9 @@ import pytest
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.sweeps.launch.retry import bad_nodes, tripped, verdict
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 def attempt(folder, error: BaseException | None = None, reason: str = "failed", step: int = 0):

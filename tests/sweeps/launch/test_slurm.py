@@ -10,16 +10,13 @@ import pytest
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.sweeps.launch import scheduler, slurm
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import (
-    LaunchConfig,
-    SlurmConfig,
-    check_launch,
-    new_launch,
-    store_launch,
-)
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.config import LaunchConfig, SlurmConfig, check_launch
+from scalinglab.sweeps.launch import sbatch, scheduler, slurm, submissions
+from scalinglab.sweeps.launch.submissions import read_submissions, reconcile
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.launch_record import new_launch, store_launch
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 @pytest.fixture
@@ -38,9 +35,9 @@ def test_arrays_are_cut_at_the_largest_size_the_cluster_allows(begun) -> None:
     launch, plan = begun
     ready = 2  # the other three wait for checkpoints of these
     assert slurm.top_up(launch, plan) == 5 or ready
-    sizes = [s.tasks for s in slurm.submissions(launch)]
+    sizes = [s.tasks for s in read_submissions(launch)]
     assert max(sizes) <= 3 and sum(sizes) == slurm.top_up(launch, plan)
-    assert all(s.job is not None for s in slurm.submissions(launch))
+    assert all(s.job is not None for s in read_submissions(launch))
 
 
 def test_the_pickle_holds_strings_only(begun) -> None:
@@ -60,7 +57,7 @@ def test_a_second_look_submits_nothing(begun) -> None:
     launch, plan = begun
     count = slurm.top_up(launch, plan)
     assert slurm.top_up(launch, plan) == count
-    assert len(slurm.submissions(launch)) == len({s.name for s in slurm.submissions(launch)})
+    assert len(read_submissions(launch)) == len({s.name for s in read_submissions(launch)})
 
 
 @pytest.mark.parametrize("failure", ["timeout", "truncate"])
@@ -74,10 +71,10 @@ def test_a_submission_that_was_accepted_though_it_seemed_to_fail(
     (fake / failure).unlink()
     doomed = (fake / "queue").read_text()
     assert slurm.top_up(launch, plan) is None and (fake / "queue").read_text() == doomed
-    monkeypatch.setattr(slurm, "UNSEEN_SECONDS", -1.0)
+    monkeypatch.setattr(submissions, "UNSEEN_SECONDS", -1.0)
     count = slurm.top_up(launch, plan)
     assert count and not set(doomed.splitlines()) & set((fake / "queue").read_text().splitlines())
-    assert all(s.job is not None for s in slurm.submissions(launch))
+    assert all(s.job is not None for s in read_submissions(launch))
 
 
 def test_a_submission_that_never_arrived_is_made_again(begun, fake, monkeypatch) -> None:
@@ -87,27 +84,27 @@ def test_a_submission_that_never_arrived_is_made_again(begun, fake, monkeypatch)
     (fake / "timeout").unlink()
     (fake / "queue").unlink()
     assert slurm.top_up(launch, plan) is None  # it may still arrive
-    monkeypatch.setattr(slurm, "UNSEEN_SECONDS", -1.0)
+    monkeypatch.setattr(submissions, "UNSEEN_SECONDS", -1.0)
     assert slurm.top_up(launch, plan) > 0
 
 
 def test_a_launcher_that_died_between_sbatch_and_its_answer(begun) -> None:
     launch, plan = begun
     count = slurm.top_up(launch, plan)
-    for submission in slurm.submissions(launch):  # as it was before the answer came
+    for submission in read_submissions(launch):  # as it was before the answer came
         write_json(submission.file, read_json(submission.file) | {"job": None})
     assert slurm.top_up(launch, plan) == count
-    assert all(s.job is not None for s in slurm.submissions(launch))
+    assert all(s.job is not None for s in read_submissions(launch))
 
 
 def test_a_controller_that_is_down_changes_nothing(begun, fake) -> None:
     launch, plan = begun
     (fake / "down").touch()
-    assert slurm.top_up(launch, plan) is None and not slurm.submissions(launch)
+    assert slurm.top_up(launch, plan) is None and not read_submissions(launch)
     (fake / "down").unlink()
     count = slurm.top_up(launch, plan)
     (fake / "down").touch()
-    assert slurm.top_up(launch, plan) is None and slurm.reconcile(launch) is None
+    assert slurm.top_up(launch, plan) is None and reconcile(launch) is None
     (fake / "down").unlink()
     assert slurm.top_up(launch, plan) == count
 
@@ -117,7 +114,7 @@ def test_a_refusal_is_told_and_leaves_no_trace(begun, fake) -> None:
     (fake / "refuse").touch()
     with pytest.raises(ConfigError, match="SLURM refused the job: .*invalid account"):
         slurm.top_up(launch, plan)
-    assert not slurm.submissions(launch)
+    assert not read_submissions(launch)
 
 
 def test_a_limit_on_submissions_is_asked_again(begun, fake) -> None:
@@ -154,7 +151,7 @@ def test_a_state_that_we_do_not_know_counts_as_alive(begun, fake) -> None:
     count = slurm.top_up(launch, plan)
     queue = (fake / "queue").read_text()
     (fake / "queue").write_text(queue.replace("PENDING", "STAGE_OUT|"))
-    assert len(slurm.reconcile(launch)) in (count, 0)
+    assert len(reconcile(launch)) in (count, 0)
     (fake / "queue").write_text(queue.replace("PENDING", "STAGE_OUT"))
     assert slurm.top_up(launch, plan) == count
 
@@ -230,7 +227,7 @@ def test_folders_are_names_in_the_script_of_a_job(tmp_path, fake, monkeypatch, n
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/bash\nprintf "%s\\0" "$@" "$SCALING_LOG" "$PYTHONPATH"\n')
     python.chmod(0o755)
-    monkeypatch.setattr(slurm.sys, "executable", str(python))
+    monkeypatch.setattr(sbatch.sys, "executable", str(python))
     monkeypatch.delenv("PYTHONPATH", raising=False)
     (fake / "sbatch").write_text(f'#!/bin/bash\ncp "$1" {fake}/script\necho job 1\n')
     launch = new_launch(home / "outputs", "tiny", LaunchConfig("slurm"), [], home / "code")

@@ -11,12 +11,15 @@ import pytest
 
 from scalinglab.cli import main
 from scalinglab.scaling.records.prefixes import candidates
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.slurm import tasks_wanted
-from scalinglab.sweeps.plan.cost import with_costs
-from scalinglab.sweeps.plan.plan import Plan, make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, status
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.timing import with_costs
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 ONE = [
     "study.blocks.ladder.grid.tokens=[2560]",

@@ -10,11 +10,13 @@ import pytest
 
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import work_list
 from scalinglab.sweeps.launch.work_list import LEAST_LOOK, WorkList
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import LaunchConfig, new_launch, store_launch
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.launch_record import new_launch, store_launch
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 RUNS = 3 * LEAST_LOOK
 

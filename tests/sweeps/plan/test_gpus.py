@@ -12,9 +12,9 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.run.memory import least_bytes, training_bytes
 from scalinglab.scaling.run.step_options import StepOptions
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.gpus import about_gpus, check_gpu_memory
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.store.launches import LaunchConfig
+from scalinglab.sweeps.plan.make import make_plan
 
 H100 = "NVIDIA H100 80GB HBM3"
 

@@ -6,8 +6,8 @@ import pytest
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records import machine
+from scalinglab.sweeps.config import LaunchConfig, SlurmConfig
 from scalinglab.sweeps.plan.places import about_idle_gpus, check_places
-from scalinglab.sweeps.store.launches import LaunchConfig, SlurmConfig
 
 
 def on_slurm(**slurm) -> LaunchConfig:

@@ -10,8 +10,10 @@ from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.show import plan_frame
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 
 
 def by_size(plan, width: int, kind: str = "wsd"):
@@ -115,7 +117,7 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     plan = make_plan(study())
     save_plan(plan)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    monkeypatch.setattr("scalinglab.sweeps.store.caveats.code_fingerprint", lambda: "0123456789")
+    monkeypatch.setattr("scalinglab.sweeps.plan.caveats.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
     trained = next(r["code"]["fingerprint"] for r in _records(plan))
     monkeypatch.setattr(

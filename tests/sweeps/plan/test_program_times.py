@@ -8,10 +8,12 @@ import pytest
 
 from scalinglab.scaling.records.atomic import write_atomic, write_json
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.sweeps.plan.budget import cost
-from scalinglab.sweeps.plan.cost import nowhere, with_costs
-from scalinglab.sweeps.plan.plan import Plan, PlannedRun, make_plan, save_plan
-from scalinglab.sweeps.store.launches import Budget, LaunchConfig
+from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
+from scalinglab.sweeps.plan.cost import cost
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.timing import nowhere, with_costs
 
 PROGRAM = ["trainer=command", "trainer.program=theirs", "execution.command=[train]"]
 
@@ -48,7 +50,7 @@ def planned(study):
 
 
 def costs(plan: Plan, **budget: float) -> Plan:
-    return with_costs(plan, nowhere(), LaunchConfig(pack="off", budget=Budget(**budget)))
+    return with_costs(plan, nowhere(), LaunchConfig(pack="off", budget=LaunchBudget(**budget)))
 
 
 def test_as_long_as_no_run_has_finished_the_time_is_not_known(planned) -> None:

@@ -9,8 +9,11 @@ import pytest
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.run.memory import training_bytes
-from scalinglab.sweeps.plan.budget import cost
-from scalinglab.sweeps.plan.cost import (
+from scalinglab.sweeps.config import LaunchConfig, check_launch
+from scalinglab.sweeps.plan.cost import cost
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
+from scalinglab.sweeps.plan.timing import (
     Target,
     about_processes,
     finish_seconds,
@@ -18,9 +21,6 @@ from scalinglab.sweeps.plan.cost import (
     packs,
     with_costs,
 )
-from scalinglab.sweeps.plan.plan import make_plan
-from scalinglab.sweeps.plan.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
-from scalinglab.sweeps.store.launches import LaunchConfig, check_launch
 
 SWEEP = [
     "~study.blocks.curves",

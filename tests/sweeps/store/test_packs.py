@@ -13,7 +13,7 @@ from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.sweeps.launch.work_list import without_survivors
 from scalinglab.sweeps.launch.worker import _claim
 from scalinglab.sweeps.store.packs import companions, form, pack_kind, vanished_pack, why_alone
-from scalinglab.sweeps.store.state import StoredRun
+from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
 def kind(run, **execution) -> str | None:

@@ -6,9 +6,10 @@ import pytest
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 @pytest.fixture

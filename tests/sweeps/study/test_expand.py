@@ -12,7 +12,7 @@ from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, RunConfig, from_dict
 from scalinglab.show import points_frame
 from scalinglab.sweeps.plan.design import check_design
-from scalinglab.sweeps.plan.plan import make_plan
+from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.study.expand import BlockConfig, axes, expand
 
 VOCAB = 256

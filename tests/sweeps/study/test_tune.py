@@ -9,8 +9,10 @@ import pytest
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.study.study import check_overrides
 from scalinglab.sweeps.study.tune import TuneOptions, search_space, settings
 

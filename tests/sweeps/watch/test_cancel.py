@@ -8,9 +8,10 @@ import time
 import pytest
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, states
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study, open_launches
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.stored_plan import read_plan
 from scalinglab.sweeps.watch.causes import causes, history
 
 

@@ -19,9 +19,12 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.parts import new_parts, write_manifest
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.launch import LaunchConfig, launch
-from scalinglab.sweeps.plan.plan import Plan, make_plan, save_plan
-from scalinglab.sweeps.store.state import status
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.launch import launch
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.watch import gc
 from scalinglab.sweeps.watch.gc import remove, size, summary, survey
 
@@ -210,7 +213,9 @@ def test_a_half_made_store_goes_when_its_maker_has_died(outputs) -> None:
     folder = outputs / "data" / ".text-abcdefgh.01234567"
     folder.mkdir()
     (folder / "train.bin").write_bytes(bytes(1000))
-    write_json(folder / "maker.json", machine.this_process() | {"process_start": "another"})
+    write_json(
+        folder / "maker.json", machine.this_process().to_dict() | {"process_start": "another"}
+    )
     found = clean(outputs).set_index("path")
     assert found.loc[folder, "kind"] == "half a store" and found.loc[folder, "bytes"] > 1000
     assert not folder.exists()

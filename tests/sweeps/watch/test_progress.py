@@ -72,8 +72,10 @@ def test_a_run_that_was_resumed_is_measured_against_the_whole_of_what_was_predic
     from dataclasses import replace
 
     from scalinglab.scaling.records.claim import Claim
-    from scalinglab.sweeps.plan.plan import make_plan, save_plan
-    from scalinglab.sweeps.store.state import read_plan, status
+    from scalinglab.sweeps.plan.make import make_plan
+    from scalinglab.sweeps.plan.save import save_plan
+    from scalinglab.sweeps.store.status import status
+    from scalinglab.sweeps.store.stored_plan import read_plan
 
     def plan(seconds: float):
         made = make_plan(study())

@@ -115,7 +115,7 @@ from scalinglab.scaling.training import ranks
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.stop import StopFlag
+from scalinglab.sweeps.launch.stop_flag import StopFlag
 stop = StopFlag()
 stop.install()
 claim = Claim.acquire(RunFolder(Path(sys.argv[1])), 60.0)

@@ -11,21 +11,19 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from scalinglab.scaling.config import ConfigError, from_dict, one_of, unknown_key
+from scalinglab.scaling.config import ConfigError, from_dict, unknown_key
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError, parse
-from scalinglab.scaling.text.shell import has_control_characters
-from scalinglab.sweeps.plan.plan import study_folder
-from scalinglab.sweeps.store.select import check_selection, facts, that_meet
-from scalinglab.sweeps.store.state import StoredPlan, StoredRun, read_plan
+from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig
+from scalinglab.sweeps.store.select import facts, that_meet
+from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun, read_plan, study_folder
 
 _LAUNCH: Shape = {
     "launched": (int, float),
@@ -34,151 +32,6 @@ _LAUNCH: Shape = {
     "code": str,
     "launcher": (dict, type(None)),
 }
-BACKENDS = ("inline", "local", "slurm")
-DEFAULT_CLASS = "default"
-# auto: on the cluster where runs need GPUs of its nodes, else here. On the cluster (target) a short
-# job times them, once; off: what a run takes is not known.
-MEASURE = ("auto", "here", "target", "off")
-PACKS_OFF = ("off", False)
-
-
-@dataclass(frozen=True)
-class SlurmConfig:
-    """What one job asks SLURM for; None leaves it to the cluster's default.
-
-    ``python`` is the command that runs Python, as in ``apptainer exec --nv image.sif python``;
-    ``setup`` are lines of shell before it; ``extra`` any other option of sbatch.
-    """
-
-    minutes: int = 60
-    signal_seconds: int = 120  # how long before the limit SLURM warns
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    exclude: str | None = None
-    nodes: int = 1
-    gpus: int = 0  # of each node
-    cpus: int | None = None  # of each task
-    memory_gb: float | None = None  # of each node
-    python: str | None = None
-    setup: list[str] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a launch may cost; None is no limit. One that would cost more is refused."""
-
-    device_hours: float | None = None  # of GPUs, or of cores where there are none
-    disk_gb: float | None = None  # of everything under outputs
-
-
-@dataclass(frozen=True)
-class LaunchConfig:
-    """Where runs happen, and how many at once.
-
-    ``pack`` is how many runs that differ in numbers only train as one stacked model.
-
-    ``workers`` None means one a GPU or core here, and as many as are of use on SLURM. ``classes``
-    are named groups of runs that need other resources: ``where`` (a selection) and any keys of
-    ``slurm``; the first that matches counts.
-    """
-
-    backend: str = "local"
-    workers: int | None = None
-    workers_a_gpu: int = 1
-    pack: Any = "auto"  # or "off", or how many; YAML reads a bare off as False
-    runs: str | None = None
-    canary: int = 0
-    watch: bool = True
-    detach: bool = False
-    idle_seconds: float | None = None
-    poll_seconds: float = 0.5
-    rate: float | None = None  # money a device-hour
-    measure: str = "auto"  # where steps are timed: MEASURE
-    measure_seconds: float = 900.0
-    budget: Budget = field(default_factory=Budget)
-    slurm: SlurmConfig = field(default_factory=SlurmConfig)
-    classes: dict[str, Any] = field(default_factory=dict)
-
-
-def check_launch(config: LaunchConfig) -> None:
-    """Raise `ConfigError` if the launch makes no sense."""
-    one_of("launch.backend", config.backend, BACKENDS)
-    _check_pack(config.pack)
-    for key in ("workers", "workers_a_gpu"):
-        value = getattr(config, key)
-        if value is not None and value < 1:
-            raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
-    if config.canary < 0:
-        raise ConfigError(f"launch.canary = {config.canary}: allowed is 0 (none) or more")
-    one_of("launch.measure", config.measure, MEASURE)
-    if config.measure == "target" and config.backend != "slurm":
-        raise ConfigError(
-            f"launch.measure = target: launch.backend = {config.backend} runs here; allowed are "
-            "auto, here and off"
-        )
-    if config.runs is not None:
-        check_selection("launch.runs", config.runs)
-    if config.detach and config.backend == "inline":
-        raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
-    for name in (DEFAULT_CLASS, *config.classes):
-        _check_slurm(name, resources(config, name))
-    for name, given in config.classes.items():
-        if not isinstance(given, dict) or "where" not in given:
-            raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
-        try:
-            parse(str(given["where"]))
-        except ConditionError as error:
-            raise ConfigError(f"launch.classes.{name}.where = {error}") from None
-
-
-def _check_pack(pack: Any) -> None:
-    is_count = isinstance(pack, int) and not isinstance(pack, bool) and pack >= 1
-    if not is_count and pack is not False and pack not in ("auto", "off"):
-        raise ConfigError(f"launch.pack = {pack!r}: allowed are auto, off and a number, 1 or more")
-
-
-def pack_size(config: LaunchConfig, run: StoredRun) -> int:
-    """How many runs are at most to train together with one of these."""
-    if run.kind is None or config.pack in PACKS_OFF:
-        return 1
-    return run.pack if config.pack == "auto" else config.pack
-
-
-def _check_slurm(name: str, slurm: SlurmConfig) -> None:
-    where = group_of(name)
-    if slurm.minutes < 1 or slurm.nodes < 1 or slurm.gpus < 0:
-        raise ConfigError(
-            f"{where}: minutes = {slurm.minutes}, nodes = {slurm.nodes}, gpus = {slurm.gpus}; "
-            "allowed are 1 or more, 1 or more, 0 or more"
-        )
-    for key, value in (asdict(slurm) | slurm.extra).items():
-        if key != "setup" and has_control_characters(f"{key}{value}"):
-            raise ConfigError(
-                f"{where}.{key} = {value!r} has a line break or another control"
-                " character; allowed are those that stand in one line"
-            )
-    if not 10 <= slurm.signal_seconds < slurm.minutes * 60:
-        raise ConfigError(
-            f"{where}.signal_seconds = {slurm.signal_seconds}: allowed is 10 or more, and less "
-            f"than the limit of {slurm.minutes} minutes"
-        )
-
-
-def group_of(name: str) -> str:
-    """The group of the configuration in which what a class of jobs asks for stands."""
-    return "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
-
-
-def resources(config: LaunchConfig, name: str) -> SlurmConfig:
-    """What the jobs of a class ask for."""
-    own = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
-    slurm: SlurmConfig = from_dict(
-        SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}"
-    )
-    return slurm
 
 
 @dataclass(frozen=True)

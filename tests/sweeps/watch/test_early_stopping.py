@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
-from scalinglab.sweeps.store.launches import LaunchConfig
-from scalinglab.sweeps.store.state import read_plan, states
-from scalinglab.sweeps.watch.stopping import stop_run
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.watch.early_stopping import stop_run
 
 
 def test_a_stopped_run_leaves_and_stays_out_until_it_is_taken_up(plan) -> None:

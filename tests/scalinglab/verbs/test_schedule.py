@@ -68,7 +68,9 @@ def test_words_for_people(run, curves) -> None:
     code, out, _ = run(
         "schedule", curves, "law=lr_annealing", "steps=400", "resamples=20", "refits=false"
     )
-    assert code == 0 and "What it gains" in out and "wsd (20% linear)" in out
+    assert (
+        code == 0 and "Predicted gain over the usual schedules" in out and "wsd (20% linear)" in out
+    )
 
 
 @pytest.mark.parametrize(

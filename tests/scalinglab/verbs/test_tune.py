@@ -35,7 +35,7 @@ def test_a_planned_run_gets_a_pair_with_its_spread(run, sweep) -> None:
     first = answer["recommended"][0]
     assert first["lr_lower"] < 1.8 * 1e9**-0.7 * 1e11**0.3 < first["lr_upper"]
     assert answer["regret"]["held_out_mean"] < answer["regret"]["constant_mean"]
-    assert "each left out in turn" in run(*asked)[1]
+    assert "left out of the fit in turn" in run(*asked)[1]
 
 
 def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
@@ -54,7 +54,7 @@ def test_the_critical_batch_at_a_loss(run, tmp_path) -> None:
     rows = json.loads(run(*asked, "--json")[1])["critical_batch"]
     assert rows[0]["critical_batch"] == pytest.approx(2.1e8 / 2.5 ** (1 / 0.21), rel=0.03)
     assert rows[1]["critical_batch_lower"] < rows[1]["critical_batch"] < rows[0]["critical_batch"]
-    assert "in the unit of the fitted batches" in run(*asked)[1]
+    assert "batches are in the unit of the fitted ones" in run(*asked)[1]
     code, _, error = run(*asked, "law=critical_batch", "columns.batch=L")
     assert code == 2 and error.count("\n") == 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.fingerprint import code_fingerprint, same_numbers
@@ -11,9 +11,8 @@ from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.run.rules import MAX_ROUNDING
-
-if TYPE_CHECKING:
-    from scalinglab.sweeps.plan.plan import PlannedRun
+from scalinglab.sweeps.plan.plan import PlannedRun
+from scalinglab.sweeps.store.dotted import flatten
 
 
 def rounded(runs: list[PlannedRun]) -> list[str]:
@@ -84,14 +83,3 @@ def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
 
 def _unequal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [key for key in sorted(one | other) if one.get(key) != other.get(key)]
-
-
-def flatten(node: Any, path: str = "") -> dict[str, Any]:
-    """Nested plain values as one dictionary with dotted keys."""
-    if isinstance(node, dict):
-        items = [(f"{path}.{k}" if path else k, v) for k, v in node.items()]
-    elif isinstance(node, list):
-        items = [(f"{path}[{i}]", v) for i, v in enumerate(node)]
-    else:
-        return {path: node}
-    return {key: leaf for p, v in items for key, leaf in flatten(v, p).items()}

@@ -22,7 +22,7 @@ def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
     code, out, error = run("plan", "study=more", f"outputs={own}/outputs")
     assert code == 0 and "1 diverged" in out and "2 planned" in out, error
     code, out, _ = run(*asked)
-    assert code == 0 and "expected after these 2 runs" in out
+    assert code == 0 and "expected after these 2 runs: within" in out
 
 
 def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monkeypatch) -> None:
@@ -32,7 +32,7 @@ def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monk
     asked = ("next", "study=tiny", TARGET, "runs=2", "resamples=100", LAW, *GRID)
     wide, plain = (json.loads(run(*asked, "--json", *more)[1]) for more in ((), ("widen=false",)))
     assert (wide["inflation"], plain["inflation"]) == (2, 1) and wide["now"] > 1.9 * plain["now"]
-    said = "its interval is 2 times as wide as the law says, by the track record"
+    said = "the interval of the target is 2 times as wide as the law says, by the track record"
     assert said in run(*asked)[1]
     code, out, _ = run("reach", *asked[1:3], "hours=1e-9", *asked[4:])
     assert code == 1 and said in out and f"known within {wide['now']:.2%}" in out

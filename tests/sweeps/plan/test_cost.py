@@ -11,13 +11,15 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.sweeps.launch.launch import what_is_left
+from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
+from scalinglab.sweeps.launch.remaining import remaining_runs
 from scalinglab.sweeps.launch.work_list import WorkList
-from scalinglab.sweeps.plan.budget import Cost, check_budget, cost
-from scalinglab.sweeps.plan.cost import nowhere, with_costs
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
-from scalinglab.sweeps.store.launches import Budget, LaunchConfig, new_launch, store_launch
-from scalinglab.sweeps.store.state import read_plan
+from scalinglab.sweeps.plan.cost import Cost, check_budget, cost
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.plan.timing import nowhere, with_costs
+from scalinglab.sweeps.store.launch_record import new_launch, store_launch
+from scalinglab.sweeps.store.stored_plan import read_plan
 
 
 @pytest.fixture
@@ -38,15 +40,15 @@ def test_the_cost_of_a_plan(plan) -> None:
 
 def test_budgets_refuse_and_say_why(plan) -> None:
     found = cost(plan)
-    check_budget(found, Budget(), plan.outputs)
-    check_budget(found, Budget(device_hours=10.0, disk_gb=10.0), plan.outputs)
+    check_budget(found, LaunchBudget(), plan.outputs)
+    check_budget(found, LaunchBudget(device_hours=10.0, disk_gb=10.0), plan.outputs)
     with pytest.raises(ConfigError, match=r"device_hours = 4: the study would come to 5 device-h"):
-        check_budget(found, Budget(device_hours=4.0), plan.outputs)
+        check_budget(found, LaunchBudget(device_hours=4.0), plan.outputs)
     with pytest.raises(ConfigError, match="launch.budget.disk_gb = 0"):
-        check_budget(found, Budget(disk_gb=0.0), plan.outputs)
+        check_budget(found, LaunchBudget(disk_gb=0.0), plan.outputs)
     huge = Cost(0.0, 1.0, 1.0, 1.0, 0.0, new_disk_gb=1e9)
     with pytest.raises(ConfigError, match="GB are free"):
-        check_budget(huge, Budget(), plan.outputs)
+        check_budget(huge, LaunchBudget(), plan.outputs)
 
 
 def attempt(folder: RunFolder, number: int, hours: float, **said) -> None:
@@ -72,21 +74,21 @@ def test_what_every_attempt_has_spent_is_part_of_the_budget(plan, tmp_path) -> N
     two = replace(plan, execution=replace(plan.execution, processes=2))
     assert cost(two).spent_hours == pytest.approx(9.0)
     with pytest.raises(ConfigError, match=r"9.5 device-hours \(4.5 spent, 5 to go\)"):
-        check_budget(cost(plan), Budget(device_hours=9.0), plan.outputs)
+        check_budget(cost(plan), LaunchBudget(device_hours=9.0), plan.outputs)
 
     stored = read_plan(plan.outputs, "tiny")
     for hours, stops in ((4.0, True), (5.0, False)):
-        config = LaunchConfig(budget=Budget(device_hours=hours))
+        config = LaunchConfig(budget=LaunchBudget(device_hours=hours))
         begun = new_launch(plan.outputs, "tiny", config, stored.runs, tmp_path)
         store_launch(begun)
         why = WorkList(begun, "default").why_tripped()
-        assert (what_is_left(begun, stored)[1] or None) == why
+        assert (remaining_runs(begun, stored)[1] or None) == why
         assert ("launch.budget.device_hours = 4 are spent (4.5 " in (why or "")) == stops
 
 
 def test_a_budget_names_the_runs_that_it_cannot_count(plan) -> None:
     plan = replace(plan, runs=[replace(p, seconds=float("nan")) for p in plan.runs])
-    budget = LaunchConfig(pack="off", budget=Budget(device_hours=5.0))
+    budget = LaunchConfig(pack="off", budget=LaunchBudget(device_hours=5.0))
     said = " ".join(with_costs(plan, nowhere(), budget).warnings)
     assert "device_hours = 5 cannot refuse what is not known: the time of 5 runs (" in said
     assert plan.runs[0].run.run_id in said

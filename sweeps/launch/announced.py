@@ -16,7 +16,7 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.machine import PROCESS, Process
-from scalinglab.sweeps.plan.plan import outputs_folder, study_folder
+from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 
 # A process of another host may have been killed: nobody here can tell, so its word counts so long.
 ELSEWHERE_SECONDS = 1800.0

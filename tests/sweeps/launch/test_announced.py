@@ -10,9 +10,10 @@ import pytest
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.sweeps.plan import announced as announcements
-from scalinglab.sweeps.plan.announced import announced, is_announced
-from scalinglab.sweeps.plan.plan import make_plan, save_plan
+from scalinglab.sweeps.launch import announced as announcements
+from scalinglab.sweeps.launch.announced import announced, is_announced
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.verbs import watching
 
 
@@ -59,7 +60,9 @@ def test_a_launcher_that_was_killed_is_not_waited_for(study, tmp_path, monkeypat
         monkeypatch.setattr(announcements, "ELSEWHERE_SECONDS", -1.0)
         assert not is_announced(outputs, "tiny")
         write_json(file, process | {"process_start": "long ago"})
-        assert machine.has_ended(read_json(file)) and not is_announced(outputs, "tiny")
+        assert machine.Process.from_dict(read_json(file)).has_ended and not is_announced(
+            outputs, "tiny"
+        )
         assert not file.exists()
 
 

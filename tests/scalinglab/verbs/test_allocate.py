@@ -59,8 +59,8 @@ def test_the_same_in_words(run, sweep) -> None:
     for words in (
         "C = 6 N D (FLOPs)",
         "N* grows as C^0.5",
-        "the cheapest way to a loss",
-        "what other splits leave on the table",
+        "the cheapest training that reaches a loss",
+        "excess loss of other splits",
         "2 IsoFLOP",
     ):
         assert words in out

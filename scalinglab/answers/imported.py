@@ -1,0 +1,106 @@
+"""Runs that other programs made, read and stored as a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab import analysis
+from scalinglab.analysis.default_laws import CURVE_LAW, LAW
+from scalinglab.analysis.laws import find
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.wandb_runs import wandb_runs
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.importers.assemble import Imported
+
+_WANDB = "wandb:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """Options of an import: where the runs are, how they are read, what the study asks."""
+
+    source: list[str] = option(
+        "files, a folder, or wandb:ENTITY/PROJECT; source= is needed where a name holds an equals"
+        " sign",
+        [],
+        bare=True,
+    )
+    to: str | None = option("name of the study; without it nothing is stored", None)
+    runs: str | None = option("a table with facts about each run", None)
+    columns: dict[str, Any] = option(
+        "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
+        " a number holds for every row: columns.batch=512",
+        {},
+    )
+    unit: str | None = option("unit of the losses: nats, bits, bits_per_byte or perplexity", None)
+    pattern: list[str] = option(
+        "form of the lines of a text log: 'step {step} | loss {train_loss} | lr {lr}'", []
+    )
+    zero_based: bool | None = option(
+        "the first step is number 0; default: decided from the steps", None
+    )
+    sweep: str | None = option("wandb: only the runs of this sweep", None)
+    tags: list[str] = option("wandb: only runs with one of these tags", [])
+    state: list[str] = option("wandb: only runs in one of these states: finished", [])
+    n_count: str | None = option("what N counts: n_total, n_matmul or n_block", None)
+    tied: bool = option("embedding and unembedding are one matrix", False)
+    held_out: str | None = option("runs to predict, not to fit: 'N > 1e9'", None)
+    question: str = option("the question of the study, for its report", "")
+    law: str = option("the law that the study fits", LAW)
+    budgets: list[float] = option("FLOPs that its report allocates", [])
+    curve_law: str = option("the law of its curves", CURVE_LAW)
+    curve_held_out: str | None = option("a schedule whose curves are predicted, not fitted", None)
+
+
+def import_runs(outputs: Path, asked: ImportOptions) -> Imported:
+    """Read runs that other programs made; with `to`, store them as a study.
+
+    Raises
+    ------
+    ValueError
+        For what cannot be read without guessing, an unknown law, or a name that a planned study
+        has.
+    """
+    if not asked.source:
+        raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
+    for law in (asked.law, asked.curve_law):
+        find(law)
+    imported = _read(asked)
+    if asked.to is not None:
+        analysis.save_study(
+            imported,
+            outputs,
+            asked.to,
+            held_out=asked.held_out,
+            sources=[s for s in asked.source if not s.startswith(_WANDB)],
+            question=asked.question,
+            answer={
+                k: getattr(asked, k) for k in ("law", "budgets", "curve_law", "curve_held_out")
+            },
+        )
+    return imported
+
+
+def _read(asked: ImportOptions) -> Imported:
+    how: dict[str, Any] = {
+        "columns": asked.columns,
+        "unit": asked.unit,
+        "n_count": asked.n_count,
+        "tied": asked.tied,
+        "zero_based": asked.zero_based,
+    }
+    remote = [s.removeprefix(_WANDB) for s in asked.source if s.startswith(_WANDB)]
+    if not remote:
+        if asked.sweep or asked.tags or asked.state:
+            raise ConfigError(
+                f"sweep, tags and state choose runs of {_WANDB}ENTITY/PROJECT; the source is a file"
+            )
+        return analysis.read_runs(asked.source, runs=asked.runs, pattern=asked.pattern, **how)
+    if len(asked.source) > 1:
+        raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
+    runs = wandb_runs(remote[0], sweep=asked.sweep, tags=asked.tags, state=asked.state)
+    return analysis.read_wandb(runs, **how)

@@ -1,0 +1,181 @@
+"""The questions as methods, for notebooks: keywords are the options of the command line.
+
+``study.fit(law="power", resamples=200)`` is ``scaling fit study=NAME law=power resamples=200``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
+from scalinglab.answers.compare import (
+    Compared,
+    CompareOptions,
+    compare_file,
+    compare_studies,
+    compare_study,
+)
+from scalinglab.answers.fit import OneFitOptions, fit
+from scalinglab.answers.forecast import (
+    ForecastOptions,
+    Forecasts,
+    TrackOptions,
+    TrackRecord,
+    forecast,
+    take_up,
+    track,
+)
+from scalinglab.answers.keywords import keywords
+from scalinglab.answers.multiverse import MultiverseOptions, multiverse
+from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
+from scalinglab.answers.report import AnswerOptions, answer, write_page
+from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
+from scalinglab.source import FileSource, Source, StudySource
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+    from scalinglab.analysis.reporting.answer import Answer
+    from scalinglab.analysis.reporting.verdict import Verdict
+
+
+class SourceAnswers(ABC):
+    """What can be asked of the runs of a study and of a file."""
+
+    @property
+    @abstractmethod
+    def source(self) -> Source:
+        """Where the runs come from."""
+
+    @keywords(OneFitOptions)
+    def fit(self, asked: OneFitOptions) -> Result:
+        """Fit a law to the runs.
+
+        Returns
+        -------
+        Result
+            The parameters with their intervals; it predicts, reports and saves itself.
+        """
+        return fit(self.source, asked)
+
+    @keywords(AllocateOptions)
+    def allocate(self, asked: AllocateOptions) -> Allocated:
+        """Fit a law and split budgets between model size and tokens."""
+        return allocate(self.source, asked)
+
+    @keywords(MultiverseOptions)
+    def multiverse(self, asked: MultiverseOptions) -> Multiverse:
+        """How an answer varies with each analysis choice."""
+        return multiverse(self.source, asked)
+
+    @keywords(TuneOptions)
+    def tune(self, asked: TuneOptions) -> Recommended | CriticalBatch:
+        """Recommend a learning rate and a batch for planned runs, from a sweep."""
+        return tune(self.source, asked)
+
+    @keywords(ScheduleOptions)
+    def schedule(self, asked: ScheduleOptions) -> ChosenSchedule:
+        """Choose the learning-rate schedule of least predicted loss."""
+        return schedule(self.source, asked)
+
+
+class StudyAnswers(SourceAnswers):
+    """What can be asked of a study that was trained here or imported."""
+
+    name: str
+    outputs: Path
+
+    @property
+    def source(self) -> StudySource:
+        """The stored runs of the study."""
+        return StudySource(self.name, self.outputs)
+
+    @abstractmethod
+    def compose(self, *overrides: str) -> dict[str, Any]:
+        """The configuration of the study."""
+
+    @keywords(AnswerOptions)
+    def answer(self, asked: AnswerOptions) -> Answer | Verdict:
+        """Answer the question of the study, by the kind of answer that it asks for."""
+        return answer(self.source, asked)
+
+    def report(self, to: str | Path | None = None, **asked: Any) -> Path:
+        """Answer the question of the study and write the page.
+
+        Parameters
+        ----------
+        to : path, optional
+            The page; default: report.html in the folder of the study.
+        **asked
+            As of `answer`.
+
+        Returns
+        -------
+        Path
+            Where the page is.
+        """
+        return write_page(self.answer(**asked), to)
+
+    @keywords(CompareOptions)
+    def compare(self, asked: CompareOptions) -> Compared:
+        """Compare two recipes of the study, told apart by the setting `arm`."""
+        return compare_study(self.outputs, self.name, asked)
+
+    def compare_with(self, other: str, **asked: Any) -> Compared:
+        """Compare this study, A, with another one in the same outputs, B.
+
+        Parameters
+        ----------
+        other : str
+            Its name.
+        **asked
+            As of `compare`, but for `arm`.
+        """
+        both = [self.name, other]
+        return keywords(CompareOptions)(
+            lambda study, options: compare_studies(study.outputs, both, options)
+        )(self, **asked)
+
+    @keywords(ForecastOptions)
+    def forecast(self, asked: ForecastOptions) -> Forecasts:
+        """Forecast the final losses of the runs that have not ended."""
+        return forecast(self.source, asked)
+
+    def take_up(self, runs: str = "stopped") -> list[str]:
+        """Let runs that ``forecast(stop=True)`` stopped be trained after all: their ids.
+
+        Parameters
+        ----------
+        runs : str
+            A selection, as ``scaling logs runs=`` takes it.
+        """
+        return take_up(self.source, runs)
+
+    @keywords(TrackOptions)
+    def track(self, asked: TrackOptions) -> TrackRecord:
+        """How the kept forecasts of the study came out."""
+        return track(self.outputs, self.name, asked)
+
+    @keywords(NextOptions)
+    def next(self, asked: NextOptions) -> ChosenRuns:
+        """Suggest the most informative next runs for a target, per hour."""
+        return next_runs(self.source, self.compose(), asked)
+
+
+class FileAnswers(SourceAnswers):
+    """What can be asked of a file that another program wrote."""
+
+    path: str
+
+    @property
+    def source(self) -> FileSource:
+        """The file."""
+        return FileSource(self.path)
+
+    @keywords(CompareOptions)
+    def compare(self, asked: CompareOptions) -> Compared:
+        """Compare two recipes, told apart by the column `arm`."""
+        return compare_file(self.path, asked)

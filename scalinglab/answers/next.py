@@ -1,0 +1,92 @@
+"""The most informative next runs for a target, per hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab import analysis
+from scalinglab.candidates import ChoiceOptions, candidates, known_runs, write_study
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError, check_study_name
+from scalinglab.source import StudySource
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.decisions.next_runs import NextRuns
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextOptions(ChoiceOptions):
+    """Options of a choice of next runs."""
+
+    to: str | None = option("a study to write: conf/study/NAME.yaml", None)
+
+
+@dataclass(frozen=True)
+class ChosenRuns:
+    """Runs to train next.
+
+    Attributes
+    ----------
+    target : str
+        What is to be known.
+    found : NextRuns
+        The chosen candidates, and how well the target is known now and expected to be then.
+    note : str
+        Why some candidates were left out; else empty.
+    written : str or None
+        The file of a study with the old runs and the chosen ones.
+    """
+
+    target: str
+    found: NextRuns
+    note: str
+    written: str | None
+
+
+def next_runs(source: StudySource, composed: Mapping[str, Any], asked: NextOptions) -> ChosenRuns:
+    """Choose the candidates that narrow the target's interval most for their cost.
+
+    Parameters
+    ----------
+    source : StudySource
+        The finished runs.
+    composed : mapping
+        The configuration of the study: what further runs would be.
+    asked : NextOptions
+
+    Raises
+    ------
+    ValueError
+        If the target cannot be read, the study has no runs to fit, a candidate cannot be trained,
+        or the fit gives no interval to choose by.
+    """
+    if asked.to is not None:
+        _check_file(asked.to)
+    target = analysis.read_target(asked.target)
+    known, law = known_runs(source, asked.law)
+    could = candidates(composed, asked.grid)
+    result = analysis.fit(
+        law,
+        known,
+        resamples=asked.resamples,
+        seed=asked.seed,
+        level=asked.level,
+        mix_fingerprints=asked.mix_fingerprints,
+    )
+    if asked.widen:
+        result = source.calibrated(result)
+    found = analysis.choose_next(
+        result, target, could.table, budget=asked.budget, most=asked.runs, level=asked.level
+    )
+    if asked.to is not None:
+        write_study(Path(asked.to), source.name, found.table)
+    return ChosenRuns(asked.target, found, could.note, asked.to)
+
+
+def _check_file(to: str) -> None:
+    if Path(to).suffix != ".yaml" or Path(to).parent.name != "study":
+        raise ConfigError(f"to = {to!r}: a study's file is conf/study/NAME.yaml")
+    check_study_name("to: NAME", Path(to).stem)

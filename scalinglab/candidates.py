@@ -1,0 +1,207 @@
+"""Runs that could be trained next: planned, with their cost, and chosen among.
+
+``scaling next`` chooses some of them once, ``scaling reach`` round after round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.tables.fitted import fitted_runs
+from scalinglab.analysis.tables.runs import FLOPS
+from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.config import ConfigError, from_dict
+from scalinglab.scaling.fields import ABOVE_0, Within
+from scalinglab.scaling.records.atomic import write_atomic
+from scalinglab.sweeps.config import LaunchConfig
+from scalinglab.sweeps.launch.cluster_timing import timing_target
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.timing import with_costs
+from scalinglab.sweeps.study.added import with_added
+from scalinglab.sweeps.study.beyond import axes_beyond
+
+if TYPE_CHECKING:
+    from scalinglab.source import StudySource
+    from scalinglab.sweeps.plan.plan import Plan
+    from scalinglab.terminal import Screen
+
+BLOCK = "next"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceOptions:
+    """Options of a choice of runs: the target, what may be spent, and the candidates."""
+
+    target: str = option("the question: 'loss at C=1e13 within 1%', 'N at C=1e13', 'alpha'")
+    law: str | None = option("the law to fit; default: that of the study", None)
+    hours: float | None = option(
+        "device-hours to spend, as predicted; default: no limit", None, ABOVE_0
+    )
+    runs: int = option("largest number of runs", 8, Within(1))
+    grid: dict[str, Any] = option("axes of the candidate runs: grid.model.width=[96]", {})
+    resamples: int = option("bootstrap refits for the intervals", 1000, RESAMPLES)
+    seed: int = option("bootstrap seed", 0, SEED)
+    level: float = option("confidence level of the intervals", 0.95, LEVEL)
+    widen: bool = option("widen the interval of a loss by how wrong earlier forecasts were", True)
+    mix_fingerprints: bool = option(
+        "fit runs of several versions of the training code together", False
+    )
+
+    @property
+    def budget(self) -> float:
+        """Device-hours; infinite without a limit."""
+        return float("inf") if self.hours is None else self.hours
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Runs that could be trained.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Index run_id: ``N, D``, ``cost`` in device-hours, ``width, depth, tokens, seed``. Runs that
+        are trained already are left out.
+    note : str
+        Why runs on more tokens are not among them, if nobody named the axes; else empty.
+    """
+
+    table: pd.DataFrame
+    note: str = ""
+
+
+def known_runs(source: StudySource, law: str | None = None) -> tuple[pd.DataFrame, str]:
+    """The finished runs that a study fits, and the law: `law`, or else the study's own."""
+    return fitted_runs(source.outputs, source.name, law, flops=FLOPS)
+
+
+def candidates(composed: Mapping[str, Any], grid: Mapping[str, Any] | None = None) -> Candidates:
+    """Runs that could be trained, with what each costs.
+
+    Parameters
+    ----------
+    composed : mapping
+        The configuration with the study.
+    grid : mapping, optional
+        Axes of the runs; default: the widths, tokens and seeds of the study and one step beyond.
+
+    Raises
+    ------
+    ConfigError
+        If a run cannot be trained or its cost not be told, or every one is trained already.
+    """
+    composed = with_added(composed)
+    plan, note = (_planned(composed, grid), "") if grid else _around(composed)
+    rows = [
+        {
+            "N": p.run.counts["n_matmul"],
+            "D": p.run.tokens,
+            "cost": p.seconds / 3600,
+            "width": p.run.shape.width,
+            "depth": p.run.shape.depth,
+            "tokens": p.run.tokens,
+            "seed": p.run.config.seed,
+            "run_id": p.run.run_id,
+        }
+        for p in plan.runs
+        if p.new_steps
+    ]
+    if not rows:
+        raise ConfigError(
+            "every candidate is trained already; give others, as in "
+            "'grid.model.width=[96]' 'grid.tokens=[4194304]'"
+        )
+    return Candidates(pd.DataFrame(rows).set_index("run_id"), note)
+
+
+def _planned(composed: Mapping[str, Any], grid: Mapping[str, Any]) -> Plan:
+    """The runs of a grid in place of the study's, with what they cost."""
+    study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": dict(grid)}}}
+    plan = make_plan({**composed, "study": study})
+    config = from_dict(LaunchConfig, composed["launch"], "launch")
+    if config.measure == "off":
+        raise ConfigError(
+            "launch.measure = off: candidates are chosen by their cost; allowed here "
+            "are auto, here and target"
+        )
+    target = replace(timing_target(config, plan.execution, plan.outputs), required=True)
+    return with_costs(plan, target)
+
+
+def _around(composed: Mapping[str, Any]) -> tuple[Plan, str]:
+    """The study's widths, tokens and seeds and one step beyond; why no tokens beyond, if none.
+
+    Twice the tokens may be more than the data allow, which nobody asked for.
+    """
+    grid = axes_beyond(composed)
+    try:
+        return _planned(composed, grid), ""
+    except ConfigError as error:
+        *tokens, _ = grid["tokens"]
+        plan = _planned(composed, grid | {"tokens": tokens})  # or what is wrong with any of them
+        return plan, f"no candidate has more than {tokens[-1]:,} tokens: {error.__cause__ or error}"
+
+
+def blocks_of(chosen: pd.DataFrame, taken: Sequence[str] = ()) -> dict[str, Any]:
+    """One block of a study for each chosen run, under names that are free."""
+    blocks: dict[str, Any] = {}
+    count = 0
+    for row in chosen.to_dict("records"):
+        while (name := f"{BLOCK}_{(count := count + 1)}") in taken:
+            pass
+        model = {"width": [int(row["width"])], "depth": [int(row["depth"])]}
+        blocks[name] = {
+            "role": "fit",
+            "grid": {"model": model, "tokens": [int(row["tokens"])], "seed": [int(row["seed"])]},
+        }
+    return blocks
+
+
+def write_study(path: Path, study: str, chosen: pd.DataFrame) -> None:
+    """Write a study's file that has the runs of another and the chosen ones.
+
+    Parameters
+    ----------
+    path : Path
+        ``conf/study/NAME.yaml``; NAME is the new study's.
+    study : str
+        The study that it extends.
+    chosen : DataFrame
+        Rows of candidates.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    blocks = "".join(  # JSON is YAML
+        f"    {name}: {json.dumps(block)}\n" for name, block in blocks_of(chosen).items()
+    )
+    write_atomic(
+        path.absolute(),
+        "# @package _global_\n"
+        f"# {study} and the runs that scaling next chose.\n"
+        f"defaults:\n  - {study}\n  - _self_\n"
+        f"study:\n  name: {path.stem}\n  blocks:\n{blocks}",
+    )
+
+
+def show_chosen(screen: Screen, chosen: pd.DataFrame) -> None:
+    """Print the chosen runs with their cost, and the expected precision of the target after each."""
+    shown = with_intervals(chosen.drop(columns="tokens"))
+    shown["N"], shown["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
+    shown = shown.rename(
+        columns={"cost": "hours", "spent": "total hours", "half_width": "expected precision"}
+    )
+    shown.insert(0, "run", chosen.index)
+    screen.table(shown, optional=("total hours", "depth"))
+
+
+def say_widened(screen: Screen, factor: float) -> None:
+    """Say by what earlier forecasts widened the target's interval, where they did."""
+    if factor > 1:
+        screen.say(f"the interval of the target is {calibration_in_words(factor)}")

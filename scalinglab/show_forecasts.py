@@ -1,0 +1,79 @@
+"""Forecasts and their track record as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
+
+if TYPE_CHECKING:
+    from scalinglab.answers.forecast import Forecasts, TrackRecord
+    from scalinglab.terminal import Screen
+
+
+def show_forecasts(screen: Screen, found: Forecasts) -> None:
+    """Print forecasts as a table, and by what earlier ones widened their intervals."""
+    if found.table.empty:
+        screen.say(f"{found.study}: every run has ended")
+        return
+    screen.table(
+        _forecasts_frame(found.table),
+        optional=("role", "seed", "schedule", "law"),
+        text="note",
+        title=f"{found.study}: forecast of final losses",
+    )
+    if found.calibration_factor > 1:
+        screen.say(f"intervals are {calibration_in_words(found.calibration_factor)}")
+
+
+def show_record(screen: Screen, record: TrackRecord) -> None:
+    """Print kept forecasts with what was measured."""
+    table = record.table
+    shown = pd.DataFrame(
+        {
+            "made": [m[:16].replace("T", " ") for m in table["made"]],
+            "study": table["study"],
+            "run": table["run_id"],
+            "known": [f"{share:.0%}" for share in table["share"]],
+            "law": table["law"],
+            "predicted": [
+                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
+                for r in table.to_dict("records")
+            ],
+            "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in table["measured"]],
+            "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in table["error"]],
+            "outcome": table["outcome"],
+        }
+    )
+    screen.table(shown, optional=("law", "study", "made"), text="outcome")
+
+
+def _forecasts_frame(table: pd.DataFrame) -> pd.DataFrame:
+    known = table["loss"].notna()
+    intervals = [
+        f"{a:.4f} to {b:.4f}" if ok else ""
+        for a, b, ok in zip(table["lower"], table["upper"], known, strict=True)
+    ]
+    inside = [
+        ("yes" if b <= 1 + 1e-9 else f"{b:.2g}x beyond") if ok else ""
+        for b, ok in zip(table["beyond"], known, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "run": table["run_id"],
+            "role": table["role"],
+            "state": table["state"],
+            "N": [f"{n:,}" for n in table["N"]],
+            "D": [f"{d:,}" for d in table["D"]],
+            "schedule": table["schedule"],
+            "seed": table["seed"],
+            "known": [f"{share:.0%}" for share in table["share"]],
+            "final loss": ["" if pd.isna(v) else f"{v:.4f}" for v in table["loss"]],
+            "interval": intervals,
+            "measured range": inside,
+            "law": table["law"],
+            "note": table["note"],
+        }
+    )

@@ -1,0 +1,114 @@
+"""``scaling allocate``: split compute budgets between model size and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.analysis.decisions.allocation import growth_in_words
+from scalinglab.analysis.decisions.approaches import refusals_in_words
+from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
+from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
+from scalinglab.options import option
+from scalinglab.source import SourceOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.analysis.decisions.approaches import Approaches
+
+# Column of a table -> what people read.
+_HEADINGS = {"left": "excess loss", "wasted": "compute wasted"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocateVerbOptions(SourceOptions, AllocateOptions):
+    """Options of ``scaling allocate``."""
+
+    save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
+
+
+@dataclass(frozen=True)
+class AllocateResult:
+    """The best splits, and what else was asked."""
+
+    found: Allocated
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a budget, how N* and D* grow, and what else was asked."""
+        found = self.found
+        parts = {
+            "cheapest": found.cheapest,
+            "tokens_to_losses": found.tokens_to_losses,
+            "splits": found.splits,
+        }
+        answer = facts_of_allocation(found.allocation)
+        answer["counted"] = found.fit.settings["counted"]
+        answer |= {name: table for name, table in parts.items() if table is not None}
+        if found.approaches is not None:
+            answer["approaches"] = facts_of_approaches(found.approaches)
+        return answer
+
+    def show(self, screen: Screen) -> None:
+        """A table for each question, and what to doubt."""
+        found, allocation = self.found, self.found.allocation
+        counted = [f"{name} = {how}" for name, how in found.fit.settings["counted"].items()]
+        screen.say(", ".join([f"C = {allocation.cost}", *counted]))
+        _table(screen, allocation.table)
+        screen.say(growth_in_words(allocation.exponents))
+        if found.cheapest is not None:
+            screen.say("\nthe cheapest training that reaches a loss")
+            _table(screen, found.cheapest)
+        if (tokens := found.tokens_to_losses) is not None:
+            screen.say("\ntokens on which a size reaches a loss")
+            _table(screen, tokens[["target", *tokens.columns.drop("target")]])
+        if found.splits is not None:
+            screen.say("\nexcess loss of other splits")
+            _table(screen, found.splits)
+        warnings = list(allocation.warnings)
+        if found.approaches is not None:
+            _show_approaches(screen, found.approaches)
+            warnings += found.approaches.warnings  # the surface's among them, again
+        for warning in dict.fromkeys(warnings):
+            screen.say(f"! {warning}", style="yellow")
+
+
+def run(options: AllocateVerbOptions, screen: Screen) -> AllocateResult:
+    """Split compute budgets between N and D: scaling allocate study=NAME budgets=[1e18,1e20].
+
+    cost=6nd counts C as 6 N D, cost=attention adds causal attention, cost=hours takes the
+    device-hours that the runs of the study took; inference_tokens=1e12 adds the cost of serving.
+    losses=[2.5] asks for the cheapest training that reaches a loss, with sizes=[1e9] also for the
+    tokens on which a model of that size reaches it, with batch=5e5 in how many steps;
+    splits=[[1e9,2e10]] for the excess loss of other splits. approaches=true puts the training
+    envelope, the IsoFLOP minima and the surface side by side.
+    """
+    found = allocate(options.source, options)
+    if options.save:
+        found.fit.save(options.save)
+    return AllocateResult(found)
+
+
+def _show_approaches(screen: Screen, found: Approaches) -> None:
+    screen.say("\nthree approaches: N* grows as C^a, D* as C^b")
+    _table(screen, found.exponents)
+    screen.say("")
+    _table(screen, found.table)
+    for sentence in refusals_in_words(found.refused):
+        screen.say(sentence, style="dim")
+
+
+def _table(screen: Screen, frame: pd.DataFrame) -> None:
+    screen.table(with_intervals(frame).rename(columns=_HEADINGS))
+
+
+VERB = Verb(
+    "split compute budgets between N and D",
+    "scaling allocate study=NAME | data=FILE ['budgets=[1e18,1e20]'] [cost=6nd]",
+    run,
+    AllocateVerbOptions,
+)

@@ -1,0 +1,79 @@
+"""``scaling compare``: compare two recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.analysis.arms.curves import curves_in_words
+from scalinglab.analysis.reporting.facts import facts_of_arms
+from scalinglab.answers.compare import (
+    Compared,
+    CompareOptions,
+    compare_file,
+    compare_studies,
+    compare_study,
+)
+from scalinglab.options import Options, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareVerbOptions(Options, CompareOptions):
+    """Options of ``scaling compare``."""
+
+    study: str | None = option("the study that holds both recipes", None)
+    studies: list[str] = option("or two studies, one a recipe", [])
+    data: str | None = option("or a file or folder made elsewhere", None)
+    outputs: str = option("the folder of all runs", "outputs")
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """Two recipes compared."""
+
+    found: Compared
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Laws, pairs, scales, crossover and curves."""
+        return facts_of_arms(self.found.arms) | {"curves": self.found.curves}
+
+    def show(self, screen: Screen) -> None:
+        """The comparison in words."""
+        screen.say(self.found.arms.report())
+        if isinstance(self.found.curves, str):
+            screen.say(f"curves: {self.found.curves}")
+        elif self.found.curves is not None:
+            screen.say(curves_in_words(self.found.curves))
+
+
+def run(options: CompareVerbOptions, screen: Screen) -> CompareResult:
+    """Compare two recipes: scaling compare study=NAME arm=optimizer.name [between=[adamw,muon]].
+
+    Or two studies, scaling compare studies=[a,b], or a file, data=FILE arm=COLUMN. Fits a law to
+    each recipe and tests which parameters they share; compares pairs of equal size, tokens and
+    seed; gives speed-up, equivalent data, crossover and the probability that the second recipe is
+    better; compares training curves where there are some.
+    """
+    if sum(map(bool, (options.study, options.studies, options.data))) != 1:
+        raise ConfigError(
+            "name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE arm=COLUMN"
+        )
+    outputs = Path(options.outputs).absolute()
+    if options.data is not None:
+        return CompareResult(compare_file(options.data, options))
+    if options.study is not None:
+        return CompareResult(compare_study(outputs, options.study, options))
+    return CompareResult(compare_studies(outputs, options.studies, options))
+
+
+VERB = Verb(
+    "compare two recipes: laws, pairs, speed-up, crossover",
+    "scaling compare study=NAME arm=KEY | studies=[A,B] | data=FILE arm=COLUMN",
+    run,
+    CompareVerbOptions,
+)

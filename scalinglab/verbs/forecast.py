@@ -1,0 +1,90 @@
+"""``scaling forecast``: forecast the final losses of runs that have not ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.answers.forecast import ForecastOptions, Forecasts, forecast, take_up
+from scalinglab.options import option
+from scalinglab.show_forecasts import show_forecasts
+from scalinglab.source import StudyOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastVerbOptions(StudyOptions, ForecastOptions):
+    """Options of ``scaling forecast``."""
+
+    take_up: str | None = option("a selection of stopped runs that may be trained after all", None)
+
+
+@dataclass(frozen=True)
+class ForecastResult:
+    """Forecasts, and the runs that were stopped by them."""
+
+    found: Forecasts
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a run that has not ended."""
+        return {
+            "forecasts": self.found.table,
+            "inflation": self.found.calibration_factor,
+            "kept": self.found.kept,
+            "stopped": self.found.stopped_lines(),
+        }
+
+    def show(self, screen: Screen) -> None:
+        """A row a run, how many forecasts were kept, and which runs were stopped."""
+        found = self.found
+        show_forecasts(screen, found)
+        if found.kept:
+            screen.say(f"{found.kept} forecasts were kept; scaling track shows how they come out")
+        for line in found.stopped_lines():
+            screen.say(line)
+        if found.stopped is not None and found.stopped.empty:
+            screen.say("no run is stopped: each may still become the best at its N and D")
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """Runs that were stopped and may be trained again."""
+
+    runs: list[str]
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Their ids."""
+        return {"taken_up": self.runs}
+
+    def show(self, screen: Screen) -> None:
+        """A line a run."""
+        for run_id in self.runs:
+            screen.say(f"{run_id} may be trained again")
+        if not self.runs:
+            screen.say("no selected run was stopped")
+
+
+def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenUp:
+    """Forecast the final losses of runs that have not ended: scaling forecast study=NAME.
+
+    Uses the law of curves, the rest of each run's schedule and the part of its curve that is known.
+    The forecasts are kept, and judged when their runs have ended: scaling track.
+
+    stop=true also stops the runs that cannot become the best at their N and D any more (margin=0.01:
+    by at least 1 % of the loss): they are recorded as stopped, launches skip them, and fits count
+    them as censored. take_up=SELECTION reverses that.
+    """
+    if options.take_up is not None:
+        return TakenUp(take_up(options.source, options.take_up))
+    return ForecastResult(forecast(options.source, options))
+
+
+VERB = Verb(
+    "forecast the final losses of runs that have not ended",
+    "scaling forecast study=NAME [stop=true] [law=lr_annealing]",
+    run,
+    ForecastVerbOptions,
+)

@@ -1,0 +1,78 @@
+"""``scaling multiverse``: how the answer varies with each analysis choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.reporting.facts import facts_of_multiverse
+from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.source import SourceOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.judgement.multiverse import Multiverse
+
+# Column of the table of shares -> what people read.
+_HEADINGS = {
+    "own": "main effect",
+    "whole": "total effect",
+    "factor": "largest over smallest mean",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiverseVerbOptions(SourceOptions, MultiverseOptions):
+    """Options of ``scaling multiverse``."""
+
+    to: str | None = option("an .svg file for the figure", None)
+
+
+@dataclass(frozen=True)
+class MultiverseResult:
+    """The answers of all variants, and the file of their figure."""
+
+    found: Multiverse
+    written: str | None
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Every variant with its answer, and the share of each choice in their variance."""
+        return facts_of_multiverse(self.found) | {"written": self.written}
+
+    def show(self, screen: Screen) -> None:
+        """The range of the answers, a row a choice, and why some variants give none."""
+        screen.say(self.found.sentence())
+        screen.table(with_intervals(self.found.shares).rename(columns=_HEADINGS))
+        table = self.found.table
+        for why, failed in table[table["why"] != ""].groupby("why"):
+            screen.say(f"! {len(failed)} variants give no answer: {why}", style="yellow")
+
+
+def run(options: MultiverseVerbOptions, screen: Screen) -> MultiverseResult:
+    """Vary the analysis: scaling multiverse study=NAME target='N at C=1e13'.
+
+    Refits with N counted in each way (the three counts of a study; n_columns=[...] of a file), with
+    two laws and three objectives, with all runs and without the smallest size or the fewest tokens,
+    and says how the answer varies with each choice, and which matters most. target is as for
+    scaling next. to=FILE.svg draws it.
+    """
+    if options.to is not None and Path(options.to).suffix != ".svg":
+        raise ConfigError(f"to = {options.to!r}: the figure is an .svg")
+    found = multiverse(options.source, options)
+    if options.to is not None:
+        write_figure(found, options.to)
+    return MultiverseResult(found, options.to)
+
+
+VERB = Verb(
+    "how the answer varies with each analysis choice, and which matters most",
+    "scaling multiverse study=NAME | data=FILE target='N at C=1e13' [to=x.svg]",
+    run,
+    MultiverseVerbOptions,
+)

@@ -1,0 +1,76 @@
+"""``scaling next``: choose the next runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.analysis.reporting.facts import facts_of_next
+from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
+from scalinglab.candidates import say_widened, show_chosen
+from scalinglab.options import overrides
+from scalinglab.source import StudyOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextVerbOptions(StudyOptions, NextOptions):
+    """Options of ``scaling next``."""
+
+    overrides: list[str] = overrides("an override for the candidate runs: data.max_epochs=3")
+
+
+@dataclass(frozen=True)
+class NextResult:
+    """Runs to train next."""
+
+    chosen: ChosenRuns
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a run, and how well the target is known before and after them."""
+        chosen = self.chosen
+        return facts_of_next(chosen.found) | {"target": chosen.target, "written": chosen.written}
+
+    def show(self, screen: Screen) -> None:
+        """A row a run, and how well the target is known before and after them."""
+        chosen, found = self.chosen, self.chosen.found
+        if chosen.note:
+            screen.say(chosen.note)
+        if len(found.table):
+            show_chosen(screen, found.table)
+        screen.say(
+            f"{chosen.target}: known within {found.now:.2%}; expected after these"
+            f" {len(found.table)} runs: within {found.then:.2%}"
+        )
+        say_widened(screen, found.calibration_factor)
+        if not len(found.table):
+            screen.say("! no affordable candidate is informative about the target", style="yellow")
+        if chosen.written is not None:
+            screen.say(f"written: scaling launch study={Path(chosen.written).stem}")
+
+
+def run(options: NextVerbOptions, screen: Screen) -> NextResult:
+    """Suggest the most informative runs: scaling next study=NAME target='loss at C=1e13 within 1%'.
+
+    The target is the loss at the best split of a budget (C=...), at a point (N=... D=...), the best
+    N or D at a budget, or a parameter of the law. Candidates are the study's sizes, tokens and
+    seeds and one step beyond, as far as the data reach, or grid.KEY=[...]; the cost of each in
+    device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
+    writes a study with the old runs and the new ones, which scaling launch trains.
+    """
+    # Here, because Hydra belongs to an extra: the help does not need it.
+    from scalinglab.compose import compose
+
+    composed = compose([f"study={options.study}", f"outputs={options.outputs}", *options.overrides])
+    return NextResult(next_runs(options.source, composed, options))
+
+
+VERB = Verb(
+    "suggest the most informative next runs per hour, as a study",
+    "scaling next study=NAME target='loss at C=1e13 within 1%' [hours=1 to=FILE]",
+    run,
+    NextVerbOptions,
+)

@@ -1,0 +1,90 @@
+"""``scaling report``: answer a study's question and write the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.analysis.reporting.answer import Answer, with_intervals
+from scalinglab.analysis.reporting.facts import facts_of_answer
+from scalinglab.analysis.reporting.verdict import facts_of_verdict
+from scalinglab.answers.report import AnswerOptions, answer, write_page
+from scalinglab.options import option
+from scalinglab.source import StudyOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.reporting.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(StudyOptions, AnswerOptions):
+    """Options of ``scaling report``."""
+
+    to: str | None = option("the page; default: outputs/studies/NAME/report.html", None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """An answer and its page, or why the page could not be written.
+
+    The words come first: where the page cannot be written they are not lost.
+    """
+
+    answer: Answer | Verdict
+    page: Path | OSError
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that the answer says, in numbers."""
+        facts = facts_of_answer if isinstance(self.answer, Answer) else facts_of_verdict
+        return facts(self.answer) | {"report": self._path()}  # type: ignore[arg-type]
+
+    def show(self, screen: Screen) -> None:
+        """The answer in words, then where its page is."""
+        if isinstance(self.answer, Answer):
+            screen.say(self.answer.text())
+        else:
+            _show_verdict(screen, self.answer)
+        screen.say(f"\nreport: {self._path()}")
+
+    def _path(self) -> Path:
+        if isinstance(self.page, OSError):
+            raise self.page
+        return self.page
+
+
+def run(options: ReportOptions, screen: Screen) -> Report:
+    """Answer a study's question in words and as one self-contained HTML file.
+
+    A study whose answer.kind is not "law" gets the verdict of its kind: numbers, sentences,
+    figures. For other studies, runs that have not ended are forecast and earlier forecasts judged;
+    arm=optimizer.name compares two recipes and labels each run. For the largest budget the report
+    also says how the answer varies with each analysis choice, with some fifty more fits;
+    multiverse=false leaves that out.
+    """
+    found = answer(options.source, options)
+    try:
+        return Report(found, write_page(found, options.to))
+    except OSError as error:
+        return Report(found, error)
+
+
+def _show_verdict(screen: Screen, verdict: Verdict) -> None:
+    found = verdict.finding
+    screen.say("\n\n".join([verdict.question, *found.sentences]))
+    for title, table in found.tables.items():
+        screen.say("")
+        screen.table(with_intervals(table), title=title)
+    for warning in found.warnings:
+        screen.say(f"\n! {warning}", style="yellow")
+
+
+VERB = Verb(
+    "answer a study's question; write the HTML report",
+    "scaling report study=NAME [to=report.html] [arm=optimizer.name]",
+    run,
+    ReportOptions,
+)

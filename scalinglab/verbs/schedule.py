@@ -1,0 +1,95 @@
+"""``scaling schedule``: choose a learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.text.shell import override
+from scalinglab.source import SourceOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+# Column of the table of gains -> what people read.
+_HEADINGS = {"share": "resamples agree", "refits_agree": "refits agree"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleVerbOptions(SourceOptions, ScheduleOptions):
+    """Options of ``scaling schedule``."""
+
+    to: str | None = option("a CSV file for the schedule, which schedule=file reads", None)
+    save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
+
+
+@dataclass(frozen=True)
+class ScheduleResult:
+    """The chosen schedule, and its file."""
+
+    found: ChosenSchedule
+    steps: int
+    written: str | None
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Its corners, its predicted loss and its gains."""
+        best = self.found.best
+        return {
+            "law": self.found.fit.law.name,
+            "peak": self.found.peak,
+            **best.loss,
+            "schedule": best.table,
+            "gains": best.gains,
+            "warnings": best.warnings,
+            "written": self.written,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """Its corners, its gain over the usual schedules, and how to train it."""
+        best = self.found.best
+        screen.table(with_intervals(best.table))
+        low, high = (best.loss.get(f"loss_{end}", math.nan) for end in ("lower", "upper"))
+        between = "" if math.isnan(low) else f" ({low:.4f} to {high:.4f})"
+        screen.say(
+            f"predicted final loss {best.loss['loss']:.4f}{between}; found in {best.seconds:.1f} s."
+            " Predicted gain over the usual schedules:"
+        )
+        screen.table(with_intervals(best.gains).rename(columns=_HEADINGS))
+        for warning in best.warnings:
+            screen.say(f"! {warning}", style="yellow")
+        if self.written is not None:
+            screen.say(
+                f"written: scaling train schedule=file {override('schedule.path', self.written)} "
+                f"optimizer.lr={self.found.peak:g} trains it, in a run of {self.steps} steps"
+            )
+
+
+def run(options: ScheduleVerbOptions, screen: Screen) -> ScheduleResult:
+    """Choose the schedule of least predicted loss: scaling schedule study=NAME steps=20000.
+
+    Fits a law of training curves (run, step, lr, loss: a file, or the study's runs with the role
+    "curve"), searches the schedule within peak, warmup (steps), final_ratio and monotone, and
+    predicts its gain over cosine, linear and WSD, by the bootstrap refits and by refits that leave
+    out one curve each. to=best.csv writes it for schedule=file.
+    """
+    if options.to is not None and not options.to.endswith(".csv"):
+        raise ConfigError(f"to = {options.to!r}: the schedule is written as a .csv")
+    found = schedule(options.source, options)
+    if options.save:
+        found.fit.save(options.save)
+    if options.to is not None:
+        found.best.write(options.to)
+    return ScheduleResult(found, options.steps, options.to)
+
+
+VERB = Verb(
+    "choose the learning-rate schedule of least predicted loss",
+    "scaling schedule study=NAME | data=FILE steps=N [peak=LR to=best.csv ...]",
+    run,
+    ScheduleVerbOptions,
+)

@@ -1,0 +1,95 @@
+"""``scaling tune``: recommend a learning rate and a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.answers.tune import CriticalBatch, Recommended, TuneOptions, tune
+from scalinglab.source import SourceOptions
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneVerbOptions(SourceOptions, TuneOptions):
+    """Options of ``scaling tune``."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A learning rate and a batch for each planned run."""
+
+    found: Recommended
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a planned run, and what such choices cost on the sweep."""
+        return {"recommended": self.found.table, "regret": self.found.regret}
+
+    def show(self, screen: Screen) -> None:
+        """The table, and what such choices cost on the sweep."""
+        regret = self.found.regret
+        screen.table(with_intervals(self.found.table))
+        screen.say(
+            f"excess loss of the runs nearest to the recommended pair, at the {regret['cells']}"
+            f" (N, D) that were fitted: {regret['fitted_mean']:.3%} on average"
+        )
+        if regret["held_out_mean"] is None:
+            screen.say(f"! {regret['why_not_held_out']}", style="yellow")
+            return
+        screen.say(
+            f"at each (N, D) left out of the fit in turn: {regret['held_out_mean']:.3%} on average,"
+            f" {regret['held_out_largest']:.2%} at most; with one pair for all:"
+            f" {regret['constant_mean']:.3%}"
+        )
+        if regret["held_out_mean"] >= regret["constant_mean"]:
+            screen.say("! the laws do no better than one pair for all (N, D)", style="yellow")
+
+
+@dataclass(frozen=True)
+class CriticalBatchResult:
+    """The critical batch at some losses."""
+
+    found: CriticalBatch
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry a loss."""
+        fit = self.found.fit
+        return {
+            "law": fit.law.name,
+            "critical_batch": self.found.table,
+            "warnings": fit.warnings,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """The table, the law behind it, and what to doubt."""
+        screen.table(with_intervals(self.found.table))
+        screen.say(f"law: {self.found.fit.law.name}; batches are in the unit of the fitted ones")
+        for warning in self.found.fit.warnings:
+            screen.say(f"! {warning}", style="yellow")
+
+
+def run(options: TuneVerbOptions, screen: Screen) -> Recommendation | CriticalBatchResult:
+    """Recommend learning rate and batch: scaling tune data=sweep.csv N=[1e9] D=[1e11].
+
+    Needs a sweep, several learning rates and batches (in tokens) for each of several (N, D): a file
+    with the columns N, D, lr, batch and loss, or a study. Gives the recommended pair of each
+    planned run with its interval, and the regret of such a recommendation at the (N, D) that were
+    left out of the fit, beside the regret of one pair for all.
+
+    losses=[2.5,3.0] asks for the critical batch at a loss instead: the batch at which training
+    takes twice the fewest steps and twice the fewest tokens.
+    """
+    found = tune(options.source, options)
+    return CriticalBatchResult(found) if isinstance(found, CriticalBatch) else Recommendation(found)
+
+
+VERB = Verb(
+    "recommend a learning rate and a batch for a planned run from a sweep",
+    "scaling tune data=FILE | study=NAME N=[...] D=[...] | losses=[...]",
+    run,
+    TuneVerbOptions,
+)

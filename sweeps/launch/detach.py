@@ -1,0 +1,69 @@
+"""A launcher in the background: it outlives the terminal that started it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalinglab.scaling.training.child import child_environment, python_command
+from scalinglab.sweeps.store.launch_record import launched_by
+from scalinglab.sweeps.store.stored_plan import study_folder
+
+DETACH_SECONDS = 120.0  # until a launcher that has not begun, nor died, is left alone
+DETACH_LINES = 15
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A launcher in the background.
+
+    Attributes
+    ----------
+    pid : int
+        Its process.
+    log : Path
+        What it says, after what earlier ones said.
+    code : int or None
+        Its exit code, if it ended before it could be left alone.
+    tail : list of str
+        The last lines of what it has said so far.
+    """
+
+    pid: int
+    log: Path
+    code: int | None
+    tail: list[str]
+
+
+def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
+    """Give a launch to a process of its own, which lives on; returns when its workers are begun.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Of ``scaling launch``, without the detaching.
+    """
+    log = study_folder(outputs, study) / "launcher.log"
+    with log.open("ab") as file:
+        before = file.tell()
+        process = subprocess.Popen(
+            python_command("scalinglab.cli", "launch", *arguments, "launch.detach=false"),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            env=child_environment(),
+        )
+    deadline = time.monotonic() + DETACH_SECONDS
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if launched_by(outputs, study, process.pid):
+                break
+            time.sleep(0.1)
+    except KeyboardInterrupt:  # whoever stops us before it has begun wants no launch
+        process.terminate()
+        raise
+    said = log.read_bytes()[before:].decode(errors="replace").splitlines()
+    return Detached(process.pid, log, process.poll(), said[-DETACH_LINES:])

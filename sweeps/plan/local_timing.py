@@ -1,0 +1,141 @@
+"""Step times of some shapes, measured in a process of its own and within bounds.
+
+Nobody waits minutes for a plan: a shape that takes longer to time, or to compile, is estimated from
+what is known of it by then, or from the other shapes.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.training.child import child_environment, python_command
+
+SHAPE_SECONDS = 30.0  # that a shape may take, compiling included
+START_SECONDS = 300.0  # that torch may take to be imported from a slow disk
+# FLOP/s where nothing is known: of a core of a CPU, and of a GPU.
+RATES = {"cpu": 2e10, "cuda": 2e13}
+
+Timing = dict[str, Any]
+
+
+class CannotMeasure(ConfigError):
+    """Shapes could not be timed: says why, and what else there is."""
+
+
+def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
+    """Time some shapes (``scalinglab.scaling.engine.trainer.measure``); ``estimated`` is true of what was not.
+
+    Raises
+    ------
+    CannotMeasure
+        With its last words, if the process fails.
+    """
+    found: list[Timing | None] = []
+    guesses: dict[int, Timing] = {}
+    while len(found) < len(requests):
+        measured, guess = _measured(requests[len(found) :])
+        found += measured
+        if len(found) < len(requests):  # patience has ended with the next
+            if guess is not None:
+                guesses[len(found)] = guess
+            found.append(None)
+    rates = [
+        _flops(request) / timing["step"]
+        for request, timing in zip(requests, found, strict=True)
+        if timing is not None
+    ]
+    return [
+        _estimated(request, guesses.get(i), max(rates, default=None)) if timing is None else timing
+        for i, (request, timing) in enumerate(zip(requests, found, strict=True))
+    ]
+
+
+def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing | None]:
+    """Timings up to the first shape that takes too long, and what was said of that one."""
+    process = subprocess.Popen(
+        python_command("scalinglab.scaling.engine.trainer.measure"),
+        text=True,
+        env=child_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    asked, said, failed = process.stdin, process.stdout, process.stderr
+    assert asked is not None and said is not None and failed is not None  # pipes
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    errors: list[str] = []
+    readers = [
+        threading.Thread(target=_pass_on, args=(said, lines), daemon=True),
+        threading.Thread(target=lambda: errors.extend(failed), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        with asked:
+            json.dump(list(requests), asked)
+        return _heard(lines, len(requests))
+    except (EOFError, BrokenPipeError):
+        process.wait()
+        readers[1].join()
+        last = "".join(errors).strip().splitlines()[-1:] or ["no message"]
+        raise CannotMeasure(f"measuring the step time failed: {last[0]}") from None
+    finally:
+        process.kill()
+        process.wait()
+        for reader, stream in zip(readers, (said, failed), strict=True):
+            reader.join()
+            stream.close()
+
+
+def _heard(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:
+    """What the process says of so many shapes, as long as it does not take too long over one."""
+    found: list[Timing] = []
+    guess, deadline = None, time.monotonic() + START_SECONDS
+    while len(found) < count:
+        try:
+            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return found, guess
+        if not line:
+            raise EOFError
+        kind, timing = json.loads(line)
+        if kind == "so far":
+            guess = timing
+            continue
+        if kind == "measured":
+            found.append(timing)
+        guess, deadline = None, time.monotonic() + SHAPE_SECONDS
+    return found, None
+
+
+def _pass_on(stream: Any, lines: queue.SimpleQueue[str]) -> None:
+    """Each line as it comes, and an empty one at the end."""
+    for line in stream:
+        lines.put(line)
+    lines.put("")
+
+
+def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None) -> Timing:
+    """A timing from what was said of a shape, else by the FLOP/s of others."""
+    if guess is None:
+        known = RATES[request["device"]] * (request["threads"] if request["device"] == "cpu" else 1)
+        seconds = _flops(request) / (rate or known)
+        tokens = request["batch"] * request["model"]["context"]
+        guess = {"step": seconds, "token": seconds / tokens / 3}  # a forward pass of three
+    return guess | {"packed": {}, "estimated": True}
+
+
+def _flops(request: dict[str, Any]) -> float:
+    """Of a step."""
+    architecture = Architecture.from_science(request["model"])
+    tokens = request["batch"] * architecture.shape.context
+    return float(flops_per_token(flop_parts(architecture)) * tokens)

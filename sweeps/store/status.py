@@ -1,0 +1,140 @@
+"""The table of a study: one row a run, from its plan and its run folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.record import Record
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.records.state import FINISHED, State
+from scalinglab.scaling.text.printable import printable
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
+
+COLUMNS = (
+    "run_id",
+    "role",
+    "N",
+    "D",
+    "lr",
+    "schedule",
+    "seed",
+    "state",
+    "step",
+    "steps",
+    "loss",
+    "tokens_per_second",
+    "attempt",
+    "predicted_seconds",
+    "seconds",
+    "pack",
+    "note",
+)
+
+
+def status(
+    outputs: Path, name: str, finished: dict[str, dict[str, Any]] | None = None
+) -> pd.DataFrame:
+    """One row a run of a study, in the order of its plan.
+
+    Parameters
+    ----------
+    outputs, name
+        Of the study.
+    finished : dict, optional
+        Rows of finished runs, which do not change: filled here, and taken from here by whoever
+        looks again and again.
+
+    Returns
+    -------
+    DataFrame
+        With ``COLUMNS``; `loss` is the final
+        validation loss of finished runs and the latest training loss of others; `seconds` and
+        `tokens_per_second` are a run's own share of its pack's, and `pack` names that while it
+        trains.
+    """
+    plan = read_plan(outputs, name)
+    rows = {} if finished is None else finished
+    current = states([r for r in plan.runs if r.folder.run_id not in rows])
+    new = {}
+    for run in plan.runs:
+        if run.folder.run_id in current:
+            try:
+                new[run.folder.run_id] = _row(run, current[run.folder.run_id])
+            except DamagedFile as error:  # a record: all the others are shown
+                tell(error, "its run counts as damaged")
+                new[run.folder.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
+                    "note": error.why
+                }
+    rows |= {i: row for i, row in new.items() if row["state"] in FINISHED}
+    every = rows | new
+    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
+
+
+def _row(run: StoredRun, state: State) -> dict[str, Any]:
+    if run.folder.done() is None:
+        row = _row_of(run, run.folder.spec(), state) | _unfinished(run.folder)
+    else:
+        record = run.folder.record()
+        row = _row_of(run, record.spec, state) | _finished(record)
+    if state != State.RUNNING:
+        row["pack"] = ""
+    if state == State.BLOCKED and run.needs is not None:
+        row["note"] = f"waits for {run.needs[0]} at step {run.needs[1]}"
+    return row
+
+
+def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
+    """What its description says of a run, before anything of it is trained."""
+    return {
+        "run_id": run.folder.run_id,
+        "role": ",".join(run.roles),
+        "N": spec.counts["n_matmul"],
+        "D": spec.tokens,
+        "lr": spec.lr_peak,
+        "schedule": spec.schedule_kind,
+        "seed": spec.seed,
+        "state": state,
+        "step": 0,
+        "steps": spec.steps,
+        "loss": float("nan"),
+        "tokens_per_second": float("nan"),
+        "attempt": 0,
+        "predicted_seconds": run.seconds_whole,
+        "seconds": float("nan"),
+        "pack": "",
+        "note": "",
+    }
+
+
+def _finished(record: Record) -> dict[str, Any]:
+    """What the record says of the run's end."""
+    final = record.final.validation_loss
+    return {
+        "step": record.steps,
+        "loss": final if final is not None else float("nan"),
+        "tokens_per_second": record.throughput.own_rate,
+        "attempt": record.attempt,
+        "seconds": record.throughput.seconds,
+    }
+
+
+def _unfinished(folder: RunFolder) -> dict[str, Any]:
+    """What the latest attempt last said of itself."""
+    attempt = folder.latest_attempt()
+    if attempt is None:
+        return {}
+    progress = folder.progress(attempt.number)
+    known = ("loss", "tokens_per_second", "pack")
+    said = {k: v for k in known if (v := getattr(progress, k)) is not None}
+    note = f"one of {progress.members} in a pack" if progress.members > 1 else ""
+    if attempt.end is not None:
+        note = printable(attempt.end.error)  # a table cannot hold half a character
+    # Before its first report it stands where it began.
+    step = progress.start if progress.step is None else progress.step
+    return {**said, "step": step, "attempt": attempt.number, "note": note}

@@ -1,0 +1,142 @@
+"""The plan of a study as it is stored: written by the planner, read by workers and the analysis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.plan_file import StudyConfig, read_plan_file
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.text.shell import has_control_characters, override
+
+PLAN_VERSION = 1
+
+
+def outputs_folder(given: str) -> Path:
+    """The folder of all runs.
+
+    Raises
+    ------
+    ConfigError
+        If its name would break lists of folders and scripts.
+    """
+    outputs = Path(given).absolute()
+    if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
+        raise ConfigError(
+            f"outputs = {str(outputs)!r} has a {os.pathsep!r} or a line break, at which the search"
+            " path of workers and the script of a job would be cut; choose another folder"
+        )
+    return outputs
+
+
+def study_folder(outputs: Path, name: str) -> Path:
+    """Where the files of a study lie."""
+    return outputs / "studies" / name
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run of a stored plan.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    roles : tuple of str
+    needs : tuple or None
+        (run_id, step): the checkpoint from which it is to start.
+    pins : tuple of int
+        Steps whose checkpoints others start from.
+    seconds : float or None
+        Predicted of the work that was left; of a member its share of the pack's.
+    kind : str or None
+        What it has in common with those that may train with it; None: it trains alone.
+    pack : int
+        Members of a pack of its kind, where the plan was to choose.
+    seconds_whole : float or None
+        As `seconds`, predicted when nothing of the run was trained.
+    """
+
+    folder: RunFolder
+    roles: tuple[str, ...]
+    needs: tuple[str, int] | None
+    pins: tuple[int, ...]
+    seconds: float | None
+    kind: str | None = None
+    pack: int = 1
+    seconds_whole: float | None = None
+
+
+IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """What ``scalinglab.sweeps.plan.save.save_plan`` wrote.
+
+    `gone` are runs whose folder somebody removed since, `damaged` those whose files do not say any
+    more what they are or whether they have ended, with what is wrong; neither are among `runs`.
+    """
+
+    study: StudyConfig
+    execution: ExecutionConfig
+    runs: list[StoredRun]
+    gone: tuple[str, ...] = ()
+    damaged: Mapping[str, DamagedFile] = field(default_factory=dict)
+
+
+def read_plan(outputs: Path, name: str) -> StoredPlan:
+    """Read the plan of a study.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    DamagedFile
+        If it cannot be read; the plan can be made anew.
+    """
+    path = study_folder(outputs, name) / "plan.json"
+    if (path.parent / IMPORTED).exists() and not path.exists():
+        raise ConfigError(
+            f"study {name!r} was imported: there is nothing to train or to watch; "
+            f"scaling fit study={name} and scaling report study={name} read it"
+        )
+    if not path.exists():
+        known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
+        raise ConfigError(
+            f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"scaling launch {override('study', name)} trains it"
+        )
+    stored = read_plan_file(path)
+    if stored.version != PLAN_VERSION:
+        raise ConfigError(
+            f"{path} has version {stored.version}; this code reads {PLAN_VERSION}: plan again"
+        )
+    runs = [
+        StoredRun(
+            folder=RunFolder(outputs / "runs" / r.run_id),
+            roles=r.roles,
+            needs=r.needs,
+            pins=r.pins,
+            seconds=r.seconds,
+            kind=r.kind,
+            pack=r.pack,
+            seconds_whole=r.seconds_whole,
+        )
+        for r in stored.runs
+    ]
+    gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
+    damaged = {
+        r.folder.run_id: error
+        for r in runs
+        if r.folder.run_id not in gone and (error := r.folder.damage()) is not None
+    }
+    for error in damaged.values():
+        tell(error, "its run is left out")
+    there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
+    return StoredPlan(
+        stored.study, from_dict(ExecutionConfig, stored.execution), there, gone, damaged
+    )

@@ -1,0 +1,48 @@
+"""Runs just beyond those that a study fits: what could be trained next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scalinglab.scaling.config import ConfigError
+from scalinglab.sweeps.study.study import read_study
+
+_WIDER = 1.4  # one step in width: about twice the parameters
+_LONGER = 2  # one step in tokens
+
+
+def axes_beyond(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes of the widths, tokens and seeds that a study fits, and one step beyond.
+
+    Parameters
+    ----------
+    composed : mapping
+        With the study.
+
+    Returns
+    -------
+    dict
+        A grid as of a block: ``model.width, tokens, seed``. The last of the tokens is the step
+        beyond.
+
+    Raises
+    ------
+    ConfigError
+        If the widths of the study follow its depths.
+    """
+    fitted = [wanted.config for wanted in read_study(composed)[1] if wanted.role == "fit"]
+    widths = sorted({config.model.width for config in fitted if config.model.width})
+    tokens = sorted({config.tokens for config in fitted})
+    if not widths:
+        raise ConfigError(
+            "the study's widths follow its depths: give the candidates' axes, as in "
+            "'grid.model.depth=[2,4]' 'grid.tokens=[4194304]'"
+        )
+    head = max(config.model.head_dim for config in fitted)
+    wider = round(widths[-1] * _WIDER / head) * head
+    return {
+        "model": {"width": sorted({*widths, wider})},
+        "tokens": [*tokens, _LONGER * tokens[-1]],
+        "seed": sorted({config.seed for config in fitted}),
+    }

@@ -1,0 +1,193 @@
+"""What the command line answers, a notebook is answered: same numbers, same refusals."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalinglab import Study, Table
+from scalinglab.analysis.reporting.facts import facts_of_answer, facts_of_fit, facts_of_multiverse
+from scalinglab.answers.methods import FileAnswers, StudyAnswers
+from scalinglab.as_json import plain
+from scalinglab.verbs.allocate import AllocateResult
+from scalinglab.verbs.compare import CompareResult
+from scalinglab.verbs.forecast import ForecastResult
+from scalinglab.verbs.next import NextResult
+from scalinglab.verbs.schedule import ScheduleResult
+from scalinglab.verbs.track import TrackResult
+from scalinglab.verbs.tune import CriticalBatchResult, Recommendation
+
+Answer = Mapping[str, Any]
+OPEN = "loss at N=2000 D=8000"
+GRID = {"model": {"width": [8, 16, 24], "depth": 1}, "tokens": [2560, 10240]}
+
+# Command -> the same question in Python.
+OF_A_STUDY: dict[tuple[str, ...], Callable[[Study], Answer]] = {
+    ("fit", "resamples=20", "exclude=[D < 6000]"): lambda s: facts_of_fit(
+        s.fit(resamples=20, exclude=["D < 6000"])
+    ),
+    ("fit", "law=lr_annealing", "resamples=0"): lambda s: facts_of_fit(
+        s.fit(law="lr_annealing", resamples=0)
+    ),
+    ("report", "resamples=20", "multiverse=false"): lambda s: facts_of_answer(
+        s.answer(resamples=20, multiverse=False)  # type: ignore[arg-type]
+    ),
+    ("allocate", "resamples=20", "n_count=n_total"): lambda s: AllocateResult(
+        s.allocate(resamples=20, n_count="n_total")
+    ).as_json(),
+    ("multiverse", "target=N at C=1e9"): lambda s: facts_of_multiverse(
+        s.multiverse(target="N at C=1e9")
+    ),
+    ("compare", "arm=schedule.kind", "between=[wsd,cosine]", "resamples=20"): lambda s: (
+        CompareResult(
+            s.compare(arm="schedule.kind", between=("wsd", "cosine"), resamples=20)
+        ).as_json()
+    ),
+    ("schedule", "steps=40", "resamples=0", "refits=false"): lambda s: ScheduleResult(
+        s.schedule(steps=40, resamples=0, refits=False), 40, None
+    ).as_json(),
+    ("forecast", "keep=false"): lambda s: ForecastResult(s.forecast(keep=False)).as_json(),
+    ("track",): lambda s: TrackResult(s.track()).as_json(),
+    (
+        "next",
+        f"target={OPEN}",
+        "law=overtrained",
+        "resamples=50",
+        "runs=2",
+        *("grid.model.width=[8,16,24]", "grid.model.depth=1", "grid.tokens=[2560,10240]"),
+    ): lambda s: NextResult(
+        s.next(target=OPEN, law="overtrained", resamples=50, runs=2, grid=GRID)
+    ).as_json(),
+}
+OF_A_FILE: dict[tuple[str, ...], Callable[[Table], Answer]] = {
+    ("fit", "columns.N=params", "resamples=20"): lambda t: facts_of_fit(
+        t.fit(columns={"N": "params"}, resamples=20)
+    ),
+    ("allocate", "columns.N=params", "budgets=1e20", "resamples=20"): lambda t: AllocateResult(
+        t.allocate(columns={"N": "params"}, budgets=np.array([1e20]), resamples=20)
+    ).as_json(),
+    ("multiverse", "n_columns=[params]", "target=alpha"): lambda t: facts_of_multiverse(
+        t.multiverse(n_columns=["params"], target="alpha")
+    ),
+    ("compare", "columns.N=params", "arm=recipe", "resamples=20"): lambda t: CompareResult(
+        t.compare(columns={"N": "params"}, arm="recipe", resamples=20)
+    ).as_json(),
+}
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    """A table of two recipes."""
+    N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e7, 1e9, 4), np.geomspace(1e9, 1e11, 4)))
+    tables = [
+        pd.DataFrame({"params": N, "D": D, "recipe": recipe}).assign(
+            loss=(1.7 + 400 / N**0.34 + 1800 / D**0.37) * factor
+        )
+        for recipe, factor in (("old", 1.0), ("new", 0.99))
+    ]
+    path = tmp_path / "points.csv"
+    pd.concat(tables).to_csv(path, index=False)
+    return path
+
+
+def without(answer: Any, *names: str) -> Any:
+    """An answer as JSON without what belongs to the command: the files that it wrote."""
+    return {key: value for key, value in plain(answer).items() if key not in names}
+
+
+FILES = ("saved", "report", "written")
+
+
+@pytest.mark.parametrize("command", OF_A_STUDY, ids=" ".join)
+def test_a_study_answers_as_the_command_does(run, finished, tmp_path, command) -> None:
+    verb, *options = command
+    page = [f"to={tmp_path}/report.html"] if verb == "report" else []
+    code, out, error = run(verb, "study=tiny", *options, *page, "--json")
+    assert code == 0, error
+    study = Study.open("tiny", outputs=finished)
+    assert without(OF_A_STUDY[command](study), *FILES) == without(json.loads(out), *FILES)
+
+
+@pytest.mark.parametrize("command", OF_A_FILE, ids=" ".join)
+def test_a_file_answers_as_the_command_does(run, points, command) -> None:
+    verb, *options = command
+    code, out, error = run(verb, f"data={points}", *options, "--json")
+    assert code == 0, error
+    assert without(OF_A_FILE[command](Table(str(points))), *FILES) == without(
+        json.loads(out), *FILES
+    )
+
+
+def test_a_sweep_and_a_table_of_critical_batches(run, tmp_path) -> None:
+    loss = np.linspace(2.2, 4.5, 10)
+    table = pd.DataFrame({"loss": loss, "critical_batch": 2.1e8 / loss ** (1 / 0.21)})
+    table.to_csv(tmp_path / "critical.csv", index=False)
+    N, D, lr, batch = (
+        g.ravel()
+        for g in np.meshgrid(
+            [1e8, 1e9], [3e9, 1e11], 2.0 ** np.arange(-12, -7), [65536, 262144, 2**20]
+        )
+    )
+    away = np.log(lr * N**0.7 / D**0.3 / 1.8) ** 2 + np.log(batch / D**0.57 / 0.6) ** 2
+    sweep = pd.DataFrame({"N": N, "D": D, "lr": lr, "batch": batch, "loss": 2.5 + 0.01 * away})
+    sweep.to_csv(tmp_path / "sweep.csv", index=False)
+    out = run("tune", f"data={tmp_path}/critical.csv", "losses=[2.5]", "resamples=0", "--json")[1]
+    found = Table(f"{tmp_path}/critical.csv").tune(losses=[2.5], resamples=0)
+    assert plain(CriticalBatchResult(found).as_json()) == json.loads(out)  # type: ignore[arg-type]
+    asked = ("N=1e9", "D=1e11", "resamples=0", "within=0.05")
+    out = run("tune", f"data={tmp_path}/sweep.csv", *asked, "--json")[1]
+    found = Table(f"{tmp_path}/sweep.csv").tune(N=1e9, D=1e11, resamples=0, within=0.05)
+    assert plain(Recommendation(found).as_json()) == json.loads(out)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked"),
+    [
+        ("fit", {"resamples": -1}),
+        ("fit", {"law": "chinchila"}),
+        ("fit", {"resample": 3}),
+        ("fit", {"unit": "bits"}),
+        ("allocate", {"sizes": [1e9]}),
+        ("allocate", {"budget": "sweep"}),
+        ("multiverse", {}),
+        ("multiverse", {"target": "alpha", "n_columns": ["n"]}),
+        ("compare", {}),
+        ("forecast", {"margin": 0.1}),
+        ("tune", {"N": [1e9]}),
+        ("schedule", {"steps": 0}),
+        ("next", {"target": "los at C=1e9"}),
+        ("next", {"target": "alpha", "hours": -1}),
+    ],
+)
+def test_both_refuse_in_the_same_sentence(run, finished, verb, asked) -> None:
+    arguments = [f"{key}={json.dumps(value)}".replace('"', "") for key, value in asked.items()]
+    code, _, error = run(verb, "study=tiny", *arguments)
+    with pytest.raises(ValueError) as refused:
+        getattr(Study.open("tiny", outputs=finished), verb)(**asked)
+    said = str(refused.value)
+    assert code == 2
+    # The command has further keys of its own.
+    assert error.removeprefix("error: ").startswith(said.partition(" Allowed here")[0])
+
+
+def test_a_method_says_its_keywords() -> None:
+    for kind in (StudyAnswers, FileAnswers):
+        for name in ("fit", "allocate", "multiverse", "compare"):
+            method = getattr(kind, name)
+            keywords = [k for k in inspect.signature(method).parameters if k != "self"]
+            assert keywords and all(f"\n{key}\n    " in method.__doc__ for key in keywords)
+    assert inspect.signature(Study.schedule).parameters["resamples"].default == 200
+
+
+def test_two_studies_are_compared(run, finished) -> None:
+    code, _, error = run("compare", "studies=[tiny,tyni]")
+    with pytest.raises(ValueError) as refused:
+        Study.open("tiny", outputs=finished).compare_with("tyni")
+    assert code == 2 and str(refused.value).partition(" in ")[0] in error
