@@ -187,13 +187,17 @@ def keys_of(cls: type[Any]) -> tuple[str, ...]:
 
 def defaults(cls: type[Any]) -> dict[str, Any]:
     """Key -> default, of the keys that have one."""
-    values = {}
-    for f in dataclasses.fields(cls):
-        if f.default is not MISSING:
-            values[f.name] = f.default
-        elif f.default_factory is not MISSING:
-            values[f.name] = f.default_factory()
-    return values
+    return {key: value() if callable(value) else value for key, value in _defaults(cls).items()}
+
+
+@functools.cache
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """Key -> default, or what makes one."""
+    return {
+        f.name: f.default if f.default is not MISSING else f.default_factory
+        for f in dataclasses.fields(cls)
+        if not _is_required(f)
+    }
 
 
 def historic_values(cls: type[Any]) -> dict[str, Any]:
@@ -203,6 +207,7 @@ def historic_values(cls: type[Any]) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
     own = {cls.chooser} if hasattr(cls, "choices") else set()
@@ -218,6 +223,11 @@ def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None
 def has_key(cls: type[Any], key: str, values: Mapping[str, Any]) -> bool:
     """Whether a group that chooses as `values` do has a key."""
     return key in keys_of(chosen_class(cls, values))
+
+
+def users_of(cls: type, key: str) -> list[str]:
+    """The choices that have a key, where `cls` stands for several."""
+    return [name for name, kind in getattr(cls, "choices", {}).items() if key in keys_of(kind)]
 
 
 def with_choice(
@@ -266,8 +276,8 @@ def without_leftovers(
 
 def no_such_key(cls: type[Any], key: str, value: Any, values: Mapping[str, Any], path: str) -> str:
     """The sentence for a key that a group does not have, maybe because another choice has it."""
-    choices, cls = getattr(cls, "choices", {}), chosen_class(cls, values, path)
-    if any(key in keys_of(other) for other in choices.values()):
+    known_elsewhere, cls = bool(users_of(cls, key)), chosen_class(cls, values, path)
+    if known_elsewhere:
         chooser = cls.chooser
         used = sorted(set(keys_of(cls)) - {chooser})
         return (
@@ -365,7 +375,7 @@ def _conditional(cls: type[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def _check_used(built: Any, name: str, path: str) -> None:
     value = getattr(built, name)
-    if is_used(built, name) or value == defaults(type(built))[name]:
+    if value == _defaults(type(built))[name] or is_used(built, name):
         return
     chooser, values = _conditional(type(built))[name]
     raise ConfigError(

@@ -24,7 +24,7 @@ from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.plan.make import make_plan
-from scalinglab.sweeps.plan.timing import with_costs
+from scalinglab.sweeps.plan.timing import with_seconds
 from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.beyond import axes_beyond
 
@@ -133,7 +133,7 @@ def _planned(composed: Mapping[str, Any], grid: Mapping[str, Any]) -> Plan:
             "are auto, here and target"
         )
     target = replace(timing_target(config, plan.execution, plan.outputs), required=True)
-    return with_costs(plan, target)
+    return with_seconds(plan, target)
 
 
 def _around(composed: Mapping[str, Any]) -> tuple[Plan, str]:

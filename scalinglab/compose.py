@@ -27,7 +27,7 @@ from yaml import YAMLError
 
 from scalinglab import conf
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
-from scalinglab.scaling.fields import class_of, has_key, without_leftovers
+from scalinglab.scaling.fields import chosen_class, class_of, keys_of, users_of, without_leftovers
 from scalinglab.yaml_limits import check_size
 
 SHIPPED = Path(conf.__file__).parent
@@ -103,9 +103,8 @@ def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
         cls, group = class_of(RunConfig, name, plain), plain.get(name)
         if not isinstance(group, dict) or cls is None or not hasattr(cls, "choices"):
             continue
-        if all(has_key(cls, key, group) for key in group):
-            continue
-        plain[name] = without_leftovers(cls, group, _file_of(name, overrides))
+        if not set(group) <= set(keys_of(chosen_class(cls, group, name))):
+            plain[name] = without_leftovers(cls, group, _file_of(name, overrides))
 
 
 def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -193,8 +192,21 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
             near = difflib.get_close_matches(key.rpartition(".")[2], beside, n=1)
             if key.startswith("study.") and not near:
                 return f"unknown key {key!r}: the study's file does not set it; +{key}=... adds it"
-            return unknown_key(key, beside)
+            return _used_elsewhere(key, beside) or unknown_key(key, beside)
     return _first_line(error)
+
+
+def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
+    """The sentence for a key of another schedule or optimizer than the file's; empty if of none."""
+    group, _, name = key.partition(".")
+    cls = class_of(RunConfig, group, {})
+    users = users_of(cls, name) if cls is not None else []
+    if not users:
+        return ""
+    return (
+        f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. Allowed "
+        f"here: {', '.join(sorted(beside))}"
+    )
 
 
 def _first_line(error: HydraException) -> str:

@@ -195,12 +195,14 @@ class Study(StudyAnswers):
         from scalinglab.sweeps.config import LaunchConfig, check_launch
         from scalinglab.sweeps.launch.cluster_timing import timing_target
         from scalinglab.sweeps.plan.make import make_plan
-        from scalinglab.sweeps.plan.timing import with_costs
+        from scalinglab.sweeps.plan.timing import with_seconds
 
         config = from_dict(LaunchConfig, composed["launch"], "launch")
         check_launch(config)
         plan = make_plan(composed)
-        return with_costs(plan, timing_target(config, plan.execution, self.outputs, print), config)
+        return with_seconds(
+            plan, timing_target(config, plan.execution, self.outputs, print), config
+        )
 
 
 class _Progress:

@@ -20,23 +20,23 @@ PACKS_OFF = ("off", False)
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """What one job asks SLURM for; None leaves it to the cluster's default.
+    """What one job asks SLURM for; None: the cluster's default.
 
     ``python`` is the command that runs Python, as in ``apptainer exec --nv image.sif python``;
     ``setup`` are lines of shell before it; ``extra`` any other option of sbatch.
     """
 
     minutes: int = 60
-    signal_seconds: int = 120  # how long before the limit SLURM warns
+    signal_seconds: int = 120  # SLURM's warning comes so long before the limit
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
     exclude: str | None = None
     nodes: int = 1
-    gpus: int = 0  # of each node
-    cpus: int | None = None  # of each task
-    memory_gb: float | None = None  # of each node
+    gpus: int = 0  # a node
+    cpus: int | None = None  # a task
+    memory_gb: float | None = None  # a node
     python: str | None = None
     setup: list[str] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -44,21 +44,21 @@ class SlurmConfig:
 
 @dataclass(frozen=True)
 class LaunchBudget:
-    """What a launch may cost; None is no limit. One that would cost more is refused."""
+    """The most that a launch may cost, else it is refused; None: no limit."""
 
-    device_hours: float | None = None  # of GPUs, or of cores where there are none
-    disk_gb: float | None = None  # of everything under outputs
+    device_hours: float | None = None  # GPU hours, or core hours on a CPU
+    disk_gb: float | None = None  # all files below outputs
 
 
 @dataclass(frozen=True)
 class LaunchConfig:
     """Where runs happen, and how many at once.
 
-    ``pack`` is how many runs that differ in numbers only train as one stacked model.
+    ``pack`` is the number of packable runs that train as one stacked model.
 
-    ``workers`` None means one a GPU or core here, and as many as are of use on SLURM. ``classes``
-    are named groups of runs that need other resources: ``where`` (a selection) and any keys of
-    ``slurm``; the first that matches counts.
+    ``workers`` None: one per GPU or core here, as many as the work needs on SLURM. ``classes`` are
+    named groups of runs that need other resources: ``where`` (a selection) and any keys of
+    ``slurm``. A run belongs to the first class that matches.
     """
 
     backend: str = "local"
@@ -80,7 +80,7 @@ class LaunchConfig:
 
 
 def check_launch(config: LaunchConfig) -> None:
-    """Raise `ConfigError` if the launch makes no sense."""
+    """Raise `ConfigError` if a value is not allowed, or two values contradict each other."""
     one_of("launch.backend", config.backend, BACKENDS)
     _check_pack(config.pack)
     for key in ("workers", "workers_a_gpu"):
@@ -137,12 +137,12 @@ def _check_slurm(name: str, slurm: SlurmConfig) -> None:
 
 
 def group_of(name: str) -> str:
-    """The group of the configuration in which what a class of jobs asks for stands."""
+    """The configuration group that holds the resources of a class of jobs."""
     return "launch.slurm" if name == DEFAULT_CLASS else f"launch.classes.{name}"
 
 
 def resources(config: LaunchConfig, name: str) -> SlurmConfig:
-    """What the jobs of a class ask for."""
+    """The resources of a class of jobs."""
     own = {k: v for k, v in config.classes.get(name, {}).items() if k != "where"}
     slurm: SlurmConfig = from_dict(
         SlurmConfig, asdict(config.slurm) | own, f"launch.classes.{name}"
@@ -151,7 +151,7 @@ def resources(config: LaunchConfig, name: str) -> SlurmConfig:
 
 
 def check_selection(path: str, text: str) -> None:
-    """Raise `ConfigError` if a selection cannot be read; what it names is asked of the runs."""
+    """Raise `ConfigError` if a selection cannot be parsed; its names are checked with the runs."""
     if not is_word(text.strip()):
         try:
             parse(text)

@@ -11,6 +11,7 @@ import numpy as np
 
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.importers.assemble import Imported, fittable
+from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
 from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
@@ -54,10 +55,19 @@ def save_study(
     Raises
     ------
     ValueError
-        If a planned study has the name, the name cannot be a folder's, or the condition cannot be
-        read.
+        If a planned study has the name, the name cannot be a folder's, no law has the name that the
+        study asks for, or the condition cannot be read.
     """
     check_study_name("to", name)
+    wanted = {
+        "law": LAW,
+        "budgets": [],
+        "curve_law": CURVE_LAW,
+        "curve_held_out": None,
+        **(answer or {}),
+    }
+    for law in (wanted["law"], wanted["curve_law"]):
+        find(law)
     folder = Path(outputs) / "studies" / name
     if (folder / "plan.json").exists():
         raise ValueError(f"to = {name!r}: a planned study is called so; choose another name")
@@ -66,13 +76,6 @@ def save_study(
     paths = [folder / "imported" / f"{name}.parquet" for name in ("runs", "curves")]
     for table, path in zip((runs, imported.curves), paths, strict=True):
         save_atomic(path, partial(table.to_parquet, index=False))
-    wanted = {
-        "law": LAW,
-        "budgets": [],
-        "curve_law": CURVE_LAW,
-        "curve_held_out": None,
-        **(answer or {}),
-    }
     files = [f for s in map(Path, sources) for f in ([s] if s.is_file() else sorted(s.rglob("*")))]
     write_json(
         folder / MANIFEST,

@@ -86,7 +86,7 @@ def _mlp_width(model: ModelConfig, width: int) -> int:
     return max(8, 8 * round(2 * model.mlp_ratio * width / 24))
 
 
-def comes_out_whole(model: ModelConfig) -> bool:
+def divides_evenly(model: ModelConfig) -> bool:
     """Whether heads, MLP and blocks of a width and depth are whole: a ladder takes only those."""
     width = model.width if model.width is not None else model.aspect * model.depth
     return width % model.head_dim == 0 and _whole_mlp(model, width) and _whole_blocks(model)

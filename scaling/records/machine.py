@@ -291,7 +291,7 @@ class Process:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """The process as plain values."""
         return asdict(self)
 
     @property

@@ -22,7 +22,7 @@ def new_parts(checkpoint: Path, ranks: int) -> list[Path]:
 
 
 def write_manifest(checkpoint: Path, parts: list[Path]) -> Path:
-    """Make parts, all of which are on the disk, a checkpoint; its path."""
+    """Write the manifest that turns stored parts into a checkpoint; its path."""
     path = checkpoint.with_suffix(".json")
     write_json(path, {"parts": [part.name for part in parts]})
     return path

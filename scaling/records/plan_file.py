@@ -1,13 +1,13 @@
-"""plan.json of a study, read in one place: what it asks, and which runs it is to have."""
+"""plan.json of a study, written and read in one place: what it asks, and which runs it has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.records.atomic import read_json
+from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, tell
 from scalinglab.scaling.records.spec import known_fields
 
@@ -61,6 +61,10 @@ class PlanEntry:
         What it has in common with those that may train with it; None: it trains alone.
     pack : int
         Members of a pack of its kind, where the plan was to choose.
+    start : int
+        Step from which there was work left.
+    given : mapping
+        Hyperparameters that a rule gave, with the rule and the value that is used.
     """
 
     run_id: str
@@ -72,6 +76,8 @@ class PlanEntry:
     seconds_whole: float | None = None
     kind: str | None = None
     pack: int = 1
+    start: int = 0
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:
@@ -96,12 +102,21 @@ class PlanFile:
     execution : mapping
         How the runs are executed, as plain values.
     runs : tuple of PlanEntry
+    warnings : tuple of str
+        What the planner said of it.
     """
 
     version: int
     study: StudyConfig
     execution: Mapping[str, Any]
     runs: tuple[PlanEntry, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def write_plan_file(path: Path, plan: PlanFile) -> None:
+    """Store a plan."""
+    content = asdict(plan)
+    write_json(path, {"plan_version": content.pop("version"), **content})
 
 
 def read_study_config(study: Mapping[str, Any]) -> StudyConfig:
@@ -128,7 +143,8 @@ def read_plan_file(path: Path) -> PlanFile:
         raise DamagedFile(path, f"it is no plan ({error!r})") from error
     if study.name != path.parent.name:
         raise DamagedFile(path, f"it is the plan of the study {study.name!r}")
-    return PlanFile(plan["plan_version"], study, plan["execution"], runs)
+    warnings = tuple(plan.get("warnings", ()))
+    return PlanFile(plan["plan_version"], study, plan["execution"], runs, warnings)
 
 
 def plan_before(path: Path) -> PlanFile | None:

@@ -1,4 +1,4 @@
-"""Which engine trains a run where ``execution.engine = 'auto'`` leaves the choice to us."""
+"""The engine of a run where ``execution.engine`` is auto."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalinglab.scaling.records.spec import RunSpec
 COMPILED_FROM = 3e15  # FLOPs of a run
 
 
-def chosen(execution: ExecutionConfig, flops: float) -> str:
+def choose_engine(execution: ExecutionConfig, flops: float) -> str:
     """Name of the engine for a run.
 
     On a CPU eager steps; on one GPU captured ones, and those of long runs compiled first. A choice
@@ -26,7 +26,7 @@ def chosen(execution: ExecutionConfig, flops: float) -> str:
     execution : ExecutionConfig
         How the run is executed.
     flops : float
-        Of the whole run.
+        Training FLOPs of the whole run.
     """
     if execution.engine != "auto":
         return execution.engine
@@ -39,7 +39,7 @@ def chosen(execution: ExecutionConfig, flops: float) -> str:
     return "captured_compiled" if compiled else "captured"
 
 
-def settled(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
-    """The same with the engine for a run."""
+def with_engine(execution: ExecutionConfig, run: RunSpec) -> ExecutionConfig:
+    """The execution with the engine that trains a run."""
     flops = flops_per_token(run.flops) * run.tokens
-    return replace(execution, engine=chosen(execution, flops))
+    return replace(execution, engine=choose_engine(execution, flops))

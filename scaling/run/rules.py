@@ -46,7 +46,7 @@ class Given:
 
     @property
     def rounding(self) -> float:
-        """By what part the value was changed to be usable."""
+        """Relative change of the value by rounding."""
         return self.used / self.value - 1
 
 

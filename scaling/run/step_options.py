@@ -1,4 +1,4 @@
-"""How a step computes its loss: what of it is science, and what only trades time for memory."""
+"""Options of a step: those that are science, and those that trade time for memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StepOptions:
 
     @classmethod
     def of(cls, run: RunSpec | RunConfig, execution: ExecutionConfig) -> StepOptions:
-        """Those of a run."""
+        """The options of a run."""
         return cls(
             precision=run.precision,
             z_loss=run.z_loss,
@@ -43,8 +43,8 @@ class StepOptions:
         )
 
     @property
-    def alone(self) -> str | None:
-        """Why no pack can be trained like this; None if one can.
+    def unpackable_reason(self) -> str | None:
+        """Why packs cannot be trained with these options; None: they can.
 
         What is computed again in the backward pass cannot be batched over members: ``vmap`` takes
         no hooks on saved tensors.
@@ -59,6 +59,8 @@ class StepOptions:
         return None
 
 
-def packable(execution: ExecutionConfig) -> str | None:
-    """Why runs executed like this cannot be members of a pack; None if they can."""
-    return StepOptions(loss_chunk=execution.loss_chunk, recompute=execution.recompute).alone
+def unpackable_execution(execution: ExecutionConfig) -> str | None:
+    """Why runs with this execution are not packable; None: they are."""
+    return StepOptions(
+        loss_chunk=execution.loss_chunk, recompute=execution.recompute
+    ).unpackable_reason

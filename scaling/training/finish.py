@@ -22,7 +22,7 @@ def finish(claim: Claim, run: RunSpec, curve: Curve, lr: np.ndarray, facts: dict
         The attempt; it is released.
     run : RunSpec
     curve : Curve
-        Of the whole run. One that diverged is cut where it did, and the run's status says so.
+        Learning rates of the whole run. The curve of a diverged run is cut where it diverged.
     lr : ndarray
         (steps,) LR of each update.
     facts : dict

@@ -28,7 +28,7 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
     folder : Path
         Holds ``curve.csv``.
     steps : int
-        Of the run.
+        The run.
     final : dict
         Content of ``final.json``; its ``validation_loss`` belongs to the last step.
 

@@ -100,7 +100,7 @@ def throughput(
     Parameters
     ----------
     tokens_per_second : float or None
-        Of all members and devices together.
+        Rate of all members and devices together.
     parts : mapping
         FLOPs a token by part, from ``scalinglab.scaling.model.flops.flop_parts``.
     device : str or None

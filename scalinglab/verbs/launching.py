@@ -237,7 +237,7 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     from scalinglab.sweeps.launch.cluster_timing import timing_target
     from scalinglab.sweeps.plan.make import make_plan
     from scalinglab.sweeps.plan.places import check_places
-    from scalinglab.sweeps.plan.timing import with_costs
+    from scalinglab.sweeps.plan.timing import with_seconds
     from scalinglab.sweeps.study.study import check_overrides
 
     check_launch(config)
@@ -249,7 +249,7 @@ def _make_plan(composed: dict[str, Any], overrides: Sequence[str], config: Any) 
     check_kind(plan.study.answer.kind, plan.study.answer.options)
     console = open_console()
     target = timing_target(config, plan.execution, plan.outputs, lambda text: say(console, text))
-    return with_costs(plan, target, config)
+    return with_seconds(plan, target, config)
 
 
 def _launch_config(composed: dict[str, Any]) -> Any:
@@ -262,16 +262,15 @@ def _launch_config(composed: dict[str, Any]) -> Any:
 def _show_plan(plan: Any, config: Any) -> None:
     from scalinglab.show import PLAN_OPTIONAL, plan_frame
     from scalinglab.sweeps.plan.gpus import about_gpus
+    from scalinglab.sweeps.plan.order import packs
     from scalinglab.sweeps.plan.places import about_idle_gpus, worker_count
     from scalinglab.sweeps.plan.sizes import about_packs
-    from scalinglab.sweeps.plan.timing import about_estimates, about_processes, packs
+    from scalinglab.sweeps.plan.timing import about_estimates, about_processes
 
     console = open_console()
     console.table(plan_frame(plan), optional=PLAN_OPTIONAL)
     execution = plan.execution
-    workers = worker_count(
-        config, execution.device, execution.threads, len(packs(plan)), execution.processes
-    )
+    workers = worker_count(config, execution, len(packs(plan)))
     for sentence in (
         *about_packs(plan, config),
         *about_processes(plan),
@@ -321,7 +320,7 @@ def _totals(plan: Any, workers: int, rate: float | None) -> str:
 
     from scalinglab.show import counts, duration
     from scalinglab.sweeps.plan.cost import cost
-    from scalinglab.sweeps.plan.timing import finish_seconds
+    from scalinglab.sweeps.plan.order import finish_seconds
 
     runs = f"{len(plan.runs)} runs ({counts(pd.Series([p.state for p in plan.runs]))})"
     if not any(p.is_unfinished for p in plan.runs):

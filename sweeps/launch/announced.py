@@ -1,4 +1,4 @@
-"""A launcher says that it is there before it has planned: a watch that began earlier stays.
+"""A marker file while a launcher plans, so that ``status --watch`` keeps waiting for it.
 
 <outputs>/studies/<study>/planning-<token>.json    the process; removed when it is through
 """
@@ -18,15 +18,15 @@ from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.machine import PROCESS, Process
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 
-# A process of another host may have been killed: nobody here can tell, so its word counts so long.
+# A marker of another host counts this long: whether its process was killed cannot be told here.
 ELSEWHERE_SECONDS = 1800.0
 
 
 @contextlib.contextmanager
 def announced(composed: Mapping[str, Any]) -> Iterator[None]:
-    """Say that a launcher of a composed study is at work; a refused launch leaves no folder.
+    """Mark a composed study as being planned by this process; a refused launch leaves no folder.
 
-    What names no study is announced nowhere: the plan refuses it.
+    A configuration without a valid study name is not marked: the plan refuses it.
     """
     outputs = outputs_folder(composed["outputs"])
     study = composed.get("study")

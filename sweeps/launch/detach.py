@@ -24,11 +24,11 @@ class Detached:
     pid : int
         Its process.
     log : Path
-        What it says, after what earlier ones said.
+        Its output, appended to that of earlier launchers.
     code : int or None
-        Its exit code, if it ended before it could be left alone.
+        Its exit code, if it ended within `DETACH_SECONDS`.
     tail : list of str
-        The last lines of what it has said so far.
+        The last lines of its output so far.
     """
 
     pid: int
@@ -38,12 +38,12 @@ class Detached:
 
 
 def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
-    """Give a launch to a process of its own, which lives on; returns when its workers are begun.
+    """Start a launcher in a process that outlives this one; returns once its workers have started.
 
     Parameters
     ----------
     arguments : list of str
-        Of ``scaling launch``, without the detaching.
+        Arguments of ``scaling launch``, without ``--detach``.
     """
     log = study_folder(outputs, study) / "launcher.log"
     with log.open("ab") as file:

@@ -14,16 +14,16 @@ from pathlib import Path
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.training.child import child_environment, python_command, without_slurm
 from scalinglab.sweeps.config import DEFAULT_CLASS
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.store.launch_record import Launch
-from scalinglab.sweeps.store.packs import form, pack_size
+from scalinglab.sweeps.store.packs import form_packs, pack_size
 from scalinglab.sweeps.store.state import LOOKS_APART
 from scalinglab.sweeps.store.stored_plan import StoredPlan
 
 WATCH_SECONDS = 0.5
-STOP_SECONDS = 60.0  # that a worker may take to save and leave
-KILL_SECONDS = 10.0  # that a killed one may take to be gone: one in a call of the kernel may stay
-HANG_SECONDS = 10.0  # between two looks at whether workers hang
+STOP_SECONDS = 60.0  # for a worker to save and leave
+KILL_SECONDS = 10.0  # for a killed worker to end: one that hangs in a system call may stay
+HANG_SECONDS = 10.0  # between two checks for workers that hang
 RESPAWNS_A_WORKER = 3
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class Pool:
         ]
         self.runs = left
         self.lease_seconds = execution.lease_seconds
-        packs = form(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
-        places = slots(begun.config, execution.device, execution.threads, execution.processes)
+        packs = form_packs(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))
+        places = worker_devices(begun.config, execution)
         self.places = places[: max(1, min(len(places), len(packs)))]
         self.respawns = RESPAWNS_A_WORKER * len(self.places)
         self.threads = execution.threads

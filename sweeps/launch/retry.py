@@ -97,7 +97,7 @@ def tripped(runs: Iterable[StoredRun], launched: float, canary: bool = False) ->
     Parameters
     ----------
     runs : iterable of StoredRun
-        Of the launch.
+        The runs of the launch.
     launched : float
         When it began.
     canary : bool

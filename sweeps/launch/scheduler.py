@@ -1,4 +1,4 @@
-"""What SLURM is asked and told, by its own commands. It is a witness: run folders are the truth.
+"""Commands of SLURM: squeue, scancel, scontrol, sinfo, sbatch. Run folders are the truth.
 
 There are three answers: a job is there, it is not, or SLURM does not say. "Does not say" (None)
 changes nothing anywhere.
@@ -16,7 +16,7 @@ from typing import Any
 TIMEOUT_SECONDS = 60.0
 # Arguments of one command stay short, and answers come in one call, however many jobs there are.
 JOBS_A_CALL = 100
-MOST_LINES = 8  # of what sbatch says: a site's own filter may say much
+MOST_LINES = 8  # lines of sbatch's message that are shown: a site's filter may print many
 _SPEAKER = re.compile(r"^(\S*(sbatch|sinfo): )?((error|fatal|info): )?")
 _GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")  # of "gpu:h100:4(S:0-1),nvme:1"
 
@@ -38,7 +38,7 @@ class Partition:
 
     name: str
     is_default: bool
-    limit: str  # of a job's time, in SLURM's own form
+    limit: str  # time limit of a job, in SLURM's format
     nodes: int
     cpus: int
     memory_mb: int

@@ -39,11 +39,11 @@ from scalinglab.sweeps.launch.submissions import (
     store_submission,
 )
 from scalinglab.sweeps.store.launch_record import Launch, read_launches
-from scalinglab.sweeps.store.packs import form, pack_size
+from scalinglab.sweeps.store.packs import form_packs, pack_size
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredPlan, StoredRun
 
-# A task should have enough to do to be worth its start and its place in the queue.
+# Work of one task: much more than its start-up and its wait in the queue.
 SECONDS_A_TASK = 20 * 60.0
 # What sbatch says when it does not know itself whether the job was accepted.
 _UNCERTAIN = ("timed out", "contact", "make sense", "Connection", "temporarily")
@@ -128,12 +128,12 @@ def _lasting(launch: Launch) -> LaunchConfig:
 
 
 def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
-    """How many tasks the runs of a class are worth; a pack is trained in one."""
+    """Tasks that the runs of a class need; a pack is trained in one."""
     runs = list(runs)
     if not runs:
         return 0
     limit = 0.8 * 60 * resources(launch.config, kind).minutes
-    packs = form(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
+    packs = form_packs(runs, lambda r: r.kind, lambda r: pack_size(launch.config, r))
     seconds = [_pack_seconds(pack, limit) for pack in packs]
     share = min(limit, max(SECONDS_A_TASK, *seconds))
     # A person who names a number of workers wants them at once, as far as there is work.
@@ -143,7 +143,7 @@ def tasks_wanted(launch: Launch, kind: str, runs: Iterable[StoredRun]) -> int:
 
 
 def _pack_seconds(pack: list[StoredRun], unknown: float) -> float:
-    """Of a pack its members' shares together; `unknown` if nobody has predicted one of them."""
+    """Seconds of a pack: the sum of its members'; `unknown` if one of them was not predicted."""
     seconds = [run.seconds for run in pack if run.seconds is not None]
     return sum(seconds) if len(seconds) == len(pack) else unknown
 

@@ -1,4 +1,4 @@
-"""What a plan warns of beside its design: roundings, other code, runs that it lost."""
+"""Warnings of a plan beside its design: roundings, other code, runs that are no longer in it."""
 
 from __future__ import annotations
 

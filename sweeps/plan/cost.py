@@ -11,30 +11,31 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import files_below
 from scalinglab.scaling.run.memory import process_bytes
 from scalinglab.sweeps.config import LaunchBudget
+from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.plan.timing import packs
 from scalinglab.sweeps.store.spent import spent_hours
 
-# Weights and two moments in float32; pinned ones stay, the latest is there twice while replaced.
+# Weights and two moments in float32. Pinned checkpoints stay; the latest exists twice while it is
+# replaced.
 BYTES_A_PARAMETER = 12
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a plan.
+    """Cost of a plan: time, memory and disk.
 
     Attributes
     ----------
     spent_hours, new_hours : float
-        Device-hours that all attempts at its runs have taken, and that the work left is predicted
-        to take; runs whose time is not known count nothing.
+        Device-hours of all attempts so far, and predicted device-hours of the remaining work. Runs
+        of unknown time are left out.
     longest_hours : float
-        Of the longest run, or pack, that is left.
+        Hours of the longest unfinished run, or pack.
     memory_gb : float
-        At the peak of a process that trains the largest run, or pack: weights, gradients, moments,
-        activations and logits, as ``check_memory`` refuses by. Other programs' is not known.
+        Peak of a process that trains the largest run, or pack: weights, gradients, moments,
+        activations and logits, as in ``check_memory``. Other programs are left out.
     disk_gb, new_disk_gb : float
-        What lies under outputs, and what checkpoints will add.
+        Files below outputs now, and the checkpoints to come.
     """
 
     spent_hours: float
@@ -46,10 +47,10 @@ class Cost:
 
 
 def cost(plan: Plan) -> Cost:
-    """What a plan, with predicted seconds, has cost and will cost."""
+    """The cost of a plan whose seconds are predicted."""
     left = [p for p in plan.runs if p.is_unfinished]
     devices = plan.execution.processes
-    seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # of other programs: unknown
+    seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # NaN: another program
     parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
     checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
     return Cost(
@@ -71,7 +72,7 @@ def cost(plan: Plan) -> Cost:
 
 
 def _pack_seconds(pack: list[PlannedRun]) -> float:
-    """Of the whole pack; 0 where it is not known."""
+    """Seconds of a whole pack; 0 where they are not known."""
     return sum(p.seconds for p in pack if not math.isnan(p.seconds))
 
 

@@ -1,4 +1,4 @@
-"""What a plan says of the GPUs that it is for, and what a launch checks of them."""
+"""Hints about GPU speed for a plan, and the check of GPU memory for a launch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scalinglab.scaling.run.memory import least_bytes
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
 from scalinglab.sweeps.config import LaunchConfig
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 
 ALIGNED = 64  # what a vocabulary should be a multiple of, for the products of the head
@@ -18,7 +18,7 @@ SMALL_VOCABULARY = 1_024  # below it the head is a small part of a step
 
 
 def about_gpus(plan: Plan, config: LaunchConfig) -> list[str]:
-    """What costs speed on a GPU and is the person's to choose; a sentence each."""
+    """Sentences about settings that cost speed on a GPU."""
     left = _left(plan)
     if plan.execution.device == "cpu" or not left:
         return []
@@ -73,7 +73,7 @@ def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
     execution, left = plan.execution, _left(plan)
     if execution.device == "cpu" or config.backend == "slurm" or not left:
         return
-    places = slots(config, execution.device, execution.threads, execution.processes)
+    places = worker_devices(config, execution)
     if config.backend == "inline":
         places = places[:1]
     workers = Counter(name for names in places if names for name in names.split(","))
@@ -112,5 +112,5 @@ def _least(planned: PlannedRun, plan: Plan) -> float:
 
 
 def _left(plan: Plan) -> list[PlannedRun]:
-    """Runs that our engine has still to train."""
+    """Unfinished runs that our engine trains."""
     return [p for p in plan.runs if p.new_steps and not p.run.is_command]

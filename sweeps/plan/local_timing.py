@@ -19,9 +19,9 @@ from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 from scalinglab.scaling.training.child import child_environment, python_command
 
-SHAPE_SECONDS = 30.0  # that a shape may take, compiling included
-START_SECONDS = 300.0  # that torch may take to be imported from a slow disk
-# FLOP/s where nothing is known: of a core of a CPU, and of a GPU.
+SHAPE_SECONDS = 30.0  # limit for one shape, compiling included
+START_SECONDS = 300.0  # limit for the first answer: torch may be imported from a slow disk
+# Assumed FLOP/s of one CPU core and of one GPU, where no shape could be timed.
 RATES = {"cpu": 2e10, "cuda": 2e13}
 
 Timing = dict[str, Any]
@@ -60,7 +60,7 @@ def measure_here(requests: Sequence[dict[str, Any]]) -> list[Timing]:
 
 
 def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing | None]:
-    """Timings up to the first shape that takes too long, and what was said of that one."""
+    """Timings up to the first shape that takes too long, and a first guess for that one."""
     process = subprocess.Popen(
         python_command("scalinglab.scaling.engine.trainer.measure"),
         text=True,
@@ -97,7 +97,7 @@ def _measured(requests: Sequence[dict[str, Any]]) -> tuple[list[Timing], Timing 
 
 
 def _heard(lines: queue.SimpleQueue[str], count: int) -> tuple[list[Timing], Timing | None]:
-    """What the process says of so many shapes, as long as it does not take too long over one."""
+    """The timings that the process reports, until it takes too long for one shape."""
     found: list[Timing] = []
     guess, deadline = None, time.monotonic() + START_SECONDS
     while len(found) < count:
@@ -125,7 +125,7 @@ def _pass_on(stream: Any, lines: queue.SimpleQueue[str]) -> None:
 
 
 def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None) -> Timing:
-    """A timing from what was said of a shape, else by the FLOP/s of others."""
+    """A timing from the first guess for a shape, else from the FLOP/s of other shapes."""
     if guess is None:
         known = RATES[request["device"]] * (request["threads"] if request["device"] == "cpu" else 1)
         seconds = _flops(request) / (rate or known)
@@ -135,7 +135,7 @@ def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None
 
 
 def _flops(request: dict[str, Any]) -> float:
-    """Of a step."""
+    """Training FLOPs of a step."""
     architecture = Architecture.from_science(request["model"])
     tokens = request["batch"] * architecture.shape.context
     return float(flops_per_token(flop_parts(architecture)) * tokens)

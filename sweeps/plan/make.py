@@ -21,6 +21,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
 from scalinglab.sweeps.plan.caveats import changed_default, other_code, rounded
 from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
@@ -28,7 +29,7 @@ from scalinglab.sweeps.plan.trunks import share_prefixes
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import Wanted, read_study
+from scalinglab.sweeps.study.study import RequestedRun, read_study
 
 
 def make_plan(composed: Mapping[str, Any]) -> Plan:
@@ -41,36 +42,24 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     """
     outputs = outputs_folder(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
-    stores: dict[str, TokenStore] = {}
-    place = _place(composed.get("launch") or {})
+    resolver = _Resolver(outputs, from_dict(LaunchConfig, composed.get("launch") or {}, "launch"))
 
     def final_loss(config: RunConfig) -> float | None:
-        run, _ = _resolve(Wanted("tune", "sweep", config), outputs, stores, place)
+        run, _ = resolver.resolve(RequestedRun("tune", "sweep", config))
         return _final_loss(RunFolder(outputs / "runs" / run.run_id))
 
-    study, wanted = read_study(with_added(composed), final_loss=final_loss)
+    study, requested = read_study(with_added(composed), final_loss=final_loss)
     merged: dict[str, PlannedRun] = {}
-    for one in wanted:
-        run, store = _resolve(one, outputs, stores, place)
-        known = merged.get(run.run_id)
-        if known is None:
-            merged[run.run_id] = PlannedRun(
-                run,
-                store,
-                (one.block,),
-                (one.role,),
-                None,
-                (),
-                0,
-                State.PLANNED,
-                kind=pack_kind(run, execution),
-            )
-        else:
-            merged[run.run_id] = replace(
-                known,
-                blocks=_union(known.blocks, one.block),
-                roles=_union(known.roles, one.role),
-            )
+    for request in requested:
+        run, store = resolver.resolve(request)
+        planned = merged.get(run.run_id)
+        if planned is None:
+            planned = PlannedRun(run, store, kind=pack_kind(run, execution))
+        merged[run.run_id] = replace(
+            planned,
+            blocks=_union(planned.blocks, request.block),
+            roles=_union(planned.roles, request.role),
+        )
     runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
     warnings = [
         f"{error}; until then the run is left out"
@@ -81,6 +70,58 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
     warnings += rounded(runs) + other_code(runs, outputs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
     return Plan(study, outputs, execution, runs, warnings)
+
+
+class _Resolver:
+    """Resolves the runs of a study; each store of data is opened once.
+
+    Parameters
+    ----------
+    outputs : Path
+    launch : LaunchConfig
+        Says on how many nodes a run is trained, and how much memory each has.
+    """
+
+    def __init__(self, outputs: Path, launch: LaunchConfig) -> None:
+        self.outputs, self.nodes = outputs, _nodes(launch)
+        self._stores: dict[str, TokenStore] = {}
+
+    def resolve(self, request: RequestedRun) -> tuple[Run, TokenStore]:
+        """A run that can be trained, with its data."""
+        config = request.config
+        key = repr((config.data.source, sorted(config.data.options.items())))
+        if key not in self._stores:
+            self._stores[key] = open_store(config.data, self.outputs)
+        store = self._stores[key]
+        try:
+            run = resolve(config, store.manifest)
+            check_memory(run.architecture, run.config, **self.nodes)
+            further_stores(
+                run.config.execution.validate,
+                self.outputs,
+                store.manifest.vocab,
+                run.config.data.validation_tokens,
+                run.shape.context,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"study block '{request.block}': {error}") from error
+        return run, store
+
+
+def _nodes(launch: LaunchConfig) -> dict[str, Any]:
+    """Nodes of a run and the bytes of each, as ``check_memory`` takes them.
+
+    The largest class of jobs counts. The memory of SLURM's nodes is known if a launch states it.
+    """
+    if launch.backend != "slurm":
+        return {}
+    jobs = [resources(launch, name) for name in (DEFAULT_CLASS, *launch.classes)]
+    memory = [job.memory_gb for job in jobs]
+    known = [gigabytes for gigabytes in memory if gigabytes is not None]
+    return {
+        "nodes": max(job.nodes for job in jobs),
+        "memory": 1e9 * max(known) if len(known) == len(jobs) else math.inf,
+    }
 
 
 def _final_loss(folder: RunFolder) -> float | None:
@@ -94,43 +135,6 @@ def _final_loss(folder: RunFolder) -> float | None:
         return None
     loss = record.final.validation_loss
     return math.inf if record.status == State.DIVERGED or loss is None else loss
-
-
-def _place(launch: Mapping[str, Any]) -> dict[str, Any]:
-    """Nodes of a run and the bytes of each, as ``check_memory`` takes them.
-
-    Of classes of jobs the largest count. What SLURM's nodes have is known if a launch says so.
-    """
-    if launch.get("backend") != "slurm":
-        return {}
-    common = launch.get("slurm", {})
-    jobs = [common, *(common | own for own in launch.get("classes", {}).values())]
-    memory = [job.get("memory_gb") for job in jobs]
-    return {
-        "nodes": max(job.get("nodes", 1) for job in jobs),
-        "memory": math.inf if None in memory else 1e9 * max(memory),
-    }
-
-
-def _resolve(
-    one: Wanted, outputs: Path, stores: dict[str, TokenStore], place: Mapping[str, Any]
-) -> tuple[Run, TokenStore]:
-    key = repr((one.config.data.source, sorted(one.config.data.options.items())))
-    if key not in stores:
-        stores[key] = open_store(one.config.data, outputs)
-    try:
-        run = resolve(one.config, stores[key].manifest)
-        check_memory(run.architecture, run.config, **place)
-        further_stores(
-            run.config.execution.validate,
-            outputs,
-            stores[key].manifest.vocab,
-            run.config.data.validation_tokens,
-            run.shape.context,
-        )
-        return run, stores[key]
-    except ConfigError as error:
-        raise ConfigError(f"study block '{one.block}': {error}") from error
 
 
 def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:

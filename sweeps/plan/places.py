@@ -1,4 +1,4 @@
-"""Whether the place of a launch has what each run of the study asks for."""
+"""Whether nodes or devices of a launch can hold a run, and which devices each worker has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, SlurmConfig, group_of, resources
 
-OTHER_GPU_REQUESTS = ("gres", "gpus", "gpus_per_task", "gpus-per-task")  # of launch.slurm.extra
+OTHER_GPU_REQUESTS = (
+    "gres",
+    "gpus",
+    "gpus_per_task",
+    "gpus-per-task",
+)  # keys of launch.slurm.extra
 
 
 def check_places(config: LaunchConfig, execution: ExecutionConfig) -> None:
@@ -63,7 +68,7 @@ def _check_nodes(where: str, slurm: SlurmConfig, execution: ExecutionConfig) -> 
 
 
 def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[str]:
-    """GPUs that jobs ask for and no process takes, as a sentence a class of jobs."""
+    """Sentences about GPUs that jobs ask for and no process uses, one per class of jobs."""
     if config.backend != "slurm" or execution.command:
         return []
     said = []
@@ -84,29 +89,29 @@ def about_idle_gpus(config: LaunchConfig, execution: ExecutionConfig) -> list[st
     return said
 
 
-def slots(config: LaunchConfig, device: str, threads: int, processes: int = 1) -> list[str | None]:
-    """The devices of each worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
+def worker_devices(config: LaunchConfig, execution: ExecutionConfig) -> list[str | None]:
+    """The devices of each local worker: names of GPUs for CUDA_VISIBLE_DEVICES, or None for cores.
 
     A run of several processes has as many GPUs, or cores, to itself. A GPU that the caller's own
     CUDA_VISIBLE_DEVICES hides is not used.
     """
-    if device == "cpu":
-        return [None] * (config.workers or max(1, machine.cores() // (threads * processes)))
-    found = machine.gpus()
+    processes = execution.processes
+    if execution.device == "cpu":
+        cores = machine.cores() // (execution.threads * processes)
+        return [None] * (config.workers or max(1, cores))
+    names = machine.gpus()
     sets = [
-        ",".join(found[i : i + processes]) for i in range(0, len(found) - processes + 1, processes)
+        ",".join(names[i : i + processes]) for i in range(0, len(names) - processes + 1, processes)
     ]
-    gpus = [names for names in sets for _ in range(config.workers_a_gpu)]
-    wanted = config.workers or max(1, len(gpus))
-    return [gpus[i % len(gpus)] if gpus else None for i in range(wanted)]
+    gpus = [names_of_run for names_of_run in sets for _ in range(config.workers_a_gpu)]
+    workers = config.workers or max(1, len(gpus))
+    return [gpus[i % len(gpus)] if gpus else None for i in range(workers)]
 
 
-def worker_count(
-    config: LaunchConfig, device: str, threads: int, runs: int, processes: int = 1
-) -> int:
-    """Workers to start for so many packs (a run alone is one)."""
+def worker_count(config: LaunchConfig, execution: ExecutionConfig, packs: int) -> int:
+    """Workers to start for so many packs (a run without companions is a pack of one)."""
     if config.backend == "inline":
         return 1
     if config.backend == "slurm":
-        return max(1, min(config.workers or runs, runs))
-    return max(1, min(len(slots(config, device, threads, processes)), runs))
+        return max(1, min(config.workers or packs, packs))
+    return max(1, min(len(worker_devices(config, execution)), packs))

@@ -1,7 +1,6 @@
-"""Which runs a study needs, what they share and what they cost, before anything is spent.
+"""The plan of a study: its runs, what they share and how long they take.
 
-``make_plan`` resolves every wanted run, drops repeats, finds what is done already, lets runs with
-a common prefix train it once; ``save_plan`` stores the plain result. Nothing is composed later.
+``make`` makes it, ``timing`` predicts the seconds, ``save`` stores it.
 """
 
 from __future__ import annotations
@@ -42,23 +41,23 @@ class PlannedRun:
         Predicted time of the work left, of a member its share of the pack's; NaN before
         ``scalinglab.sweeps.plan.timing`` has measured.
     kind : str or None
-        What it has in common with those that may train with it (``scalinglab.sweeps.store.packs``).
+        Kind of pack (``scalinglab.sweeps.store.packs.pack_kind``); None: not packable.
     pack : int
         Members of a pack of its kind, as ``scalinglab.sweeps.plan.timing`` finds best.
     seconds_alone : float
-        As `seconds`, without company.
+        As `seconds`, if every run trained individually.
     estimated : bool
-        Whether both are, because a step took too long to be timed.
+        Whether both are estimates, because a step took too long to be timed.
     """
 
     run: Run
     store: TokenStore
-    blocks: tuple[str, ...]
-    roles: tuple[str, ...]
-    needs: tuple[str, int] | None
-    pins: tuple[int, ...]
-    start: int
-    state: State
+    blocks: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    needs: tuple[str, int] | None = None
+    pins: tuple[int, ...] = ()
+    start: int = 0
+    state: State = State.PLANNED
     seconds: float = float("nan")
     kind: str | None = None
     pack: int = 1

@@ -1,4 +1,4 @@
-"""A plan is stored: a run.json for each run, and the plan.json that workers and the analysis read."""
+"""Store a plan: a run.json for each run, and the plan.json that workers and the analysis read."""
 
 from __future__ import annotations
 
@@ -6,55 +6,56 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from scalinglab.scaling.records.atomic import write_json
-from scalinglab.scaling.records.plan_file import plan_before
+from scalinglab.scaling.records.plan_file import PlanEntry, PlanFile, plan_before, write_plan_file
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.describe import describe
-from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.store.stored_plan import PLAN_VERSION
 
 WRITERS = 32
 
 
 def save_plan(plan: Plan) -> None:
-    """Store the plan: what workers read, and what the analysis reads roles from."""
+    """Store the descriptions of all runs, then the plan."""
     described = [describe(p.run, p.store) for p in plan.runs]
-    # Each run.json is flushed to disk by itself; what takes the time is waiting for that.
+    # In threads: each run.json is flushed to disk, and waiting for that takes the time.
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(lambda p, run: plan.run_folder(p).describe(run), plan.runs, described))
     before = _predicted_before(plan)
-    write_json(
+    write_plan_file(
         plan.folder / "plan.json",
-        {
-            "plan_version": PLAN_VERSION,
-            "study": asdict(plan.study),
-            "execution": asdict(plan.execution),
-            "warnings": plan.warnings,
-            "runs": [
-                {
-                    "run_id": p.run.run_id,
-                    "roles": list(p.roles),
-                    "blocks": list(p.blocks),
-                    "needs": list(p.needs) if p.needs else None,
-                    "given": {name: asdict(given) for name, given in p.run.given.items()},
-                    "pins": list(p.pins),
-                    "start": p.start,
-                    "kind": p.kind,
-                    "pack": p.pack,
-                    "seconds": _number(p.seconds) if p.is_unfinished else before.get(p.run.run_id),
-                    # Of the whole run: what its record is measured against, also after a resume.
-                    "seconds_whole": _number(p.seconds)
-                    if p.state == State.PLANNED
-                    else before.get(p.run.run_id, _number(p.seconds)),
-                }
-                for p in plan.runs
-            ],
-        },
+        PlanFile(
+            PLAN_VERSION,
+            plan.study,
+            asdict(plan.execution),
+            tuple(_entry(p, before) for p in plan.runs),
+            tuple(plan.warnings),
+        ),
+    )
+
+
+def _entry(planned: PlannedRun, before: dict[str, float | None]) -> PlanEntry:
+    """A run as it is stored; `before` are the seconds that an earlier plan predicted."""
+    run_id, seconds = planned.run.run_id, _number(planned.seconds)
+    # A record is measured against the time of the whole run, also after a resume.
+    whole = seconds if planned.state == State.PLANNED else before.get(run_id, seconds)
+    return PlanEntry(
+        run_id=run_id,
+        roles=planned.roles,
+        blocks=planned.blocks,
+        needs=planned.needs,
+        pins=planned.pins,
+        seconds=seconds if planned.is_unfinished else before.get(run_id),
+        seconds_whole=whole,
+        kind=planned.kind,
+        pack=planned.pack,
+        start=planned.start,
+        given={name: asdict(given) for name, given in planned.run.given.items()},
     )
 
 
 def _predicted_before(plan: Plan) -> dict[str, float | None]:
-    """What an earlier plan of the study predicted: kept for what has begun by now."""
+    """run_id -> seconds that an earlier plan of the study predicted for the whole run."""
     before = plan_before(plan.folder / "plan.json")
     return {} if before is None else {r.run_id: r.seconds_whole for r in before.runs}
 

@@ -19,9 +19,9 @@ from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.memory import process_bytes
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.store.packs import why_alone
+from scalinglab.sweeps.store.packs import unpackable_reason
 
 MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
 MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
@@ -31,14 +31,14 @@ FULL_STEP = 1e12
 
 
 def place(planned: PlannedRun) -> Hashable | None:
-    """What members of a pack have in common as it starts; None: no work is left, or it is alone."""
+    """Kind and start of a pack that this run can join; None: nothing to train, or not packable."""
     if planned.kind is None or not planned.new_steps:
         return None
     return planned.kind, planned.start
 
 
 def groups(plan: Plan) -> list[list[PlannedRun]]:
-    """The runs that could share packs, two or more together."""
+    """Groups of two or more packable runs."""
     found: dict[Hashable, list[PlannedRun]] = {}
     for planned in plan.runs:
         at = place(planned)
@@ -48,7 +48,7 @@ def groups(plan: Plan) -> list[list[PlannedRun]]:
 
 
 def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
-    """run_id -> members of a full pack of its kind, of the runs that may have any company."""
+    """run_id -> members of a full pack, for runs that can share one."""
     if config.pack in PACKS_OFF or (config.pack == "auto" and plan.execution.device == "cpu"):
         return {}
     found: dict[str, int] = {}
@@ -69,7 +69,7 @@ def pack_sizes(plan: Plan, config: LaunchConfig) -> dict[str, int]:
 
 
 def _filling(planned: PlannedRun) -> int:
-    """Members whose steps together are work enough for a GPU."""
+    """Members whose steps together fill a GPU."""
     run = planned.run
     return int(min(MOST, max(1.0, FULL_STEP // (run.C / run.steps))))
 
@@ -80,9 +80,9 @@ def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> lis
     Parameters
     ----------
     counts, sizes : list of int
-        Of each group: its runs, and how many a pack may hold.
+        Per group: number of runs, and largest pack.
     alone : int
-        Runs that are packs of one anyway.
+        Runs that are not packable.
 
     >>> spread([16, 3], [16, 3], 0, 4)
     [6, 3]
@@ -99,7 +99,7 @@ def spread(counts: list[int], sizes: list[int], alone: int, workers: int) -> lis
 
 
 def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
-    """Members whose state and activations fit into what memory a worker is known to have."""
+    """Members whose state and activations fit into the memory of a worker."""
     run = planned.run
     each = process_bytes(run.architecture, run.config)
     there = MEMORY_SHARE * _memory_bytes(plan, config)
@@ -107,7 +107,7 @@ def _held(planned: PlannedRun, plan: Plan, config: LaunchConfig) -> int:
 
 
 def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
-    """Of one worker; infinite where it is not known: what is too much is split when it shows."""
+    """Memory of one worker; infinite where unknown: a pack that is too large is split when it fails."""
     if config.backend == "slurm":
         given = config.slurm.memory_gb if plan.execution.device == "cpu" else None
         return math.inf if given is None else 1e9 * given
@@ -117,9 +117,9 @@ def _memory_bytes(plan: Plan, config: LaunchConfig) -> float:
 
 
 def _workers(plan: Plan, config: LaunchConfig) -> int:
-    """Workers that must not be idle; SLURM gives as many as are of use if nobody says how many."""
+    """Workers that must have work; on SLURM only a number that was asked for."""
     if config.backend == "local":
-        return len(slots(config, plan.execution.device, plan.execution.threads))
+        return len(worker_devices(config, plan.execution))
     return (config.workers or 1) if config.backend == "slurm" else 1
 
 
@@ -137,7 +137,7 @@ def seconds_of(timing: Mapping[str, Any], what: str, members: int) -> float:
 
 
 def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
-    """What shares packs, how many there are, and what does not; a sentence each."""
+    """Sentences: which runs share packs, how many packs there are, and which runs do not."""
     if config.pack in PACKS_OFF:
         return []
     said, could = [], 0
@@ -160,7 +160,7 @@ def about_packs(plan: Plan, config: LaunchConfig) -> list[str]:
             else "each run fills a GPU, or packs would leave workers idle or memory short"
         )
         said.append(f"{_runs(could)} could train together, but {why}; launch.pack=4 forces it")
-    alone = Counter(why_alone(p.run, plan.execution) for p in plan.runs if p.new_steps)
+    alone = Counter(unpackable_reason(p.run, plan.execution) for p in plan.runs if p.new_steps)
     said += [
         f"{_runs(n)} will train individually: {why}" for why, n in alone.items() if why is not None
     ]
@@ -178,7 +178,7 @@ def _runs(count: int) -> str:
 
 
 def _differ(group: list[PlannedRun]) -> str:
-    """Names of what members differ in."""
+    """Names of the settings in which members differ."""
     science = [dotted(p.run.science) for p in group]
     values: dict[str, set[Any]] = {
         "LR": {p.run.lr for p in group},

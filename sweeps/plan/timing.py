@@ -1,15 +1,13 @@
-"""How long the runs of a plan take where they will run, and when the last one ends.
+"""How long the runs of a plan take where they will run.
 
 Each shape of the plan is timed for a few steps in a process of its own
 (``scalinglab.scaling.engine.trainer.measure``), here or in a job on the target; the figures are kept in
-``<outputs>/measurements.json``, so a shape is measured once a kind of machine. Of a run that
-several processes share one process's part of a batch is timed; what they send to each other comes
-on top and is not predicted.
+``<outputs>/measurements.json``, so a shape is measured once per kind of machine. For a run on
+several processes one process's part of a batch is timed; communication is not predicted.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,19 +21,18 @@ from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.run.engine_choice import chosen
+from scalinglab.scaling.run.engine_choice import choose_engine
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
 from scalinglab.sweeps.plan.local_timing import SHAPE_SECONDS, CannotMeasure, measure_here
+from scalinglab.sweeps.plan.order import packs
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.program_times import with_program_times
-from scalinglab.sweeps.plan.sizes import pack_sizes, place, seconds_of
-from scalinglab.sweeps.store.packs import form
+from scalinglab.sweeps.plan.sizes import pack_sizes, seconds_of
 
 _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
-START_SECONDS = 4.0  # a worker imports Lightning, once
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Target:
     required : bool
         Whether a plan without times is refused; else it says that it has none.
     caveat : str
-        What is said beside the times: that runs are trained elsewhere.
+        A warning that goes with the times: runs are trained elsewhere.
     """
 
     where: str
@@ -85,7 +82,7 @@ def here(*, trained_elsewhere: bool = False) -> Target:
 
 
 def nowhere() -> Target:
-    """Nothing is timed."""
+    """No machine: nothing is timed (``launch.measure = off``)."""
 
     def refuse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         raise CannotMeasure("launch.measure = off")
@@ -93,7 +90,7 @@ def nowhere() -> Target:
     return Target("nowhere", refuse, required=False)
 
 
-def with_costs(
+def with_seconds(
     plan: Plan, target: Target | None = None, config: LaunchConfig | None = None
 ) -> Plan:
     """The plan with the sizes of its packs and predicted seconds for the work left of each run.
@@ -106,7 +103,7 @@ def with_costs(
         Where the runs will be trained; None: on a machine like this one. Where it cannot time
         them and need not, seconds stay NaN, and a warning says why.
     config : LaunchConfig, optional
-        What packs and workers are asked for; None: every run is trained alone.
+        Packs and workers; None: no packs.
     """
     config = config or LaunchConfig(pack="off")
     sizes = pack_sizes(plan, config)
@@ -144,7 +141,7 @@ def with_costs(
 
 
 def _about_budget(plan: Plan, budget: LaunchBudget) -> list[str]:
-    """Which runs a budget of device-hours cannot count before they are trained, as a sentence."""
+    """A sentence if a budget of device-hours cannot count runs of unknown time."""
     unknown = [p.run.run_id for p in plan.runs if p.is_unfinished and math.isnan(p.seconds)]
     if budget.device_hours is None or not unknown:
         return []
@@ -157,7 +154,7 @@ def _about_budget(plan: Plan, budget: LaunchBudget) -> list[str]:
 
 
 def about_estimates(plan: Plan) -> list[str]:
-    """Which predicted seconds were not measured, as a sentence; none where all were."""
+    """A sentence if some predicted times are estimates."""
     count = sum(p.estimated for p in plan.runs if p.new_steps)
     if not count:
         return []
@@ -168,7 +165,7 @@ def about_estimates(plan: Plan) -> list[str]:
 
 
 def about_processes(plan: Plan) -> list[str]:
-    """What the predicted seconds leave out, as a sentence; none where they leave out nothing."""
+    """A sentence if the predicted times leave out communication."""
     processes = plan.execution.processes
     if processes == 1 or not any(p.seconds > 0 for p in plan.runs):
         return []
@@ -176,38 +173,6 @@ def about_processes(plan: Plan) -> list[str]:
         f"times are those of one process's part of each batch: what execution.processes = "
         f"{processes} send to each other comes on top and is not predicted"
     ]
-
-
-def packs(plan: Plan) -> list[list[PlannedRun]]:
-    """The work left as packs, in the order in which it is best begun."""
-    left = [p for p in plan.runs if p.is_unfinished]
-    return form(left, place, lambda p: p.pack)
-
-
-def finish_seconds(plan: Plan, workers: int) -> float:
-    """When the last run ends if `workers` take the packs in order, branches after their trunks.
-
-    Runs whose time is not known, as of another program, are left out.
-    """
-    free = [START_SECONDS] * workers
-    heapq.heapify(free)
-    ready: dict[tuple[str, int], float] = {}
-    last = 0.0
-    for pack in packs(plan):
-        if math.isnan(pack[0].seconds):
-            continue
-        needed = [ready.get(p.needs, 0.0) for p in pack if p.needs is not None]
-        start = max([heapq.heappop(free), *needed])
-        seconds_of_pack = sum(p.seconds for p in pack)
-        end = start + seconds_of_pack
-        for planned in pack:
-            for pin in planned.pins:
-                # A checkpoint at its start, or before, is there as soon as the run may begin.
-                share = max(0, pin - planned.start) / max(1, planned.new_steps)
-                ready[planned.run.run_id, pin] = start + share * seconds_of_pack
-        heapq.heappush(free, end)
-        last = max(last, end)
-    return last
 
 
 def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
@@ -228,7 +193,7 @@ def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
         "options": asdict(replace(options, z_loss=float(options.z_loss > 0))),
         "batch": math.ceil(run.batch / execution.processes),
         "micro_batch": execution.micro_batch,
-        "engine": chosen(execution, run.C),
+        "engine": choose_engine(execution, run.C),
         "device": execution.device,
         "threads": execution.threads,
     }
@@ -267,7 +232,7 @@ def _timings(plan: Plan, target: Target) -> tuple[dict[str, dict[str, Any]], str
 
 
 def _known_timings(path: Path) -> dict[str, dict[str, Any]]:
-    """What was measured before; a file that cannot be read is set aside: all is measured again."""
+    """Earlier measurements; an unreadable file is set aside, and everything is measured again."""
     try:
         known: dict[str, dict[str, Any]] = read_json(path, {})
         for key in known:

@@ -1,4 +1,4 @@
-"""Which runs of a plan start from another's checkpoint: a common prefix is trained once."""
+"""Trunks and branches: a prefix that several runs of a plan share is trained once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def share_prefixes(runs: list[PlannedRun]) -> list[PlannedRun]:
     unfinished: dict[str, list[PlannedRun]] = {}  # by family: others share nothing
     for planned in ordered:
         family = unfinished.setdefault(planned.run.family_id, [])
-        # What the checkpoints of somebody else's program hold is not ours to know.
+        # Checkpoints of another program cannot be shared: their content is unknown.
         may = planned.new_steps and not planned.run.is_command
         owner, step = _best_prefix(planned, family) if may else (None, 0)
         if owner is not None and step - planned.start >= WORTH_SHARING * planned.run.steps:

@@ -1,11 +1,11 @@
-"""A launch, written down before anything of it starts: its workers read what to do from it.
+"""The record of a launch, stored before it starts anything: its workers read what to do.
 
 <outputs>/studies/<name>/launches/<token>/
-    launch.json        when, which runs, how; again when the launch is given again
-    cancelled          a person wants it to end
-    submit-000.json    workers that SLURM was asked for: before sbatch, and again with the job
-    worker-0.log       what a worker of the pool says
-    slurm/             what submitit and SLURM write
+    launch.json        when, which runs, how; rewritten when the command is repeated
+    cancelled          exists once the launch was cancelled
+    submit-<token>.json  an array of workers: stored before sbatch, and again with its job id
+    worker-0.log       output of a worker of the pool
+    slurm/             files of submitit and SLURM
 """
 
 from __future__ import annotations

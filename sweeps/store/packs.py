@@ -16,7 +16,7 @@ from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
-from scalinglab.scaling.run.step_options import packable
+from scalinglab.scaling.run.step_options import unpackable_execution
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from scalinglab.sweeps.store.stored_plan import StoredRun
 
 T = TypeVar("T")
-# What members may differ in: each has its own seeds, its own LR of each step, and its own columns
-# of numbers in the optimizer. All other science makes the stacked model or its batches.
+# Members of a pack may differ in these and in the optimizer's numbers. All other science decides
+# the stacked model or its batches.
 OWN = ("seed", "schedule", "data.seed")
 
 
 def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
-    """A short name of what members of one pack have in common; None: it trains alone.
+    """A hash of what all members of a pack have in common; None: the run is not packable.
 
     Runs of one kind agree in shape, data, batch, length, precision, trainer and the optimizer's
     name and switches. To be packed they must also start from the same step (`companions`).
     """
-    if why_alone(run, execution) is not None:
+    if unpackable_reason(run, execution) is not None:
         return None
     numbers = [
         key
@@ -45,19 +45,19 @@ def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
     return digest(without(run.science, (*OWN, *numbers)))
 
 
-def why_alone(run: Run, execution: ExecutionConfig) -> str | None:
+def unpackable_reason(run: Run, execution: ExecutionConfig) -> str | None:
     """Why a run cannot be a member of a pack, in a few words; None if it can."""
     if run.is_command:
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
-    return packable(execution)
+    return unpackable_execution(execution)
 
 
-def form(
+def form_packs(
     runs: Iterable[T], place: Callable[[T], Hashable | None], size: Callable[[T], int]
 ) -> list[list[T]]:
-    """Runs as packs, filled in order; what has the place None is alone.
+    """Group runs into packs, filled in order; a run whose place is None is a pack of one.
 
     Parameters
     ----------

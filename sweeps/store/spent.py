@@ -20,7 +20,7 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
     ----------
     folders : iterable of RunFolder
     devices : int
-        That a run takes.
+        Devices of one run.
     """
     seconds = sum(
         _seconds(folder, folder.attempt(n)) for folder in folders for n in folder.attempt_numbers()
@@ -29,7 +29,7 @@ def spent_hours(folders: Iterable[RunFolder], devices: int) -> float:
 
 
 def _seconds(folder: RunFolder, attempt: Attempt) -> float:
-    """Of one attempt; both times are by the clock of the file server."""
+    """Seconds of one attempt; both times are by the file server's clock."""
     if attempt.end is not None:
         last = attempt.end.ended
     else:

@@ -18,7 +18,7 @@ class StateReader:
     Parameters
     ----------
     runs : iterable of StoredRun
-        Of one plan.
+        The runs of one plan.
     given_up : callable, optional
         Whether a launch tries a run no more. It looks at the states as that launch does: a waiting
         run that it gave up is "failed" and blocks nobody, a failed one that it will try again is

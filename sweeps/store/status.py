@@ -45,18 +45,16 @@ def status(
     Parameters
     ----------
     outputs, name
-        Of the study.
+        Folder of all runs, and the study's name.
     finished : dict, optional
-        Rows of finished runs, which do not change: filled here, and taken from here by whoever
-        looks again and again.
+        A cache for repeated calls: rows of finished runs, which do not change.
 
     Returns
     -------
     DataFrame
-        With ``COLUMNS``; `loss` is the final
-        validation loss of finished runs and the latest training loss of others; `seconds` and
-        `tokens_per_second` are a run's own share of its pack's, and `pack` names that while it
-        trains.
+        With ``COLUMNS``. `loss` is the final validation loss of a finished run and the latest
+        training loss of any other. `seconds` and `tokens_per_second` are the run's share of its
+        pack's; `pack` is the pack's name while it trains.
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
@@ -90,7 +88,7 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
 
 
 def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
-    """What its description says of a run, before anything of it is trained."""
+    """The row of a run that has not started, from its description."""
     return {
         "run_id": run.folder.run_id,
         "role": ",".join(run.roles),
@@ -113,7 +111,7 @@ def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
 
 
 def _finished(record: Record) -> dict[str, Any]:
-    """What the record says of the run's end."""
+    """The columns that a finished run's record adds."""
     final = record.final.validation_loss
     return {
         "step": record.steps,
@@ -125,7 +123,7 @@ def _finished(record: Record) -> dict[str, Any]:
 
 
 def _unfinished(folder: RunFolder) -> dict[str, Any]:
-    """What the latest attempt last said of itself."""
+    """The columns that the latest progress report adds."""
     attempt = folder.latest_attempt()
     if attempt is None:
         return {}

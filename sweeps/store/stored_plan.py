@@ -1,4 +1,4 @@
-"""The plan of a study as it is stored: written by the planner, read by workers and the analysis."""
+"""The stored plan of a study, as launches, workers and ``status`` read it."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class StoredRun:
     pins : tuple of int
         Steps whose checkpoints others start from.
     seconds : float or None
-        Predicted of the work that was left; of a member its share of the pack's.
+        Predicted time of the remaining work; a pack member's share of the pack's time.
     kind : str or None
-        What it has in common with those that may train with it; None: it trains alone.
+        Kind of pack (``scalinglab.sweeps.store.packs.pack_kind``); None: not packable.
     pack : int
-        Members of a pack of its kind, where the plan was to choose.
+        Members of a full pack of this kind, where ``launch.pack`` is auto.
     seconds_whole : float or None
-        As `seconds`, predicted when nothing of the run was trained.
+        Predicted time of the whole run.
     """
 
     folder: RunFolder
@@ -77,8 +77,8 @@ IMPORTED = "imported.json"  # stands in the folder of a study whose runs were ma
 class StoredPlan:
     """What ``scalinglab.sweeps.plan.save.save_plan`` wrote.
 
-    `gone` are runs whose folder somebody removed since, `damaged` those whose files do not say any
-    more what they are or whether they have ended, with what is wrong; neither are among `runs`.
+    `gone` are ids of runs whose folder was removed since. `damaged` maps ids of runs whose
+    description or ending cannot be read to the reason. Neither are among `runs`.
     """
 
     study: StudyConfig

@@ -19,12 +19,12 @@ Point = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What all runs of a design may cost together: FLOPs, or hours of a device of some speed."""
+class DesignBudget:
+    """Upper limit for all runs of a design: FLOPs, or hours on a device of known speed."""
 
     flops: float | None = None
     hours: float | None = None
-    flops_per_second: float | None = None  # of training, as measured: not the peak
+    flops_per_second: float | None = None  # measured training speed, not the peak
 
     def total(self, key: str) -> float | None:
         """The limit in FLOPs; None: there is none."""
@@ -46,10 +46,10 @@ class LadderOptions:
     largest: float | None = None  # None: what the budget allows
     ratios: list[float] = field(default_factory=lambda: [10.0, 20.0, 40.0])
     seeds: int = 1
-    repeat_seeds: int = 3  # of the smallest sizes
+    repeat_seeds: int = 3  # seeds of the smallest sizes
     repeat_rungs: int = 1
     grow: str = "width"
-    budget: Budget = field(default_factory=Budget)
+    budget: DesignBudget = field(default_factory=DesignBudget)
 
 
 def ladder(options: LadderOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:
@@ -124,7 +124,7 @@ class IsoflopOptions:
     ratio: float = 20.0  # D/N in the middle
     seeds: int = 1
     grow: str = "width"
-    budget: Budget = field(default_factory=Budget)  # of all
+    budget: DesignBudget = field(default_factory=DesignBudget)  # all runs together
 
 
 def isoflop(options: IsoflopOptions, sizes: Sequence[Rung], key: str) -> list[list[Point]]:

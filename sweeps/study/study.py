@@ -32,7 +32,7 @@ RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedRun:
     """One run that a study asks for, before it is resolved."""
 
     block: str
@@ -44,7 +44,7 @@ def read_study(
     composed: Mapping[str, Any],
     vocab: Callable[[DataConfig], int] | None = None,
     final_loss: Callable[[RunConfig], float | None] = lambda config: None,
-) -> tuple[StudyConfig, list[Wanted]]:
+) -> tuple[StudyConfig, list[RequestedRun]]:
     """Expand a composed configuration into the runs that its study asks for.
 
     Parameters
@@ -53,7 +53,7 @@ def read_study(
     vocab : callable, optional
         Size of the alphabet of some data; default: of its store, which is made if need be.
     final_loss : callable, optional
-        Of a run, None while it is not finished: searches go on from what is known.
+        Final loss of a run, None while it is not finished: searches continue from it.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def read_study(
     """
     study = check_study(composed)
     base = {key: composed[key] for key in RUN_KEYS if key in composed}
-    wanted = []
+    requested = []
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
@@ -76,14 +76,14 @@ def read_study(
             vocab or _vocab_of_store(composed),
             partial(_loss_at, run, final_loss),
         )
-        wanted += [Wanted(name, block.role, run(point)) for point in points]
-    if not wanted:
+        requested += [RequestedRun(name, block.role, run(point)) for point in points]
+    if not requested:
         raise ConfigError(
             f"study {study.name!r} has no runs: study.blocks is {study.blocks!r}; give it at least "
             "one block whose axes all have values"
         )
-    _check_answer(study, wanted)
-    return study, wanted
+    _check_answer(study, requested)
+    return study, requested
 
 
 def _run_at(own: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
@@ -154,13 +154,13 @@ def _set_by(block: Mapping[str, Any], composed: Mapping[str, Any]) -> set[str]:
     return own
 
 
-def _check_answer(study: StudyConfig, wanted: list[Wanted]) -> None:
+def _check_answer(study: StudyConfig, requested: list[RequestedRun]) -> None:
     """What the analysis is asked for must make sense before anything is trained for it."""
     for budget in study.answer.budgets:
         if budget <= 0:
             raise ConfigError(f"study.answer.budgets has {budget:g}: allowed is above 0 (FLOPs)")
     held_out = study.answer.curve_held_out
-    kinds = sorted({w.config.schedule.kind for w in wanted if w.role == "curve"})
+    kinds = sorted({w.config.schedule.kind for w in requested if w.role == "curve"})
     if held_out is not None and held_out not in kinds:
         raise ConfigError(
             f"study.answer.curve_held_out = {held_out!r} is not the schedule of a run with the "
@@ -196,7 +196,7 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
             node.clear()
             node.update(chosen)
         elif key in node or (cls is not None and has_key(cls, key, node)):
-            inner = _class_at(config, [*groups, key])
+            inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
             node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
         elif cls is None or cls is RunConfig:
             raise ConfigError(unknown_key(f"{so_far}.{key}", node))

@@ -73,7 +73,7 @@ def settings(
     space : mapping
         Key -> its values.
     tokens : int
-        Of a whole run.
+        Tokens of a whole run.
     loss : callable
         The final loss of a setting; None while it is not finished.
     key : str

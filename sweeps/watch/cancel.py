@@ -1,4 +1,4 @@
-"""Stop a study, or some of its runs: everything is saved first, nothing is lost."""
+"""Cancel a study, or some of its runs: workers save before they leave."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def cancel_study(outputs: Path, study: str) -> list[str]:
 
 
 def open_launches(outputs: Path, study: str) -> list[Launch]:
-    """Launches of a study of which something may still be there."""
+    """Launches of a study that may still have jobs or processes."""
     return [launch for launch in read_launches(outputs, study) if _is_open(launch)]
 
 
 def _is_open(launch: Launch) -> bool:
-    """Whether something of a launch may still be there."""
+    """Whether a launch may still have jobs or processes."""
     if launch.is_cancelled():
         return False
     if launch.config.backend == "slurm":

@@ -1,4 +1,4 @@
-"""Why runs of a study do not get on: failures grouped by cause, and what each attempt said."""
+"""Why runs of a study fail: failures grouped by cause, and the history of each run."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     <outputs>/studies/<name>/results/runs.parquet     one row a run: all that its record says
     <outputs>/studies/<name>/results/curves.parquet   one row a step of each run
 
-Both are rebuilt from the records at any time; the analysis here reads the records themselves. Of a
-curve that was collected before only the hash is compared.
+Both can be rebuilt from the records at any time; the analysis reads the records themselves. A curve
+that was collected before is only compared by its hash.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         The files. Diverged runs are among the others, with the ``status`` "diverged" and the
         finite part of their curves.
 
-    Of a run whose record or curve was changed after it had ended is told; it is left out.
+    A run whose record or curve was changed after its end is left out with a warning.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _finished(run: StoredRun) -> tuple[StoredRun, dict[str, Any], Done] | None:
 
 
 def _row(run: StoredRun) -> dict[str, Any]:
-    """The columns that most readers want, then everything in the record under its dotted key."""
+    """The usual columns, then everything in the record under its dotted key."""
     record = run.folder.record()
     spec, final = record.spec, record.final
     # The pieces are a list of any length: they stand in one column.

@@ -1,4 +1,4 @@
-"""Runs that are not worth their end: stopped for good, and recorded as such."""
+"""Early stopping: end a run before its last step, and record why."""
 
 from __future__ import annotations
 

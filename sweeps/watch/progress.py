@@ -1,4 +1,4 @@
-"""How far a study is, when it will be done, and what its plan was worth."""
+"""Progress of a study: how much is done, when it ends, and measured against predicted time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scalinglab.sweeps.store.launch_record import read_launches
 
 @dataclass(frozen=True)
 class Progress:
-    """Of a study.
+    """Progress of a study.
 
     Attributes
     ----------
     share : float
-        Part of the predicted training time that is done.
+        Finished fraction of the predicted training time.
     seconds_left : float
         Until the last run ends, at the present number of packs (a run alone is one); NaN if none
         runs, or if nobody has predicted the time of what is left.

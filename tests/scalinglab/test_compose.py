@@ -129,6 +129,30 @@ def test_a_resolver_does_not_reach_the_science_by_a_reference(monkeypatch, overr
         compose(["outputs=${oc.env:W}", "+launch.w=${oc.env:W}", *overrides])
 
 
+def test_a_group_on_the_command_line_takes_the_place_of_another() -> None:
+    assert set(compose(["schedule=cosine"])["schedule"]) == {"kind", "warmup_tokens", "final_ratio"}
+    with pytest.raises(ConfigError, match="unknown key 'schedule.cooldown_fraction'"):
+        compose(["schedule=cosine", "schedule.cooldown_fraction=0.9"])
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "left"),
+    [
+        ("schedule: {kind: cosine, final_ratio: 0.1}", "cosine", {}),
+        ("schedule: {kind: cosine, cooldown_fraction: 0.9}", "cosine", {"cooldown_fraction": 0.9}),
+        ("defaults: [{override /schedule: infinite}]\nschedule: {kind: linear}", "linear", {}),
+    ],
+)
+def test_what_a_file_brought_for_another_kind_goes(tmp_path, monkeypatch, written, kind, left):
+    """What somebody set stays, for whoever reads it to refuse."""
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "mine.yaml").write_text(f"# @package _global_\n{written}\n")
+    monkeypatch.chdir(tmp_path)
+    found = compose(["study=mine"])["schedule"]
+    known = {"kind": kind, "warmup_tokens": None, "final_ratio": found["final_ratio"]}
+    assert found == known | left
+
+
 def test_an_unknown_key_at_the_top_of_a_study_is_named(tmp_path, monkeypatch) -> None:
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "mine.yaml").write_text("# @package _global_\nbacth: 64\n")

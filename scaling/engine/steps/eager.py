@@ -52,7 +52,7 @@ class Member:
     optimizer: OptimizerConfig
 
 
-class Held(Protocol):
+class StateTensors(Protocol):
     """A state, or whatever else gives a tensor for ``part/name``."""
 
     def __getitem__(self, key: str, /) -> Tensor:
@@ -112,7 +112,7 @@ class Engine(Protocol):
     def state(self, member: int) -> State:
         """A member's parameters and moments by name, on the CPU."""
 
-    def load(self, member: int, state: Held, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """Take a member's state; all members must be loaded at the same step."""
 
 
@@ -143,8 +143,8 @@ class EagerEngine:
         options: StepOptions = StepOptions(),
     ) -> None:
         check_device(device)
-        if len(members) > 1 and options.alone:
-            raise ValueError(options.alone)
+        if len(members) > 1 and options.unpackable_reason:
+            raise ValueError(options.unpackable_reason)
         self.members, self.vocab = len(members), architecture.shape.vocab
         self.micro_batch = micro_batch
         self.reduce: Reduction = Alone()
@@ -284,7 +284,7 @@ class EagerEngine:
         """See ``Engine.state``."""
         return {key: view[member].detach().cpu().clone() for key, view in self._parts()}
 
-    def load(self, member: int, state: Held, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """See ``Engine.load``."""
         for key, view in self._parts():
             view[member].copy_(self._own(key.partition("/")[2], state[key]))

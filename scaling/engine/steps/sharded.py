@@ -3,7 +3,7 @@
 Torch's ``fully_shard`` gathers the weights of a block when they are needed, and of the gradients,
 averaged over the ranks, leaves each rank its rows. The rest of a step is the eager engine's: each
 rank updates its rows, and of the tensors that the optimizer needs whole those that are dealt to it
-(``scalinglab.scaling.engine.steps.dealt``); only norms need all ranks.
+(``scalinglab.scaling.engine.steps.owned_tensors``); only norms need all ranks.
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ from torch.distributed.tensor import DTensor, Shard
 from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.steps.compiled import Fused, no_compiler, say_unfused
-from scalinglab.scaling.engine.steps.dealt import Dealt, rows_of
-from scalinglab.scaling.engine.steps.eager import Backward, EagerEngine, Held, Member, Ran, State
+from scalinglab.scaling.engine.steps.eager import (
+    Backward,
+    EagerEngine,
+    Member,
+    Ran,
+    State,
+    StateTensors,
+)
+from scalinglab.scaling.engine.steps.owned_tensors import OwnedTensors, rows_of
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.run.step_options import StepOptions
@@ -57,10 +64,12 @@ class ShardedParameters(nn.Module):
         fully_shard(loss, mesh=mesh)  # in place
         self.loss = _there(loss, mesh.device_type)
         self._rows = {n: cast("DTensor", p) for n, p in loss.model.named_parameters()}
-        self.dealt = Dealt({name: self._rows[name].shape for name in whole}, mesh.device_type)
+        self.owners = OwnedTensors(
+            {name: self._rows[name].shape for name in whole}, mesh.device_type
+        )
         local = {name: rows.to_local().shape for name, rows in self._rows.items()}
-        arriving = {name: local.pop(name) for name in self.dealt.sizes}
-        self.names = local | self.dealt.mine
+        arriving = {name: local.pop(name) for name in self.owners.sizes}
+        self.names = local | self.owners.owned
         self.weights, self.gradient, self._arrived = (
             torch.zeros(1, sum(n.numel() for n in names.values()), device=mesh.device_type)
             for names in (self.names, self.names, arriving)
@@ -90,7 +99,7 @@ class ShardedParameters(nn.Module):
     def gather_gradient(self) -> None:
         """Fetch the gradients of what this rank updates whole."""
         arrived = {name: view[0] for name, view in self._arriving.items()}
-        for name, gradient in self.dealt.whole(arrived).items():
+        for name, gradient in self.owners.whole(arrived).items():
             self._own_gradients[name][0].copy_(gradient)
 
     @torch.no_grad()
@@ -98,7 +107,7 @@ class ShardedParameters(nn.Module):
         """Let the model compute with these weights, (1, p)."""
         cast("FSDPModule", self.loss).reshard()  # or it would go on with those that it has gathered
         own = {name: view[0] for name, view in split(weights, self.names).items()}
-        current = own | self.dealt.rows(own)
+        current = own | self.owners.rows(own)
         for name, rows in self._rows.items():
             rows.to_local().copy_(current[name])
 
@@ -163,7 +172,7 @@ class ShardedEngine(EagerEngine):
 
     def _own(self, name: str, whole: Tensor) -> Tensor:
         """Of a parameter or its moment what this rank updates; all of what is no parameter's."""
-        by_rows = name in self.module.names and name not in self.module.dealt.mine
+        by_rows = name in self.module.names and name not in self.module.owners.owned
         return rows_of(whole, dist.get_rank()) if by_rows else whole
 
     def _accumulate(self, tokens_kBT: Tensor, backward: Backward) -> Tensor:
@@ -192,7 +201,7 @@ class ShardedEngine(EagerEngine):
             if mine is None or key.partition("/")[2] in mine
         }
 
-    def load(self, member: int, state: Held, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors, steps_done: int) -> None:
         """See ``Engine.load``."""
         held = dict(self._parts())
         for key in keys_of_all(held):  # by all in one order: one rank may read for the others

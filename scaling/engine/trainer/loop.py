@@ -35,7 +35,7 @@ from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.scaling.records.provenance import provenance
 from scalinglab.scaling.records.state import Outcome
-from scalinglab.scaling.run.engine_choice import settled
+from scalinglab.scaling.run.engine_choice import with_engine
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch
 from scalinglab.scaling.training.saver import Saver
@@ -91,7 +91,7 @@ class Training:
     ) -> None:
         self.members = [MemberRun(c, pins.get(c.folder.run_id, ())) for c in claims]
         self.pack = pack_facts(claims)
-        self.execution = execution = settled(execution, self.members[0].spec)
+        self.execution = execution = with_engine(execution, self.members[0].spec)
         self.should_stop = should_stop
         self.stopped = self.lost = self.cancelled = False
         self.store = self.members[0].open_store()

@@ -28,9 +28,9 @@ from scalinglab.scaling.engine.steps.eager import (
     Backward,
     ChunkResult,
     Engine,
-    Held,
     Ran,
     State,
+    StateTensors,
 )
 from scalinglab.scaling.engine.steps.reduction import Buckets
 from scalinglab.scaling.engine.steps.sharded import ShardedEngine
@@ -77,7 +77,7 @@ def train_rank(
 class SharedState:
     """A state that rank 0 has: each tensor comes when it is asked for, by all in one order."""
 
-    def __init__(self, group: Group, held: Held | None) -> None:
+    def __init__(self, group: Group, held: StateTensors | None) -> None:
         self.group, self.held = group, held
 
     def __getitem__(self, key: str) -> Tensor:
@@ -120,7 +120,7 @@ class SharedEngine:
             total += self.engine.evaluate(windows_WT) * len(windows_WT)
         return self.group.sum(total)
 
-    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors | None, steps_done: int) -> None:
         """Take a member's state from rank 0; others have none."""
         self.engine.load(member, SharedState(self.group, state), steps_done)
 
@@ -165,7 +165,7 @@ class LeadingEngine(SharedEngine):
         own, members = self.group.scatter([("evaluate", (p, self.members)) for p in parts])
         return super().evaluate(own, members)
 
-    def load(self, member: int, state: Held | None, steps_done: int) -> None:
+    def load(self, member: int, state: StateTensors | None, steps_done: int) -> None:
         """See ``Engine.load``."""
         self.group.scatter([("load", (member, steps_done))] * self.group.size)
         super().load(member, state, steps_done)

@@ -55,7 +55,7 @@ class ChunkEngine(Protocol):
         """See ``Engine.train``."""
 
 
-class Trained(Protocol):
+class ChunkedTraining(Protocol):
     """What Lightning drives: chunk after chunk until it is over."""
 
     execution: ExecutionConfig
@@ -78,7 +78,7 @@ class Trained(Protocol):
 class ChunkModule(lightning.LightningModule):
     """Hands chunks to the engine; the backward pass goes through Lightning's strategy."""
 
-    def __init__(self, training: Trained) -> None:
+    def __init__(self, training: ChunkedTraining) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.training_run = training
@@ -115,10 +115,10 @@ class ShardsStrategy(ModelParallelStrategy):
         super().__init__(data_parallel_size=processes, tensor_parallel_size=1)
 
 
-class Absorb(lightning.Callback):
+class ChunkCallback(lightning.Callback):
     """Gives each trained chunk to the training, and stops Lightning when nothing is left."""
 
-    def __init__(self, training: Trained) -> None:
+    def __init__(self, training: ChunkedTraining) -> None:
         self.training = training
         self._on_sigterm = signal.getsignal(signal.SIGTERM)
 
@@ -181,18 +181,18 @@ def train(
     return ended
 
 
-def fit(training: Trained) -> None:
+def fit(training: ChunkedTraining) -> None:
     """Let Lightning drive a run of this process alone until it is over."""
     # One process of its own, also where SLURM variables say otherwise.
     _fit(training, devices=1, plugins=[LightningEnvironment()])
 
 
-def fit_rank(training: Trained, nodes: int) -> None:
+def fit_rank(training: ChunkedTraining, nodes: int) -> None:
     """Let Lightning drive one rank's part of a run; every rank of the group does the same.
 
     Parameters
     ----------
-    training : Trained
+    training : ChunkedTraining
         What this rank does.
     nodes : int
         Nodes of the SLURM step whose tasks the ranks are; 1: children on one host.
@@ -209,14 +209,14 @@ def fit_rank(training: Trained, nodes: int) -> None:
     )
 
 
-def _fit(training: Trained, **where: Any) -> None:
+def _fit(training: ChunkedTraining, **where: Any) -> None:
     if training.over:
         return
     trainer = lightning.Trainer(
         accelerator="cpu" if training.execution.device == "cpu" else "gpu",
         max_epochs=1,
         barebones=True,  # no logger, checkpoint, progress bar or summary of its own
-        callbacks=[Absorb(training)],
+        callbacks=[ChunkCallback(training)],
         **where,
     )
     # Lightning fetches ahead, but the next chunk depends on what the last one did: its "loader"

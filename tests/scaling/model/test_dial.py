@@ -8,7 +8,7 @@ import pytest
 
 from scalinglab.scaling.config import ConfigError, ModelConfig, from_dict
 from scalinglab.scaling.model.architecture import Architecture, NetworkOptions
-from scalinglab.scaling.model.dial import architecture_of, comes_out_whole, model_shape
+from scalinglab.scaling.model.dial import architecture_of, divides_evenly, model_shape
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_what_comes_out_whole_is_what_is_not_refused(model):
             allowed = True
         except ConfigError:
             allowed = False
-        assert comes_out_whole(config) == allowed
+        assert divides_evenly(config) == allowed
         whole += allowed
     assert 0 < whole < 12
 
 
 def test_a_ladder_takes_sizes_at_which_a_gated_mlp_is_exactly_two_thirds():
     sizes = [ModelConfig(depth=depth, aspect=16, activation="swiglu") for depth in range(1, 7)]
-    assert [comes_out_whole(size) for size in sizes] == [False, False, True] * 2
+    assert [divides_evenly(size) for size in sizes] == [False, False, True] * 2

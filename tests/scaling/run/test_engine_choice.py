@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.run.engine_choice import COMPILED_FROM, chosen
+from scalinglab.scaling.run.engine_choice import COMPILED_FROM, choose_engine
 
 SHORT, LONG = COMPILED_FROM / 2, COMPILED_FROM * 2
 
@@ -24,4 +24,4 @@ SHORT, LONG = COMPILED_FROM / 2, COMPILED_FROM * 2
     ],
 )
 def test_the_engine_fits_device_length_and_exactness(named, flops, expected):
-    assert chosen(ExecutionConfig(**named), flops) == expected
+    assert choose_engine(ExecutionConfig(**named), flops) == expected

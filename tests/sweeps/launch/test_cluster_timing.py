@@ -19,7 +19,7 @@ from scalinglab.sweeps.launch import cluster_timing
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.plan.local_timing import CannotMeasure
 from scalinglab.sweeps.plan.make import make_plan
-from scalinglab.sweeps.plan.timing import here, with_costs
+from scalinglab.sweeps.plan.timing import here, with_seconds
 from scalinglab.sweeps.store.stored_plan import read_plan
 
 # The command of the documentation.
@@ -176,7 +176,7 @@ def test_a_plan_says_that_its_times_are_of_another_machine(study) -> None:
     plan = make_plan(study())
     for elsewhere in (True, False):
         target = replace(here(trained_elsewhere=elsewhere), measure=timed)
-        said = " ".join(with_costs(plan, target).warnings)
+        said = " ".join(with_seconds(plan, target).warnings)
         assert ("launch.measure=target measures them in a short job there" in said) == elsewhere
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from scalinglab.cli import main
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -466,5 +466,5 @@ def test_launch_options_are_checked() -> None:
         check_launch(LaunchConfig("slrum"))
     with pytest.raises(ConfigError, match="launch.workers = 0: allowed is 1 or more"):
         check_launch(LaunchConfig("local", workers=0))
-    assert worker_count(LaunchConfig("local", workers=8), device="cpu", threads=1, runs=3) == 3
-    assert worker_count(LaunchConfig("inline", workers=8), device="cpu", threads=1, runs=3) == 1
+    assert worker_count(LaunchConfig("local", workers=8), ExecutionConfig(), 3) == 3
+    assert worker_count(LaunchConfig("inline", workers=8), ExecutionConfig(), 3) == 1

@@ -8,13 +8,14 @@ import sys
 
 import pytest
 
+from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.pool import Pool
-from scalinglab.sweeps.plan.places import slots
+from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.store.launch_record import new_launch
 from scalinglab.sweeps.store.stored_plan import read_plan
 
@@ -22,26 +23,43 @@ from scalinglab.sweeps.store.stored_plan import read_plan
 def test_gpus_that_are_hidden_are_not_used(monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     assert machine.gpus() == ["2", "5"]
-    assert slots(LaunchConfig(), "cuda", 1) == ["2", "5"]
-    assert slots(LaunchConfig(workers_a_gpu=2), "cuda", 1) == ["2", "2", "5", "5"]
-    assert slots(LaunchConfig(workers=3), "cuda", 1) == ["2", "5", "2"]
-    assert slots(LaunchConfig(workers=3), "cpu", 1) == [None, None, None]
+    assert worker_devices(LaunchConfig(), ExecutionConfig(device="cuda", threads=1)) == ["2", "5"]
+    assert worker_devices(
+        LaunchConfig(workers_a_gpu=2), ExecutionConfig(device="cuda", threads=1)
+    ) == ["2", "2", "5", "5"]
+    assert worker_devices(LaunchConfig(workers=3), ExecutionConfig(device="cuda", threads=1)) == [
+        "2",
+        "5",
+        "2",
+    ]
+    assert worker_devices(LaunchConfig(workers=3), ExecutionConfig(device="cpu", threads=1)) == [
+        None,
+        None,
+        None,
+    ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert machine.gpus() == []
 
 
 def test_cores_are_divided_by_threads(monkeypatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 8)
-    assert len(slots(LaunchConfig(), "cpu", 2)) == 4
-    assert len(slots(LaunchConfig(), "cpu", 16)) == 1
+    assert len(worker_devices(LaunchConfig(), ExecutionConfig(device="cpu", threads=2))) == 4
+    assert len(worker_devices(LaunchConfig(), ExecutionConfig(device="cpu", threads=16))) == 1
 
 
 def test_a_worker_whose_runs_take_several_processes_has_as_many_gpus_or_cores(monkeypatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 8)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
-    assert slots(LaunchConfig(), "cuda", 1, processes=2) == ["0,1", "2,3"]
-    assert slots(LaunchConfig(), "cuda", 1, processes=8) == [None]  # the run says what it lacks
-    assert len(slots(LaunchConfig(), "cpu", 2, processes=2)) == 2
+    assert worker_devices(
+        LaunchConfig(), ExecutionConfig(device="cuda", threads=1, processes=2)
+    ) == ["0,1", "2,3"]
+    assert worker_devices(
+        LaunchConfig(), ExecutionConfig(device="cuda", threads=1, processes=8)
+    ) == [None]  # the run says what it lacks
+    assert (
+        len(worker_devices(LaunchConfig(), ExecutionConfig(device="cpu", threads=2, processes=2)))
+        == 2
+    )
 
 
 class Workers:

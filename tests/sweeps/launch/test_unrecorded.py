@@ -17,7 +17,7 @@ from scalinglab.sweeps.launch.slurm import tasks_wanted
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.plan import Plan
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.sweeps.plan.timing import with_costs
+from scalinglab.sweeps.plan.timing import with_seconds
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import read_plan
 
@@ -190,7 +190,7 @@ def test_slurm_is_asked_for_one_task_for_runs_without_steps(study) -> None:
     plan = planned(study, *PREFIX)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     shutil.rmtree(plan.outputs / "runs")
-    save_plan(with_costs(make_plan(study(*PREFIX))))
+    save_plan(with_seconds(make_plan(study(*PREFIX))))
     runs = read_plan(plan.outputs, "tiny").runs
     assert [r.seconds for r in runs] == [0.0, 0.0]
     asked = type("Asked", (), {"config": LaunchConfig("slurm")})

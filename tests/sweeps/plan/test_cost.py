@@ -17,7 +17,7 @@ from scalinglab.sweeps.launch.work_list import WorkList
 from scalinglab.sweeps.plan.cost import Cost, check_budget, cost
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.sweeps.plan.timing import nowhere, with_costs
+from scalinglab.sweeps.plan.timing import nowhere, with_seconds
 from scalinglab.sweeps.store.launch_record import new_launch, store_launch
 from scalinglab.sweeps.store.stored_plan import read_plan
 
@@ -89,7 +89,7 @@ def test_what_every_attempt_has_spent_is_part_of_the_budget(plan, tmp_path) -> N
 def test_a_budget_names_the_runs_that_it_cannot_count(plan) -> None:
     plan = replace(plan, runs=[replace(p, seconds=float("nan")) for p in plan.runs])
     budget = LaunchConfig(pack="off", budget=LaunchBudget(device_hours=5.0))
-    said = " ".join(with_costs(plan, nowhere(), budget).warnings)
+    said = " ".join(with_seconds(plan, nowhere(), budget).warnings)
     assert "device_hours = 5 cannot refuse what is not known: the time of 5 runs (" in said
     assert plan.runs[0].run.run_id in said
-    assert "cannot refuse" not in " ".join(with_costs(plan, nowhere()).warnings)
+    assert "cannot refuse" not in " ".join(with_seconds(plan, nowhere()).warnings)

@@ -23,7 +23,7 @@ H100 = "NVIDIA H100 80GB HBM3"
 def plan_for(study, monkeypatch, tmp_path):
     """A plan for a machine with GPUs that say so much memory of themselves, in MiB."""
 
-    def planned(*memory: str, **science):
+    def planned(*memory: str, **config):
         script = tmp_path / "bin" / "nvidia-smi"
         script.parent.mkdir(exist_ok=True)
         lines = "\\n".join(f"{i}, GPU-{i}, {sizes}" for i, sizes in enumerate(memory))
@@ -37,7 +37,8 @@ def plan_for(study, monkeypatch, tmp_path):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         machine.device_name.cache_clear()
         plan = make_plan(study("study.blocks.ladder.grid.model.width=[8]"))
-        runs = [replace(p, run=replace(p.run, science=p.run.science | science)) for p in plan.runs]
+        configs = {p.run.run_id: replace(p.run.config, **config) for p in plan.runs}
+        runs = [replace(p, run=replace(p.run, config=configs[p.run.run_id])) for p in plan.runs]
         return replace(plan, execution=replace(plan.execution, device="cuda"), runs=runs)
 
     yield planned

@@ -119,7 +119,7 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
     monkeypatch.setattr("scalinglab.sweeps.plan.caveats.code_fingerprint", lambda: "0123456789")
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
-    trained = next(r["code"]["fingerprint"] for r in _records(plan))
+    trained = next(record.code.fingerprint for record in _records(plan))
     monkeypatch.setattr(
         "scalinglab.scaling.records.fingerprint.EQUAL_NUMBERS", {trained: "0123456789"}
     )

@@ -8,12 +8,13 @@ import pytest
 
 from scalinglab.scaling.records.atomic import write_atomic, write_json
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.record import RECORD_VERSION
 from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
 from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.sweeps.plan.timing import nowhere, with_costs
+from scalinglab.sweeps.plan.timing import nowhere, with_seconds
 
 PROGRAM = ["trainer=command", "trainer.program=theirs", "execution.command=[train]"]
 
@@ -26,9 +27,14 @@ def finish(plan: Plan, planned: PlannedRun, seconds_a_step: float, processes: in
     write_json(
         folder.path / "record-0001.json",
         {
+            **folder.spec().to_dict(),
+            "record_version": RECORD_VERSION,
+            "cluster": planned.run.family_id,
+            "status": "done",
             "steps": steps,
-            "science": planned.run.science,
-            "flops": planned.run.flops,
+            "tokens": planned.run.tokens,
+            "epochs": 1.0,
+            "final": {"validation_loss": 5.0},
             "throughput": {"seconds": steps * seconds_a_step},
             "machine": {"device": "cpu", "processes": processes, "processor": "a chip"},
         },
@@ -50,7 +56,7 @@ def planned(study):
 
 
 def costs(plan: Plan, **budget: float) -> Plan:
-    return with_costs(plan, nowhere(), LaunchConfig(pack="off", budget=LaunchBudget(**budget)))
+    return with_seconds(plan, nowhere(), LaunchConfig(pack="off", budget=LaunchBudget(**budget)))
 
 
 def test_as_long_as_no_run_has_finished_the_time_is_not_known(planned) -> None:

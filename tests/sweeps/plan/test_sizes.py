@@ -12,15 +12,9 @@ from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.order import finish_seconds, packs
 from scalinglab.sweeps.plan.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
-from scalinglab.sweeps.plan.timing import (
-    Target,
-    about_processes,
-    finish_seconds,
-    measure_here,
-    packs,
-    with_costs,
-)
+from scalinglab.sweeps.plan.timing import Target, about_processes, measure_here, with_seconds
 
 SWEEP = [
     "~study.blocks.curves",
@@ -54,7 +48,7 @@ def measured(timing, asked: list | None = None) -> Target:
 def test_a_shape_is_timed_by_a_process_of_its_own(study) -> None:
     requests, slow = [], measured(SLOWER)
     noting = Target("test", lambda asked: requests.extend(asked) or slow.measure(asked))
-    with_costs(make_plan(study("~study.blocks.curves")), noting)
+    with_seconds(make_plan(study("~study.blocks.curves")), noting)
     (answer,) = measure_here(requests[:1])
     assert answer["step"] > 0 and answer["token"] > 0
 
@@ -86,7 +80,7 @@ def test_no_worker_is_idle_that_could_take_a_pack(counts, sizes, alone, workers,
 def test_on_a_cpu_only_a_number_packs(sweep) -> None:
     """Auto is alone, and nothing is timed to find out; which number a user gets is no accident."""
     config, asked = LaunchConfig("inline"), []
-    plan = with_costs(sweep, measured(FASTER, asked), config)
+    plan = with_seconds(sweep, measured(FASTER, asked), config)
     assert {p.pack for p in plan.runs} == {1} and {tuple(r["packs"]) for r in asked} == {()}
     (said,) = about_packs(plan, config)
     assert (
@@ -131,7 +125,7 @@ def test_on_a_gpu_the_size_is_a_rule_of_the_run(on_a_gpu, flops, held, size) -> 
     sizes = set()
     for timing in (FASTER, SLOWER):
         asked: list = []
-        found = with_costs(plan, measured(timing, asked), LaunchConfig("inline"))
+        found = with_seconds(plan, measured(timing, asked), LaunchConfig("inline"))
         sizes |= {p.pack for p in found.runs}
         (plan.outputs / "measurements.json").unlink()
         assert {tuple(r["packs"]) for r in asked} == {(size,) if size > 1 else ()}
@@ -152,7 +146,7 @@ def test_times_between_and_beyond_the_measured_sizes() -> None:
 
 def test_the_plan_packs_where_that_is_faster_and_says_what_it_saves(sweep) -> None:
     config = LaunchConfig("inline", pack=6)
-    plan = with_costs(sweep, measured(FASTER), config)
+    plan = with_seconds(sweep, measured(FASTER), config)
     assert [len(pack) for pack in packs(plan)] == [6]
     steps = plan.runs[0].run.steps
     assert sum(p.seconds for p in plan.runs) == pytest.approx(steps * 2.0)
@@ -165,7 +159,7 @@ def test_the_plan_packs_where_that_is_faster_and_says_what_it_saves(sweep) -> No
 
 def test_where_a_pack_is_slower_the_plan_says_so(sweep) -> None:
     config = LaunchConfig("inline", pack=4)
-    plan = with_costs(sweep, measured(SLOWER), config)
+    plan = with_seconds(sweep, measured(SLOWER), config)
     assert [len(pack) for pack in packs(plan)] == [4, 2]
     (said,) = about_packs(plan, config)
     assert said.endswith("measured here, that is slower than each alone (launch.pack=off)")
@@ -173,7 +167,7 @@ def test_where_a_pack_is_slower_the_plan_says_so(sweep) -> None:
 
 def test_two_workers_get_a_pack_each(on_a_gpu) -> None:
     config = LaunchConfig("local", workers=2)
-    plan = with_costs(on_a_gpu(), measured(FASTER), config)
+    plan = with_seconds(on_a_gpu(), measured(FASTER), config)
     assert [len(pack) for pack in packs(plan)] == [3, 3]
     assert finish_seconds(plan, 2) < finish_seconds(plan, 1)
 
@@ -186,7 +180,7 @@ def test_a_run_of_several_processes_is_timed_by_the_part_of_one_and_the_plan_say
         return [{"step": 1.0, "token": 0.0, "packed": {}} for _ in requests]
 
     plans = {
-        n: with_costs(
+        n: with_seconds(
             make_plan(study(*SWEEP, f"execution.processes={n}")),
             Target("test", measure),
             LaunchConfig("inline"),
@@ -203,7 +197,7 @@ def test_lengths_and_branches_do_not_mix(study) -> None:
     """Trunks of one length pack, their branches among themselves, after them."""
     plan = make_plan(study(*SWEEP, "study.blocks.ladder.grid.tokens=[2560,5120]"))
     config = LaunchConfig("inline", pack=6)
-    plan = with_costs(plan, measured(FASTER), config)
+    plan = with_seconds(plan, measured(FASTER), config)
     found = packs(plan)
     assert [len(pack) for pack in found] == [6, 6]
     assert [{p.start for p in pack} for pack in found] == [{0}, {32}]

@@ -12,7 +12,13 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.sweeps.launch.work_list import without_survivors
 from scalinglab.sweeps.launch.worker import _claim
-from scalinglab.sweeps.store.packs import companions, form, pack_kind, vanished_pack, why_alone
+from scalinglab.sweeps.store.packs import (
+    companions,
+    form_packs,
+    pack_kind,
+    unpackable_reason,
+    vanished_pack,
+)
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
@@ -57,20 +63,22 @@ def test_what_cannot_be_packed_says_why(tiny_run) -> None:
     run = tiny_run()
     trainer = TrainerConfig("command", "mine")
     program = replace(run, config=replace(run.config, trainer=trainer))
-    assert "another program" in why_alone(program, ExecutionConfig())
-    assert "execution.processes" in why_alone(run, ExecutionConfig(processes=2))
-    assert "execution.recompute" in why_alone(run, ExecutionConfig(recompute=True))
-    assert kind(tiny_run(), processes=2) is None and why_alone(run, ExecutionConfig()) is None
+    assert "another program" in unpackable_reason(program, ExecutionConfig())
+    assert "execution.processes" in unpackable_reason(run, ExecutionConfig(processes=2))
+    assert "execution.recompute" in unpackable_reason(run, ExecutionConfig(recompute=True))
+    assert (
+        kind(tiny_run(), processes=2) is None and unpackable_reason(run, ExecutionConfig()) is None
+    )
 
 
 def test_packs_are_filled_in_order() -> None:
-    assert form("aabxaab", lambda c: None if c == "x" else c, lambda c: 3) == [
+    assert form_packs("aabxaab", lambda c: None if c == "x" else c, lambda c: 3) == [
         ["a", "a", "a"],
         ["b", "b"],
         ["x"],
         ["a"],
     ]
-    assert form("aab", lambda c: c, lambda c: 1) == [["a"], ["a"], ["b"]]
+    assert form_packs("aab", lambda c: c, lambda c: 1) == [["a"], ["a"], ["b"]]
 
 
 # ---------------------------------------------------------------------- at run time

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.config import ConfigError, RunConfig
 from scalinglab.sweeps.study.study import merged, read_study
 
 
@@ -41,6 +43,55 @@ def test_an_axis_over_a_group_keeps_the_study_s_own_settings_of_it(study) -> Non
         (w.config.schedule.kind, w.config.schedule.warmup_tokens, w.config.schedule.final_ratio)
         for w in wanted
     ] == [("cosine", 512, 0.25), ("linear", 512, 0.0)]
+
+
+def requested(composed: dict, grid: dict) -> list[RunConfig]:
+    """The runs of a study whose one block has these axes."""
+    blocks = {"only": {"role": "fit", "grid": grid}}
+    return [
+        w.config
+        for w in read_study(composed | {"study": composed["study"] | {"blocks": blocks}})[1]
+    ]
+
+
+def test_an_axis_of_kinds_keeps_what_each_uses_of_the_study_s_own(study) -> None:
+    """Also where another axis stands before it, and where kinds have keys that the study lacks."""
+    axes = {"schedule": {"final_ratio": [0.1], "kind": ["wsd", "cyclic"]}}
+    wsd, cyclic = requested(study("schedule.cooldown_fraction=0.5"), axes)
+    assert wsd.schedule.cooldown_fraction == 0.5
+    assert asdict(cyclic.schedule) == {
+        "kind": "cyclic",
+        "warmup_tokens": 256,
+        "final_ratio": 0.1,
+        "cycles": 4,
+        "rewarm_tokens": 0,
+        "cooldown_shape": "linear",
+    }
+
+
+def test_an_axis_that_a_kind_does_not_use_is_refused(study) -> None:
+    composed = study()
+    for schedule in (
+        {"kind": ["wsd", "cosine"], "cooldown_fraction": [0.1, 0.2]},
+        {"cooldown_fraction": [0.1], "kind": ["cosine"]},
+        [{"kind": "cosine", "cooldown_fraction": 0.1}],
+    ):
+        with pytest.raises(ConfigError, match="fraction = 0.1: .*kind = 'cosine' does not use it"):
+            requested(composed, {"schedule": schedule})
+
+
+def test_an_axis_of_parametrizations_keeps_the_base_where_it_is_used(study) -> None:
+    composed = study("model.parametrization=mup", "model.base_width=8", "optimizer.lr=0.1")
+    runs = requested(composed, {"model": {"parametrization": ["sp", "mup"]}})
+    assert [r.model.base_width for r in runs] == [None, 8]
+    with pytest.raises(ConfigError, match="base_width = 8: .* = 'sp' does not use it"):
+        requested(composed, {"model": {"parametrization": ["sp"], "base_width": [8]}})
+
+
+def test_the_optimizers_of_a_program_may_have_any_name(study) -> None:
+    composed = study("trainer=command", "trainer.program=x")
+    runs = requested(composed, {"optimizer": {"name": ["adam_mini", "muon"]}})
+    assert [r.optimizer.name for r in runs] == ["adam_mini", "muon"]
 
 
 def test_options_are_of_the_source_that_is_named() -> None:

@@ -16,7 +16,7 @@ from scalinglab.scaling.engine.network.loss import ModelLoss
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.optimizers.adamw import AdamWConfig
-from scalinglab.scaling.run.step_options import StepOptions, packable
+from scalinglab.scaling.run.step_options import StepOptions, unpackable_execution
 
 SMALL = Architecture(Shape(depth=3, width=16, heads=2, mlp_width=64, context=16, vocab=512))
 ADAMW = AdamWConfig(beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
@@ -175,14 +175,14 @@ def test_a_training_that_computes_again_has_the_same_bits():
 
 @pytest.mark.parametrize("change", [{"recompute": True}, {"loss_chunk": 8}], ids=str)
 def test_what_is_computed_again_is_computed_alone(change):
-    reason = packable(dataclasses.replace(ExecutionConfig(), **change))
+    reason = unpackable_execution(dataclasses.replace(ExecutionConfig(), **change))
     assert reason.startswith(f"execution.{next(iter(change))} = ")
     with pytest.raises(ValueError, match="not of a pack"):
         trained(2, **change)
 
 
 def test_anything_else_can_be_packed():
-    assert packable(ExecutionConfig()) is None
+    assert unpackable_execution(ExecutionConfig()) is None
 
 
 # ---------------------------------------------------------------------- as runs

@@ -1,7 +1,7 @@
 """Tensors of which every process computes with its rows, and one, their owner, updates the whole.
 
 To an optimizer that looks at whole matrices (Muon's singular vectors, SOAP's bases) the model of a
-process then just has fewer tensors. Dealt out so, no update is computed twice, as K. Jordan's
+process then just has fewer tensors. So no update is computed twice, as K. Jordan's
 distributed Muon has it. A step's gradients go to their owners and its weights come back: a process
 sends 2 P / ranks floats of P dealt ones, where FSDP's gathering and scattering moves 3 P.
 """
@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-class Dealt:
+class OwnedTensors:
     """Some tensors of a model, each of which has one owner among the ranks of the default group.
 
     Parameters
@@ -27,36 +27,36 @@ class Dealt:
 
     Attributes
     ----------
-    mine : dict
+    owned : dict
         Sizes of those that this rank owns.
     """
 
     def __init__(self, sizes: Mapping[str, torch.Size], device: str) -> None:
         self.rank, self.ranks = dist.get_rank(), range(dist.get_world_size())
         self.sizes, self.device = sizes, device
-        self.owned = deal(sizes, len(self.ranks))
-        self.mine = {name: sizes[name] for name in self.owned[self.rank]}
+        self.names_by_rank = assign_owners(sizes, len(self.ranks))
+        self.owned = {name: sizes[name] for name in self.names_by_rank[self.rank]}
 
     def whole(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of this rank, from the rows that all ranks have of them."""
         received = self._exchange(
-            [[rows[name] for name in names] for names in self.owned],
-            [[self._rows(name, rank) for name in self.mine] for rank in self.ranks],
+            [[rows[name] for name in names] for names in self.names_by_rank],
+            [[self._rows(name, rank) for name in self.owned] for rank in self.ranks],
         )
         return {
             name: torch.cat(parts)
-            for name, parts in zip(self.mine, zip(*received, strict=True), strict=True)
+            for name, parts in zip(self.owned, zip(*received, strict=True), strict=True)
         }
 
     def rows(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """This rank's rows of all the tensors, from their owners."""
         received = self._exchange(
-            [[rows_of(whole[name], rank) for name in self.mine] for rank in self.ranks],
-            [[self._rows(name, self.rank) for name in names] for names in self.owned],
+            [[rows_of(whole[name], rank) for name in self.owned] for rank in self.ranks],
+            [[self._rows(name, self.rank) for name in names] for names in self.names_by_rank],
         )
         return {
             name: rows
-            for names, parts in zip(self.owned, received, strict=True)
+            for names, parts in zip(self.names_by_rank, received, strict=True)
             for name, rows in zip(names, parts, strict=True)
         }
 
@@ -82,7 +82,7 @@ class Dealt:
         return [[next(parts).view(size) for size in of_rank] for of_rank in sizes]
 
 
-def deal(sizes: Mapping[str, torch.Size], ranks: int) -> list[list[str]]:
+def assign_owners(sizes: Mapping[str, torch.Size], ranks: int) -> list[list[str]]:
     """Names of the tensors of each rank: the largest first, each to who has least so far."""
     names: list[list[str]] = [[] for _ in range(ranks)]
     held = [0] * ranks
