@@ -233,7 +233,7 @@ def test_logs_of_a_study_without_failures(run) -> None:
 def test_report_prints_the_answer_and_writes_the_page(run, tmp_path) -> None:
     asked = ("report", "study=tiny", "resamples=20", "multiverse=false")
     code, out, _ = run(*asked, f"to={tmp_path}/report.html")
-    assert code == 0 and "Held out, never fitted:" in out
+    assert code == 0 and "Held-out runs, not fitted:" in out
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
