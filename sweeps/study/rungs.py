@@ -54,9 +54,8 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
         )
     models = _wider(model) if grow == "width" else _deeper(model)
     tried = list(islice(models, 3 * _MOST))
-    whole = [m for m in tried if divides_evenly(m)] or tried[
-        :1
-    ]  # the first is refused with the reason
+    # Where none is whole, the first is refused with the reason.
+    whole = [m for m in tried if divides_evenly(m)] or tried[:1]
     return [_rung(m, vocab) for m in whole[:_MOST]]
 
 
