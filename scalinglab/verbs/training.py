@@ -134,8 +134,8 @@ def data_verb(arguments: Sequence[str]) -> int:
 
     from scalinglab.compose import compose
     from scalinglab.scaling.config import DataConfig, from_dict
+    from scalinglab.scaling.data.manifest import Manifest, read_manifest
     from scalinglab.scaling.data.sources import SOURCES, open_store
-    from scalinglab.scaling.data.store import Manifest, read_manifest
     from scalinglab.scaling.records.atomic import folders_in
     from scalinglab.scaling.records.damage import DamagedFile, tell
 
