@@ -37,15 +37,7 @@ _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _LONGEST = 1_200  # characters of an error
 # Verbs that still read their arguments and print by themselves, and their files.
-_EARLIER = {
-    **dict.fromkeys(("plan", "launch", "add"), "launching"),
-    **dict.fromkeys(("status", "logs", "cancel"), "watching"),
-    **dict.fromkeys(("train", "data"), "training"),
-    "reach": "reaching",
-    "coordcheck": "checking",
-    **dict.fromkeys(("doctor", "collect", "gc"), "housekeeping"),
-    "sync": "dashboards",
-}
+_EARLIER = {}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

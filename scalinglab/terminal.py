@@ -25,7 +25,7 @@ from scalinglab.scaling.text.printable import one_line, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-STATE_STYLES = {
+STATE_STYLES: dict[str, str] = {
     State.DONE: "green",
     State.DIVERGED: "magenta",
     State.STOPPED: "magenta",
@@ -63,6 +63,7 @@ class Screen:
         self.console = _Console(
             file=self._stream,
             force_terminal=self.is_live,
+            force_jupyter=False,  # a cell shows what is written, as a file does
             markup=False,
             highlight=False,
             emoji=False,

@@ -91,20 +91,24 @@ class Forecast:
 
     def calibrated(self, factor: float) -> Forecast:
         """The forecast with an interval `factor` times as wide: see `scalinglab.analysis.forecasts.track`."""
-        lower, upper = scaled_interval(self.lower, self.upper, factor, RELATIVE)
+        ends = np.array([self.lower]), np.array([self.upper])
+        lower, upper = scaled_interval(*ends, factor, RELATIVE)
         return replace(
-            self, lower=lower, upper=upper, calibration_factor=factor * self.calibration_factor
+            self,
+            lower=float(lower[0]),
+            upper=float(upper[0]),
+            calibration_factor=factor * self.calibration_factor,
         )
 
     def report(self) -> str:
         """The forecast in two sentences."""
         missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
         checked = (
-            f"{len(self.hindcast)} ended runs, forecast likewise, came out {missed:.2%} off"
+            f"the same forecast of {len(self.hindcast)} finished runs had a mean error of {missed:.2%}"
             if len(self.hindcast)
-            else "too few ended runs to try the forecast on"
+            else "too few finished runs to test the forecast"
         )
-        where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
+        where = "" if self.inside else f", {self.beyond:.2g}x beyond the fitted curves"
         wider = (
             f"; the interval is {calibration_in_words(self.calibration_factor)}"
             if self.calibration_factor > 1

@@ -16,6 +16,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.outlook import Outlook
 
+_SAME_BUDGET = 0.1  # gap in log C between two compute budgets
 # How columns are written that are not told best by three or four digits.
 _FORMS = {
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
@@ -118,13 +120,11 @@ class Answer:
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
-            f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "
-            f"token budgets were fitted, N {fitted['N'].min():,.0f} to {fitted['N'].max():,.0f} "
-            f"and D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
-            + (f" {diverged} runs diverged and are censored." if diverged else "")
+            f"{_design_in_words(fitted)} were fitted: N {fitted['N'].min():,.0f} to "
+            f"{fitted['N'].max():,.0f}, D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
+            + (f" {diverged} diverged runs are left out." if diverged else "")
             + (
-                f" {swept} runs with the role sweep are not in this answer: answer.kind=tune judges"
-                " such."
+                f" {swept} runs with the role sweep are left out: answer.kind=tune evaluates them."
                 if swept
                 else ""
             )
@@ -150,7 +150,7 @@ class Answer:
             if known
             else "There are no intervals."
         )
-        return f"The law: {'; '.join(named)}. {intervals}"
+        return f"Fitted law: {'; '.join(named)}. {intervals}"
 
     def _extrapolation(self) -> str:
         if self.held_out.empty:
@@ -158,9 +158,11 @@ class Answer:
         rows = [
             f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {_ranged(r, 'predicted', '.4f')}, "
             f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
-            for r in self.held_out.rename(
-                columns={"lower": "predicted_lower", "upper": "predicted_upper"}
-            ).to_dict("records")
+            for r in records_of(
+                self.held_out.rename(
+                    columns={"lower": "predicted_lower", "upper": "predicted_upper"}
+                )
+            )
         ]
         wider = (
             f", intervals {calibration_in_words(self.law.calibration_factor)}"
@@ -169,16 +171,16 @@ class Answer:
         )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
         lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
-        return "\n".join([f"Held out, never fitted{wider}:", *rows, *([lost] if lost else [])])
+        return "\n".join([f"Held-out runs, not fitted{wider}:", *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
         if self.allocation is None:
             return ""
         rows = [
             f"- C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
-            f"{_ranged(r, 'tokens_per_parameter')} tokens a parameter, loss "
-            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside what was measured")
-            for r in self.allocation.table.to_dict("records")
+            f"{_ranged(r, 'tokens_per_parameter')} tokens per parameter, loss "
+            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside the measured range")
+            for r in records_of(self.allocation.table)
         ]
         grown = growth_in_words(self.allocation.exponents)
         wider = calibration_in_words(self.allocation.calibration_factor)
@@ -199,6 +201,15 @@ class Answer:
         return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
 
 
+def _design_in_words(fitted: pd.DataFrame) -> str:
+    """How many runs, and at how many compute budgets, or sizes and token budgets."""
+    sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
+    budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
+    if budgets < min(sizes, lengths):
+        return f"{len(fitted)} runs at {budgets} compute budgets"
+    return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
+
+
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     """A table of texts whose columns ``x, x_lower, x_upper`` are one: "1.2 (1.1 to 1.3)".
 
@@ -208,7 +219,7 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     for name in table:
         form = _FORMS.get(str(name))
         if f"{name}_lower" in table:
-            shown[name] = [_ranged(row, str(name), form) for row in table.to_dict("records")]
+            shown[name] = [_ranged(row, str(name), form) for row in records_of(table)]
         elif not str(name).endswith(("_lower", "_upper")):
             shown[name] = [_plain(value, form or ".4g") for value in table[name]]
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})

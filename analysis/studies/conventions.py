@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
@@ -18,6 +17,7 @@ from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import N_COUNTS, with_role
+from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
 
 _SIZES = 400
 _BUDGETS = 9
@@ -64,7 +64,7 @@ def judge(
             )
     table = pd.DataFrame(rows)
     lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in groups_of(table, "N")]
-    figure = panels([("", lines)], "convention of C, in the order of the table", "a in N* ~ C^a")
+    figure = panels([("", lines)], "FLOP convention, as in the table", "exponent a of N* ~ C^a")
     figure.axes[0].set_xscale("linear")
     return Finding(
         _sentences(table),

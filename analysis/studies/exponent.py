@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def exponent(
-    x: ArrayLike, y: ArrayLike, errors: ArrayLike
-) -> tuple[float, float]:
+def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
     """Slope of log y against log x by weighted least squares, and its standard error.
 
     Parameters

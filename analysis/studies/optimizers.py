@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
+from scalinglab.analysis.reporting.labels import TOKENS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _MISSED = 1.05  # the baseline's own speed-up by its law, from which that is said
@@ -89,7 +90,9 @@ def judge(
         (f"{name}, N {n:,}", own["D"], own["speedup"])
         for (name, n), own in groups_of(table, ["arm", "N"])
     ]
-    figure = panels([(f"tokens that {baseline} needs, over tokens used", lines)], "D", "speed-up")
+    figure = panels(
+        [(f"tokens that {baseline} needs, over tokens used", lines)], TOKENS, "speed-up in tokens"
+    )
     return Finding(
         _sentences(table, baseline),
         {"Speed-up": table},
@@ -135,9 +138,7 @@ def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]
     ]
 
 
-def _speed(
-    law: Result, loss: float, tokens: float, measured: pd.Series
-) -> dict[str, Any]:
+def _speed(law: Result, loss: float, tokens: float, measured: pd.Series) -> dict[str, Any]:
     """Speed-up with its interval; infinite where the baseline's law never gets there."""
     best = x_at_loss(loss, **law.params) / tokens
     draws = np.array([x_at_loss(loss, **draw) / tokens for draw in records_of(law.draws)])

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from scalinglab.analysis.tables.typed import groups_of, highest, lowest
 from scalinglab.analysis.default_laws import CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.reporting.labels import LOSS, STEP
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
+from scalinglab.analysis.tables.typed import groups_of, highest, lowest
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def judge(
         )
     seen = curves["block"].isin(fitted)
     result = fit(law, curves[seen], resamples=0)
-    predicted = {run: np.asarray(result.predict(own)["loss"]) for run, own in groups_of(curves, "run")}
+    predicted = {
+        run: np.asarray(result.predict(own)["loss"]) for run, own in groups_of(curves, "run")
+    }
     table = pd.DataFrame(
         [
             _row(own, predicted[run], own["block"].iloc[0] in fitted)
@@ -132,8 +135,8 @@ def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
                 ],
             )
         ],
-        "step",
-        "validation loss, nats/token",
+        STEP,
+        LOSS,
     )
     ax = figure.axes[0]
     for line, (run, own) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):
