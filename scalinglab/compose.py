@@ -199,9 +199,9 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
 def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
     """The sentence for a key of another schedule or optimizer than the file's; empty if of none."""
     group, _, name = key.partition(".")
-    cls = class_of(RunConfig, group, {})
+    cls: type[Any] | None = class_of(RunConfig, group, {})
     users = users_of(cls, name) if cls is not None else []
-    if not users:
+    if cls is None or not users:
         return ""
     return (
         f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. Allowed "

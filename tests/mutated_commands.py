@@ -158,7 +158,8 @@ def _option(rng: random.Random, made: Command) -> None:
     """An option of the verb, with any value."""
     options = cli.find_verb(made.verb).options
     if options is None:
-        return _override(rng, made)
+        _override(rng, made)
+        return
     key = rng.choice(
         [f.name for f in dataclasses.fields(options) if f.name not in ("watch", "follow", "stop")]
     )

@@ -134,10 +134,11 @@ class StudyAnswers(SourceAnswers):
         **asked
             As of `compare`, but for `arm`.
         """
-        both = [self.name, other]
-        return keywords(CompareOptions)(
-            lambda study, options: compare_studies(study.outputs, both, options)
-        )(self, **asked)
+
+        def compare(study: StudyAnswers, options: CompareOptions) -> Compared:
+            return compare_studies(study.outputs, [study.name, other], options)
+
+        return keywords(CompareOptions)(compare)(self, **asked)
 
     @keywords(ForecastOptions)
     def forecast(self, asked: ForecastOptions) -> Forecasts:

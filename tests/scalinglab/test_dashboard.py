@@ -145,9 +145,11 @@ def test_what_a_killed_push_left_is_written_again(runs, tmp_path) -> None:
 
 
 def test_two_do_not_push_at_once(tmp_path) -> None:
-    with Dashboard(tmp_path, "p"):
-        with pytest.raises(DashboardError, match="another process is pushing"):
-            Dashboard(tmp_path, "p")
+    with (
+        Dashboard(tmp_path, "p"),
+        pytest.raises(DashboardError, match="another process is pushing"),
+    ):
+        Dashboard(tmp_path, "p")
     with pytest.raises(ConfigError, match="mode = 'onlin' is not one of: offline, online"):
         Dashboard(tmp_path, "p", mode="onlin")
 
