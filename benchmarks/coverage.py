@@ -197,10 +197,10 @@ def predicted(
 def kind(warning: str) -> str:
     """Which of the warnings a sentence is."""
     for word, name in {
-        "is unidentified": "unidentified",
+        "is not identified": "not identified",
         "starts found": "lonely best",
-        "may not be converged": "not converged",
-        "rest on very little": "few groups",
+        "may not have converged": "not converged",
+        "are unreliable": "few groups",
         "beyond the measured range": "one-sided top",
     }.items():
         if word in warning:

@@ -334,13 +334,17 @@ class _Key:
 
     def check(self, value: Any, path: str) -> None:
         """Raise `ConfigError` unless a typed value is allowed."""
-        for item in value if isinstance(value, list) else (value,):
-            if item is None:
-                continue
-            if self.within is not None and item not in self.within:
-                raise ConfigError(f"{path} = {item}: allowed is {self.within}")
-            if self.among is not None:
-                one_of(path, item, self.among)
+        if isinstance(value, list):
+            for i, item in enumerate(value):
+                self._check_one(item, f"{path}[{i}]")
+        elif value is not None:
+            self._check_one(value, path)
+
+    def _check_one(self, value: Any, path: str) -> None:
+        if self.within is not None and value not in self.within:
+            raise ConfigError(f"{path} = {value}: allowed is {self.within}")
+        if self.among is not None:
+            one_of(path, value, self.among)
 
 
 @_once

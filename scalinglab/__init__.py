@@ -2,14 +2,21 @@
 
 One name holds everything: ``scalinglab.scaling`` (how one run happens), ``scalinglab.sweeps``
 (which runs, and where), ``scalinglab.analysis`` (what they say) and, here, what a person does:
-`Study`, `Table` and the command line. Both names are imported on first use: a worker needs neither.
+`Study`, `Table`, `train_run` and the command line. They are imported on first use: a worker needs
+none of them.
 """
 
 import importlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Study", "Table"]
+__all__ = ["Study", "Table", "train_run"]
+
+_FILES = {
+    "Study": "scalinglab.study",
+    "Table": "scalinglab.table",
+    "train_run": "scalinglab.single_run",
+}
 
 # In a checkout the packages stand beside this folder, installed they stand in it.
 if not (Path(__file__).parent / "scaling").is_dir():
@@ -18,9 +25,9 @@ if not (Path(__file__).parent / "scaling").is_dir():
 
 def __getattr__(name: str) -> Any:
     """Import a public name the first time it is asked for."""
-    if name not in __all__:
+    if name not in _FILES:
         raise AttributeError(f"module 'scalinglab' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"scalinglab.{name.lower()}"), name)
+    return getattr(importlib.import_module(_FILES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -36,16 +36,6 @@ CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
 _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
 _LONGEST = 1_200  # characters of an error
-# Verbs that still read their arguments and print by themselves, and their files.
-_EARLIER = {
-    **dict.fromkeys(("plan", "launch", "add"), "launching"),
-    **dict.fromkeys(("status", "logs", "cancel"), "watching"),
-    **dict.fromkeys(("train", "data"), "training"),
-    "reach": "reaching",
-    "coordcheck": "checking",
-    **dict.fromkeys(("doctor", "collect", "gc"), "housekeeping"),
-    "sync": "dashboards",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -116,9 +106,8 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
 
 def find_verb(name: str) -> Verb:
     """A verb by its name, out of its file."""
-    if _file(name).exists():
-        return importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
-    return importlib.import_module(f"scalinglab.verbs.{_EARLIER[name]}").VERBS[name]
+    verb: Verb = importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
+    return verb
 
 
 def _file(name: str) -> Path:

@@ -1,7 +1,9 @@
 """Hydra, in one place: config groups and overrides in, a plain dictionary out.
 
-Composing happens once, here, in the process of the person who asked; a job never composes. The
-user's own ``conf/`` in the current folder joins the shipped one by Hydra's search path.
+Composing happens once, here, in the process of the person who asked; a job never composes. Groups
+of one's own join the shipped ones by Hydra's search path: those of ``config=DIR``, of
+``scaling_conf/`` in the current folder, and of ``conf/`` there. The shipped files come first, and a
+``conf/`` may be another program's: what it holds beside is no concern of ours.
 """
 
 from __future__ import annotations
@@ -33,12 +35,20 @@ from scalinglab.yaml_limits import check_size
 SHIPPED = Path(conf.__file__).parent
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
+OWN, SHARED = "scaling_conf", "conf"  # folders in the current one: ours alone, perhaps others'
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
-def compose(overrides: Sequence[str]) -> dict[str, Any]:
+def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, Any]:
     """Compose ``conf/config.yaml`` with overrides (``model.width=64 schedule=cosine``).
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        ``config=DIR`` among them says what the parameter `config` does.
+    config : Path, optional
+        A folder with groups of one's own.
 
     Raises
     ------
@@ -46,6 +56,8 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         On an unknown key, group or option, a broken override, or a resolver (environment, time,
         hydra) where the science stands.
     """
+    folders = _own_folders([o for o in overrides if o.startswith("config=")], config)
+    overrides = [o for o in overrides if not o.startswith("config=")]
     for override in overrides:
         if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
             raise ConfigError(
@@ -53,14 +65,11 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
                 "allowed of them is hydra.searchpath"
             )
     _check_overrides(overrides)
-    own = Path.cwd() / "conf"
-    if own.is_dir() and own.resolve() != SHIPPED.resolve():
-        _check_own(own)
-        quoted = str(own).replace("\\", "\\\\").replace('"', '\\"')
-        overrides = [f'hydra.searchpath=["file://{quoted}"]', *overrides]
+    if folders:
+        overrides = [f"hydra.searchpath=[{','.join(map(_quoted, folders))}]", *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
-            config = _read(overrides)
+            composed = _read(overrides)
         except HydraException as error:
             raise ConfigError(_explain(error, overrides)) from error
         except ConfigError:
@@ -71,15 +80,17 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
                 if not beside:
                     raise ConfigError(_below_a_value(key)) from error
             raise
-    for name in map(str, config):
+    for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
             raise ConfigError(unknown_key(name, TOP_LEVEL))
-    _refuse_resolvers(config)
+    _refuse_resolvers(composed)
     try:
         # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
-        science = OmegaConf.masked_copy(config, [str(k) for k in config if k not in NOT_SCIENCE])
+        science = OmegaConf.masked_copy(
+            composed, [str(k) for k in composed if k not in NOT_SCIENCE]
+        )
         OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
-        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "a reference"
         raise ConfigError(
@@ -153,13 +164,42 @@ def _check_overrides(overrides: Sequence[str]) -> None:
             raise ConfigError(f"{text!r}: expected the name of a file of conf/{key}")
 
 
-def _check_own(own: Path) -> None:
-    """An own file with a shipped one's name would be passed over in silence."""
-    for file in sorted(own.rglob("*.yaml")):
-        name = file.relative_to(own)
+def _own_folders(given: Sequence[str], config: Path | None) -> list[Path]:
+    """Folders whose groups join the shipped ones, in the order in which a file is looked for."""
+    chosen = [Path(text.partition("=")[2]) for text in given] or ([config] if config else [])
+    for folder in chosen:
+        if not folder.is_dir() or folder == Path():
+            raise ConfigError(f"config = {str(folder)!r}: there is no such folder")
+    mine = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
+    found: list[Path] = []
+    for folder in (*mine, Path.cwd() / SHARED):
+        if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *found]:
+            _check_own(folder, is_ours=folder in mine)
+            found.append(folder.resolve())
+    return found
+
+
+def _quoted(folder: Path) -> str:
+    return '"file://' + str(folder).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _check_own(folder: Path, *, is_ours: bool) -> None:
+    """Refuse an own file that a shipped one of the same name hides, or that holds too much.
+
+    Of a folder that may be another program's, only files count that would join, and of the hidden
+    ones only studies: nobody else has those.
+    """
+    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    for file in sorted(folder.rglob("*.yaml")):
+        name = file.relative_to(folder)
+        shipped = SHIPPED / name
+        if not is_ours and (
+            name.parts[0] not in groups or name.parts[0] != "study" and shipped.exists()
+        ):
+            continue
         if file.is_file():
             check_size(file)
-        if (SHIPPED / name).exists() and file.read_bytes() != (SHIPPED / name).read_bytes():
+        if shipped.exists() and file.read_bytes() != shipped.read_bytes():
             raise ConfigError(
                 f"{file} has the name of a shipped file, conf/{name}, which would be taken "
                 "instead; give it another name"

@@ -27,6 +27,7 @@ _LONGEST = 24  # columns for key=value in a help; what is longer has a line of i
 RESAMPLES = Within(0, 100_000)  # each is a fit: more would take days and tell no more
 LEVEL = Within(0, 1, open=True)
 SEED = Within(0, 2**63 - 1)
+SELECTION = "a state, the beginning of an id, or a condition: 'N > 1e6 and seed == 1'"
 
 
 def option(
@@ -51,7 +52,7 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)  # so that options of verbs need no default
 class Options:
     """What every verb can be asked.
 
@@ -75,11 +76,12 @@ def overrides(
 def explain(cls: type, width: int) -> list[str]:
     """The options of a verb, a paragraph each: ``key=default`` and what it is.
 
-    The verb's own stand first, then those that it inherits, the nearest class first; those of all
-    verbs stand last.
+    Required ones stand first, then the verb's own, then those that it inherits, the nearest class
+    first; overrides and those of all verbs stand last.
     """
     hints = typing.get_type_hints(cls)
-    fields = nearest_first(cls)
+    last = (OVERRIDES, *Options.__dataclass_fields__)
+    fields = sorted(nearest_first(cls), key=lambda f: (f.name in last, not _is_required(f)))
     shown = {_spelled(f, hints[f.name]): f.metadata.get("says", "") for f in fields}
     column = min(_LONGEST, max(map(len, shown))) + 4
     lines = []

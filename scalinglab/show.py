@@ -1,12 +1,11 @@
-"""Plans, states and progress on a terminal; plain lines where there is none."""
+"""States and progress on a terminal; plain lines where there is none."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from rich.console import Group
@@ -18,101 +17,19 @@ from rich.text import Text
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
+from scalinglab.sweeps.launch.announced import is_announced
 from scalinglab.sweeps.store.state import LOOKS_APART
 from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import study_folder
+from scalinglab.sweeps.watch.cancel import open_launches
+from scalinglab.sweeps.watch.progress import Progress
 from scalinglab.terminal import Screen, table_lines, wrap
 
-if TYPE_CHECKING:
-    from scalinglab.scaling.run.resolve import Run
-    from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-    from scalinglab.sweeps.watch.progress import Progress
-
 # Left out of a narrow terminal, the first named first.
-PLAN_OPTIONAL = (
-    "pack",
-    "width",
-    "beta2",
-    "D/N",
-    "warm-up",
-    "starts from",
-    "role",
-    "schedule",
-    "seed",
-    "LR",
-    "state",
-)
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
 
-
-# Hyper-parameter -> its column, where a rule gives it to any run.
-GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
-    "batch": ("batch", lambda run: f"{run.config.batch}"),
-    "weight_decay": ("WD", lambda run: f"{run.config.optimizer.weight_decay:.3g}"),
-    "warmup": ("warm-up", lambda run: f"{vars(run.config.schedule)['warmup_tokens']:,}"),
-    "beta2": ("beta2", lambda run: f"{vars(run.config.optimizer)['beta2']:.4g}"),
-}
-
-
-def plan_frame(plan: Plan) -> pd.DataFrame:
-    """The plan as people read it: one row a run, longest first; what rules gave has a column."""
-    names = {name for p in plan.runs for name in p.run.given}
-    by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
-    packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
-    return pd.DataFrame(
-        {
-            "run": p.run.run_id,
-            "role": ",".join(p.roles),
-            "width": p.run.shape.width,
-            "N": f"{p.run.counts['n_matmul']:,}",
-            "D": f"{p.run.tokens:,}",
-            "D/N": f"{p.run.tokens / p.run.counts['n_matmul']:.1f}",
-            "C (causal)": f"{p.run.C:.2e}",
-            "LR": f"{p.run.lr:.4g}",
-            **{column: form(p.run) for column, form in by_rule.items()},
-            "schedule": p.run.config.schedule.kind,
-            "seed": p.run.config.seed,
-            "state": p.state,
-            "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
-            "starts from": _start(p) if p.is_unfinished else "",
-            **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
-            "seconds": _blank(p.seconds if p.is_unfinished else float("nan"), ".1f"),
-        }
-        for p in plan.runs
-    )
-
-
-def points_frame(plan: Plan) -> pd.DataFrame:
-    """The runs of a plan as points of a law: ``N, D, C`` and ``role``."""
-    return pd.DataFrame(
-        [
-            {
-                "N": p.run.counts["n_matmul"],
-                "D": p.run.tokens,
-                "C": p.run.C,
-                "role": ",".join(p.roles),
-            }
-            for p in plan.runs
-        ]
-    )
-
-
-def distinct_schedules(plan: Plan) -> dict[str, Run]:
-    """A run for each different schedule of a plan, by a name that tells them apart."""
-    found: dict[str, Run] = {}
-    for planned in plan.runs:
-        run = planned.run
-        if all(run.pieces != other.pieces for other in found.values()):
-            kinds = dict.fromkeys((run.config.schedule.kind, run.pieces[-1].shape))
-            name = f"{' '.join(kinds)}, {run.steps} steps, {run.lr:.3g}"
-            same = sum(n.partition(" #")[0] == name for n in found)
-            found[f"{name} #{same + 1}" if same else name] = run
-    return found
-
-
-def _start(planned: PlannedRun) -> str:
-    if planned.needs is not None:
-        return f"{planned.needs[0]} at {planned.needs[1]}"
-    return f"checkpoint at {planned.start}" if planned.start else ""
+_WATCH_SECONDS = 3.0
+_PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 
 
 def duration(seconds: float) -> str:
@@ -124,7 +41,7 @@ def duration(seconds: float) -> str:
 
 
 def status_frame(found: pd.DataFrame) -> pd.DataFrame:
-    """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
+    """The table of ``scalinglab.sweeps.store.state.status`` as people read it."""
     return pd.DataFrame(
         {
             "run": found["run_id"],
@@ -136,11 +53,11 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
             "seed": found["seed"],
             "state": found["state"],
             "step": [f"{a:,}/{b:,}" for a, b in zip(found["step"], found["steps"], strict=True)],
-            "loss": [_blank(v, ".4f") for v in found["loss"]],
-            "tok/s": [_blank(v, ",.0f") for v in found["tokens_per_second"]],
+            "loss": [blank(v, ".4f") for v in found["loss"]],
+            "tok/s": [blank(v, ",.0f") for v in found["tokens_per_second"]],
             "attempt": found["attempt"],
-            "seconds": [_blank(v, ".1f") for v in found["seconds"]],
-            "predicted": [_blank(v, ".1f") for v in found["predicted_seconds"]],
+            "seconds": [blank(v, ".1f") for v in found["seconds"]],
+            "predicted": [blank(v, ".1f") for v in found["predicted_seconds"]],
             "note": [excerpt(note) for note in found["note"]],
         }
     )
@@ -168,7 +85,8 @@ def progress_text(found: Progress) -> str:
     return "; ".join(parts)
 
 
-def _blank(value: float, form: str) -> str:
+def blank(value: float, form: str) -> str:
+    """A number as it is written; nothing where there is none."""
     return "" if pd.isna(value) else format(value, form)
 
 
@@ -258,3 +176,21 @@ class Watch:
             optional=("tok/s", "schedule"),
         )
         return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)
+
+
+def watch_study(screen: Screen, outputs: Path, name: str) -> None:
+    """Show a study until no launch is left and no run trains; a launch may still be planning it."""
+
+    def is_planned_first() -> bool:
+        """Whether a launch makes the study's first plan: until then there is nothing to show."""
+        stored = (study_folder(outputs, name) / "plan.json").exists()
+        return not stored and is_announced(outputs, name)
+
+    if is_planned_first():
+        screen.say(f"{name}: a launch is planning it")
+    while is_planned_first():
+        time.sleep(_PLAN_SECONDS)
+    with Watch(screen, outputs, name) as watch:
+        while is_announced(outputs, name) or open_launches(outputs, name) or watch.runs():
+            time.sleep(_WATCH_SECONDS)
+            watch.tick()

@@ -1,25 +1,55 @@
-"""A study as an object, for notebooks and scripts: what the command line does, as data frames.
+"""A study as an object: plan, launch, watch and decide, from a notebook or a verb.
 
 >>> from scalinglab import Study                                                  # doctest: +SKIP
 >>> study = Study.open("quickstart", outputs="outputs")
 >>> study.plan(); study.launch(); study.results()
 
-This is the one file of this package that composes: there is no command line to do it.
+The command line does nothing that this does not: a verb reads its options, calls a method and
+shows what it returns. Progress is told to a `Screen`; nothing else is printed.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from scalinglab.answers.keywords import keywords
 from scalinglab.answers.methods import StudyAnswers
-
-if TYPE_CHECKING:
-    from scalinglab.sweeps.plan.plan import Plan
+from scalinglab.launch_result import DetachedLaunch, LaunchResult, end_of_launch
+from scalinglab.plan_view import PlanView
+from scalinglab.prepare import (
+    Prepared,
+    check_affordable,
+    compose_configuration,
+    launch_config,
+    prepare,
+)
+from scalinglab.reach import ReachOptions, ReachResult, reach
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.text.shell import override
+from scalinglab.show import Watch, watch_study
+from scalinglab.sweeps.launch.announced import announced
+from scalinglab.sweeps.launch.detach import detach
+from scalinglab.sweeps.launch.launch import check_backend, launch
+from scalinglab.sweeps.launch.remaining import given_up
+from scalinglab.sweeps.plan.make import make_plan
+from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
+from scalinglab.sweeps.study.added import add_block, read_added, with_added
+from scalinglab.sweeps.study.expand import BlockConfig
+from scalinglab.sweeps.study.study import check_study
+from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study
+from scalinglab.sweeps.watch.causes import causes
+from scalinglab.sweeps.watch.collect import collect
+from scalinglab.sweeps.watch.progress import Progress, progress
+from scalinglab.terminal import Screen
 
 
 @dataclass(frozen=True)
@@ -29,123 +59,204 @@ class Study(StudyAnswers):
     Attributes
     ----------
     name : str
-        Of its file in ``conf/study``, the shipped one or the current folder's, and of its folder
-        below ``outputs/studies``.
+        Of the study, and of its folder below ``outputs/studies``.
     overrides : tuple of str
-        Hydra's, as on the command line.
+        Hydra's, as on the command line, beside ``study=``.
     outputs : Path
         Where everything is written.
+    file : str
+        The study's file: a shipped one, or one of the person's own groups.
+    config : Path or None
+        A folder with groups of one's own, beside ``scaling_conf/`` in the current folder.
+    screen : Screen or None
+        Where progress is told; None is standard output.
     """
 
     name: str
     overrides: tuple[str, ...]
     outputs: Path
+    file: str
+    config: Path | None = None
+    screen: Screen | None = None
+    _composed: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
-    def open(name: str, *overrides: str, outputs: str | Path = "outputs") -> Study:
-        """A study; nothing is read or written yet.
+    def open(
+        name: str,
+        *overrides: str,
+        outputs: str | Path = "outputs",
+        config: str | Path | None = None,
+        screen: Screen | None = None,
+    ) -> Study:
+        """A study by the name of its file; nothing is read or written yet.
 
         >>> Study.open("quickstart", "tokens=1e6").overrides
         ('tokens=1e6',)
         """
-        return Study(name, overrides, Path(outputs).absolute())
+        folder = None if config is None else Path(config).absolute()
+        return Study(name, overrides, Path(outputs).absolute(), name, folder, screen)
 
-    def plan(self, *overrides: str) -> pd.DataFrame:
+    @staticmethod
+    def of(arguments: Sequence[str], screen: Screen | None = None) -> Study:
+        """The study of a command line: ``["study=quickstart", "outputs=runs", "tokens=1e6"]``.
+
+        Raises
+        ------
+        ConfigError
+            If they name no study, or cannot be composed.
+        """
+        composed = compose_configuration(arguments)
+        name = check_study(composed).name
+        file = [a.partition("=")[2] for a in arguments if a.startswith("study=")]
+        others = tuple(a for a in arguments if not a.startswith(("study=", "outputs=")))
+        outputs = Path(composed["outputs"]).absolute()
+        return Study(name, others, outputs, file[-1] if file else name, None, screen, composed)
+
+    # ------------------------------------------------------------------ planning and training
+
+    def plan(self, *overrides: str) -> PlanView:
         """What would be trained and what it costs; trains nothing.
-
-        Returns
-        -------
-        DataFrame
-            One row a run: ``run_id, role, N, D, C, lr, schedule, seed, state, steps, new_steps,
-            starts_from`` (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how
-            many such runs train together). What is missing in the design or confounded is in
-            ``.attrs["warnings"]``.
 
         Raises
         ------
         ConfigError
             On any mistake in the study, in one sentence.
         """
-        plan = self._plan(self._compose(overrides))
-        frame = pd.DataFrame(
-            [
-                {
-                    "run_id": p.run.run_id,
-                    "role": ",".join(p.roles),
-                    "N": p.run.counts["n_matmul"],
-                    "D": p.run.tokens,
-                    "C": p.run.C,
-                    "lr": p.run.lr,
-                    "schedule": p.run.config.schedule.kind,
-                    "seed": p.run.config.seed,
-                    "state": p.state,
-                    "steps": p.run.steps,
-                    "new_steps": p.new_steps,
-                    "starts_from": p.start,
-                    "seconds": p.seconds,
-                    "pack": p.pack,
-                }
-                for p in plan.runs
-            ]
-        )
-        frame.attrs["warnings"] = plan.warnings
-        return frame
+        composed = self.compose(*overrides)
+        return PlanView(prepare(composed, self._all(overrides), self._screen.say))
 
-    def launch(self, *overrides: str) -> pd.DataFrame:
-        """Train what is missing and say how far it is; an interrupt saves all runs.
+    def launch(
+        self, *overrides: str, on_plan: Callable[[PlanView], None] = lambda plan: None
+    ) -> LaunchResult | DetachedLaunch:
+        """Train what is missing, round after round of a search; an interrupt saves all runs.
 
         ``launch("launch=inline")`` trains in this process, ``launch("launch.workers=2")`` on a
-        pool of two. Give it again after an interrupt: it goes on.
+        pool of two, ``launch("launch=slurm")`` on a cluster. Launch again after an interrupt:
+        finished runs are not retrained.
 
-        Returns
-        -------
-        DataFrame
-            As `status`.
+        Parameters
+        ----------
+        on_plan : callable
+            Given each plan before it is trained.
 
         Raises
         ------
         ConfigError
             On any mistake; nothing has been trained by then.
         """
-        from scalinglab.scaling.config import ConfigError, from_dict
-        from scalinglab.sweeps.config import LaunchConfig
-        from scalinglab.sweeps.launch.announced import announced
-        from scalinglab.sweeps.launch.launch import check_backend, launch
-        from scalinglab.sweeps.plan.cost import check_budget, cost
-        from scalinglab.sweeps.plan.places import check_places
-        from scalinglab.sweeps.plan.save import save_plan
-
-        composed = self._compose(overrides)
-        config = from_dict(LaunchConfig, composed["launch"], "launch")
-        check_backend(config)
-        if config.detach:
-            raise ConfigError("launch.detach=true is for the command line: here, launch() stays")
+        composed = self.compose(*overrides)
+        check_backend(launch_config(composed))
         with announced(composed):
-            plan = self._plan(composed)
-            check_places(config, plan.execution)
-            check_budget(cost(plan), config.budget, plan.outputs)
-            save_plan(plan)
-        if any(p.is_unfinished for p in plan.runs):
-            progress = _Progress(self)
-            if not launch(self.outputs, self.name, config, progress.tick):
-                print(
-                    "interrupted: what trained here is saved, jobs on SLURM go on; launch() "
-                    "takes it up again"
-                )
-            progress.tick()
-        return self.status()
+            while True:
+                prepared = prepare(composed, self._all(overrides), self._screen.say, to_launch=True)
+                on_plan(PlanView(prepared))
+                check_affordable(prepared)
+                save_plan(prepared.plan)
+                if prepared.config.detach:
+                    return self._detach(overrides, prepared)
+                if not self._train(prepared):
+                    self._screen.say(_interrupted(prepared.config.backend, self.name))
+                    return end_of_launch(self.outputs, self.name, prepared.config, interrupted=True)
+                if not _asks_for_more(prepared):
+                    return end_of_launch(self.outputs, self.name, prepared.config)
+                self._screen.say("the search goes on with what these runs found")
+
+    def add(
+        self, block: str, grid: Mapping[str, Any], *overrides: str, role: str = "fit"
+    ) -> PlanView:
+        """Add a block of runs to the study for good; the next launch trains them.
+
+        Parameters
+        ----------
+        block : str
+            A name that the study does not have yet.
+        grid : mapping
+            Its axes: ``{"model": {"width": [96]}}``.
+        overrides : str
+            With which the study was launched: it is planned first.
+        role : str
+            What the runs are for.
+
+        Returns
+        -------
+        PlanView
+            The study with the new runs.
+
+        Raises
+        ------
+        ConfigError
+            If the study has such a block, or the runs cannot be trained; nothing is added then.
+        """
+        if not grid:
+            raise ConfigError("grid is not set; give axes, as in 'grid.model.width=[96]'")
+        composed = with_added(self.compose(*overrides))
+        check_study(composed)
+        blocks = composed["study"]["blocks"]
+        if block in blocks:
+            raise ConfigError(f"study.blocks.{block} exists; choose another name")
+        added = BlockConfig(role, dict(grid))
+        blocks[block] = asdict(added)
+        view = PlanView(prepare(composed, self._all(overrides), self._screen.say))
+        add_block(self.outputs, self.name, block, added)
+        return view
+
+    def added(self) -> dict[str, Any]:
+        """The blocks that were added to the study after its file was written."""
+        return read_added(self.outputs, self.name)
+
+    def add_blocks(self, blocks: Mapping[str, Any]) -> None:
+        """Add blocks that are known to be trainable, as those that `add` plans."""
+        for name, block in blocks.items():
+            add_block(self.outputs, self.name, name, BlockConfig(block["role"], block["grid"]))
+
+    @keywords(ReachOptions)
+    def reach(self, asked: ReachOptions) -> ReachResult:
+        """Choose runs, add and train them, and fit again, until a target is known."""
+        return reach(self, asked, self._screen)
+
+    def cancel(self, runs: str | None = None) -> list[str]:
+        """Stop the study, or the runs that a selection names; everything is saved first.
+
+        Returns
+        -------
+        list of str
+            What was done, a sentence a launch or run.
+        """
+        if runs is None:
+            return cancel_study(self.outputs, self.name)
+        return cancel_runs(self.outputs, self.name, runs)
+
+    # ------------------------------------------------------------------ what there is
 
     def status(self) -> pd.DataFrame:
-        """One row a run, as ``scalinglab.sweeps.store.status.status`` describes it, derived from the run folders.
+        """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.state``.
 
         Raises
         ------
         ConfigError
             If the study was never launched in these outputs.
         """
-        from scalinglab.sweeps.store.status import status
-
         return status(self.outputs, self.name)
+
+    def progress(self, found: pd.DataFrame | None = None) -> Progress:
+        """How far the study is, from its status."""
+        return progress(self.outputs, self.name, self.status() if found is None else found)
+
+    def causes(self) -> pd.DataFrame:
+        """Failures that still stand, one row for each cause, the most frequent first."""
+        return causes(self.outputs, self.name)
+
+    def given_up(self) -> dict[str, str]:
+        """run_id -> why the latest launch tries a run no more."""
+        return given_up(self.outputs, self.name)
+
+    def watch(self) -> None:
+        """Tell what changes until every run has ended, also of a study that is still planned."""
+        watch_study(self._screen, self.outputs, self.name)
+
+    def stored_plan(self) -> StoredPlan:
+        """The plan of the latest launch."""
+        return read_plan(self.outputs, self.name)
 
     def results(self) -> pd.DataFrame:
         """One row a finished run, diverged ones included: what ``runs.parquet`` holds.
@@ -155,7 +266,7 @@ class Study(StudyAnswers):
         ConfigError
             As `status`.
         """
-        return self._collected(0)
+        return pd.read_parquet(self.collect()[0])
 
     def curves(self) -> pd.DataFrame:
         """One row a step of each finished run: what ``curves.parquet`` holds.
@@ -165,58 +276,75 @@ class Study(StudyAnswers):
         ConfigError
             As `status`.
         """
-        return self._collected(1)
+        return pd.read_parquet(self.collect()[1])
 
-    def _collected(self, which: int) -> pd.DataFrame:
-        from scalinglab.sweeps.watch.collect import collect
+    def collect(self) -> tuple[Path, Path]:
+        """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
+        return collect(self.outputs, self.name)
 
-        return pd.read_parquet(collect(self.outputs, self.name)[which])
+    # ------------------------------------------------------------------ how
 
     def compose(self, *overrides: str) -> dict[str, Any]:
-        """The configuration of the study."""
-        return self._compose(overrides)
+        """The whole configuration, with further overrides.
 
-    def _compose(self, overrides: tuple[str, ...]) -> dict[str, Any]:
-        from scalinglab.compose import compose
-        from scalinglab.scaling.config import ConfigError
-        from scalinglab.sweeps.study.study import check_overrides
-
-        composed = compose([f"study={self.name}", *self.overrides, *overrides])
-        check_overrides(composed, [*self.overrides, *overrides])
-        if composed["study"]["name"] != self.name:
+        Raises
+        ------
+        ConfigError
+            On any mistake in them, or if the file defines a study of another name.
+        """
+        if self._composed is not None and not overrides:
+            return self._composed
+        composed = compose_configuration(
+            [f"study={self.file}", *self._all(overrides)], self.outputs, self.config
+        )
+        found = check_study(composed).name
+        if found != self.name:
             raise ConfigError(
-                f"study.name = {composed['study']['name']!r}: a study that is opened by name has "
+                f"study.name = {found!r}: a study that is opened by name has "
                 f"the name of its file, {self.name!r}"
             )
-        return composed | {"outputs": str(self.outputs)}
+        return composed
 
-    def _plan(self, composed: dict[str, Any]) -> Plan:
-        from scalinglab.scaling.config import from_dict
-        from scalinglab.sweeps.config import LaunchConfig, check_launch
-        from scalinglab.sweeps.launch.cluster_timing import timing_target
-        from scalinglab.sweeps.plan.make import make_plan
-        from scalinglab.sweeps.plan.timing import with_seconds
+    def _all(self, overrides: Sequence[str]) -> list[str]:
+        return [*self.overrides, *overrides]
 
-        config = from_dict(LaunchConfig, composed["launch"], "launch")
-        check_launch(config)
-        plan = make_plan(composed)
-        return with_seconds(
-            plan, timing_target(config, plan.execution, self.outputs, print), config
+    @property
+    def _screen(self) -> Screen:
+        return self.screen or Screen()
+
+    def _train(self, prepared: Prepared) -> bool:
+        """Train a stored plan; False if it was interrupted."""
+        if not any(p.is_unfinished for p in prepared.plan.runs):
+            return True
+        with Watch(self._screen, self.outputs, self.name) as watch:
+            finished = launch(self.outputs, self.name, prepared.config, watch.tick)
+            watch.tick(at_once=True)
+        return finished
+
+    def _detach(self, overrides: Sequence[str], prepared: Prepared) -> DetachedLaunch:
+        given = [a for a in self._all(overrides) if not a.startswith("launch.detach=")]
+        if self.config is not None:
+            given.append(f"config={self.config}")
+        if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
+            given.append("launch.measure=off")  # what could not be timed is not waited for twice
+        outputs = shlex.split(override("outputs", self.outputs))  # no shell comes between
+        command = [f"study={self.file}", *outputs, *given]
+        return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
+
+
+def _asks_for_more(prepared: Prepared) -> bool:
+    """Whether a search of the study asks for runs that the plan before did not hold."""
+    composed, plan = prepared.composed, prepared.plan
+    if all(b.get("generator") != "tune" for b in composed["study"]["blocks"].values()):
+        return False
+    before = {p.run.run_id for p in plan.runs}
+    return any(p.run.run_id not in before for p in make_plan(composed).runs)
+
+
+def _interrupted(backend: str, name: str) -> str:
+    if backend == "slurm":
+        return (
+            f"left; the jobs go on. scaling status study={name} shows them, launch again to "
+            f"watch them, scaling cancel study={name} stops them"
         )
-
-
-class _Progress:
-    """A line whenever the count of some state has changed."""
-
-    def __init__(self, study: Study) -> None:
-        self.study, self.began, self.before = study, time.monotonic(), ""
-
-    def tick(self) -> None:
-        from scalinglab.show import counts, duration
-
-        now = counts(self.study.status()["state"])
-        if now != self.before:
-            print(
-                f"{self.study.name}: {now}  ({duration(time.monotonic() - self.began)})", flush=True
-            )
-        self.before = now
+    return "interrupted; all runs are saved, launch again to go on"

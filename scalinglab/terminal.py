@@ -63,6 +63,7 @@ class Screen:
         self.console = _Console(
             file=self._stream,
             force_terminal=self.is_live,
+            force_jupyter=False,  # a cell shows what is written, as a file does
             markup=False,
             highlight=False,
             emoji=False,

@@ -55,10 +55,10 @@ def _trains(*_: Any, **__: Any) -> Any:
 def nothing_trained() -> Iterator[None]:
     """Verbs that would train, push to wandb or time a step stop, or are told a time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scalinglab.sweeps.launch.launch.launch", _trains)
-        patch.setattr("scalinglab.sweeps.launch.detach.detach", _trains)
-        patch.setattr("scalinglab.verbs.training._train", _trains)
-        patch.setattr("scalinglab.dashboard.Dashboard.push", lambda *_, **__: 0)
+        patch.setattr("scalinglab.study.launch", _trains)
+        patch.setattr("scalinglab.study.detach", _trains)
+        patch.setattr("scalinglab.single_run.train_in_process", _trains)
+        patch.setattr("scalinglab.wandb_mirror.WandbMirror.push", lambda *_, **__: 0)
         yield
 
 

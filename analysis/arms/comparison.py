@@ -60,9 +60,9 @@ class ArmComparison:
     def report(self) -> str:
         """The comparison as text, in sections."""
         a, b = self.arms
-        lines = [f"[[B = {b} against A = {a}]]"]
+        lines = [f"[[{b} (B) compared with {a} (A)]]"]
         lines += [f"    {text}" for text in (*_settings(self), *_runs(self))]
-        lines += ["[[Runs that differ in the arm alone]]", f"    {paired(self)}"]
+        lines += ["[[Paired runs]]", f"    {paired(self)}"]
         if self.result is None:
             return "\n".join([*lines, *_warnings(self)])
         lines += ["[[Do the arms share parameters?]]"]
@@ -79,7 +79,7 @@ def _warnings(found: ArmComparison) -> list[str]:
 
 def _settings(found: ArmComparison) -> list[str]:
     return [
-        f"{row.key}: {row.a} against {row.b}" + ("" if row.intended else " (not the arm)")
+        f"{row.key}: {row.a} (A), {row.b} (B)" + ("" if row.intended else " (also differs)")
         for row in found.differences.itertuples()
     ]
 
@@ -91,33 +91,43 @@ def _runs(found: ArmComparison) -> list[str]:
             f"{count} ended run{'s' * (count != 1)} of {arm}" for arm, count in found.ended.items()
         )
     ]
-    return said + ([f"diverged or stopped, and not fitted: {', '.join(lost)}"] if lost else [])
+    return said + ([f"left out (diverged or stopped): {', '.join(lost)}"] if lost else [])
 
 
 def paired(found: ArmComparison) -> str:
     """The mean ratio over pairs, in a sentence."""
     pairs = found.pairs
     if not len(pairs.table):
-        return f"no two runs agree in {', '.join(pairs.by)}"
+        return f"no pairs: no two runs share {', '.join(pairs.by)}"
     many = "pair" if len(pairs.table) == 1 else "pairs"
-    text = f"{len(pairs.table)} {many}, loss of B {pairs.ratio - 1:+.2%} of A's"
+    a, b = found.arms
+    text = f"{b}'s loss is {_than(pairs.ratio)} than {a}'s"
     if np.isfinite(pairs.lower):
         text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
     better = (pairs.table["ratio"] < 1).mean()
-    return f"{text}; B is lower in {better:.0%} of them (same {', '.join(pairs.by)})"
+    count = f"{len(pairs.table)} {many} with the same {', '.join(pairs.by)}"
+    return f"{text} over {count}, and lower in {better:.0%} of them"
+
+
+def _than(ratio: float) -> str:
+    return f"{abs(ratio - 1):.2%} {'lower' if ratio < 1 else 'higher'}"
 
 
 def _sharing(row: dict[str, Any]) -> str:
     verdict = "rejected" if row["p"] < _DOUBT else "not rejected"
     return (
-        f"{row['shared']}: {verdict} (ratio {row['ratio']:.1f} of {row['degrees']} degrees,"
-        f" p {row['p']:.2g}; {_held_out(row)})"
+        f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f}, {row['degrees']} degrees"
+        f" of freedom, p = {row['p']:.2g}; {_held_out(row)})"
     )
 
 
 def _held_out(row: dict[str, Any]) -> str:
     error = row["held_out"]
-    return "largest size not tried" if np.isnan(error) else f"largest size {error:.2%} off"
+    return (
+        "largest size not predicted"
+        if np.isnan(error)
+        else f"error at the largest size {error:.2%}"
+    )
 
 
 def _between(row: dict[str, Any]) -> str:
@@ -136,18 +146,19 @@ def _probability(value: float) -> str:
 
 def at_scale(row: dict[str, Any], b: str) -> str:
     """One scale, in a sentence."""
-    where = "" if row["inside"] else ", outside what was measured"
+    where = "" if row["inside"] else ", outside the measured range"
     sure = _probability(row["better"])
     return (
-        f"C = {row['C']:.3g} (N {row['N']:.3g}, D {row['D']:.3g}{where}): loss"
-        f" {row['ratio'] - 1:+.2%}{_between(row)}, {b} better with probability {sure};"
-        f" speed-up {_times(row, 'speed_up')}, its data worth {_times(row, 'equivalent_data')}"
+        f"C = {row['C']:.3g} (N {row['N']:.3g}, D {row['D']:.3g}{where}): {b}'s loss"
+        f" {row['ratio'] - 1:+.2%}{_between(row)}, lower with probability {sure};"
+        f" compute speed-up {_times(row, 'speed_up')}, data efficiency"
+        f" {_times(row, 'equivalent_data')}"
     )
 
 
 def _times(row: dict[str, Any], name: str) -> str:
     def one(value: float) -> str:
-        return "no end" if np.isinf(value) else f"{value:.3g}"
+        return "unbounded" if np.isinf(value) else f"{value:.3g}"
 
     between = f" ({one(row[f'{name}_lower'])} to {one(row[f'{name}_upper'])})"
     return f"{one(row[name])}x" + ("" if np.isnan(row[f"{name}_lower"]) else between)
@@ -158,8 +169,8 @@ def crossover(found: ArmComparison) -> str:
     crossed, (a, b) = found.crossover, found.arms
     share = crossed["share"]
     if np.isnan(crossed["C"]):
-        rest = f" (they do in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
-        return f"the laws do not cross within reach: {_better_everywhere(found)}{rest}"
+        rest = f" (they cross in {share:.0%} of the resamples)" if share > 1 - _SURE else ""
+        return f"the laws do not cross in the range searched: {_better_everywhere(found)}{rest}"
     where = "inside" if crossed["inside"] else "outside"
     name = b if crossed["towards"] == "B" else a
     interval = (
@@ -170,8 +181,8 @@ def crossover(found: ArmComparison) -> str:
         )
     )
     return (
-        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} what was measured; beyond it"
-        f" {name} is better"
+        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} the measured range; above"
+        f" it {name} is better"
     )
 
 

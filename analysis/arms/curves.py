@@ -171,11 +171,13 @@ def curves_in_words(curves: pd.DataFrame) -> str:
     below = (late["ratio"] < 1).mean()
     lines = [
         "[[Whole curves]]",
-        f"    {pairs} pairs with one schedule, {len(curves)} steps at which both were measured",
-        f"    in the second half B's loss is {late['ratio'].mean() - 1:+.2%} of A's, and lower at"
-        f" {below:.0%} of the steps",
+        f"    {pairs} pairs of one schedule, compared at {len(curves)} steps",
+        f"    in the second half B's loss is {late['ratio'].mean() - 1:+.2%} relative to A's, and"
+        f" lower at {below:.0%} of the steps",
     ]
     known = late["speed_up"].dropna()
     if len(known):
-        lines.append(f"    before the cooldown B is where A comes {known.median():.3g}x later")
+        lines.append(
+            f"    before the cooldown B reaches A's loss in {1 / known.median():.3g}x the steps"
+        )
     return "\n".join(lines)

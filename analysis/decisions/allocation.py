@@ -154,7 +154,10 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
         set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
     )
     if lost:
-        sentences.append(f"the split rests on {', '.join(lost)}, which the points do not identify")
+        sentences.append(
+            f"the split depends on {', '.join(lost)}, which the data do not identify: add runs that vary N"
+            " and D"
+        )
     drawn = [N[1:] for N, _ in splits if len(N) > 1]
     failed = max((float(np.isnan(N).mean()) for N in drawn), default=0.0)
     without = missing_draws_in_words(failed, level, "have no best split")

@@ -293,5 +293,5 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
         set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
     )
     if lost:
-        sentences.append(f"the law rests on {', '.join(lost)}, which the curves do not identify")
+        sentences.append(f"the law depends on {', '.join(lost)}, which the curves do not identify")
     return sentences

@@ -16,7 +16,7 @@ from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.validation_sets import OWN, SET
-from scalinglab.scaling.records.recipe import not_one_ladder
+from scalinglab.scaling.records.recipe import ladder_mismatch
 
 _SCALES = ("N", "D", "C", "x")  # columns whose effect is a power law
 _TOGETHER = 0.98  # correlation of the logarithms of two columns
@@ -90,10 +90,9 @@ def _confounded(points: Points) -> list[str]:
     for (a, x), (b, y) in combinations(_scales(points).items(), 2):
         together = float(np.corrcoef(x, y)[0, 1])
         if abs(together) > _TOGETHER:
-            how = "rise together" if together > 0 else "rise against each other"
             sentences.append(
-                f"{a} and {b} {how} (correlation {together:.3f} in logarithms): the points hardly"
-                " tell their effects apart; add some that break the pattern"
+                f"{a} and {b} are confounded (correlation {together:.3f} of their logarithms): the"
+                f" data cannot separate their effects; add runs of other {b} at the same {a}"
             )
     return sentences
 
@@ -105,8 +104,8 @@ def _few_sizes(points: Points) -> list[str]:
         sizes = 1 + int((steps > _SAME_SIZE).sum())
         if sizes <= _FEW_SIZES:
             sentences.append(
-                f"{name} has only {sizes} different sizes: a power law above a constant fits any"
-                " three; take four or more"
+                f"{name} has only {sizes} different sizes. Any three sizes fit this law; use at least"
+                " four"
             )
     return sentences
 
@@ -119,8 +118,8 @@ def _units(law: Law, points: Points, data: pd.DataFrame) -> list[str]:
     for name, (what, most) in _TINY.items():
         if what in law.inputs.get(name, "") and (top := points.columns[name].max()) < most:
             sentences.append(
-                f"{name} is at most {top:.4g} {what}: if it counts thousands, millions or billions,"
-                f" say columns.{name}='NAME * 1e6', or budgets mean something else"
+                f"{name} is at most {top:.4g} {what}. If it is given in thousands, millions or"
+                f" billions, budgets are wrong by that factor: set columns.{name}='NAME * 1e6'"
             )
     return sentences
 
@@ -131,8 +130,8 @@ def _unfinished(data: pd.DataFrame) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} of {len(data)} rows come from unfinished runs: before the learning rate has come"
-        " down, a loss is too high for its tokens (exclude=['unfinished'] leaves them out)"
+        f"{count} of {len(data)} rows come from unfinished runs. Their losses are too high, as the"
+        " learning rate has not come down: exclude=['unfinished'] leaves them out"
     ]
 
 
@@ -143,9 +142,9 @@ def _inside_a_schedule(points: Points, data: pd.DataFrame) -> list[str]:
         return []
     run = "run_id" if "run_id" in data else "run"
     return [
-        f"{data.loc[rows, run].nunique()} runs have points at several lengths of one schedule: all"
-        " but the last are measured before the learning rate has come down, too high for their"
-        " tokens (exclude=['mid_schedule'] leaves them out)"
+        f"{data.loc[rows, run].nunique()} runs have points at several lengths of one schedule. The"
+        " losses of all but the last are too high, as the learning rate has not come down:"
+        " exclude=['mid_schedule'] leaves them out"
     ]
 
 
@@ -157,21 +156,21 @@ def _some_annealed(data: pd.DataFrame, arm: str | None) -> list[str]:
     if not 0 < flat < len(data):
         return []
     return [
-        f"{flat} of {len(data)} points end at a constant learning rate, the others after it has"
-        " come down: their losses do not compare"
+        f"{flat} of {len(data)} points end at a constant learning rate, the others after a decay:"
+        " their losses do not compare; fit them apart"
     ]
 
 
 def _recipes(data: pd.DataFrame, arm: str | None) -> list[str]:
     """More recipes than one, in the words of a plan; of each arm where arms are told apart."""
     ladders = [data] if arm is None else [rows for _, rows in data.groupby(arm)]
-    said = [
-        not_one_ladder(_recipe(column, value) for value in rows[column].dropna().unique())
+    mixed = [
+        ladder_mismatch(_recipe(column, value) for value in rows[column].dropna().unique())
         for rows in ladders
         for column in _RECIPE
         if column in data and column != arm
     ]
-    return [*dict.fromkeys(filter(None, said))]
+    return [*dict.fromkeys(filter(None, mixed))]
 
 
 def _labels(points: Points, data: pd.DataFrame, arm: str | None) -> list[str]:
@@ -214,12 +213,12 @@ def _mixed_counts(points: Points, data: pd.DataFrame) -> list[str]:
         if not any(rows.all() for rows in same.values()):
             used = [c for c, rows in same.items() if rows.any()]
             if len(used) > 1:
-                sentences.append(f"N is {' in some rows, '.join(used)} in others: count one way")
+                sentences.append(f"N is {' in some rows, '.join(used)} in others: use one count")
     if "C" in read and {"N", "D", "C"} <= set(data):
         exact = np.isclose(data["C"], 6 * data["N"] * data["D"], rtol=_EVERY_ROW, atol=0)
         if 0 < exact.sum() < len(data):
             sentences.append(
                 f"C is 6 N D in {int(exact.sum())} of {len(data)} rows and something else in the"
-                " others: count FLOPs one way"
+                " others: use one convention of FLOPs"
             )
     return sentences

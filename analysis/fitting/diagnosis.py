@@ -131,7 +131,7 @@ def _unidentified(misfit: Misfit, found: Search, best: Solution, draws: Array) -
         elif len(draws) and np.mean((draws[:, j] <= low[j]) | (draws[:, j] >= high[j])) > 0.025:
             reasons[name] = "its interval reaches its bound"
         elif name in allowed:
-            reasons[name] = f"the points allow {name} = {allowed[name]:g} as well"
+            reasons[name] = f"the data are fitted as well with {name} = {allowed[name]:g}"
         elif len(draws) and (loose := _loose(misfit, j, draws)):
             reasons[name] = loose
     return reasons

@@ -145,13 +145,13 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     beyond = float(column[top].max() / column[~top].max())
     mean, above = float(np.mean(error)), float(np.mean(error > 0))
     one_sided = max(above, 1 - above)
-    sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} on one side)"
-    those = "the one point" if top.sum() == 1 else f"those {int(top.sum())} points"
-    predicts = f"predicts {those} {scale.say(mean, sign='+')} off"
+    sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} of one sign)"
+    those = "that point" if top.sum() == 1 else f"those {int(top.sum())} points"
+    predicts = f"predicts {those} with a mean error of {scale.say(mean, sign='+')}"
     predicts += sides if len(error) > 1 else ""
     impossible = int((~np.isfinite(error)).sum())
     if impossible:
-        predicts = f"has no possible value at {impossible} of {len(error)} points"
+        predicts = f"predicts impossible values at {impossible} of {len(error)} points"
         mean = one_sided = float("nan")
     return {
         "column": name,
@@ -161,8 +161,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
         "error": mean,
         "one_sided": one_sided,
         "impossible": impossible,
-        "sentence": f"fitted without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the"
-        f" rest), the law {predicts}",
+        "sentence": f"a fit without {name} >= {column[top].min():.3g} ({beyond:.2g}x beyond the rest)"
+        f" {predicts}",
     }
 
 

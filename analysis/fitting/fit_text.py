@@ -39,7 +39,7 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
         ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
         ("residuals", _size(result, size) + " (root mean square)"),
-        ("starts", _starts(result)),
+        ("search", _search(result)),
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
         ("intervals", _intervals(result)),
     ]
@@ -74,13 +74,20 @@ def _delta(settings: dict) -> str:
     return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
 
 
-def _starts(result: FittedLaw) -> str:
+def _search(result: FittedLaw) -> str:
     diagnosis = result.diagnosis
     some = f" on {diagnosis.searched:,} rows" if diagnosis.searched < result.points else ""
-    agree = f"{diagnosis.agree:.0%} of {diagnosis.full_searches} sent alone in the best"
-    line = f"{diagnosis.starts}{some}; {agree}"
+    count = diagnosis.full_searches
+    best = round(diagnosis.agree * count)
+    if best == count:
+        return (
+            f"{diagnosis.starts} starts{some}; all {count} full searches reached the same minimum"
+        )
     others = [f"{value:.4g} ({share:.0%})" for value, share in diagnosis.basins[1:4]]
-    return f"{line}; others: {', '.join(others)}" if others else line
+    return (
+        f"{diagnosis.starts} starts{some}; {best} of {count} full searches reached the best minimum;"
+        f" others: {', '.join(others)}"
+    )
 
 
 def _intervals(result: FittedLaw) -> str:
@@ -121,7 +128,7 @@ def _parameters(result: FittedLaw) -> list[str]:
         if name in result.diagnosis.at_bound:
             line += "  at its bound"
         if not row["identified"]:
-            line += "  UNIDENTIFIED"
+            line += "  NOT IDENTIFIED"
         lines.append(line)
     return lines
 

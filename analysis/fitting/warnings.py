@@ -6,6 +6,7 @@ import numpy as np
 
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 
+_FLOOR = ". Extrapolations depend on it: add runs closer to the loss floor, or fix it"
 _SURPRISING = 3.5  # standard errors
 _FEW_DEGREES = (
     2.0  # of freedom: below, see `scalinglab.analysis.intervals.freedom.reason_to_withhold`
@@ -20,8 +21,10 @@ def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
 
 
 def _unidentified(result: FittedLaw) -> list[str]:
+    floors = result.law.parameters_with_role("floor")
     return [
-        f"{name} is unidentified: {_at_bound(result, name) or reason}; do not read its value"
+        f"{name} is not identified: {_at_bound(result, name) or reason}; ignore its value"
+        + (_FLOOR if name in floors else "")
         for name, reason in result.diagnosis.unidentified.items()
     ]
 
@@ -32,14 +35,11 @@ def _at_bound(result: FittedLaw, name: str) -> str:
         return ""
     parameter, value = result.law.parameters[result.law.names.index(name)], result.params[name]
     if name in result.settings["bounds"]:
-        meaning = "and the points ask for more than the bounds given allow"
-    elif parameter.role != "exponent":
-        meaning = "and the points show no sign of it"
-    elif np.isclose(value, parameter.low):
-        meaning = "and the points show no power law there"
-    else:
-        meaning = "and the points show a step there, not a power law"
-    return f"it ended on its bound {value:.3g}, {meaning}"
+        return f"it ended on the bound {value:.3g} that was given"
+    if parameter.role != "exponent":
+        return f"the data cannot tell it from {value:.3g}"
+    shape = "no power law" if np.isclose(value, parameter.low) else "a step, not a power law"
+    return f"it ended on its bound {value:.3g}: the data show {shape}"
 
 
 def _lonely_best(result: FittedLaw) -> list[str]:
@@ -47,14 +47,18 @@ def _lonely_best(result: FittedLaw) -> list[str]:
     if searches < 4 or agree >= 2.5 / searches:
         return []
     return [
-        f"only {agree:.1%} of {searches} starts found the best minimum alone: there may be another"
+        f"only {round(agree * searches)} of {searches} full searches reached the best minimum: there"
+        " may be a better one; fit with more starts"
     ]
 
 
 def _not_converged(result: FittedLaw) -> list[str]:
     if result.diagnosis.gradient < 1e-3 or not np.isfinite(result.diagnosis.gradient):
         return []
-    return [f"the fit may not be converged: the scaled gradient is {result.diagnosis.gradient:.1e}"]
+    return [
+        f"the fit may not have converged (scaled gradient {result.diagnosis.gradient:.1e}): fit with"
+        " more starts"
+    ]
 
 
 def _withheld(result: FittedLaw) -> list[str]:
@@ -68,7 +72,7 @@ def _few_degrees(result: FittedLaw) -> list[str]:
     kind = "groups of points" if result.clusters < result.points else "points"
     return [
         f"{result.clusters} independent {kind} for {len(result.free)} free parameters leave"
-        f" {degrees:.1f} degrees of freedom: the intervals rest on very little"
+        f" {degrees:.1f} degrees of freedom: the intervals are unreliable; add independent runs"
     ]
 
 
@@ -84,14 +88,13 @@ def _one_sided(result: FittedLaw, held: dict | None) -> list[str]:
     if held is None:
         return []
     if held.get("impossible"):  # kept fits of earlier versions do not say
-        return [f"{held['sentence']}: do not trust it beyond the measured range"]
+        return [f"{held['sentence']}: do not extrapolate this fit"]
     if held["one_sided"] < 1 or held["points"] < 3:
         return []
     if abs(held["error"]) < max(_SURPRISING * held["expected"], _NEGLIGIBLE):
         return []
-    side, size = "above" if held["error"] > 0 else "below", abs(held["error"])
+    side, size = "high" if held["error"] > 0 else "low", abs(held["error"])
     return [
-        f"fitted without the largest {held['column']}, the law predicts all {held['points']} of"
-        f" its points {side} what was measured, by {result.scale.say(size, digits=1)}:"
-        " do not trust it beyond the measured range"
+        f"a fit without the largest {held['column']} predicts all {held['points']} of its points too"
+        f" {side}, by {result.scale.say(size, digits=1)}: do not extrapolate this fit"
     ]

@@ -104,11 +104,11 @@ class Forecast:
         """The forecast in two sentences."""
         missed = self.hindcast["error"].abs().mean() if len(self.hindcast) else np.nan
         checked = (
-            f"{len(self.hindcast)} ended runs, forecast likewise, came out {missed:.2%} off"
+            f"the same forecast of {len(self.hindcast)} finished runs had a mean error of {missed:.2%}"
             if len(self.hindcast)
-            else "too few ended runs to try the forecast on"
+            else "too few finished runs to test the forecast"
         )
-        where = "" if self.inside else f", {self.beyond:.2g}x beyond the curves it knows"
+        where = "" if self.inside else f", {self.beyond:.2g}x beyond the fitted curves"
         wider = (
             f"; the interval is {calibration_in_words(self.calibration_factor)}"
             if self.calibration_factor > 1

@@ -265,7 +265,7 @@ def sentence(record: pd.DataFrame, level: float) -> str:
     )
     wider = factor_of_record(record, level)
     if wider is None:
-        return text + f" From {needed(level)} on, intervals are widened by what they missed."
+        return text + f" With {needed(level)} or more, their misses calibrate later intervals."
     if wider == 1:
-        return text + " They need no widening."
+        return text + " No calibration is needed."
     return text + f" So intervals of losses are {calibration_in_words(wider)}."

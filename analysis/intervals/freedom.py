@@ -100,6 +100,6 @@ def reason_to_withhold(found: Freedom) -> str:
     if found.least >= LEAST_DEGREES:
         return ""
     return (
-        f"a standard error here would rest on {found.least:.1f} degrees of freedom: no intervals"
-        " are given; take more sizes, or more independent runs"
+        f"no intervals are given: they would rest on {found.least:.1f} degrees of freedom; add sizes"
+        " or independent runs"
     )

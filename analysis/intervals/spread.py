@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-IMPOSSIBLE = "predict what no loss can be"  # see `missing_draws_in_words`
+IMPOSSIBLE = "predict an impossible loss"  # see `missing_draws_in_words`
 
 
 def values_with_intervals(
@@ -111,7 +111,7 @@ def calibration_in_words(factor: float) -> str:
     """How intervals were widened by the record of forecasts; nothing if they were not."""
     if factor == 1:
         return ""
-    return f"{factor:.2g} times as wide as the law says, by the track record"
+    return f"widened {factor:.2g}x by the record of earlier forecasts"
 
 
 def log_log_slope(x: Array, values: Array) -> Array:

@@ -113,26 +113,26 @@ def _row(name: object, row: pd.Series) -> str:
 def _sentences(comparison: Comparison) -> list[str]:
     row = comparison.table.loc[comparison.winner]
     sentences = [
-        f"{comparison.winner} predicts best: {row['held_out']:.2%} off one step ahead,"
-        f" {row['in_sample']:.2%} where it was fitted."
+        f"{comparison.winner} predicts best: error {row['held_out']:.2%} one step ahead,"
+        f" {row['in_sample']:.2%} in sample."
     ]
     if comparison.rivals:
-        sentences.append(f"The points do not tell it apart from {', '.join(comparison.rivals)}.")
+        sentences.append(f"The data do not distinguish it from {', '.join(comparison.rivals)}.")
     if comparison.predictions["origin"].nunique() > 1:
         law, error = comparison.error_of_choice
         sentences.append(
-            f"Chosen without the last step it would have been {law}, {error:.2%} off there: the"
-            " error to expect of such a choice."
+            f"Without the last origin the choice would have been {law}, with an error of {error:.2%}"
+            " there: expect errors of that size."
         )
     else:
-        sentences.append("One origin both chose it and scored it: expect more than this error.")
+        sentences.append("One origin both selects and scores the law: its true error is larger.")
     if row["one_sided"] >= _SIDES:
         side = "high" if row["bias"] > 0 else "low"
         sentences.append(
-            f"! {row['one_sided']:.0%} of its errors are too {side}: farther out it will be worse."
+            f"! {row['one_sided']:.0%} of its predictions are too {side}: the error grows farther out."
         )
     smallest = comparison.table["in_sample"].idxmin()
     if smallest != comparison.winner:
-        sentences.append(f"{smallest} fits the points best, and predicts worse.")
-    sentences += [f"! left out for all laws: {reason}" for reason in comparison.skipped]
+        sentences.append(f"{smallest} has the smallest error in sample, but predicts worse.")
+    sentences += [f"! origin skipped for all laws: {reason}" for reason in comparison.skipped]
     return sentences

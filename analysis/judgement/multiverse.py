@@ -70,17 +70,17 @@ class Multiverse:
         return float(known.min()), float(known.max())
 
     def sentence(self) -> str:
-        """The range, and what it hangs on."""
+        """The range of the answer, and the choice that matters most."""
         low, high = self.range
         known = self.table["answer"].notna()
-        ways = f"{int(known.sum())} of {len(known)} ways to fit"
-        said = f"{self.of} over {ways}: {low:.4g} to {high:.4g}"
+        count = f"{known.sum()} of {len(known)}" if not known.all() else f"{len(known)}"
+        text = f"Across {count} analysis variants {self.of} is {low:.4g} to {high:.4g}"
         if self.shares.empty or high == low:
-            return said + "."
+            return text + "."
         most = self.shares.iloc[0]
         return (
-            f"{said}; most of the spread comes from the {most['choice']} ({most['whole']:.0%} of"
-            f" the variance, a factor of {most['factor']:.3g} between its options)."
+            f"{text}, mainly by the choice of {most['choice']} ({most['whole']:.0%} of the variance,"
+            f" a factor of {most['factor']:.3g} between its options)."
         )
 
 
@@ -147,7 +147,7 @@ def fit_multiverse(
         rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": why})
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
-        raise ValueError(f"no way to fit gives {of}: {table['why'].iloc[0]}")
+        raise ValueError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
     return Multiverse(table, shares(table), of)
 
 
@@ -213,7 +213,7 @@ def answer_multiverse(
     mix_fingerprints: bool,
     loss: str | None = None,
 ) -> Multiverse | None:
-    """N* for a study's largest budget; None where it has none or no way to fit gives one."""
+    """N* for a study's largest budget; None where it has none or no analysis variant gives one."""
     if not wanted.budgets:
         return None
     target = Target("N", {"C": float(max(wanted.budgets))})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.outlook import Outlook
 
+_SAME_BUDGET = 0.1  # gap in log C between two compute budgets
 # How columns are written that are not told best by three or four digits.
 _FORMS = {
     **dict.fromkeys(("loss", "best_loss", "left", "gain", "final", "ratio"), ".4f"),
@@ -119,13 +120,11 @@ class Answer:
         diverged = (self.runs["status"] == State.DIVERGED).sum()
         swept = (self.runs["role"] == "sweep").sum()
         return (
-            f"{len(fitted)} points of {fitted['N'].nunique()} sizes and {fitted['D'].nunique()} "
-            f"token budgets were fitted, N {fitted['N'].min():,.0f} to {fitted['N'].max():,.0f} "
-            f"and D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
-            + (f" {diverged} runs diverged and are censored." if diverged else "")
+            f"{_design_in_words(fitted)} were fitted: N {fitted['N'].min():,.0f} to "
+            f"{fitted['N'].max():,.0f}, D {fitted['D'].min():,.0f} to {fitted['D'].max():,.0f}."
+            + (f" {diverged} diverged runs are left out." if diverged else "")
             + (
-                f" {swept} runs with the role sweep are not in this answer: answer.kind=tune judges"
-                " such."
+                f" {swept} runs with the role sweep are left out: answer.kind=tune evaluates them."
                 if swept
                 else ""
             )
@@ -151,7 +150,7 @@ class Answer:
             if known
             else "There are no intervals."
         )
-        return f"The law: {'; '.join(named)}. {intervals}"
+        return f"Fitted law: {'; '.join(named)}. {intervals}"
 
     def _extrapolation(self) -> str:
         if self.held_out.empty:
@@ -172,15 +171,15 @@ class Answer:
         )
         share = 0.0 if self.law.settings["withheld"] else float(self.held_out["impossible"].max())
         lost = missing_draws_in_words(share, self.law.settings["level"], IMPOSSIBLE)
-        return "\n".join([f"Held out, never fitted{wider}:", *rows, *([lost] if lost else [])])
+        return "\n".join([f"Held-out runs, not fitted{wider}:", *rows, *([lost] if lost else [])])
 
     def _split(self) -> str:
         if self.allocation is None:
             return ""
         rows = [
             f"- C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
-            f"{_ranged(r, 'tokens_per_parameter')} tokens a parameter, loss "
-            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside what was measured")
+            f"{_ranged(r, 'tokens_per_parameter')} tokens per parameter, loss "
+            f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside the measured range")
             for r in records_of(self.allocation.table)
         ]
         grown = growth_in_words(self.allocation.exponents)
@@ -200,6 +199,15 @@ class Answer:
         ]
         used = sorted(set(self.curves["schedule"]) - set(self.curve_check["schedule"]))
         return "\n".join([f"The curve law, fitted on {' and '.join(used)}, predicts:", *rows])
+
+
+def _design_in_words(fitted: pd.DataFrame) -> str:
+    """How many runs, and at how many compute budgets, or sizes and token budgets."""
+    sizes, lengths = fitted["N"].nunique(), fitted["D"].nunique()
+    budgets = 1 + int((np.diff(np.sort(np.log(fitted["C"]))) > _SAME_BUDGET).sum())
+    if budgets < min(sizes, lengths):
+        return f"{len(fitted)} runs at {budgets} compute budgets"
+    return f"{len(fitted)} runs of {sizes} sizes and {lengths} token budgets"
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:

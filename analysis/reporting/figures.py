@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from scalinglab.analysis.arms.scale import Ladder, along_ladder
 from scalinglab.analysis.fitting.outliers import outlying
-from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.reporting.labels import COMPUTE, LOSS, RATE, SIZE, STEP, TOKENS, literal
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def loss_against_compute(answer: Answer) -> Figure:
         )
     _scatter(ax, fitted, held_out, "C")
     _frontier(ax, answer, low, high)
-    _logarithmic(ax, "training FLOPs, 6 N D", "validation loss, nats/token", _power)
+    _logarithmic(ax, COMPUTE, LOSS, _power)
     _clip(ax, fitted["C"], fitted["loss"], _away(answer, fitted), held_out["loss"])
     ax.legend(fontsize=8)
     return figure
@@ -71,8 +71,8 @@ def loss_against_size_and_tokens(answer: Answer) -> Figure:
         right.plot(span_d, _law(answer, n, span_d), color=colour, lw=0.8, label=_short(n))
     _scatter(left, fitted, held_out, "N")
     _scatter(right, fitted, held_out, "D")
-    _logarithmic(left, "parameters N (lines: tokens D)", "validation loss, nats/token")
-    _logarithmic(right, "tokens D (lines: parameters N)", "validation loss, nats/token")
+    _logarithmic(left, f"{SIZE}; lines: tokens D", LOSS)
+    _logarithmic(right, f"{TOKENS}; lines: parameters N", LOSS)
     for ax, x in ((left, "N"), (right, "D")):
         _clip(ax, fitted[x], fitted["loss"], _away(answer, fitted), held_out["loss"])
         _name_lines(ax)
@@ -113,14 +113,14 @@ def residuals(answer: Answer) -> Figure:
             s=110,
             color=HELD_OUT,
             zorder=3,
-            label="held out, bar: interval of the prediction",
+            label="held out (bar: prediction interval)",
         )
         ax.legend(fontsize=8, loc="upper left")
     _clip(ax, fitted["C"], 100 * (fitted["loss"] / predicted - 1), _away(answer, fitted), *bars)
     ax.set_xscale("log")
     _log_ticks(ax.xaxis, _power)
-    ax.set_xlabel("training FLOPs, 6 N D")
-    ax.set_ylabel("measured over predicted loss − 1, %")
+    ax.set_xlabel(COMPUTE)
+    ax.set_ylabel("residual: measured / predicted loss − 1 (%)")
     ax.grid(alpha=0.2)
     return figure
 
@@ -145,11 +145,11 @@ def curves(answer: Answer) -> Figure | None:
     left.set_ylim(losses.min() * 0.97, float(np.quantile(losses, 0.75)) * 1.2)
     left.set_xscale("log")
     _log_ticks(left.xaxis, _short)
-    left.set_xlabel("step")
-    left.set_ylabel("validation loss, nats/token (dots), law (lines)")
+    left.set_xlabel(STEP)
+    left.set_ylabel(f"{LOSS}; lines: law")
     left.legend(fontsize=8)
-    right.set_xlabel("step")
-    right.set_ylabel("learning rate")
+    right.set_xlabel(STEP)
+    right.set_ylabel(RATE)
     right.legend(fontsize=8)
     for ax in (left, right):
         ax.grid(alpha=0.2)
@@ -169,15 +169,15 @@ def arms(answer: Answer) -> Figure | None:
         100 * (pairs["ratio"] - 1),
         s=22,
         zorder=3,
-        label="pairs of runs",
+        label="paired runs",
     )
     if found.result is not None:
         _band_of_arms(ax, answer)
     ax.set_xscale("log")
     _log_ticks(ax.xaxis, _power)
-    ax.set_xlabel("training FLOPs, 6 N D")
+    ax.set_xlabel(COMPUTE)
     a, b = map(literal, found.arms)
-    ax.set_ylabel(f"loss of {b} over {a} − 1, %")
+    ax.set_ylabel(f"loss of {b} / loss of {a} − 1 (%)")
     ax.legend(fontsize=8)
     ax.grid(alpha=0.2)
     return figure
@@ -203,7 +203,9 @@ def _band_of_arms(ax: Axes, answer: Answer) -> None:
             lw=0,
             label=f"{answer.outlook.level:.0%} interval of the laws",
         )
-    ax.axvspan(ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0, label="not measured")
+    ax.axvspan(
+        ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0, label="outside the measured range"
+    )
 
 
 def multiverse(found: Multiverse) -> Figure | None:
@@ -217,14 +219,14 @@ def multiverse(found: Multiverse) -> Figure | None:
         left.scatter(own.index + 1, own["answer"], s=20, color=f"C{k}", label=literal(name))
     left.set_yscale("log")
     _log_ticks(left.yaxis, _short)
-    left.set_xlabel("way to fit, by its answer")
+    left.set_xlabel("analysis variant, sorted by answer")
     left.set_ylabel(literal(found.of))
     left.legend(fontsize=8, title=literal(most), title_fontsize=8)
     rows = found.shares.iloc[::-1]
     choices = [literal(choice) for choice in rows["choice"]]
-    right.barh(choices, 100 * rows["whole"], color="0.8", label="with all it acts through")
-    right.barh(choices, 100 * rows["own"], color="C0", height=0.4, label="its own")
-    right.set_xlabel("share of the variance of the log answer, %")
+    right.barh(choices, 100 * rows["whole"], color="0.8", label="total effect")
+    right.barh(choices, 100 * rows["own"], color="C0", height=0.4, label="main effect")
+    right.set_xlabel("share of the variance of the log answer (%)")
     right.set_xlim(0, 105)
     right.legend(fontsize=8, loc="lower right")
     for ax in (left, right):

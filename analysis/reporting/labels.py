@@ -1,8 +1,15 @@
-"""Names of arms, schedules and columns in figures, as they are."""
+"""Labels of axes, with quantity and unit, and names of arms and columns as they are."""
 
 from __future__ import annotations
 
 from scalinglab.scaling.text.printable import one_line
+
+COMPUTE = "training compute C = 6 N D (FLOPs)"
+LOSS = "validation loss (nats/token)"
+RATE = "learning rate"
+SIZE = "model size N (parameters)"
+STEP = "training step"
+TOKENS = "training tokens D"
 
 
 def literal(name: object) -> str:

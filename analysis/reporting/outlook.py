@@ -61,14 +61,14 @@ class Outlook:
                 for r in known.head(8).to_dict("records")
             ]
             more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []
-            said.append("\n".join(["Forecast of runs that have not ended:", *rows, *more]))
+            said.append("\n".join(["Forecasts of unfinished runs:", *rows, *more]))
         if len(self.track):
             said.append(sentence(self.record, self.level))
         if self.arms is not None:
             a, b = self.arms.arms
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
             if self.arms.result is not None:
-                lines[0] += " Laws of their own (the law above is of all arms together):"
+                lines[0] += " With one law per arm (the law above is fitted to all arms together):"
                 lines += [f"- {at_scale(r, b)}" for r in records_of(self.arms.scales)]
                 lines.append(f"- {crossover(self.arms)}")
             said.append("\n".join(lines))

@@ -69,25 +69,25 @@ def _figures(answer: Answer) -> list[Section]:
 
     drawn = [
         (
-            "Loss against compute: each line is the law at one size, black is the best it gives at "
-            "each C.",
+            "Validation loss against training compute. Coloured: the law at one size; black: its"
+            " lowest loss at each C.",
             figures.loss_against_compute(answer),
         ),
         (
-            "Loss against parameters and against tokens: points are runs, lines the law.",
+            "Validation loss against size and against tokens. Points: runs; lines: the law.",
             figures.loss_against_size_and_tokens(answer),
         ),
         (
-            "Residuals: what the law misses at each run; colours are sizes, dark is small.",
+            "Residual per run; colour = model size (dark is small).",
             figures.residuals(answer),
         ),
         (
-            "Validation curves under several schedules: dots measured, lines the curve law.",
+            "Validation curves under several schedules. Dots: measured; lines: the curve law.",
             figures.curves(answer),
         ),
         (
-            "Two arms: loss of B over that of A along the ladder; dots are pairs of runs that differ"
-            " in the arm alone (of other D/N they lie off the line). Below zero B is better.",
+            "Loss of B relative to A along the ladder. Dots: paired runs (off the line where their"
+            " D/N differs). Below zero B is better.",
             figures.arms(answer),
         ),
     ]
@@ -105,7 +105,7 @@ def _held_out(answer: Answer) -> list[Section]:
         return []
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
     table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
-    return [Section("Held out: predicted before, measured after", tables=[table])]
+    return [Section("Held-out runs: predicted and measured loss", tables=[table])]
 
 
 def _allocation(answer: Answer) -> list[Section]:
@@ -135,11 +135,11 @@ def _multiverse(answer: Answer) -> list[Section]:
     found = answer.multiverse
     if found is None:
         return []
-    caption = "Every way to fit with its answer, and what part of their spread each choice makes."
+    caption = "The answer of every analysis variant, and the share of the variance of each choice."
     figure = figures.multiverse(found)
     return [
         Section(
-            "What the answer hangs on",
+            "How the answer varies with the analysis choices",
             found.sentence(),
             tables=[with_intervals(found.shares)],
             figures=[] if figure is None else [(caption, figure)],

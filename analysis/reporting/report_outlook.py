@@ -49,7 +49,7 @@ def _forecasts(outlook: Outlook) -> list[Section]:
         else ""
     )
     text = f"Intervals are {outlook.level:.0%}{wider}."
-    return [Section("Forecast: runs that have not ended", text, [with_intervals(named[shown])])]
+    return [Section("Forecasts of unfinished runs", text, [with_intervals(named[shown])])]
 
 
 def _track(outlook: Outlook) -> list[Section]:
@@ -72,7 +72,7 @@ def _track(outlook: Outlook) -> list[Section]:
         }
     )
     text = sentence(outlook.record, outlook.level)
-    return [Section("Track record: said before, measured after", text, [shown])]
+    return [Section("Track record of forecasts", text, [shown])]
 
 
 def _arms(outlook: Outlook) -> list[Section]:
@@ -91,7 +91,7 @@ def _arms(outlook: Outlook) -> list[Section]:
         parts.append(
             Section(
                 "Do the arms share parameters?",
-                "A small p speaks against sharing.",
+                "A small p rejects sharing.",
                 [_sharing(found.sharing)],
             )
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.schedule_areas import felt_drop, lr_area, without_warmup
-from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.reporting.labels import RATE, STEP, literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,8 +86,8 @@ def draw_schedules(schedules: Mapping[str, np.ndarray]) -> Figure:
             label=literal(name),
             color=few[k] if few else colormaps["turbo"](0.95 - 0.9 * k / len(order)),
         )
-    ax.set_xlabel("step")
-    ax.set_ylabel("learning rate")
+    ax.set_xlabel(STEP)
+    ax.set_ylabel(RATE)
     ax.grid(alpha=0.2)
     ax.spines[["top", "right"]].set_visible(False)
     figure.legend(fontsize=7, loc="outside right upper")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum, repeats
+from scalinglab.analysis.reporting.labels import RATE
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.exponent import exponent, said
@@ -51,7 +52,10 @@ def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.n
         stable.append((str(name), table["batch"], table["largest stable lr"]))
         best.append((str(name), table["batch"], table["best lr"]))
     figure = panels(
-        [("largest stable LR", stable), ("best LR", best)], "batch, sequences", "LR", log_y=True
+        [("largest stable LR", stable), ("best LR", best)],
+        "batch size (sequences)",
+        RATE,
+        log_y=True,
     )
     columns = ["arm", "batch", "largest stable lr", "first unstable lr", "best lr", "loss"]
     return Finding(

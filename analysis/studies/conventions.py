@@ -64,7 +64,7 @@ def judge(
             )
     table = pd.DataFrame(rows)
     lines = [(count, np.arange(1, len(own) + 1), own["a"]) for count, own in groups_of(table, "N")]
-    figure = panels([("", lines)], "convention of C, in the order of the table", "a in N* ~ C^a")
+    figure = panels([("", lines)], "FLOP convention, as in the table", "exponent a of N* ~ C^a")
     figure.axes[0].set_xscale("linear")
     return Finding(
         _sentences(table),

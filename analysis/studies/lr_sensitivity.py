@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.reporting.labels import LOSS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import rows_of
@@ -61,7 +62,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
             )
         panes.append((str(name), [(f"N {n:,}", *_line(sweep)) for n, sweep in own.groupby("N")]))
     table = pd.DataFrame(rows)
-    figure = panels(panes, "peak LR", "final loss, at most the initial one")
+    figure = panels(panes, "peak learning rate", f"final {LOSS}, at most the initial one")
     return Finding(
         _sentences(table),
         {"Sensitivity": table},

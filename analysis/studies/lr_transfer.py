@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
+from scalinglab.analysis.reporting.labels import LOSS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said
@@ -53,7 +54,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
         panes.append(
             (str(name), [(f"width {width}", *_mean(sweep)) for width, sweep in sweeps.items()])
         )
-    figure = panels(panes, "peak LR", "validation loss, nats/token", marks=marks, cut=True)
+    figure = panels(panes, "peak learning rate", LOSS, marks=marks, cut=True)
     caption = "Loss against LR, mean over seeds, at each width; dashed: the best of the smallest."
     return Finding(
         sentences, {"Optima": pd.concat(rows, ignore_index=True)}, [(caption, figure)], warnings

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import repeats
+from scalinglab.analysis.reporting.labels import LOSS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, rows_of
@@ -39,7 +40,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
         ]
     )
     lines = [(str(name), own["depth"], own["loss"]) for name, own in table.groupby("arm")]
-    figure = panels([("", lines)], "depth", "validation loss at the best LR, nats/token")
+    figure = panels([("", lines)], "depth (blocks)", f"{LOSS} at the best learning rate")
     warnings = [
         f"{r.arm} at depth {r.depth}: the best LR is the {r.edge} tried"
         for r in rows_of(table)

@@ -15,6 +15,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
+from scalinglab.analysis.reporting.labels import TOKENS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
@@ -89,7 +90,9 @@ def judge(
         (f"{name}, N {n:,}", own["D"], own["speedup"])
         for (name, n), own in groups_of(table, ["arm", "N"])
     ]
-    figure = panels([(f"tokens that {baseline} needs, over tokens used", lines)], "D", "speed-up")
+    figure = panels(
+        [(f"tokens that {baseline} needs, over tokens used", lines)], TOKENS, "speed-up in tokens"
+    )
     return Finding(
         _sentences(table, baseline),
         {"Speed-up": table},

@@ -12,6 +12,7 @@ from scipy.stats import kendalltau
 from scalinglab.analysis.default_laws import CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.reporting.labels import LOSS, STEP
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest
@@ -134,8 +135,8 @@ def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:
                 ],
             )
         ],
-        "step",
-        "validation loss, nats/token",
+        STEP,
+        LOSS,
     )
     ax = figure.axes[0]
     for line, (run, own) in zip(list(ax.lines), groups_of(curves, "run"), strict=True):

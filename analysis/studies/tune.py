@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum
+from scalinglab.analysis.reporting.labels import LOSS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import with_role
@@ -68,7 +69,7 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
             "the arms differ in runs, as a search ends where a round changes nothing: "
             + ", ".join(f"{r.block} {r.runs}" for r in table.itertuples())
         )
-    figure = panels([("", lines)], x, "validation loss, nats/token", cut=True)
+    figure = panels([("", lines)], x, LOSS, cut=True)
     return Finding(
         sentences,
         {"Settings": table},

@@ -71,7 +71,7 @@ def _used_of_schedule(stored: Mapping[str, Any]) -> dict[str, Any]:
     return schedule
 
 
-def not_one_ladder(recipes: Iterable[Mapping[str, Any]]) -> str:
+def ladder_mismatch(recipes: Iterable[Mapping[str, Any]]) -> str:
     """What the recipes of fitted runs differ in, as a sentence; empty if they are one."""
     first, *others = [*recipes] or [{}]
     differing = {
@@ -79,4 +79,6 @@ def not_one_ladder(recipes: Iterable[Mapping[str, Any]]) -> str:
     }
     if not differing:
         return ""
-    return f"the fitted runs are not one ladder; they differ in {', '.join(sorted(differing))}"
+    return (
+        f"these runs mix recipes ({', '.join(sorted(differing))}): one law is fitted to all of them"
+    )

@@ -11,7 +11,6 @@ from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.laws import find
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
-from scalinglab.wandb_runs import wandb_runs
 
 if TYPE_CHECKING:
     from scalinglab.analysis.importers.assemble import Imported
@@ -102,5 +101,8 @@ def _read(asked: ImportOptions) -> Imported:
         return analysis.read_runs(asked.source, runs=asked.runs, pattern=asked.pattern, **how)
     if len(asked.source) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
+    # Here, because wandb is an extra.
+    from scalinglab.wandb_mirror import wandb_runs
+
     runs = wandb_runs(remote[0], sweep=asked.sweep, tags=asked.tags, state=asked.state)
     return analysis.read_wandb(runs, **how)

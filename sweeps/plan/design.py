@@ -14,7 +14,7 @@ import numpy as np
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.identity import canonical_json
-from scalinglab.scaling.records.recipe import not_one_ladder, recipe
+from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 from scalinglab.scaling.run.resolve import Run
 
 MIN_SIZES = 5
@@ -49,7 +49,7 @@ def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
         _sizes(fitted),
         _ratios(fitted),
         _separation(fitted),
-        not_one_ladder(_recipe(run) for run in fitted),
+        ladder_mismatch(_recipe(run) for run in fitted),
         _seeds(fitted),
         _groups(fitted),
         _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),

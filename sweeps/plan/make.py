@@ -94,18 +94,37 @@ class _Resolver:
             self._stores[key] = open_store(config.data, self.outputs)
         store = self._stores[key]
         try:
-            run = resolve(config, store.manifest)
-            check_memory(run.architecture, run.config, **self.nodes)
-            further_stores(
-                run.config.execution.validate,
-                self.outputs,
-                store.manifest.vocab,
-                run.config.data.validation_tokens,
-                run.shape.context,
-            )
+            return _resolve(config, self.outputs, store, self.nodes), store
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
-        return run, store
+
+
+def _resolve(config: RunConfig, outputs: Path, store: TokenStore, nodes: Mapping[str, Any]) -> Run:
+    """Resolve a run, and check that its data and its memory are there."""
+    run = resolve(config, store.manifest)
+    check_memory(run.architecture, run.config, **nodes)
+    further_stores(
+        run.config.execution.validate,
+        outputs,
+        store.manifest.vocab,
+        run.config.data.validation_tokens,
+        run.shape.context,
+    )
+    return run
+
+
+def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, PlannedRun]:
+    """Plan one run that is of no study: the folder of all runs, and the run.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake in it.
+    """
+    folder = outputs_folder(outputs)
+    store = open_store(config.data, folder)
+    run = _resolve(config, folder, store, {"nodes": nodes})
+    return folder, _with_state(PlannedRun(run, store), folder)
 
 
 def _nodes(launch: LaunchConfig) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from itertools import count, islice
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError, ModelConfig, one_of
+from scalinglab.scaling.config import ModelConfig
+from scalinglab.scaling.fields import ConfigError, Within
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of, divides_evenly
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
 
 GROWTHS = ("width", "both")
+SEVERAL = Within(2)  # sizes: one is no ladder
 _MOST = 512  # candidates
 
 
@@ -45,7 +47,6 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
     key : str
         Configuration key of the options, for messages.
     """
-    one_of(f"{key}.grow", grow, GROWTHS)
     if model.heads is not None:
         raise ConfigError(
             f"model.heads = {model.heads} and {key}: a ladder keeps model.head_dim; "
@@ -53,9 +54,8 @@ def candidates(model: ModelConfig, vocab: int, grow: str, key: str) -> list[Rung
         )
     models = _wider(model) if grow == "width" else _deeper(model)
     tried = list(islice(models, 3 * _MOST))
-    whole = [m for m in tried if divides_evenly(m)] or tried[
-        :1
-    ]  # the first is refused with the reason
+    # Where none is whole, the first is refused with the reason.
+    whole = [m for m in tried if divides_evenly(m)] or tried[:1]
     return [_rung(m, vocab) for m in whole[:_MOST]]
 
 
@@ -86,7 +86,7 @@ def spread(
     ConfigError
         If the sizes are too coarse for that many, or the range lies outside of them.
     """
-    if not 0 < smallest < largest or many < 2:
+    if not smallest < largest:
         raise ConfigError(
             f"{key}: {many} sizes from N = {smallest:,.0f} to {largest:,.0f}; "
             "allowed are two or more from a smaller to a larger N above 0"

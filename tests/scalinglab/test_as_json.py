@@ -78,7 +78,7 @@ def test_the_object_has_what_the_words_say(run, tmp_path) -> None:
     answer = strict(run(*page, "--json")[1])
     assert [row["C"] for row in answer["allocation"]["budgets"]] == [1e9, 1e10]
     assert answer["multiverse"]["of"] == "N at C=1e+10" and answer["multiverse"]["ways"]
-    assert "What the answer hangs on" in Path(answer["report"]).read_text()
+    assert "How the answer varies with the analysis choices" in Path(answer["report"]).read_text()
     assert answer["report"] == f"{tmp_path}/r.html" and Path(answer["report"]).exists()
 
 

@@ -90,11 +90,11 @@ class Ranged:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("resamples=1e9", "resamples = 1e+09: allowed is 0 to 100,000"),
+        ("resamples=1e9", "resamples = 1000000000: allowed is 0 to 100,000"),
         ("resamples=-1", "resamples = -1: allowed is 0 to 100,000"),
-        ("level=1", "level = 1: allowed is above 0 and below 1"),
-        ("widths=[8,5000]", "widths = 5000: allowed is 1 to 4,096"),
-        ("least=2", "least = 2: allowed is 2.5 or more"),
+        ("level=1", "level = 1.0: allowed is above 0 and below 1"),
+        ("widths=[8,5000]", "widths[1] = 5000: allowed is 1 to 4,096"),
+        ("least=2", "least = 2.0: allowed is 2.5 or more"),
     ],
 )
 def test_a_number_outside_its_range_is_refused_with_the_range(argument, message) -> None:

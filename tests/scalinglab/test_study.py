@@ -22,12 +22,15 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
     study()  # makes the folder in which the study's file lies the current one
     opened = Study.open("tiny", *SMALL, outputs="here")
     plan = opened.plan()
-    assert (plan["new_steps"] == plan["steps"]).all() and plan["seconds"].gt(0).all()
-    assert plan.attrs["warnings"]
-    found = opened.launch("launch=inline")
-    assert set(found["state"]) == {"done"} and set(found["run_id"]) == set(plan["run_id"])
-    assert "tiny: 2 done" in capsys.readouterr().out
-    assert opened.plan()["new_steps"].sum() == 0
+    rows = plan.frame
+    assert (rows["new_steps"] == rows["steps"]).all() and rows["seconds"].gt(0).all()
+    assert plan.warnings and all(part in plan._repr_html_() for part in rows["run_id"])
+    ended = opened.launch("launch=inline")
+    found = ended.frame
+    assert ended.code == 0 and set(found["state"]) == {"done"}
+    assert set(found["run_id"]) == set(rows["run_id"])
+    assert "  2/2  " in capsys.readouterr().out
+    assert opened.plan().frame["new_steps"].sum() == 0
     runs, curves = opened.results(), opened.curves()
     loaded = analysis.load(tmp_path / "here", study="tiny").set_index("run_id")
     assert runs["loss"].tolist() == loaded.loc[runs["run_id"], "loss"].tolist()
@@ -46,7 +49,7 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
         ("tiny", ["model.widht=3"], "unknown key 'model.widht'"),
         ("tiny", ["study.name=other"], "has the name of its file, 'tiny'"),
         ("tiny", ["tokens=3"], "tokens=3 changes nothing: every block's grid sets"),
-        ("tiny", ["launch.detach=true"], "launch.detach=true is for the command line"),
+        ("tiny", ["+study.answer.law=chinchila"], "study.answer.law = 'chinchila'"),
         ("tiny", ["launch.budget.device_hours=1e-9"], "launch.budget.device_hours"),
         ("tiny", ["launch.backend=slurrm"], "launch.backend = 'slurrm' is not one of"),
     ],
@@ -69,7 +72,7 @@ from scalinglab import Study
 study = Study.open("tiny", "study.blocks.ladder.grid.tokens=[51200]", "data.max_epochs=10",
                    "~study.blocks.curves", "study.blocks.ladder.grid.model.width=[16]",
                    "execution.checkpoint_seconds=0.2", outputs={outputs!r})
-found = study.launch("launch.workers=1")
+found = study.launch("launch.workers=1").frame
 print("states:", sorted(set(found["state"])))
 """
 
@@ -90,7 +93,7 @@ def test_interrupting_the_kernel_saves_and_the_next_launch_goes_on(study, tmp_pa
             time.sleep(0.1)
         manager.interrupt_kernel()
         said = output(client)
-        assert "interrupted: what trained here is saved" in said and "'interrupted'" in said
+        assert "interrupted; all runs are saved" in said and "'interrupted'" in said
         client.execute(code)
         assert "states: ['done']" in output(client)
     finally:

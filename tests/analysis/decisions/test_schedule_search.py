@@ -56,7 +56,7 @@ def test_the_record_of_forecasts_widens_the_loss_and_says_so(momentum):
         2 * np.log(plain["loss_upper"] / plain["loss_lower"])
     )
     said = analysis.best_schedule(momentum.calibrated(2.0), 400, peak=3e-3, warmup=50).warnings[0]
-    assert said.endswith("2 times as wide as the law says, by the track record")
+    assert said.endswith("widened 2x by the record of earlier forecasts")
 
 
 def test_a_gain_that_refits_do_not_share_is_not_certain(momentum):

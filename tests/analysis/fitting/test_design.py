@@ -24,10 +24,10 @@ def test_sizes_and_tokens_that_rise_together_are_named(runs):
     N = np.geomspace(1e7, 3e9, 20)
     together = pd.DataFrame({"N": N, "D": 20 * N * np.exp(0.05 * rng.standard_normal(20))})
     together["loss"] = 1.7 + 400 / together.N**0.34 + 1800 / together.D**0.37
-    assert "N and D rise together (correlation 1.000" in _warnings(together)
+    assert "N and D are confounded (correlation 1.000" in _warnings(together)
     budget = together.assign(D=1e19 / together.N * np.exp(0.05 * rng.standard_normal(20)))
     budget["loss"] = 1.7 + 400 / budget.N**0.34 + 1800 / budget.D**0.37
-    assert "N and D rise against each other" in _warnings(budget)
+    assert "N and D are confounded (correlation -" in _warnings(budget)
 
 
 def test_three_sizes_are_too_few(runs):
@@ -41,9 +41,9 @@ def test_three_sizes_are_too_few(runs):
 def test_an_exponent_at_its_bound_says_what_the_points_show(runs):
     flat = runs.assign(loss=2 + 1800 / runs.D**0.37)
     flat.loc[flat.N == flat.N.min(), "loss"] += 1
-    assert "the points show a step there, not a power law" in _warnings(flat)
+    assert "the data show a step, not a power law" in _warnings(flat)
     bounded = _warnings(runs, bounds={"alpha": (0.5, 1)})
-    assert "alpha is unidentified: it ended on its bound 0.5, and the points ask for" in bounded
+    assert "alpha is not identified: it ended on the bound 0.5 that was given" in bounded
 
 
 def test_unfinished_runs_are_counted(runs):
@@ -141,11 +141,11 @@ def test_rows_that_differ_in_what_the_law_does_not_read_are_no_copies(runs):
     ],
 )
 def test_two_recipes_in_one_law_are_told_as_a_plan_tells_them(runs, column, values, named):
-    said = f"the fitted runs are not one ladder; they differ in {named}"
+    said = f"these runs mix recipes ({named}): one law is fitted to all of them"
     two = pd.concat([runs.assign(**{column: value}) for value in values], ignore_index=True)
     assert said in analysis.fit("chinchilla", two, resamples=0).warnings
-    assert "not one ladder" not in _warnings(two, arm=column)
-    assert "not one ladder" not in _warnings(runs.assign(**{column: values[0]}))
-    assert "not one ladder" not in _warnings(runs.assign(**{column: np.nan}))
+    assert "mix recipes" not in _warnings(two, arm=column)
+    assert "mix recipes" not in _warnings(runs.assign(**{column: values[0]}))
+    assert "mix recipes" not in _warnings(runs.assign(**{column: np.nan}))
     sides = two.assign(side=np.where(two.N < 1e8, "a", "b"))
     assert said in _warnings(sides, arm="side")  # each arm is two recipes

@@ -17,8 +17,8 @@ def test_a_floor_that_the_points_do_not_show_is_called_unidentified():
     result = analysis.fit("chinchilla", _ladder(E=0.3, noise=0.01), resamples=200)
     assert "E" in result.diagnosis.unidentified
     assert not result.summary.identified["E"]
-    assert "E is unidentified" in " ".join(result.warnings)
-    assert "UNIDENTIFIED" in result.report()
+    assert "E is not identified" in " ".join(result.warnings)
+    assert "NOT IDENTIFIED" in result.report()
 
 
 def test_a_floor_that_the_points_show_is_identified(made_by):

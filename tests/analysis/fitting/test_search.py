@@ -52,6 +52,6 @@ def test_a_search_on_some_rows_costs_as_much_however_many_there_are(fitted, monk
 
 def test_the_report_says_on_how_many_rows(made_by, monkeypatch):
     points, _ = made_by("chinchilla", noise=0.01)
-    assert "rows;" not in analysis.fit("chinchilla", points, resamples=0).report()
+    assert " rows;" not in analysis.fit("chinchilla", points, resamples=0).report()
     monkeypatch.setattr("scalinglab.analysis.fitting.search._SEARCHED_ROWS", 20)
-    assert "64 on 20 rows;" in analysis.fit("chinchilla", points, resamples=0).report()
+    assert "64 starts on 20 rows;" in analysis.fit("chinchilla", points, resamples=0).report()

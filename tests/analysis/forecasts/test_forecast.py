@@ -72,13 +72,13 @@ def test_intervals_contain_what_they_promise() -> None:
     assert np.mean(inside) >= 0.85
 
 
-def test_inflation_widens_and_nothing_else() -> None:
+def test_calibration_widens_and_nothing_else() -> None:
     table = curves(4)
     half = part(table, "run 1", 0.5)[1]
     one = analysis.forecast_run(table, half, resamples=50)
     two = analysis.forecast_run(table, half, resamples=50, calibration_factor=2.0)
     assert two.loss == one.loss and two.calibration_factor == 2
-    assert "track record" in two.report() and "track record" not in one.report()
+    assert "earlier forecasts" in two.report() and "earlier forecasts" not in one.report()
     assert np.log(two.upper / two.lower) == pytest.approx(2 * np.log(one.upper / one.lower))
 
 
@@ -145,7 +145,7 @@ def test_where_resamples_predict_no_possible_loss_the_ended_runs_tell_the_interv
     basis, target = laid
     whole, torn = basis.forecast(target), impossible(basis).forecast(target)
     assert torn.loss == whole.loss and torn.lower < torn.loss < torn.upper and whole.note == ""
-    said = "100% of the resamples predict what no loss can be: there is no interval"
+    said = "100% of the resamples predict an impossible loss: there is no interval"
     assert torn.note == said and said in torn.report()
 
 

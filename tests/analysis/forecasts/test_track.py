@@ -76,7 +76,7 @@ def test_the_loss_at_a_budget_is_widened_and_said_its_split_is_not(fitted, tmp_p
         2 * np.log(a.loss_upper / a.loss_lower)
     )
     assert b.N_upper == a.N_upper and plain.calibration_factor == 1 and wide.calibration_factor == 2
-    said = "2 times as wide as the law says, by the track record"
+    said = "widened 2x by the record of earlier forecasts"
     assert any(said in w for w in wide.warnings) and said in fitted.calibrated(2.0).report()
     fitted.calibrated(2.0).save(tmp_path / "fit.json")
     assert analysis.read_fit(tmp_path / "fit.json").calibration_factor == 2

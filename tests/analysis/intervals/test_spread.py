@@ -133,7 +133,7 @@ def test_held_out_points_without_an_interval_are_no_misses(fitted, points, monke
     found = analysis.hold_out("chinchilla", points)
     assert found.table["contained"].isna().all() and np.isnan(found.scores["coverage"])
     assert (
-        "no interval can be given; 10% of the resamples predict what no loss can be"
+        "no interval can be given; 10% of the resamples predict an impossible loss"
         in found.report()
     )
 

@@ -69,7 +69,7 @@ def test_a_way_without_an_answer_says_why_and_the_others_stand():
     found = analysis.fit_multiverse(choices, lambda r: r.params["alpha"], "alpha", starts=8)
     assert found.table.groupby("convention").answer.count().to_dict() == {"good": 3, "bad": 0}
     assert found.table.why[found.table.convention == "bad"].str.contains("loss").all()
-    with pytest.raises(ValueError, match="no way to fit gives alpha: .*loss"):
+    with pytest.raises(ValueError, match="no analysis variant gives alpha: .*loss"):
         analysis.fit_multiverse(
             analysis.Choices({"bad": runs().drop(columns="loss")}),
             lambda r: r.params["alpha"],

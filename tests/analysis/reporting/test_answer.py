@@ -40,9 +40,9 @@ def test_the_third_schedule_is_predicted_from_the_other_two(answer) -> None:
 def test_words_say_what_was_found(answer) -> None:
     text = answer.text()
     assert text.startswith("Does it <run>?")
-    assert "1 runs diverged and are censored" in text
-    assert "Held out, never fitted:\n- N " in text
-    assert "outside what was measured" in text
+    assert "1 diverged runs are left out" in text
+    assert "Held-out runs, not fitted:\n- N " in text
+    assert "outside the measured range" in text
     for name in answer.law.diagnosis.unidentified:
         if name in ("alpha", "beta", "E"):
             assert f"{name} is not identified by these runs" in text
@@ -50,7 +50,7 @@ def test_words_say_what_was_found(answer) -> None:
 
 def test_runs_that_no_part_of_the_answer_reads_are_told(answer) -> None:
     swept = answer.runs.assign(role=answer.runs["role"].mask(answer.runs.index < 2, "sweep"))
-    assert "2 runs with the role sweep are not in this answer" in replace(answer, runs=swept).text()
+    assert "2 runs with the role sweep are left out" in replace(answer, runs=swept).text()
     assert "sweep" not in answer.text()
 
 
@@ -122,7 +122,7 @@ def test_the_record_of_forecasts_widens_the_loss_at_a_budget_and_says_so(
         "scalinglab.analysis.forecasts.track.factor_of_record", lambda record, level: 2.0
     )
     wide = analysis.answer_study(finished, "tiny", resamples=100)
-    said = "2 times as wide as the law says, by the track record"
+    said = "widened 2x by the record of earlier forecasts"
     assert wide.law.calibration_factor == 2 and said in wide.text() and said in report_html(wide)
     assert said not in answer.text()
     left_out = analysis.answer_study(finished, "tiny", resamples=100, calibrate=False)

@@ -43,8 +43,8 @@ def test_a_report_shows_forecasts_and_how_they_did(finished, tmp_path, monkeypat
     assert row["loss"] > 0 and np.isnan([row["lower"], row["upper"]]).all()
     page = report_html(answer)
     for words in (
-        "Forecast: runs that have not ended",
-        "Track record: said before",
+        "Forecasts of unfinished runs",
+        "Track record of forecasts",
         folder.run_id,
         "No prediction has been tested yet.",
         "2.0000 (1.9000 to 2.1000)",
@@ -91,15 +91,15 @@ def test_a_report_compares_arms_where_they_are_named(two) -> None:
         "muon (B) against adamw (A): pairs",
         "Do the arms share parameters?",
         "speed_up",
-        "Two arms: loss of B over that of A",
+        "Loss of B relative to A",
     ):
         assert words in page
-    assert "20 pairs, loss of B" in answer.text()
+    assert "over 20 pairs with the same" in answer.text()
     runs = page.partition("<h2>The runs</h2>")[2]
     assert ">recipe</th>" in runs and runs.count("muon") == runs.count("adamw") == 20
     alone = analysis.answer_study(two, "two", resamples=20)
     assert "pairs" not in report_html(alone)
-    said = "the fitted runs are not one ladder; they differ in recipe"
+    said = "these runs mix recipes (recipe)"
     assert said in report_html(alone) and said in alone.text()
     with pytest.raises(ValueError, match="no run of study 'two' has such a setting"):
         analysis.answer_study(two, "two", resamples=0, arm="optimizer.name")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from scalinglab.scaling.records.identity import HISTORIC
-from scalinglab.scaling.records.recipe import not_one_ladder, recipe
+from scalinglab.scaling.records.recipe import ladder_mismatch, recipe
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def of(tiny_run):
 
 def test_size_tokens_and_seed_are_no_part_of_it(of) -> None:
     rungs = [{}, {"tokens": 5120}, {"seed": 3}, {"model.depth": 3}]
-    assert not_one_ladder(of(changes) for changes in rungs) == ""
-    assert not_one_ladder([]) == ""
+    assert ladder_mismatch(of(changes) for changes in rungs) == ""
+    assert ladder_mismatch([]) == ""
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_size_tokens_and_seed_are_no_part_of_it(of) -> None:
     ],
 )
 def test_another_recipe_is_named_by_what_differs(of, changes, name) -> None:
-    said = not_one_ladder([of(), of(changes)])
-    assert said == f"the fitted runs are not one ladder; they differ in {name}"
+    said = ladder_mismatch([of(), of(changes)])
+    assert said == f"these runs mix recipes ({name}): one law is fitted to all of them"
 
 
 def test_an_old_record_has_the_recipe_of_a_new_one(tiny_run) -> None:
@@ -46,4 +46,4 @@ def test_an_old_record_has_the_recipe_of_a_new_one(tiny_run) -> None:
     run = tiny_run()
     config, shape = asdict(run.config), asdict(run.shape)
     old = {key: value for key, value in run.science.items() if key not in HISTORIC}
-    assert not_one_ladder([recipe(run.science, config, shape), recipe(old, config, shape)]) == ""
+    assert ladder_mismatch([recipe(run.science, config, shape), recipe(old, config, shape)]) == ""

@@ -60,7 +60,7 @@ def test_status_says_that_forecasts_are_widened_by_the_record(
     monkeypatch.setattr(
         "scalinglab.analysis.forecasts.track.calibration_factor", lambda outputs, study, level: 2.0
     )
-    assert "2 times as wide as the law says, by the track record" in run(*asked)[1]
+    assert "widened 2x by the record of earlier forecasts" in run(*asked)[1]
 
 
 def test_seeds_are_compared_by_their_pairs(run) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from scalinglab.cli import main
+from scalinglab.launch_result import end_of_launch
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.text.printable import printable
 from scalinglab.show import Watch
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.terminal import Screen
-from scalinglab.verbs.launching import _end_of_launch
 
 
 class Terminal(io.StringIO):
@@ -72,7 +72,9 @@ def test_the_progress_of_a_launch_shows_it(said, states, tmp_path) -> None:
 
 def test_the_end_of_a_launch_shows_it(said, states, tmp_path) -> None:
     def end() -> None:
-        assert _end_of_launch(Screen(), tmp_path / "outputs", "tiny", LaunchConfig("inline")) == 1
+        ended = end_of_launch(tmp_path / "outputs", "tiny", LaunchConfig("inline"))
+        ended.show(Screen())
+        assert ended.code == 1
 
     check(said(end), states.failure)
 

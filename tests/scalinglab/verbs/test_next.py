@@ -32,7 +32,7 @@ def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monk
     asked = ("next", "study=tiny", TARGET, "runs=2", "resamples=100", LAW, *GRID)
     wide, plain = (json.loads(run(*asked, "--json", *more)[1]) for more in ((), ("widen=false",)))
     assert (wide["inflation"], plain["inflation"]) == (2, 1) and wide["now"] > 1.9 * plain["now"]
-    said = "the interval of the target is 2 times as wide as the law says, by the track record"
+    said = "the interval of the target is widened 2x by the record of earlier forecasts"
     assert said in run(*asked)[1]
     code, out, _ = run("reach", *asked[1:3], "hours=1e-9", *asked[4:])
     assert code == 1 and said in out and f"known within {wide['now']:.2%}" in out

@@ -8,5 +8,5 @@ def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, finished, 
     code, out, error = run(
         "report", "study=tiny", "resamples=0", "multiverse=false", f"to={tmp_path}/file/report.html"
     )
-    assert code == 2 and "The law:" in out and "report:" not in out
+    assert code == 2 and "Fitted law:" in out and "report:" not in out
     assert error.startswith("error: ") and "Traceback" not in error

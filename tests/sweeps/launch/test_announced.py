@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
+from scalinglab import show
+from scalinglab.cli import main
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
@@ -14,7 +17,6 @@ from scalinglab.sweeps.launch import announced as announcements
 from scalinglab.sweeps.launch.announced import announced, is_announced
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.verbs import watching
 
 
 def test_a_launcher_is_there_until_it_is_through(study, tmp_path) -> None:
@@ -82,8 +84,10 @@ def test_a_watch_stays_while_a_launch_plans(study, tmp_path, capsys, monkeypatch
     launcher = threading.Thread(target=launch)
     launcher.start()
     assert looked.wait(60)
-    monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=sleep))
-    assert watching.status_verb(["study=tiny", "watch=true"]) == 0
+    monkeypatch.setattr(show, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "study=tiny", "watch=true"])
+    assert ended.value.code == 0
     launcher.join()
     said = capsys.readouterr().out
     assert "tiny: a launch is planning it" in said and "2 planned" in said

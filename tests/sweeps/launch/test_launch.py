@@ -187,7 +187,7 @@ def test_ctrl_c_saves_all_runs_and_the_same_command_goes_on(study, tmp_path) -> 
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted; all runs are saved, the same command goes on" in out
+    assert "interrupted; all runs are saved, launch again to go on" in out
     assert not worker_pids(outputs)
     before = states(read_plan(outputs, "tiny").runs)
     assert "interrupted" in before.values() and "running" not in before.values()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from scalinglab.plan_view import plan_frame
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.memory import training_bytes
-from scalinglab.show import plan_frame
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan

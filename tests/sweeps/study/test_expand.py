@@ -7,13 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from scalinglab.analysis.intervals.expected import expect_of_plan
 from scalinglab.compose import compose
+from scalinglab.plan_view import PlanView
+from scalinglab.prepare import Prepared
 from scalinglab.scaling.config import ConfigError, RunConfig, from_dict
-from scalinglab.show import points_frame
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.plan.make import make_plan
-from scalinglab.sweeps.study.expand import BlockConfig, axes, expand
+from scalinglab.sweeps.study.axes import axes
+from scalinglab.sweeps.study.expand import BlockConfig, expand
 
 VOCAB = 256
 LADDER = {"count": 5, "smallest": 2e4, "largest": 2e5, "ratios": [10, 20, 40]}
@@ -33,7 +35,8 @@ def points(tiny_values):
                 **{f"model.{k}": v for k, v in model.items()},
             }
         )
-        block = BlockConfig("fit", grid or {}, generator, options, part)
+        values = {"role": "fit", "generator": generator, "options": options, "part": part}
+        block = from_dict(BlockConfig, values | {"grid": grid or {}}, "study.blocks.b")
         return list(expand(block, "study.blocks.b", base, lambda data: VOCAB))
 
     return made
@@ -118,7 +121,12 @@ def test_other_axes_cross_a_design(points) -> None:
 @pytest.mark.parametrize(
     ("generator", "options", "more", "message"),
     [
-        ("laddr", {}, {}, r"study\.blocks\.b\.generator = 'laddr' is not one of: grid, ladder"),
+        (
+            "laddr",
+            {},
+            {},
+            r"study\.blocks\.b\.generator = 'laddr' is not one of: grid, isoflop, ladder",
+        ),
         ("ladder", {"counts": 3}, {}, r"unknown key 'study\.blocks\.b\.options\.counts'; did you"),
         ("ladder", LADDER, {"part": "left"}, r"b\.part = 'left' is not one of: all"),
         ("ladder", LADDER, {"grid": {"tokens": [1]}}, r"grid sets tokens, and so does the"),
@@ -127,13 +135,43 @@ def test_other_axes_cross_a_design(points) -> None:
         ("ladder", LADDER | {"largest": None}, {}, r"neither largest nor a budget is set"),
         ("ladder", LADDER | {"budget": {"flops": 1e9}}, {}, r"cost .* and the budget is 1e\+09"),
         ("ladder", LADDER | {"budget": {"hours": 1}}, {}, r"needs .*budget\.flops_per_second"),
-        ("ladder", LADDER | {"ratios": []}, {}, r"allowed are ratios above 0"),
+        (
+            "ladder",
+            LADDER | {"ratios": []},
+            {},
+            r"options\.ratios is empty: allowed are ratios D/N above 0",
+        ),
         ("ladder", LADDER | {"grow": "depth"}, {}, r"options\.grow = 'depth' is not one of: width"),
         ("ladder", LADDER, {"heads": 4}, r"model\.heads = 4 .* a ladder keeps model\.head_dim"),
-        ("isoflop", ISOFLOP | {"budgets": []}, {}, r"allowed are budgets and a ratio above 0"),
+        ("isoflop", ISOFLOP | {"budgets": []}, {}, r"options\.budgets is empty"),
+        (
+            "isoflop",
+            ISOFLOP | {"budgets": [0]},
+            {},
+            r"options\.budgets\[0\] = 0\.0: allowed is above 0",
+        ),
         ("isoflop", ISOFLOP | {"budget": {"flops": 1e12}}, {}, r"cost 5\.5e\+12 FLOPs and the"),
-        ("nd_grid", GRID | {"factor": 1}, {}, r"a factor above 1"),
-        ("grid", {"count": 3}, {}, r"options and \.part are for the generators ladder, isoflop"),
+        ("nd_grid", GRID | {"factor": 1}, {}, r"b\.options\.factor = 1\.0: allowed is above 1"),
+        ("ladder", LADDER | {"count": 1}, {}, r"b\.options\.count = 1: allowed is 2 or more"),
+        (
+            "ladder",
+            LADDER | {"budget": {"hours": 0}},
+            {},
+            r"budget\.hours = 0\.0: allowed is above",
+        ),
+        (
+            "grid",
+            {"count": 3},
+            {},
+            r"'study\.blocks\.b\.options\.count': there are no keys in study",
+        ),
+        (
+            "grid",
+            {},
+            {"part": "top"},
+            r"\.part = 'top' is for the generators isoflop, ladder, nd_gr",
+        ),
+        ("tune", {}, {"grid": {"optimizer": {"lr": [1]}}}, r"grid sets optimizer\.lr, and so does"),
     ],
 )
 def test_what_makes_no_sense_is_named(points, generator, options, more, message) -> None:
@@ -153,9 +191,9 @@ def outputs_with_data(tmp_path_factory):
 def test_a_shipped_design_is_a_good_one_and_says_what_it_will_tell(name, outputs_with_data):
     plan = make_plan(compose([f"study={name}", f"outputs={outputs_with_data}"]))
     said = check_design([(p.run, p.roles) for p in plan.runs])
-    confounded = [s for s in said if "confounded" in s or "not one ladder" in s or "held out" in s]
+    confounded = [s for s in said if "confounded" in s or "mix recipes" in s or "held out" in s]
     assert confounded == []
-    expected = expect_of_plan(plan.study.answer, points_frame(plan))
+    expected = PlanView(Prepared({}, LaunchConfig(), plan)).expected
     if name != "overtrain":  # no reference is published for the tied exponents
         assert np.isfinite(expected.width) and "+-" in expected.sentence()
 

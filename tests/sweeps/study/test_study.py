@@ -8,7 +8,8 @@ import pytest
 
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, RunConfig
-from scalinglab.sweeps.study.study import merged, read_study
+from scalinglab.sweeps.study.study import check_study, is_search, read_study
+from scalinglab.sweeps.study.values import merged
 
 
 def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
@@ -102,6 +103,11 @@ def test_options_are_of_the_source_that_is_named() -> None:
         "options": {},
         "validation_tokens": 64,
     }
+
+
+def test_a_study_with_a_search_asks_for_more(study) -> None:
+    assert not is_search(read_study(study())[0])
+    assert is_search(check_study(compose(["study=tune"])))
 
 
 def test_no_study_is_named() -> None:

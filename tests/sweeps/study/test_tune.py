@@ -7,14 +7,14 @@ import math
 import pytest
 
 from scalinglab.compose import compose
-from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.config import ConfigError, from_dict
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
+from scalinglab.sweeps.study.generators.tune import Tune, settings
 from scalinglab.sweeps.study.study import check_overrides
-from scalinglab.sweeps.study.tune import TuneOptions, search_space, settings
 
 SPACE = {"lr": [0.01 * 2**k for k in range(7)], "decay": [0.0, 0.1, 0.3]}
 
@@ -25,7 +25,7 @@ def bowl(setting: dict) -> float:
 
 
 def searched(loss, **options) -> list[dict]:
-    return settings(TuneOptions(**options), SPACE, 1024, loss, "options")
+    return settings(from_dict(Tune, options, "options"), SPACE, 1024, loss, "options")
 
 
 def launches(**options) -> list[list[dict]]:
@@ -85,7 +85,7 @@ def test_a_grid_is_the_whole_product_at_once() -> None:
         ({"method": "bayes"}, r"options\.method = 'bayes' is not one of: grid, coord"),
         ({"method": "grid", "budget": 20}, r"the grid has 21 settings and the budget is 20"),
         ({"method": "halving", "budget": 2}, r"costs more tokens than the budget of 2 whole runs"),
-        ({"budget": 0}, r"allowed is a budget of 1 or more"),
+        ({"budget": 0}, r"options\.budget = 0: allowed is 1 or more"),
     ],
 )
 def test_what_does_not_fit_is_named(options, message) -> None:
@@ -95,11 +95,11 @@ def test_what_does_not_fit_is_named(options, message) -> None:
 
 def test_optimizers_have_spaces_of_their_own() -> None:
     for name in (name for name, kind in OPTIMIZERS.items() if kind.search_space):
-        assert len(search_space(TuneOptions(), name, "o")["optimizer.lr"]) >= 5
+        assert len(Tune().search_space(name, "o")["optimizer.lr"]) >= 5
     with pytest.raises(ConfigError, match=r"no default for optimizer\.name = 'soap'"):
-        search_space(TuneOptions(), "soap", "o")
+        Tune().search_space("soap", "o")
     with pytest.raises(ConfigError, match=r"o\.space\.x = \[1\]: allowed are two values"):
-        search_space(TuneOptions(space={"x": [1]}), "adamw", "o")
+        Tune(space={"x": [1]}).search_space("adamw", "o")
 
 
 # ---------------------------------------------------------------------- as a study

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from scalinglab import study
 from scalinglab.analysis.decisions import reach
 from scalinglab.analysis.decisions.target import Target
-from scalinglab.verbs import reaching
 
 ASKED = (
     "reach",
@@ -32,7 +32,7 @@ def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     machine; how well a target is known and what is chosen is tested in analysis/decisions.
     """
     known = {"value": 2.0, "lower": 1.9, "upper": 2.1, "half_width": 0.05}
-    monkeypatch.setattr(Target, "known", lambda self, result, *how: dict(known))
+    monkeypatch.setattr(Target, "estimate", lambda self, result, *how: dict(known))
 
     def first(result, target, left, budget=0.0, most=None, **options) -> SimpleNamespace:
         return SimpleNamespace(table=left.head(most).assign(half_width=0.01, spent=0.0))
@@ -66,17 +66,16 @@ def test_a_round_shows_what_is_new_and_only_the_first_the_whole_plan(run, own) -
 
 
 def test_the_whole_plan_is_shown_again_where_it_is_asked_for(run, own, monkeypatch) -> None:
-    shown: list[bool] = []
-    monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: shown.append(whole))
-    run(*ASKED, *TWO)
-    run(*ASKED, *TWO, "plan=true")
-    assert shown == [True, False, True, True]
+    monkeypatch.setattr(study, "launch", lambda *given: True)
+    code, out, error = run(*ASKED, *TWO, "plan=true")
+    assert (code, out.count("C (causal)")) == (2, 1) and "did not train all runs" in error
 
 
 def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None:
-    monkeypatch.setattr(reaching, "_launch", lambda overrides, whole, quiet: 130)
-    code, _, error = run(*ASKED, *ONE)
+    monkeypatch.setattr(study, "launch", lambda *given: False)
+    code, out, error = run(*ASKED, *ONE)
     assert code == 130 and error == ""
+    assert out.rstrip().endswith("interrupted; all runs are saved, launch again to go on")
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pandas as pd
 
+from scalinglab.launch_result import end_of_launch
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
 from scalinglab.sweeps.store.launch_record import new_launch, store_launch
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.stored_plan import read_plan
-from scalinglab.verb import open_console
-from scalinglab.verbs.launching import _end_of_launch
+from scalinglab.terminal import Screen
 
 
 def test_a_full_disk_is_named_where_no_worker_could_say_so(study, monkeypatch, capsys) -> None:
@@ -22,7 +22,9 @@ def test_a_full_disk_is_named_where_no_worker_could_say_so(study, monkeypatch, c
     told = []
     for free in (1e12, 0):
         monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: SimpleNamespace(free=free))
-        assert _end_of_launch(open_console(), plan.outputs, "tiny", LaunchConfig("inline")) == 1
+        ended = end_of_launch(plan.outputs, "tiny", LaunchConfig("inline"))
+        ended.show(Screen())
+        assert ended.code == 1
         told.append(capsys.readouterr().out.replace("\n", " "))
     assert "is full" not in told[0] and "is full: 0 MB are free" in told[1]
     assert ": scaling" not in told[0] and "planned:" not in told[0]  # no reason, no colon
@@ -42,7 +44,7 @@ def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> 
     runs = read_plan(plan.outputs, "tiny").runs
     done = {r.folder.run_id for r in select(runs, "seed <= 2")}
     monkeypatch.setattr(
-        "scalinglab.sweeps.store.status.status",
+        "scalinglab.launch_result.status",
         lambda outputs, name: pd.DataFrame(
             [
                 {"run_id": i, "state": "done" if i in done else "planned", "note": ""}
@@ -54,7 +56,9 @@ def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> 
         config = LaunchConfig("inline", runs=words)
         chosen = select(runs, words) if words else runs
         store_launch(new_launch(plan.outputs, "tiny", config, chosen, plan.outputs))
-        assert _end_of_launch(open_console(), plan.outputs, "tiny", config) == code
+        ended = end_of_launch(plan.outputs, "tiny", config)
+        ended.show(Screen())
+        assert ended.code == code
     said = capsys.readouterr().out
     assert sum(line.startswith("  ") for line in said.splitlines()) == 11  # ten, and how many more
     assert "  and 2 more\n" in said

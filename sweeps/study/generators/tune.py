@@ -9,67 +9,97 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
-from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, Within, setting
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.sweeps.study.axes import axes
+from scalinglab.sweeps.study.generator import GENERATORS, Block, Generator, Point
 
 METHODS = ("grid", "coordinate", "halving")
 Setting = dict[str, Any]
 Loss = Callable[[Setting], float | None]  # None: not finished; infinite: diverged
 
 
+@GENERATORS.register("tune")
 @dataclass(frozen=True)
-class TuneOptions:
-    """How an arm is tuned; give every arm the same budget."""
+class Tune(Generator):
+    """How an arm is tuned; give every arm the same budget.
 
-    method: str = "coordinate"
-    budget: int = 18  # runs; of halving: as many tokens as that many whole runs
-    space: dict[str, Any] = field(default_factory=dict)  # axes; empty: of the optimizer
-    factor: float = 2.0  # halving: a round keeps 1 in so many, on as many times the tokens
-
-
-def search_space(options: TuneOptions, optimizer: str, key: str) -> dict[str, list[Any]]:
-    """The values of each key that is tuned, in their order.
-
-    Raises
-    ------
-    ConfigError
-        If there is no default for the optimizer, or an axis has fewer than two values.
+    Attributes
+    ----------
+    method : str
+        How the next settings are chosen.
+    budget : int
+        Runs; of halving: as many tokens as that many whole runs.
+    space : dict
+        Axes; empty: those of the optimizer.
+    factor : float
+        Of halving: a round keeps 1 in so many, on as many times the tokens.
     """
-    space = {k: list(v) for k, v in (options.space or usual_space(optimizer)).items()}
-    if not space:
-        raise ConfigError(
-            f"{key}.space is empty and there is no default for optimizer.name = "
-            f"{optimizer!r} (there is for {', '.join(_with_space())}); give axes, as in "
-            "optimizer: {lr: [0.01, 0.02, 0.04]}"
-        )
-    for name, values in space.items():
-        if len(values) < 2:
-            raise ConfigError(f"{key}.space.{name} = {values}: allowed are two values or more")
-    return space
+
+    is_search: ClassVar[bool] = True
+
+    method: str = setting("coordinate", METHODS)
+    budget: int = setting(18, AT_LEAST_1)
+    space: dict[str, Any] = setting({})
+    factor: float = setting(2.0, Within(1, above=True))
+
+    def points(self, block: Block) -> Iterator[Point]:
+        """The settings that it wants so far, at every combination of the block's other axes."""
+        space = self.search_space(block.config.optimizer.name, block.key)
+        for other in block.others:
+
+            def loss(setting: Setting, other: Point = other) -> float | None:
+                return block.finished({**other, **setting})
+
+            tokens = other.get("tokens", block.config.tokens)
+            for wanted in settings(self, space, tokens, loss, block.key):
+                yield {**other, **wanted}
+
+    def sets(self, optimizer: str) -> Iterable[str]:
+        """See ``Generator.sets``."""
+        return axes(self.space) or _usual_space(optimizer)
+
+    def search_space(self, optimizer: str, key: str) -> dict[str, list[Any]]:
+        """The values of each key that is tuned, in their order.
+
+        Raises
+        ------
+        ConfigError
+            If there is no default for the optimizer, or an axis has fewer than two values.
+        """
+        own = axes(self.space)
+        space = {name: list(v) for name, v in (own or _usual_space(optimizer)).items()}
+        if not space:
+            usual = [name for name, kind in OPTIMIZERS.items() if kind.search_space]
+            raise ConfigError(
+                f"{key}.space is empty and there is no default for optimizer.name = "
+                f"{optimizer!r} (there is for {', '.join(usual)}); give axes, as in "
+                "optimizer: {lr: [0.01, 0.02, 0.04]}"
+            )
+        for name, values in space.items():
+            if len(values) < 2:
+                raise ConfigError(f"{key}.space.{name} = {values}: allowed are two values or more")
+        return space
 
 
-def usual_space(optimizer: str) -> Mapping[str, Sequence[float]]:
+def _usual_space(optimizer: str) -> Mapping[str, Sequence[Any]]:
     """The values that are tried for an optimizer where none are given; of some there are none."""
     return OPTIMIZERS[optimizer].search_space if optimizer in OPTIMIZERS else {}
 
 
-def _with_space() -> list[str]:
-    return [name for name, kind in OPTIMIZERS.items() if kind.search_space]
-
-
 def settings(
-    options: TuneOptions, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
+    options: Tune, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
 ) -> list[Setting]:
     """All settings that a search wants so far, in the order in which it asked.
 
     Parameters
     ----------
-    options : TuneOptions
+    options : Tune
     space : mapping
         Key -> its values.
     tokens : int
@@ -82,14 +112,8 @@ def settings(
     Raises
     ------
     ConfigError
-        If the method is unknown or the budget does not hold it.
+        If the budget does not hold what the method asks for.
     """
-    one_of(f"{key}.method", options.method, METHODS)
-    if options.budget < 1 or options.factor <= 1:
-        raise ConfigError(
-            f"{key}: budget = {options.budget}, factor = {options.factor:g}; allowed "
-            "is a budget of 1 or more and a factor above 1"
-        )
     if options.method == "coordinate":
         return _coordinate(space, options.budget, loss)
     if options.method == "halving":
@@ -119,9 +143,9 @@ def _coordinate(space: Mapping[str, Sequence[Any]], budget: int, loss: Loss) -> 
         for name, values in space.items():
             line = [now | {name: value} for value in values]
             line.sort(key=lambda s: abs(values.index(s[name]) - values.index(now[name])))
-            for setting in line:
-                if setting not in wanted and len(wanted) < budget:
-                    wanted.append(setting)
+            for tried in line:
+                if tried not in wanted and len(wanted) < budget:
+                    wanted.append(tried)
             known = [(loss(s), s) for s in line if s in wanted]
             measured = [(value, s) for value, s in known if value is not None]
             if len(measured) < len(known):
@@ -132,7 +156,7 @@ def _coordinate(space: Mapping[str, Sequence[Any]], budget: int, loss: Loss) -> 
 
 
 def _halving(
-    options: TuneOptions, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
+    options: Tune, space: Mapping[str, Sequence[Any]], tokens: int, loss: Loss, key: str
 ) -> list[Setting]:
     """All settings on few tokens, the best of them on more, one at last on all (1603.06560)."""
     left = _product(space)

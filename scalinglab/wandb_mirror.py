@@ -1,6 +1,6 @@
-"""wandb, in one place: records and heartbeats are copied to it, by a process of its own.
+"""wandb, in one place: records are copied to it by a process of its own, and runs read from it.
 
-A training never imports this; what fails here cannot touch a run, and a dashboard can be made again
+A training never imports this; what fails here cannot touch a run, and the mirror can be made again
 from the records at any time. Every run has one wandb run with the same id. What was pushed is noted
 beside wandb's own folders, so that pushing again sends only what is new:
 
@@ -14,33 +14,28 @@ training, and a point of the finished curve comes after all of them: steps of th
 
 from __future__ import annotations
 
-import gzip
 import shlex
 import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import wandb
 from filelock import FileLock, Timeout
 
-from scalinglab.scaling.config import one_of
-from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.config import ConfigError, one_of
 from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
-from scalinglab.scaling.records.run_folder import Done, RunFolder
-from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.training.child import python_command, user_environment
+from scalinglab.wandb_points import config_of, name_of, points_of
 
 MODES = ("offline", "online")
-CURVE_POINTS = 400  # of a run, measured validation besides
 SECONDS = 20  # until a server that does not answer counts as absent
 _AXES = ("tokens", "flops")
 _AGAINST_TOKENS = (
@@ -54,11 +49,11 @@ _AGAINST_TOKENS = (
 )
 
 
-class DashboardError(ValueError):
+class MirrorError(ValueError):
     """wandb could not take what was pushed; the runs and their records are untouched."""
 
 
-class Dashboard:
+class WandbMirror:
     """Pushes runs to wandb; a context manager.
 
     Parameters
@@ -74,7 +69,7 @@ class Dashboard:
     ------
     ConfigError
         If the mode is none of these.
-    DashboardError
+    MirrorError
         If another process pushes from this folder.
     OSError
         If nothing can be written to the folder.
@@ -92,9 +87,9 @@ class Dashboard:
         try:
             self._lock.acquire(blocking=False)
         except Timeout as error:
-            raise DashboardError(f"another process is pushing runs from {folder}") from error
+            raise MirrorError(f"another process is pushing runs from {folder}") from error
 
-    def __enter__(self) -> Dashboard:
+    def __enter__(self) -> WandbMirror:
         return self
 
     def __exit__(
@@ -126,11 +121,11 @@ class Dashboard:
 
         Raises
         ------
-        DashboardError
+        MirrorError
             If wandb refuses or cannot be reached.
         """
         note, done = self._note(folder.run_id), folder.done()
-        points, end = _points(folder, note, done)
+        points, end = points_of(folder, note.get("last", 0), done)
         if done is not None:  # perhaps since the state was looked up
             state = done.status
         tags = sorted({*note.get("tags", ()), study, *role.split(",")})
@@ -142,7 +137,7 @@ class Dashboard:
         run = self._run(folder, note, role)
         for step, point in points:
             run.log(point, step=step)
-        run.summary.update(end | {"state": state})
+        run.summary.update(end | {"state": str(state)})  # wandb writes the name of an enum
         note["last"] = max([note.get("last", 0), *(step for step, _ in points)])
         self._save(folder.run_id, note)
         if end or not keep_open:
@@ -158,7 +153,7 @@ class Dashboard:
 
         Raises
         ------
-        DashboardError
+        MirrorError
             If the server cannot be reached or refuses.
         """
         self._reach()
@@ -174,7 +169,7 @@ class Dashboard:
             )
             if done.returncode:
                 last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-                raise DashboardError(f"wandb did not upload {self.folder}/wandb: {last[0]}")
+                raise MirrorError(f"wandb did not upload {self.folder}/wandb: {last[0]}")
         return len(waiting)
 
     def _reach(self) -> None:
@@ -185,7 +180,7 @@ class Dashboard:
             pass  # it answers
         except OSError as error:
             reason = getattr(error, "reason", error)
-            raise DashboardError(
+            raise MirrorError(
                 f"{url} cannot be reached ({reason}); mode=offline writes everything here, to be "
                 "uploaded later"
             ) from error
@@ -205,12 +200,12 @@ class Dashboard:
                     project=self.project,
                     entity=self.entity,
                     id=run_id,
-                    name=_name(spec),
+                    name=name_of(spec),
                     group=note["group"],
                     job_type=role,
                     tags=note["tags"],
                     dir=str(self.folder),
-                    config=_config(spec),
+                    config=config_of(spec),
                     mode=self.mode,  # type: ignore[arg-type]  # one of MODES
                     resume="allow",
                     reinit="create_new",
@@ -225,7 +220,7 @@ class Dashboard:
                     ),
                 )
             except wandb.errors.Error as error:
-                raise DashboardError(
+                raise MirrorError(
                     f"wandb did not take run {run_id}: {str(error).splitlines()[0]}"
                 ) from error
             for axis in _AXES:
@@ -273,105 +268,34 @@ def _is_uploaded(segment: Path) -> bool:
     return any(segment.glob("*.wandb.synced"))
 
 
-def _points(
-    folder: RunFolder, note: dict[str, Any], done: Done | None
-) -> tuple[Sequence[tuple[int, Mapping[str, float | None]]], dict[str, Any]]:
-    """What is to be logged, (step, values), and the summary of a run that has ended."""
-    if done is None:
-        return _progress(folder, note.get("last", 0)), {}
-    record = folder.record()
-    after = record.spec.steps
-    final = {
-        f"final/{key}": value for key, value in vars(record.final).items() if value is not None
-    }
-    if note.get("last", 0) > after:
-        return [], final
-    per_token = flops_per_token(record.spec.flops)
-    rows = [(after + int(row["step"]), _row(row, per_token)) for row in _curve(folder)]
-    return rows, final | {"steps": record.steps, "seconds": record.throughput.seconds}
-
-
-def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float | None]]]:
-    """The latest heartbeat, if it is further than what was pushed."""
-    attempt = folder.latest_attempt()
-    said = Progress() if attempt is None else folder.progress(attempt.number)
-    if said.reached <= last:
-        return []
-    run = folder.spec()
-    tokens = said.reached * run.tokens_per_step
-    return [
-        (
-            said.reached,
-            {
-                "tokens": tokens,
-                "flops": tokens * flops_per_token(run.flops),
-                "progress/loss": said.loss,
-                "progress/tokens_per_second": said.tokens_per_second,
-            },
-        )
-    ]
-
-
-def _curve(folder: RunFolder) -> list[dict[str, float]]:
-    """Rows of the recorded curve: evenly spaced ones, log-spaced ones, and all of validation."""
-    header, *lines = gzip.decompress(folder.curve_file().read_bytes()).decode().splitlines()
-    if not lines:
-        return []
-    half = CURVE_POINTS // 2
-    chosen = {int(i) for i in np.linspace(0, len(lines) - 1, half)}
-    chosen |= {int(i) - 1 for i in np.geomspace(1, len(lines), half)}
-    names = header.split(",")
-    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
-    return [
-        {name: float(text) for name, text in row.items() if text}
-        for i, row in enumerate(rows)
-        if i in chosen or row["validation_loss"]
-    ]
-
-
-def _row(row: dict[str, float], flops_a_token: float) -> dict[str, float]:
-    named = {
-        "loss": "train/loss",
-        "grad_norm": "train/grad_norm",
-        "lr": "train/lr",
-        "validation_loss": "validation/loss",
-        "validation_bpb": "validation/bpb",
-    }
-    axes = {"tokens": int(row["tokens"]), "flops": row["tokens"] * flops_a_token}
-    return axes | {named[name]: value for name, value in row.items() if name in named}
-
-
-def _name(run: RunSpec) -> str:
-    """ "N 1.2M  D 66M  wsd  lr 0.002  seed 0"."""
-    size, tokens = (_short(n) for n in (run.counts["n_matmul"], run.tokens))
-    return f"N {size}  D {tokens}  {run.schedule_kind}  lr {run.lr_peak:.3g}  seed {run.seed}"
-
-
-def _short(count: float) -> str:
-    units = iter(["", "k", "M", "B", "T"])
-    unit = next(units)
-    while count >= 1000 and unit != "T":
-        count, unit = count / 1000, next(units)
-    return f"{count:.3g}{unit}"
-
-
-def _config(run: RunSpec) -> dict[str, Any]:
-    """The science and the counts: what runs are filtered and grouped by."""
-    return {
-        "science": run.science,
-        "shape": vars(run.shape),
-        "counts": run.counts,
-        "lr_peak": run.lr_peak,
-        "schedule": run.schedule_kind,
-        "N": run.counts["n_matmul"],
-        "D": run.tokens,
-        "C": run.tokens * flops_per_token(run.flops),
-        "flops_convention": DEFAULT_CONVENTION,  # of C and of the axis "flops"
-        "run_id": run.run_id,
-        "family_id": run.family_id,
-    }
-
-
 def upload_command(waiting: Sequence[Path]) -> str:
     """What a person says where there is a network, to upload folders written offline."""
     return f"wandb sync --yes {shlex.quote(str(waiting[0].parent))}/offline-run-*"
+
+
+def wandb_runs(
+    path: str, *, sweep: str | None = None, tags: Sequence[str] = (), state: Sequence[str] = ()
+) -> Iterable[Any]:
+    """Runs of a project, ``entity/project``; those of a sweep, with a tag, in a state.
+
+    Raises
+    ------
+    ConfigError
+        If wandb cannot be reached, does not know this machine, or has no such project.
+    """
+    try:
+        return list(wandb.Api(timeout=30).runs(path, filters=filters(sweep, tags, state)))
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        raise ConfigError(f"wandb:{path}: {str(error).splitlines()[0]}") from None
+
+
+def filters(sweep: str | None, tags: Sequence[str], state: Sequence[str]) -> dict[str, Any]:
+    """What is asked of wandb's API, in its language; empty for all runs."""
+    asked: dict[str, Any] = {}
+    if sweep:
+        asked["sweep"] = sweep
+    if tags:
+        asked["tags"] = {"$in": list(tags)}
+    if state:
+        asked["state"] = {"$in": list(state)}
+    return asked

@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scalinglab.dashboard import Dashboard, DashboardError
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.wandb_mirror import MirrorError, WandbMirror
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def history(segment: Path) -> pd.DataFrame:
 
 
 def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
-    with Dashboard(tmp_path / "board", "p") as board:
+    with WandbMirror(tmp_path / "board", "p") as board:
         pushed = {state: board.push(f, "tiny", "fit", state) for state, f in runs.items()}
     done, diverged = (
         next(s for s in segments(tmp_path / "board") if runs[state].run_id in s.name)
@@ -101,7 +101,7 @@ def test_wandb_holds_what_the_record_says(runs, tmp_path) -> None:
 def test_pushing_again_pushes_only_what_is_new(runs, tmp_path) -> None:
     folder = tmp_path / "board"
     for study, points in (("tiny", True), ("tiny", False), ("other", False), ("other", False)):
-        with Dashboard(folder, "p") as board:
+        with WandbMirror(folder, "p") as board:
             assert bool(board.push(runs["done"], study, "fit", "done")) == points
     first, second = segments(folder)  # the second says that another study has it, too
     assert history(second).empty
@@ -114,7 +114,7 @@ def test_progress_comes_before_the_curve(runs, tmp_path) -> None:
     done = folder.done_file.read_text()
     folder.done_file.unlink()
     claim = Claim.acquire(folder, 60.0)
-    with Dashboard(tmp_path / "board", "p") as board:
+    with WandbMirror(tmp_path / "board", "p") as board:
         assert board.push(folder, "tiny", "fit", "running", keep_open=True) == 0
         for step in (10, 10, 20):  # the same heartbeat is pushed once
             claim.report({"step": step, "steps": 80, "loss": 2.0, "tokens_per_second": 1e3})
@@ -132,26 +132,23 @@ def test_progress_comes_before_the_curve(runs, tmp_path) -> None:
 
 def test_what_a_killed_push_left_is_written_again(runs, tmp_path) -> None:
     folder, board = runs["done"], tmp_path / "board"
-    with Dashboard(board, "p") as first:
+    with WandbMirror(board, "p") as first:
         first.push(folder, "tiny", "fit", "done")
     (segment,) = segments(board)
     note = board / "pushed" / "p" / f"{folder.run_id}.json"
     write_json(note, read_json(note) | {"writing": str(segment), "before": {}})
     (segment / "half").touch()
-    with Dashboard(board, "p") as second:
+    with WandbMirror(board, "p") as second:
         assert second.push(folder, "tiny", "fit", "done") > 0
     (again,) = segments(board)
     assert not (again / "half").exists() and len(history(again)) > 10
 
 
 def test_two_do_not_push_at_once(tmp_path) -> None:
-    with (
-        Dashboard(tmp_path, "p"),
-        pytest.raises(DashboardError, match="another process is pushing"),
-    ):
-        Dashboard(tmp_path, "p")
+    with WandbMirror(tmp_path, "p"), pytest.raises(MirrorError, match="another process is pushing"):
+        WandbMirror(tmp_path, "p")
     with pytest.raises(ConfigError, match="mode = 'onlin' is not one of: offline, online"):
-        Dashboard(tmp_path, "p", mode="onlin")
+        WandbMirror(tmp_path, "p", mode="onlin")
 
 
 @pytest.fixture

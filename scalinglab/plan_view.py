@@ -1,0 +1,221 @@
+"""A plan as people, notebooks and programs see it: its runs, its cost, what its design lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
+from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
+from scalinglab.plan_totals import Totals, totals_of, totals_text
+from scalinglab.prepare import Prepared
+from scalinglab.scaling.run.resolve import Run
+from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.show import blank
+from scalinglab.sweeps.plan.gpus import about_gpus
+from scalinglab.sweeps.plan.places import about_idle_gpus
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.sizes import about_packs
+from scalinglab.sweeps.plan.timing import about_estimates, about_processes
+from scalinglab.terminal import Screen
+
+# Left out of a narrow terminal, the first named first.
+OPTIONAL = (
+    "pack",
+    "width",
+    "beta2",
+    "D/N",
+    "warm-up",
+    "starts from",
+    "role",
+    "schedule",
+    "seed",
+    "LR",
+    "state",
+)
+
+# Hyper-parameter -> its column, where a rule gives it to any run.
+GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
+    "batch": ("batch", lambda run: f"{run.config.batch}"),
+    "weight_decay": ("WD", lambda run: f"{run.config.optimizer.weight_decay:.3g}"),
+    "warmup": ("warm-up", lambda run: f"{vars(run.config.schedule)['warmup_tokens']:,}"),
+    "beta2": ("beta2", lambda run: f"{vars(run.config.optimizer)['beta2']:.4g}"),
+}
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """The plan of a study, to be looked at; a notebook shows its table.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        The plan itself.
+    """
+
+    prepared: Prepared
+
+    code = 0
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that is shown."""
+        return self.prepared.plan
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is missing in the design, or confounded."""
+        return self.plan.warnings
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row a run.
+
+        Columns ``run_id, role, N, D, C, lr, schedule, seed, state, steps, new_steps, starts_from``
+        (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many such runs train
+        together).
+        """
+        return pd.DataFrame([_row(p) for p in self.plan.runs])
+
+    @cached_property
+    def expected(self) -> Expectation | None:
+        """How precise the fit of the study's law will be, where that can be told."""
+        points = self.frame[["N", "D", "C", "role"]]
+        return expect_of_plan(self.plan.study.answer, points)
+
+    @cached_property
+    def totals(self) -> Totals:
+        """What the plan comes to."""
+        return totals_of(self.prepared)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the table does not say: about packs, processes, GPUs and estimated times."""
+        plan, config = self.plan, self.prepared.config
+        return [
+            *about_packs(plan, config),
+            *about_processes(plan),
+            *about_estimates(plan),
+            *about_gpus(plan, config),
+            *about_idle_gpus(config, plan.execution),
+        ]
+
+    def schedules(self) -> tuple[pd.DataFrame, Path]:
+        """Each different schedule with its areas S1 and S2, and the picture, beside the plan."""
+        schedules = {name: lr_array(r.pieces) for name, r in distinct_schedules(self.plan).items()}
+        path = self.plan.folder / "schedules.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_schedules(schedules).savefig(path, dpi=150)
+        return schedule_table(schedules), path
+
+    def as_json(self) -> dict[str, Any]:
+        """The runs, the totals and what is said beside them."""
+        expected = self.expected
+        return {
+            "study": self.plan.study.name,
+            "outputs": self.plan.outputs,
+            "runs": self.frame,
+            "totals": asdict(self.totals),
+            "notes": self.notes,
+            "warnings": self.warnings,
+            "expected": None
+            if expected is None
+            else {
+                "target": expected.target,
+                "loss": expected.loss,
+                "half_width": expected.width,
+                "level": expected.level,
+                "unidentified": expected.unidentified,
+            },
+        }
+
+    def show(self, screen: Screen) -> None:
+        """The table of runs, the notes, the totals and the warnings."""
+        screen.table(plan_frame(self.plan), optional=OPTIONAL)
+        for sentence in (*self.notes, totals_text(self.totals, self.prepared)):
+            screen.say(sentence)
+        for warning in self.warnings:
+            screen.say(f"! {warning}", style="yellow")
+        if not self.warnings:
+            screen.say("design: nothing found against it")
+
+    def _repr_html_(self) -> str:
+        warnings = "".join(f"<li>{_escaped(w)}</li>" for w in self.warnings)
+        totals = _escaped(totals_text(self.totals, self.prepared))
+        return f"{self.frame.to_html()}<p>{totals}</p><ul>{warnings}</ul>"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _row(p: PlannedRun) -> dict[str, Any]:
+    return {
+        "run_id": p.run.run_id,
+        "role": ",".join(p.roles),
+        "N": p.run.counts["n_matmul"],
+        "D": p.run.tokens,
+        "C": p.run.C,
+        "lr": p.run.lr,
+        "schedule": p.run.config.schedule.kind,
+        "seed": p.run.config.seed,
+        "state": p.state,
+        "steps": p.run.steps,
+        "new_steps": p.new_steps,
+        "starts_from": p.start,
+        "seconds": p.seconds,
+        "pack": p.pack,
+    }
+
+
+def plan_frame(plan: Plan) -> pd.DataFrame:
+    """The plan as people read it: one row a run, longest first; what rules gave has a column."""
+    names = {name for p in plan.runs for name in p.run.given}
+    by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
+    packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
+    return pd.DataFrame(
+        {
+            "run": p.run.run_id,
+            "role": ",".join(p.roles),
+            "width": p.run.shape.width,
+            "N": f"{p.run.counts['n_matmul']:,}",
+            "D": f"{p.run.tokens:,}",
+            "D/N": f"{p.run.tokens / p.run.counts['n_matmul']:.1f}",
+            "C (causal)": f"{p.run.C:.2e}",
+            "LR": f"{p.run.lr:.4g}",
+            **{column: form(p.run) for column, form in by_rule.items()},
+            "schedule": p.run.config.schedule.kind,
+            "seed": p.run.config.seed,
+            "state": p.state,
+            "new steps": f"{p.new_steps:,}/{p.run.steps:,}",
+            "starts from": _start(p) if p.is_unfinished else "",
+            **({"pack": f"of {p.pack}" if p.pack > 1 and p.new_steps else ""} if packed else {}),
+            "seconds": blank(p.seconds if p.is_unfinished else math.nan, ".1f"),
+        }
+        for p in plan.runs
+    )
+
+
+def _start(planned: PlannedRun) -> str:
+    if planned.needs is not None:
+        return f"{planned.needs[0]} at {planned.needs[1]}"
+    return f"checkpoint at {planned.start}" if planned.start else ""
+
+
+def distinct_schedules(plan: Plan) -> dict[str, Run]:
+    """A run for each different schedule of a plan, by a name that tells them apart."""
+    found: dict[str, Run] = {}
+    for planned in plan.runs:
+        run = planned.run
+        if all(run.pieces != other.pieces for other in found.values()):
+            kinds = dict.fromkeys((run.config.schedule.kind, run.pieces[-1].shape))
+            name = f"{' '.join(kinds)}, {run.steps} steps, {run.lr:.3g}"
+            same = sum(n.partition(" #")[0] == name for n in found)
+            found[f"{name} #{same + 1}" if same else name] = run
+    return found

@@ -1,0 +1,132 @@
+"""A study made ready to be trained: composed, planned, costed; what makes no sense is refused.
+
+The command line and notebooks go the same way, so that they refuse the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab import analysis
+from scalinglab.analysis.reporting.verdict import check_kind
+from scalinglab.scaling.config import RunConfig, from_dict, one_of
+from scalinglab.scaling.training.ranks import slurm_nodes
+from scalinglab.sweeps.config import LaunchConfig, check_launch
+from scalinglab.sweeps.launch.cluster_timing import timing_target
+from scalinglab.sweeps.launch.launch import check_backend
+from scalinglab.sweeps.plan.cost import check_budget, cost
+from scalinglab.sweeps.plan.gpus import check_gpu_memory
+from scalinglab.sweeps.plan.make import make_plan, plan_run
+from scalinglab.sweeps.plan.places import check_places
+from scalinglab.sweeps.plan.plan import Plan, PlannedRun
+from scalinglab.sweeps.plan.timing import with_seconds
+from scalinglab.sweeps.study.study import StudyConfig, check_overrides, check_study
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study that may be trained.
+
+    Attributes
+    ----------
+    composed : mapping
+        The configuration that it was made from.
+    config : LaunchConfig
+        Where its runs happen.
+    plan : Plan
+        With packs and predicted seconds.
+    """
+
+    composed: Mapping[str, Any]
+    config: LaunchConfig
+    plan: Plan
+
+
+def compose_configuration(
+    arguments: Sequence[str], outputs: Path | None = None, config: Path | None = None
+) -> dict[str, Any]:
+    """Compose a configuration from Hydra's overrides; `outputs`, where given, wins over theirs."""
+    # Here, because Hydra belongs to an extra: who only reads and fits does not need it.
+    from scalinglab.compose import compose
+
+    composed = compose(arguments, config)
+    return composed if outputs is None else composed | {"outputs": str(outputs)}
+
+
+def launch_config(composed: Mapping[str, Any]) -> LaunchConfig:
+    """Where the runs of a composed configuration happen."""
+    return from_dict(LaunchConfig, composed["launch"], "launch")
+
+
+def prepare(
+    composed: Mapping[str, Any], overrides: Sequence[str], tell: Tell, *, to_launch: bool = False
+) -> Prepared:
+    """Plan the study of a composed configuration.
+
+    Parameters
+    ----------
+    composed : mapping
+    overrides : sequence of str
+        Those that it was composed with: one that changes nothing is refused.
+    tell : callable
+        Told of what takes long.
+    to_launch : bool
+        Whether it is to be trained at once: then the cluster is asked, and what the plan costs
+        must be affordable.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake, in one sentence; nothing has been trained by then.
+    """
+    config = launch_config(composed)
+    (check_backend if to_launch or config.measure == "target" else check_launch)(config)
+    _check_answer(check_study(composed))
+    plan = make_plan(composed)
+    check_overrides(composed, overrides)
+    check_places(config, plan.execution)
+    target = timing_target(config, plan.execution, plan.outputs, tell)
+    return Prepared(composed, config, with_seconds(plan, target, config))
+
+
+def check_affordable(prepared: Prepared) -> None:
+    """Refuse a launch beyond its budget, or beyond the memory of the GPUs.
+
+    Raises
+    ------
+    ConfigError
+        Naming the limit and what the plan would come to.
+    """
+    plan, config = prepared.plan, prepared.config
+    check_budget(cost(plan), config.budget, plan.outputs)
+    check_gpu_memory(plan, config)
+
+
+def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
+    """Plan the one run of a composed configuration without a study, with the same checks.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake, in one sentence.
+    """
+    values = {k: v for k, v in composed.items() if k in RunConfig.__dataclass_fields__}
+    nodes = slurm_nodes()
+    outputs, planned = plan_run(from_dict(RunConfig, values), composed["outputs"], nodes=nodes)
+    plan = Plan(StudyConfig("train", "", {}), outputs, planned.run.config.execution, [planned])
+    if nodes == 1:  # in a job of several nodes, each sees its own devices only
+        check_places(LaunchConfig("inline"), plan.execution)
+        check_gpu_memory(plan, LaunchConfig("inline"))
+    return plan, planned
+
+
+def _check_answer(study: StudyConfig) -> None:
+    """What the analysis is to be asked must be known to it."""
+    for key in ("law", "curve_law"):
+        one_of(f"study.answer.{key}", getattr(study.answer, key), analysis.LAWS)
+    check_kind(study.answer.kind, study.answer.options)

@@ -1,0 +1,175 @@
+"""Train until a target is known: choose runs, add them to the study, train them, fit again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from scalinglab import analysis
+from scalinglab.analysis.forecasts.track import calibration_factor
+from scalinglab.candidates import (
+    ChoiceOptions,
+    blocks_of,
+    candidates,
+    known_runs,
+    say_widened,
+    show_chosen,
+)
+from scalinglab.launch_result import DetachedLaunch
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.fields import Within
+from scalinglab.terminal import Screen
+from scalinglab.verb import INTERRUPTED
+
+if TYPE_CHECKING:
+    from scalinglab.analysis.decisions.reach import ReachResult
+    from scalinglab.analysis.decisions.target import Target
+    from scalinglab.plan_view import PlanView
+    from scalinglab.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachOptions(ChoiceOptions):
+    """Options of an approach to a target."""
+
+    runs: int = option("largest number of runs per round", 4, Within(1))
+    plan: bool = option(
+        "show the whole plan of the study in every round, not only in the first", False
+    )
+
+
+@dataclass(frozen=True)
+class ReachResult:
+    """How a target was approached.
+
+    Attributes
+    ----------
+    target : str
+        What was asked.
+    found : ReachResult or None
+        The rounds, and why they ended; None after an interrupt.
+    calibration_factor : float
+        By what the record of earlier forecasts widened the target's interval.
+    history : list of dict
+        A row a fit: how well the target was known, and what was spent.
+    """
+
+    target: str
+    found: ReachResult | None
+    calibration_factor: float = 1.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        """0 if the target is known as well as was asked."""
+        if self.found is None:
+            return INTERRUPTED
+        return 0 if self.found.reached else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """The rounds, and why they ended."""
+        return {
+            "target": self.target,
+            "why": "interrupted" if self.found is None else self.found.why,
+            "reached": self.found is not None and self.found.reached,
+            "history": self.history,
+            "inflation": self.calibration_factor,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """Why the rounds ended; each was told when it was made."""
+        if self.found is not None:
+            say_widened(screen, self.calibration_factor)
+            screen.say(self.found.why if self.found.reached else f"not reached: {self.found.why}")
+
+
+class _Interrupted(Exception):
+    """A launch was interrupted, and said so."""
+
+
+def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
+    """Choose runs, add and train them, and fit again, until a target is known.
+
+    Raises
+    ------
+    ConfigError
+        If the target says not how well it is to be known; else as `Study.launch`.
+    """
+    target = analysis.read_target(asked.target)
+    if target.within is None:
+        raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
+    known, law = known_runs(study.source, asked.law)
+    factor = calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+    could = candidates(study.compose(), asked.grid)
+    if could.note:
+        screen.say(could.note)
+    rounds = _Rounds(study, asked, target, screen)
+    try:
+        found = analysis.reach_target(
+            known,
+            could.table,
+            rounds.train,
+            target,
+            law=law,
+            budget=asked.budget,
+            each=asked.runs,
+            tell=rounds.tell,
+            level=asked.level,
+            calibration_factor=factor,
+            resamples=asked.resamples,
+            seed=asked.seed,
+            mix_fingerprints=asked.mix_fingerprints,
+        )
+    except _Interrupted:
+        return ReachResult(asked.target, None, history=rounds.history)
+    factor = target.calibration_factor(found.result)
+    return ReachResult(asked.target, found, factor, found.history.to_dict("records"))
+
+
+class _Rounds:
+    """What is trained in each round, and what is told of it."""
+
+    def __init__(self, study: Study, asked: ReachOptions, target: Target, screen: Screen) -> None:
+        self.study, self.asked, self.target, self.screen = study, asked, target, screen
+        self.begun = 0
+        self.history: list[dict[str, Any]] = []
+
+    def tell(self, row: dict[str, Any]) -> None:
+        """How well the target is known, what is wanted, and what is spent."""
+        self.history.append(row)
+        assert self.target.within is not None  # `reach` refuses a target without it
+        of = "" if self.asked.hours is None else f" of {self.asked.hours:.3g}"
+        told = f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
+        self.screen.say(
+            f"{row['runs']} runs: {self.target.in_words} = {row['value']:.4g}"
+            f"{', without interval' if math.isnan(row['half_width']) else told},"
+            f" wanted {100 * self.target.within:.3g}%; {row['spent']:.3g}{of}"
+            " device-hours spent"
+        )
+
+    def train(self, chosen: pd.DataFrame) -> pd.DataFrame:
+        """Add the chosen runs to the study, launch it, and read all that it fits."""
+        self.begun += 1
+        runs = "1 run" if len(chosen) == 1 else f"{len(chosen)} runs"
+        hours = chosen["cost"].sum()
+        self.screen.say(f"\nround {self.begun}: {runs}, {hours:.3g} device-hours")
+        show_chosen(self.screen, chosen.drop(columns="spent"))
+        self.study.add_blocks(blocks_of(chosen, tuple(self.study.added())))
+        ended = self.study.launch(on_plan=self._show_plan)
+        if ended.code == INTERRUPTED:
+            raise _Interrupted
+        if ended.code or isinstance(ended, DetachedLaunch):
+            ended.show(self.screen)
+            raise ConfigError(
+                f"the launch of {self.study.name} did not train all runs: mend what it says, and "
+                "give scaling reach again"
+            )
+        return known_runs(self.study.source, self.asked.law)[0]
+
+    def _show_plan(self, plan: PlanView) -> None:
+        if self.begun == 1 or self.asked.plan:
+            plan.show(self.screen)

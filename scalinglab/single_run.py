@@ -1,0 +1,174 @@
+"""One run by itself, trained in this process; the checks are those of a study.
+
+>>> from scalinglab import train_run                                              # doctest: +SKIP
+>>> train_run("model.width=64", "schedule=cosine", "tokens=1e6")
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.prepare import compose_configuration, prepare_run
+from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.record import Record
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome, State
+from scalinglab.scaling.run.describe import describe, trainer_of
+from scalinglab.sweeps.launch.stop_flag import StopFlag
+from scalinglab.terminal import Screen
+from scalinglab.verb import INTERRUPTED
+
+_TOLD_SECONDS = 5.0  # between two lines of progress in a file
+_DRAWN_SECONDS = 0.5  # on a terminal, where the next overwrites the last
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How the training of one run ended.
+
+    Attributes
+    ----------
+    folder : RunFolder
+        Where everything of the run lies.
+    outcome : Outcome
+        DONE with a record, also of a run that diverged; LOST to another process; or why not.
+    record : Record or None
+        What is recorded of it, once it is done.
+    """
+
+    folder: RunFolder
+    outcome: Outcome
+    record: Record | None = None
+
+    @property
+    def code(self) -> int:
+        """0 if the run is recorded."""
+        if self.outcome == Outcome.INTERRUPTED:
+            return INTERRUPTED
+        return int(self.record is None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record, or why there is none."""
+        return {
+            "run_id": self.folder.run_id,
+            "folder": self.folder.path,
+            "outcome": self.outcome,
+            "record": None if self.record is None else self.record.plain,
+            "error": None if self.code in (0, INTERRUPTED) else self._failure(),
+        }
+
+    def show(self, screen: Screen) -> None:
+        """The final losses, or why there are none."""
+        if self.outcome == Outcome.INTERRUPTED:
+            screen.say("interrupted; the run is saved, run the same command to go on")
+        elif self.record is None:
+            screen.say(self._failure())
+        elif self.record.status == State.DIVERGED:
+            screen.say(f"diverged after {self.record.steps:,} steps: recorded as a result")
+        else:
+            final = self.record.final
+            screen.say(
+                f"validation loss {final.validation_loss:.4f} nats/token, "
+                f"{final.validation_bpb:.4f} bits/byte; record in {self.folder.path}"
+            )
+
+    def _failure(self) -> str:
+        attempt = self.folder.latest_attempt()
+        assert attempt is not None
+        if self.outcome == Outcome.LOST:
+            return f"process {attempt.owner.pid} on {attempt.owner.host} is training it"
+        end = attempt.end
+        return str(self.outcome) if end is None else f"{end.reason}: {end.error}\n{end.traceback}"
+
+
+def train_run(
+    *overrides: str,
+    outputs: str | Path | None = None,
+    config: str | Path | None = None,
+    screen: Screen | None = None,
+) -> TrainResult:
+    """Train one run in this process; one that is finished is not trained again.
+
+    Parameters
+    ----------
+    overrides : str
+        Hydra's: ``model.width=64``.
+    outputs : path, optional
+        The folder of all runs; that of the overrides if not given.
+    config : path, optional
+        A folder with groups of one's own.
+    screen : Screen, optional
+        Where progress is told; standard output if not given.
+
+    Raises
+    ------
+    ConfigError
+        On any mistake; nothing has been trained by then.
+    """
+    composed = _compose(overrides, outputs, config)
+    plan, planned = prepare_run(composed)
+    run, screen = planned.run, screen or Screen()
+    folder = plan.run_folder(planned)
+    folder.describe(describe(run, planned.store))
+    screen.say(
+        f"run {run.run_id}: N {run.counts['n_matmul']:,} (n_matmul), D {run.tokens:,}, "
+        f"C {run.C:.2e}, peak LR {run.lr:.4g}, {run.steps:,} steps"
+    )
+    done = folder.done() is not None
+    outcome = Outcome.DONE if done else train_in_process(screen, folder, plan.execution)
+    return TrainResult(folder, outcome, folder.record() if outcome == Outcome.DONE else None)
+
+
+def _compose(
+    overrides: Sequence[str], outputs: str | Path | None, config: str | Path | None
+) -> dict[str, Any]:
+    composed = compose_configuration(
+        overrides,
+        None if outputs is None else Path(outputs).absolute(),
+        None if config is None else Path(config),
+    )
+    if composed.get("study"):
+        raise ConfigError("scaling train trains one run; a study is trained by scaling launch")
+    return composed
+
+
+def train_in_process(screen: Screen, folder: RunFolder, execution: ExecutionConfig) -> Outcome:
+    """Claim a run and train it; how that ended."""
+    claim = Claim.acquire(folder, execution.lease_seconds)
+    if claim is None:
+        return Outcome.LOST
+    stop = StopFlag()
+    stop.install()
+    try:
+        # The trainer is named by the run, and most of them load torch.
+        module, _, name = trainer_of(folder.spec(), execution).partition(":")
+        train = getattr(importlib.import_module(module), name)
+        return train([claim], {}, execution, _between_chunks(screen, claim, stop))
+    finally:
+        stop.uninstall()
+
+
+def _between_chunks(screen: Screen, claim: Claim, stop: StopFlag) -> Callable[[], bool]:
+    """Tells the progress now and then; true once the training is to stop."""
+    interval = _DRAWN_SECONDS if screen.is_live else _TOLD_SECONDS
+    told = time.monotonic()
+
+    def between_chunks() -> bool:
+        nonlocal told
+        if time.monotonic() - told >= interval:
+            told = time.monotonic()
+            now = claim.folder.progress(claim.number)
+            if now.step is not None:
+                screen.fleeting(
+                    f"step {now.step:,}/{now.steps:,}  loss {now.loss:.4f}  "
+                    f"{now.tokens_per_second:,.0f} tokens/s"
+                )
+        return stop()
+
+    return between_chunks

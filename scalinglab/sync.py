@@ -1,0 +1,139 @@
+"""Push the runs of a study to wandb, from their records; only what is new is pushed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scalinglab.options import Options, option
+from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.state import ENDED, State
+from scalinglab.sweeps.store.state import states
+from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.terminal import Screen
+
+if TYPE_CHECKING:
+    from scalinglab.wandb_mirror import WandbMirror
+
+MODES = ("offline", "online")
+
+
+@dataclass(frozen=True)
+class SyncOptions(Options):
+    """Options of ``scaling sync``."""
+
+    study: str = option("the study whose runs are pushed")
+    mode: str = option("offline (folders to upload later) or online", "offline")
+    watch: bool = option("go on until every run has ended", False)
+    seconds: float = option("seconds between two pushes of watch=true", 30.0)
+    project: str = option("the project on wandb", "scaling")
+    entity: str | None = option("the user or team on wandb", None)
+    dir: str | None = option("where wandb writes; OUTPUTS/dashboard if not given", None)
+    outputs: str = option("the folder of all runs", "outputs")
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What was pushed.
+
+    Attributes
+    ----------
+    study : str
+    runs, points : int
+        Runs of which something was new, and points of their curves.
+    uploaded : int
+        Folders written offline before that were uploaded.
+    waiting : list of Path
+        Folders that wait for an upload.
+    command : str or None
+        What uploads them.
+    """
+
+    study: str
+    runs: int
+    points: int
+    uploaded: int
+    waiting: list[Path]
+    command: str | None
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts, and the folders that wait."""
+        return vars(self)
+
+    def show(self, screen: Screen) -> None:
+        """How much was pushed, and how the rest is uploaded."""
+        screen.say(f"{self.study}: {self.points} points of {self.runs} runs pushed")
+        if self.command is not None:
+            folder = self.waiting[0].parent
+            screen.say(
+                f"{len(self.waiting)} folders wait in {folder}; to upload them:\n"
+                f"  {self.command}\n"
+                f"or scaling sync study={self.study} mode=online"
+            )
+
+
+def sync(asked: SyncOptions, screen: Screen) -> SyncResult:
+    """Push what is new of every run of a study; with watch=true until every run has ended.
+
+    Raises
+    ------
+    ConfigError
+        If the mode is unknown or there is no such study.
+    MirrorError
+        If wandb cannot be reached or refuses; the runs are untouched.
+    """
+    one_of("mode", asked.mode, MODES)
+    if not asked.seconds > 0:
+        raise ConfigError(f"seconds = {asked.seconds}: allowed is above 0")
+    outputs = Path(asked.outputs).absolute()
+    read_plan(outputs, asked.study)  # a wrong name is refused before wandb is loaded
+    # Here, because wandb is an extra.
+    from scalinglab.wandb_mirror import WandbMirror, upload_command
+
+    folder = Path(asked.dir).absolute() if asked.dir else outputs / "dashboard"
+    runs = points = uploaded = 0
+    with WandbMirror(folder, asked.project, asked.entity, asked.mode) as mirror:
+        if asked.mode == "online" and (uploaded := mirror.upload()):
+            screen.say(f"uploaded {uploaded} folders that were written offline")
+        while True:
+            pushed = _push(mirror, outputs, asked, screen)
+            runs, points = runs + pushed.runs, points + pushed.points
+            if pushed.is_last or not asked.watch:
+                break
+            if pushed.runs:
+                screen.say(f"{asked.study}: {pushed.points} points of {pushed.runs} runs")
+            time.sleep(asked.seconds)
+    waiting = mirror.waiting() if asked.mode == "offline" else []
+    command = upload_command(waiting) if waiting else None
+    return SyncResult(asked.study, runs, points, uploaded, waiting, command)
+
+
+@dataclass(frozen=True)
+class _Pushed:
+    """What one round pushed, and whether every run has ended."""
+
+    runs: int
+    points: int
+    is_last: bool
+
+
+def _push(mirror: WandbMirror, outputs: Path, asked: SyncOptions, screen: Screen) -> _Pushed:
+    plan = read_plan(outputs, asked.study)
+    current = states(plan.runs)
+    runs = points = 0
+    for run in plan.runs:
+        state, roles = current[run.folder.run_id], ",".join(run.roles)
+        try:
+            pushed = mirror.push(run.folder, asked.study, roles, state, keep_open=asked.watch)
+        except DamagedFile as error:
+            tell(error, "its run is not pushed")
+            continue
+        runs, points = runs + bool(pushed), points + pushed
+        if pushed and runs % 100 == 0:
+            screen.say(f"{runs} runs ...")
+    return _Pushed(runs, points, set(current.values()) <= {*ENDED, State.FAILED})

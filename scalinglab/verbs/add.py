@@ -1,0 +1,64 @@
+"""``scaling add``: more runs for a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.options import Options, option, overrides
+from scalinglab.plan_view import PlanView
+from scalinglab.study import Study
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class AddOptions(Options):
+    """Options of ``scaling add``."""
+
+    study: str = option("to which runs are added")
+    block: str = option("a new name for the runs")
+    role: str = option("what the runs are for: fit, held_out or curve", "fit")
+    grid: dict[str, Any] = option("axes: 'grid.model.width=[96]' 'grid.tokens=[524288]'", {})
+    outputs: str = option("the folder of all runs", "outputs")
+    overrides: list[str] = overrides("an override with which the study was launched")
+
+
+@dataclass(frozen=True)
+class Added:
+    """The plan of a study with the block that was added."""
+
+    study: str
+    block: str
+    view: PlanView
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As the plan; with the block's name."""
+        return {**self.view.as_json(), "added": self.block}
+
+    def show(self, screen: Screen) -> None:
+        """The plan, and what trains the new runs."""
+        self.view.show(screen)
+        screen.say(f"added; scaling launch study={self.study} trains what is new")
+
+
+def run(options: AddOptions, screen: Screen) -> Added:
+    """Add runs to a study: scaling add study=NAME block=wider role=fit 'grid.model.width=[96]'.
+
+    The block is part of every later plan of the study, until it is taken out of its added.json
+    (and the checksum with it), and the next launch trains what is new.
+    Give the overrides with which the study was launched again: it is planned first.
+    """
+    study = Study.open(options.study, *options.overrides, outputs=options.outputs, screen=screen)
+    view = study.add(options.block, options.grid, role=options.role)
+    return Added(options.study, options.block, view)
+
+
+VERB = Verb(
+    "add runs to a study",
+    "scaling add study=NAME block=NAME [role=fit] grid.KEY=[...]",
+    run,
+    AddOptions,
+)

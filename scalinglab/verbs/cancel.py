@@ -1,0 +1,55 @@
+"""``scaling cancel``: stop a study, or some of its runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.options import SELECTION, Options, option
+from scalinglab.study import Study
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class CancelOptions(Options):
+    """Options of ``scaling cancel``."""
+
+    study: str = option("the study that is stopped")
+    outputs: str = option("the folder of all runs", "outputs")
+    runs: str | None = option(f"only these runs: {SELECTION}", None)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What was stopped, a sentence a launch or run."""
+
+    study: str
+    sentences: list[str]
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The sentences."""
+        return {"study": self.study, "cancelled": self.sentences}
+
+    def show(self, screen: Screen) -> None:
+        """A line each."""
+        screen.say("\n".join(self.sentences or ["there is nothing to cancel"]))
+
+
+def run(options: CancelOptions, screen: Screen) -> Cancelled:
+    """Stop a study, or some of its runs with runs=SELECTION; everything is saved first.
+
+    The next launch goes on with what was cancelled.
+    """
+    study = Study.open(options.study, outputs=options.outputs, screen=screen)
+    return Cancelled(options.study, study.cancel(options.runs))
+
+
+VERB = Verb(
+    "stop a study or some of its runs; everything is saved",
+    "scaling cancel study=NAME [runs=SELECTION]",
+    run,
+    CancelOptions,
+)

@@ -1,0 +1,119 @@
+"""``scaling coordcheck``: check a parametrization before a ladder is spent on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.reporting.coordinate_check import draw_coordinate_check, growth
+from scalinglab.options import Options, option
+from scalinglab.scaling.config import ModelConfig, OptimizerConfig, from_dict
+from scalinglab.scaling.fields import Within
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class CoordcheckOptions(Options):
+    """Options of ``scaling coordcheck``; the first width and depth are the base."""
+
+    widths: list[int] = option("widths, all at the first depth", [64, 128, 256])
+    depths: list[int] = option("depths, all at the first width", [2, 4, 8, 16])
+    parametrizations: list[str] = option("a line each", ["sp", "mup", "completep"])
+    steps: int = option("training steps", 4, Within(1, 10_000))
+    seeds: int = option("seeds that are averaged", 3, Within(1, 1_000))
+    model: dict[str, Any] = option("any key of the model: model.placement=peri", {})
+    optimizer: dict[str, Any] = option(
+        "any key of the optimizer: optimizer.lr=0.01 is the peak at the base", {}
+    )
+    to: str = option("the picture", "coordcheck.png")
+
+
+@dataclass(frozen=True)
+class CoordinateChecked:
+    """How far models of several sizes moved.
+
+    Attributes
+    ----------
+    movement : DataFrame
+        One row a parametrization, size, tensor and step.
+    growth : DataFrame
+        One row a parametrization and axis: how the movement grows with size.
+    steps, seeds : int
+    lr : float
+        The peak learning rate at the base.
+    picture : Path
+    """
+
+    movement: pd.DataFrame
+    growth: pd.DataFrame
+    steps: int
+    seeds: int
+    lr: float
+    picture: Path
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The growth, and what it was measured with."""
+        return {
+            "growth": self.growth,
+            "steps": self.steps,
+            "seeds": self.seeds,
+            "lr": self.lr,
+            "picture": self.picture,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """A row a parametrization and axis."""
+        frame = self.growth.copy()
+        frame["growth"] = [f"{value:.2f}" for value in frame["growth"]]
+        screen.table(frame, optional=("logits",))
+        screen.say(
+            f"mean change of a coordinate after {self.steps} steps, {self.seeds} seeds, "
+            f"peak LR {self.lr:g} at the base"
+        )
+        screen.say(f"drawn in {self.picture}")
+
+
+def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
+    """Measure how far models move in a few steps, against width and depth; also draw a PNG.
+
+    Trains tiny models of each parametrization on tokens without structure, the widths at the first
+    depth and the depths at the first width. Where the movement grows with size, the best learning
+    rate falls with it; where it stays, one learning rate serves all sizes. The last hidden state is
+    shown at each size, and against width the tensor whose movement changes most. Any key of the
+    model and of the optimizer may be set: model.placement=peri optimizer.name=lion
+    optimizer.lr=0.003.
+    """
+    # Here, because torch is an extra and takes seconds to load.
+    from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
+
+    tiny = {"context": 16, "head_dim": 16}
+    optimizer = from_dict(OptimizerConfig, {"lr": 0.01} | options.optimizer, "optimizer")
+    check = CoordinateCheck(
+        widths=options.widths,
+        depths=options.depths,
+        parametrizations=options.parametrizations,
+        model=from_dict(ModelConfig, tiny | options.model, "model"),
+        optimizer=optimizer,
+        steps=options.steps,
+        seeds=options.seeds,
+    )
+    movement, picture = pd.DataFrame(coordinate_check(check)), Path(options.to)
+    draw_coordinate_check(movement).savefig(picture, dpi=150)
+    return CoordinateChecked(
+        movement, growth(movement), check.steps, check.seeds, optimizer.lr, picture
+    )
+
+
+VERB = Verb(
+    "check that a parametrization moves models of all sizes alike",
+    "scaling coordcheck [widths=[64,512]] [depths=[2,32]] [parametrizations=[sp,mup]] "
+    "[optimizer.lr=0.01] [model.placement=peri]",
+    run,
+    CoordcheckOptions,
+)

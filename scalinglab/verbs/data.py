@@ -1,0 +1,81 @@
+"""``scaling data``: where tokens come from, and the stores that were made of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.options import Options, overrides
+from scalinglab.prepare import compose_configuration
+from scalinglab.scaling.config import DataConfig, from_dict
+from scalinglab.scaling.data.sources import SOURCES, open_store
+from scalinglab.scaling.data.store import Manifest, read_manifest
+from scalinglab.scaling.records.atomic import folders_in
+from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class DataOptions(Options):
+    """Options of ``scaling data``."""
+
+    overrides: list[str] = overrides("an override of the configuration: data=markov")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The stores of an outputs folder, by name, and the sources with what they are."""
+
+    stores: dict[str, Manifest]
+    sources: dict[str, str]
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Each store with its manifest."""
+        stores = [{"store": name, **asdict(m)} for name, m in self.stores.items()]
+        return {"stores": stores, "sources": self.sources}
+
+    def show(self, screen: Screen) -> None:
+        """A row a store, a line a source."""
+        rows = [
+            {
+                "store": name,
+                "vocab": m.vocab,
+                "train tokens": f"{m.train_tokens:,}",
+                "validation tokens": f"{m.validation_tokens:,}",
+                "content": m.content_hash,
+                "facts": ", ".join(f"{k} {v}" for k, v in m.facts.items()),
+            }
+            for name, m in self.stores.items()
+        ]
+        screen.table(pd.DataFrame(rows), text="facts")
+        for name, says in self.sources.items():
+            screen.say(f"{name}: {says}")
+
+
+def run(options: DataOptions, screen: Screen) -> Data:
+    """Show all token sources and stores; make the store of the chosen source first (data=markov)."""
+    composed = compose_configuration(options.overrides)
+    outputs = Path(composed["outputs"]).absolute()
+    open_store(from_dict(DataConfig, composed["data"], "data"), outputs)
+    stores: dict[str, Manifest] = {}
+    for folder in folders_in(outputs / "data"):
+        try:
+            stores[folder.name] = read_manifest(folder)
+        except FileNotFoundError:
+            continue
+        except DamagedFile as error:
+            tell(error, "this store is not shown")
+    sources = {
+        name: (source.__doc__ or "").splitlines()[0].replace("``", "")
+        for name, source in SOURCES.items()
+    }
+    return Data(stores, sources)
+
+
+VERB = Verb("show the token sources and stores", "scaling data [data=markov]", run, DataOptions)

@@ -1,0 +1,100 @@
+"""``scaling gc``: remove checkpoints that nothing needs any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.tables.typed import records_of
+from scalinglab.options import Options, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.sweeps.watch.gc import remove, size, summary, survey
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class GcOptions(Options):
+    """Options of ``scaling gc``."""
+
+    keep: str = option("what stays: weights, branch or needed", "branch")
+    dry_run: bool = option("only show what would be removed", True)
+    outputs: str = option("the folder of all runs", "outputs")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """The checkpoints of an outputs folder, and which nothing needs.
+
+    Attributes
+    ----------
+    found : DataFrame
+        One row a file, as ``scalinglab.sweeps.watch.gc.survey``.
+    removed : int or None
+        Files that were removed; None where it was only looked.
+    """
+
+    found: pd.DataFrame
+    removed: int | None = None
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Files and bytes, of all and of those that nothing needs."""
+        going = self.found[self.found["goes"]]
+        return {
+            "kinds": _kinds(self.found),
+            "files": len(self.found),
+            "bytes": int(self.found["bytes"].sum()),
+            "unneeded_files": len(going),
+            "unneeded_bytes": int(going["bytes"].sum()),
+            "removed": self.removed,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """A row for each reason why files are there, and what is or would be freed."""
+        if len(self.found):
+            screen.table(summary(self.found), text="why it is there")
+        going = self.found[self.found["goes"]]
+        freed, all_bytes = (size(int(f["bytes"].sum())) for f in (going, self.found))
+        what = f"of {len(self.found)} files, {freed} of {all_bytes}"
+        if self.removed is None:
+            screen.say(f"would remove {len(going)} {what}; dry_run=false removes them")
+        else:
+            screen.say(f"removed {self.removed} {what}")
+
+
+def _kinds(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """The table of kinds, with names for all of its columns."""
+    if found.empty:
+        return []
+    named = summary(found).rename(columns={"": "verdict", "why it is there": "why"})
+    return records_of(named)
+
+
+def run(options: GcOptions, screen: Screen) -> Garbage:
+    """Show which checkpoints nothing needs any more; remove them with dry_run=false.
+
+    keep=weights keeps branch points and final weights, keep=branch (the default) branch points
+    only, keep=needed nothing but what unfinished runs need. What unfinished runs may start from
+    and whatever a running run's family has always stays; no record is ever touched.
+    """
+    outputs = Path(options.outputs).absolute()
+    if not outputs.is_dir():
+        raise ConfigError(
+            f"outputs = {options.outputs!r}: there is no such folder; it is the one "
+            "that scaling launch wrote"
+        )
+    found = survey(outputs, options.keep)
+    return Garbage(found, None if options.dry_run else remove(found))
+
+
+VERB = Verb(
+    "remove checkpoints that nothing needs",
+    "scaling gc [keep=branch] [dry_run=false] [outputs=outputs]",
+    run,
+    GcOptions,
+)

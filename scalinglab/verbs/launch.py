@@ -1,0 +1,37 @@
+"""``scaling launch``: train what a study still lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scalinglab.launch_result import DetachedLaunch, LaunchResult
+from scalinglab.options import Options, overrides
+from scalinglab.study import Study
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class LaunchOptions(Options):
+    """Options of ``scaling launch``."""
+
+    overrides: list[str] = overrides()
+
+
+def run(options: LaunchOptions, screen: Screen) -> LaunchResult | DetachedLaunch:
+    """Train what a study still lacks: on a pool of workers, on SLURM (launch=slurm), or inline.
+
+    The plan is made and stored first. Ctrl-C saves all runs of a pool, and leaves jobs on SLURM
+    running; run the same command to go on. launch.runs=failed retries the failed runs only.
+    The exit code is 0 if the runs that were asked for are done, all or those of launch.runs.
+    """
+    study = Study.of(options.overrides, screen)
+    return study.launch(on_plan=lambda plan: plan.show(screen))
+
+
+VERB = Verb(
+    "train what a study still lacks",
+    "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
+    run,
+    LaunchOptions,
+)

@@ -1,0 +1,72 @@
+"""``scaling plan``: what a study would train, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.reporting.schedules import DECAY
+from scalinglab.options import Options, option, overrides
+from scalinglab.plan_view import PlanView
+from scalinglab.study import Study
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class PlanOptions(Options):
+    """Options of ``scaling plan``."""
+
+    schedules: bool = option("draw the learning-rate schedules, too", False)
+    overrides: list[str] = overrides()
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """A plan, the precision that it promises, and its schedules where they were drawn."""
+
+    view: PlanView
+    schedules: pd.DataFrame | None = None
+    picture: Path | None = None
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As the plan; with the schedules' areas."""
+        drawn = {} if self.schedules is None else {"schedules": self.schedules}
+        return {**self.view.as_json(), **drawn, "picture": self.picture}
+
+    def show(self, screen: Screen) -> None:
+        """The plan, then what its fit will be worth, then the schedules."""
+        self.view.show(screen)
+        if self.view.expected is not None:
+            screen.say(self.view.expected.sentence())
+        if self.schedules is not None:
+            frame = self.schedules.copy()
+            for name in ("peak", "S1", "S2"):
+                frame[name] = [f"{value:.4g}" for value in frame[name]]
+            screen.table(frame, optional=("peak", "rate"))
+            screen.say(f"S2 with lambda = {DECAY}; drawn in {self.picture}")
+
+
+def run(options: PlanOptions, screen: Screen) -> PlanResult:
+    """Show every run of a study with N, D, C, LR, what it shares, its pack and predicted seconds.
+
+    Checks the whole study and its design first; trains nothing. The step time of each new shape
+    is measured for about a second, on this machine or, where the runs need GPUs of a cluster, in
+    a short job there; launch.measure=here, target or off decides.
+    --schedules also draws the schedules, with their areas S1 and S2, here and as a PNG.
+    """
+    view = Study.of(options.overrides, screen).plan()
+    return PlanResult(view, *(view.schedules() if options.schedules else ()))
+
+
+VERB = Verb(
+    "show a study's runs, their cost and what is confounded; train nothing",
+    "scaling plan study=quickstart [--schedules] [key=value ...]",
+    run,
+    PlanOptions,
+)

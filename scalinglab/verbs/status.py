@@ -1,0 +1,204 @@
+"""``scaling status``: how far studies are, and why runs failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.answers.forecast import Forecasts
+from scalinglab.options import SELECTION, Options, option
+from scalinglab.scaling.config import ConfigError
+from scalinglab.show import STATUS_OPTIONAL, counts, progress_text, status_frame
+from scalinglab.show_forecasts import show_forecasts
+from scalinglab.study import Study
+from scalinglab.sweeps.store.select import select
+from scalinglab.sweeps.store.stored_plan import IMPORTED
+from scalinglab.sweeps.watch.progress import Progress
+from scalinglab.terminal import Screen
+from scalinglab.verb import Verb
+
+
+@dataclass(frozen=True)
+class StatusOptions(Options):
+    """Options of ``scaling status``."""
+
+    study: str | None = option("one study; all if not given", None)
+    outputs: str = option("the folder of all runs", "outputs")
+    runs: str | None = option(f"only these runs: {SELECTION}", None)
+    why: bool = option("failures by cause, each with its last traceback", False)
+    watch: bool = option("go on until every run has ended", False)
+    forecast: bool = option("forecasts of the runs that have not ended", False)
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """One study, now.
+
+    Attributes
+    ----------
+    name : str
+    whole : DataFrame
+        One row a run.
+    runs : DataFrame
+        Those that were asked for.
+    progress : Progress
+    gone : tuple of str
+        Runs whose folder somebody removed.
+    forecasts : Forecasts or None
+        Of the runs that have not ended, if they were asked for.
+    """
+
+    name: str
+    whole: pd.DataFrame
+    runs: pd.DataFrame
+    progress: Progress
+    gone: tuple[str, ...]
+    forecasts: Forecasts | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The table, how many runs are in each state, and the progress."""
+        states = self.whole["state"].value_counts()
+        forecasts = {} if self.forecasts is None else {"forecasts": self.forecasts.table}
+        return {
+            "study": self.name,
+            "states": {str(state): int(count) for state, count in states.items()},
+            "runs": self.runs,
+            "progress": asdict(self.progress),
+            "gone": self.gone,
+            **forecasts,
+        }
+
+    def show(self, screen: Screen) -> None:
+        """A row a run, and the progress."""
+        screen.table(
+            status_frame(self.runs),
+            optional=STATUS_OPTIONAL,
+            text="note",
+            title=f"{self.name}: {counts(self.whole['state'])}",
+        )
+        if told := progress_text(self.progress):
+            screen.say(told)
+        if self.gone:
+            screen.say(
+                f"! the folder of {', '.join(self.gone[:8])}{' ...' * (len(self.gone) > 8)} is"
+                f" gone; scaling launch study={self.name} makes it again",
+                style="yellow",
+            )
+        if self.forecasts is not None:
+            show_forecasts(screen, self.forecasts)
+
+
+@dataclass(frozen=True)
+class StudyCauses:
+    """Why runs of one study failed.
+
+    Attributes
+    ----------
+    name : str
+    causes : DataFrame
+        One row a cause, the most frequent first.
+    given_up : dict
+        run_id -> why the latest launch tries it no more.
+    """
+
+    name: str
+    causes: pd.DataFrame
+    given_up: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The causes, and the runs that wait for the next launch."""
+        return {"study": self.name, "causes": self.causes, "given_up": self.given_up}
+
+    def show(self, screen: Screen) -> None:
+        """Each cause with its runs and its last traceback."""
+        if self.causes.empty and not self.given_up:
+            screen.say(f"{self.name}: no run has failed")
+        for run_id, why in self.given_up.items():
+            screen.say(f"{run_id} waits for the next launch: {why}")
+        for row in self.causes.to_dict("records"):
+            ids = " ".join(row["runs"][:8]) + (" ..." if len(row["runs"]) > 8 else "")
+            screen.say(f"{len(row['runs'])} runs, {row['class']}: {row['error']}", style="red")
+            screen.say(f"  {row['attempts']} attempts on {', '.join(row['nodes'])}: {ids}")
+            for line in row["traceback"].splitlines():
+                screen.say(f"    {line}")
+
+
+@dataclass(frozen=True)
+class StatusResult:
+    """Studies, now; and those that were imported, of which nothing is trained."""
+
+    studies: Sequence[StudyStatus | StudyCauses]
+    imported: Sequence[str] = field(default=())
+
+    code = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """An object a study."""
+        studies = [study.as_json() for study in self.studies]
+        return {"studies": studies, "imported": self.imported}
+
+    def show(self, screen: Screen) -> None:
+        """One study after the other."""
+        for study in self.studies:
+            study.show(screen)
+        for name in self.imported:
+            screen.say(f"{name}: imported; scaling report study={name} reads it")
+
+
+def run(options: StatusOptions, screen: Screen) -> StatusResult:
+    """Show the state of studies: scaling status study=NAME [runs=failed] [--watch].
+
+    The state is derived from the run folders; SLURM is only asked for its queue. --why groups the
+    failures by cause, with the last traceback of each. --forecast adds forecasts of the runs that
+    have not ended (scaling forecast says more).
+    """
+    if options.watch and options.json:
+        raise ConfigError("watch=true shows a study while it trains; --json needs watch=false")
+    names, imported = _names(options)
+    studies = [Study.open(name, outputs=options.outputs, screen=screen) for name in names]
+    if options.why:
+        return StatusResult(
+            [StudyCauses(s.name, s.causes(), s.given_up()) for s in studies], imported
+        )
+    if options.watch:
+        for study in studies:
+            study.watch()
+    return StatusResult([_status(study, options) for study in studies], imported)
+
+
+def _names(options: StatusOptions) -> tuple[list[str], list[str]]:
+    """The studies that are asked for, and those that were imported."""
+    if options.study:
+        return [options.study], []
+    outputs = Path(options.outputs).absolute()
+    names, imported = (
+        sorted(p.parent.name for p in outputs.glob(f"studies/*/{file}"))
+        for file in ("plan.json", IMPORTED)
+    )
+    if not names and not imported:
+        raise ConfigError(
+            f"there is no study in {outputs}; scaling launch study=quickstart trains one"
+        )
+    return names, imported
+
+
+def _status(study: Study, options: StatusOptions) -> StudyStatus:
+    whole, plan = study.status(), study.stored_plan()
+    runs = whole
+    if options.runs is not None:
+        chosen = {r.folder.run_id for r in select(plan.runs, options.runs)}
+        runs = whole[whole["run_id"].isin(chosen)]
+    forecasts = study.forecast(keep=False) if options.forecast else None
+    return StudyStatus(study.name, whole, runs, study.progress(whole), plan.gone, forecasts)
+
+
+VERB = Verb(
+    "show the state of studies, --watch them, or --why runs failed",
+    "scaling status [study=NAME] [runs=SELECTION] [--watch] [--why] [--forecast]",
+    run,
+    StatusOptions,
+)

@@ -1,0 +1,95 @@
+"""Setting dotted keys of a run's plain configuration, which is not read yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scalinglab.scaling.config import RunConfig
+from scalinglab.scaling.fields import (
+    ConfigError,
+    choosers,
+    class_of,
+    has_key,
+    no_such_key,
+    unknown_key,
+    with_choice,
+)
+
+
+def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A copy of `base` with dotted keys set; the keys must exist.
+
+    A value that is a group (``schedule: [{kind: cosine}]``) sets the keys that it has: the others
+    stay as the study has them. Where a point chooses another schedule, optimizer or
+    parametrization, only what the new choice uses stays.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, or what is chosen does not use it.
+    """
+    config = dict(base)
+    # Choices first: they say which keys there are.
+    for dotted, value in sorted(point.items(), key=lambda item: not _is_choice(config, item[0])):
+        *groups, key = dotted.split(".")
+        cls = _class_at(config, groups)
+        node, so_far = config, path
+        for group in groups:
+            if not isinstance(node.get(group), dict):
+                raise ConfigError(unknown_key(f"{so_far}.{group}", node))
+            node[group] = dict(node[group])  # the base keeps its own
+            node, so_far = node[group], f"{so_far}.{group}"
+        if cls is not None and key in choosers(cls):
+            chosen = with_choice(cls, node, key, value, so_far)
+            node.clear()
+            node.update(chosen)
+        elif key in node or (cls is not None and has_key(cls, key, node)):
+            inner = _class_at(config, [*groups, key]) if isinstance(value, Mapping) else None
+            node[key] = merged(node.get(key), value, inner, f"{so_far}.{key}")
+        elif cls is None or cls is RunConfig:
+            raise ConfigError(unknown_key(f"{so_far}.{key}", node))
+        else:
+            raise ConfigError(no_such_key(cls, key, value, node, so_far))
+    return config
+
+
+def _is_choice(config: Mapping[str, Any], dotted: str) -> bool:
+    """Whether a dotted key decides which other keys there are."""
+    *groups, key = dotted.split(".")
+    cls = _class_at(config, groups)
+    return cls is not None and key in choosers(cls)
+
+
+def _class_at(config: Mapping[str, Any], groups: Sequence[str]) -> type | None:
+    """The dataclass that reads a group of a run's configuration; None where any key may stand."""
+    cls: type | None = RunConfig
+    for group in groups:
+        cls = class_of(cls, group, config) if cls is not None else None
+    return cls
+
+
+def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> Any:
+    """A group with the keys of another set in it; what is no group is replaced.
+
+    Options are of the data source, or the program, that the group names: where the value names
+    another, its options start from none. So do the keys of a schedule, an optimizer or a
+    parametrization, of which those stay that both have.
+
+    Parameters
+    ----------
+    group, value : any
+    cls : type, optional
+        The dataclass that reads the group.
+    path : str
+        Where it stands, for messages.
+    """
+    if not isinstance(group, Mapping) or not isinstance(value, Mapping):
+        return value
+    chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
+    if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
+        group = {**group, "options": {}}
+    if cls is not None:
+        for key in choosers(cls) & value.keys():
+            group = with_choice(cls, group, key, value[key], path)
+    return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}
