@@ -107,7 +107,8 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
 
 def find_verb(name: str) -> Verb:
     """A verb by its name, out of its file."""
-    return importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
+    verb: Verb = importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
+    return verb
 
 
 def _file(name: str) -> Path:
