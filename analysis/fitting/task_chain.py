@@ -130,7 +130,7 @@ def task_chain(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit`.
 
     Examples
