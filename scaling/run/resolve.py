@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, RunConfig, one_of
-from scalinglab.scaling.data.store import Manifest, window_count
+from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.store import window_count
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
