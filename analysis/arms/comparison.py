@@ -10,6 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.pairs import Pairs
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.typed import records_of
 
 _DOUBT = 0.05
 _SURE = 0.95
@@ -65,9 +66,9 @@ class ArmComparison:
         if self.result is None:
             return "\n".join([*lines, *_warnings(self)])
         lines += ["[[Do the arms share parameters?]]"]
-        lines += [f"    {_sharing(row)}" for row in self.sharing.to_dict("records")[1:]]
+        lines += [f"    {_sharing(row)}" for row in records_of(self.sharing)[1:]]
         lines += ["[[Along the ladder]]"]
-        lines += [f"    {at_scale(row, b)}" for row in self.scales.to_dict("records")]
+        lines += [f"    {at_scale(row, b)}" for row in records_of(self.scales)]
         lines += [f"    {crossover(self)}"]
         return "\n".join([*lines, *_warnings(self)])
 
@@ -85,12 +86,12 @@ def _settings(found: ArmComparison) -> list[str]:
 
 def _runs(found: ArmComparison) -> list[str]:
     lost = [f"{count} of {arm}" for arm, count in found.censored.items() if count]
-    said = [
+    sentences = [
         ", ".join(
             f"{count} ended run{'s' * (count != 1)} of {arm}" for arm, count in found.ended.items()
         )
     ]
-    return said + ([f"left out (diverged or stopped): {', '.join(lost)}"] if lost else [])
+    return sentences + ([f"left out (diverged or stopped): {', '.join(lost)}"] if lost else [])
 
 
 def paired(found: ArmComparison) -> str:
@@ -114,10 +115,11 @@ def _than(ratio: float) -> str:
 
 def _sharing(row: dict[str, Any]) -> str:
     verdict = "rejected" if row["p"] < _DOUBT else "not rejected"
-    return (
-        f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f}, {row['degrees']} degrees"
-        f" of freedom, p = {row['p']:.2g}; {_held_out(row)})"
-    )
+    return f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f}, {_degrees(row['degrees'])}, p = {row['p']:.2g}; {_held_out(row)})"
+
+
+def _degrees(count: int) -> str:
+    return f"{count} degree{'s' * (count != 1)} of freedom"
 
 
 def _held_out(row: dict[str, Any]) -> str:
@@ -186,4 +188,4 @@ def crossover(found: ArmComparison) -> str:
 
 
 def _better_everywhere(found: ArmComparison) -> str:
-    return f"{found.arms[1] if found.crossover['towards'] == 'B' else found.arms[0]} is better"
+    return f"{found.arms[1] if found.crossover['towards'] == 'B' else found.arms[0]} is better throughout"

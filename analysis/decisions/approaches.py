@@ -28,6 +28,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import log_log_slope, values_with_intervals
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import read_points, rename
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import State
 
 Array = np.ndarray
@@ -283,15 +284,15 @@ def _exponents(
 
 def _of_surface(exponents: pd.DataFrame) -> Mapping[str, float]:
     return {
-        column.replace("exponent", short): value
+        column.replace("exponent", short): float(exponents[column][name])
         for short, name in (("a", "N"), ("b", "D"))
-        for column, value in exponents.loc[name].items()
+        for column in names_of(exponents)
     }
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
     kept = ("N", "D", "tokens_per_parameter")
-    ends = [c for c in table if any(c in (k, f"{k}_lower", f"{k}_upper") for k in kept)]
+    ends = [c for c in names_of(table) if any(c in (k, f"{k}_lower", f"{k}_upper") for k in kept)]
     return ["approach", "C", *ends]
 
 
@@ -334,7 +335,7 @@ def _bias(
 
 def refusals_in_words(refused: pd.DataFrame) -> list[str]:
     """What no approach could be made of, a sentence for each reason."""
-    said = []
+    sentences = []
     for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
         low, high = own["C"].min(), own["C"].max()
         between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
@@ -343,5 +344,5 @@ def refusals_in_words(refused: pd.DataFrame) -> list[str]:
             if np.isnan(low)
             else (f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
         )
-        said.append(f"approach {approach}, {budgets}refused: {why}")
-    return said
+        sentences.append(f"approach {approach}, {budgets}refused: {why}")
+    return sentences

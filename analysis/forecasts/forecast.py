@@ -91,9 +91,13 @@ class Forecast:
 
     def calibrated(self, factor: float) -> Forecast:
         """The forecast with an interval `factor` times as wide: see `scalinglab.analysis.forecasts.track`."""
-        lower, upper = scaled_interval(self.lower, self.upper, factor, RELATIVE)
+        ends = np.array([self.lower]), np.array([self.upper])
+        lower, upper = scaled_interval(*ends, factor, RELATIVE)
         return replace(
-            self, lower=lower, upper=upper, calibration_factor=factor * self.calibration_factor
+            self,
+            lower=float(lower[0]),
+            upper=float(upper[0]),
+            calibration_factor=factor * self.calibration_factor,
         )
 
     def report(self) -> str:
@@ -271,8 +275,7 @@ def _whole(target: pd.DataFrame) -> pd.DataFrame:
     if target.empty or target["run"].nunique() != 1:
         raise ValueError(f"target: one run is forecast at a time, not {target['run'].nunique()}")
     target = target.sort_values("step", kind="stable").reset_index(drop=True)
-    loss = target["loss"] if "loss" in target else np.nan
-    target = target.assign(loss=loss)
+    target = target.assign(loss=target.get("loss", np.nan))
     if pd.notna(target["loss"].iloc[-1]):
         raise ValueError(f"run {target['run'].iloc[0]!r} has its final loss already")
     return target

@@ -7,6 +7,8 @@ the learning rate is taken as a straight line.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -39,8 +41,8 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
         except BadRun as error:
             left.why[run] = error
     left.unless_all(len(own))
-    said = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
-    return pd.concat(done.values(), ignore_index=True), said
+    sentences = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
+    return pd.concat(done.values(), ignore_index=True), sentences
 
 
 def root_of(run: str, parents: dict[str, str]) -> str:
@@ -88,7 +90,7 @@ def _complete(
     return done[run]
 
 
-def _the(rows: pd.DataFrame, column: str):
+def _the(rows: pd.DataFrame, column: str) -> Any:
     """The one value of a column; None where there is none."""
     if column not in rows:
         return None

@@ -21,6 +21,7 @@ from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.factors import read_formula
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import CENSORED, State
 
 # Roles that say what a row is; the rest is looked for where a law reads it.
@@ -96,16 +97,16 @@ def read_table(
         table, _ = of_curves(read, None, None)
     else:
         table = of_runs(read.parts, None, ours)
-    table, said = in_nats(table, unit, read.sources)
+    table, sentences = in_nats(table, unit, read.sources)
     if law.response == "loss":
         if "loss" not in table:
             raise ValueError(no_loss(raws))
         check_plausible(table, unit)
         table, more = with_resolution(table, table)
-        said = [*said, *more]
+        sentences = [*sentences, *more]
     table = _with_their_names(table, read)
     table = _with_numbers(table, [given.get(n, n) for n in needed], raws[0])
-    return _finished(table, [given.get(n, n) for n in needed], [*read.notes, *said])
+    return _finished(table, [given.get(n, n) for n in needed], [*read.notes, *sentences])
 
 
 def _asked_by_step(raws: Sequence[Raw], asked: Sequence[object]) -> bool:
@@ -139,7 +140,7 @@ def _with_their_names(table: pd.DataFrame, read: Typed) -> pd.DataFrame:
             if name in table and _own(column) and column.source not in table:
                 theirs[column.source] = table[name]
             elif name in table and not column.formula.plain:
-                theirs |= _undone(table[name], column, set(table))
+                theirs |= _undone(table[name], column, set(names_of(table)))
     return table.assign(**theirs)
 
 

@@ -1,4 +1,4 @@
-"""An answer under every defensible choice, and which choice it hangs on.
+"""How an answer varies with each analysis choice, and which choice matters most.
 
 How FLOPs and parameters are counted, which law is fitted under which objective, which runs are left
 out: each is chosen with good reasons, and published exponents differ by what was chosen
@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.plan_file import AnswerConfig
 
 Array = np.ndarray
@@ -199,7 +200,9 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
     """
     for column in (*n_columns, "D", "loss", *([] if n_columns else ["N"])):
         if column not in points:
-            raise ValueError(f"the table has no column {column!r}; it has {', '.join(points)}")
+            raise ValueError(
+                f"the table has no column {column!r}; it has {', '.join(names_of(points))}"
+            )
     return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
 
 

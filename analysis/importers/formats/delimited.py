@@ -57,11 +57,11 @@ def table_of_text(text: str, path: Path) -> Raw:
     lines, comment = _lines(text)
     if not lines:
         raise ValueError(f"{path} cannot be read as a table: it is empty")
-    said = re.fullmatch(r"sep=(.)", lines[0].text.strip())  # as spreadsheets write it
-    lines = lines[1:] if said else lines
+    named = re.fullmatch(r"sep=(.)", lines[0].text.strip())  # as spreadsheets write it
+    lines = lines[1:] if named else lines
     if not lines:
         raise ValueError(f"{path} has no rows")
-    separator = said[1] if said else _separator(lines[:_SAMPLE])
+    separator = named[1] if named else _separator(lines[:_SAMPLE])
     heading, body = _heading(lines, comment, separator)
     names = [n.strip() for n in _cells(heading.text, separator)]
     if sum(_is_number(n) for n in names) > len(names) / 2:
@@ -81,7 +81,7 @@ def table_of_text(text: str, path: Path) -> Raw:
         raise ValueError(f"{path} has no rows")
     unnamed = [k for k, name in enumerate(names) if not name]
     frame = _without_unnamed(frame, unnamed)
-    raw = Raw(
+    return Raw(
         checked_columns(frame, str(path)),
         stem_of(path),
         kept[0].number,
@@ -90,7 +90,6 @@ def table_of_text(text: str, path: Path) -> Raw:
         decimal=_decimal(frame, separator, path),
         path=path,
     )
-    return raw
 
 
 def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.DataFrame:
@@ -122,7 +121,8 @@ def _lines(text: str) -> tuple[list[_Line], str]:
 
     A cell between quotes may go over several lines.
     """
-    lines, comment, inside = [], "", ""
+    lines: list[_Line] = []
+    comment = inside = ""
     start = 0
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), 1):
