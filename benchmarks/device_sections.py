@@ -43,6 +43,7 @@ from scalinglab.scaling.model.flops import flop_parts
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.memory import training_bytes
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import throughput
@@ -370,14 +371,13 @@ def launched(given: Given) -> Iterator[Finding]:
                 "could train together" in sentence
             ):
                 yield finding("the plan says", sentence)
-        for path in sorted(Path(folder).glob("outputs/runs/*/record-*.json"))[:1]:
-            record = json.loads(path.read_text())
-            place, rate = record["machine"], record["throughput"]
+        for path in sorted(Path(folder).glob("outputs/runs/*/DONE"))[:1]:
+            record = RunFolder(path.parent).record()
+            place, rate = record.machine, record.throughput.tokens_per_second
             yield finding(
                 "a record says",
-                f"{place['engine']} (asked {place['engine_asked']}), "
-                f"packs of {place['packs']}, {rate['tokens_per_second'] or 0:,.0f} "
-                f"tokens a second, loss {record['final']['validation_loss']:.4f}",
+                f"{place.engine} (asked {place.engine_asked}), packs of {place.packs}, "
+                f"{rate or 0:,.0f} tokens a second, loss {record.final.validation_loss:.4f}",
             )
 
 

@@ -25,7 +25,7 @@ from scalinglab.scaling.text.printable import one_line, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-STATE_STYLES = {
+STATE_STYLES: dict[str, str] = {
     State.DONE: "green",
     State.DIVERGED: "magenta",
     State.STOPPED: "magenta",

@@ -206,7 +206,7 @@ class WandbMirror:
                     tags=note["tags"],
                     dir=str(self.folder),
                     config=config_of(spec),
-                    mode=self.mode,
+                    mode=self.mode,  # type: ignore[arg-type]  # one of MODES
                     resume="allow",
                     reinit="create_new",
                     settings=wandb.Settings(

@@ -31,6 +31,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 from scalinglab.scaling.records.state import CENSORED, State
 
@@ -115,14 +116,20 @@ def compare_arms(
         crossover={},
         censored=censored,
         differences=known,
-        ended=runs["_arm"].value_counts().reindex(list(arms), fill_value=0).to_dict(),
+        ended=_count(runs["_arm"], arms),
         warnings=(*_of_sets(runs, arms), *_of_settings(known)),
     )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(found, warnings=(*found.warnings, lacking))
     how = {"arm": "_arm", "shared": list(shared), "mix_fingerprints": True, **options}
     result = fit(
-        law, runs, resamples=resamples, seed=seed, level=level, cluster=pair_label(runs), **how
+        law,
+        runs,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+        cluster=pair_label(runs).to_numpy(),
+        **how,
     )
     ladder = Ladder.of(runs)
     budgets = list(budgets) or [times * ladder.top for times in _BEYOND]
@@ -155,7 +162,9 @@ def _arms_of(
 ) -> tuple[pd.DataFrame, dict[str, int], tuple[str, str]]:
     """Runs that came to their end, with ``_arm``; the censored of each arm; baseline first."""
     if arm not in data:
-        raise ValueError(f"arm = {arm!r}: the table has no such column; it has {', '.join(data)}")
+        raise ValueError(
+            f"arm = {arm!r}: the table has no such column; it has {', '.join(names_of(data))}"
+        )
     labels = data[arm].astype(str)
     data = as_floats(data)
     names = sorted(labels[data[arm].notna()].unique())
@@ -173,10 +182,15 @@ def _arms_of(
         runs["status"].astype(str) if "status" in runs else pd.Series(State.DONE.value, runs.index)
     )
     lost = status.isin(CENSORED)
-    censored = runs["_arm"][lost].value_counts().reindex(chosen, fill_value=0).to_dict()
+    censored = _count(runs["_arm"][lost], chosen)
     runs = runs[~lost & runs["loss"].notna()].drop(columns="arm", errors="ignore")
     _refuse_points_on_the_way(runs)
     return runs.reset_index(drop=True), censored, (chosen[0], chosen[1])
+
+
+def _count(labels: pd.Series, arms: Sequence[str]) -> dict[str, int]:
+    """How many of the labels each arm has."""
+    return {arm: int((labels == arm).sum()) for arm in arms}
 
 
 def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:

@@ -99,7 +99,7 @@ def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
     """The law of one arm."""
     law = result.law
     assert isinstance(law, ArmLaw)
-    return law.plain.predict(params[:, law.place(law.arms.index(arm))], columns)
+    return law.of_one_arm.predict(params[:, law.place(law.arms.index(arm))], columns)
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,9 @@ def with_inference(cost: Cost, tokens: float) -> CostFunction:
         raise ValueError(f"inference tokens = {tokens!r} must not be negative")
     name = f"{getattr(cost, 'name', 'cost')} and {tokens:.3g} tokens of inference"
     return CostFunction(
-        name, getattr(cost, "unit", ""), lambda N, D: cost(N, D) + _FORWARD * cost(N, tokens)
+        name,
+        getattr(cost, "unit", ""),
+        lambda N, D: cost(N, D) + _FORWARD * cost(N, np.array(tokens)),
     )
 
 

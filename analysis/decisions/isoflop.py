@@ -9,6 +9,7 @@ inside their sizes is refused: nothing but the parabola would say where it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,8 +100,8 @@ def isoflop_minima(
         if not refused:
             drawn.append(tops)
         rows.append(_row(curve, tops, refused, level))
-    drawn = np.array(drawn).T if drawn else np.empty((1 + resamples, 0))
-    return Minima(pd.DataFrame(rows), drawn, float(np.sqrt(np.mean(errors**2))))
+    vertices = np.array(drawn).T if drawn else np.empty((1 + resamples, 0))
+    return Minima(pd.DataFrame(rows), vertices, float(np.sqrt(np.mean(errors**2))))
 
 
 class _Curve:
@@ -175,7 +176,7 @@ def _budgets(points: pd.DataFrame, budget: str | None) -> Array:
 
 
 def _row(curve: _Curve, tops: Array, refused: str, level: float) -> dict:
-    row = {"C": curve.budget, "points": len(curve.x), "N": np.nan, "loss": np.nan}
+    row: dict[str, Any] = {"C": curve.budget, "points": len(curve.x), "N": np.nan, "loss": np.nan}
     row |= {"N_lower": np.nan, "N_upper": np.nan, "refused": refused}
     if refused:
         return row

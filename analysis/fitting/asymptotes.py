@@ -87,7 +87,8 @@ def asymptotes(
     for column in (*along, by, loss):
         if column not in data.columns:
             raise ValueError(f"asymptotes need column {column!r}")
-    points, spread, fits = data.reset_index(drop=True), None, {}
+    points, spread = data.reset_index(drop=True), None
+    fits: dict[Any, Result] = {}
     settings = {"resamples": resamples, "seed": seed, "level": level}
     for step, name in enumerate(along):
         held = [*along[step + 1 :], by]
@@ -95,6 +96,7 @@ def asymptotes(
         points, spread, found = _limits(points, spread, name, held, given)
         fits |= found
         loss = "limit"
+    assert spread is not None  # there is a column to go along
     low, high = quantiles(spread, level)
     table = points.assign(lower=low, upper=high)
     law = None

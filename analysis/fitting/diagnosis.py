@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
@@ -116,7 +115,9 @@ def _correlations(
     size = np.sqrt(np.maximum(np.diag(spread), 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.nan_to_num(spread / np.outer(size, size))
-    return pd.DataFrame(matrix, index=free, columns=free).to_dict()
+    return {
+        name: dict(zip(free, map(float, matrix[:, k]), strict=True)) for k, name in enumerate(free)
+    }
 
 
 def _unidentified(misfit: Misfit, found: Search, best: Solution, draws: Array) -> dict[str, str]:

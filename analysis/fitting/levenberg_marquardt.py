@@ -43,7 +43,7 @@ class Solution:
     curvature: Array
     steps: Array
 
-    def __getitem__(self, rows: slice) -> Solution:
+    def __getitem__(self, rows: slice | Array) -> Solution:
         """The same of some of the problems."""
         return Solution(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 

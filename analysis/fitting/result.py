@@ -105,8 +105,9 @@ class Result(FittedLaw):
         row = values_with_intervals(values, level, resampled=len(self.draws) > 0)
         for lower, upper in ((f"{name}_lower", f"{name}_upper") for name in _LOSSES):
             if lower in row:
-                ends = row[lower], row[upper]
-                row[lower], row[upper] = scaled_interval(*ends, self.calibration_factor, self.scale)
+                ends = np.array([row[lower]]), np.array([row[upper]])
+                low, high = scaled_interval(*ends, self.calibration_factor, self.scale)
+                row[lower], row[upper] = float(low[0]), float(high[0])
         return row
 
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
@@ -170,9 +171,8 @@ class Result(FittedLaw):
             impossible[part] = np.isnan(drawn).mean(axis=0)
         ends[:, np.isnan(doubt)] = np.nan
         ends, impossible = ends[:, same], impossible[same]
-        return np.clip(
-            scaled_interval(*ends, self.calibration_factor, self.scale), *self.law.span
-        ), impossible
+        scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
+        return np.clip(scaled, *self.law.span), impossible
 
     def _measurable(self, columns: dict[str, Array], doubt: Array) -> Iterator[tuple[slice, Array]]:
         """Measurements that could be, shape (resamples, some rows), with the place of the rows:

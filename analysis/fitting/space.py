@@ -95,7 +95,7 @@ class Space:
         """For each parameter of the law, the one whose value it has, with its bounds."""
         return tuple(self._parameter(self.tied.get(name, name)) for name in self.law.names)
 
-    def _on(self, scale: str) -> slice | Array:
+    def _on(self, scale: str) -> Array:
         return np.array([k for k, owner in enumerate(self._owners) if owner.scale == scale], int)
 
     @cached_property

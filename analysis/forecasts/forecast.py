@@ -91,9 +91,13 @@ class Forecast:
 
     def calibrated(self, factor: float) -> Forecast:
         """The forecast with an interval `factor` times as wide: see `scalinglab.analysis.forecasts.track`."""
-        lower, upper = scaled_interval(self.lower, self.upper, factor, RELATIVE)
+        ends = np.array([self.lower]), np.array([self.upper])
+        lower, upper = scaled_interval(*ends, factor, RELATIVE)
         return replace(
-            self, lower=lower, upper=upper, calibration_factor=factor * self.calibration_factor
+            self,
+            lower=float(lower[0]),
+            upper=float(upper[0]),
+            calibration_factor=factor * self.calibration_factor,
         )
 
     def report(self) -> str:

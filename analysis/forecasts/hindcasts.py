@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
 
     NaN where the law has no possible loss at one of these steps.
     """
-    away = RELATIVE.of(curve["loss"] / predicted)
+    ratio: Any = curve["loss"] / predicted  # functions of numpy keep a column
+    away: Any = RELATIVE.of(ratio)
     known = curve["loss"].notna() & predicted.notna()
     if not known.any():
         return 0.0

@@ -21,6 +21,7 @@ from scalinglab.analysis.importers.units import check_plausible, in_nats
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.factors import read_formula
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import CENSORED, State
 
 # Roles that say what a row is; the rest is looked for where a law reads it.
@@ -139,7 +140,7 @@ def _with_their_names(table: pd.DataFrame, read: Typed) -> pd.DataFrame:
             if name in table and _own(column) and column.source not in table:
                 theirs[column.source] = table[name]
             elif name in table and not column.formula.plain:
-                theirs |= _undone(table[name], column, set(table))
+                theirs |= _undone(table[name], column, set(names_of(table)))
     return table.assign(**theirs)
 
 

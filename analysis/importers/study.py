@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def save_study(
     (folder / "imported").mkdir(parents=True, exist_ok=True)
     paths = [folder / "imported" / f"{name}.parquet" for name in ("runs", "curves")]
     for table, path in zip((runs, imported.curves), paths, strict=True):
-        save_atomic(path, lambda aside, t=table: t.to_parquet(aside, index=False))
+        save_atomic(path, partial(table.to_parquet, index=False))
     files = [f for s in map(Path, sources) for f in ([s] if s.is_file() else sorted(s.rglob("*")))]
     write_json(
         folder / MANIFEST,

@@ -41,9 +41,9 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
             continue
         if name not in taken and name not in used:
             taken[name] = _plain(raw.frame[name], raw.decimal)
-    for name, value in settings.items():
+    for name, setting in settings.items():
         if name not in taken and name not in used:
-            taken[name] = [value] * size
+            taken[name] = [setting] * size
     _check_sizes(taken, raw)
     return pd.DataFrame(taken).reset_index(drop=True)
 
@@ -80,8 +80,8 @@ def _plain(cells: pd.Series, decimal: str) -> object:
         if bad is None:
             return np.where(not_finite, np.nan, values)
     text = _text(cells)
-    values = to_numbers(text)
-    return values.to_numpy() if values.notna().sum() == text.notna().sum() else text
+    read = to_numbers(text)
+    return read.to_numpy() if read.notna().sum() == text.notna().sum() else text
 
 
 def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.ndarray:

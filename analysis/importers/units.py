@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.known import measure_of
 from scalinglab.analysis.tables.imported import N_COUNTS
+from scalinglab.analysis.tables.typed import names_of
 
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
 _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
@@ -18,7 +20,7 @@ _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
 
 def losses(frame: pd.DataFrame) -> list[str]:
     """Columns that hold a loss."""
-    return [c for c in frame if c in ("loss", "train_loss") or str(c).startswith("loss_")]
+    return [c for c in names_of(frame) if c in ("loss", "train_loss") or c.startswith("loss_")]
 
 
 def in_nats(
@@ -126,7 +128,11 @@ def with_counts(
     notes = []
     if known and {"vocab", "width"} <= set(runs):
         table = runs["vocab"] * runs["width"]
-        more = {"n_block": 0, "n_matmul": table, "n_total": table if tied else 2 * table}
+        more: dict[str, Any] = {
+            "n_block": 0,
+            "n_matmul": table,
+            "n_total": table if tied else 2 * table,
+        }
         block = runs[known[0]] - more[known[0]]
         runs = runs.assign(**{c: block + more[c] for c in N_COUNTS if c not in runs})
         notes.append(
@@ -187,11 +193,11 @@ def with_tokens(
     done = frame["step"] + frame["run"].isin(counted)
     notes = []
     if counted:
-        at = int(frame["step"][frame["run"] == counted[0]].max())
+        last = int(frame["step"][frame["run"] == counted[0]].max())
         notes = [
             f"steps count from 0 in {counted[0]!r}"
             + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
-            + f": its step {at} is the {at + 1}th (zero_based=false if not)"
+            + f": its step {last} is the {last + 1}th (zero_based=false if not)"
         ]
     if {"batch", "context"} <= set(frame):
         each = frame.groupby("run")[["batch", "context"]].transform("last")

@@ -29,7 +29,9 @@ class Draws:
     centres: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.counts if self.targets is None else self.targets)
+        drawn = self.counts if self.targets is None else self.targets
+        assert drawn is not None  # either is there
+        return len(drawn)
 
     def seen(
         self, draw: Array, target: Array, weight: Array, centre: Array

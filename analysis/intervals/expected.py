@@ -16,6 +16,7 @@ from scipy.stats import norm
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.tables.typed import highest
 from scalinglab.scaling.records.plan_file import AnswerConfig
 
 # Where the curvature has no size along some direction, the points leave it open.
@@ -183,5 +184,6 @@ def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | 
     if not target:
         if held_out.empty:
             return None
-        target = held_out.loc[held_out["C"].idxmax(), list(law.columns)].to_dict()
+        largest = highest(held_out, "C")
+        target = {name: float(largest[name]) for name in law.columns}
     return expect(law, fitted, target, noise=answer.noise, params=known)

@@ -94,6 +94,7 @@ def check_method(sample: Sample, method: str) -> None:
 def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
     group = np.arange(len(sample.fitted)) if method == "rows" else sample.groups
     members = int(group.max()) + 1
+    counts: Array
     if method == "weights":
         shape = max(sample.left, _LEAST_SHAPE)
         counts = rng.standard_gamma(shape, (count, members), np.float32) / np.float32(shape)

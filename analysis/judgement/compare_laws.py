@@ -152,15 +152,16 @@ def _ahead(
         result = fit(law, data[seen], **options)
         predicted = result.predict(data[ahead])[law.response]
     measured, scale = data.loc[ahead, response], result.scale
-    error = scale.error(scale.of(predicted) - scale.of(measured))
-    impossible = np.isnan(scale.possible(predicted)) & predicted.notna()
+    answers, losses = predicted.to_numpy(float), measured.to_numpy(float)
+    error = scale.error(scale.of(answers) - scale.of(losses))
+    impossible = np.isnan(scale.possible(answers)) & ~np.isnan(answers)
     table = pd.DataFrame(
         {
             "law": name,
             "row": measured.index,
             "measured": measured,
             "predicted": predicted,
-            "error": error.mask(impossible, np.inf),  # no law wins by what it cannot predict
+            "error": np.where(impossible, np.inf, error),  # no law wins by what it cannot predict
         }
     )
     return table[table["error"].notna() & np.isfinite(table["measured"])]

@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.plan_file import AnswerConfig
 
 Array = np.ndarray
@@ -199,7 +200,9 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
     """
     for column in (*n_columns, "D", "loss", *([] if n_columns else ["N"])):
         if column not in points:
-            raise ValueError(f"the table has no column {column!r}; it has {', '.join(points)}")
+            raise ValueError(
+                f"the table has no column {column!r}; it has {', '.join(names_of(points))}"
+            )
     return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
 
 

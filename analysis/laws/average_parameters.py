@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from scalinglab.analysis.laws.chinchilla import CHINCHILLA
+from scalinglab.analysis.laws.chinchilla import CHINCHILLA, chinchilla_gradient
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.registry import register
 
@@ -25,7 +25,7 @@ def _value(
 def _gradient(
     N_mean: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
-    return CHINCHILLA.gradient(N=N_mean, D=D, E=E, A=A, alpha=alpha, B=B, beta=beta)
+    return chinchilla_gradient(N=N_mean, D=D, E=E, A=A, alpha=alpha, B=B, beta=beta)
 
 
 def average_parameters(stages: pd.DataFrame) -> pd.DataFrame:

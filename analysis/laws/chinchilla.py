@@ -11,7 +11,7 @@ def _value(N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta:
     return E + A * np.exp(-alpha * np.log(N)) + B * np.exp(-beta * np.log(D))
 
 
-def _gradient(
+def chinchilla_gradient(
     N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
     log_N, log_D = np.log(N), np.log(D)
@@ -42,7 +42,7 @@ CHINCHILLA = register(
             Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent", role="exponent"),
         ),
         value=_value,
-        gradient=_gradient,
+        gradient=chinchilla_gradient,
         linear=("E", "A", "B"),
         best_size=_best_size,
         reference={  # Besiroglu et al. 2024

@@ -46,13 +46,14 @@ def drop_momentum(lr: Array, decay: Array, step: Array | None = None) -> Array:
     """
     momentum = np.zeros((len(decay), len(lr)))
     momentum[:, 1:] = -np.diff(lr)
-    thinned = step is not None and (np.diff(step) != 1).any()
-    if thinned:
-        gap = np.diff(step)
+    gap = None if step is None else np.diff(step)
+    if gap is not None and (gap == 1).all():
+        step = gap = None
+    if gap is not None:
         momentum[:, 1:] *= (1 - decay[:, None] ** gap) / (1 - decay[:, None]) / gap
     stride = 1
     while stride < len(lr):
-        span = step[stride:] - step[:-stride] if thinned else stride
+        span = stride if step is None else step[stride:] - step[:-stride]
         weight = decay[:, None] ** span
         if weight.max() < 1e-16:
             break
@@ -89,8 +90,8 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
         pd.to_numeric(frame[name], errors="coerce").to_numpy(float) for name in ("step", "lr")
     )
     thinned = frame["thinned"].to_numpy(bool) if "thinned" in frame else np.zeros(len(frame), bool)
-    for run, at in pd.Series(np.arange(len(frame))).groupby(runs, sort=False).indices.items():
-        at = at[np.argsort(steps[at], kind="stable")]
+    for run, rows in pd.Series(np.arange(len(frame))).groupby(runs, sort=False).indices.items():
+        at = np.asarray(rows)[np.argsort(steps[rows], kind="stable")]
         step, lr = steps[at], rates[at]
         _check_steps(str(run), step, bool(thinned[at].all()))
         if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:

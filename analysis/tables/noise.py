@@ -49,7 +49,8 @@ def seed_noise(
     known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     known = known[~known.duplicated([*by, "seed"]) | known["seed"].isna()]
     known = known.assign(**{name: pd.factorize(known[name])[0] for name in RECIPE if name in by})
-    scaled = ERROR_SCALES[errors].of(known[response].astype(float))
+    of = ERROR_SCALES[errors].of
+    scaled = pd.Series(of(known[response].astype(float).to_numpy()), known.index)
     groups = scaled.groupby([known[c] for c in by])
     spare = int((groups.size() - 1).sum())
     if spare < 1:

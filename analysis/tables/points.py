@@ -88,7 +88,7 @@ def read_points(
     *,
     columns: Mapping[str, str] | None = None,
     weights: str | Array | None = None,
-    noise: str | float | None = None,
+    noise: str | float | Array | None = None,
     cluster: str | Array | None = None,
     exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
@@ -215,13 +215,15 @@ def rename(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
     return frame.drop(columns=list(gone)).assign(**{n: frame[s] for n, s in given.items()})
 
 
-def _per_row(data: pd.DataFrame, option: str, given: str | float | Array | None, default: float):
+def _per_row(
+    data: pd.DataFrame, option: str, given: str | float | Array | None, default: float
+) -> Array:
     if given is None:
         return np.full(len(data), default)
     if isinstance(given, str):
         if given not in data.columns:
             raise ValueError(f"{option}: the table has no column {given!r}")
-        given = data[given]
+        given = data[given].to_numpy(float)
     values = np.broadcast_to(np.asarray(given, float), len(data))
     if not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"{option} must be positive numbers, one for each row")

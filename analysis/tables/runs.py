@@ -221,7 +221,7 @@ def load_curves(
         curve = curve.join(_further_curves(record, curve["step"]))
         spec = record.spec
         contents[folder.run_id] = spec.data.source, spec.data.content
-        constants = {
+        constants: dict[str, Any] = {
             "N": spec.counts["n_matmul"],
             "schedule": spec.schedule_kind,
             "seed": spec.seed,
@@ -350,9 +350,9 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
     """Losses on further sets, in the rows of a curve; the oldest records measured nothing."""
     names = [name for name in record.measured if name.startswith(FURTHER_LOSS)]
-    table = pd.DataFrame(
-        {name: record.measured[name] for name in names}, index=record.measured.get("step", [])
-    ).astype(float)
+    columns: dict[str, Any] = {name: record.measured[name] for name in names}
+    index: Any = record.measured.get("step", [])
+    table = pd.DataFrame(columns, index=index).astype(float)
     return table.reindex(steps.to_numpy()).set_index(steps.index)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
@@ -87,8 +88,8 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
     if column not in table or table[column].isna().all():
         there = [
             c
-            for c in table
-            if (c in OWN or str(c).startswith(FURTHER_LOSS)) and table[c].notna().any()
+            for c in names_of(table)
+            if (c in OWN or c.startswith(FURTHER_LOSS)) and table[c].notna().any()
         ]
         raise ValueError(
             f"columns.loss = {column!r}: no run has such a measured column; there are:"

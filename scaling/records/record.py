@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape
 from scalinglab.scaling.records.spec import RunSpec, known_fields
@@ -302,12 +303,12 @@ def read_record(path: Path, record: Any) -> Record:
     ------
     DamagedFile
         If it is no record.
-    ValueError
+    ConfigError
         If it is of another version.
     """
     check_shape(path, record, _RECORD)
     if record["record_version"] != RECORD_VERSION:
-        raise ValueError(
+        raise ConfigError(
             f"the record of run {record['run_id']} has version {record['record_version']}; this "
             f"code reads {RECORD_VERSION}"
         )

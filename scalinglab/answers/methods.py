@@ -162,7 +162,7 @@ class StudyAnswers(SourceAnswers):
     @keywords(NextOptions)
     def next(self, asked: NextOptions) -> ChosenRuns:
         """Suggest the most informative next runs for a target, per hour."""
-        return next_runs(self.source, self.compose(), asked)
+        return next_runs(self.source, self.compose, asked)
 
 
 class FileAnswers(SourceAnswers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,15 +46,17 @@ class ChosenRuns:
     written: str | None
 
 
-def next_runs(source: StudySource, composed: Mapping[str, Any], asked: NextOptions) -> ChosenRuns:
+def next_runs(
+    source: StudySource, compose: Callable[[], Mapping[str, Any]], asked: NextOptions
+) -> ChosenRuns:
     """Choose the candidates that narrow the target's interval most for their cost.
 
     Parameters
     ----------
     source : StudySource
         The finished runs.
-    composed : mapping
-        The configuration of the study: what further runs would be.
+    compose : callable
+        Gives the configuration of the study: what further runs would be.
     asked : NextOptions
 
     Raises
@@ -67,7 +69,7 @@ def next_runs(source: StudySource, composed: Mapping[str, Any], asked: NextOptio
         _check_file(asked.to)
     target = analysis.read_target(asked.target)
     known, law = known_runs(source, asked.law)
-    could = candidates(composed, asked.grid)
+    could = candidates(compose(), asked.grid)
     result = analysis.fit(
         law,
         known,

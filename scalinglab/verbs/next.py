@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,14 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
     device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
     writes a study with the old runs and the new ones, which scaling launch trains.
     """
+    return NextResult(next_runs(options.source, partial(_compose, options), options))
+
+
+def _compose(options: NextVerbOptions) -> dict[str, Any]:
     # Here, because Hydra belongs to an extra: the help does not need it.
     from scalinglab.compose import compose
 
-    composed = compose([f"study={options.study}", f"outputs={options.outputs}", *options.overrides])
-    return NextResult(next_runs(options.source, composed, options))
+    return compose([f"study={options.study}", f"outputs={options.outputs}", *options.overrides])
 
 
 VERB = Verb(

@@ -12,7 +12,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 from scalinglab.sweeps.plan.plan import PlannedRun
-from scalinglab.sweeps.store.dotted import flatten
+from scalinglab.sweeps.store.flatten import flatten
 
 
 def rounded(runs: list[PlannedRun]) -> list[str]:

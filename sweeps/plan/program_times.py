@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -78,7 +79,7 @@ def _finished(plan: Plan, programs: set[str]) -> dict[str, list[_Finished]]:
 def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished] | None:
     try:
         record = RunFolder(folder).record()
-    except (DamagedFile, FileNotFoundError):  # a plan that holds the run names it
+    except (DamagedFile, FileNotFoundError, ConfigError):  # a plan that holds the run names it
         return None
     run, place = record.spec, record.machine
     program = run.trainer.program

@@ -28,7 +28,7 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
 from scalinglab.scaling.schedule.pieces import plain
-from scalinglab.sweeps.store.dotted import flatten
+from scalinglab.sweeps.store.flatten import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}

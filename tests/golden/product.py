@@ -215,7 +215,7 @@ def plan_only(outputs: Path, overrides: Sequence[str]) -> None:
 def curves(outputs: Path, study: str) -> dict[str, pd.DataFrame]:
     """run_id -> the curve of each finished run, by the analysis."""
     frame = analysis.load_curves(outputs, study=study).rename(
-        columns={"loss": "validation_loss", "train_loss": "loss"}
+        columns={"loss": "validation_loss", "train_loss": "loss", "bpb": "validation_bpb"}
     )
     return {str(run_id): rows for run_id, rows in frame.groupby("run")}
 

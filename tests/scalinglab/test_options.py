@@ -93,7 +93,7 @@ class Ranged:
         ("resamples=1e9", "resamples = 1000000000: allowed is 0 to 100,000"),
         ("resamples=-1", "resamples = -1: allowed is 0 to 100,000"),
         ("level=1", "level = 1.0: allowed is above 0 and below 1"),
-        ("widths=[8,5000]", "widths = 5000: allowed is 1 to 4,096"),
+        ("widths=[8,5000]", "widths[1] = 5000: allowed is 1 to 4,096"),
         ("least=2", "least = 2.0: allowed is 2.5 or more"),
     ],
 )

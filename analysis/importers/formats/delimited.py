@@ -57,11 +57,11 @@ def table_of_text(text: str, path: Path) -> Raw:
     lines, comment = _lines(text)
     if not lines:
         raise ValueError(f"{path} cannot be read as a table: it is empty")
-    said = re.fullmatch(r"sep=(.)", lines[0].text.strip())  # as spreadsheets write it
-    lines = lines[1:] if said else lines
+    named = re.fullmatch(r"sep=(.)", lines[0].text.strip())  # as spreadsheets write it
+    lines = lines[1:] if named else lines
     if not lines:
         raise ValueError(f"{path} has no rows")
-    separator = said[1] if said else _separator(lines[:_SAMPLE])
+    separator = named[1] if named else _separator(lines[:_SAMPLE])
     heading, body = _heading(lines, comment, separator)
     names = [n.strip() for n in _cells(heading.text, separator)]
     if sum(_is_number(n) for n in names) > len(names) / 2:
@@ -122,7 +122,8 @@ def _lines(text: str) -> tuple[list[_Line], str]:
 
     A cell between quotes may go over several lines.
     """
-    lines, comment, inside = [], "", ""
+    lines: list[_Line] = []
+    comment = inside = ""
     start = 0
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), 1):

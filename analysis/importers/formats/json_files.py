@@ -51,7 +51,8 @@ def _document(text: str) -> Any:
 
 
 def _of_lines(text: str, path: Path) -> Raw:
-    records, rows, notes = [], [], []
+    records: list[Mapping[str, Any]] = []
+    rows, notes = [], []
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -163,7 +164,7 @@ def _step(step: str, path: Path, name: str) -> float:
 def _columns(document: Mapping[str, Sequence[Any]], path: Path) -> Raw:
     lengths = {name: len(values) for name, values in document.items()}
     if len(set(lengths.values())) > 1:
-        a, b = sorted(lengths, key=lengths.get)[:: len(lengths) - 1][:2]
+        a, b = sorted(lengths, key=lengths.__getitem__)[:: len(lengths) - 1][:2]
         raise ValueError(
             f"{path}: its columns have different lengths ({a!r} {lengths[a]}, {b!r} {lengths[b]})"
         )
@@ -204,7 +205,7 @@ def runs_with_history(runs: Sequence[Mapping[str, Any]], path: Path | None = Non
     for k, run in enumerate(runs):
         name = str(run.get("name") or run.get("id") or f"run {k}")
         key = str(run.get("id") or name)
-        facts = {"run": key, "run_name": name}
+        facts: dict[str, object] = {"run": key, "run_name": name}
         if run.get("state") is not None:
             facts["status"] = str(run["state"])
         config = run.get("config")

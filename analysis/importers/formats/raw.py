@@ -123,8 +123,8 @@ def named_apart(raws: Sequence[Raw]) -> list[Raw]:
     for own in taken.values():
         if len(own) == 1:
             continue
-        paths = [raws[k].path for k in own]
-        if any(p is None for p in paths):
+        paths = [path for k in own if (path := raws[k].path) is not None]
+        if len(paths) < len(own):
             continue
         if len({p.resolve() for p in paths}) < len(paths):
             raise ValueError(f"{paths[0]} is given twice")

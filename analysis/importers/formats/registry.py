@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.importers.formats.raw import Raw
 
@@ -145,7 +145,9 @@ def bytes_of(path: Path) -> bytes:
     import lzma
     import zlib
 
-    opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
+    opener: Any = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(
+        path.suffix.lower(), open
+    )
     try:
         with opener(path, "rb") as file:
             return file.read()

@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,30 +28,19 @@ from scalinglab.scaling.data.feed import Feed
 from scalinglab.scaling.engine.steps.eager import ChunkResult, Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint
 from scalinglab.scaling.engine.trainer.member import MemberRun, pack_facts
+from scalinglab.scaling.engine.trainer.pack_checkpoints import PackCheckpoints
 from scalinglab.scaling.engine.trainer.pack_engine import build_engine
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
-from scalinglab.scaling.records.identity import prefix_id
-from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.scaling.records.provenance import provenance
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.engine_choice import with_engine
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch
-from scalinglab.scaling.training.saver import Saver
 from scalinglab.scaling.training.throughput import Clock, throughput
 
 CHUNK_SECONDS = 1.0
-CHUNK_BYTES = 128 * 2**20  # of tokens; there are two chunks of them, one being fetched
-
-
-@dataclass(frozen=True)
-class Saved:
-    """Checkpoints at one step: member -> what is to be kept; `latest` are not pinned."""
-
-    step: int
-    latest: bool
-    paths: dict[MemberRun, Path]
+CHUNK_BYTES = 128 * 2**20  # tokens of one chunk; the next chunk is fetched meanwhile
 
 
 @dataclass(frozen=True)
@@ -98,7 +87,15 @@ class Training:
         self.micro_batch = self._micro_batch()
         self.engine = build(self.members, execution, self.micro_batch)
         self.steps = self.members[0].steps
-        self.start = self.saved = self._resume()
+        self.checkpoints = PackCheckpoints(
+            self.members,
+            self.engine,
+            self.write,
+            self._report,
+            execution.checkpoint_seconds,
+            self.writes_aside,
+        )
+        self.start = self.checkpoints.start
         self._tokens = partial(
             self.store.training_batches,
             [m.order(self.store) for m in self.members],
@@ -109,7 +106,6 @@ class Training:
         self._windows, self._further = self.members[0].validation_sets(self.store, execution)
         self._chunk_steps = 1
         self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
-        self._saver: Saver[Saved] = Saver(execution.checkpoint_seconds, self.writes_aside)
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
         self._clock = Clock()
         self._validate()  # the checkpoint of another run may lack what is due at its step
@@ -158,7 +154,7 @@ class Training:
                 self._finish(member)
             elif member.claim.is_cancelled() and self.step < self.steps:
                 self._cancel(member)
-        self._save_if_due()
+        self.checkpoints.save_if_due()
         self._report()
         self.stopped = self.should_stop() or not self._running()
 
@@ -166,10 +162,7 @@ class Training:
         """Finish or release every held run: done, interrupted, cancelled or lost."""
         with closing(self._feed):
             if self._running() and self.step < self.steps:
-                self._settle(wait=True)
-                if self.saved != self.step:
-                    self._save_latest()
-                    self._settle(wait=True)
+                self.checkpoints.save_last()
                 for member in self._running():
                     member.claim.release(Outcome.INTERRUPTED)
                 return Outcome.INTERRUPTED
@@ -182,7 +175,7 @@ class Training:
     def abandon(self, reason: Outcome, error: BaseException | None) -> None:
         """Release every run that is still held, saying why."""
         with closing(self._feed):
-            self._saver.drop()
+            self.checkpoints.drop()
             facts = {
                 "micro_batch": self.micro_batch,
                 **self.pack,
@@ -233,88 +226,13 @@ class Training:
 
     def _cancel(self, member: MemberRun) -> None:
         """Save and release one run that a person wants no longer."""
-        self._settle(wait=True)
-        self._start_saving([member], latest=True)
-        self._settle(wait=True)
+        self.checkpoints.save_now([member])
         self._report()
         member.claim.release(Outcome.CANCELLED)
         member.finished = self.cancelled = True
 
-    # ------------------------------------------------------------------ checkpoints
-
-    def _resume(self) -> int:
-        found = [m.furthest(self.steps) for m in self.members]
-        starts = {0 if c is None else c.step for c in found}
-        while len(starts) > 1:  # members of a pack start together: step back to what all have
-            found = [m.furthest(min(starts)) for m in self.members]
-            starts = {0 if c is None else c.step for c in found}
-        for i, (member, checkpoint) in enumerate(zip(self.members, found, strict=True)):
-            if checkpoint is not None:
-                self.engine.load(i, checkpoint.state, checkpoint.step)
-                member.curve = checkpoint.curve
-        return starts.pop()
-
-    def _save_if_due(self) -> None:
-        self._settle()
-        if pinned := [m for m in self._running() if self.step in m.pins]:
-            self._settle(wait=True)
-            self._start_saving(pinned, latest=False)
-        if self._saver.is_due():
-            self._save_latest()
-
-    def _save_latest(self) -> None:
-        self._saver.restart()
-        if self.step > self.start:
-            self._start_saving(self._running(), latest=True)
-
-    def _start_saving(self, members: Sequence[MemberRun], latest: bool) -> None:
-        """Copy the state of some members, and write the copies now or while training goes on.
-
-        Also where a file exists: this run would have started from it, had it been readable.
-        """
-        began, step = time.monotonic(), self.step
-        taken = {m: self._snapshot(m, m.spec.run_id if latest else "") for m in members}
-
-        def write() -> Saved:
-            paths = {
-                m: self.write(path, self.members.index(m), checkpoint)
-                for m, (path, checkpoint) in taken.items()
-            }
-            return Saved(step, latest, paths)
-
-        size = sum(t.nbytes for _, checkpoint in taken.values() for t in checkpoint.state.values())
-        self._saver.start(write, size, began)
-        self._settle()
-
-    def _snapshot(self, member: MemberRun, owner: str) -> tuple[Path, Checkpoint]:
-        """Where a member's checkpoint belongs, and a copy of all that it holds."""
-        curve = replace(
-            member.curve,
-            validation=dict(member.curve.validation),
-            measured=dict(member.curve.measured),
-        )
-        state = self.engine.state(self.members.index(member))
-        prefix = prefix_id(member.spec.science, self.step)
-        path = checkpoint_path(member.outputs, member.spec.science, self.step, owner)
-        return path, Checkpoint(self.step, prefix, state, curve)
-
-    def _settle(self, wait: bool = False) -> None:
-        """Once all members are saved, and only then, remove what was.
-
-        A kill in between leaves a step common to all.
-        """
-        written = self._saver.settle(wait)
-        if written is None or not written.latest:
-            return
-        if set(self._running()) <= set(written.paths):
-            self.saved = written.step
-            self._report()
-        for member, path in written.paths.items():
-            if not member.finished and member.claim.is_current():
-                member.remove_latest(keep=path)
-
     def write(self, path: Path, member: int, checkpoint: Checkpoint) -> Path:
-        """Write a member's checkpoint where it belongs; what is to be kept."""
+        """Write a member's checkpoint where it belongs; the path that is to be kept."""
         save_checkpoint(path, checkpoint)
         return path
 
@@ -322,7 +240,7 @@ class Training:
 
     def _finish(self, member: MemberRun) -> None:
         """Write curve, record and DONE of one member, whose checkpoints are on the disk by then."""
-        self._settle(wait=True)
+        self.checkpoints.settle(wait=True)
         first = finish(member.claim, member.spec, member.curve, member.lr, self._facts(member))
         member.finished = True  # not before: a claim that could not be finished is released
         if first:
@@ -357,7 +275,12 @@ class Training:
 
     def _report(self) -> None:
         """Say how far each member is; ``saved`` is the step at which all were last saved."""
-        said = {"start": self.start, "steps": self.steps, "saved": self.saved, **self.pack}
+        said = {
+            "start": self.start,
+            "steps": self.steps,
+            "saved": self.checkpoints.saved,
+            **self.pack,
+        }
         trained = self.step - self.start
         if trained:
             tokens = trained * self.members[0].spec.tokens_per_step

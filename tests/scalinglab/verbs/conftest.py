@@ -14,6 +14,7 @@ from scalinglab.cli import main
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.state import Outcome, State
 
 
 @pytest.fixture
@@ -71,18 +72,18 @@ class States:
         run.done_file.unlink()
         shutil.rmtree(run.attempts)
         if state == "stopped":
-            run.stop({"step": 16, "steps": done["steps"], "loss": 2.0, "why": "for a test"})
+            run.stop({"step": 16, "steps": done.steps, "loss": 2.0, "why": "for a test"})
         if state in ("planned", "stopped"):
             return
         claim = Claim.acquire(run, 600.0)
         assert claim is not None
         if state == "diverged":
-            path = run.path / done["record"]
+            path = run.path / done.record
             record = read_json(path)
             record |= {"status": "diverged", "final": dict.fromkeys(record["final"])}
             write_json(path, record)
-            files = {kind: run.path / done[kind] for kind in ("record", "curve")}
-            assert claim.finish("diverged", done["steps"], {k: p.name for k, p in files.items()})
+            files = {"record": done.record, "curve": done.curve}
+            assert claim.finish(State.DIVERGED, done.steps, files)
             return
         claim.report(
             {
@@ -96,12 +97,12 @@ class States:
         if state == "running":
             self._claims.append(claim)
         else:
-            claim.release(state, ValueError(self.failure) if state == "failed" else None)
+            claim.release(Outcome(state), ValueError(self.failure) if state == "failed" else None)
 
     def end(self) -> None:
         """Stop the threads of running runs."""
         for claim in self._claims:
-            claim.release("interrupted")
+            claim.release(Outcome.INTERRUPTED)
 
 
 _POINTS = "N,D,loss\n" + "".join(
