@@ -71,6 +71,12 @@ ABOVE_0 = Within(0, open=True)
 FRACTION = Within(0, 1)
 
 
+def _once(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """``functools.cache`` for what a class decides (its own type takes no ``type[Any]``)."""
+    cached: Any = functools.cache(function)
+    return cached
+
+
 def setting(
     default: Any = MISSING,
     allowed: Within | Iterable[str] | None = None,
@@ -167,12 +173,6 @@ def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> t
     return choices.find(name, key)
 
 
-def _once(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
-    """``functools.cache`` for what a class decides (its own type takes no ``type[Any]``)."""
-    cached: Any = functools.cache(function)
-    return cached
-
-
 def is_used(options: Any, key: str) -> bool:
     """Whether what is chosen in a dataclass makes use of one of its keys."""
     chooser, values = _conditional(type(options)).get(key, ("", ()))
@@ -190,7 +190,7 @@ def defaults(cls: type[Any]) -> dict[str, Any]:
     return {key: value() if callable(value) else value for key, value in _defaults(cls).items()}
 
 
-@functools.cache
+@_once
 def _defaults(cls: type[Any]) -> dict[str, Any]:
     """Key -> default, or what makes one."""
     return {
@@ -207,7 +207,7 @@ def historic_values(cls: type[Any]) -> dict[str, Any]:
     }
 
 
-@functools.cache
+@_once
 def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
     own = {cls.chooser} if hasattr(cls, "choices") else set()

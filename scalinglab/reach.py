@@ -26,7 +26,7 @@ from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.reach import Reached
+    from scalinglab.analysis.decisions.reach import ReachResult
     from scalinglab.analysis.decisions.target import Target
     from scalinglab.plan_view import PlanView
     from scalinglab.study import Study
@@ -50,7 +50,7 @@ class ReachResult:
     ----------
     target : str
         What was asked.
-    found : Reached or None
+    found : ReachResult or None
         The rounds, and why they ended; None after an interrupt.
     calibration_factor : float
         By what the record of earlier forecasts widened the target's interval.
@@ -59,7 +59,7 @@ class ReachResult:
     """
 
     target: str
-    found: Reached | None
+    found: ReachResult | None
     calibration_factor: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -143,6 +143,7 @@ class _Rounds:
     def tell(self, row: dict[str, Any]) -> None:
         """How well the target is known, what is wanted, and what is spent."""
         self.history.append(row)
+        assert self.target.within is not None  # `reach` refuses a target without it
         of = "" if self.asked.hours is None else f" of {self.asked.hours:.3g}"
         told = f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
         self.screen.say(

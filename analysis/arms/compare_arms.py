@@ -222,5 +222,5 @@ def _of_settings(differences: pd.DataFrame) -> list[str]:
     other = differences[~differences["intended"]]
     if other.empty:
         return []
-    said = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
-    return [f"the arms differ in more than the one setting: {said}"]
+    text = "; ".join(f"{r.key}: {r.a} against {r.b}" for r in other.head(6).itertuples())
+    return [f"the arms differ in more than the one setting: {text}"]

@@ -166,9 +166,9 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
 
 def growth_in_words(exponents: pd.DataFrame) -> str:
     """How N* and D* grow with the budget, in a sentence."""
-    said = []
+    sentences = []
     for name, row in exponents.iterrows():
         low, high = row.get("exponent_lower", np.nan), row.get("exponent_upper", np.nan)
         between = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
-        said.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")
-    return ", ".join(said).replace("D* grows", "D*")
+        sentences.append(f"{name}* grows as C^{row['exponent']:.2f}{between}")
+    return ", ".join(sentences).replace("D* grows", "D*")

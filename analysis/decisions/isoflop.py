@@ -136,7 +136,7 @@ class _Curve:
         if self.apart > _SAME_COST:
             return f"its points' costs differ {self.apart:.2g}-fold: they are no curve of one cost"
         least = self.x[np.argmin(self.y)]
-        for end, name, low in ((self.x.min(), "smallest", True), (self.x.max(), "largest", False)):
+        for end, name in ((self.x.min(), "smallest"), (self.x.max(), "largest")):
             if least == end:
                 return f"the loss still falls towards the {name} size"
         bent, top = self.vertices(self.y[None])

@@ -147,7 +147,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     one_sided = max(above, 1 - above)
     sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} of one sign)"
     those = "that point" if top.sum() == 1 else f"those {int(top.sum())} points"
-    predicts = f"predicts {those} with a mean error of {scale.say(mean, sign='+')}"
+    an_error = "an error" if top.sum() == 1 else "a mean error"
+    predicts = f"predicts {those} with {an_error} of {scale.say(mean, sign='+')}"
     predicts += sides if len(error) > 1 else ""
     impossible = int((~np.isfinite(error)).sum())
     if impossible:

@@ -275,8 +275,7 @@ def _whole(target: pd.DataFrame) -> pd.DataFrame:
     if target.empty or target["run"].nunique() != 1:
         raise ValueError(f"target: one run is forecast at a time, not {target['run'].nunique()}")
     target = target.sort_values("step", kind="stable").reset_index(drop=True)
-    loss = target["loss"] if "loss" in target else np.nan
-    target = target.assign(loss=loss)
+    target = target.assign(loss=target.get("loss", np.nan))
     if pd.notna(target["loss"].iloc[-1]):
         raise ValueError(f"run {target['run'].iloc[0]!r} has its final loss already")
     return target

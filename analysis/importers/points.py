@@ -97,16 +97,16 @@ def read_table(
         table, _ = of_curves(read, None, None)
     else:
         table = of_runs(read.parts, None, ours)
-    table, said = in_nats(table, unit, read.sources)
+    table, sentences = in_nats(table, unit, read.sources)
     if law.response == "loss":
         if "loss" not in table:
             raise ValueError(no_loss(raws))
         check_plausible(table, unit)
         table, more = with_resolution(table, table)
-        said = [*said, *more]
+        sentences = [*sentences, *more]
     table = _with_their_names(table, read)
     table = _with_numbers(table, [given.get(n, n) for n in needed], raws[0])
-    return _finished(table, [given.get(n, n) for n in needed], [*read.notes, *said])
+    return _finished(table, [given.get(n, n) for n in needed], [*read.notes, *sentences])
 
 
 def _asked_by_step(raws: Sequence[Raw], asked: Sequence[object]) -> bool:

@@ -61,8 +61,8 @@ def in_nats(
         frame = frame.assign(**{c: frame[c].to_numpy(float) * factor for c in losses(frame)})
     if bytes_known and "loss" in frame:
         frame["bpb"] = frame["loss"] / math.log(2) / frame["bytes_per_token"]
-    said = f"losses were given in {unit} and are nats per token here"
-    return frame, [] if unit in (None, "nats") else [said]
+    text = f"losses were given in {unit} and are nats per token here"
+    return frame, [] if unit in (None, "nats") else [text]
 
 
 def _log(perplexity: pd.Series) -> np.ndarray:

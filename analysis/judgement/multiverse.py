@@ -1,4 +1,4 @@
-"""An answer under every defensible choice, and which choice it hangs on.
+"""How an answer varies with each analysis choice, and which choice matters most.
 
 How FLOPs and parameters are counted, which law is fitted under which objective, which runs are left
 out: each is chosen with good reasons, and published exponents differ by what was chosen

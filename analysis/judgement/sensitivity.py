@@ -1,4 +1,4 @@
-"""Does the answer hang on the delta of the Huber cost?"""
+"""Does the answer depend on the threshold delta of the Huber cost?"""
 
 from __future__ import annotations
 

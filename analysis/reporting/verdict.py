@@ -141,19 +141,19 @@ def _judge(kind: str) -> Callable[..., Finding]:
 
 def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
     """What any verdict must say of its runs."""
-    said = []
+    sentences = []
     if planned > len(runs):
-        said.append(
+        sentences.append(
             f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
             "that of the others"
         )
     codes = runs["fingerprint"].dropna().map(same_numbers).nunique()
     if codes > 1:
-        said.append(
+        sentences.append(
             f"the runs were trained by {codes} versions of the code that makes their "
             "numbers: differences may be the code's"
         )
-    return said
+    return sentences
 
 
 def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
     """Arms whose best LR is the end of three or more: another might do better, and its law too."""
-    said = []
+    sentences = []
     for name, own in points.groupby(arm):
         ends = []
         for point in own.itertuples():
@@ -120,11 +120,11 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
             if tried.nunique() > 2 and point.lr in (tried.min(), tried.max()):
                 ends.append(f"{point.D:,}")
         if ends:
-            said.append(
+            sentences.append(
                 f"{name}, N {runs['N'].iloc[0]:,}: the best LR is the end of its grid at D "
                 f"{', '.join(ends)}; it may do better than is said"
             )
-    return said
+    return sentences
 
 
 def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
@@ -148,7 +148,7 @@ def _speed(law: Result, loss: float, tokens: float, measured: pd.Series) -> dict
 
 
 def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
-    said = []
+    sentences = []
     for name, own in table.groupby("arm"):
         longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
@@ -159,5 +159,5 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
         sure = (longest["lower"] > 1).all()
         slower = (longest["upper"] < 1).all()
         verdict = "saves tokens" if sure else "costs tokens" if slower else "is not told apart"
-        said.append(f"{name} {verdict}: speed-up over {baseline} {values}.")
-    return said
+        sentences.append(f"{name} {verdict}: speed-up over {baseline} {values}.")
+    return sentences

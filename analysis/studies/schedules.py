@@ -104,7 +104,7 @@ def _sentences(
     law: str, table: pd.DataFrame, unseen: pd.DataFrame, fitted: Sequence[str]
 ) -> list[str]:
     worst = highest(unseen.assign(size=unseen["error"].abs()), "size")
-    said = [
+    sentences = [
         f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
         f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
         f"{worst['error']:+.2%} ({worst['schedule']})."
@@ -112,7 +112,7 @@ def _sentences(
     if len(table) > 2:
         tau = kendalltau(table["final"], table["law"]).statistic
         best, thought = table.iloc[0], lowest(table, "law")
-        said.append(
+        sentences.append(
             f"Its ranking of all {len(table)} agrees with the measured one to Kendall's "
             f"tau {tau:.2f}; the best is {best['schedule']!r}"
             + (
@@ -121,7 +121,7 @@ def _sentences(
                 else f", it says {thought['schedule']!r}."
             )
         )
-    return said
+    return sentences
 
 
 def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:

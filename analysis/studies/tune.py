@@ -80,17 +80,17 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
 
 def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The runs of each arm that have the size of its best, and a sentence where others went."""
-    said, kept = [], {}
+    sentences, kept = [], {}
     for block, arm in arms.items():
         kept[block] = arm
         if "N" in arm and arm["N"].nunique() > 1:
             best = lowest(arm, "loss")["N"]
             kept[block] = arm[arm["N"] == best]
-            said.append(
+            sentences.append(
                 f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
                 " each a block of its own"
             )
-    return kept, said
+    return kept, sentences
 
 
 def _others(arm: pd.DataFrame, x: str) -> list[str]:
@@ -126,10 +126,10 @@ def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:
 
 def _edges(block: str, arm: pd.DataFrame, best: pd.Series, x: str) -> list[str]:
     """Other settings whose best value is the end of three or more."""
-    said = []
+    sentences = []
     for column in _others(arm, x):
         tried = arm[column].dropna()
         if tried.nunique() > 2 and best[column] in (tried.min(), tried.max()):
             end = "lowest" if best[column] == tried.min() else "highest"
-            said.append(f"{block}: the best {column.removeprefix(SWEPT)} is the {end} tried")
-    return said
+            sentences.append(f"{block}: the best {column.removeprefix(SWEPT)} is the {end} tried")
+    return sentences

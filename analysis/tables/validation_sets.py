@@ -122,7 +122,7 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
     sets = table[SET].dropna().astype(str).value_counts()
     if len(sets) < 2:
         return
-    said = ", ".join(f"{count} on {name}" for name, count in sets.head(4).items())
+    text = ", ".join(f"{count} on {name}" for name, count in sets.head(4).items())
     table = with_common_sets(table)
     common = [c for c in table if str(c).startswith(FURTHER_LOSS) and table[c].notna().all()]
     first = sets.index[0]
@@ -137,7 +137,7 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
     )
     raise ValueError(
         f"the losses of these runs were measured on {len(sets)} validation sets"
-        f" ({said}) and do not compare; {way}"
+        f" ({text}) and do not compare; {way}"
     )
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.config import DataConfig, from_dict, one_of
+from scalinglab.scaling.data.manifest import read_manifest
 from scalinglab.scaling.data.markov import MarkovSource
 from scalinglab.scaling.data.stdlib import StdlibSource
-from scalinglab.scaling.data.store import TokenStore, read_manifest, write_store
+from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.data.text import TextSource
 from scalinglab.scaling.data.tokens import TokensSource
 from scalinglab.scaling.records.damage import DamagedFile, tell

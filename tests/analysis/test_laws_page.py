@@ -24,7 +24,7 @@ def test_the_law_of_ones_own_is_fitted():
     example = next(code for code in examples if "Law(" in code)
     names = {"runs": runs}
     try:
-        exec(example, names)  # noqa: S102
+        exec(example, names)
         assert names["result"].params["middle"] == pytest.approx(3e8, rel=1e-4)
     finally:
         LAWS.pop("saturating", None)

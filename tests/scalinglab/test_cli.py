@@ -37,11 +37,11 @@ def test_help_says_what_each_option_is_on_a_narrow_terminal(run, verb, monkeypat
     monkeypatch.setenv("COLUMNS", "60")
     lines = run(verb, "--help")[1].splitlines()
     assert max(map(len, lines[1:])) <= 60  # below the usage, which can be copied
-    if (options := find_verb(verb).options) is not None:
-        assert all(f.metadata["says"] for f in dataclasses.fields(options))
-        named = {line.split("=")[0].split(".")[0].strip() for line in lines if line[:2] == "  "}
-        fields = {f if f != "overrides" else "KEY" for f in options.__dataclass_fields__}
-        assert fields <= named
+    options = find_verb(verb).options
+    assert all(f.metadata["says"] for f in dataclasses.fields(options))
+    named = {line.split("=")[0].split(".")[0].strip() for line in lines if line[:2] == "  "}
+    fields = {f if f != "overrides" else "KEY" for f in options.__dataclass_fields__}
+    assert fields <= named
 
 
 def test_a_reader_that_goes_away_is_no_error(finished) -> None:

@@ -81,7 +81,7 @@ def table_of_text(text: str, path: Path) -> Raw:
         raise ValueError(f"{path} has no rows")
     unnamed = [k for k, name in enumerate(names) if not name]
     frame = _without_unnamed(frame, unnamed)
-    raw = Raw(
+    return Raw(
         checked_columns(frame, str(path)),
         stem_of(path),
         kept[0].number,
@@ -90,7 +90,6 @@ def table_of_text(text: str, path: Path) -> Raw:
         decimal=_decimal(frame, separator, path),
         path=path,
     )
-    return raw
 
 
 def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.DataFrame:

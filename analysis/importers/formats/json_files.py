@@ -128,7 +128,8 @@ def _trainer_state(document: Mapping[str, Any], path: Path) -> Raw:
     for row in rows:
         if "loss" in row and "train_loss" not in row:
             row["train_loss"] = row.pop("loss")
-    facts = {"steps": document[k] for k in ("max_steps",) if document.get(k)}
+    steps = document.get("max_steps")
+    facts = {"steps": steps} if steps else {}
     folder = path.absolute().parent
     name = (folder.parent if folder.name.startswith("checkpoint-") else folder).name
     frame = checked_columns(of_records(rows), str(path))

@@ -31,6 +31,7 @@ from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+from scalinglab.scaling.run.engines import ENGINES as DEFINED
 from scalinglab.scaling.run.step_options import StepOptions
 
 State = dict[str, Tensor]
@@ -329,20 +330,17 @@ def check_device(device: str) -> None:
         )
 
 
-def _made_of(module: str, name: str) -> Callable[..., Engine]:
-    """An engine that stands in a file of its own, which takes its parts from here."""
+def _builder(made_by: str) -> Callable[..., Engine]:
+    """What builds an engine that may stand in a file of its own, which takes its parts from here."""
+    module, _, name = made_by.partition(":")
 
     def build(*arguments: Any, **named: Any) -> Engine:
-        return getattr(importlib.import_module(module), name)(*arguments, **named)
+        engine: Engine = getattr(importlib.import_module(module), name)(*arguments, **named)
+        return engine
 
     return build
 
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
-    "eager": EagerEngine,
-    "compiled": _made_of("scalinglab.scaling.engine.steps.compiled", "CompiledEngine"),
-    "captured": _made_of("scalinglab.scaling.engine.steps.captured", "CapturedEngine"),
-    "captured_compiled": _made_of(
-        "scalinglab.scaling.engine.steps.captured", "CapturedCompiledEngine"
-    ),
+    name: _builder(engine.made_by) for name, engine in DEFINED.items()
 }
