@@ -127,7 +127,8 @@ def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array,
 
 def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Array:
     """Factors of the ratio, (resamples, n), as far as refits without the outermost runs depart from
-    the whole fit in this very ratio; 1 inside the measured range."""
+    the whole fit in this very ratio; 1 inside the measured range.
+    """
     draws = len(result.params_and_draws()) - 1
     n = len(columns["N"])
     if not draws or not len(result.origins):

@@ -43,6 +43,7 @@ class ReachResult:
 
     @property
     def reached(self) -> bool:
+        """Whether the target is known as well as was wanted."""
         return self.why == "reached"
 
 

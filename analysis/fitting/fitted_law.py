@@ -135,7 +135,8 @@ class FittedLaw:
     @property
     def noise_sample(self) -> Array:
         """Errors, on the scale of the fit, that a new measurement may have: the residuals, as
-        widened as the fit narrowed them and no smaller than the known noise, both ways."""
+        widened as the fit narrowed them and no smaller than the known noise, both ways.
+        """
         spare = max(self.points - len(self.free), 1)
         errors = self.residuals * np.sqrt(self.points / spare)
         size = float(np.sqrt(np.mean(errors**2)))

@@ -126,7 +126,8 @@ class Result(FittedLaw):
         self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
     ) -> Array:
         """Standard deviation of the law on its scale, beside the doubt about its parameters: none
-        inside the range, NaN where a refit or another law has no possible value."""
+        inside the range, NaN where a refit or another law has no possible value.
+        """
         best = np.array([list(self.params.values())])
         squared = self.origins.extrapolation_std(self.law, best, columns, self.scale) ** 2
         if beside:
@@ -177,7 +178,8 @@ class Result(FittedLaw):
 
     def _measurable(self, columns: dict[str, Array], doubt: Array) -> Iterator[tuple[slice, Array]]:
         """Measurements that could be, shape (resamples, some rows), with the place of the rows:
-        whole curves under all resamples do not fit in memory."""
+        whole curves under all resamples do not fit in memory.
+        """
         rng = np.random.default_rng(self.settings["seed"])
         deviations = t_draws(len(self.draws), self.settings["seed"])
         length = max(1, _BLOCK // len(self.draws))
@@ -207,7 +209,8 @@ class Result(FittedLaw):
 
 def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:
     """Rows that differ, in their order, and which of them each row is: equal points have one
-    interval, whatever noise is drawn for each. Rows of whole curves are all taken to differ."""
+    interval, whatever noise is drawn for each. Rows of whole curves are all taken to differ.
+    """
     every = np.arange(len(doubt))
     if any(column.ndim > 1 for column in columns.values()):
         return every, every

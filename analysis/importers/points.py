@@ -164,7 +164,7 @@ def _with_numbers(table: pd.DataFrame, needed: Sequence[str | float], raw: Raw) 
     for source in needed:
         formula = read_formula(source, table.columns) if isinstance(source, str) else None
         for name in formula.columns if formula else ():
-            if name in ("run",) or pd.api.types.is_numeric_dtype(table[name]):
+            if name == "run" or pd.api.types.is_numeric_dtype(table[name]):
                 continue
             values, _, bad = numbers(table[name], counts=True, decimal=raw.decimal)
             if bad is not None:

@@ -143,6 +143,7 @@ def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame 
 
 
 def about_runs(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
+    """What a second table says of the runs, a row each."""
     raw = runs if isinstance(runs, Raw) else Raw(runs, "runs", first=0)
     own = {k: v for k, v in given.items() if isinstance(v, str) and has(raw.frame, v)}
     table = take(raw, own, choose(raw, own)[0]).drop(columns="_row")
@@ -155,6 +156,7 @@ def about_runs(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd
 
 
 def joined(table: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+    """Curves with what `about_runs` says of their runs."""
     known = [c for c in about if c == "run" or c not in table]
     missing = sorted(set(table["run"]) - set(about["run"]))
     if missing:

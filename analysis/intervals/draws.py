@@ -62,6 +62,7 @@ class Prior:
 
     @property
     def strength(self) -> Array:
+        """Weight of each prior beside the data, (free,)."""
         return 1 / (self.width**2 * self.information)
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:

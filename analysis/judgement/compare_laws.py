@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -124,7 +125,7 @@ def _origins(column: pd.Series, count: int) -> Iterator[tuple[str, Array, Array]
             yield label, ~ahead, ahead
         return
     edges = _edges(column.to_numpy(float), count)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         ahead = ((column > low) & (column <= high)).to_numpy()
         yield f"{column.name} > {low:.3g}", (column <= low).to_numpy(), ahead
 

@@ -44,7 +44,8 @@ class HeldOut:
     @property
     def scores(self) -> dict[str, float]:
         """`analysis.scores`, with ``coverage`` of the intervals that there are (NaN if none is) and
-        ``beyond``, the farthest."""
+        ``beyond``, the farthest.
+        """
         return scores(self.table["measured"], self.table["predicted"]) | {
             "coverage": float(self.table["contained"].mean()),
             "beyond": float(self.table["beyond"].max()),

@@ -39,6 +39,7 @@ class ArmLaw(Law):
 
     @property
     def positive(self) -> tuple[str, ...]:
+        """See `Law.positive`."""
         return self.of_one_arm.positive
 
     def place(self, arm: int) -> list[int]:
@@ -49,6 +50,7 @@ class ArmLaw(Law):
         ]
 
     def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
+        """See `Law.read`; the arm of each row is its number."""
         wanted = np.ones(len(frame), bool) if wanted is None else wanted
         labels = frame[ARM].astype(str)
         unknown = sorted(set(labels) - set(self.arms))
@@ -58,6 +60,7 @@ class ArmLaw(Law):
         return {ARM: codes[wanted], **self.of_one_arm.read(frame, wanted)}
 
     def predict(self, params: Array, columns: Columns) -> Array:
+        """See `Law.predict`."""
         params = np.atleast_2d(params)
         answer = np.empty((len(params), len(columns[ARM])), params.dtype)
         for a, rows, within in self._split(columns):
@@ -65,6 +68,7 @@ class ArmLaw(Law):
         return answer
 
     def jacobian(self, params: Array, columns: Columns) -> tuple[Array, Array]:
+        """See `Law.jacobian`."""
         params = np.atleast_2d(params)
         answer = np.empty((len(params), len(columns[ARM])))
         slopes = np.zeros((len(params), len(self.parameters), len(columns[ARM])))

@@ -29,7 +29,9 @@ from scalinglab.scaling.errors import UserError
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".dat")
 _SPACES = " "  # one or more, as columns that are aligned by eye have
-_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf(inity)?", re.I)
+_NUMBER = re.compile(
+    r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf(inity)?", re.IGNORECASE
+)
 _COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 _SAMPLE = 200  # rows by which a file is judged
 
@@ -202,7 +204,7 @@ def _counted(
                 )
             most = max(most, cells)
             kept.append(line)
-        elif last and not ended or line.text.count('"') % 2:
+        elif (last and not ended) or line.text.count('"') % 2:
             notes.append(f"line {line.number}, torn off, was left out")
         else:
             raise UserError(

@@ -202,7 +202,8 @@ def _of_mappings(document: Mapping[str, Mapping[str, Any]], path: Path) -> Raw:
 
 def runs_with_history(runs: Sequence[Mapping[str, Any]], path: Path | None = None) -> list[Raw]:
     """Runs as trackers give them: each with ``history`` (rows), and maybe ``id, name, state,
-    config``."""
+    config``.
+    """
     raws = []
     for k, run in enumerate(runs):
         name = str(run.get("name") or run.get("id") or f"run {k}")
