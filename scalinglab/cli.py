@@ -7,6 +7,7 @@ files instead, so that it starts at once. Verbs return results; this file alone 
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
 import inspect
 import io
@@ -14,15 +15,22 @@ import os
 import shutil
 import sys
 import textwrap
+import traceback
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
 from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
-from scalinglab.verb import INTERRUPTED, Interrupted, Verb
+from scalinglab.scaling.text.printable import one_line
+from scalinglab.verb import INTERRUPTED, Verb
+
+if TYPE_CHECKING:
+    from scalinglab.terminal import Screen
 
 GROUPS = {
     "train": ("plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
@@ -32,12 +40,16 @@ GROUPS = {
     "utilities": ("coordcheck", "doctor", "collect", "gc", "sync"),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
+# Errors of a machine that name no file.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
 CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
 _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
+_BELOW = (
+    "scaling VERB --help says more. Overrides are Hydra's: model.width=64 schedule=cosine. Every "
+    "verb prints one JSON object with --json. scaling --version names the version."
+)
 _LONGEST = 1_200  # characters of an error
-# Verbs that still read their arguments and print by themselves, and their files.
-_EARLIER = {}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,16 +70,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         missing = missing_package(error)
         if missing is None:
-            raise
+            _report_defect()
         _fail(f"scaling {arguments[0]} needs {missing}")
-    except ValueError as error:  # ConfigError among them
+    except UserError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
-    except KeyboardInterrupt as interrupt:
-        if not isinstance(interrupt, Interrupted):
-            _say("interrupted; what was finished is kept, and the same command starts again")
+        if error.filename is None and error.errno not in _OF_THE_MACHINE:
+            _report_defect()
+        _fail(": ".join(filter(None, (error.filename and str(error.filename), error.strerror))))
+    except KeyboardInterrupt:
+        _screen(sys.stderr).say("interrupted; finished work is kept, run the same command again")
         sys.exit(INTERRUPTED)
+    except Exception:
+        _report_defect()
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -75,9 +90,7 @@ def _run(arguments: Sequence[str]) -> int:
         print(_help())
         return 0
     if arguments[0] in ("--version", "version"):
-        from importlib.metadata import version  # no other command needs it
-
-        print(PROJECT, version(PROJECT))
+        print(PROJECT, _version())
         return 0
     name, *rest = arguments
     if name not in VERBS:
@@ -86,18 +99,13 @@ def _run(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(rest):
         print(_help_of(verb))
         return 0
-    if not _file(name).exists():
-        return verb.run(rest)  # type: ignore[call-arg, return-value]
     return _answer(verb, rest)
 
 
 def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     """Run a verb; with ``--json`` standard output holds its answer alone."""
-    from scalinglab.terminal import Screen
-
-    assert verb.options is not None
     options: Any = read_arguments(verb.options, arguments)
-    screen = Screen(sys.stderr if options.json else sys.stdout)
+    screen = _screen(sys.stderr if options.json else sys.stdout)
     result = verb.run(options, screen)
     if options.json:
         print_json(result.as_json())
@@ -108,9 +116,8 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
 
 def find_verb(name: str) -> Verb:
     """A verb by its name, out of its file."""
-    if _file(name).exists():
-        return importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
-    return importlib.import_module(f"scalinglab.verbs.{_EARLIER[name]}").VERBS[name]
+    verb: Verb = importlib.import_module(f"scalinglab.verbs.{_file(name).stem}").VERB
+    return verb
 
 
 def _file(name: str) -> Path:
@@ -119,8 +126,6 @@ def _file(name: str) -> Path:
 
 def _summary(name: str) -> str:
     """What a verb does, in a line, read without importing what it needs."""
-    if not _file(name).exists():
-        return find_verb(name).summary
     source = _file(name).read_text(encoding="utf-8")
     tree = ast.parse(source[source.index("\nVERB = ") :])
     assert isinstance(tree.body[0], ast.Assign) and isinstance(tree.body[0].value, ast.Call)
@@ -148,14 +153,7 @@ def _help() -> str:
             )
             for name in names
         ]
-    return "\n".join(
-        [
-            *parts,
-            "",
-            "scaling VERB --help says more, scaling --version which one this is. Overrides are Hydra's: model.width=64 schedule=cosine.",
-            "Verbs that answer print one JSON object with --json.",
-        ]
-    )
+    return "\n".join([*parts, "", *textwrap.wrap(_BELOW, _columns(), **WHOLE_WORDS)])
 
 
 def _help_of(verb: Verb) -> str:
@@ -164,27 +162,42 @@ def _help_of(verb: Verb) -> str:
         f"usage: {verb.usage}",
         *(textwrap.fill(" ".join(p.split()), _columns(), **WHOLE_WORDS) for p in paragraphs),
     ]
-    if verb.options is not None:
-        parts.append("\n".join(["options", *explain(verb.options, _columns())]))
+    parts.append("\n".join(["options", *explain(verb.options, _columns())]))
     return "\n\n".join(parts)
 
 
 def _fail(message: str) -> NoReturn:
     """One line, whatever was given: a value of many lines or pages is not shown whole."""
-    from scalinglab.scaling.text.printable import one_line
-
     message = one_line(message.strip())
     if len(message) > _LONGEST:
         half = _LONGEST // 2
         message = f"{message[:half]} ... {message[-half:]}"
-    _say(f"error: {message}")
+    _screen(sys.stderr).say(f"error: {message}")
     sys.exit(2)
 
 
-def _say(message: str) -> None:
+def _report_defect() -> NoReturn:
+    """The traceback of an exception that no user can mend, and what to do with it."""
+    traceback.print_exc()
+    _screen(sys.stderr).say(
+        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
+        "above with the command. Runs are kept; the same command resumes."
+    )
+    sys.exit(1)
+
+
+def _screen(stream: TextIO) -> Screen:
+    """Where people are told; rich takes a while to start, and the general help needs none."""
     from scalinglab.terminal import Screen
 
-    Screen(sys.stderr).say(message)
+    return Screen(stream)
+
+
+def _version() -> str:
+    try:
+        return version(PROJECT)
+    except PackageNotFoundError:
+        return "of a checkout that is not installed"
 
 
 if __name__ == "__main__":

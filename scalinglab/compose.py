@@ -69,7 +69,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         overrides = [f"hydra.searchpath=[{','.join(map(_quoted, folders))}]", *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
-            config = _read(overrides)
+            composed = _read(overrides)
         except HydraException as error:
             raise ConfigError(_explain(error, overrides)) from error
         except ConfigError:
@@ -80,15 +80,17 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
                 if not beside:
                     raise ConfigError(_below_a_value(key)) from error
             raise
-    for key in config:
-        if key not in TOP_LEVEL:  # a file with `@package _global_` may bring any
-            raise ConfigError(unknown_key(str(key), TOP_LEVEL))
-    _refuse_resolvers(config)
+    for name in map(str, composed):
+        if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
+            raise ConfigError(unknown_key(name, TOP_LEVEL))
+    _refuse_resolvers(composed)
     try:
         # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
-        science = OmegaConf.masked_copy(config, [k for k in config if k not in NOT_SCIENCE])
+        science = OmegaConf.masked_copy(
+            composed, [str(k) for k in composed if k not in NOT_SCIENCE]
+        )
         OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "a reference"
         raise ConfigError(
@@ -110,7 +112,7 @@ def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
     """
     for name in RunConfig.__dataclass_fields__:
         cls, group = class_of(RunConfig, name, plain), plain.get(name)
-        if not isinstance(group, dict) or not hasattr(cls, "choices"):
+        if not isinstance(group, dict) or cls is None or not hasattr(cls, "choices"):
             continue
         if not set(group) <= set(keys_of(chosen_class(cls, group, name))):
             plain[name] = without_leftovers(cls, group, _file_of(name, overrides))
@@ -122,7 +124,8 @@ def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         whole = hydra_compose("config", list(overrides), return_hydra_config=True)
         choice = f"{group}={whole.hydra.runtime.choices[group]}"
-        return OmegaConf.to_container(_read([*search, choice])[group], resolve=True)
+        keys: Any = OmegaConf.to_container(_read([*search, choice])[group], resolve=True)
+        return keys
 
 
 def _read(overrides: Sequence[str]) -> DictConfig:
@@ -168,7 +171,7 @@ def _own_folders(given: Sequence[str], config: Path | None) -> list[Path]:
         if not folder.is_dir() or folder == Path():
             raise ConfigError(f"config = {str(folder)!r}: there is no such folder")
     mine = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
-    found = []
+    found: list[Path] = []
     for folder in (*mine, Path.cwd() / SHARED):
         if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *found]:
             _check_own(folder, is_ours=folder in mine)
@@ -191,7 +194,7 @@ def _check_own(folder: Path, *, is_ours: bool) -> None:
         name = file.relative_to(folder)
         shipped = SHIPPED / name
         if not is_ours and (
-            name.parts[0] not in groups or name.parts[0] != "study" and shipped.exists()
+            name.parts[0] not in groups or (name.parts[0] != "study" and shipped.exists())
         ):
             continue
         if file.is_file():
@@ -217,7 +220,7 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_such_file(error.missing_cfg_file, error.options or ())
     if isinstance(error, ConfigCompositionException):
-        key = getattr(error.__cause__, "full_key", None)
+        key = str(getattr(error.__cause__, "full_key", None) or "")
         if key:
             if key.startswith("study") and not any(o.startswith("study=") for o in overrides):
                 return f"{key}: no study is chosen to set it in; give study=NAME as well"
@@ -236,9 +239,9 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
 def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
     """The sentence for a key of another schedule or optimizer than the file's; empty if of none."""
     group, _, name = key.partition(".")
-    cls = class_of(RunConfig, group, {})
+    cls: type[Any] | None = class_of(RunConfig, group, {})
     users = users_of(cls, name) if cls is not None else []
-    if not users:
+    if cls is None or not users:
         return ""
     return (
         f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. Allowed "

@@ -19,7 +19,7 @@ class MissingOption(ConfigError):
     """An option without which a verb has nothing to do."""
 
 
-WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
+WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}  # of textwrap
 _DEEPEST = 500  # brackets in a value
 _LONGEST = 24  # columns for key=value in a help; what is longer has a line of its own
 
@@ -127,7 +127,8 @@ def read_arguments(cls: type[T], arguments: Sequence[str]) -> T:
     ConfigError
         As `read_options`.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    kind: type[Any] = cls  # a dataclass
+    fields = {f.name: f for f in dataclasses.fields(kind)}
     given: dict[str, list[str]] = {}
     for name, f in fields.items():
         if f.metadata.get("bare"):
@@ -152,6 +153,7 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
     MissingOption
         Where a key without a default is not given.
     """
+    kind: type[Any] = cls  # a dataclass
     nested: dict[str, Any] = {}
     hints = typing.get_type_hints(cls)
     for argument in arguments:
@@ -173,10 +175,12 @@ def read_options(cls: type[T], arguments: Sequence[str]) -> T:
         node[last] = _words(text) if words else text if word else _value(text)
         if not groups and typing.get_origin(hints.get(key)) is list and text[:1] != "[":
             node[last] = [node[last]]  # budgets=1e12
-    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in nested]
+    fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(kind)
+    missing = [f.name for f in fields if _is_required(f) and f.name not in nested]
     if missing and set(nested) <= set(hints):  # an unknown key may be a missing one's typo
         raise MissingOption(f"{missing[0]} is not set")
-    return from_dict(cls, nested)
+    options: T = from_dict(cls, nested)
+    return options
 
 
 def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -188,10 +192,8 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
     mine = []
     for argument in arguments:
         first, dot, _ = argument.partition("=")[0].partition(".")
-        if (
-            argument.startswith("--")
-            or first in hints
-            and (not dot or typing.get_origin(hints[first]) is dict)
+        if argument.startswith("--") or (
+            first in hints and (not dot or typing.get_origin(hints[first]) is dict)
         ):
             mine.append(argument)
     return mine, [a for a in arguments if a not in mine]

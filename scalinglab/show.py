@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.text.printable import excerpt, one_line
 from scalinglab.sweeps.launch.announced import is_announced
@@ -134,7 +135,7 @@ class Watch:
 
     def _look(self) -> None:
         found = status(self.outputs, self.study, self._finished)
-        for row in found.to_dict("records"):
+        for row in records_of(found):
             before = self._before.get(row["run_id"])
             if before is not None and before != row["state"]:
                 self._say(row, found)

@@ -44,7 +44,7 @@ from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.sweeps.study.added import add_block, read_added, with_added
 from scalinglab.sweeps.study.expand import BlockConfig
-from scalinglab.sweeps.study.study import check_study
+from scalinglab.sweeps.study.study import check_study, is_search
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study
 from scalinglab.sweeps.watch.causes import causes
 from scalinglab.sweeps.watch.collect import collect
@@ -334,11 +334,11 @@ class Study(StudyAnswers):
 
 def _asks_for_more(prepared: Prepared) -> bool:
     """Whether a search of the study asks for runs that the plan before did not hold."""
-    composed, plan = prepared.composed, prepared.plan
-    if all(b.get("generator") != "tune" for b in composed["study"]["blocks"].values()):
+    plan = prepared.plan
+    if not is_search(plan.study):
         return False
     before = {p.run.run_id for p in plan.runs}
-    return any(p.run.run_id not in before for p in make_plan(composed).runs)
+    return any(p.run.run_id not in before for p in make_plan(prepared.composed).runs)
 
 
 def _interrupted(backend: str, name: str) -> str:

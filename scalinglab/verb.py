@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class Interrupted(KeyboardInterrupt):
-    """An interrupt of which the person has been told already."""
-
-
 class Result(Protocol):
     """What a verb found: data, with one rendering as text and one as JSON."""
 
@@ -54,16 +50,4 @@ class Verb:
     summary: str
     usage: str
     run: Callable[[Any, Screen], Result]
-    options: type[Options] | None = None
-
-
-def open_console() -> Screen:
-    """Standard output, for verbs that still print themselves."""
-    from scalinglab.terminal import Screen
-
-    return Screen()
-
-
-def say(console: Screen, text: str, style: str = "") -> None:
-    """A text of one line or several: broken at words on a terminal, whole in a file."""
-    console.say(text, style)
+    options: type[Options]

@@ -37,7 +37,7 @@ def check_size(file: Path) -> None:
             elif isinstance(event, yaml.AliasEvent):
                 if any(anchor == event.anchor for anchor, _ in opened):
                     raise _refusal(file, event, f"'*{event.anchor}' stands inside what it names")
-                anchor, size = None, sizes.get(event.anchor, 1)
+                anchor, size = None, sizes.get(event.anchor or "", 1)
             elif isinstance(event, yaml.ScalarEvent):
                 anchor, size = event.anchor, 1
             else:
@@ -52,6 +52,7 @@ def check_size(file: Path) -> None:
 
 
 def _refusal(file: Path, event: yaml.Event, what: str) -> ConfigError:
+    assert event.start_mark is not None  # events of a text have one
     return ConfigError(
         f"{file}, line {event.start_mark.line + 1}: {what}; write out what the "
         "study needs, without aliases (*name)"

@@ -144,6 +144,10 @@ def _place(trace: Any) -> str:
     return " < ".join(dict.fromkeys(shown))
 
 
+def _is_json(made: Command) -> bool:
+    return any(a.lstrip("-").lower().startswith("json") for a in made.arguments)
+
+
 def _judge(made: Command, code: int | None, stdout: str, stderr: str) -> str | None:
     """What is wrong with how a command ended."""
     if "Traceback" in stderr:
@@ -161,7 +165,7 @@ def _judge(made: Command, code: int | None, stdout: str, stderr: str) -> str | N
         return None
     if code not in (0, 1, INTERRUPTED):
         return f"exit code {code}"
-    if stderr and code != INTERRUPTED:
+    if stderr and code != INTERRUPTED and not _is_json(made):  # progress is told there
         return f"noise: {stderr[:300]!r}"
     if "--json" in made.arguments and code == 0 and "{" in stdout:
         try:

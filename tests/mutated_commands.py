@@ -125,8 +125,7 @@ def command(seed: int) -> Command:
 
 def _mutations(verb: str) -> list[Callable[[random.Random, Command], None]]:
     found = [*[_number] * 4, *[_value] * 3, _option, _option, _unknown, _argument, _twice]
-    if cli.find_verb(verb).options is not None:
-        found += [_option] * 4
+    found += [_option] * 4
     if verb in COMPOSED:
         found += [_override] * 5 + [_prefixed, _prefixed]
     if verb in STUDIED:
@@ -157,8 +156,6 @@ def _any_value(rng: random.Random, key: str) -> str:
 def _option(rng: random.Random, made: Command) -> None:
     """An option of the verb, with any value."""
     options = cli.find_verb(made.verb).options
-    if options is None:
-        return _override(rng, made)
     key = rng.choice(
         [f.name for f in dataclasses.fields(options) if f.name not in ("watch", "follow", "stop")]
     )
@@ -169,7 +166,7 @@ def _number(rng: random.Random, made: Command) -> None:
     """A number where one is wanted, of a size that nobody wants."""
     options = cli.find_verb(made.verb).options
     number = rng.choice(SIZES)
-    if options is None or made.verb in COMPOSED and rng.random() < 0.5:
+    if made.verb in COMPOSED and rng.random() < 0.5:
         key = rng.choice(
             [k for k, v in _leaves() if isinstance(v, int | float) and not isinstance(v, bool)]
         )

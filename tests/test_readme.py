@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scalinglab.cli import VERBS
+import pytest
+
+from scalinglab.cli import GROUPS, VERBS
 from scalinglab.compose import compose
 from scalinglab.sweeps.plan.make import make_plan
 
 ROOT = Path(__file__).parent.parent
+DOCS = sorted((ROOT / "docs").glob("*.md"))
 README = (ROOT / "README.md").read_text()
 
 
@@ -23,15 +26,26 @@ def test_the_study_of_the_readme_can_be_planned(tmp_path, monkeypatch) -> None:
     assert {p.run.config.optimizer.weight_decay for p in plan.runs} == {0.05}
 
 
-def test_every_verb_and_every_file_that_is_named_exists() -> None:
-    assert set(re.findall(r"^\| `scaling (\w+)", README, re.MULTILINE)) == set(VERBS)
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / link).exists(), link
+def test_every_verb_is_named() -> None:
+    rows = README.partition("## The verbs")[2].partition("\n## ")[0].splitlines()
+    named = {row.split(" | ")[0].strip("| "): tuple(re.findall(r"`(\w+)`", row)) for row in rows}
+    assert {group: verbs for group, verbs in named.items() if verbs} == GROUPS
+    page = (ROOT / "docs" / "verbs.md").read_text()
+    assert set(re.findall(r"^\| `scaling (\w+)", page, re.MULTILINE)) == set(VERBS)
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in DOCS)])
+def test_every_link_leads_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / link).exists(), link
+
+
+def test_every_place_of_the_layout_exists() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
     package = ROOT
-    for row in README.partition("## The files")[2].partition("\n## ")[0].splitlines():
-        names = re.findall(r"`([^`]+)`", row)
+    for row in design.partition("## Layout")[2].partition("\n## ")[0].splitlines():
+        names = re.findall(r"`([^`]+)`", row.split(" | ")[0]) if row.startswith("|") else []
         if row.startswith("| **"):  # a package: what stands below it is in it
             package = ROOT / names[0]
-        folders = [ROOT, package, *(package / name for name in names if name.endswith("/"))]
         for name in names:
-            assert any((folder / name).exists() for folder in folders), name
+            assert (package / name).exists() or (ROOT / name).exists(), name

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.pairs import Pairs
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.tables.typed import records_of
 
 _DOUBT = 0.05
 _SURE = 0.95
@@ -65,9 +66,9 @@ class ArmComparison:
         if self.result is None:
             return "\n".join([*lines, *_warnings(self)])
         lines += ["[[Do the arms share parameters?]]"]
-        lines += [f"    {_sharing(row)}" for row in self.sharing.to_dict("records")[1:]]
+        lines += [f"    {_sharing(row)}" for row in records_of(self.sharing)[1:]]
         lines += ["[[Along the ladder]]"]
-        lines += [f"    {at_scale(row, b)}" for row in self.scales.to_dict("records")]
+        lines += [f"    {at_scale(row, b)}" for row in records_of(self.scales)]
         lines += [f"    {crossover(self)}"]
         return "\n".join([*lines, *_warnings(self)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,8 @@ def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     log = runs.assign(_log=np.log(runs["loss"].astype(float)))
     wide = log.pivot_table(index=keys, columns="_arm", values="_log", aggfunc="mean")
     wide = wide.reindex(columns=list(arms)).dropna()
-    table = np.exp(wide.rename(columns={arms[0]: "a", arms[1]: "b"})).reset_index()
+    logs: Any = wide.rename(columns={arms[0]: "a", arms[1]: "b"})  # np.exp keeps a table
+    table: pd.DataFrame = np.exp(logs).reset_index()
     table["ratio"] = table["b"] / table["a"]
     table = table.rename_axis(columns=None)
     difference = (wide[arms[1]] - wide[arms[0]]).to_numpy()
@@ -74,5 +76,5 @@ def pair_runs(runs: pd.DataFrame, arms: Sequence[str], level: float) -> Pairs:
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     half = stdtrit(len(difference) - 1, (1 + level) / 2) * error
     middle = difference.mean()
-    ends = (float(np.exp(middle + sign * half)) for sign in (0, -1, 1))
-    return Pairs(table, *ends, tuple(keys))
+    ratio, lower, upper = (float(np.exp(middle + sign * half)) for sign in (0, -1, 1))
+    return Pairs(table, ratio, lower, upper, tuple(keys))

@@ -28,6 +28,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import log_log_slope, values_with_intervals
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import read_points, rename
+from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.records.state import State
 
 Array = np.ndarray
@@ -109,7 +110,7 @@ def compare_approaches(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit` and `analysis.allocate`.
     """
     if surface is None:
@@ -283,15 +284,15 @@ def _exponents(
 
 def _of_surface(exponents: pd.DataFrame) -> Mapping[str, float]:
     return {
-        column.replace("exponent", short): value
+        column.replace("exponent", short): float(exponents[column][name])
         for short, name in (("a", "N"), ("b", "D"))
-        for column, value in exponents.loc[name].items()
+        for column in names_of(exponents)
     }
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
     kept = ("N", "D", "tokens_per_parameter")
-    ends = [c for c in table if any(c in (k, f"{k}_lower", f"{k}_upper") for k in kept)]
+    ends = [c for c in names_of(table) if any(c in (k, f"{k}_lower", f"{k}_upper") for k in kept)]
     return ["approach", "C", *ends]
 
 

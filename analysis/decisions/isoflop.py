@@ -9,11 +9,13 @@ inside their sizes is refused: nothing but the parabola would say where it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -76,14 +78,14 @@ def isoflop_minima(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing.
     """
     for column in ("N", "C", "loss", *([budget] if budget else ())):
         if column not in points:
-            raise ValueError(f"IsoFLOP minima need the column {column!r}")
+            raise UserError(f"IsoFLOP minima need the column {column!r}")
     if not reach > 1:
-        raise ValueError(f"reach = {reach!r} must be a factor above 1")
+        raise UserError(f"reach = {reach!r} must be a factor above 1")
     curves = [_Curve(own, reach) for _, own in points.groupby(_budgets(points, budget))]
     errors = _errors(curves)
     rng = np.random.default_rng(seed)
@@ -99,8 +101,8 @@ def isoflop_minima(
         if not refused:
             drawn.append(tops)
         rows.append(_row(curve, tops, refused, level))
-    drawn = np.array(drawn).T if drawn else np.empty((1 + resamples, 0))
-    return Minima(pd.DataFrame(rows), drawn, float(np.sqrt(np.mean(errors**2))))
+    vertices = np.array(drawn).T if drawn else np.empty((1 + resamples, 0))
+    return Minima(pd.DataFrame(rows), vertices, float(np.sqrt(np.mean(errors**2))))
 
 
 class _Curve:
@@ -135,7 +137,7 @@ class _Curve:
         if self.apart > _SAME_COST:
             return f"its points' costs differ {self.apart:.2g}-fold: they are no curve of one cost"
         least = self.x[np.argmin(self.y)]
-        for end, name, low in ((self.x.min(), "smallest", True), (self.x.max(), "largest", False)):
+        for end, name in ((self.x.min(), "smallest"), (self.x.max(), "largest")):
             if least == end:
                 return f"the loss still falls towards the {name} size"
         bent, top = self.vertices(self.y[None])
@@ -175,7 +177,7 @@ def _budgets(points: pd.DataFrame, budget: str | None) -> Array:
 
 
 def _row(curve: _Curve, tops: Array, refused: str, level: float) -> dict:
-    row = {"C": curve.budget, "points": len(curve.x), "N": np.nan, "loss": np.nan}
+    row: dict[str, Any] = {"C": curve.budget, "points": len(curve.x), "N": np.nan, "loss": np.nan}
     row |= {"N_lower": np.nan, "N_upper": np.nan, "refused": refused}
     if refused:
         return row

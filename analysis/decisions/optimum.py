@@ -26,7 +26,9 @@ def loss_at(law: Law, params: Array, N: Array, D: Array) -> Array:
     return law.predict(params, {"N": N, "D": D})
 
 
-def best_split(law: Law, params: Array, budget: Array, cost: Cost = SIX_ND) -> tuple[Array, Array]:
+def best_split(
+    law: Law, params: Array, budget: float | Array, cost: Cost = SIX_ND
+) -> tuple[Array, Array]:
     """N and D of least loss for each parameter vector at its budget, shapes (b,).
 
     NaN where the loss falls to the end of the sizes tried.

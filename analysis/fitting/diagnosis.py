@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
@@ -64,7 +63,8 @@ def diagnose(
     misfit: Misfit, found: Search, best: Solution, draws: Array, degrees: float
 ) -> Diagnosis:
     """Diagnose a fit from its search, best solution (one row), resampled coordinates and least
-    degrees of freedom."""
+    degrees of freedom.
+    """
     jacobian = misfit.residual_jacobian(best.coordinates)
     low, high = misfit.space.limits
     u = best.coordinates[0]
@@ -116,7 +116,9 @@ def _correlations(
     size = np.sqrt(np.maximum(np.diag(spread), 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.nan_to_num(spread / np.outer(size, size))
-    return pd.DataFrame(matrix, index=free, columns=free).to_dict()
+    return {
+        name: dict(zip(free, map(float, matrix[:, k]), strict=True)) for k, name in enumerate(free)
+    }
 
 
 def _unidentified(misfit: Misfit, found: Search, best: Solution, draws: Array) -> dict[str, str]:

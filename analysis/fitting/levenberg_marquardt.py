@@ -43,7 +43,7 @@ class Solution:
     curvature: Array
     steps: Array
 
-    def __getitem__(self, rows: slice) -> Solution:
+    def __getitem__(self, rows: slice | Array) -> Solution:
         """The same of some of the problems."""
         return Solution(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
@@ -173,7 +173,8 @@ class _Batch:
 
     def _trust(self, brought: Array, promised: Array) -> None:
         """Damp less after a step that kept its promise, more after one that did not, and more and
-        more while steps are refused (Nielsen 1999)."""
+        more while steps are refused (Nielsen 1999).
+        """
         kept = np.where(promised > 0, brought / np.maximum(promised, _TINY), -1.0)
         self.refused = np.where(brought > 0, 0, self.refused + 1)
         more = 2.0 ** (1 + np.maximum(self.refused, 1))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
+from scalinglab.analysis.tables.typed import names_of
 
 _LAST = 1e18
 
@@ -29,7 +30,7 @@ def one_row_a_step(
 
     Raises
     ------
-    ValueError
+    UserError
         If a step is missing or two rows contradict each other: names the rows.
     """
     parts, superseded, unsorted = [], 0, 0
@@ -117,7 +118,7 @@ def _contradiction(rows: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
 
 
 def _measured(rows: pd.DataFrame) -> list[str]:
-    return [c for c in rows if c in ("loss", "train_loss", "lr") or c.startswith("loss_")]
+    return [c for c in names_of(rows) if c in ("loss", "train_loss", "lr") or c.startswith("loss_")]
 
 
 def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: str) -> None:

@@ -7,6 +7,8 @@ the learning rate is taken as a straight line.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -24,7 +26,7 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
 
     Raises
     ------
-    ValueError
+    UserError
         If a run begins late and names no parent, the parent is not there or does not reach the
         branch, or parents go round in a circle.
     """
@@ -88,7 +90,7 @@ def _complete(
     return done[run]
 
 
-def _the(rows: pd.DataFrame, column: str):
+def _the(rows: pd.DataFrame, column: str) -> Any:
     """The one value of a column; None where there is none."""
     if column not in rows:
         return None

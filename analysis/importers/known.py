@@ -289,6 +289,6 @@ def matching(role: str, names: Sequence[str]) -> list[str]:
         if name in exact or normal(name) in known
     }
     if rank:
-        return sorted(rank, key=rank.get)
+        return sorted(rank, key=rank.__getitem__)
     patterns = [re.compile(p, re.IGNORECASE) for p in ROLES[role].patterns]
     return [n for n in names if any(p.fullmatch(n) for p in patterns)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ import pandas as pd
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.known import measure_of
 from scalinglab.analysis.tables.imported import N_COUNTS
+from scalinglab.analysis.tables.typed import names_of
+from scalinglab.scaling.errors import UserError
 
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
 _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
@@ -18,7 +21,7 @@ _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
 
 def losses(frame: pd.DataFrame) -> list[str]:
     """Columns that hold a loss."""
-    return [c for c in frame if c in ("loss", "train_loss") or str(c).startswith("loss_")]
+    return [c for c in names_of(frame) if c in ("loss", "train_loss") or c.startswith("loss_")]
 
 
 def in_nats(
@@ -30,21 +33,21 @@ def in_nats(
 
     Raises
     ------
-    ValueError
+    UserError
         If the unit is unknown, asks for the bytes of a token that nobody told, or is not given for
         a column whose name contradicts nats.
     """
     if frame.empty:
         return frame, []
     if unit is not None and unit not in UNITS:
-        raise ValueError(f"unit = {unit!r} is not one of: {', '.join(UNITS)}")
+        raise UserError(f"unit = {unit!r} is not one of: {', '.join(UNITS)}")
     if unit is None:
         for source in sources:
             _refuse_other_measures(source)
     no_loss = frame[losses(frame)].isna().all(axis=1)  # as before the first step that was logged
     bytes_known = "bytes_per_token" in frame and (frame["bytes_per_token"].notna() | no_loss).all()
     if unit == "bits_per_byte" and not bytes_known:
-        raise ValueError(
+        raise UserError(
             "unit = 'bits_per_byte': how many bytes has a token on average? Say"
             " columns.bytes_per_token=4.2, or name the column that holds it"
         )
@@ -71,12 +74,12 @@ def _log(perplexity: pd.Series) -> np.ndarray:
 def _refuse_other_measures(source: str) -> None:
     measure = measure_of(source)
     if measure == "perplexity":
-        raise ValueError(
+        raise UserError(
             f"column {source!r} sounds like a perplexity, which is no loss; its logarithm is: say"
             f" columns.loss='log({source})' or unit=perplexity (unit=nats if it is a loss)"
         )
     if measure == "bits":
-        raise ValueError(
+        raise UserError(
             f"column {source!r} does not sound like nats per token; say unit=nats, unit=bits or"
             " unit=bits_per_byte"
         )
@@ -87,7 +90,7 @@ def check_plausible(runs: pd.DataFrame, unit: str | None) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         If half of the final losses are worse than guessing: they are in another unit.
     """
     if unit is not None or "loss" not in runs:
@@ -97,7 +100,7 @@ def check_plausible(runs: pd.DataFrame, unit: str | None) -> None:
     if "vocab" in runs and runs["vocab"].notna().any():
         worst = min(worst, 1.2 * math.log(max(float(runs["vocab"].max()), 2.0)))
     if len(known) and known.median() > worst:
-        raise ValueError(
+        raise UserError(
             f"loss = {known.median():.4g} is worse than guessing, in nats per token; if it is a"
             " perplexity say unit=perplexity, if bits unit=bits or unit=bits_per_byte, else"
             " unit=nats"
@@ -115,18 +118,22 @@ def with_counts(
 
     Raises
     ------
-    ValueError
+    UserError
         If `n_count` is no count.
     """
     if n_count is not None and n_count not in N_COUNTS:
-        raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
     if n_count and "N" in runs and n_count not in runs:
         runs = runs.assign(**{n_count: runs["N"]})
     known = [c for c in N_COUNTS if c in runs]
     notes = []
     if known and {"vocab", "width"} <= set(runs):
         table = runs["vocab"] * runs["width"]
-        more = {"n_block": 0, "n_matmul": table, "n_total": table if tied else 2 * table}
+        more: dict[str, Any] = {
+            "n_block": 0,
+            "n_matmul": table,
+            "n_total": table if tied else 2 * table,
+        }
         block = runs[known[0]] - more[known[0]]
         runs = runs.assign(**{c: block + more[c] for c in N_COUNTS if c not in runs})
         notes.append(
@@ -187,11 +194,11 @@ def with_tokens(
     done = frame["step"] + frame["run"].isin(counted)
     notes = []
     if counted:
-        at = int(frame["step"][frame["run"] == counted[0]].max())
+        last = int(frame["step"][frame["run"] == counted[0]].max())
         notes = [
             f"steps count from 0 in {counted[0]!r}"
             + (f" and {len(counted) - 1} more" if len(counted) > 1 else "")
-            + f": its step {at} is the {at + 1}th (zero_based=false if not)"
+            + f": its step {last} is the {last + 1}th (zero_based=false if not)"
         ]
     if {"batch", "context"} <= set(frame):
         each = frame.groupby("run")[["batch", "context"]].transform("last")

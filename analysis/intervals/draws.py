@@ -29,7 +29,9 @@ class Draws:
     centres: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.counts if self.targets is None else self.targets)
+        drawn = self.counts if self.targets is None else self.targets
+        assert drawn is not None  # either is there
+        return len(drawn)
 
     def seen(
         self, draw: Array, target: Array, weight: Array, centre: Array
@@ -60,6 +62,7 @@ class Prior:
 
     @property
     def strength(self) -> Array:
+        """Weight of each prior beside the data, (free,)."""
         return 1 / (self.width**2 * self.information)
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:

@@ -25,16 +25,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.laws.error_scale import ErrorScale
-from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.analysis.laws.law import Array, Columns
 
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the rows, left out
 _T_VARIANCE = len(_SHARES) / (len(_SHARES) - 2)  # of `t_draws`
 _LEAST_SIZES = 3  # of every column, that a refit needs
+
+
+class Predictor(Protocol):
+    """A law, or what is made of one or several."""
+
+    def predict(self, params: Array, columns: Columns) -> Array:
+        """Values for each parameter vector, (batch, n)."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Origins:
         return np.exp(farthest)
 
     def extrapolation_std(
-        self, law: Law, best: Array, columns: Columns, scale: ErrorScale
+        self, law: Predictor, best: Array, columns: Columns, scale: ErrorScale
     ) -> Array:
         """Standard deviation of the prediction on its scale, (n,), for what lies beyond the points.
 
@@ -92,7 +100,7 @@ class Origins:
         return np.sqrt(squared)
 
     def departures(
-        self, law: Law, best: Array, columns: Columns, scale: ErrorScale
+        self, law: Predictor, best: Array, columns: Columns, scale: ErrorScale
     ) -> Iterator[tuple[Array, Array]]:
         """Of each axis: how far beyond it points lie, in logarithms, and the variance there, (n,).
 
@@ -129,7 +137,7 @@ def t_draws(count: int, seed: int) -> Array:
 
 
 def extrapolation_cov(
-    origins: Origins, law: Law, best: Array, columns: Columns, scale: ErrorScale
+    origins: Origins, law: Predictor, best: Array, columns: Columns, scale: ErrorScale
 ) -> Array:
     """Covariance of the law's error at points, (n, n): a random walk from the edge of each axis.
 
@@ -147,7 +155,8 @@ def extrapolation_cov(
     return shared * _T_VARIANCE
 
 
-NO_ORIGINS = Origins((), *(np.empty(0) for _ in range(5)), np.empty((0, 0)))
+_NONE = np.empty(0)
+NO_ORIGINS = Origins((), _NONE, _NONE, _NONE, _NONE, _NONE, np.empty((0, 0)))
 
 
 @dataclass(frozen=True)

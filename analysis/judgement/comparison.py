@@ -69,9 +69,9 @@ class Comparison:
         origins = self.predictions["origin"]
         before = self.predictions[origins < origins.max()]
         if before.empty:
-            return self.winner, float(self.table.loc[self.winner, "last"])
+            return self.winner, float(self.table["last"][self.winner])
         chosen = str(mean_error(before).idxmin())
-        return chosen, float(self.table.loc[chosen, "last"])
+        return chosen, float(self.table["last"][chosen])
 
     def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
         """The winner at other points; beyond the range its intervals carry the other laws too.
@@ -103,7 +103,7 @@ def mean_error(predictions: pd.DataFrame) -> pd.Series:
     return each.groupby("law", sort=False).mean()
 
 
-def _row(name: object, row) -> str:
+def _row(name: object, row: pd.Series) -> str:
     return (
         f"{name:<24}{row['free']:>5.0f}{row['in_sample']:>11.2%}{row['held_out']:>10.2%}"
         f"{row['last']:>8.2%}{row['bias']:>+9.2%}{row['one_sided']:>10.0%}{row['wins']:>6.0%}"

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.law import Law
+from scalinglab.scaling.errors import UserError
 
 DELTAS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
@@ -45,7 +47,7 @@ def delta_sensitivity(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit`, or for a delta that is not positive.
 
     Examples
@@ -58,7 +60,7 @@ def delta_sensitivity(
     [1.7]
     """
     if "delta" in options:
-        raise ValueError("delta is what varies: give the values as deltas=")
+        raise UserError("delta is what varies: give the values as deltas=")
     resamples, rows = options.pop("resamples", 1000), {}
     for delta in [*deltas, np.inf]:
         cost = {"objective": "least_squares"} if delta == np.inf else {"delta": delta}
@@ -69,16 +71,22 @@ def delta_sensitivity(
     return table
 
 
-def _answer(result, at: pd.DataFrame | None) -> dict[str, float]:
-    predicted = {} if at is None else result.predict(at)[result.law.response]
+def _answer(result: Result, at: pd.DataFrame | None) -> dict[str, float]:
+    predicted = pd.Series() if at is None else result.predict(at)[result.law.response]
     return {
         **result.params,
         "residual": float(np.sqrt(np.mean(result.residuals**2))),
-        **{f"at {index}": float(value) for index, value in dict(predicted).items()},
+        **{f"at {index}": float(value) for index, value in predicted.items()},
     }
 
 
-def _errors(law, data, at, resamples: int, options: dict[str, Any]) -> pd.Series:
+def _errors(
+    law: str | Law,
+    data: pd.DataFrame,
+    at: pd.DataFrame | None,
+    resamples: int,
+    options: dict[str, Any],
+) -> pd.Series:
     """Standard errors of the answer at the default delta.
 
     Half the width of the middle 68 % of the draws: a few draws that run away along a direction the

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.scaling.errors import UserError
 
 ARM = "arm"  # column: which arm a row belongs to
 
@@ -31,39 +32,49 @@ class ArmLaw(Law):
     shared: tuple[str, ...] = ()
 
     @property
+    def of_one_arm(self) -> Law:
+        """The law that each arm follows."""
+        assert self.plain is not None  # a field of a subclass must have a default
+        return self.plain
+
+    @property
     def positive(self) -> tuple[str, ...]:
-        return self.plain.positive
+        """See `Law.positive`."""
+        return self.of_one_arm.positive
 
     def place(self, arm: int) -> list[int]:
         """Where the parameters of the plain law stand in this law's, for one arm."""
         return [
             self.names.index(n if n in self.shared else f"{n}[{self.arms[arm]}]")
-            for n in self.plain.names
+            for n in self.of_one_arm.names
         ]
 
     def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
+        """See `Law.read`; the arm of each row is its number."""
         wanted = np.ones(len(frame), bool) if wanted is None else wanted
         labels = frame[ARM].astype(str)
         unknown = sorted(set(labels) - set(self.arms))
         if unknown:
-            raise ValueError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
+            raise UserError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
         codes = labels.map({arm: a for a, arm in enumerate(self.arms)}).to_numpy(float)
-        return {ARM: codes[wanted], **self.plain.read(frame, wanted)}
+        return {ARM: codes[wanted], **self.of_one_arm.read(frame, wanted)}
 
     def predict(self, params: Array, columns: Columns) -> Array:
+        """See `Law.predict`."""
         params = np.atleast_2d(params)
         answer = np.empty((len(params), len(columns[ARM])), params.dtype)
         for a, rows, within in self._split(columns):
-            answer[:, rows] = self.plain.predict(params[:, self.place(a)], within)
+            answer[:, rows] = self.of_one_arm.predict(params[:, self.place(a)], within)
         return answer
 
     def jacobian(self, params: Array, columns: Columns) -> tuple[Array, Array]:
+        """See `Law.jacobian`."""
         params = np.atleast_2d(params)
         answer = np.empty((len(params), len(columns[ARM])))
         slopes = np.zeros((len(params), len(self.parameters), len(columns[ARM])))
         for a, rows, within in self._split(columns):
             at = self.place(a)
-            answer[:, rows], part = self.plain.jacobian(params[:, at], within)
+            answer[:, rows], part = self.of_one_arm.jacobian(params[:, at], within)
             for k, j in enumerate(at):
                 slopes[:, j, rows] = part[:, k]
         return answer, slopes
@@ -71,7 +82,7 @@ class ArmLaw(Law):
     def starts(self, columns: Columns, response: Array, count: int | None = None) -> Array:
         """Each arm's own starts side by side; what is shared begins at the arms' middle."""
         own = {
-            a: self.plain.starts(within, response[rows], count)
+            a: self.of_one_arm.starts(within, response[rows], count)
             for a, rows, within in self._split(columns)
         }
         count = max(len(start) for start in own.values())
@@ -82,7 +93,7 @@ class ArmLaw(Law):
             times[self.place(a)] += 1
         return params / np.maximum(times, 1)
 
-    def _split(self, columns: Columns):
+    def _split(self, columns: Columns) -> Iterator[tuple[int, Array, Columns]]:
         plain = {name: column for name, column in columns.items() if name != ARM}
         for a in range(len(self.arms)):
             rows = np.flatnonzero(columns[ARM] == a)
@@ -95,13 +106,13 @@ def by_arm(law: Law, arms: Sequence[str], shared: Sequence[str] = ()) -> ArmLaw:
 
     Raises
     ------
-    ValueError
+    UserError
         If a shared name is not a parameter of the law.
     """
     for name in shared:
         if name not in law.names:
             allowed = ", ".join(law.names)
-            raise ValueError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
+            raise UserError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
     own = [
         replace(p, name=f"{p.name}[{arm}]")
         for arm in arms

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from scalinglab.analysis.laws.chinchilla import CHINCHILLA
+from scalinglab.analysis.laws.chinchilla import CHINCHILLA, chinchilla_gradient
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.registry import register
+from scalinglab.scaling.errors import UserError
 
 
 def _value(
@@ -25,7 +26,7 @@ def _value(
 def _gradient(
     N_mean: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
-    return CHINCHILLA.gradient(N=N_mean, D=D, E=E, A=A, alpha=alpha, B=B, beta=beta)
+    return chinchilla_gradient(N=N_mean, D=D, E=E, A=A, alpha=alpha, B=B, beta=beta)
 
 
 def average_parameters(stages: pd.DataFrame) -> pd.DataFrame:
@@ -44,15 +45,15 @@ def average_parameters(stages: pd.DataFrame) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing, or holds a number that is not positive.
     """
     for column in ("run", "N", "tokens"):
         if column not in stages:
-            raise ValueError(f"the stages of a run need column {column!r}")
+            raise UserError(f"the stages of a run need column {column!r}")
     for column in ("N", "tokens"):
         if not (stages[column] > 0).all():
-            raise ValueError(f"column {column!r} must hold positive numbers")
+            raise UserError(f"column {column!r} must hold positive numbers")
     sums = stages.assign(weighted=stages["N"] * stages["tokens"]).groupby("run")
     D = sums["tokens"].sum()
     return pd.DataFrame({"N_mean": sums["weighted"].sum() / D, "D": D})

@@ -11,9 +11,10 @@ def _value(N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta:
     return E + A * np.exp(-alpha * np.log(N)) + B * np.exp(-beta * np.log(D))
 
 
-def _gradient(
+def chinchilla_gradient(
     N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
+    """Value and derivatives by parameter; laws of this form under other names use it too."""
     log_N, log_D = np.log(N), np.log(D)
     by_N, by_D = np.exp(-alpha * log_N), np.exp(-beta * log_D)
     of_N, of_D = A * by_N, B * by_D
@@ -42,7 +43,7 @@ CHINCHILLA = register(
             Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent", role="exponent"),
         ),
         value=_value,
-        gradient=_gradient,
+        gradient=chinchilla_gradient,
         linear=("E", "A", "B"),
         best_size=_best_size,
         reference={  # Besiroglu et al. 2024

@@ -103,7 +103,7 @@ def _gradient(
 
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
     """Starts whose coefficients are solved for as if no model were too large for its data."""
-    alpha, beta, R_D, R_N = (column[:, None] for column in _TRIED)
+    alpha, beta, R_D, _R_N = (column[:, None] for column in _TRIED)
     worth_D = _worth(columns["D"], np.minimum(columns["U"], columns["D"]), R_D)
     by_N, by_D = np.exp(-alpha * np.log(columns["N"])), np.exp(-beta * np.log(worth_D))
     basis = np.stack(np.broadcast_arrays(1.0, by_N, by_D), axis=1)

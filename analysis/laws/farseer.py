@@ -141,8 +141,8 @@ def as_published(params: Mapping[str, float]) -> dict[str, float]:
     >>> round(as_published(at_a_billion)["q"], 3)
     0.2
     """
-    letters = {"E": "sqS", "B": "BbQ", "beta": "AaE"}
-    published = {}
+    letters = {"E": ("s", "q", "S"), "B": ("B", "b", "Q"), "beta": ("A", "a", "E")}
+    published: dict[str, float] = {}
     for name, (factor, power, offset) in letters.items():
         bend = params[f"{name}_bend"]
         height = params[f"{name}_slope"] / bend

@@ -30,7 +30,8 @@ def _solve(
     of_N: Array, log_S: Array, ratio: Array, alpha_S: Array, alpha_B: Array
 ) -> tuple[Array, Array, Array, Array]:
     """log L, the share of the loss that the steps make, that of B_crit in 1 + B_crit / B, and the
-    slope of the equation there; `log_S` is log(S_c / S), `ratio` is B_star / B."""
+    slope of the equation there; `log_S` is log(S_c / S), `ratio` is B_star / B.
+    """
     log_L = np.log(of_N + np.exp(alpha_S * log_S))
     for _ in range(_NEWTON):
         crit = ratio * np.exp(-log_L / alpha_B)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Array = np.ndarray
 Scale = Literal["linear", "log", "complement"]
@@ -48,13 +49,13 @@ class Parameter:
     prior: tuple[float, float] | None = None
     role: Role = ""
 
-    def to_unconstrained(self, value: Array) -> Array:
+    def to_unconstrained(self, value: ArrayLike) -> Array:
         """The internal coordinate of a value."""
-        value = np.asarray(value, float)
+        values = np.asarray(value, float)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "log":
-                return np.maximum(np.log(value), -_FARTHEST)
-            return np.log(1 - value) if self.scale == "complement" else value
+                return np.maximum(np.log(values), -_FARTHEST)
+            return np.log(1 - values) if self.scale == "complement" else values
 
     def from_unconstrained(self, internal: Array) -> Array:
         """The value at an internal coordinate."""

@@ -32,7 +32,7 @@ def _above_constant_partials(
     x: Array, L_inf: Array, x0: Array, a: Array
 ) -> tuple[Array, dict[str, Array]]:
     power, partials = _power_partials(x, x0, a)
-    return L_inf + power, {"L_inf": 1.0, **partials}
+    return L_inf + power, {"L_inf": np.array(1.0), **partials}
 
 
 def _line(columns: dict[str, Array], loss: Array) -> dict[str, Array]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from scalinglab.scaling.errors import UserError
+
 Array = np.ndarray
 
 
@@ -46,13 +48,14 @@ def drop_momentum(lr: Array, decay: Array, step: Array | None = None) -> Array:
     """
     momentum = np.zeros((len(decay), len(lr)))
     momentum[:, 1:] = -np.diff(lr)
-    thinned = step is not None and (np.diff(step) != 1).any()
-    if thinned:
-        gap = np.diff(step)
+    gap = None if step is None else np.diff(step)
+    if gap is not None and (gap == 1).all():
+        step = gap = None
+    if gap is not None:
         momentum[:, 1:] *= (1 - decay[:, None] ** gap) / (1 - decay[:, None]) / gap
     stride = 1
     while stride < len(lr):
-        span = step[stride:] - step[:-stride] if thinned else stride
+        span = stride if step is None else step[stride:] - step[:-stride]
         weight = decay[:, None] ** span
         if weight.max() < 1e-16:
             break
@@ -80,7 +83,7 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
 
     Raises
     ------
-    ValueError
+    UserError
         If a run does not have one row for each step from its first (unless its column ``thinned``
         says that `analysis.thin_curves` left some out), or its lr is not a number.
     """
@@ -89,29 +92,29 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
         pd.to_numeric(frame[name], errors="coerce").to_numpy(float) for name in ("step", "lr")
     )
     thinned = frame["thinned"].to_numpy(bool) if "thinned" in frame else np.zeros(len(frame), bool)
-    for run, at in pd.Series(np.arange(len(frame))).groupby(runs, sort=False).indices.items():
-        at = at[np.argsort(steps[at], kind="stable")]
+    for run, rows in pd.Series(np.arange(len(frame))).groupby(runs, sort=False).indices.items():
+        at = np.asarray(rows)[np.argsort(steps[rows], kind="stable")]
         step, lr = steps[at], rates[at]
         _check_steps(str(run), step, bool(thinned[at].all()))
         if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:
-            raise ValueError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
+            raise UserError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
         yield at, step, lr
 
 
 def _check_steps(run: str, step: Array, thinned: bool) -> None:
     if not np.isfinite(step).all():
-        raise ValueError(f"run {run!r}: column 'step' must hold numbers")
+        raise UserError(f"run {run!r}: column 'step' must hold numbers")
     if step[0] not in (0, 1):
-        raise ValueError(
+        raise UserError(
             f"run {run!r} begins at step {step[0]:g}: the law needs the learning rate at every step"
             " from 0 or 1 on, with that of the parent run before a branch"
         )
     gap = np.diff(step)
     if (gap == 0).any():
-        raise ValueError(f"run {run!r} has step {step[:-1][gap == 0][0]:g} more than once")
+        raise UserError(f"run {run!r} has step {step[:-1][gap == 0][0]:g} more than once")
     if (gap != 1).any() and not thinned:
         at = int(np.flatnonzero(gap != 1)[0])
-        raise ValueError(
+        raise UserError(
             f"run {run!r} jumps from step {step[at]:g} to {step[at + 1]:g}: the law needs the"
             " learning rate at every step; leave loss empty where it was not measured"
         )

@@ -25,7 +25,8 @@ def spread_starts(parameters: Sequence[Parameter], count: int | None = None) -> 
 
 def resized_starts(parameters: Sequence[Parameter], own: Array, count: int) -> Array:
     """`count` starts from a law's own: every so many-th, or more of them, moved by up to a fifth
-    (a factor of e^0.5 on a logarithmic scale)."""
+    (a factor of e^0.5 on a logarithmic scale).
+    """
     if count <= len(own):
         return own[np.linspace(0, len(own) - 1, count).round().astype(int)]
     more = np.resize(own, (count - len(own), own.shape[1]))

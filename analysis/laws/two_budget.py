@@ -6,7 +6,7 @@ hand. It is Chinchilla's sum with the two budgets in place of size and data.
 
 from __future__ import annotations
 
-from scalinglab.analysis.laws.chinchilla import CHINCHILLA
+from scalinglab.analysis.laws.chinchilla import CHINCHILLA, chinchilla_gradient
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
@@ -19,7 +19,7 @@ def _value(m: Array, n: Array, E: Array, a: Array, alpha: Array, b: Array, beta:
 def _gradient(
     m: Array, n: Array, E: Array, a: Array, alpha: Array, b: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
-    value, partials = CHINCHILLA.gradient(N=m, D=n, E=E, A=a, alpha=alpha, B=b, beta=beta)
+    value, partials = chinchilla_gradient(N=m, D=n, E=E, A=a, alpha=alpha, B=b, beta=beta)
     return value, {**partials, "a": partials["A"], "b": partials["B"]}
 
 

@@ -16,6 +16,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
 )
 from scalinglab.analysis.tables.runs import with_role
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -157,9 +158,11 @@ class Answer:
         rows = [
             f"- N {r['N']:,.0f}, D {r['D']:,.0f}: predicted {_ranged(r, 'predicted', '.4f')}, "
             f"measured {r['loss']:.4f}, error {r['error']:+.2%}"
-            for r in self.held_out.rename(
-                columns={"lower": "predicted_lower", "upper": "predicted_upper"}
-            ).to_dict("records")
+            for r in records_of(
+                self.held_out.rename(
+                    columns={"lower": "predicted_lower", "upper": "predicted_upper"}
+                )
+            )
         ]
         wider = (
             f", intervals {calibration_in_words(self.law.calibration_factor)}"
@@ -177,7 +180,7 @@ class Answer:
             f"- C = {r['C']:.3g} FLOPs: N* = {_ranged(r, 'N')}, D* = {_ranged(r, 'D')}, "
             f"{_ranged(r, 'tokens_per_parameter')} tokens per parameter, loss "
             f"{_ranged(r, 'loss', '.3f')}" + ("" if r["inside"] else ", outside the measured range")
-            for r in self.allocation.table.to_dict("records")
+            for r in records_of(self.allocation.table)
         ]
         grown = growth_in_words(self.allocation.exponents)
         wider = calibration_in_words(self.allocation.calibration_factor)
@@ -216,7 +219,7 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     for name in table:
         form = _FORMS.get(str(name))
         if f"{name}_lower" in table:
-            shown[name] = [_ranged(row, str(name), form) for row in table.to_dict("records")]
+            shown[name] = [_ranged(row, str(name), form) for row in records_of(table)]
         elif not str(name).endswith(("_lower", "_upper")):
             shown[name] = [_plain(value, form or ".4g") for value in table[name]]
     return pd.DataFrame(shown).rename(columns={"tokens_per_parameter": "D/N"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.tables.typed import groups_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def growth(movement: pd.DataFrame) -> pd.DataFrame:
         last, and by how much. Along depth, parametrizations differ in what tensors should do.
     """
     rows = []
-    for (name, axis), part in movement.groupby(["parametrization", "axis"], sort=False):
+    for (name, axis), part in groups_of(movement, ["parametrization", "axis"], sort=False):
         part = part.sort_values(axis)
         rows.append(
             {

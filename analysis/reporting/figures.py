@@ -141,8 +141,8 @@ def curves(answer: Answer) -> Figure | None:
         left.plot(
             curve["step"], answer.curve_law.predict(curve)["loss"], color=colour, lw=1, label=name
         )
-    measured = answer.curves["loss"].dropna()
-    left.set_ylim(measured.min() * 0.97, np.quantile(measured, 0.75) * 1.2)
+    losses = answer.curves["loss"].dropna().to_numpy(float)
+    left.set_ylim(losses.min() * 0.97, float(np.quantile(losses, 0.75)) * 1.2)
     left.set_xscale("log")
     _log_ticks(left.xaxis, _short)
     left.set_xlabel(STEP)
@@ -184,7 +184,9 @@ def arms(answer: Answer) -> Figure | None:
 
 
 def _band_of_arms(ax: Axes, answer: Answer) -> None:
+    assert answer.outlook is not None and answer.outlook.arms is not None
     found = answer.outlook.arms
+    assert found.result is not None
     pairs = found.pairs.table
     both = pd.concat([pairs.assign(_arm=arm) for arm in found.arms])
     ladder = Ladder.of(both)
@@ -284,7 +286,8 @@ def _clip(ax: Axes, x: pd.Series, y: pd.Series, away: np.ndarray, *also: pd.Seri
     """
     if not away.any():
         return
-    lines = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) > 2]
+    lines = [np.asarray(line.get_ydata(), float) for line in ax.lines]
+    lines = [values for values in lines if len(values) > 2]
     shown = np.concatenate([np.asarray(d, float) for d in (y[~away], *also, *lines)])
     low, high = np.nanmin(shown), np.nanmax(shown)
     margin = 0.06 * (high - low)
@@ -316,7 +319,11 @@ def _name_lines(ax: Axes) -> None:
     """The labels of the lines at their right ends, one above the other where lines run together."""
     low, high = np.log(ax.get_ylim())
     ends = sorted(
-        (float(line.get_ydata()[-1]), float(line.get_xdata()[-1]), str(line.get_label()))
+        (
+            float(np.asarray(line.get_ydata())[-1]),
+            float(np.asarray(line.get_xdata())[-1]),
+            str(line.get_label()),
+        )
         for line in ax.lines
         if line.get_label() != "_beyond"
     )

@@ -15,6 +15,7 @@ from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
 from scalinglab.analysis.intervals.spread import interval_in_words
+from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
     from scalinglab.analysis.arms.comparison import ArmComparison
@@ -68,7 +69,7 @@ class Outlook:
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
             if self.arms.result is not None:
                 lines[0] += " With one law per arm (the law above is fitted to all arms together):"
-                lines += [f"- {at_scale(r, b)}" for r in self.arms.scales.to_dict("records")]
+                lines += [f"- {at_scale(r, b)}" for r in records_of(self.arms.scales)]
                 lines.append(f"- {crossover(self.arms)}")
             sentences.append("\n".join(lines))
         return sentences
@@ -93,7 +94,7 @@ def build_outlook(
 
     Raises
     ------
-    ValueError
+    UserError
         If the study does not exist, or its arms cannot be compared.
     """
     record = track_record(outputs)

@@ -75,7 +75,7 @@ def draw_schedules(schedules: Mapping[str, np.ndarray]) -> Figure:
     ax = figure.subplots()
     # Highest peak first, which is the order of the lines from above; the longest drawn first.
     order = sorted(schedules, key=lambda name: (-schedules[name].max(), -len(schedules[name])))
-    few = colormaps["tab10"].colors if len(order) <= 10 else ()
+    few = [colormaps["tab10"](k) for k in range(10)] if len(order) <= 10 else ()
     for k, name in enumerate(order):
         lr = schedules[name]
         ax.step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -42,7 +43,8 @@ class Formula:
 
     def value(self, cells: Mapping[str, np.ndarray]) -> np.ndarray:
         """Its value for columns of numbers, shape (rows,)."""
-        total = sum(np.asarray(cells[name], float) * factor for name, factor in self.terms)
+        parts = [np.asarray(cells[name], float) * factor for name, factor in self.terms]
+        total = functools.reduce(np.add, parts)
         with np.errstate(all="ignore"):
             return _FUNCTIONS[self.function](total) if self.function else total
 
@@ -71,7 +73,7 @@ def _terms(source: str, have: Collection[str]) -> list[tuple[str, float]] | None
     for plus in (m.start() for m in re.finditer(r"\+", source)):
         first = _term(source[:plus], have)
         rest = None if first is None else _terms(source[plus + 1 :], have)
-        if rest is not None:
+        if first is not None and rest is not None:
             return [first, *rest]
     return None
 

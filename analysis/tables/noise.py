@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, Errors
+from scalinglab.scaling.errors import UserError
 
 SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree
@@ -37,19 +38,20 @@ def seed_noise(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing.
     """
     by = [c for c in (*SCIENCE, *RECIPE) if c in data.columns] if by is None else list(by)
     for column in [*by, "seed", response]:
         if column not in data.columns:
-            raise ValueError(f"seed noise needs column {column!r}")
+            raise UserError(f"seed noise needs column {column!r}")
     if not by:
         return None  # nothing tells what repeats what
     known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]
     known = known[~known.duplicated([*by, "seed"]) | known["seed"].isna()]
     known = known.assign(**{name: pd.factorize(known[name])[0] for name in RECIPE if name in by})
-    scaled = ERROR_SCALES[errors].of(known[response].astype(float))
+    of = ERROR_SCALES[errors].of
+    scaled = pd.Series(of(known[response].astype(float).to_numpy()), known.index)
     groups = scaled.groupby([known[c] for c in by])
     spare = int((groups.size() - 1).sum())
     if spare < 1:

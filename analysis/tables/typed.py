@@ -27,9 +27,11 @@ def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def groups_of(table: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+def groups_of(
+    table: pd.DataFrame, by: str | list[str], sort: bool = True
+) -> Iterator[tuple[Any, pd.DataFrame]]:
     """The values of the columns `by`, and the rows that have them."""
-    yield from table.groupby(by)
+    yield from table.groupby(by, sort=sort)
 
 
 def lowest(table: pd.DataFrame, column: str) -> pd.Series:

@@ -13,7 +13,16 @@ from tests.golden import lab, product
 
 TARGET = "target=loss at N=2000 D=8000"
 GRID = ("law=kaplan_nd", "grid.model.width=[8,16]", "grid.model.depth=1", "grid.tokens=[1536,3072]")
-# Every verb that prints JSON, asked in the lab's folder.
+TINY = (
+    "data=markov",
+    "data.options={vocab:8,successors:4,tokens:20001,validation_tokens:1025}",
+    "data.validation_tokens=512",
+    *(f"model.{key}" for key in ("depth=1", "width=8", "head_dim=8", "context=16")),
+    "batch=4",
+    "tokens=640",
+    "schedule.warmup_tokens=64",
+)
+# Every verb, asked in the lab's folder.
 ANSWERS: dict[str, tuple[str, ...]] = {
     "fit": ("fit", "study=golden", "resamples=20", "save=fit.json"),
     "fit of curves": ("fit", "study=golden", "law=lr_annealing", "resamples=0"),
@@ -59,6 +68,20 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "forecast": ("forecast", "study=states"),
     "track": ("track",),
     "import": ("import", "points.csv"),
+    "plan": ("plan", "study=golden"),
+    "launch": ("launch", "study=golden", "launch=inline"),
+    "add": ("add", "study=states", "block=wider", "grid.model.width=[24]", "grid.tokens=[1536]"),
+    "status": ("status", "study=golden"),
+    "status, why": ("status", "study=program", "why=true"),
+    "logs": ("logs", "study=program"),
+    "cancel": ("cancel", "study=golden"),
+    "train": ("train", *TINY),
+    "data": ("data", "data=markov"),
+    "coordcheck": ("coordcheck", "widths=[16,32]", "depths=[1,2]", "steps=1", "seeds=1"),
+    "doctor": ("doctor",),
+    "collect": ("collect", "study=golden"),
+    "gc": ("gc",),
+    "sync": ("sync", "study=golden"),
 }
 # What ends well, and mistakes of the user.
 ENDINGS: dict[int, list[tuple[str, ...]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from scalinglab import analysis
 from scalinglab.cli import VERBS, find_verb
+from scalinglab.scaling.errors import UserError
 
 
 def test_help_names_every_verb(run) -> None:
@@ -37,11 +39,11 @@ def test_help_says_what_each_option_is_on_a_narrow_terminal(run, verb, monkeypat
     monkeypatch.setenv("COLUMNS", "60")
     lines = run(verb, "--help")[1].splitlines()
     assert max(map(len, lines[1:])) <= 60  # below the usage, which can be copied
-    if (options := find_verb(verb).options) is not None:
-        assert all(f.metadata["says"] for f in dataclasses.fields(options))
-        named = {line.split("=")[0].split(".")[0].strip() for line in lines if line[:2] == "  "}
-        fields = {f if f != "overrides" else "KEY" for f in options.__dataclass_fields__}
-        assert fields <= named
+    options = find_verb(verb).options
+    assert all(f.metadata["says"] for f in dataclasses.fields(options))
+    named = {line.split("=")[0].split(".")[0].strip() for line in lines if line[:2] == "  "}
+    fields = {f if f != "overrides" else "KEY" for f in options.__dataclass_fields__}
+    assert fields <= named
 
 
 def test_a_reader_that_goes_away_is_no_error(finished) -> None:
@@ -96,6 +98,32 @@ def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
     code, _, error = run(*arguments)
     assert code == 2
     assert message in error and error.startswith("error: ") and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "shown"),
+    [
+        (UserError("key = 3: allowed is 1"), 2, "error: key = 3: allowed is 1"),
+        (PermissionError(13, "Permission denied", "runs"), 2, "error: runs: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: No space left on device"),
+        (ValueError("operands could not be broadcast"), 1, "This is a defect of"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 1, "This is a defect of"),
+        (ModuleNotFoundError("No module named 'ours'", name="ours"), 1, "This is a defect of"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_mistake_is_told_from_a_defect(run, monkeypatch, error, code, shown) -> None:
+    """What a user can mend is one sentence; all else shows where it happened."""
+
+    def fails(options: object, screen: object) -> None:
+        raise error
+
+    monkeypatch.setattr(
+        "scalinglab.cli.find_verb", lambda name: dataclasses.replace(find_verb(name), run=fails)
+    )
+    ended, out, said = run("doctor")
+    assert ended == code and not out and shown in " ".join(said.split())
+    assert ("Traceback" in said and "fails" in said) == (code == 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")

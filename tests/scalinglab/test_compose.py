@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from scalinglab.compose import compose
@@ -68,6 +70,38 @@ def test_an_own_conf_folder_joins(tmp_path, monkeypatch) -> None:
     )
     monkeypatch.chdir(tmp_path)
     assert compose(["optimizer=mine"])["optimizer"]["lr"] == 0.5
+
+
+@pytest.fixture
+def of_another_program(tmp_path, monkeypatch) -> Path:
+    """A folder whose conf/ is the Hydra folder of another program, now the current one."""
+    for name in ("config", "model/gpt2", "data/imagenet", "db/mysql"):
+        file = tmp_path / "conf" / f"{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("width: not ours\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_hydra_folder_of_another_program_changes_nothing(of_another_program) -> None:
+    elsewhere = compose(["model=gpt2"])["model"]
+    assert elsewhere["activation"] == "gelu" and elsewhere["width"] != "not ours"
+
+
+def test_groups_of_ones_own_join_beside_it(of_another_program) -> None:
+    for folder, seed in (("scaling_conf", 7), ("lent", 8)):
+        study = of_another_program / folder / "study" / "mine.yaml"
+        study.parent.mkdir(parents=True)
+        study.write_text(f"# @package _global_\nseed: {seed}\n")
+    assert compose(["study=mine"])["seed"] == 7
+    assert compose(["config=lent", "study=mine"])["seed"] == 8
+    assert compose(["study=mine"], of_another_program / "lent")["seed"] == 8
+    (of_another_program / "scaling_conf" / "model").mkdir()
+    (of_another_program / "scaling_conf" / "model" / "gpt2.yaml").write_text("width: 3\n")
+    with pytest.raises(ConfigError, match="gpt2.yaml has the name of a shipped file"):
+        compose([])
+    with pytest.raises(ConfigError, match="config = 'nowhere': there is no such folder"):
+        compose(["config=nowhere"])
 
 
 def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:

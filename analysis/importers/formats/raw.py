@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.scaling.errors import UserError
+
 _MOST_NESTED = 64  # entries of a list inside a record that become columns of their own
 
 
-class BadRun(ValueError):
+class BadRun(UserError):
     """One run that cannot be read; where there are others it leaves itself out, named."""
 
 
@@ -113,7 +115,7 @@ def named_apart(raws: Sequence[Raw]) -> list[Raw]:
 
     Raises
     ------
-    ValueError
+    UserError
         If one file is given twice.
     """
     taken: dict[str, list[int]] = {}
@@ -123,11 +125,11 @@ def named_apart(raws: Sequence[Raw]) -> list[Raw]:
     for own in taken.values():
         if len(own) == 1:
             continue
-        paths = [raws[k].path for k in own]
-        if any(p is None for p in paths):
+        paths = [path for k in own if (path := raws[k].path) is not None]
+        if len(paths) < len(own):
             continue
         if len({p.resolve() for p in paths}) < len(paths):
-            raise ValueError(f"{paths[0]} is given twice")
+            raise UserError(f"{paths[0]} is given twice")
         for k, name in zip(own, _shortest([p.absolute() for p in paths]), strict=True):
             named[k] = replace(raws[k], name=name)
     return named

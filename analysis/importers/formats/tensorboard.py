@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -51,7 +52,7 @@ def read_events(files: list[Path]) -> list[Raw]:
 
     Raises
     ------
-    ValueError
+    UserError
         If a file is damaged before its end, and no folder can be read; a record cut off at the end
         is left out and said, as is a folder that cannot be read among others that can.
     """
@@ -94,7 +95,8 @@ def _of_folder(folder: Path, files: list[Path]) -> list[Raw]:
 
 def _scalars(file: Path) -> tuple[list[dict[str, object]], bool]:
     """Rows ``step, tag, value``, and whether the file ends within a record."""
-    data, rows = file.read_bytes(), []
+    data = file.read_bytes()
+    rows: list[dict[str, object]] = []
     for record in _records(data, file):
         if record is None:
             return rows, True
@@ -136,7 +138,7 @@ def _records(data: bytes, file: Path) -> Iterator[bytes | None]:
         at = end
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, object]]:
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """(number, value) of each field: whole numbers of varints, bytes of all others."""
     at = 0
     while at < len(data):

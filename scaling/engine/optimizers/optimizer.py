@@ -89,7 +89,7 @@ class Optimizer(ABC):
         self.update(weights, gradient, lr[:, None], count)
         return norms[:, 0]
 
-    def start(self, weights: Tensor) -> None:
+    def start(self, weights: Tensor) -> None:  # noqa: B027 - most have nothing to take
         """Take the initial weights (k, P), for moments that do not begin at zero."""
 
     @abstractmethod

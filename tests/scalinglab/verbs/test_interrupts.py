@@ -73,5 +73,5 @@ def test_an_interrupt_is_told_in_a_sentence(quick, long, place, monkeypatch, cap
         main(long.split())
     assert ended.value.code == 130
     assert capsys.readouterr().err == (
-        "interrupted; what was finished is kept, and the same command starts again\n"
+        "interrupted; finished work is kept, run the same command again\n"
     )
