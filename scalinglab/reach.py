@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.track import calibration_factor
+from scalinglab.analysis.forecasts import track
 from scalinglab.candidates import (
     ChoiceOptions,
     blocks_of,
@@ -103,7 +103,9 @@ def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
     if target.within is None:
         raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
     known, law = known_runs(study.source, asked.law)
-    factor = calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+    factor = (
+        track.calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+    )
     could = candidates(study.compose(), asked.grid)
     if could.note:
         screen.say(could.note)

@@ -17,6 +17,7 @@ from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, val
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import rename, rename_columns
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -37,7 +38,7 @@ class Result(FittedLaw):
             At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
         """
         if not factor >= 1:
-            raise ValueError(f"factor = {factor!r} must be at least 1")
+            raise UserError(f"factor = {factor!r} must be at least 1")
         if factor == self.calibration_factor:
             return self
         return replace(self, settings=self.settings | {"inflation": float(factor)})
@@ -147,7 +148,7 @@ class Result(FittedLaw):
 
         Raises
         ------
-        ValueError
+        UserError
             If the fit was made without resamples.
         """
         self.need_draws()
@@ -223,7 +224,7 @@ def read_fit(path: str | Path) -> Result:
 
     Raises
     ------
-    ValueError
+    UserError
         If the file is not a fit, or its law is not registered.
     """
     return Result(**read_fields(path))

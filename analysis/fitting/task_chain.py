@@ -131,7 +131,7 @@ def task_chain(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit`.
 
     Examples

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scalinglab.analysis.intervals.draws import Draws, Prior
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -71,7 +72,7 @@ def draw(sample: Sample, method: str, count: int, seed: int, prior: Prior | None
 
     Raises
     ------
-    ValueError
+    UserError
         If the method is unknown, or needs clusters and there are none.
     """
     check_method(sample, method)
@@ -86,9 +87,9 @@ def draw(sample: Sample, method: str, count: int, seed: int, prior: Prior | None
 def check_method(sample: Sample, method: str) -> None:
     """Refuse a method that does not exist or that the points do not allow."""
     if method not in METHODS:
-        raise ValueError(f"resample={method!r} is not one of {', '.join(METHODS)}")
+        raise UserError(f"resample={method!r} is not one of {', '.join(METHODS)}")
     if method == "clusters" and sample.cluster is None:
-        raise ValueError("resample='clusters' needs a column 'cluster' or the option cluster=")
+        raise UserError("resample='clusters' needs a column 'cluster' or the option cluster=")
 
 
 def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:

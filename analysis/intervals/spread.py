@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scalinglab.scaling.errors import UserError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,7 +35,7 @@ def values_with_intervals(
     resamples.
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+        raise UserError(f"level={level!r} must lie between 0 and 1")
     row = {}
     for name, value in values.items():
         row[name] = float(value[0])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.scaling.errors import UserError
 
 ARM = "arm"  # column: which arm a row belongs to
 
@@ -54,7 +55,7 @@ class ArmLaw(Law):
         labels = frame[ARM].astype(str)
         unknown = sorted(set(labels) - set(self.arms))
         if unknown:
-            raise ValueError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
+            raise UserError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
         codes = labels.map({arm: a for a, arm in enumerate(self.arms)}).to_numpy(float)
         return {ARM: codes[wanted], **self.of_one_arm.read(frame, wanted)}
 
@@ -105,13 +106,13 @@ def by_arm(law: Law, arms: Sequence[str], shared: Sequence[str] = ()) -> ArmLaw:
 
     Raises
     ------
-    ValueError
+    UserError
         If a shared name is not a parameter of the law.
     """
     for name in shared:
         if name not in law.names:
             allowed = ", ".join(law.names)
-            raise ValueError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
+            raise UserError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
     own = [
         replace(p, name=f"{p.name}[{arm}]")
         for arm in arms

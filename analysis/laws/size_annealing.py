@@ -48,7 +48,7 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
 
     Raises
     ------
-    ValueError
+    UserError
         If N is not a positive number.
     """
     wanted = np.ones(len(frame), bool) if wanted is None else wanted
