@@ -114,7 +114,7 @@ class Objective:
         inside a band of that size: too few lie inside delta itself.
         """
         n = len(residual)
-        wide = residual * np.sqrt(n / max(n - free, 1))
+        wide = residual * np.sqrt(n / max(n - free, 1))  # a fit takes its part of the residuals
         _, slope = self.cost(wide)
         band = max(self.delta, float(np.median(np.abs(wide))))
         inside = float(np.mean(np.abs(wide) <= band)) * self.delta / band

@@ -67,5 +67,5 @@ class Prior:
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:
         """Centres as another study might have found them, shape (count, free)."""
-        width = np.where(np.isfinite(self.width), self.width, 0)
+        width = np.where(np.isfinite(self.width), self.width, 0)  # nothing known pulls nowhere
         return self.centre + width * rng.standard_normal((count, len(width)))

@@ -97,6 +97,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     members = int(group.max()) + 1
     counts: Array
     if method == "weights":
+        # A Gamma of this shape, over it, has mean 1 and variance 1 / left: what the fit took away.
         shape = max(sample.left, _LEAST_SHAPE)
         counts = rng.standard_gamma(shape, (count, members), np.float32) / np.float32(shape)
     else:
@@ -111,6 +112,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
 
 def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
     n = len(sample.residual)
+    # The fit made residuals smaller than errors are; signs are drawn as errors have no side.
     widened = sample.residual * np.sqrt(n / max(n - sample.free, 1))
     chosen = widened[rng.integers(n, size=(count, n))] * rng.choice((-1.0, 1.0), size=(count, n))
     return chosen + _missing_noise(sample) * rng.standard_normal((count, n))

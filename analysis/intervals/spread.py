@@ -57,6 +57,7 @@ def quantiles(drawn: Array, level: float) -> Array:
     finite = np.isfinite(drawn).all(axis=0)
     if finite.all():
         return np.quantile(drawn, (tail, 1 - tail), axis=0)
+    # Whole ranks, outwards: between a value and none there is nothing to interpolate.
     last = len(drawn) - 1
     rank = int(tail * last)
     lacking = np.isnan(drawn).sum(axis=0)

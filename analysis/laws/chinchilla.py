@@ -44,9 +44,11 @@ CHINCHILLA = register(
         ),
         value=_value,
         gradient=chinchilla_gradient,
+        # Given the exponents these are linear: starts are drawn in two dimensions, not in five.
         linear=("E", "A", "B"),
         best_size=_best_size,
-        reference={  # Besiroglu et al. 2024
+        # Besiroglu et al. 2024; the constants that Hoffmann et al. print miss their own minimum.
+        reference={
             "E": 1.8172,
             "A": 482.01,
             "alpha": 0.3478,

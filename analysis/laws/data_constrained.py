@@ -21,6 +21,7 @@ from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
+# The law has a basin with a tiny R_D beside the published one: slacks begin on both sides.
 _EXPONENTS, _SLACKS = (0.2, 0.45), (0.02, 0.5, 5.0, 50.0)
 _TRIED = np.array(list(product(_EXPONENTS, _EXPONENTS, _SLACKS, _SLACKS))).T
 
@@ -44,7 +45,7 @@ def _worth_partials(total: Array, plain: Array, slack: Array) -> tuple[Array, Ar
 
 
 def _smaller(left: Array, right: Array) -> Array:
-    return np.where(left.real < right.real, left, right)
+    return np.where(left.real < right.real, left, right)  # of complex steps, too
 
 
 def _value(

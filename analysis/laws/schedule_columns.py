@@ -21,7 +21,7 @@ from scalinglab.scaling.errors import UserError
 Array = np.ndarray
 
 _STRETCHES = 120
-_WARMUP_STRETCHES = 40
+_WARMUP_STRETCHES = 40  # it is far back: its drops have long been felt
 _LEAST_LR = 1e-12  # of the peak, for its logarithm
 _KNOTS = 24
 

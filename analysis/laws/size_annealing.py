@@ -28,7 +28,7 @@ from scalinglab.analysis.laws.schedule_areas import (
 )
 
 _FIRST, _SECOND = 0.9, 0.999
-_SCALE, _LEAST = 1e5, 1e-8
+_SCALE, _LEAST = 1e5, 1e-8  # as in the authors' code
 
 
 def momentum_area(lr: Array) -> Array:
