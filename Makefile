@@ -1,11 +1,11 @@
-# Two commands do everything: `make study` and `make test`.
+# Three commands do everything: `make study`, `make test` and `make check`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= quickstart
 OUTPUTS ?= outputs
 
-.PHONY: study test environment clean
+.PHONY: study test check types environment clean
 
 study: environment  ## plan, train, fit and report the quickstart study (resumes, repeats nothing)
 	$(BIN)/scaling launch study=$(STUDY) outputs=$(OUTPUTS)
@@ -15,6 +15,22 @@ study: environment  ## plan, train, fit and report the quickstart study (resumes
 # ones from the other's end; more threads than cores would only wait for each other.
 test: environment  ## the default tests, on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+check: $(VENV)/.checkers  ## lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(MAKE) --no-print-directory types
+
+# Packages stand at the top of the repository: mypy sees them through links below their one name.
+types: $(VENV)/.checkers
+	rm -rf build/house && mkdir -p build/house/scalinglab
+	ln -s $(CURDIR)/scalinglab/* $(addprefix $(CURDIR)/,analysis conf scaling sweeps) build/house/scalinglab
+	$(BIN)/python -m mypy
+
+$(VENV)/.checkers: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[all,test,check]'
+	touch $@
 
 environment: $(VENV)/.installed
 

@@ -104,8 +104,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="of a chunk")
-    given = parsed(parser, words, ON_A_CPU, ON_A_GPU)
-    return given
+    return parsed(parser, words, ON_A_CPU, ON_A_GPU)
 
 
 def measure(name: str, setting: Setting, given: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ compiler's cache empty, the second finds what the first has left there.
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import os
 import tempfile
@@ -83,8 +84,7 @@ def launched(engine: str, settings: Sequence[Setting], cache: str) -> tuple[floa
 
 def first_steps(pipe: Connection, engine: str, settings: Sequence[Setting], cache: str) -> None:
     """A process: when its libraries were there, and the starts of engines one after another."""
-    import scalinglab.scaling.engine.trainer.trainer  # noqa: F401  (what a worker loads: Lightning too)
-
+    importlib.import_module("scalinglab.scaling.engine.trainer.trainer")  # Lightning too
     loaded = time.monotonic()  # one clock for all processes
     warnings.filterwarnings("ignore")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache

@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
+from scalinglab.scaling.errors import UserError
+
 T = TypeVar("T")
 _LARGEST = sys.float_info.max
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A mistake in a configuration: names the key, the value and what is allowed."""
 
 
@@ -69,6 +71,12 @@ class Within:
 AT_LEAST_0, AT_LEAST_1 = Within(0), Within(1)
 ABOVE_0 = Within(0, open=True)
 FRACTION = Within(0, 1)
+
+
+def _once(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """``functools.cache`` for what a class decides (its own type takes no ``type[Any]``)."""
+    cached: Any = functools.cache(function)
+    return cached
 
 
 def setting(
@@ -167,12 +175,6 @@ def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> t
     return choices.find(name, key)
 
 
-def _once(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
-    """``functools.cache`` for what a class decides (its own type takes no ``type[Any]``)."""
-    cached: Any = functools.cache(function)
-    return cached
-
-
 def is_used(options: Any, key: str) -> bool:
     """Whether what is chosen in a dataclass makes use of one of its keys."""
     chooser, values = _conditional(type(options)).get(key, ("", ()))
@@ -190,7 +192,7 @@ def defaults(cls: type[Any]) -> dict[str, Any]:
     return {key: value() if callable(value) else value for key, value in _defaults(cls).items()}
 
 
-@functools.cache
+@_once
 def _defaults(cls: type[Any]) -> dict[str, Any]:
     """Key -> default, or what makes one."""
     return {
@@ -207,7 +209,7 @@ def historic_values(cls: type[Any]) -> dict[str, Any]:
     }
 
 
-@functools.cache
+@_once
 def choosers(cls: type[Any]) -> frozenset[str]:
     """The keys of a group whose values decide which others are used."""
     own = {cls.chooser} if hasattr(cls, "choices") else set()

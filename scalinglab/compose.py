@@ -69,7 +69,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         overrides = [f"hydra.searchpath=[{','.join(map(_quoted, folders))}]", *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
-            config = _read(overrides)
+            composed = _read(overrides)
         except HydraException as error:
             raise ConfigError(_explain(error, overrides)) from error
         except ConfigError:
@@ -80,15 +80,17 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
                 if not beside:
                     raise ConfigError(_below_a_value(key)) from error
             raise
-    for name in map(str, config):
+    for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
             raise ConfigError(unknown_key(name, TOP_LEVEL))
-    _refuse_resolvers(config)
+    _refuse_resolvers(composed)
     try:
         # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
-        science = OmegaConf.masked_copy(config, [str(k) for k in config if k not in NOT_SCIENCE])
+        science = OmegaConf.masked_copy(
+            composed, [str(k) for k in composed if k not in NOT_SCIENCE]
+        )
         OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
-        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "a reference"
         raise ConfigError(
@@ -169,7 +171,7 @@ def _own_folders(given: Sequence[str], config: Path | None) -> list[Path]:
         if not folder.is_dir() or folder == Path():
             raise ConfigError(f"config = {str(folder)!r}: there is no such folder")
     mine = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
-    found = []
+    found: list[Path] = []
     for folder in (*mine, Path.cwd() / SHARED):
         if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *found]:
             _check_own(folder, is_ours=folder in mine)
@@ -192,7 +194,7 @@ def _check_own(folder: Path, *, is_ours: bool) -> None:
         name = file.relative_to(folder)
         shipped = SHIPPED / name
         if not is_ours and (
-            name.parts[0] not in groups or name.parts[0] != "study" and shipped.exists()
+            name.parts[0] not in groups or (name.parts[0] != "study" and shipped.exists())
         ):
             continue
         if file.is_file():
@@ -237,9 +239,9 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
 def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
     """The sentence for a key of another schedule or optimizer than the file's; empty if of none."""
     group, _, name = key.partition(".")
-    cls = class_of(RunConfig, group, {})
+    cls: type[Any] | None = class_of(RunConfig, group, {})
     users = users_of(cls, name) if cls is not None else []
-    if not users:
+    if cls is None or not users:
         return ""
     return (
         f"unknown key {key!r}: it is used with {group}.{cls.chooser} = {' or '.join(users)}. Allowed "

@@ -44,8 +44,8 @@ OPTIONAL = (
 GIVEN_COLUMNS: Mapping[str, tuple[str, Callable[[Run], str]]] = {
     "batch": ("batch", lambda run: f"{run.config.batch}"),
     "weight_decay": ("WD", lambda run: f"{run.config.optimizer.weight_decay:.3g}"),
-    "warmup": ("warm-up", lambda run: f"{run.config.schedule.warmup_tokens:,}"),
-    "beta2": ("beta2", lambda run: f"{run.config.optimizer.beta2:.4g}"),
+    "warmup": ("warm-up", lambda run: f"{vars(run.config.schedule)['warmup_tokens']:,}"),
+    "beta2": ("beta2", lambda run: f"{vars(run.config.optimizer)['beta2']:.4g}"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scalinglab import analysis
-from scalinglab.analysis.forecasts.track import calibration_factor
+from scalinglab.analysis.forecasts import track
 from scalinglab.candidates import (
     ChoiceOptions,
     blocks_of,
@@ -26,7 +26,7 @@ from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.reach import Reached
+    from scalinglab.analysis.decisions.reach import ReachResult as TargetReach
     from scalinglab.analysis.decisions.target import Target
     from scalinglab.plan_view import PlanView
     from scalinglab.study import Study
@@ -50,7 +50,7 @@ class ReachResult:
     ----------
     target : str
         What was asked.
-    found : Reached or None
+    found : TargetReach or None
         The rounds, and why they ended; None after an interrupt.
     calibration_factor : float
         By what the record of earlier forecasts widened the target's interval.
@@ -59,7 +59,7 @@ class ReachResult:
     """
 
     target: str
-    found: Reached | None
+    found: TargetReach | None
     calibration_factor: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -103,7 +103,9 @@ def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
     if target.within is None:
         raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
     known, law = known_runs(study.source, asked.law)
-    factor = calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+    factor = (
+        track.calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
+    )
     could = candidates(study.compose(), asked.grid)
     if could.note:
         screen.say(could.note)
@@ -141,6 +143,7 @@ class _Rounds:
     def tell(self, row: dict[str, Any]) -> None:
         """How well the target is known, what is wanted, and what is spent."""
         self.history.append(row)
+        assert self.target.within is not None  # `reach` refuses a target without it
         of = "" if self.asked.hours is None else f" of {self.asked.hours:.3g}"
         told = f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
         self.screen.say(

@@ -256,10 +256,10 @@ class SourceOptions(Options):
     """Options of the verbs that read a study or a file."""
 
     study: str | None = option("the study whose runs are read", None)
-    outputs: str = option("the folder of all runs", "outputs")
     data: str | None = option(
         "instead of a study: a file or folder made elsewhere, read as by scaling import", None
     )
+    outputs: str = option("the folder of all runs", "outputs")
 
     @property
     def source(self) -> Source:

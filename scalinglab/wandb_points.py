@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ CURVE_POINTS = 400  # of a run, measured validation besides
 
 def points_of(
     folder: RunFolder, last: int, done: Done | None
-) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+) -> tuple[Sequence[tuple[int, Mapping[str, float | None]]], dict[str, Any]]:
     """What is to be logged, (step, values), and the summary of a run that has ended.
 
     Parameters
@@ -42,7 +43,7 @@ def points_of(
     return rows, final | {"steps": record.steps, "seconds": record.throughput.seconds}
 
 
-def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float]]]:
+def _progress(folder: RunFolder, last: int) -> list[tuple[int, dict[str, float | None]]]:
     """The latest heartbeat, if it is further than what was pushed."""
     attempt = folder.latest_attempt()
     said = Progress() if attempt is None else folder.progress(attempt.number)

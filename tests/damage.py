@@ -323,10 +323,8 @@ STUDIES = (
     _HEAD + _BLOCKS % "{model: {width: [a, null]}}",
     _HEAD + _BLOCKS % "{nothing: [1]}",
     _HEAD + _BLOCKS % "{model: {nothing: [1]}}",
-    _HEAD + _BLOCKS % ("{seed: [%s]}" % ", ".join(map(str, range(20_000)))),
-    _HEAD
-    + _BLOCKS
-    % ("{seed: &s [%s], tokens: *s, batch: *s, z_loss: *s}" % ", ".join(map(str, range(300)))),
+    _HEAD + _BLOCKS % f"{{seed: {list(range(20_000))}}}",
+    _HEAD + _BLOCKS % f"{{seed: &s {list(range(300))}, tokens: *s, batch: *s, z_loss: *s}}",
     _HEAD + _BLOCKS % "{study: [x]}",
     _HEAD + _BLOCKS % "{execution: {threads: [1, 2]}}",
     _HEAD + _BLOCKS % "{data: {source: [1, 2]}}",

@@ -247,7 +247,7 @@ def interrupt(outputs: Path) -> None:
             left.unlink()
         shutil.rmtree(folder.attempts)
         steps = folder.spec().steps
-        for checkpoint in outputs.glob(f"checkpoints/{folder.spec()['family_id']}/*"):
+        for checkpoint in outputs.glob(f"checkpoints/{folder.spec().family_id}/*"):
             if int(checkpoint.name[:8]) >= steps:
                 checkpoint.unlink()
         if number % 3 == 1:

@@ -86,12 +86,12 @@ def _settings(found: ArmComparison) -> list[str]:
 
 def _runs(found: ArmComparison) -> list[str]:
     lost = [f"{count} of {arm}" for arm, count in found.censored.items() if count]
-    said = [
+    sentences = [
         ", ".join(
             f"{count} ended run{'s' * (count != 1)} of {arm}" for arm, count in found.ended.items()
         )
     ]
-    return said + ([f"left out (diverged or stopped): {', '.join(lost)}"] if lost else [])
+    return sentences + ([f"left out (diverged or stopped): {', '.join(lost)}"] if lost else [])
 
 
 def paired(found: ArmComparison) -> str:
@@ -116,9 +116,13 @@ def _than(ratio: float) -> str:
 def _sharing(row: dict[str, Any]) -> str:
     verdict = "rejected" if row["p"] < _DOUBT else "not rejected"
     return (
-        f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f}, {row['degrees']} degrees"
-        f" of freedom, p = {row['p']:.2g}; {_held_out(row)})"
+        f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f},"
+        f" {_degrees(row['degrees'])}, p = {row['p']:.2g}; {_held_out(row)})"
     )
+
+
+def _degrees(count: int) -> str:
+    return f"{count} degree{'s' * (count != 1)} of freedom"
 
 
 def _held_out(row: dict[str, Any]) -> str:
@@ -187,4 +191,4 @@ def crossover(found: ArmComparison) -> str:
 
 
 def _better_everywhere(found: ArmComparison) -> str:
-    return f"{found.arms[1] if found.crossover['towards'] == 'B' else found.arms[0]} is better"
+    return f"{found.arms[1] if found.crossover['towards'] == 'B' else found.arms[0]} is better throughout"

@@ -110,7 +110,7 @@ def compare_approaches(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit` and `analysis.allocate`.
     """
     if surface is None:
@@ -335,7 +335,7 @@ def _bias(
 
 def refusals_in_words(refused: pd.DataFrame) -> list[str]:
     """What no approach could be made of, a sentence for each reason."""
-    said = []
+    sentences = []
     for (approach, why), own in refused.groupby(["approach", "why"], sort=False):
         low, high = own["C"].min(), own["C"].max()
         between = f"C = {low:.3g}" if len(own) == 1 else f"C = {low:.3g} to {high:.3g}"
@@ -344,5 +344,5 @@ def refusals_in_words(refused: pd.DataFrame) -> list[str]:
             if np.isnan(low)
             else (f"{len(own)} budget{'s' if len(own) > 1 else ''} ({between}) ")
         )
-        said.append(f"approach {approach}, {budgets}refused: {why}")
-    return said
+        sentences.append(f"approach {approach}, {budgets}refused: {why}")
+    return sentences

@@ -97,7 +97,7 @@ def _expected_error(
     """
     n, residual = len(rest.target), rest.residual(best)[0]
     spare = n - len(rest.space.free)
-    middle = np.median(np.abs(residual)) / 0.6745
+    middle = np.median(np.abs(residual)) / 0.6745  # a normal's median size, in its deviations
     seen, carried = rest.residual_jacobian(best), above.residual_jacobian(best).mean(axis=1)
     basis, singular, _ = np.linalg.svd(seen.T, full_matrices=False)
     basis = basis[:, singular > 1e-9 * singular[0]]
@@ -147,7 +147,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     one_sided = max(above, 1 - above)
     sides = f" ({'all' if one_sided == 1 else f'{one_sided:.0%}'} of one sign)"
     those = "that point" if top.sum() == 1 else f"those {int(top.sum())} points"
-    predicts = f"predicts {those} with a mean error of {scale.say(mean, sign='+')}"
+    an_error = "an error" if top.sum() == 1 else "a mean error"
+    predicts = f"predicts {those} with {an_error} of {scale.say(mean, sign='+')}"
     predicts += sides if len(error) > 1 else ""
     impossible = int((~np.isfinite(error)).sum())
     if impossible:

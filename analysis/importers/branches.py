@@ -26,7 +26,7 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
 
     Raises
     ------
-    ValueError
+    UserError
         If a run begins late and names no parent, the parent is not there or does not reach the
         branch, or parents go round in a circle.
     """
@@ -41,8 +41,8 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
         except BadRun as error:
             left.why[run] = error
     left.unless_all(len(own))
-    said = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
-    return pd.concat(done.values(), ignore_index=True), said
+    sentences = [f"{text}: {_few(runs)}" for text, runs in notes.items()]
+    return pd.concat(done.values(), ignore_index=True), sentences
 
 
 def root_of(run: str, parents: dict[str, str]) -> str:

@@ -103,7 +103,7 @@ class Answer:
 
     def sentences(self) -> list[str]:
         """What was found, the answer first: one sentence or two a finding."""
-        said = [
+        sentences = [
             self._split(),
             self.multiverse.sentence() if self.multiverse else "",
             self._extrapolation(),
@@ -112,7 +112,7 @@ class Answer:
             self._schedules(),
         ]
         ahead = [] if self.outlook is None else self.outlook.sentences()
-        return [sentence for sentence in (*said, *ahead) if sentence]
+        return [sentence for sentence in (*sentences, *ahead) if sentence]
 
     def _points(self) -> str:
         fitted = with_role(self.runs, "fit")

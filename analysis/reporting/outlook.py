@@ -51,7 +51,7 @@ class Outlook:
 
     def sentences(self) -> list[str]:
         """What to say of each, a paragraph each."""
-        said = []
+        sentences = []
         known = self.forecasts[self.forecasts["loss"].notna()]
         if len(known):
             rows = [
@@ -61,9 +61,9 @@ class Outlook:
                 for r in known.head(8).to_dict("records")
             ]
             more = [f"- and {len(known) - 8} more"] if len(known) > 8 else []
-            said.append("\n".join(["Forecasts of unfinished runs:", *rows, *more]))
+            sentences.append("\n".join(["Forecasts of unfinished runs:", *rows, *more]))
         if len(self.track):
-            said.append(sentence(self.record, self.level))
+            sentences.append(sentence(self.record, self.level))
         if self.arms is not None:
             a, b = self.arms.arms
             lines = [f"{b} (B) against {a} (A): {paired(self.arms)}."]
@@ -71,8 +71,8 @@ class Outlook:
                 lines[0] += " With one law per arm (the law above is fitted to all arms together):"
                 lines += [f"- {at_scale(r, b)}" for r in records_of(self.arms.scales)]
                 lines.append(f"- {crossover(self.arms)}")
-            said.append("\n".join(lines))
-        return said
+            sentences.append("\n".join(lines))
+        return sentences
 
 
 def build_outlook(
@@ -94,7 +94,7 @@ def build_outlook(
 
     Raises
     ------
-    ValueError
+    UserError
         If the study does not exist, or its arms cannot be compared.
     """
     record = track_record(outputs)

@@ -86,7 +86,7 @@ def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, flo
     seeds = sweep["seed"].unique()
     if len(seeds) < 2:
         return np.nan, np.nan
-    parts = {s: rows for s, rows in sweep.groupby("seed")}
+    parts = dict(iter(sweep.groupby("seed")))
     drawn = [
         _of(pd.concat([parts[s] for s in rng.choice(seeds, len(seeds))]))
         for _ in range(_DRAWS // 5)
@@ -96,7 +96,7 @@ def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, flo
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    said = []
+    sentences = []
     for name, own in table.groupby("arm"):
         own = own.sort_values("N")
         values = "; ".join(
@@ -105,18 +105,18 @@ def _sentences(table: pd.DataFrame) -> list[str]:
             + f" at N {r.N:,}"
             for r in rows_of(own)
         )
-        said.append(f"{name}: LR sensitivity {values} (nats/token).")
+        sentences.append(f"{name}: LR sensitivity {values} (nats/token).")
     means = table.groupby("arm")["sensitivity"].mean().sort_values()
     if len(means) > 1:
         near = [repr(name) for name in means.index[1:-1] if _overlap(table, means.index[0], name)]
-        said.insert(
+        sentences.insert(
             0,
             f"The loss depends least on the LR with {means.index[0]!r} (mean "
             f"{means.iloc[0]:.3f}) and most with {means.index[-1]!r} "
             f"({means.iloc[-1]:.3f})."
             + (f" Not told from the least: {', '.join(near)}." if near else ""),
         )
-    return said
+    return sentences
 
 
 def _overlap(table: pd.DataFrame, first: str, second: str) -> bool:

@@ -121,7 +121,7 @@ def _deepest(table: pd.DataFrame) -> str:
 
 def _gains(table: pd.DataFrame) -> list[str]:
     """What each arm gains from the last doubling, or whatever the step, of its depth."""
-    said = []
+    sentences = []
     for name, own in table.groupby("arm"):
         own = own.sort_values("depth")
         if len(own) < 2:
@@ -134,5 +134,5 @@ def _gains(table: pd.DataFrame) -> list[str]:
                 f"{gain:+.4f} from {before.depth} to {after.depth}"
                 + ("" if sure else " (within noise)")
             )
-        said.append(f"{name}: the loss falls by {'; '.join(steps)}.")
-    return said
+        sentences.append(f"{name}: the loss falls by {'; '.join(steps)}.")
+    return sentences

@@ -19,6 +19,7 @@ from scalinglab.analysis.reporting.labels import TOKENS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
+from scalinglab.scaling.errors import UserError
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _MISSED = 1.05  # the baseline's own speed-up by its law, from which that is said
@@ -46,7 +47,7 @@ def judge(
 
     Raises
     ------
-    ValueError
+    UserError
         If the baseline is missing or has fewer than four budgets at a size.
     """
     warnings = []
@@ -58,7 +59,7 @@ def judge(
         )
     runs = runs[~unfinished]
     if baseline not in set(runs[arm]):
-        raise ValueError(
+        raise UserError(
             f"baseline = {baseline!r} has no finished schedule; there are: "
             f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}"
         )
@@ -67,7 +68,7 @@ def judge(
         points = best_of_each(size, arm)
         base = points[points[arm] == baseline]
         if base["D"].nunique() < 4:
-            raise ValueError(
+            raise UserError(
                 f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
                 "its law in D needs at least 4"
             )
@@ -85,7 +86,7 @@ def judge(
             )
     table = pd.DataFrame(rows)
     if table.empty:
-        raise ValueError(f"every run is of the baseline {baseline!r}: nothing to compare")
+        raise UserError(f"every run is of the baseline {baseline!r}: nothing to compare")
     lines = [
         (f"{name}, N {n:,}", own["D"], own["speedup"])
         for (name, n), own in groups_of(table, ["arm", "N"])
@@ -112,7 +113,7 @@ def best_of_each(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
     """Arms whose best LR is the end of three or more: another might do better, and its law too."""
-    said = []
+    sentences = []
     for name, own in points.groupby(arm):
         ends = []
         for point in own.itertuples():
@@ -120,11 +121,11 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
             if tried.nunique() > 2 and point.lr in (tried.min(), tried.max()):
                 ends.append(f"{point.D:,}")
         if ends:
-            said.append(
+            sentences.append(
                 f"{name}, N {runs['N'].iloc[0]:,}: the best LR is the end of its grid at D "
                 f"{', '.join(ends)}; it may do better than is said"
             )
-    return said
+    return sentences
 
 
 def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]:
@@ -148,7 +149,7 @@ def _speed(law: Result, loss: float, tokens: float, measured: pd.Series) -> dict
 
 
 def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
-    said = []
+    sentences = []
     for name, own in table.groupby("arm"):
         longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
@@ -159,5 +160,5 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
         sure = (longest["lower"] > 1).all()
         slower = (longest["upper"] < 1).all()
         verdict = "saves tokens" if sure else "costs tokens" if slower else "is not told apart"
-        said.append(f"{name} {verdict}: speed-up over {baseline} {values}.")
-    return said
+        sentences.append(f"{name} {verdict}: speed-up over {baseline} {values}.")
+    return sentences

@@ -16,6 +16,7 @@ from scalinglab.analysis.reporting.labels import LOSS, STEP
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def judge(
 
     Raises
     ------
-    ValueError
+    UserError
         If a block has no finished curve, or none is left to be predicted.
     """
     names = runs[runs["status"] == State.DONE].set_index("run_id")["block"]
@@ -52,7 +53,7 @@ def judge(
     curves = curves.assign(block=curves["run"].map(names))
     missing = sorted(set(fitted) - set(curves["block"]))
     if missing or set(fitted) >= set(curves["block"]):
-        raise ValueError(
+        raise UserError(
             f"fitted = {list(fitted)}: "
             + (
                 f"no finished curve of {', '.join(missing)}"
@@ -104,7 +105,7 @@ def _sentences(
     law: str, table: pd.DataFrame, unseen: pd.DataFrame, fitted: Sequence[str]
 ) -> list[str]:
     worst = highest(unseen.assign(size=unseen["error"].abs()), "size")
-    said = [
+    sentences = [
         f"{law}, fitted to {' and '.join(fitted)}, predicts the final loss of {len(unseen)} "
         f"other schedules to {unseen['error'].abs().mean():.2%} on average, at worst "
         f"{worst['error']:+.2%} ({worst['schedule']})."
@@ -112,7 +113,7 @@ def _sentences(
     if len(table) > 2:
         tau = kendalltau(table["final"], table["law"]).statistic
         best, thought = table.iloc[0], lowest(table, "law")
-        said.append(
+        sentences.append(
             f"Its ranking of all {len(table)} agrees with the measured one to Kendall's "
             f"tau {tau:.2f}; the best is {best['schedule']!r}"
             + (
@@ -121,7 +122,7 @@ def _sentences(
                 else f", it says {thought['schedule']!r}."
             )
         )
-    return said
+    return sentences
 
 
 def _figure(curves: pd.DataFrame, predicted: dict[str, np.ndarray]) -> Figure:

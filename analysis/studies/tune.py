@@ -11,6 +11,7 @@ from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
+from scalinglab.scaling.errors import UserError
 
 SWEPT = "optimizer."
 
@@ -44,7 +45,7 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
         }
         try:
             found = optimum(line[x], line["loss"], scatter=scatter)
-        except ValueError as error:
+        except UserError as error:
             sentences.append(
                 f"{block}: best of {len(arm)} runs is {best['loss']:.4f} at {x} "
                 f"{best[x]:.3g}; no parabola: {error}"
@@ -80,17 +81,17 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
 
 def _of_one_size(arms: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The runs of each arm that have the size of its best, and a sentence where others went."""
-    said, kept = [], {}
+    sentences, kept = [], {}
     for block, arm in arms.items():
         kept[block] = arm
         if "N" in arm and arm["N"].nunique() > 1:
             best = lowest(arm, "loss")["N"]
             kept[block] = arm[arm["N"] == best]
-            said.append(
+            sentences.append(
                 f"{block}: of {arm['N'].nunique()} sizes only N = {best:,} is judged; give"
                 " each a block of its own"
             )
-    return kept, said
+    return kept, sentences
 
 
 def _others(arm: pd.DataFrame, x: str) -> list[str]:
@@ -118,7 +119,7 @@ def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:
     for line in lines:
         try:
             found.append(optimum(line[x], line["loss"]).scatter)
-        except ValueError:
+        except UserError:
             continue
     known = [s for s in found if np.isfinite(s)]
     return float(np.sqrt(np.mean(np.square(known)))) if len(known) > 1 else None
@@ -126,10 +127,10 @@ def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:
 
 def _edges(block: str, arm: pd.DataFrame, best: pd.Series, x: str) -> list[str]:
     """Other settings whose best value is the end of three or more."""
-    said = []
+    sentences = []
     for column in _others(arm, x):
         tried = arm[column].dropna()
         if tried.nunique() > 2 and best[column] in (tried.min(), tried.max()):
             end = "lowest" if best[column] == tried.min() else "highest"
-            said.append(f"{block}: the best {column.removeprefix(SWEPT)} is the {end} tried")
-    return said
+            sentences.append(f"{block}: the best {column.removeprefix(SWEPT)} is the {end} tried")
+    return sentences

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import names_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
@@ -79,7 +80,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If no run has such a column.
     """
     if column is None or column == "loss":
@@ -91,7 +92,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
             for c in names_of(table)
             if (c in OWN or c.startswith(FURTHER_LOSS)) and table[c].notna().any()
         ]
-        raise ValueError(
+        raise UserError(
             f"columns.loss = {column!r}: no run has such a measured column; there are:"
             f" {', '.join(there) or 'none'}"
         )
@@ -114,7 +115,7 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
 
     Raises
     ------
-    ValueError
+    UserError
         If there are several sets; names them, and the sets that all rows have in common.
     """
     if SET not in table or not set(columns) & set(OWN):
@@ -122,7 +123,7 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
     sets = table[SET].dropna().astype(str).value_counts()
     if len(sets) < 2:
         return
-    said = ", ".join(f"{count} on {name}" for name, count in sets.head(4).items())
+    text = ", ".join(f"{count} on {name}" for name, count in sets.head(4).items())
     table = with_common_sets(table)
     common = [c for c in table if str(c).startswith(FURTHER_LOSS) and table[c].notna().all()]
     first = sets.index[0]
@@ -135,9 +136,9 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
             " another outputs="
         )
     )
-    raise ValueError(
+    raise UserError(
         f"the losses of these runs were measured on {len(sets)} validation sets"
-        f" ({said}) and do not compare; {way}"
+        f" ({text}) and do not compare; {way}"
     )
 
 

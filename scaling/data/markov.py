@@ -13,10 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.store import Corpus
+from scalinglab.scaling.fields import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    ConfigError,
+    Within,
+    check_ranges,
+    setting,
+)
 
-SLOTS = 64
+SLOTS = 64  # of a context: probabilities are multiples of 1 / 64, so that the entropy is exact
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,12 @@ class MarkovSource:
         Seed of the chain and of the walk.
     """
 
-    vocab: int = 64
-    successors: int = 8
+    vocab: int = setting(64, Within(2, 256))
+    successors: int = setting(8, AT_LEAST_1)
     zipf: float = 1.0
-    tokens: int = 8_000_000
-    validation_tokens: int = 262_145
-    seed: int = 0
+    tokens: int = setting(8_000_000, AT_LEAST_1)
+    validation_tokens: int = setting(262_145, AT_LEAST_1)
+    seed: int = setting(0, AT_LEAST_0)
 
     def corpus(self) -> Corpus:
         """Walk the chain once; its first stretch is validation."""
@@ -60,15 +67,9 @@ class MarkovSource:
         )
 
     def _check(self) -> None:
-        if not 2 <= self.vocab <= 256:
-            raise ConfigError(f"data.options.vocab = {self.vocab}: allowed is 2 to 256")
-        for key, least in (("tokens", 1), ("validation_tokens", 1), ("seed", 0)):
-            if getattr(self, key) < least:
-                raise ConfigError(
-                    f"data.options.{key} = {getattr(self, key)}: allowed is {least} or more"
-                )
+        check_ranges(self, "data.options")
         limit = min(self.vocab, SLOTS)
-        if not 1 <= self.successors <= limit:
+        if self.successors > limit:
             raise ConfigError(
                 f"data.options.successors = {self.successors}: allowed is 1 to {limit}"
             )

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.store import Corpus
+from scalinglab.scaling.fields import Within, check_ranges, setting
 
 EXCLUDED = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages"}
 
@@ -26,14 +26,11 @@ EXCLUDED = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-
 class StdlibSource:
     """Byte tokens of the standard library's ``.py`` files."""
 
-    validation_share: int = 16  # one file in this many is validation
+    validation_share: int = setting(16, Within(2))  # one file in this many is validation
 
     def corpus(self) -> Corpus:
         """Read the files and cut the validation part."""
-        if self.validation_share < 2:
-            raise ConfigError(
-                f"data.options.validation_share = {self.validation_share}: allowed is 2 or more"
-            )
+        check_ranges(self, "data.options")
         train: list[bytes] = []
         validation: list[tuple[bytes, bytes]] = []
         for text, key in distinct_files(Path(sysconfig.get_path("stdlib"))):

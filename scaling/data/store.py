@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.verify import check_tokens, head
 from scalinglab.scaling.records import machine
@@ -31,26 +32,14 @@ from scalinglab.scaling.records.atomic import (
     server_time,
     write_json,
 )
-from scalinglab.scaling.records.damage import DamagedFile, Shape
+from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.machine import PROCESS, Process
 
-DTYPES = ("uint8", "uint16", "int32")  # as narrow as the vocabulary allows
 MAKER = "maker.json"  # who makes a store, in its folder until it is whole
 BEAT_SECONDS = 20.0
 SILENT_SECONDS = 900.0  # without a beat, and a maker of another host is dead
 UNSIGNED_SECONDS = 3600.0  # the same of a folder that does not say who makes it
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
-_MANIFEST: Shape = {
-    "source": str,
-    "options": dict,
-    "vocab": int,
-    "dtype": str,
-    "train_tokens": int,
-    "validation_tokens": int,
-    "bytes_per_token": (int, float),
-    "content_hash": str,
-    "facts": dict,
-}
 
 
 @dataclass(frozen=True)
@@ -97,36 +86,6 @@ class Corpus:
     vocab: int
     bytes_per_token: float
     facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a store holds; `content_hash` is part of the identity of every run trained on it."""
-
-    source: str
-    options: dict[str, Any]
-    vocab: int
-    dtype: str
-    train_tokens: int
-    validation_tokens: int
-    bytes_per_token: float
-    content_hash: str
-    facts: dict[str, Any]
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """What a store says of itself.
-
-    Raises
-    ------
-    DamagedFile
-        If its manifest cannot be read.
-    """
-    path = folder / "manifest.json"
-    content = read_json(path, _MANIFEST)
-    if content["dtype"] not in DTYPES:
-        raise DamagedFile(path, f"dtype = {content['dtype']!r} is not one of: {', '.join(DTYPES)}")
-    return Manifest(**{f.name: content[f.name] for f in fields(Manifest)})
 
 
 class TokenStore:

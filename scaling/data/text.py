@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.kinds import refuse_binary
 from scalinglab.scaling.data.store import Corpus, Pieces
+from scalinglab.scaling.fields import ConfigError, Within, check_ranges, setting
 
 _BLOCK = 65_536  # bytes
 TRAIN, VALIDATION, DROPPED = range(3)  # where a block belongs
@@ -30,7 +30,7 @@ class TextSource:
 
     path: str = ""
     pattern: str = "*.txt"  # of the files in a folder and below it
-    validation_share: int = 16  # one block in this many is validation
+    validation_share: int = setting(16, Within(2))  # one block in this many is validation
 
     def corpus(self) -> Corpus:
         """Read the files and cut the validation part.
@@ -40,10 +40,7 @@ class TextSource:
         ConfigError
             If there is no such file or folder, no file matches, or one part would be empty.
         """
-        if self.validation_share < 2:
-            raise ConfigError(
-                f"data.options.validation_share = {self.validation_share}: allowed is 2 or more"
-            )
+        check_ranges(self, "data.options")
         files = self._files()
         for path in files:
             refuse_binary(path)

@@ -14,9 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from scalinglab.scaling.config import ConfigError, one_of
 from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
 from scalinglab.scaling.data.store import Corpus, Pieces
+from scalinglab.scaling.fields import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    ConfigError,
+    Within,
+    check_ranges,
+    setting,
+)
 
 DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
 _PIECE = 1 << 24  # tokens in memory at once
@@ -28,11 +35,11 @@ class TokensSource:
 
     train: str = ""  # a file, or a pattern such as shards/train_*.bin: taken in the order of names
     validation: str = ""  # the same; without, the last held_out tokens of the training files
-    held_out: int = 1_048_576
-    vocab: int = 0
+    held_out: int = setting(1_048_576, AT_LEAST_1)
+    vocab: int = setting(0, Within(2))  # of the tokenizer; it must be given
     bytes_per_token: float = 0.0  # bytes of text that a token stands for, on average
-    dtype: str = "uint16"  # of .bin files; .npy files say their own
-    header_bytes: int = 0  # at the beginning of each .bin file
+    dtype: str = setting("uint16", DTYPES)  # of .bin files; .npy files say their own
+    header_bytes: int = setting(0, AT_LEAST_0)  # at the beginning of each .bin file
 
     def corpus(self) -> Corpus:
         """Look at the files; their tokens are checked as they are copied.
@@ -75,12 +82,7 @@ class TokensSource:
         return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in paths]
 
     def _check(self) -> None:
-        one_of("data.options.dtype", self.dtype, DTYPES)
-        for key, least in (("vocab", 2), ("held_out", 1), ("header_bytes", 0)):
-            if getattr(self, key) < least:
-                raise ConfigError(
-                    f"data.options.{key} = {getattr(self, key)}: allowed is {least} or more"
-                )
+        check_ranges(self, "data.options")
         if not self.bytes_per_token > 0:
             raise ConfigError(
                 f"data.options.bytes_per_token = {self.bytes_per_token}: allowed is above 0; bytes "

@@ -13,16 +13,14 @@ import random
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
-
-if TYPE_CHECKING:
-    from scalinglab.scaling.data.store import Manifest
 
 BLOCK = 4 << 20  # bytes
 SAMPLE = 8  # blocks of each part that are compared at every opening

@@ -7,6 +7,7 @@ from dataclasses import replace
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records.spec import RunSpec
+from scalinglab.scaling.run.engines import AUTO
 
 # Compiling a shape takes about a minute. An H200 trained 0.2M parameters at 11 million tokens a
 # second and 25M at 1.5 million when steps were compiled and captured; if captured ones that are
@@ -28,7 +29,7 @@ def choose_engine(execution: ExecutionConfig, flops: float) -> str:
     flops : float
         Training FLOPs of the whole run.
     """
-    if execution.engine != "auto":
+    if execution.engine != AUTO:
         return execution.engine
     if execution.device == "cpu":
         return "eager"

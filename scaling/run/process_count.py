@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scalinglab.scaling.config import ConfigError, RunConfig
+from scalinglab.scaling.run.engines import allowed_engines, engine_definition
 
 
 def check_processes(config: RunConfig) -> None:
@@ -36,11 +37,12 @@ def _check_shard(config: RunConfig) -> None:
             "execution.shard = True: execution.processes = 1 has nobody to share "
             "with; allowed is 2 or more"
         )
-    if "captured" in execution.engine:
+    engine = engine_definition(execution.engine)
+    if engine is not None and engine.captures:
         raise ConfigError(
-            f"execution.engine = {execution.engine!r}: a graph of a step holds no "
-            "gathering of weights; allowed with execution.shard = True are auto, "
-            "eager, compiled"
+            f"execution.engine = {execution.engine!r}: a graph of a step holds no gathering of "
+            "weights; allowed with execution.shard = True are "
+            f"{allowed_engines(lambda engine: not engine.captures)}"
         )
     if config.sequences % execution.processes:
         raise ConfigError(

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, RunConfig, one_of
-from scalinglab.scaling.data.store import Manifest, window_count
+from scalinglab.scaling.data.manifest import Manifest
+from scalinglab.scaling.data.store import window_count
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
 from scalinglab.scaling.model.dial import architecture_of
@@ -21,6 +22,8 @@ from scalinglab.scaling.model.parametrization import check_optimizer
 from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
 from scalinglab.scaling.run.command_line import check_command
+from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
+from scalinglab.scaling.run.measurements import MEASUREMENTS
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -30,10 +33,6 @@ MAX_STEPS = 100_000_000
 PRECISIONS = ("fp32", "tf32", "bf16")
 PROGRAM_PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")  # what a program says it computes in
 DEVICES = ("cpu", "cuda")
-# The keys of scalinglab.scaling.engine.steps.measurements.MEASUREMENTS, which needs torch as the engines do.
-MEASUREMENT_NAMES = ("noise_scale", "activations", "logits", "updates", "singular_values")
-# The keys of scalinglab.scaling.engine.steps.eager.ENGINES, and what chooses one (scalinglab.scaling.run.engine_choice).
-ENGINE_NAMES = ("auto", "eager", "compiled", "captured", "captured_compiled")
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _check_trainer(config: RunConfig) -> None:
                     "the engine takes none"
                 )
         one_of("precision", config.precision, PRECISIONS)
-        one_of("execution.engine", execution.engine, ENGINE_NAMES)
+        check_engine(execution.engine)
         one_of("execution.device", execution.device, DEVICES)
         if config.precision == "tf32" and execution.device == "cpu":
             raise ConfigError(
@@ -190,12 +189,13 @@ def _check_trainer(config: RunConfig) -> None:
             )
         check_optimizer(config.model.parametrization, config.optimizer)
         for name in execution.measure:
-            one_of("execution.measure", name, MEASUREMENT_NAMES)
-        if execution.deterministic and "compiled" in execution.engine:
+            MEASUREMENTS.find(name)
+        engine = engine_definition(execution.engine)
+        if execution.deterministic and engine is not None and engine.compiles:
+            allowed = allowed_engines(lambda engine: not engine.compiles)
             raise ConfigError(
-                f"execution.engine = {execution.engine!r} times kernels to choose "
-                "them; allowed with execution.deterministic = True are auto, eager, "
-                "captured"
+                f"execution.engine = {execution.engine!r} times kernels to choose them; allowed "
+                f"with execution.deterministic = True are {allowed}"
             )
         check_processes(config)
         return

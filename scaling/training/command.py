@@ -10,6 +10,7 @@ the contract. Below the run's folder:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -303,10 +304,8 @@ class Program:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End what is left of a process group."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     assert process.stdin is not None
     process.stdin.close()

@@ -42,12 +42,19 @@ class OneFitOptions(FitOptions):
     x: str | None = option("for a law in one variable: the column that varies", None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """Where the commands that fit a law save the fit."""
+
+    save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
+
+
 def fit(source: Source, asked: OneFitOptions) -> Result:
     """Fit a law to the runs of a source.
 
     Raises
     ------
-    ValueError
+    UserError
         If the source has no runs to fit, or as `analysis.fit`.
     """
     table, law = source.runs(asked, asked.law, asked.x)

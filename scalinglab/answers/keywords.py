@@ -13,14 +13,14 @@ from scalinglab.options import nearest_first
 from scalinglab.scaling.config import ConfigError, from_dict
 
 P = ParamSpec("P")
-O = TypeVar("O")  # noqa: E741
+Asked = TypeVar("Asked")
 S = TypeVar("S")
 R = TypeVar("R")
 
 
 def keywords(
-    cls: Callable[P, O],
-) -> Callable[[Callable[[S, O], R]], Callable[Concatenate[S, P], R]]:
+    cls: Callable[P, Asked],
+) -> Callable[[Callable[[S, Asked], R]], Callable[Concatenate[S, P], R]]:
     """Let a method that takes an object of options be called with its fields as keywords.
 
     ``study.fit(resamples=200)`` then means ``scaling fit study=... resamples=200``: the same
@@ -32,7 +32,7 @@ def keywords(
         A dataclass of options; each field has its description.
     """
 
-    def decorate(method: Callable[[S, O], R]) -> Callable[Concatenate[S, P], R]:
+    def decorate(method: Callable[[S, Asked], R]) -> Callable[Concatenate[S, P], R]:
         @functools.wraps(method)
         def call(self: S, /, **given: Any) -> R:
             return method(self, read_keywords(cls, given))
@@ -50,7 +50,7 @@ def keywords(
     return decorate
 
 
-def read_keywords(cls: Callable[..., O], given: Mapping[str, Any]) -> O:
+def read_keywords(cls: Callable[..., Asked], given: Mapping[str, Any]) -> Asked:
     """An object of options from keywords.
 
     Raises

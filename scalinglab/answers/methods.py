@@ -27,7 +27,7 @@ from scalinglab.answers.forecast import (
     take_up,
     track,
 )
-from scalinglab.answers.keywords import keywords
+from scalinglab.answers.keywords import keywords, read_keywords
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse
 from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
 from scalinglab.answers.report import AnswerOptions, answer, write_page
@@ -134,10 +134,8 @@ class StudyAnswers(SourceAnswers):
         **asked
             As of `compare`, but for `arm`.
         """
-        both = [self.name, other]
-        return keywords(CompareOptions)(
-            lambda study, options: compare_studies(study.outputs, both, options)
-        )(self, **asked)
+        options = read_keywords(CompareOptions, asked)
+        return compare_studies(self.outputs, [self.name, other], options)
 
     @keywords(ForecastOptions)
     def forecast(self, asked: ForecastOptions) -> Forecasts:

@@ -10,7 +10,7 @@ from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
-from scalinglab.options import option
+from scalinglab.answers.fit import SaveOptions
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -25,10 +25,8 @@ _HEADINGS = {"left": "excess loss", "wasted": "compute wasted"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AllocateVerbOptions(SourceOptions, AllocateOptions):
+class AllocateVerbOptions(SourceOptions, AllocateOptions, SaveOptions):
     """Options of ``scaling allocate``."""
-
-    save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
 
 
 @dataclass(frozen=True)

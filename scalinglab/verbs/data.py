@@ -11,8 +11,8 @@ import pandas as pd
 from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration
 from scalinglab.scaling.config import DataConfig, from_dict
+from scalinglab.scaling.data.manifest import Manifest, read_manifest
 from scalinglab.scaling.data.sources import SOURCES, open_store
-from scalinglab.scaling.data.store import Manifest, read_manifest
 from scalinglab.scaling.records.atomic import folders_in
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.terminal import Screen

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.facts import facts_of_fit
-from scalinglab.answers.fit import OneFitOptions, fit
-from scalinglab.options import option
+from scalinglab.answers.fit import OneFitOptions, SaveOptions, fit
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -17,10 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitVerbOptions(SourceOptions, OneFitOptions):
+class FitVerbOptions(SourceOptions, OneFitOptions, SaveOptions):
     """Options of ``scaling fit``."""
-
-    save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.options import Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.sweeps.watch.gc import remove, size, summary, survey
@@ -71,7 +72,7 @@ def _kinds(found: pd.DataFrame) -> list[dict[str, Any]]:
     if found.empty:
         return []
     named = summary(found).rename(columns={"": "verdict", "why it is there": "why"})
-    return named.to_dict("records")
+    return records_of(named)
 
 
 def run(options: GcOptions, screen: Screen) -> Garbage:

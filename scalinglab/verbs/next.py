@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
 from scalinglab.candidates import say_widened, show_chosen
 from scalinglab.options import overrides
 from scalinglab.source import StudyOptions
+from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -62,14 +62,8 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
     device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
     writes a study with the old runs and the new ones, which scaling launch trains.
     """
-    return NextResult(next_runs(options.source, partial(_compose, options), options))
-
-
-def _compose(options: NextVerbOptions) -> dict[str, Any]:
-    # Here, because Hydra belongs to an extra: the help does not need it.
-    from scalinglab.compose import compose
-
-    return compose([f"study={options.study}", f"outputs={options.outputs}", *options.overrides])
+    study = Study.open(options.study, *options.overrides, outputs=options.outputs, screen=screen)
+    return NextResult(next_runs(study.source, study.compose, options))
 
 
 VERB = Verb(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.answers.fit import SaveOptions
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
@@ -20,11 +21,10 @@ _HEADINGS = {"share": "resamples agree", "refits_agree": "refits agree"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleVerbOptions(SourceOptions, ScheduleOptions):
+class ScheduleVerbOptions(SourceOptions, ScheduleOptions, SaveOptions):
     """Options of ``scaling schedule``."""
 
     to: str | None = option("a CSV file for the schedule, which schedule=file reads", None)
-    save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
 
 
 @dataclass(frozen=True)

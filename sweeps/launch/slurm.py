@@ -107,10 +107,14 @@ def continued(launch: Launch) -> Launch:
     The same command given again adds no second set of workers: it watches those that are there.
     """
     for earlier in reversed(read_launches(launch.outputs, launch.study)):
-        equal = (_lasting(earlier), earlier.classes) == (_lasting(launch), launch.classes)
-        if equal and earlier.code == launch.code and not earlier.is_cancelled():
-            if reconcile(earlier) != []:  # not known is not none
-                return replace(earlier, launched=launch.launched, config=launch.config)
+        equal = (_lasting(earlier), earlier.classes, earlier.code) == (
+            _lasting(launch),
+            launch.classes,
+            launch.code,
+        )
+        # What SLURM does not answer (None) is not "no jobs".
+        if equal and not earlier.is_cancelled() and reconcile(earlier) != []:
+            return replace(earlier, launched=launch.launched, config=launch.config)
     return launch
 
 

@@ -89,6 +89,7 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     chosen = next((k for k in ("source", "kind") if k in group and "options" in group), None)
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
-    for key in choosers(cls) & value.keys() if cls is not None else ():
-        group = with_choice(cls, group, key, value[key], path)
+    if cls is not None:
+        for key in choosers(cls) & value.keys():
+            group = with_choice(cls, group, key, value[key], path)
     return {**group, **{k: merged(group.get(k), v) for k, v in value.items()}}

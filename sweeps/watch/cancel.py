@@ -41,9 +41,8 @@ def _is_open(launch: Launch) -> bool:
     """Whether a launch may still have jobs or processes."""
     if launch.is_cancelled():
         return False
-    if launch.config.backend == "slurm":
-        if reconcile(launch) != []:
-            return True
+    if launch.config.backend == "slurm" and reconcile(launch) != []:
+        return True
     return _is_alive(launcher_of(launch.folder)) is not False
 
 

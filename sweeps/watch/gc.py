@@ -196,9 +196,9 @@ def _temporary(outputs: Path) -> Iterator[tuple[Path, str]]:
     now = server_time(outputs)
     for pattern in folders:
         for path in outputs.glob(f"{pattern}/.*"):
-            if _TEMPORARY.fullmatch(path.name) and path.is_file():
-                if now - path.stat().st_mtime > TEMPORARY_SECONDS:
-                    yield path, "temporary"
+            temporary = _TEMPORARY.fullmatch(path.name) and path.is_file()
+            if temporary and now - path.stat().st_mtime > TEMPORARY_SECONDS:
+                yield path, "temporary"
     for path in _nobodys_parts(outputs):
         with contextlib.suppress(FileNotFoundError):
             if now - path.stat().st_mtime > TEMPORARY_SECONDS:

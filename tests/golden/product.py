@@ -22,7 +22,7 @@ from scalinglab import Study, analysis
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling import config
-from scalinglab.scaling.data.store import Manifest
+from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.fields import keys_of
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import CURRENT, code_fingerprint, same_numbers

@@ -145,9 +145,8 @@ def test_what_a_killed_push_left_is_written_again(runs, tmp_path) -> None:
 
 
 def test_two_do_not_push_at_once(tmp_path) -> None:
-    with WandbMirror(tmp_path, "p"):
-        with pytest.raises(MirrorError, match="another process is pushing"):
-            WandbMirror(tmp_path, "p")
+    with WandbMirror(tmp_path, "p"), pytest.raises(MirrorError, match="another process is pushing"):
+        WandbMirror(tmp_path, "p")
     with pytest.raises(ConfigError, match="mode = 'onlin' is not one of: offline, online"):
         WandbMirror(tmp_path, "p", mode="onlin")
 

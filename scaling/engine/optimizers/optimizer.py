@@ -85,11 +85,11 @@ class Optimizer(ABC):
             (k,) gradient norms.
         """
         norms = self.norm(gradient)
-        gradient.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))
+        gradient.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))  # torch's clip_grad_norm_
         self.update(weights, gradient, lr[:, None], count)
         return norms[:, 0]
 
-    def start(self, weights: Tensor) -> None:
+    def start(self, weights: Tensor) -> None:  # noqa: B027 - most have nothing to take
         """Take the initial weights (k, P), for moments that do not begin at zero."""
 
     @abstractmethod

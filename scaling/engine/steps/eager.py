@@ -28,9 +28,11 @@ from scalinglab.scaling.engine.network.stacked import StackedParameters, split
 from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+from scalinglab.scaling.run.engines import ENGINES as DEFINED
 from scalinglab.scaling.run.step_options import StepOptions
 
 State = dict[str, Tensor]
@@ -144,7 +146,7 @@ class EagerEngine:
     ) -> None:
         check_device(device)
         if len(members) > 1 and options.unpackable_reason:
-            raise ValueError(options.unpackable_reason)
+            raise UserError(options.unpackable_reason)
         self.members, self.vocab = len(members), architecture.shape.vocab
         self.micro_batch = micro_batch
         self.reduce: Reduction = Alone()
@@ -322,27 +324,24 @@ class EagerEngine:
 
 
 def check_device(device: str) -> None:
-    """Raise `ValueError` if this machine has no such device."""
+    """Raise `UserError` if this machine has no such device."""
     if device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(
+        raise UserError(
             f"execution.device = {device!r}: torch finds no CUDA device here; allowed is cpu"
         )
 
 
-def _made_of(module: str, name: str) -> Callable[..., Engine]:
-    """An engine that stands in a file of its own, which takes its parts from here."""
+def _builder(made_by: str) -> Callable[..., Engine]:
+    """What builds an engine that may stand in a file of its own, which takes its parts from here."""
+    module, _, name = made_by.partition(":")
 
     def build(*arguments: Any, **named: Any) -> Engine:
-        return getattr(importlib.import_module(module), name)(*arguments, **named)
+        engine: Engine = getattr(importlib.import_module(module), name)(*arguments, **named)
+        return engine
 
     return build
 
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
-    "eager": EagerEngine,
-    "compiled": _made_of("scalinglab.scaling.engine.steps.compiled", "CompiledEngine"),
-    "captured": _made_of("scalinglab.scaling.engine.steps.captured", "CapturedEngine"),
-    "captured_compiled": _made_of(
-        "scalinglab.scaling.engine.steps.captured", "CapturedCompiledEngine"
-    ),
+    name: _builder(engine.made_by) for name, engine in DEFINED.items()
 }

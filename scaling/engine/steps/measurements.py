@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from scalinglab.scaling.registry import Registry
+
 Columns = dict[str, Tensor]  # name -> (k,)
+# Each step shrinks what is not the top direction by the squared ratio of singular values.
 POWER_STEPS = 50
 
 
@@ -46,6 +49,11 @@ class Subject:
     gradients: Callable[[Tensor], Tensor]
 
 
+# Measurement -> its arithmetic; each is described in ``scalinglab.scaling.run.measurements``.
+MEASURED_BY: Registry[Callable[[Subject], Columns]] = Registry("execution.measure")
+
+
+@MEASURED_BY.register("noise_scale")
 def noise_scale(subject: Subject) -> Columns:
     """Simple noise scale B = tr(S) / |G|^2 in tokens (McCandlish et al., arXiv 1812.06162, A.1).
 
@@ -54,6 +62,7 @@ def noise_scale(subject: Subject) -> Columns:
     before dividing: their ratio at one step, ``noise_scale``, is biased and may be negative.
     """
     batch, tokens = subject.tokens_kBT.shape[1], subject.tokens_kBT.shape[2] - 1
+    # Four parts or more: the estimate is a difference of norms of a small and a big batch.
     part = max(1, min(subject.part, batch // 4))
     parts = subject.tokens_kBT[:, : batch // part * part].split(part, dim=1)
     if len(parts) < 2:
@@ -71,6 +80,7 @@ def noise_scale(subject: Subject) -> Columns:
     return {"gradient_signal": signal, "gradient_noise": noise, "noise_scale": noise / signal}
 
 
+@MEASURED_BY.register("activations")
 def activations(subject: Subject) -> Columns:
     """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
     blocks = list(subject.model.get_submodule("blocks").children())
@@ -97,6 +107,7 @@ def activations(subject: Subject) -> Columns:
     }
 
 
+@MEASURED_BY.register("logits")
 def logits(subject: Subject) -> Columns:
     """Root mean square and largest size of the logits, ``logit_rms`` and ``logit_max``."""
     batch = subject.tokens_kBT.shape[1]
@@ -108,6 +119,7 @@ def logits(subject: Subject) -> Columns:
     return {"logit_rms": squares.sqrt(), "logit_max": torch.stack(largest).amax(0)}
 
 
+@MEASURED_BY.register("updates")
 def updates(subject: Subject) -> Columns:
     """Root mean square of each tensor and of its last update: ``weight_rms.*, update_rms.*``."""
     if subject.before is None:
@@ -118,6 +130,7 @@ def updates(subject: Subject) -> Columns:
     return columns
 
 
+@MEASURED_BY.register("singular_values")
 def singular_values(subject: Subject) -> Columns:
     """Top singular value of each matrix of the blocks, ``top_singular_value.<name>``.
 
@@ -130,20 +143,11 @@ def singular_values(subject: Subject) -> Columns:
     }
 
 
-MEASUREMENTS: Mapping[str, Callable[[Subject], Columns]] = {
-    "noise_scale": noise_scale,
-    "activations": activations,
-    "logits": logits,
-    "updates": updates,
-    "singular_values": singular_values,
-}
-
-
 def measure(names: list[str], subject: Subject) -> list[dict[str, float]]:
     """The named measurements, a dictionary of columns for each member."""
     columns: dict[str, np.ndarray] = {}
     for name in names:
-        found = MEASUREMENTS[name](subject)
+        found = MEASURED_BY[name](subject)
         columns |= {c: v.detach().double().cpu().numpy() for c, v in found.items()}
     members = len(subject.tokens_kBT)
     return [{c: float(v[i]) for c, v in columns.items()} for i in range(members)]

@@ -25,6 +25,7 @@ from scalinglab.scaling.engine.steps.eager import ENGINES, Member
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
+from scalinglab.scaling.run.engines import ENGINES as DEFINED
 from scalinglab.scaling.run.step_options import StepOptions
 
 STEPS = 4  # chunks of them that are timed
@@ -63,7 +64,7 @@ def measure(
     size = request["micro_batch"] or request["batch"]
     while True:
         try:
-            if "compiled" in request["engine"]:  # whose first step would be a bad guess
+            if DEFINED[request["engine"]].compiles:  # whose first step would be a bad guess
                 so_far(_measure({**request, "engine": "eager"}, size, so_far=so_far))
                 alone = _measure(request, size)
             else:

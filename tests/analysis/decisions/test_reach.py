@@ -106,7 +106,9 @@ def test_a_fit_that_new_runs_leave_without_intervals_ends_it(laboratory):
     found = analysis.reach_target(start, candidates, lambda rows: trunks, target, resamples=100)
     assert len(found.history) == 2 and np.isnan(found.history.half_width.iloc[-1])
     assert not found.reached and "only 0 resamples" not in found.why
-    assert found.why.startswith("the fit gives nothing to choose by; no intervals are given: they would")
+    assert found.why.startswith(
+        "the fit gives nothing to choose by; no intervals are given: they would"
+    )
     assert found.why.endswith("add sizes or independent runs")
 
 

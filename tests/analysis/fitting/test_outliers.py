@@ -80,13 +80,7 @@ def test_other_laws_tell_how_far_predictions_go(made_by) -> None:
     said = named(analysis.fit("power_plus_constant", table, x="size", resamples=0))
     assert "row 12: 5 measured" in said and "the loss predicted at x = 1e+10 goes from" in said
     arms = pd.concat(
-        [
-            runs_of
-            for runs_of in (
-                made_by("chinchilla", noise=0.003)[0].assign(arm="a"),
-                made_by("chinchilla", noise=0.003)[0].assign(arm="b"),
-            )
-        ],
+        [made_by("chinchilla", noise=0.003)[0].assign(arm=arm) for arm in ("a", "b")],
         ignore_index=True,
     )
     arms.loc[40, "loss"] = 9.8

@@ -410,7 +410,10 @@ def thousands_in_quotes(folder: Path) -> Layout:
     """Quoted cells with commas between thousands, names with spaces, a comma in a name."""
     rows = "".join(f'"run, {k}","{n:,.0f}","{d:,.0f}",{x}\n' for k, (n, d, x) in enumerate(POINTS))
     made = _points(folder, '"Run name","Num params","Train tokens","Val loss"\n' + rows)
-    rename = lambda given: {f"run, {k}": v for k, v in given.items()}  # noqa: E731
+
+    def rename(given):
+        return {f"run, {k}": v for k, v in given.items()}
+
     made.loss, made.N, made.D = rename(made.loss), rename(made.N), rename(made.D)
     return made
 

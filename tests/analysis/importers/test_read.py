@@ -230,7 +230,10 @@ def test_sizes_in_millions_are_noticed_and_multiplied(tmp_path) -> None:
     table.assign(flops=6 * table["size (M)"] * table["tokens (B)"] * 1e15).to_csv(
         tmp_path / "m.csv", index=False
     )
-    read = lambda **columns: analysis.read_runs(tmp_path / "m.csv", columns=columns)  # noqa: E731
+
+    def read(**columns):
+        return analysis.read_runs(tmp_path / "m.csv", columns=columns)
+
     right = read(N="size (M) * 1e6", D="tokens (B) * 1e9")
     assert right.runs["N"].tolist() == [7e7, 1.6e8] and right.runs["D"].tolist() == [1.4e9, 3.2e9]
     assert not any("times 6 N D" in note for note in right.notes)

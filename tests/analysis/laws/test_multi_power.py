@@ -38,7 +38,7 @@ def test_the_published_constants_give_the_published_error(published_curves):
 def test_priors_predict_unseen_schedules_better_than_convergence_alone(published_curves):
     train = published_curves[published_curves.run.isin(TRAIN)]
     with_priors = analysis.fit("multi_power", train, resamples=0, starts=16)
-    wide = {name: (2.0, 1e4) for name in ("C", "beta", "gamma")}
+    wide = dict.fromkeys(("C", "beta", "gamma"), (2.0, 10000.0))
     without = analysis.fit("multi_power", train, resamples=0, starts=16, priors=wide)
     better, worse = (
         _unseen(r.predict(published_curves).loss, published_curves) for r in (with_priors, without)

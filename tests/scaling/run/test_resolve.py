@@ -5,8 +5,7 @@ import json
 import pytest
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.engine.steps.eager import ENGINES
-from scalinglab.scaling.run.resolve import ENGINE_NAMES, resolve
+from scalinglab.scaling.run.resolve import resolve
 
 RULE = {
     "name": "test",
@@ -213,10 +212,6 @@ def test_repeating_is_allowed_when_it_is_asked_for(tiny_run):
 def test_a_manifest_with_other_content_is_another_run(tiny_config, tiny_store):
     run = resolve(tiny_config(), tiny_store.manifest)
     assert run.science["data"]["content"] == tiny_store.manifest.content_hash
-
-
-def test_the_engines_that_may_be_named_are_those_there_are():
-    assert set(ENGINE_NAMES) == {"auto", *ENGINES}
 
 
 def test_what_a_program_can_do_is_its_own_to_say(tiny_run):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from scalinglab.wandb_mirror import upload_command
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.run.command_line import fill
 from scalinglab.scaling.text.shell import override
+from scalinglab.wandb_mirror import upload_command
 
 NAMES = (
     "plain/path-1.csv",

@@ -74,7 +74,10 @@ def test_the_surface_is_fitted_once_whatever_its_columns_are_called(
     table = pd.read_csv(tmp_path / "sweep.csv").rename(columns={"N": "params", "D": "tokens"})
     table.assign(params=table["params"] / 1e6).to_csv(tmp_path / "named.csv", index=False)
     fit, fits = analysis.fit, []
-    counted = lambda *args, **options: fits.append(args[0]) or fit(*args, **options)  # noqa: E731
+
+    def counted(*args, **options):
+        return fits.append(args[0]) or fit(*args, **options)
+
     monkeypatch.setattr("scalinglab.analysis.fit", counted)
     monkeypatch.setattr("scalinglab.analysis.decisions.approaches.fit", counted)
     code, out, _ = run(

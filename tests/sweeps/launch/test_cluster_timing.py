@@ -43,7 +43,7 @@ echo "Submitted batch job $number"
 @pytest.fixture
 def login_node(fake: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """No GPU here, and an sbatch of these lines."""
-    monkeypatch.setattr("scalinglab.scaling.records.machine.gpus", lambda: [])
+    monkeypatch.setattr("scalinglab.scaling.records.machine.gpus", list)
     monkeypatch.setattr(cluster_timing, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(cluster_timing, "QUEUE_SECONDS", 0.01)
 

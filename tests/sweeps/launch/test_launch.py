@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import os
@@ -149,10 +150,8 @@ def test_kill_9_of_launcher_and_workers_at_random_moments(study, tmp_path, seed:
         time.sleep(rng.uniform(1.0, 6.0))
         killed += len(worker_pids(outputs))
         for victim in [*worker_pids(outputs), process.pid]:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         process.wait()
     subprocess.run(arguments, env=environment(), check=True, stdout=subprocess.DEVNULL)
     assert killed

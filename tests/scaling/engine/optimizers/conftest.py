@@ -114,7 +114,7 @@ def torch_trained() -> Callable[..., dict[str, Tensor]]:
             for n, gradient in split(gradients()[s].clone(), SIZES).items():
                 parameters[n].grad = gradient[member]
             torch.nn.utils.clip_grad_norm_(list(parameters.values()), COMMON[member]["clip"])
-            for n, optimizer in optimizers.items():
+            for optimizer in optimizers.values():
                 for group in optimizer.param_groups:
                     group["lr"] = float(LR[s, member])
                 optimizer.step()

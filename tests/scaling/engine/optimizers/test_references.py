@@ -95,10 +95,14 @@ def test_adamp(lab, torch_trained, member):
         p = state["m"] / (1 - beta1**t) / ((state["v"] / (1 - beta2**t)).sqrt() + epsilon)
         for rows in [w.shape[0], 1] if w.dim() > 1 else []:
             W, G, S = w.view(rows, -1), g.view(rows, -1), p.view(rows, -1)
-            cosine = torch.stack([abs(a @ b) / a.norm() / b.norm() for a, b in zip(W, G)])
+            cosine = torch.stack(
+                [abs(a @ b) / a.norm() / b.norm() for a, b in zip(W, G, strict=True)]
+            )
             projected.add(bool(cosine.max() < delta / math.sqrt(W.shape[1])))
             if cosine.max() < delta / math.sqrt(W.shape[1]):
-                p = torch.stack([s - (s @ a) / (a @ a) * a for s, a in zip(S, W)]).view_as(p)
+                p = torch.stack(
+                    [s - (s @ a) / (a @ a) * a for s, a in zip(S, W, strict=True)]
+                ).view_as(p)
                 decay *= decay_ratio
                 break
         return w - lr * (p + decay * w)
