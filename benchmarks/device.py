@@ -84,7 +84,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=9.0, help="after which it has ended")
     parser.add_argument("--quick", action="store_true", help="toy sizes")
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
-    parser.add_argument("--to", type=Path, default=Path("."), help="folder of the two files")
+    parser.add_argument("--to", type=Path, default=Path(), help="folder of the two files")
     return parser.parse_args(words)
 
 

@@ -9,6 +9,7 @@ is one. On a CPU and with QUICK the sizes are toys, and what needs a compiler is
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import statistics
@@ -328,7 +329,7 @@ def checkpoints(given: Given) -> Iterator[Finding]:
         engine.load(0, load_checkpoint(path).state, 1)
         at.append(lap())
         same = all(torch.equal(value, state[key]) for key, value in engine.state(0).items())
-        taken, written, read = (b - a for a, b in zip(at, at[1:], strict=False))
+        taken, written, read = (b - a for a, b in itertools.pairwise(at))
         size = path.stat().st_size / 1e9
         yield finding(
             f"{size:.2g} GB",

@@ -85,7 +85,7 @@ def runnable(
         if only and not any(word in name for word in only):
             continue
         found = asked(environment)
-        if "OPENBLAS_CORETYPE" not in environment or found and found not in seen:
+        if "OPENBLAS_CORETYPE" not in environment or (found and found not in seen):
             seen.add(found)
             yield name, environment, found
 

@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
+from scalinglab.scaling.errors import UserError
+
 T = TypeVar("T")
 _LARGEST = sys.float_info.max
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A mistake in a configuration: names the key, the value and what is allowed."""
 
 

@@ -7,6 +7,7 @@ files instead, so that it starts at once. Verbs return results; this file alone 
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
 import inspect
 import io
@@ -14,6 +15,7 @@ import os
 import shutil
 import sys
 import textwrap
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from scalinglab.as_json import print_json
 from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
 from scalinglab.scaling.text.printable import one_line
 from scalinglab.verb import INTERRUPTED, Verb
@@ -37,6 +40,8 @@ GROUPS = {
     "utilities": ("coordcheck", "doctor", "collect", "gc", "sync"),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
+# Errors of a machine that name no file.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
 CLOSED_PIPE = 141  # as the shell says of a program that SIGPIPE ended
 _FOLDER = Path(__file__).parent / "verbs"
 _WIDEST = 100  # columns of a help
@@ -65,15 +70,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         missing = missing_package(error)
         if missing is None:
-            raise
+            _report_defect()
         _fail(f"scaling {arguments[0]} needs {missing}")
-    except ValueError as error:  # ConfigError among them
+    except UserError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
+        if error.filename is None and error.errno not in _OF_THE_MACHINE:
+            _report_defect()
+        _fail(": ".join(filter(None, (error.filename and str(error.filename), error.strerror))))
     except KeyboardInterrupt:
         _screen(sys.stderr).say("interrupted; finished work is kept, run the same command again")
         sys.exit(INTERRUPTED)
+    except Exception:
+        _report_defect()
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -165,6 +174,16 @@ def _fail(message: str) -> NoReturn:
         message = f"{message[:half]} ... {message[-half:]}"
     _screen(sys.stderr).say(f"error: {message}")
     sys.exit(2)
+
+
+def _report_defect() -> NoReturn:
+    """The traceback of an exception that no user can mend, and what to do with it."""
+    traceback.print_exc()
+    _screen(sys.stderr).say(
+        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
+        "above with the command. Runs are kept; the same command resumes."
+    )
+    sys.exit(1)
 
 
 def _screen(stream: TextIO) -> Screen:

@@ -194,7 +194,7 @@ def _check_own(folder: Path, *, is_ours: bool) -> None:
         name = file.relative_to(folder)
         shipped = SHIPPED / name
         if not is_ours and (
-            name.parts[0] not in groups or name.parts[0] != "study" and shipped.exists()
+            name.parts[0] not in groups or (name.parts[0] != "study" and shipped.exists())
         ):
             continue
         if file.is_file():

@@ -192,10 +192,8 @@ def split_options(cls: type, arguments: Sequence[str]) -> tuple[list[str], list[
     mine = []
     for argument in arguments:
         first, dot, _ = argument.partition("=")[0].partition(".")
-        if (
-            argument.startswith("--")
-            or first in hints
-            and (not dot or typing.get_origin(hints[first]) is dict)
+        if argument.startswith("--") or (
+            first in hints and (not dot or typing.get_origin(hints[first]) is dict)
         ):
             mine.append(argument)
     return mine, [a for a in arguments if a not in mine]

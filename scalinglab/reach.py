@@ -26,7 +26,7 @@ from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
 if TYPE_CHECKING:
-    from scalinglab.analysis.decisions.reach import ReachResult
+    from scalinglab.analysis.decisions.reach import ReachResult as TargetReach
     from scalinglab.analysis.decisions.target import Target
     from scalinglab.plan_view import PlanView
     from scalinglab.study import Study
@@ -50,7 +50,7 @@ class ReachAnswer:
     ----------
     target : str
         What was asked.
-    found : ReachResult or None
+    found : TargetReach or None
         The rounds, and why they ended; None after an interrupt.
     calibration_factor : float
         By what the record of earlier forecasts widened the target's interval.
@@ -59,7 +59,7 @@ class ReachAnswer:
     """
 
     target: str
-    found: ReachResult | None
+    found: TargetReach | None
     calibration_factor: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 

@@ -126,7 +126,7 @@ class Screen:
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Let the command line end as `scaling | head` is to end."""
-        raise
+        raise  # noqa: PLE0704 - rich calls this while it handles the error
 
 
 def wrap(line: str, width: float, hanging: str | None = None) -> list[str]:

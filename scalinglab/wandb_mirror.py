@@ -28,6 +28,7 @@ import wandb
 from filelock import FileLock, Timeout
 
 from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -49,7 +50,7 @@ _AGAINST_TOKENS = (
 )
 
 
-class MirrorError(ValueError):
+class MirrorError(UserError):
     """wandb could not take what was pushed; the runs and their records are untouched."""
 
 

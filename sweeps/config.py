@@ -160,4 +160,5 @@ def check_selection(path: str, text: str) -> None:
 
 
 def is_word(text: str) -> bool:
+    """Whether a selection is a state, a class or an id, no condition."""
     return text.isalnum() or text in tuple(FailureClass)

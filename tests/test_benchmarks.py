@@ -80,7 +80,7 @@ def test_tests_are_run_on_other_kernels_and_what_fails_is_listed(tmp_path) -> No
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice
-@pytest.mark.parametrize("precision, rtol", [("fp32", 1e-5), ("bf16", 1e-3)])
+@pytest.mark.parametrize(("precision", "rtol"), [("fp32", 1e-5), ("bf16", 1e-3)])
 def test_all_loops_are_one_training(script, precision, rtol) -> None:
     loops = script("loops")
     shape = loops.transformer(depth=2, width=16, head_dim=8, context=16, vocab=11)

@@ -33,6 +33,7 @@ from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import CENSORED, State
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
@@ -86,7 +87,7 @@ def compare_arms(
 
     Raises
     ------
-    ValueError
+    UserError
         If the column is missing, there are not two arms, an arm has points in the middle of a
         schedule, their losses were measured on different validation sets, or as `analysis.fit`.
 
@@ -103,7 +104,7 @@ def compare_arms(
     """
     law = find(law)
     if law.curve or not {"N", "D"} <= set(law.inputs):
-        raise ValueError(f"law = {law.name!r}: arms are compared by a law of N and D")
+        raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D")
     runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
     refuse_different_sets(runs)
     known = pd.DataFrame() if differences is None else differences
@@ -162,7 +163,7 @@ def _arms_of(
 ) -> tuple[pd.DataFrame, dict[str, int], tuple[str, str]]:
     """Runs that came to their end, with ``_arm``; the censored of each arm; baseline first."""
     if arm not in data:
-        raise ValueError(
+        raise UserError(
             f"arm = {arm!r}: the table has no such column; it has {', '.join(names_of(data))}"
         )
     labels = data[arm].astype(str)
@@ -170,13 +171,13 @@ def _arms_of(
     names = sorted(labels[data[arm].notna()].unique())
     chosen = names if between is None else [str(name) for name in between]
     if len(chosen) != 2 or chosen[0] == chosen[1]:
-        raise ValueError(
+        raise UserError(
             f"{len(names)} arm{'s' * (len(names) != 1)} ({', '.join(names[:8])}): two are compared;"
             " say between=[BASELINE,OTHER]"
         )
     for name in chosen:
         if name not in names:
-            raise ValueError(f"between: arm {name!r} has no run; there are {', '.join(names)}")
+            raise UserError(f"between: arm {name!r} has no run; there are {', '.join(names)}")
     runs = data.assign(_arm=labels)[labels.isin(chosen)].reset_index(drop=True)
     status = (
         runs["status"].astype(str) if "status" in runs else pd.Series(State.DONE.value, runs.index)
@@ -198,7 +199,7 @@ def _refuse_points_on_the_way(runs: pd.DataFrame) -> None:
     if early.any():
         row = runs[early].iloc[0]
         name = row.get("run_id", row.get("run", f"row {runs.index[early][0]}"))
-        raise ValueError(
+        raise UserError(
             f"{int(early.sum())} of {len(runs)} points were taken before their run had come to its"
             f" end (the first is {name}): with the learning rate on its way down, a loss says where"
             " on the way it was taken; compare ends"

@@ -115,7 +115,10 @@ def _than(ratio: float) -> str:
 
 def _sharing(row: dict[str, Any]) -> str:
     verdict = "rejected" if row["p"] < _DOUBT else "not rejected"
-    return f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f}, {_degrees(row['degrees'])}, p = {row['p']:.2g}; {_held_out(row)})"
+    return (
+        f"{row['shared']}: {verdict} (likelihood ratio {row['ratio']:.1f},"
+        f" {_degrees(row['degrees'])}, p = {row['p']:.2g}; {_held_out(row)})"
+    )
 
 
 def _degrees(count: int) -> str:

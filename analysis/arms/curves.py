@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.runs import load_curves
+from scalinglab.scaling.errors import UserError
 
 _SAME = 1e-6  # of the peak: learning rates that differ by less are one schedule
 _LATE = 0.5  # of a run: what comes before tells little
@@ -42,15 +43,15 @@ def compare_arm_curves(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing, or no two runs have one size, seed and schedule.
     """
     for name in ("run", "step", "lr", "loss", arm):
         if name not in curves:
-            raise ValueError(f"curves: comparing arms needs the column {name!r}")
+            raise UserError(f"curves: comparing arms needs the column {name!r}")
     tables = [_together(a, b) for a, b in _pairs(curves, arm, between)]
     if not tables:
-        raise ValueError(
+        raise UserError(
             f"no run of {arm} = {between[0]!r} has the size, seed, length and shape of schedule of"
             f" one of {between[1]!r}: on the way, only equal schedules compare"
         )
@@ -90,7 +91,7 @@ def arm_curves(
     curves = pd.concat(tables, ignore_index=True)
     try:
         return compare_arm_curves(curves.assign(arm=curves["run"].map(arms)), between=between)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
 
 

@@ -14,6 +14,7 @@ from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.arms import ArmLaw
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array, Columns
+from scalinglab.scaling.errors import UserError
 
 Arms = tuple[str, str]  # the baseline A, and B
 
@@ -69,7 +70,7 @@ def along_ladder(
     rows = []
     for cost in budgets:
         if not cost > 0:
-            raise ValueError(f"budgets: {cost!r} is no number of FLOPs")
+            raise UserError(f"budgets: {cost!r} is no number of FLOPs")
         size, tokens = (float(x) for x in ladder.at(np.array(cost)))
         inside = bool(ladder.low * (1 - 1e-9) <= cost <= ladder.top * (1 + 1e-9))
         row = {"C": cost, "N": size, "D": tokens, "inside": inside}
@@ -126,7 +127,8 @@ def ratio_beyond(result: Result, arms: Arms, N: Array, D: Array) -> tuple[Array,
 
 def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Array:
     """Factors of the ratio, (resamples, n), as far as refits without the outermost runs depart from
-    the whole fit in this very ratio; 1 inside the measured range."""
+    the whole fit in this very ratio; 1 inside the measured range.
+    """
     draws = len(result.params_and_draws()) - 1
     n = len(columns["N"])
     if not draws or not len(result.origins):

@@ -11,6 +11,7 @@ import pandas as pd
 from scalinglab.analysis.arms.pairs import pair_keys
 from scalinglab.analysis.tables.runs import FLOPS, load, require
 from scalinglab.analysis.tables.validation_sets import as_loss
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 
@@ -37,11 +38,11 @@ def runs_by_arm(
 
     Raises
     ------
-    ValueError
+    UserError
         If a study is not there, or no run has the key.
     """
     if (arm is None) != (len(studies) == 2):
-        raise ValueError("arms are one study with arm=KEY, or two studies without")
+        raise UserError("arms are one study with arm=KEY, or two studies without")
     tables = [load(outputs, study=name, n_count=n_count, flops=FLOPS) for name in studies]
     for table, name in zip(tables, studies, strict=True):
         require(table, outputs, name, measured=False)
@@ -50,7 +51,7 @@ def runs_by_arm(
         return as_loss(pd.concat(tables, ignore_index=True), loss)
     table = as_loss(tables[0], loss).assign(arm=arm_values(outputs, tables[0], arm))
     if table["arm"].isna().all():
-        raise ValueError(f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting")
+        raise UserError(f"arm = {arm!r}: no run of study {studies[0]!r} has such a setting")
     return table[table["arm"].notna()].reset_index(drop=True)
 
 

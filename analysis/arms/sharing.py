@@ -12,6 +12,7 @@ from scipy.special import chdtrc
 from scalinglab.analysis.fitting.best_fit import FitOptions, best_fit
 from scalinglab.analysis.fitting.extrapolation import top_rows
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.scaling.errors import UserError
 
 _STARTS = 16
 
@@ -53,7 +54,7 @@ def _held_out(law: Law, runs: pd.DataFrame, options: FitOptions) -> float:
     top: Array = top_rows(runs["N"].to_numpy(float))
     try:
         fitted = best_fit(law, runs[~top], options)
-    except ValueError:
+    except UserError:
         return np.nan
     space = fitted.misfit.space
     known = space.law.read(runs[top].rename(columns={options.arm or "": "arm"}))

@@ -20,6 +20,7 @@ from scalinglab.analysis.intervals.spread import (
     missing_draws_in_words,
     values_with_intervals,
 )
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -77,13 +78,13 @@ def allocate(
 
     Raises
     ------
-    ValueError
+    UserError
         If the law has no N and D, a budget is not positive, or a budget has no best split.
     """
     need_surface(result)
     budgets = np.atleast_1d(np.asarray(budgets, float))
     if not len(budgets) or not (np.isfinite(budgets) & (budgets > 0)).all():
-        raise ValueError(f"budgets must be positive, not {budgets.tolist()}")
+        raise UserError(f"budgets must be positive, not {budgets.tolist()}")
     params = result.params_and_draws()
     splits = [_split(result, params, budget, cost) for budget in budgets]
     resampled = len(result.draws) > 0
@@ -113,7 +114,7 @@ def need_surface(result: Result) -> None:
     """Raise ValueError unless the law is one of N and D alone."""
     missing = {"N", "D"} - set(result.law.columns)
     if missing or len(result.law.columns) > 2:
-        raise ValueError(
+        raise UserError(
             f"allocation needs a law in N and D; {result.law.name} has"
             f" {', '.join(result.law.columns)}"
         )
@@ -122,7 +123,7 @@ def need_surface(result: Result) -> None:
 def _split(result: Result, params: Array, budget: float, cost: Cost) -> tuple[Array, Array]:
     N, D = best_split(result.law, params, budget, cost)
     if not np.isfinite(N[0]):
-        raise ValueError(
+        raise UserError(
             f"budget {budget:.3g} has no best split: the loss falls to the end of the sizes tried"
         )
     return N, D

@@ -110,7 +110,7 @@ def compare_approaches(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit` and `analysis.allocate`.
     """
     if surface is None:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from scalinglab.scaling.errors import UserError
+
 Array = np.ndarray
 Cost = Callable[[Array, Array], Array]
 
@@ -84,13 +86,13 @@ def shape_of_runs(runs: pd.DataFrame) -> Callable[[Array], Array]:
 
     Raises
     ------
-    ValueError
+    UserError
         If the runs have no N, depth and width, or fewer than two sizes.
     """
     _need(runs, ("N", "depth", "width"))
     sizes = runs.assign(at=runs["depth"] * runs["width"]).groupby("N")["at"].mean()
     if len(sizes) < 2:
-        raise ValueError(f"the shape of other sizes needs two sizes, the runs have {len(sizes)}")
+        raise UserError(f"the shape of other sizes needs two sizes, the runs have {len(sizes)}")
     log_N, log_at = np.log(sizes.index.to_numpy(float)), np.log(sizes.to_numpy(float))
 
     def depth_width(N: Array) -> Array:
@@ -110,13 +112,13 @@ def measured_hours(runs: pd.DataFrame) -> CostFunction:
 
     Raises
     ------
-    ValueError
+    UserError
         If the runs have no N and tokens_per_second.
     """
     _need(runs, ("N", "tokens_per_second"))
     known = runs[runs["tokens_per_second"] > 0]
     if known["N"].nunique() < 2:
-        raise ValueError(
+        raise UserError(
             "measured hours need tokens_per_second of two sizes; the runs have"
             f" {known['N'].nunique()}"
         )
@@ -141,11 +143,11 @@ def with_inference(cost: Cost, tokens: float) -> CostFunction:
 
     Raises
     ------
-    ValueError
+    UserError
         If `tokens` is negative.
     """
     if not tokens >= 0:
-        raise ValueError(f"inference tokens = {tokens!r} must not be negative")
+        raise UserError(f"inference tokens = {tokens!r} must not be negative")
     name = f"{getattr(cost, 'name', 'cost')} and {tokens:.3g} tokens of inference"
     return CostFunction(
         name,
@@ -159,15 +161,15 @@ def per_token(cost: Cost, N: Array) -> tuple[Array, Array]:
 
     Raises
     ------
-    ValueError
+    UserError
         If the cost is not linear in D or does not rise with it.
     """
     none, some, twice = (cost(N, d * np.ones_like(N)) for d in (0.0, _TOKENS, 2 * _TOKENS))
     each = (some - none) / _TOKENS
     if not np.allclose(twice - some, some - none, rtol=1e-6, equal_nan=True):
-        raise ValueError("cost(N, D) must be linear in D: so many units a token")
+        raise UserError("cost(N, D) must be linear in D: so many units a token")
     if (each <= 0).any():
-        raise ValueError("cost(N, D) must rise with D")
+        raise UserError("cost(N, D) must rise with D")
     return none, each
 
 
@@ -181,7 +183,7 @@ def cost_in_words(cost: Cost) -> str:
 def _need(runs: pd.DataFrame, columns: tuple[str, ...]) -> None:
     for column in columns:
         if column not in runs:
-            raise ValueError(f"this cost needs the column {column!r} of the runs")
+            raise UserError(f"this cost needs the column {column!r} of the runs")
 
 
 def named_cost(
@@ -209,11 +211,11 @@ def named_cost(
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such cost, or it needs what the runs do not say.
     """
     if name not in COSTS:
-        raise ValueError(f"cost = {name!r} is not one of: {', '.join(COSTS)}")
+        raise UserError(f"cost = {name!r} is not one of: {', '.join(COSTS)}")
     cost = SIX_ND
     if name == "hours":
         cost = measured_hours(runs)
@@ -221,7 +223,7 @@ def named_cost(
         if context is None and "context" in runs:
             context = int(runs["context"].iloc[0])
         if context is None:
-            raise ValueError("context is not set; cost=attention needs the tokens in a sequence")
+            raise UserError("context is not set; cost=attention needs the tokens in a sequence")
         shaped = {"depth", "width"} <= set(runs)
         cost = with_attention(context, shape_of_runs(runs) if shaped else shape_by_aspect(aspect))
     return with_inference(cost, inference_tokens) if inference_tokens else cost

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.lr_batch import LrBatch, lr_batch, regret
+from scalinglab.scaling.errors import UserError
 
 _LEAST_CELLS = 4  # so that three are left for the three parameters of the learning rate
 
@@ -36,13 +37,13 @@ def held_out_regret(laws: LrBatch, **options: Any) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If the sweep has fewer than four cells.
     """
     sweep = laws.sweep
     cells = sweep["cell"].unique()
     if len(cells) < _LEAST_CELLS:
-        raise ValueError(
+        raise UserError(
             f"the sweep has {len(cells)} different (N, D): held-out regret needs {_LEAST_CELLS}"
         )
     constant = _regret_of_pairs(sweep)
@@ -96,7 +97,7 @@ def regret_summary(laws: LrBatch) -> dict[str, Any]:
     }
     try:
         table = held_out_regret(laws)
-    except ValueError as error:  # too few cells to leave one out
+    except UserError as error:  # too few cells to leave one out
         return summary | {"why_not_held_out": str(error)}
     return summary | {
         "held_out_mean": table["regret"].mean(),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -77,14 +78,14 @@ def isoflop_minima(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing.
     """
     for column in ("N", "C", "loss", *([budget] if budget else ())):
         if column not in points:
-            raise ValueError(f"IsoFLOP minima need the column {column!r}")
+            raise UserError(f"IsoFLOP minima need the column {column!r}")
     if not reach > 1:
-        raise ValueError(f"reach = {reach!r} must be a factor above 1")
+        raise UserError(f"reach = {reach!r} must be a factor above 1")
     curves = [_Curve(own, reach) for _, own in points.groupby(_budgets(points, budget))]
     errors = _errors(curves)
     rng = np.random.default_rng(seed)

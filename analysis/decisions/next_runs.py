@@ -28,6 +28,7 @@ from scalinglab.analysis.decisions.optimum import loss_at
 from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.rolling import extrapolation_cov
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -93,7 +94,7 @@ def choose_next(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing or not positive, or the fit has too few resamples.
     """
     shared = _shared(result, target, candidates, cost)
@@ -101,7 +102,7 @@ def choose_next(
     noise = _noise(result)
     now = target.estimate(result, level, cost)["half_width"]
     if not np.isfinite(now):
-        raise ValueError(
+        raise UserError(
             f"{target.in_words} has no interval under this fit: there is nothing to choose by"
         )
     goal = 0.0 if target.within is None else shared[-1, -1] * (target.within / now) ** 2
@@ -129,7 +130,7 @@ def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost
     varied = varied[np.isfinite(varied).all(axis=1)]
     if len(varied) < _LEAST_DRAWS:
         why = result.settings["withheld"] or f"{_LEAST_DRAWS} are needed"
-        raise ValueError(f"only {len(varied)} resamples tell of the target: {why}")
+        raise UserError(f"only {len(varied)} resamples tell of the target: {why}")
     shared = np.cov(np.clip(varied, *np.quantile(varied, _TAILS, axis=0)).T)
     N, D = (np.append(x, at) for x, at in zip((N, D), target.place(result, cost), strict=True))
     best = np.array([list(result.params.values())])
@@ -191,12 +192,12 @@ def _lefts(shared: Array, noise: float, chosen: list[int]) -> list[float]:
 def _laws(result: Result, candidates: pd.DataFrame) -> Array:
     for name in ("N", "D", "cost"):
         if name not in candidates:
-            raise ValueError(f"candidates need the column {name!r}")
+            raise UserError(f"candidates need the column {name!r}")
         values = candidates[name].to_numpy(float)
         if not (np.isfinite(values) & (values > 0)).all():
-            raise ValueError(f"candidates: column {name!r} must hold positive numbers")
+            raise UserError(f"candidates: column {name!r} must hold positive numbers")
     if not len(candidates):
-        raise ValueError("there are no candidates to choose from")
+        raise UserError("there are no candidates to choose from")
     return result.params_and_draws()
 
 

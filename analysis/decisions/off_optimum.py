@@ -17,6 +17,7 @@ from scalinglab.analysis.decisions.optimum import best_split, least_budget, loss
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.critical_batch import CRITICAL_BATCH_AT_LOSS, critical_batch_at
+from scalinglab.scaling.errors import UserError
 
 
 def loss_left(
@@ -44,7 +45,7 @@ def loss_left(
     params, rows = result.params_and_draws(), []
     for N, D in zip(splits["N"].to_numpy(float), splits["D"].to_numpy(float), strict=True):
         if not (np.isfinite([N, D]).all() and N > 0 and D > 0):
-            raise ValueError(f"a split must be positive numbers, not N = {N:g}, D = {D:g}")
+            raise UserError(f"a split must be positive numbers, not N = {N:g}, D = {D:g}")
         C = float(cost(np.array([N]), np.array([D]))[0])
         best_N, best_D = best_split(result.law, params, C, cost)
         loss = loss_at(result.law, params, np.array([[N]]), np.array([[D]]))[:, 0]
@@ -74,7 +75,7 @@ def cheapest(
 
     Raises
     ------
-    ValueError
+    UserError
         If no budget reaches a loss under the fitted law.
     """
     need_surface(result)
@@ -82,7 +83,7 @@ def cheapest(
     for target in np.atleast_1d(np.asarray(losses, float)):
         C = least_budget(result.law, params, target, cost)
         if not np.isfinite(C[0]):
-            raise ValueError(f"no budget reaches a loss of {target:g}: the law does not go so low")
+            raise UserError(f"no budget reaches a loss of {target:g}: the law does not go so low")
         N, D = best_split(result.law, params, C, cost)
         endless = np.where(np.isfinite(C), C, np.inf)
         values = {"C": endless, "N": N, "D": D, "tokens_per_parameter": D / N}
@@ -109,7 +110,7 @@ def tokens_to_loss(
     """
     need_surface(result)
     if batch is not None and not batch > 0:
-        raise ValueError(f"batch = {batch!r} must be positive: tokens a step")
+        raise UserError(f"batch = {batch!r} must be positive: tokens a step")
     params, rows = result.params_and_draws(), []
     for size in np.atleast_1d(np.asarray(N, float)):
         D = tokens_for_loss(result.law, params, size, loss)
@@ -156,7 +157,7 @@ def critical_batch(
     wanted = CRITICAL_BATCH_AT_LOSS.names
     if not set(wanted) <= set(result.params):
         laws = [law.name for law in LAWS.values() if set(wanted) <= set(law.names)]
-        raise ValueError(
+        raise UserError(
             f"a critical batch needs a law with {' and '.join(wanted)} ({', '.join(laws)});"
             f" {result.law.name} has {', '.join(result.params)}"
         )
@@ -166,11 +167,11 @@ def critical_batch(
     rows = []
     for loss in np.atleast_1d(np.asarray(losses, float)):
         if not loss > 0:
-            raise ValueError(f"a loss must be positive, not {loss:g}")
+            raise UserError(f"a loss must be positive, not {loss:g}")
         with np.errstate(over="ignore"):
             batches = critical_batch_at(loss, **drawn)
         if not np.isfinite(batches).all():
-            raise ValueError(
+            raise UserError(
                 f"a loss of {loss:g} is too far from those that were fitted: its"
                 " critical batch is beyond any number"
             )

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from scalinglab.analysis.tables.noise import seed_noise
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -98,17 +99,17 @@ def optimum(
 
     Raises
     ------
-    ValueError
+    UserError
         If fewer than three values of x have a finite loss, or some x is not above 0.
     """
     x, loss = np.asarray(x, float), np.asarray(loss, float)
     if (x <= 0).any():
-        raise ValueError("an optimum in the logarithm needs values above 0")
+        raise UserError("an optimum in the logarithm needs values above 0")
     finite = np.isfinite(loss)
     u, y = np.log(x[finite]), np.log(loss[finite])
     values = np.unique(u)
     if len(values) < 3:
-        raise ValueError(
+        raise UserError(
             f"a parabola needs three values with a finite loss; there are {len(values)}"
         )
     means = np.array([y[u == v].mean() for v in values])

@@ -18,6 +18,7 @@ from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.scaling.errors import UserError
 
 Choose = Callable[[Result, pd.DataFrame, float], pd.DataFrame]
 
@@ -42,6 +43,7 @@ class ReachResult:
 
     @property
     def reached(self) -> bool:
+        """Whether the target is known as well as was wanted."""
         return self.why == "reached"
 
 
@@ -90,12 +92,12 @@ def reach_target(
 
     Raises
     ------
-    ValueError
+    UserError
         If the target says not how well it is to be known; else as `analysis.fit` and
         `analysis.choose_next`.
     """
     if target.within is None:
-        raise ValueError("the target says not how well: end it with 'within 0.5%'")
+        raise UserError("the target says not how well: end it with 'within 0.5%'")
     by_worth = choose is None
     choose = choose or _by_worth(target, each, cost, level)
     history: list[dict[str, Any]] = []

@@ -24,6 +24,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -107,14 +108,14 @@ def best_schedule(
 
     Raises
     ------
-    ValueError
+    UserError
         If the law is not one of curves, or a constraint makes no sense.
     """
     began = time.process_time()
     if not (np.isfinite(peak) and peak > 0):
-        raise ValueError(f"peak = {peak!r} must be a positive learning rate")
+        raise UserError(f"peak = {peak!r} must be a positive learning rate")
     if not 0 <= final_ratio < 1:
-        raise ValueError(f"final_ratio = {final_ratio!r}: allowed is 0 to below 1")
+        raise UserError(f"final_ratio = {final_ratio!r}: allowed is 0 to below 1")
     course, given = Course.of(steps, warmup), {} if N is None else {"N": N}
     values = _search(result, course, peak, final_ratio, monotone, given)
     seconds = time.process_time() - began

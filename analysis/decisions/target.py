@@ -20,6 +20,7 @@ from scalinglab.analysis.decisions.optimum import best_split, loss_at
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -58,13 +59,13 @@ class Target:
 
         Raises
         ------
-        ValueError
+        UserError
             If the law has no such parameter, or is none of N and D.
         """
         params = result.params_and_draws()
         if not self.at:
             if self.of not in result.params:
-                raise ValueError(
+                raise UserError(
                     f"{result.law.name} has no parameter {self.of!r}, only"
                     f" {', '.join(result.params)}"
                 )
@@ -135,19 +136,19 @@ def read_target(text: str) -> Target:
 
     Raises
     ------
-    ValueError
+    UserError
         If it cannot be read.
     """
     found = _WORDS.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"target = {text!r} cannot be read; {_FORM}")
+        raise UserError(f"target = {text!r} cannot be read; {_FORM}")
     of, where, within, percent = found.groups()
     at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
     whole = where is None or _PAIRS.fullmatch(where)
     if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):
-        raise ValueError(f"target = {text!r}: what follows 'at' is C=... or N=... D=...; {_FORM}")
+        raise UserError(f"target = {text!r}: what follows 'at' is C=... or N=... D=...; {_FORM}")
     if (of in ("loss", "N", "D")) != bool(at) or (of != "loss" and "D" in at):
-        raise ValueError(f"target = {text!r} names no point; {_FORM}")
+        raise UserError(f"target = {text!r} names no point; {_FORM}")
     good = None if within is None else _number(text, within) / (100 if percent else 1)
     return Target(of, at, good)
 
@@ -158,5 +159,5 @@ def _number(text: str, value: str) -> float:
     except ValueError:
         number = np.nan
     if not (np.isfinite(number) and number > 0):
-        raise ValueError(f"target = {text!r}: {value!r} is no positive number")
+        raise UserError(f"target = {text!r}: {value!r} is no positive number")
     return number

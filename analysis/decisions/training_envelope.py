@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -58,12 +59,12 @@ def envelope(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing.
     """
     for column in ("N", "D", "loss"):
         if column not in points:
-            raise ValueError(f"an envelope needs the column {column!r}")
+            raise UserError(f"an envelope needs the column {column!r}")
     N, log_C, losses = _curves(points, cost)
     nothing = np.full((1 + resamples, 2), np.nan)
     if len(N) < _LEAST_SIZES:

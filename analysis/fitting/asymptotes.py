@@ -20,6 +20,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT
+from scalinglab.scaling.errors import UserError
 
 _LAW = POWER_PLUS_CONSTANT
 _LIMIT = _LAW.parameters_with_role("floor")[0]
@@ -80,13 +81,13 @@ def asymptotes(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing, or a group has fewer than four points.
     """
     along = [x] if isinstance(x, str) else list(x)
     for column in (*along, by, loss):
         if column not in data.columns:
-            raise ValueError(f"asymptotes need column {column!r}")
+            raise UserError(f"asymptotes need column {column!r}")
     points, spread = data.reset_index(drop=True), None
     fits: dict[Any, Result] = {}
     settings = {"resamples": resamples, "seed": seed, "level": level}
@@ -113,7 +114,7 @@ def _limits(
     for values, part in points.groupby(held):
         where = ", ".join(f"{c}={v:g}" for c, v in zip(held, values, strict=True))
         if len(part) < 4:
-            raise ValueError(f"{len(part)} points at {where}: a limit in {x} needs four or more")
+            raise UserError(f"{len(part)} points at {where}: a limit in {x} needs four or more")
         if spread is None:
             result = fit(_LAW, part, x=x, **options)
         else:
@@ -134,7 +135,7 @@ def _limits(
 def _law_of_limits(points: pd.DataFrame, spread: Array, x: str, options: dict[str, Any]) -> Result:
     """The law of limits in `x`, each weighted by its error and resampled by its draws."""
     if not np.isfinite(spread).all():
-        raise ValueError(f"a law of limits in {x} needs their errors: give more points to each")
+        raise UserError(f"a law of limits in {x} needs their errors: give more points to each")
     error = np.maximum(points["standard_error"].to_numpy(), _LEAST_ERROR)
     options = {**options, "objective": "huber", "delta": _QUADRATIC * float(np.median(error))}
     return fit(_LAW, points, x=x, noise=error, resample=spread, **options)

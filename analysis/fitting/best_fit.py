@@ -22,6 +22,7 @@ from scalinglab.analysis.laws.arms import ARM, by_arm
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.points import Points, read_points
+from scalinglab.scaling.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
     if options.arm is not None:
         law, columns = _with_arms(law, data, options), {**columns, ARM: options.arm}
     elif options.shared:
-        raise ValueError("shared= needs arm=, the column that tells the arms apart")
+        raise UserError("shared= needs arm=, the column that tells the arms apart")
     objective = Objective.of(options.objective, options.delta, options.asymmetry, law.errors)
     points = read_points(
         law,
@@ -130,7 +131,7 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
     )
     space = Space(law, options.fixed, options.tied, options.bounds)
     if points.different < len(space.free):
-        raise ValueError(
+        raise UserError(
             f"{law.name} has {len(space.free)} free parameters ({', '.join(space.free)}) "
             f"and there are only {points.different} different points"
         )
@@ -194,10 +195,10 @@ def _with_priors(fitted: BestFit, priors: Mapping[str, tuple[float, float]]) -> 
 
 def _with_arms(law: Law, data: pd.DataFrame, options: FitOptions) -> Law:
     if options.arm not in getattr(data, "columns", ()):
-        raise ValueError(f"arm: the table has no column {options.arm!r}")
+        raise UserError(f"arm: the table has no column {options.arm!r}")
     arms = sorted(data[options.arm].astype(str).unique())
     if len(arms) < 2:
-        raise ValueError(f"arm: column {options.arm!r} has the one value {arms[0]!r}")
+        raise UserError(f"arm: column {options.arm!r} has the one value {arms[0]!r}")
     return by_arm(law, arms, options.shared)
 
 
@@ -207,12 +208,12 @@ def _with_x(
     columns = dict(columns or {})
     if "x" not in law.columns:
         if x is not None:
-            raise ValueError(f"x={x!r}: {law.name} has no x, it reads {', '.join(law.inputs)}")
+            raise UserError(f"x={x!r}: {law.name} has no x, it reads {', '.join(law.inputs)}")
         return columns
     if x is not None:
         return {**columns, "x": x}
     if "x" not in columns and "x" not in getattr(data, "columns", ()):
-        raise ValueError(f"{law.name} is a law in one variable: say which with x='N', 'D' or 'C'")
+        raise UserError(f"{law.name} is a law in one variable: say which with x='N', 'D' or 'C'")
     return columns
 
 
@@ -220,8 +221,8 @@ def _starts(law: Law, points: Points, starts: int | pd.DataFrame | None) -> Arra
     if isinstance(starts, pd.DataFrame):
         missing = [name for name in law.names if name not in starts.columns]
         if missing:
-            raise ValueError(f"starts: no column for {', '.join(missing)} of {law.name}")
+            raise UserError(f"starts: no column for {', '.join(missing)} of {law.name}")
         return starts[list(law.names)].to_numpy(float)
     if starts is not None and starts < 1:
-        raise ValueError(f"starts={starts!r} must be at least 1")
+        raise UserError(f"starts={starts!r} must be at least 1")
     return law.starts(points.columns, points.response, starts)

@@ -63,7 +63,8 @@ def diagnose(
     misfit: Misfit, found: Search, best: Solution, draws: Array, degrees: float
 ) -> Diagnosis:
     """Diagnose a fit from its search, best solution (one row), resampled coordinates and least
-    degrees of freedom."""
+    degrees of freedom.
+    """
     jacobian = misfit.residual_jacobian(best.coordinates)
     low, high = misfit.space.limits
     u = best.coordinates[0]

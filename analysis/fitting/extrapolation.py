@@ -97,7 +97,7 @@ def _expected_error(
     """
     n, residual = len(rest.target), rest.residual(best)[0]
     spare = n - len(rest.space.free)
-    middle = np.median(np.abs(residual)) / 0.6745
+    middle = np.median(np.abs(residual)) / 0.6745  # a normal's median size, in its deviations
     seen, carried = rest.residual_jacobian(best), above.residual_jacobian(best).mean(axis=1)
     basis, singular, _ = np.linalg.svd(seen.T, full_matrices=False)
     basis = basis[:, singular > 1e-9 * singular[0]]

@@ -28,6 +28,7 @@ from scalinglab.analysis.intervals.rolling import (
 )
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.scaling.errors import UserError
 
 _FEW = 200  # resamples of a fit that is only compared with another
 _NONE: Mapping = {}
@@ -128,7 +129,7 @@ def fit(
 
     Raises
     ------
-    ValueError
+    UserError
         For a law, column, option or value that makes no sense; one sentence saying which.
 
     Examples
@@ -142,9 +143,9 @@ def fit(
     0.34
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+        raise UserError(f"level={level!r} must lie between 0 and 1")
     if resamples < 0:
-        raise ValueError(f"resamples={resamples!r} must not be negative")
+        raise UserError(f"resamples={resamples!r} must not be negative")
     options = FitOptions(
         x=x,
         columns=columns,
@@ -223,13 +224,13 @@ def _given(responses: Array, data: pd.DataFrame, fitted: BestFit) -> Draws:
     """Resamples from what the response could have been, shape (resamples, rows)."""
     responses = np.asarray(responses, float)
     if responses.ndim != 2 or responses.shape[1] != len(data):
-        raise ValueError(
+        raise UserError(
             f"resample: an array of responses must have the shape (resamples, {len(data)}), not"
             f" {responses.shape}"
         )
     targets = fitted.misfit.scale.of(responses[:, fitted.points.rows])
     if not np.isfinite(targets).all():
-        raise ValueError("resample: the responses must be finite, and positive for relative errors")
+        raise UserError("resample: the responses must be finite, and positive for relative errors")
     return Draws(targets=targets)
 
 

@@ -12,6 +12,7 @@ from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
 from scalinglab.analysis.laws.law import Law
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -91,12 +92,12 @@ class FittedLaw:
 
         Raises
         ------
-        ValueError
+        UserError
             If there is no such parameter, or the fit was made without resamples.
         """
         if name not in self.params:
             allowed = ", ".join(self.params)
-            raise ValueError(f"{self.law.name} has no parameter {name!r}, only {allowed}")
+            raise UserError(f"{self.law.name} has no parameter {name!r}, only {allowed}")
         self.need_draws()
         low, high = quantiles(self.draws[name].to_numpy(), checked_level(level))
         return float(low), float(high)
@@ -134,7 +135,8 @@ class FittedLaw:
     @property
     def noise_sample(self) -> Array:
         """Errors, on the scale of the fit, that a new measurement may have: the residuals, as
-        widened as the fit narrowed them and no smaller than the known noise, both ways."""
+        widened as the fit narrowed them and no smaller than the known noise, both ways.
+        """
         spare = max(self.points - len(self.free), 1)
         errors = self.residuals * np.sqrt(self.points / spare)
         size = float(np.sqrt(np.mean(errors**2)))
@@ -145,11 +147,11 @@ class FittedLaw:
     def need_draws(self) -> None:
         """Raise ValueError if the fit was made without resamples."""
         if not len(self.draws):
-            raise ValueError("this fit has no intervals: it was made with resamples=0")
+            raise UserError("this fit has no intervals: it was made with resamples=0")
 
 
 def checked_level(level: float) -> float:
     """The level of an interval, if it is one."""
     if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+        raise UserError(f"level={level!r} must lie between 0 and 1")
     return level

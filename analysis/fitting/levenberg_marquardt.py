@@ -19,6 +19,7 @@ Array = np.ndarray
 Assess = Callable[[Array, Array, Array], tuple[Array, Array, Array]]
 
 _TINY = 1e-200
+# Below the least, damping is lost in rounding; beyond the most, no step is longer than rounding.
 _LEAST_DAMPING, _MOST_DAMPING = 1e-9, 1e11
 _LEAST_CAUTION = 0.01
 
@@ -130,6 +131,7 @@ class _Batch:
         self.assess, self.max_step, self.frozen = assess, max_step, frozen
         self.low, self.high = limits
         self.rows, self.u = np.arange(count), start
+        # Caution 1 is the quadratic bound alone, which always descends: see `Objective.curvature`.
         self.damping, self.caution = np.full(count, float(damping)), np.ones(count)
         self.steps, self.refused, self.idle = np.zeros((3, count), int)
         value, self.gradient, self.curvature = assess(self.u, self.rows, self.caution)
@@ -173,7 +175,8 @@ class _Batch:
 
     def _trust(self, brought: Array, promised: Array) -> None:
         """Damp less after a step that kept its promise, more after one that did not, and more and
-        more while steps are refused (Nielsen 1999)."""
+        more while steps are refused (Nielsen 1999).
+        """
         kept = np.where(promised > 0, brought / np.maximum(promised, _TINY), -1.0)
         self.refused = np.where(brought > 0, 0, self.refused + 1)
         more = 2.0 ** (1 + np.maximum(self.refused, 1))

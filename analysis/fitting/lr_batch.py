@@ -19,6 +19,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets, with_common_sets
+from scalinglab.scaling.errors import UserError
 
 _NONE: Mapping = {}
 _TOLD = ("width", "depth", "arm", "optimizer")  # columns that tell recipes of one N and D apart
@@ -111,18 +112,18 @@ def lr_batch(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing or `within` is negative; else as `analysis.fit`.
     """
     if within < 0:
-        raise ValueError(f"within={within!r} must not be negative")
+        raise UserError(f"within={within!r} must not be negative")
     sweep = with_multiples(with_common_sets(sweep, columns.values()), columns)
     refuse_different_sets(sweep, [columns.get("loss", "loss")])
     table = pd.DataFrame(index=sweep.index)
     for name in ("N", "D", "lr", "batch", "loss"):
         source = columns.get(name, name)
         if source not in sweep.columns:
-            raise ValueError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
+            raise UserError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
         table[name] = sweep[source].astype(float)
     table["cell"] = _cells(sweep, table)
     table["excess"] = table["loss"] / table.groupby("cell")["loss"].transform("min") - 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, Errors, ErrorScale
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -38,7 +39,7 @@ class Objective:
 
     Raises
     ------
-    ValueError
+    UserError
         If the name is not one of `OBJECTIVES`, or delta is not positive.
     """
 
@@ -49,9 +50,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.name not in OBJECTIVES:
-            raise ValueError(f"objective={self.name!r} is not one of {', '.join(OBJECTIVES)}")
+            raise UserError(f"objective={self.name!r} is not one of {', '.join(OBJECTIVES)}")
         if not self.delta > 0:
-            raise ValueError(f"delta={self.delta!r} must be positive")
+            raise UserError(f"delta={self.delta!r} must be positive")
 
     @classmethod
     def of(cls, name: str | None, delta: float, asymmetry: float, errors: Errors) -> Objective:
@@ -113,7 +114,7 @@ class Objective:
         inside a band of that size: too few lie inside delta itself.
         """
         n = len(residual)
-        wide = residual * np.sqrt(n / max(n - free, 1))
+        wide = residual * np.sqrt(n / max(n - free, 1))  # a fit takes its part of the residuals
         _, slope = self.cost(wide)
         band = max(self.delta, float(np.median(np.abs(wide))))
         inside = float(np.mean(np.abs(wide) <= band)) * self.delta / band

@@ -20,6 +20,7 @@ from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.law import Array
 from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.points import Points
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.text.conditions import ConditionError
 
 SIGMAS = 6.0  # of a normal residual: 2 of 1e9 lie beyond
@@ -128,7 +129,7 @@ def outlier_warnings(
     they = "it" if len(found) == 1 else "them"
     try:
         change = _change(result, refit(~out))
-    except ValueError as error:
+    except UserError as error:
         change = f"there is no fit: {error}"
     return [
         f"{are} far from the law ({named}{more}). Without {they} {change}"

@@ -17,6 +17,7 @@ from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, val
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import rename, rename_columns
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -37,7 +38,7 @@ class Result(FittedLaw):
             At least 1: from the record of earlier forecasts, `scalinglab.analysis.forecasts.track`.
         """
         if not factor >= 1:
-            raise ValueError(f"factor = {factor!r} must be at least 1")
+            raise UserError(f"factor = {factor!r} must be at least 1")
         if factor == self.calibration_factor:
             return self
         return replace(self, settings=self.settings | {"inflation": float(factor)})
@@ -125,7 +126,8 @@ class Result(FittedLaw):
         self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
     ) -> Array:
         """Standard deviation of the law on its scale, beside the doubt about its parameters: none
-        inside the range, NaN where a refit or another law has no possible value."""
+        inside the range, NaN where a refit or another law has no possible value.
+        """
         best = np.array([list(self.params.values())])
         squared = self.origins.extrapolation_std(self.law, best, columns, self.scale) ** 2
         if beside:
@@ -146,7 +148,7 @@ class Result(FittedLaw):
 
         Raises
         ------
-        ValueError
+        UserError
             If the fit was made without resamples.
         """
         self.need_draws()
@@ -176,7 +178,8 @@ class Result(FittedLaw):
 
     def _measurable(self, columns: dict[str, Array], doubt: Array) -> Iterator[tuple[slice, Array]]:
         """Measurements that could be, shape (resamples, some rows), with the place of the rows:
-        whole curves under all resamples do not fit in memory."""
+        whole curves under all resamples do not fit in memory.
+        """
         rng = np.random.default_rng(self.settings["seed"])
         deviations = t_draws(len(self.draws), self.settings["seed"])
         length = max(1, _BLOCK // len(self.draws))
@@ -206,7 +209,8 @@ class Result(FittedLaw):
 
 def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:
     """Rows that differ, in their order, and which of them each row is: equal points have one
-    interval, whatever noise is drawn for each. Rows of whole curves are all taken to differ."""
+    interval, whatever noise is drawn for each. Rows of whole curves are all taken to differ.
+    """
     every = np.arange(len(doubt))
     if any(column.ndim > 1 for column in columns.values()):
         return every, every
@@ -220,7 +224,7 @@ def read_fit(path: str | Path) -> Result:
 
     Raises
     ------
-    ValueError
+    UserError
         If the file is not a fit, or its law is not registered.
     """
     return Result(**read_fields(path))

@@ -12,9 +12,9 @@ from scalinglab.analysis.fitting.misfit import Misfit
 Array = np.ndarray
 
 SAME_BASIN = 1e-6  # relative difference of the objective
-_SCOUTED_ROWS = 48
+_SCOUTED_ROWS = 48  # at least, and eight a parameter
 _SEARCHED_ROWS = 20_000
-_CLEARLY_WORSE = 1.01
+_CLEARLY_WORSE = 1.01  # than the best: to minimise on all rows will not bring so much
 _ALONE = 16
 
 
@@ -84,7 +84,7 @@ def search(misfit: Misfit, starts: Array) -> Search:
 
 def _different(coordinates: Array) -> tuple[Array, Array]:
     """Which rows are the first at their place, and which of these places each row is at."""
-    near = np.round(coordinates, 2)
+    near = np.round(coordinates, 2)  # logarithms, mostly: within a per cent
     _, first, place = np.unique(near, axis=0, return_index=True, return_inverse=True)
     return first, place.ravel()
 
@@ -109,6 +109,7 @@ def _on_some_rows(misfit: Misfit, rows: int) -> Misfit:
     count = len(misfit.target)
     if rows >= count:
         return misfit
+    # At random, as tables come sorted; by a fixed seed, as equal fits must have equal bits.
     chosen = np.sort(np.random.default_rng(0).permutation(count)[:rows])
     return replace(
         misfit,

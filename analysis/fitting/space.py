@@ -10,6 +10,7 @@ import numpy as np
 
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import Parameter
+from scalinglab.scaling.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,23 @@ class Space:
         for name, owner in self.tied.items():
             self._known("tied", owner)
             if name in self.fixed or owner in self.fixed or owner in self.tied:
-                raise ValueError(f"tied: {name!r} follows {owner!r}, so {owner!r} must be free")
+                raise UserError(f"tied: {name!r} follows {owner!r}, so {owner!r} must be free")
         for name, value in self.fixed.items():
             parameter = self._parameter(name)
             if not parameter.low <= value <= parameter.high:
-                raise ValueError(
+                raise UserError(
                     f"fixed: {name}={value:g} is outside {parameter.low:g} .. {parameter.high:g}"
                 )
         for name, (low, high) in self.bounds.items():
             if not low < high:
-                raise ValueError(f"bounds: {name!r} has low {low:g} not below high {high:g}")
+                raise UserError(f"bounds: {name!r} has low {low:g} not below high {high:g}")
         if not self.free:
-            raise ValueError("nothing is free: every parameter is fixed")
+            raise UserError("nothing is free: every parameter is fixed")
 
     def _known(self, option: str, name: str) -> None:
         if name not in self.law.names:
             allowed = ", ".join(self.law.names)
-            raise ValueError(f"{option}: {self.law.name} has no parameter {name!r}, only {allowed}")
+            raise UserError(f"{option}: {self.law.name} has no parameter {name!r}, only {allowed}")
 
     def _parameter(self, name: str) -> Parameter:
         parameter = self.law.parameters[self.law.names.index(name)]
@@ -139,10 +140,10 @@ class Space:
         """A prior on a free parameter: its coordinate, and centre and width there."""
         self._known("priors", name)
         if name not in self.free:
-            raise ValueError(f"priors: {name!r} is not free; free are {', '.join(self.free)}")
+            raise UserError(f"priors: {name!r} is not free; free are {', '.join(self.free)}")
         parameter = self._parameter(name)
         if not deviation > 0 or not parameter.low <= value <= parameter.high:
-            raise ValueError(
+            raise UserError(
                 f"priors: {name!r} needs (value, deviation) with a value in {parameter.low:g} .."
                 f" {parameter.high:g} and a positive deviation, not ({value!r}, {deviation!r})"
             )

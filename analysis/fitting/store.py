@@ -16,6 +16,7 @@ from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import by_arm
+from scalinglab.scaling.errors import UserError
 
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
@@ -48,11 +49,11 @@ def from_dict(stored: dict) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    UserError
         If the version is unknown, or the law is not registered.
     """
     if stored.get("version") != _VERSION:
-        raise ValueError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
+        raise UserError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
     found = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
     earlier = {
         "full_searches": found["starts"],
@@ -120,11 +121,11 @@ def read_fields(path: str | Path) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    UserError
         If the file is not a fit, or its law is not registered.
     """
     try:
         stored = json.loads(Path(path).read_text())
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not a fit: {error}") from None
+        raise UserError(f"{path} is not a fit: {error}") from None
     return from_dict(stored)

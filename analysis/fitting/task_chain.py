@@ -78,7 +78,8 @@ class TaskChain:
 
     def simulate(self, data: pd.DataFrame) -> Array:
         """Accuracies that could be measured, shape (resamples, rows): each from a loss that could
-        be, by a sigmoid that could be, with the noise of accuracies on top."""
+        be, by a sigmoid that could be, with the noise of accuracies on top.
+        """
         losses = self.loss.simulate(data)
         count = min(len(losses), len(self.accuracy.draws))
         central = pd.DataFrame({self._column: self.loss.predict(data)[self.loss.law.response]})
@@ -96,7 +97,7 @@ class TaskChain:
 
     def report(self) -> str:
         """Both fits as text."""
-        return "\n".join([self.loss.report(), self.accuracy.report()])
+        return f"{self.loss.report()}\n{self.accuracy.report()}"
 
 
 def task_chain(
@@ -130,7 +131,7 @@ def task_chain(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit`.
 
     Examples

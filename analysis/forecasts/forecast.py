@@ -40,6 +40,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.thinning import thin_curves
+from scalinglab.scaling.errors import UserError
 
 _LOSSES = 40  # at most, of a curve
 _STARTS = 16
@@ -158,7 +159,7 @@ def forecast_run(
 
     Raises
     ------
-    ValueError
+    UserError
         If the curves are too few, the target has no schedule, or its final loss is measured.
     """
     target = _whole(target)
@@ -187,7 +188,7 @@ class Basis:
 
         Raises
         ------
-        ValueError
+        UserError
             If the law, or what it rests on, gives no loss or no interval at the run's end.
         """
         target = _whole(target)
@@ -201,7 +202,7 @@ class Basis:
         middle = RELATIVE.of(end["loss"]) + kept * distance(target, predicted["loss"])
         half = _half_width(end, missed, self.level)
         if not np.isfinite(middle + half):
-            raise ValueError(
+            raise UserError(
                 note
                 or "too few curves for an interval: two ended runs, and resamples"
                 ", each with a law that predicts possible losses"
@@ -227,14 +228,14 @@ class Basis:
         """
         name = self.law.law.name
         if not end["loss"] > 0:
-            raise ValueError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
+            raise UserError(f"{name} predicts a loss of {end['loss']:.3g} at the end of the run")
         if "lower" not in end:
             return ""
         why = self.law.settings["withheld"] or missing_draws_in_words(
             end["impossible"], self.level, IMPOSSIBLE
         )
         if np.isnan(end["lower"]) and end["beyond"] > 1 + 1e-9:
-            raise ValueError(
+            raise UserError(
                 f"no forecast by {name} {end['beyond']:.2g}x beyond the curves it"
                 f" knows: {why or 'a refit without the outermost points fails there'}"
             )
@@ -252,7 +253,7 @@ def fit_basis(
 ) -> Basis:
     """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
     if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+        raise UserError(f"level={level!r} must lie between 0 and 1")
     curves = curves[curves["run"] != target["run"].iloc[0]]
     chosen, curves = _law_and_curves(law, curves, target)
     curves = _few_losses(curves if "thinned" in curves else thin_curves(curves))
@@ -271,13 +272,13 @@ def fit_basis(
 def _whole(target: pd.DataFrame) -> pd.DataFrame:
     for name in ("run", "step", "lr"):
         if name not in target:
-            raise ValueError(f"target: the run to forecast needs the column {name!r}")
+            raise UserError(f"target: the run to forecast needs the column {name!r}")
     if target.empty or target["run"].nunique() != 1:
-        raise ValueError(f"target: one run is forecast at a time, not {target['run'].nunique()}")
+        raise UserError(f"target: one run is forecast at a time, not {target['run'].nunique()}")
     target = target.sort_values("step", kind="stable").reset_index(drop=True)
     target = target.assign(loss=target.get("loss", np.nan))
     if pd.notna(target["loss"].iloc[-1]):
-        raise ValueError(f"run {target['run'].iloc[0]!r} has its final loss already")
+        raise UserError(f"run {target['run'].iloc[0]!r} has its final loss already")
     return target
 
 
@@ -290,7 +291,7 @@ def _law_and_curves(
     if law is not None:
         law = find(law)
         if not law.curve:
-            raise ValueError(f"law = {law.name!r} is no law of curves: it knows no schedule")
+            raise UserError(f"law = {law.name!r} is no law of curves: it knows no schedule")
         if "N" in law.inputs:
             same = curves
     else:
@@ -298,7 +299,7 @@ def _law_and_curves(
         alone = same["run"].nunique() >= 2 or sizes < 3
         law, same = (find(CURVE_LAW), same) if alone else (find(SIZED_CURVE_LAW), curves)
     if same["run"].nunique() < 2:
-        raise ValueError(
+        raise UserError(
             f"{same['run'].nunique()} ended runs have the size of run {target['run'].iloc[0]!r}: a"
             " forecast needs two curves of its size, or curves of three other sizes"
         )

@@ -16,6 +16,7 @@ from scalinglab.analysis.intervals.spread import IMPOSSIBLE, missing_draws_in_wo
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.runs import FLOPS, load, load_curves, study_plan
 from scalinglab.analysis.tables.validation_sets import SET
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
@@ -73,7 +74,7 @@ def forecast_study(
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study, or the law is no law of curves.
     """
     plan = study_plan(outputs, study)
@@ -96,9 +97,9 @@ def forecast_study(
         try:
             found = bases[size]
             if isinstance(found, str):
-                raise ValueError(found)
+                raise UserError(found)
             row |= _from_curves(found, target)
-        except ValueError as error:
+        except UserError as error:
             if not surface:
                 surface.append(_surface(outputs, study, plan.study.answer.law, how))
             row |= _from_surface(surface[0], target, level, str(error))
@@ -115,7 +116,7 @@ def _basis(curves: pd.DataFrame, target: pd.DataFrame, how: dict[str, Any]) -> B
         return "no run has ended"
     try:
         return fit_basis(curves, target, **how)
-    except ValueError as error:
+    except UserError as error:
         if how["law"] is not None:
             raise
         return str(error)
@@ -146,7 +147,7 @@ def _surface(outputs: str | Path, study: str, law: str, how: dict[str, Any]) -> 
     try:
         runs = load(outputs, study=study, role="fit", flops=FLOPS)
         return fit(law, runs, resamples=how["resamples"], seed=how["seed"])
-    except ValueError as error:
+    except UserError as error:
         return str(error)
 
 
@@ -160,7 +161,7 @@ def _from_surface(
     end = target.iloc[-1:].assign(C=6 * target["N"] * target["D"])
     try:
         said = law.predict(end, level).iloc[0]
-    except ValueError as error:
+    except UserError as error:
         return nothing | {"law": "", "note": f"{why}; {error}"}
     middle, half = RELATIVE.of(said["loss"]), np.log(said["upper"] / said["lower"]) / 2
     doubtful = law.settings["withheld"] or missing_draws_in_words(

@@ -12,6 +12,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array
+from scalinglab.scaling.errors import UserError
 
 _HINDCASTS = 12  # at most: each is a fit
 _LATE = 0.25  # of the measured steps, over which the distance from the law is taken
@@ -44,7 +45,7 @@ def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
         others = curves[curves["run"] != run]
         try:
             law = fit(result.law, others, resamples=0, starts=start, mix_fingerprints=True)
-        except ValueError:  # without this run a column has no spread
+        except UserError:  # without this run a column has no spread
             continue
         yield own.assign(predicted=law.predict(own)["loss"])
 

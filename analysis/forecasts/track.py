@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 from scalinglab.scaling.records.identity import digest
@@ -135,12 +136,12 @@ def track_record(outputs: str | Path, study: str | None = None) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such folder.
     """
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(
+        raise UserError(
             f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
         )
     said = list(_kept(outputs))
@@ -239,7 +240,7 @@ def calibration_factor(outputs: str | Path, study: str | None, level: float) -> 
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such folder.
     """
     record = track_record(outputs)

@@ -31,7 +31,7 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study.
     """
     outputs = Path(outputs)

@@ -16,6 +16,7 @@ from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
@@ -94,7 +95,7 @@ def assemble(
 
     Raises
     ------
-    ValueError
+    UserError
         For what cannot be read without guessing: one sentence with the file and the row. Of several
         runs, one that cannot be read is left out and named.
     """
@@ -106,7 +107,7 @@ def assemble(
     else:
         table, curves = of_runs(read.parts, about, given), pd.DataFrame()
     if "loss" not in table:
-        raise ValueError(no_loss(raws))
+        raise UserError(no_loss(raws))
     curves, _ = in_nats(curves, unit, read.sources)
     table, said = in_nats(table, unit, read.sources)
     read.notes.extend(said)

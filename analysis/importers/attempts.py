@@ -30,7 +30,7 @@ def one_row_a_step(
 
     Raises
     ------
-    ValueError
+    UserError
         If a step is missing or two rows contradict each other: names the rows.
     """
     parts, superseded, unsorted = [], 0, 0

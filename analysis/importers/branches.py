@@ -26,7 +26,7 @@ def with_history(curves: pd.DataFrame, left: LeftOut) -> tuple[pd.DataFrame, lis
 
     Raises
     ------
-    ValueError
+    UserError
         If a run begins late and names no parent, the parent is not there or does not reach the
         branch, or parents go round in a circle.
     """

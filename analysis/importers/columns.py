@@ -22,6 +22,7 @@ from scalinglab.analysis.importers.known import (
     spellings,
 )
 from scalinglab.analysis.tables.factors import Formula, read_formula
+from scalinglab.scaling.errors import UserError
 
 CONFIGURED_LR = "_configured_lr"  # a run's rate that was set, where none was logged
 _HEAD = 1000  # rows by which a column is judged
@@ -64,7 +65,7 @@ def choose(
 
     Raises
     ------
-    ValueError
+    UserError
         If a name is not ours, a column does not exist, or the loss could be one of several.
     """
     have, settings = [str(c) for c in raw.frame.columns], settings_of(raw)
@@ -138,14 +139,14 @@ def _as_told(
         if name not in ROLES and not name.startswith("loss_"):
             near = difflib.get_close_matches(name, ROLES, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(ROLES)}"
-            raise ValueError(f"columns.{name}: nothing is called so here{hint}")
+            raise UserError(f"columns.{name}: nothing is called so here{hint}")
         if not isinstance(source, str):
             continue
         formula = read_formula(source, have)
         fact = formula is None
         formula = read_formula(source, settings) if fact else formula
         if formula is None:
-            raise ValueError(missing(name, source, have, raw.name))
+            raise UserError(missing(name, source, have, raw.name))
         chosen[name] = Column(name, source, formula, given=True, fact=fact)
     return chosen
 
@@ -166,7 +167,7 @@ def _losses(found: list[str], have: list[str], where: str, used: set[str]) -> li
             return found
     if len(validated) > 1:
         listed = few(validated) if len(validated) > 2 else " and ".join(validated)
-        raise ValueError(
+        raise UserError(
             f"{where}: {listed} could each be the loss; say columns.loss="
             f"{validated[0]} (and columns.loss_other={validated[1]} to keep the other)"
         )

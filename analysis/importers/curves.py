@@ -12,6 +12,7 @@ from scalinglab.analysis.importers.formats.raw import LeftOut
 from scalinglab.analysis.importers.run_rows import statuses
 from scalinglab.analysis.importers.typed import Typed, joined
 from scalinglab.analysis.importers.units import losses, with_tokens, zero_based_runs
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 _LATE = 0.02  # of a run: a last validation this much before its end is its final loss
@@ -35,11 +36,11 @@ def of_curves(
     tables, left = [], LeftOut()
     for raw, part in read.parts:
         if "step" not in part:
-            raise ValueError(f"{raw.name}: no column is the step; say columns.step=NAME")
+            raise UserError(f"{raw.name}: no column is the step; say columns.step=NAME")
         part = part if "run" in part else part.assign(run=raw.name)
         if part["run"].isna().any():
             row = part["_row"][part["run"].isna()].iloc[0]
-            raise ValueError(f"{raw.name}, row {row}: the run has no name")
+            raise UserError(f"{raw.name}, row {row}: the run has no name")
         part, said = one_row_a_step(part, raw.name, left)
         read.notes.extend(said)
         tables.append(part)

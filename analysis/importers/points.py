@@ -22,6 +22,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.factors import read_formula
 from scalinglab.analysis.tables.typed import names_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import CENSORED, State
 
 # Roles that say what a row is; the rest is looked for where a law reads it.
@@ -73,7 +74,7 @@ def read_table(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.read_runs`; or if the law is of curves and the file has none.
     """
     law, given = find(law), dict(columns or {})
@@ -100,7 +101,7 @@ def read_table(
     table, sentences = in_nats(table, unit, read.sources)
     if law.response == "loss":
         if "loss" not in table:
-            raise ValueError(no_loss(raws))
+            raise UserError(no_loss(raws))
         check_plausible(table, unit)
         table, more = with_resolution(table, table)
         sentences = [*sentences, *more]
@@ -123,7 +124,7 @@ def _curves(
     found = assemble(raws, columns=given, unit=unit)
     if found.curves.empty or "lr" not in found.curves:
         lacks = "one row a step" if found.curves.empty else "a learning rate at each step"
-        raise ValueError(
+        raise UserError(
             f"{raws[0].name}: {law.name} is a law of curves and needs {lacks}; say"
             f" columns.{'step' if found.curves.empty else 'lr'}=NAME"
         )
@@ -163,11 +164,11 @@ def _with_numbers(table: pd.DataFrame, needed: Sequence[str | float], raw: Raw) 
     for source in needed:
         formula = read_formula(source, table.columns) if isinstance(source, str) else None
         for name in formula.columns if formula else ():
-            if name in ("run",) or pd.api.types.is_numeric_dtype(table[name]):
+            if name == "run" or pd.api.types.is_numeric_dtype(table[name]):
                 continue
             values, _, bad = numbers(table[name], counts=True, decimal=raw.decimal)
             if bad is not None:
-                raise ValueError(
+                raise UserError(
                     f"{raw.name}, row {table['_row'].iloc[bad]}: {name} ="
                     f" {str(table[name].iloc[bad])[:60]!r} is no number"
                     if "_row" in table
@@ -197,7 +198,7 @@ def _finished(
         left["unmeasured: a cell that the law reads is empty"] = int(empty.sum())
         keep &= ~empty
     if not keep.any():
-        raise ValueError(f"no run has finished: {', '.join(left)}")
+        raise UserError(f"no run has finished: {', '.join(left)}")
     kept = table[keep]
     if (words == State.DONE).all():
         kept = kept.drop(columns="status", errors="ignore")

@@ -9,6 +9,7 @@ from scalinglab.analysis.importers.assemble import Imported, assemble
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.formats.registry import Request, read_path
 from scalinglab.analysis.importers.formats.wandb_chart import is_chart, read_chart
+from scalinglab.scaling.errors import UserError
 
 
 def read_runs(
@@ -55,7 +56,7 @@ def read_runs(
 
     Raises
     ------
-    ValueError
+    UserError
         For what cannot be read without guessing, or only by running what it contains.
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
@@ -75,7 +76,7 @@ def read_runs(
 def read_raws(sources: Sequence[str | Path], pattern: str | Sequence[str] = ()) -> list[Raw]:
     """The tables of files and folders, under their own names."""
     if not sources:
-        raise ValueError("no file is named")
+        raise UserError("no file is named")
     request = Request((pattern,) if isinstance(pattern, str) else tuple(pattern))
     return [raw for one in sources for raw in _raws(Path(one), request)]
 

@@ -11,6 +11,7 @@ from scalinglab.analysis.importers.columns import CONFIGURED_LR
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.typed import joined
 from scalinglab.analysis.importers.units import losses
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 _FINISHED = (State.DONE, "finished", "completed", "complete", "success")
@@ -31,7 +32,7 @@ def of_runs(
     twice = table[table["run"].duplicated(keep=False)]
     if len(twice):
         a, b = twice[twice["run"] == twice["run"].iloc[0]]["_row"].iloc[:2]
-        raise ValueError(
+        raise UserError(
             f"{parts[0][0].name}, rows {a} and {b}: run {twice['run'].iloc[0]!r}"
             " stands there twice; curves need a column of steps (columns.step, or"
             " columns.step=tokens), runs of one name another column (columns.run)"
@@ -78,7 +79,7 @@ def _refuse_one_curve(raw: Raw, part: pd.DataFrame, given: Mapping[str, str | fl
     ]
     gaps = np.diff(part[tokens].to_numpy(float))
     if not varies and (gaps > 0).all() and np.ptp(gaps) <= 0.01 * gaps.mean():
-        raise ValueError(
+        raise UserError(
             f"{raw.name}: its {len(part)} rows have ever more {tokens}, in equal steps, and nothing"
             f" else differs: that is one run; say columns.step={tokens} (one curve), or"
             f" columns.D={tokens} if each row is a run"

@@ -16,6 +16,7 @@ from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import unfinished
 from scalinglab.analysis.tables.imported import IMPORT_VERSION, MANIFEST
 from scalinglab.scaling.config import check_study_name
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import save_atomic, write_json
 from scalinglab.scaling.records.run_folder import file_hash
 from scalinglab.scaling.records.state import State
@@ -54,7 +55,7 @@ def save_study(
 
     Raises
     ------
-    ValueError
+    UserError
         If a planned study has the name, the name cannot be a folder's, no law has the name that the
         study asks for, or the condition cannot be read.
     """
@@ -70,7 +71,7 @@ def save_study(
         find(law)
     folder = Path(outputs) / "studies" / name
     if (folder / "plan.json").exists():
-        raise ValueError(f"to = {name!r}: a planned study is called so; choose another name")
+        raise UserError(f"to = {name!r}: a planned study is called so; choose another name")
     runs = imported.runs.assign(study=name, role=_roles(imported, held_out))
     (folder / "imported").mkdir(parents=True, exist_ok=True)
     paths = [folder / "imported" / f"{name}.parquet" for name in ("runs", "curves")]
@@ -99,9 +100,9 @@ def _roles(imported: Imported, held_out: str | None) -> list[str]:
         try:
             held = rows_that_meet(runs, held_out)
         except ConditionError as error:
-            raise ValueError(f"held_out = {error}") from None
+            raise UserError(f"held_out = {error}") from None
         if not held.any():
-            raise ValueError(f"held_out = {held_out!r} chooses none of {len(runs)} runs")
+            raise UserError(f"held_out = {held_out!r} chooses none of {len(runs)} runs")
     curved = set()
     if {"lr", "loss"} <= set(imported.curves):
         measured = imported.curves.dropna(subset=["lr", "loss"])

@@ -12,6 +12,7 @@ from scalinglab.analysis.importers.columns import Column, counted_by_step, setti
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.known import ROLES, TEXT
 from scalinglab.analysis.tables.numbers import to_numbers
+from scalinglab.scaling.errors import UserError
 
 
 def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column]) -> pd.DataFrame:
@@ -22,7 +23,7 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
 
     Raises
     ------
-    ValueError
+    UserError
         If a cell is no number, or smaller than such a thing can be: names the row.
     """
     size, settings = len(raw.frame), settings_of(raw)
@@ -59,7 +60,7 @@ def _cells(
 
 def _words(column: Column, cells: Mapping[str, pd.Series]) -> pd.Series:
     if not column.formula.plain:
-        raise ValueError(f"columns.{column.role} = {column.source!r}: a name is one column alone")
+        raise UserError(f"columns.{column.role} = {column.source!r}: a name is one column alone")
     return _text(cells[column.formula.columns[0]])
 
 
@@ -94,7 +95,7 @@ def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.nda
         if bad is not None:
             wrong = pd.to_numeric(own, errors="coerce").isna().sum()
             where = f"{raw.name}, row {raw.numbers[bad]}" if not column.fact else raw.name
-            raise ValueError(
+            raise UserError(
                 f"{where}: {source} = {str(own.iloc[bad])[:60]!r} is no number"
                 f" ({wrong} of {len(own)} cells are none)"
             )
@@ -126,7 +127,7 @@ def _check_sizes(taken: Mapping[str, object], raw: Raw) -> None:
                 if is_loss
                 else (f" (if it counts millions or billions: columns.{name}='NAME * 1e9')")
             )
-            raise ValueError(
+            raise UserError(
                 f"{raw.name}, row {raw.numbers[bad[0]]}: {name} = {values[bad[0]]:g} is no {what};"
                 f" expected is {least:g} or more{unit}"
             )

@@ -13,6 +13,7 @@ from scalinglab.analysis.importers.known import ROLES, matching
 from scalinglab.analysis.importers.take import take
 from scalinglab.analysis.importers.units import losses
 from scalinglab.analysis.tables.factors import has
+from scalinglab.scaling.errors import UserError
 
 
 @dataclass
@@ -52,7 +53,7 @@ def typed(
             chosen, said = choose(raw, own, roles)
             part = take(raw, own, chosen)
             part = part if as_rows else _rows_that_are_runs(raw, part, own)
-        except ValueError as error:
+        except UserError as error:
             bad.append(error)
             alone &= raw.one_run or not matching("run", list(map(str, raw.frame.columns)))
             continue
@@ -89,7 +90,7 @@ def _rows_that_are_runs(
 
     Raises
     ------
-    ValueError
+    UserError
         If rows of different sizes have steps and nothing says which run they are of.
     """
     part = _by_id(part)
@@ -104,7 +105,7 @@ def _rows_that_are_runs(
         )
         if sizes is None:
             return part
-        raise ValueError(
+        raise UserError(
             f"{raw.name}: its rows differ in {sizes} and have steps, and no column names the runs;"
             f" say columns.run=NAME (columns.run={sizes} if that tells them apart), or"
             " columns.steps=NAME of the steps if each row is a run"
@@ -142,20 +143,22 @@ def _elsewhere(source: str, ours: str, raws: Sequence[Raw], about: pd.DataFrame 
 
 
 def about_runs(runs: pd.DataFrame | Raw, given: Mapping[str, str | float]) -> pd.DataFrame:
+    """What a second table says of the runs, a row each."""
     raw = runs if isinstance(runs, Raw) else Raw(runs, "runs", first=0)
     own = {k: v for k, v in given.items() if isinstance(v, str) and has(raw.frame, v)}
     table = take(raw, own, choose(raw, own)[0]).drop(columns="_row")
     if "run" not in table:
-        raise ValueError(f"{raw.name}: no column names the runs; say columns.run=NAME")
+        raise UserError(f"{raw.name}: no column names the runs; say columns.run=NAME")
     twice = table["run"].duplicated()
     if twice.any():
-        raise ValueError(f"{raw.name} has run {table['run'][twice].iloc[0]!r} more than once")
+        raise UserError(f"{raw.name} has run {table['run'][twice].iloc[0]!r} more than once")
     return table.drop(columns=[c for c in losses(table) if c in table])
 
 
 def joined(table: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+    """Curves with what `about_runs` says of their runs."""
     known = [c for c in about if c == "run" or c not in table]
     missing = sorted(set(table["run"]) - set(about["run"]))
     if missing:
-        raise ValueError(f"runs: nothing is said of run {missing[0]!r} ({len(missing)} such)")
+        raise UserError(f"runs: nothing is said of run {missing[0]!r} ({len(missing)} such)")
     return table.merge(about[known], on="run", how="left")

@@ -13,6 +13,7 @@ from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.known import measure_of
 from scalinglab.analysis.tables.imported import N_COUNTS
 from scalinglab.analysis.tables.typed import names_of
+from scalinglab.scaling.errors import UserError
 
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
 _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
@@ -32,21 +33,21 @@ def in_nats(
 
     Raises
     ------
-    ValueError
+    UserError
         If the unit is unknown, asks for the bytes of a token that nobody told, or is not given for
         a column whose name contradicts nats.
     """
     if frame.empty:
         return frame, []
     if unit is not None and unit not in UNITS:
-        raise ValueError(f"unit = {unit!r} is not one of: {', '.join(UNITS)}")
+        raise UserError(f"unit = {unit!r} is not one of: {', '.join(UNITS)}")
     if unit is None:
         for source in sources:
             _refuse_other_measures(source)
     no_loss = frame[losses(frame)].isna().all(axis=1)  # as before the first step that was logged
     bytes_known = "bytes_per_token" in frame and (frame["bytes_per_token"].notna() | no_loss).all()
     if unit == "bits_per_byte" and not bytes_known:
-        raise ValueError(
+        raise UserError(
             "unit = 'bits_per_byte': how many bytes has a token on average? Say"
             " columns.bytes_per_token=4.2, or name the column that holds it"
         )
@@ -73,12 +74,12 @@ def _log(perplexity: pd.Series) -> np.ndarray:
 def _refuse_other_measures(source: str) -> None:
     measure = measure_of(source)
     if measure == "perplexity":
-        raise ValueError(
+        raise UserError(
             f"column {source!r} sounds like a perplexity, which is no loss; its logarithm is: say"
             f" columns.loss='log({source})' or unit=perplexity (unit=nats if it is a loss)"
         )
     if measure == "bits":
-        raise ValueError(
+        raise UserError(
             f"column {source!r} does not sound like nats per token; say unit=nats, unit=bits or"
             " unit=bits_per_byte"
         )
@@ -89,7 +90,7 @@ def check_plausible(runs: pd.DataFrame, unit: str | None) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         If half of the final losses are worse than guessing: they are in another unit.
     """
     if unit is not None or "loss" not in runs:
@@ -99,7 +100,7 @@ def check_plausible(runs: pd.DataFrame, unit: str | None) -> None:
     if "vocab" in runs and runs["vocab"].notna().any():
         worst = min(worst, 1.2 * math.log(max(float(runs["vocab"].max()), 2.0)))
     if len(known) and known.median() > worst:
-        raise ValueError(
+        raise UserError(
             f"loss = {known.median():.4g} is worse than guessing, in nats per token; if it is a"
             " perplexity say unit=perplexity, if bits unit=bits or unit=bits_per_byte, else"
             " unit=nats"
@@ -117,11 +118,11 @@ def with_counts(
 
     Raises
     ------
-    ValueError
+    UserError
         If `n_count` is no count.
     """
     if n_count is not None and n_count not in N_COUNTS:
-        raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
     if n_count and "N" in runs and n_count not in runs:
         runs = runs.assign(**{n_count: runs["N"]})
     known = [c for c in N_COUNTS if c in runs]

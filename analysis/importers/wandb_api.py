@@ -10,6 +10,7 @@ from typing import Any
 
 from scalinglab.analysis.importers.assemble import Imported, assemble
 from scalinglab.analysis.importers.formats.json_files import runs_with_history
+from scalinglab.scaling.errors import UserError
 
 
 def read_wandb(
@@ -26,7 +27,7 @@ def read_wandb(
 
     Raises
     ------
-    ValueError
+    UserError
         As `read_runs`; or if there are no runs. A run that cannot be read while others can is left
         out and named.
     """
@@ -41,5 +42,5 @@ def read_wandb(
         for run in runs
     ]
     if not described:
-        raise ValueError("wandb: there are no such runs")
+        raise UserError("wandb: there are no such runs")
     return assemble(runs_with_history(described), columns=columns, **options)

@@ -62,9 +62,10 @@ class Prior:
 
     @property
     def strength(self) -> Array:
+        """Weight of each prior beside the data, (free,)."""
         return 1 / (self.width**2 * self.information)
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:
         """Centres as another study might have found them, shape (count, free)."""
-        width = np.where(np.isfinite(self.width), self.width, 0)
+        width = np.where(np.isfinite(self.width), self.width, 0)  # nothing known pulls nowhere
         return self.centre + width * rng.standard_normal((count, len(width)))

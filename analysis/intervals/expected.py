@@ -17,6 +17,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.typed import highest
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig
 
 # Where the curvature has no size along some direction, the points leave it open.
@@ -108,21 +109,21 @@ def expect(
 
     Raises
     ------
-    ValueError
+    UserError
         If the law is one of curves, or `params` or `target` do not name what it has.
     """
     law = find(law)
     reference = dict(params or law.reference)
     if law.curve:
-        raise ValueError(f"{law.name!r} is a law of curves: what is expected of it is not computed")
+        raise UserError(f"{law.name!r} is a law of curves: what is expected of it is not computed")
     if set(reference) != set(law.names):
-        raise ValueError(
+        raise UserError(
             f"the reference names {sorted(reference)}; {law.name!r} has the "
             f"parameters {', '.join(law.names)}"
         )
     missing = set(law.columns) - set(target)
     if missing:
-        raise ValueError(
+        raise UserError(
             f"the target has no {', '.join(sorted(missing))}; {law.name!r} needs "
             f"{', '.join(law.columns)}"
         )

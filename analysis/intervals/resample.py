@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scalinglab.analysis.intervals.draws import Draws, Prior
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
@@ -71,7 +72,7 @@ def draw(sample: Sample, method: str, count: int, seed: int, prior: Prior | None
 
     Raises
     ------
-    ValueError
+    UserError
         If the method is unknown, or needs clusters and there are none.
     """
     check_method(sample, method)
@@ -86,9 +87,9 @@ def draw(sample: Sample, method: str, count: int, seed: int, prior: Prior | None
 def check_method(sample: Sample, method: str) -> None:
     """Refuse a method that does not exist or that the points do not allow."""
     if method not in METHODS:
-        raise ValueError(f"resample={method!r} is not one of {', '.join(METHODS)}")
+        raise UserError(f"resample={method!r} is not one of {', '.join(METHODS)}")
     if method == "clusters" and sample.cluster is None:
-        raise ValueError("resample='clusters' needs a column 'cluster' or the option cluster=")
+        raise UserError("resample='clusters' needs a column 'cluster' or the option cluster=")
 
 
 def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generator) -> Draws:
@@ -96,6 +97,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     members = int(group.max()) + 1
     counts: Array
     if method == "weights":
+        # A Gamma of this shape, over it, has mean 1 and variance 1 / left: what the fit took away.
         shape = max(sample.left, _LEAST_SHAPE)
         counts = rng.standard_gamma(shape, (count, members), np.float32) / np.float32(shape)
     else:
@@ -110,6 +112,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
 
 def _errors(sample: Sample, count: int, rng: np.random.Generator) -> Array:
     n = len(sample.residual)
+    # The fit made residuals smaller than errors are; signs are drawn as errors have no side.
     widened = sample.residual * np.sqrt(n / max(n - sample.free, 1))
     chosen = widened[rng.integers(n, size=(count, n))] * rng.choice((-1.0, 1.0), size=(count, n))
     return chosen + _missing_noise(sample) * rng.standard_normal((count, n))

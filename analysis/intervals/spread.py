@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scalinglab.scaling.errors import UserError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,7 +35,7 @@ def values_with_intervals(
     resamples.
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+        raise UserError(f"level={level!r} must lie between 0 and 1")
     row = {}
     for name, value in values.items():
         row[name] = float(value[0])
@@ -55,6 +57,7 @@ def quantiles(drawn: Array, level: float) -> Array:
     finite = np.isfinite(drawn).all(axis=0)
     if finite.all():
         return np.quantile(drawn, (tail, 1 - tail), axis=0)
+    # Whole ranks, outwards: between a value and none there is nothing to interpolate.
     last = len(drawn) - 1
     rank = int(tail * last)
     lacking = np.isnan(drawn).sum(axis=0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scalinglab.scaling.errors import UserError
+
 
 def scores(measured: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """R², mean absolute error, mean signed relative error and the share of errors of one sign.
@@ -13,15 +15,15 @@ def scores(measured: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
 
     Raises
     ------
-    ValueError
+    UserError
         If the lengths differ, or no pair is left.
     """
     losses, answers = np.asarray(measured, float), np.asarray(predicted, float)
     if losses.shape != answers.shape:
-        raise ValueError(f"{losses.size} measured values and {answers.size} predicted ones")
+        raise UserError(f"{losses.size} measured values and {answers.size} predicted ones")
     both = np.isfinite(losses) & np.isfinite(answers)
     if not both.any():
-        raise ValueError("no pair of a measured and a predicted value")
+        raise UserError("no pair of a measured and a predicted value")
     losses, answers = losses[both], answers[both]
     error = answers - losses
     spread = float(np.sum((losses - losses.mean()) ** 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import column_named
+from scalinglab.scaling.errors import UserError
 
 Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
 
@@ -55,7 +57,7 @@ def compare_laws(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit`; if fewer than two laws are given, two go by the same name, the column is
         missing or has too few values, or no origin leaves every law enough points.
 
@@ -74,9 +76,9 @@ def compare_laws(
         data = with_multiples(data, given.get("columns"))
     by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
-        raise ValueError(f"by: the table has no column {by!r}")
+        raise UserError(f"by: the table has no column {by!r}")
     if origins < 1:
-        raise ValueError(f"origins={origins!r} must be at least 1")
+        raise UserError(f"origins={origins!r} must be at least 1")
     results = {name: fit(law, data, **given) for name, (law, given) in candidates.items()}
     data = data.reset_index(drop=True)
     parts, skipped = [], []
@@ -86,12 +88,12 @@ def compare_laws(
                 _ahead(name, law, data, seen, ahead, given)
                 for name, (law, given) in candidates.items()
             ]
-        except ValueError as error:
+        except UserError as error:
             skipped.append(f"{label}: {error}")
             continue
         parts.append(pd.concat(part).assign(origin=origin))
     if not parts:
-        raise ValueError(f"no origin leaves every law enough points ({skipped[-1]})")
+        raise UserError(f"no origin leaves every law enough points ({skipped[-1]})")
     predictions = pd.concat(parts, ignore_index=True)
     return Comparison(_table(results, predictions), predictions, results, by, tuple(skipped))
 
@@ -107,10 +109,10 @@ def _candidates(
         if name in found:
             name += f"({', '.join(f'{k}={v}' for k, v in own.items())})"
         if name in found:
-            raise ValueError(f"laws: {name} is given twice")
+            raise UserError(f"laws: {name} is given twice")
         found[name] = (law, {**options, **own})
     if len(found) < 2:
-        raise ValueError("laws: give at least two to choose among")
+        raise UserError("laws: give at least two to choose among")
     return found
 
 
@@ -123,7 +125,7 @@ def _origins(column: pd.Series, count: int) -> Iterator[tuple[str, Array, Array]
             yield label, ~ahead, ahead
         return
     edges = _edges(column.to_numpy(float), count)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         ahead = ((column > low) & (column <= high)).to_numpy()
         yield f"{column.name} > {low:.3g}", (column <= low).to_numpy(), ahead
 
@@ -135,7 +137,7 @@ def _edges(values: Array, count: int) -> Array:
         shares = 1 - _TENTH * np.arange(count, -1, -1)
         sizes = np.unique(np.quantile(values, shares[shares > 0], method="lower"))
     if len(sizes) < 2:
-        raise ValueError("by: the column has one value; nothing lies ahead of anything")
+        raise UserError("by: the column has one value; nothing lies ahead of anything")
     return sizes[-count - 1 :]
 
 

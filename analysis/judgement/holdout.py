@@ -18,6 +18,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import column_named
+from scalinglab.scaling.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class HeldOut:
     @property
     def scores(self) -> dict[str, float]:
         """`analysis.scores`, with ``coverage`` of the intervals that there are (NaN if none is) and
-        ``beyond``, the farthest."""
+        ``beyond``, the farthest.
+        """
         return scores(self.table["measured"], self.table["predicted"]) | {
             "coverage": float(self.table["contained"].mean()),
             "beyond": float(self.table["beyond"].max()),
@@ -92,18 +94,18 @@ def hold_out(
 
     Raises
     ------
-    ValueError
+    UserError
         If the column is missing, or nothing or everything would be held out.
     """
     law = find(law)
     data = with_multiples(data, options.get("columns"))
     by = column_named(data, by, named(options), "by") if by else first_column(law, options)
     if by not in data.columns:
-        raise ValueError(f"by: the table has no column {by!r}")
+        raise UserError(f"by: the table has no column {by!r}")
     held = _held(data[by], value)
     if held.all() or not held.any():
         count = f"{int(held.sum())} of {len(data)} rows"
-        raise ValueError(f"by={by!r}, value={value!r} holds out {count}")
+        raise UserError(f"by={by!r}, value={value!r} holds out {count}")
     result = fit(law, data[~held], **options)
     response = result.columns[law.response]
     predicted = result.predict(data[held], level=result.settings["level"])
@@ -132,7 +134,7 @@ def named(options: Mapping[str, Any]) -> dict[str, str]:
 def _held(column: pd.Series, value: Any) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(column):
         if value is None:
-            raise ValueError(f"by: column {column.name!r} holds labels; say which with value=")
+            raise UserError(f"by: column {column.name!r} holds labels; say which with value=")
         labels = [value] if isinstance(value, str) else list(value)
         return column.isin(labels).to_numpy()
     if value is None:

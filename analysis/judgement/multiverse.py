@@ -26,6 +26,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
 from scalinglab.analysis.tables.typed import names_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig
 
 Array = np.ndarray
@@ -115,7 +116,7 @@ def fit_multiverse(
     choices : Choices
     answer : callable
         ``answer(result)``: one positive number, as ``lambda r: read_target("N at C=1e20")
-        .draws(r)[0]``; ValueError where a fit gives none.
+        .draws(r)[0]``; UserError where a fit gives none.
     of : str
         What it answers, in words.
     **options
@@ -123,7 +124,7 @@ def fit_multiverse(
 
     Raises
     ------
-    ValueError
+    UserError
         If no combination gives an answer.
     """
     rows = []
@@ -142,12 +143,12 @@ def fit_multiverse(
             value, why = float(answer(result)), ""
             if not (np.isfinite(value) and value > 0):
                 value, why = np.nan, "no answer"
-        except ValueError as error:
+        except UserError as error:
             value, why = np.nan, str(error)
         rows.append(dict(zip(CHOICES, row, strict=True)) | {"answer": value, "why": why})
     table = pd.DataFrame(rows)
     if table["answer"].isna().all():
-        raise ValueError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
+        raise UserError(f"no analysis variant gives {of}: {table['why'].iloc[0]}")
     return Multiverse(table, shares(table), of)
 
 
@@ -167,7 +168,7 @@ def study_multiverse(
 
     Raises
     ------
-    ValueError
+    UserError
         If the study has no finished run to fit; else as `fit_multiverse`.
     """
     conventions = counted_runs(outputs, study, n_counts, loss)
@@ -195,12 +196,12 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is not there.
     """
     for column in (*n_columns, "D", "loss", *([] if n_columns else ["N"])):
         if column not in points:
-            raise ValueError(
+            raise UserError(
                 f"the table has no column {column!r}; it has {', '.join(names_of(points))}"
             )
     return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
@@ -227,7 +228,7 @@ def answer_multiverse(
             mix_fingerprints=mix_fingerprints,
             loss=loss,
         )
-    except ValueError:
+    except UserError:
         return None
 
 

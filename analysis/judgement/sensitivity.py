@@ -11,6 +11,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.law import Law
+from scalinglab.scaling.errors import UserError
 
 DELTAS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
@@ -46,7 +47,7 @@ def delta_sensitivity(
 
     Raises
     ------
-    ValueError
+    UserError
         As `analysis.fit`, or for a delta that is not positive.
 
     Examples
@@ -59,7 +60,7 @@ def delta_sensitivity(
     [1.7]
     """
     if "delta" in options:
-        raise ValueError("delta is what varies: give the values as deltas=")
+        raise UserError("delta is what varies: give the values as deltas=")
     resamples, rows = options.pop("resamples", 1000), {}
     for delta in [*deltas, np.inf]:
         cost = {"objective": "least_squares"} if delta == np.inf else {"delta": delta}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.scaling.errors import UserError
 
 ARM = "arm"  # column: which arm a row belongs to
 
@@ -38,6 +39,7 @@ class ArmLaw(Law):
 
     @property
     def positive(self) -> tuple[str, ...]:
+        """See `Law.positive`."""
         return self.of_one_arm.positive
 
     def place(self, arm: int) -> list[int]:
@@ -48,15 +50,17 @@ class ArmLaw(Law):
         ]
 
     def read(self, frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
+        """See `Law.read`; the arm of each row is its number."""
         wanted = np.ones(len(frame), bool) if wanted is None else wanted
         labels = frame[ARM].astype(str)
         unknown = sorted(set(labels) - set(self.arms))
         if unknown:
-            raise ValueError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
+            raise UserError(f"column 'arm': {unknown[0]!r} is not one of {', '.join(self.arms)}")
         codes = labels.map({arm: a for a, arm in enumerate(self.arms)}).to_numpy(float)
         return {ARM: codes[wanted], **self.of_one_arm.read(frame, wanted)}
 
     def predict(self, params: Array, columns: Columns) -> Array:
+        """See `Law.predict`."""
         params = np.atleast_2d(params)
         answer = np.empty((len(params), len(columns[ARM])), params.dtype)
         for a, rows, within in self._split(columns):
@@ -64,6 +68,7 @@ class ArmLaw(Law):
         return answer
 
     def jacobian(self, params: Array, columns: Columns) -> tuple[Array, Array]:
+        """See `Law.jacobian`."""
         params = np.atleast_2d(params)
         answer = np.empty((len(params), len(columns[ARM])))
         slopes = np.zeros((len(params), len(self.parameters), len(columns[ARM])))
@@ -101,13 +106,13 @@ def by_arm(law: Law, arms: Sequence[str], shared: Sequence[str] = ()) -> ArmLaw:
 
     Raises
     ------
-    ValueError
+    UserError
         If a shared name is not a parameter of the law.
     """
     for name in shared:
         if name not in law.names:
             allowed = ", ".join(law.names)
-            raise ValueError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
+            raise UserError(f"shared: {law.name} has no parameter {name!r}, only {allowed}")
     own = [
         replace(p, name=f"{p.name}[{arm}]")
         for arm in arms

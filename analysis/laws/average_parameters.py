@@ -14,6 +14,7 @@ import pandas as pd
 from scalinglab.analysis.laws.chinchilla import CHINCHILLA, chinchilla_gradient
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.registry import register
+from scalinglab.scaling.errors import UserError
 
 
 def _value(
@@ -44,15 +45,15 @@ def average_parameters(stages: pd.DataFrame) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing, or holds a number that is not positive.
     """
     for column in ("run", "N", "tokens"):
         if column not in stages:
-            raise ValueError(f"the stages of a run need column {column!r}")
+            raise UserError(f"the stages of a run need column {column!r}")
     for column in ("N", "tokens"):
         if not (stages[column] > 0).all():
-            raise ValueError(f"column {column!r} must hold positive numbers")
+            raise UserError(f"column {column!r} must hold positive numbers")
     sums = stages.assign(weighted=stages["N"] * stages["tokens"]).groupby("run")
     D = sums["tokens"].sum()
     return pd.DataFrame({"N_mean": sums["weighted"].sum() / D, "D": D})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.scaling.errors import UserError
 
 _ROWS, _PLACES = 8, 5
 _EXACT, _ROUGH = 1e-7, 1e-3
@@ -28,7 +29,7 @@ def check_derivatives(law: Law, params: Array, columns: Columns) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         Naming the parameter whose derivative is wrong.
     """
     few = {name: column[..., :_ROWS] for name, column in columns.items()}
@@ -47,7 +48,7 @@ def check_derivatives(law: Law, params: Array, columns: Columns) -> None:
             ]
             if verdicts.count(False) > verdicts.count(True):
                 wrong = f"law {law.name!r}: the derivative in {name!r} is wrong"
-                raise ValueError(wrong + _hint(law))
+                raise UserError(wrong + _hint(law))
 
 
 def _agree(given: Array, reference: Array, rounding: Array, tolerance: float) -> bool | None:

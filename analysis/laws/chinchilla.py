@@ -14,6 +14,7 @@ def _value(N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta:
 def chinchilla_gradient(
     N: Array, D: Array, E: Array, A: Array, alpha: Array, B: Array, beta: Array
 ) -> tuple[Array, dict[str, Array]]:
+    """Value and derivatives by parameter; laws of this form under other names use it too."""
     log_N, log_D = np.log(N), np.log(D)
     by_N, by_D = np.exp(-alpha * log_N), np.exp(-beta * log_D)
     of_N, of_D = A * by_N, B * by_D
@@ -43,9 +44,11 @@ CHINCHILLA = register(
         ),
         value=_value,
         gradient=chinchilla_gradient,
+        # Given the exponents these are linear: starts are drawn in two dimensions, not in five.
         linear=("E", "A", "B"),
         best_size=_best_size,
-        reference={  # Besiroglu et al. 2024
+        # Besiroglu et al. 2024; the constants that Hoffmann et al. print miss their own minimum.
+        reference={
             "E": 1.8172,
             "A": 482.01,
             "alpha": 0.3478,

@@ -18,6 +18,7 @@ def _steps(batch: Array, S_min: Array, B_crit: Array) -> Array:
 
 
 def critical_batch_at(loss: Array, B_star: Array, alpha_B: Array) -> Array:
+    """B_crit = B_star / L^(1 / alpha_B)."""
     return np.exp(np.log(B_star) - np.log(loss) / alpha_B)
 
 

@@ -21,6 +21,7 @@ from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
 
+# The law has a basin with a tiny R_D beside the published one: slacks begin on both sides.
 _EXPONENTS, _SLACKS = (0.2, 0.45), (0.02, 0.5, 5.0, 50.0)
 _TRIED = np.array(list(product(_EXPONENTS, _EXPONENTS, _SLACKS, _SLACKS))).T
 
@@ -44,7 +45,7 @@ def _worth_partials(total: Array, plain: Array, slack: Array) -> tuple[Array, Ar
 
 
 def _smaller(left: Array, right: Array) -> Array:
-    return np.where(left.real < right.real, left, right)
+    return np.where(left.real < right.real, left, right)  # of complex steps, too
 
 
 def _value(
@@ -103,7 +104,7 @@ def _gradient(
 
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
     """Starts whose coefficients are solved for as if no model were too large for its data."""
-    alpha, beta, R_D, R_N = (column[:, None] for column in _TRIED)
+    alpha, beta, R_D, _R_N = (column[:, None] for column in _TRIED)
     worth_D = _worth(columns["D"], np.minimum(columns["U"], columns["D"]), R_D)
     by_N, by_D = np.exp(-alpha * np.log(columns["N"])), np.exp(-beta * np.log(worth_D))
     basis = np.stack(np.broadcast_arrays(1.0, by_N, by_D), axis=1)

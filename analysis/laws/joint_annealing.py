@@ -20,6 +20,7 @@ from scalinglab.analysis.laws import lr_annealing
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
+from scalinglab.scaling.errors import UserError
 
 REFERENCE = 1e8  # parameters
 ENDLESS = Parameter(
@@ -36,7 +37,7 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
 
     Raises
     ------
-    ValueError
+    UserError
         If N is not a positive number.
     """
     return {"N": sizes(frame, wanted), **lr_annealing.areas(frame, wanted)}
@@ -46,7 +47,7 @@ def sizes(frame: pd.DataFrame, wanted: Array | None) -> Array:
     """N of the wanted rows, shape (n,); raises as `areas_and_size`."""
     N = pd.to_numeric(frame["N"], errors="coerce").to_numpy(float)
     if not (np.isfinite(N) & (N > 0)).all():
-        raise ValueError("column 'N' must hold positive numbers at every step")
+        raise UserError("column 'N' must hold positive numbers at every step")
     return N if wanted is None else N[wanted]
 
 

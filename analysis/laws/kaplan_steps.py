@@ -30,7 +30,9 @@ def _solve(
     of_N: Array, log_S: Array, ratio: Array, alpha_S: Array, alpha_B: Array
 ) -> tuple[Array, Array, Array, Array]:
     """log L, the share of the loss that the steps make, that of B_crit in 1 + B_crit / B, and the
-    slope of the equation there; `log_S` is log(S_c / S), `ratio` is B_star / B."""
+    slope of the equation there; `log_S` is log(S_c / S), `ratio` is B_star / B.
+    """
+    # Without a critical batch the loss is lowest: Newton's method begins below its root.
     log_L = np.log(of_N + np.exp(alpha_S * log_S))
     for _ in range(_NEWTON):
         crit = ratio * np.exp(-log_L / alpha_B)

@@ -27,7 +27,7 @@ from scalinglab.analysis.laws.schedule_areas import (
 )
 
 _SHORTEST, _LONGEST = 2.0, 1e5  # memories, in steps
-_TERMS = 32
+_TERMS = 32  # of a function that is smooth in the logarithm of the memory
 _MIDDLE = 0.5 * np.log(_SHORTEST * _LONGEST)
 _HALF = 0.5 * np.log(_LONGEST / _SHORTEST)
 

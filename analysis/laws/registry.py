@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from scalinglab.analysis.laws.law import Law
+from scalinglab.scaling.errors import UserError
 
 LAWS: dict[str, Law] = {}
 
@@ -14,22 +15,22 @@ def register(law: Law) -> Law:
 
     Raises
     ------
-    ValueError
+    UserError
         If the law contradicts itself, or another law has its name.
     """
     names = law.names
     if len(set(names)) < len(names):
-        raise ValueError(f"law {law.name!r} names a parameter twice: {', '.join(names)}")
+        raise UserError(f"law {law.name!r} names a parameter twice: {', '.join(names)}")
     clash = sorted(set(names) & set(law.columns))
     if clash:
-        raise ValueError(f"law {law.name!r} uses {clash[0]!r} both as a column and as a parameter")
+        raise UserError(f"law {law.name!r} uses {clash[0]!r} both as a column and as a parameter")
     unknown = sorted(set(law.linear) - set(names))
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"law {law.name!r} calls {unknown[0]!r} linear; its parameters are {', '.join(names)}"
         )
     if LAWS.get(law.name, law) is not law:
-        raise ValueError(f"a law called {law.name!r} exists already; choose another name")
+        raise UserError(f"a law called {law.name!r} exists already; choose another name")
     LAWS[law.name] = law
     return law
 
@@ -39,7 +40,7 @@ def find(law: str | Law) -> Law:
 
     Raises
     ------
-    ValueError
+    UserError
         If no law has that name; the sentence offers the nearest one.
     """
     if isinstance(law, Law):
@@ -48,4 +49,4 @@ def find(law: str | Law) -> Law:
         return LAWS[law]
     near = difflib.get_close_matches(str(law), LAWS, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"no law is called {law!r}{hint} (there are: {', '.join(sorted(LAWS))})")
+    raise UserError(f"no law is called {law!r}{hint} (there are: {', '.join(sorted(LAWS))})")

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from scalinglab.scaling.errors import UserError
+
 Array = np.ndarray
 
 
@@ -81,7 +83,7 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
 
     Raises
     ------
-    ValueError
+    UserError
         If a run does not have one row for each step from its first (unless its column ``thinned``
         says that `analysis.thin_curves` left some out), or its lr is not a number.
     """
@@ -95,24 +97,24 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
         step, lr = steps[at], rates[at]
         _check_steps(str(run), step, bool(thinned[at].all()))
         if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:
-            raise ValueError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
+            raise UserError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
         yield at, step, lr
 
 
 def _check_steps(run: str, step: Array, thinned: bool) -> None:
     if not np.isfinite(step).all():
-        raise ValueError(f"run {run!r}: column 'step' must hold numbers")
+        raise UserError(f"run {run!r}: column 'step' must hold numbers")
     if step[0] not in (0, 1):
-        raise ValueError(
+        raise UserError(
             f"run {run!r} begins at step {step[0]:g}: the law needs the learning rate at every step"
             " from 0 or 1 on, with that of the parent run before a branch"
         )
     gap = np.diff(step)
     if (gap == 0).any():
-        raise ValueError(f"run {run!r} has step {step[:-1][gap == 0][0]:g} more than once")
+        raise UserError(f"run {run!r} has step {step[:-1][gap == 0][0]:g} more than once")
     if (gap != 1).any() and not thinned:
         at = int(np.flatnonzero(gap != 1)[0])
-        raise ValueError(
+        raise UserError(
             f"run {run!r} jumps from step {step[at]:g} to {step[at + 1]:g}: the law needs the"
             " learning rate at every step; leave loss empty where it was not measured"
         )

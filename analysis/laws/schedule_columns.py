@@ -16,11 +16,12 @@ import pandas as pd
 
 from scalinglab.analysis.laws import lr_annealing, multi_power
 from scalinglab.analysis.laws.law import Columns, Law
+from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
 _STRETCHES = 120
-_WARMUP_STRETCHES = 40
+_WARMUP_STRETCHES = 40  # it is far back: its drops have long been felt
 _LEAST_LR = 1e-12  # of the peak, for its logarithm
 _KNOTS = 24
 
@@ -47,13 +48,13 @@ class Course:
 
         Raises
         ------
-        ValueError
+        UserError
             If the run has fewer than ten steps or the warm-up leaves less than half of them.
         """
         if steps < 10:
-            raise ValueError(f"steps = {steps}: a schedule to be chosen needs 10 or more")
+            raise UserError(f"steps = {steps}: a schedule to be chosen needs 10 or more")
         if not 0 <= warmup <= steps / 2:
-            raise ValueError(f"warmup = {warmup}: allowed is 0 to {steps // 2}, half of the steps")
+            raise UserError(f"warmup = {warmup}: allowed is 0 to {steps // 2}, half of the steps")
         share = 1 - (1 - np.linspace(0, 1, min(_KNOTS, steps - warmup))) ** 1.7
         return cls(steps, warmup, np.unique(np.round(warmup + share * (steps - 1 - warmup))))
 
@@ -74,12 +75,12 @@ class Course:
 
         Raises
         ------
-        ValueError
+        UserError
             If the law reads something of a schedule that is not known here, or a column is missing.
         """
         unknown = set(law.columns) - {"S1", "nodes", "felt", *given}
         if unknown or not law.curve:
-            raise ValueError(
+            raise UserError(
                 f"the best schedule needs a law of whole curves; {law.name} reads"
                 f" {', '.join(law.columns)}" + (" (give N=...)" if unknown == {"N"} else "")
             )

@@ -28,7 +28,7 @@ from scalinglab.analysis.laws.schedule_areas import (
 )
 
 _FIRST, _SECOND = 0.9, 0.999
-_SCALE, _LEAST = 1e5, 1e-8
+_SCALE, _LEAST = 1e5, 1e-8  # as in the authors' code
 
 
 def momentum_area(lr: Array) -> Array:
@@ -48,7 +48,7 @@ def areas_and_size(frame: pd.DataFrame, wanted: Array | None = None) -> Columns:
 
     Raises
     ------
-    ValueError
+    UserError
         If N is not a positive number.
     """
     wanted = np.ones(len(frame), bool) if wanted is None else wanted

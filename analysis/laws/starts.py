@@ -9,7 +9,7 @@ import numpy as np
 from scalinglab.analysis.laws.parameter import Array, Parameter
 
 DEFAULT_STARTS = 64
-_ROWS = 2000
+_ROWS = 2000  # that a law's own starts are read off
 _DIMENSIONS = 12  # further parameters share them: beyond, Halton's columns are correlated
 
 
@@ -25,7 +25,8 @@ def spread_starts(parameters: Sequence[Parameter], count: int | None = None) -> 
 
 def resized_starts(parameters: Sequence[Parameter], own: Array, count: int) -> Array:
     """`count` starts from a law's own: every so many-th, or more of them, moved by up to a fifth
-    (a factor of e^0.5 on a logarithmic scale)."""
+    (a factor of e^0.5 on a logarithmic scale).
+    """
     if count <= len(own):
         return own[np.linspace(0, len(own) - 1, count).round().astype(int)]
     more = np.resize(own, (count - len(own), own.shape[1]))
@@ -47,6 +48,7 @@ def _halton(count: int) -> Array:
     """`count` points spread over the unit cube of `_DIMENSIONS` (Halton's sequence)."""
     from scipy.stats.qmc import Halton  # takes .4 s to load; some laws have starts of their own
 
+    # Unscrambled: equal fits begin at equal places. Even from the first few on, unlike a random draw.
     sequence = Halton(_DIMENSIONS, scramble=False)
     sequence.fast_forward(1)  # its first point is zero
     return sequence.random(count)

@@ -12,6 +12,7 @@ import numpy as np
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
+from scalinglab.scaling.errors import UserError
 
 _TURNS = np.array([0.5, 1.0, 2.0])  # starts: the straight line of log(-log rate), and turned
 _SURE = 1 - 1e-9  # a rate of 1 has no -log
@@ -50,12 +51,12 @@ def pass_rate(successes: Array, samples: Array) -> tuple[Array, Array]:
 
     Raises
     ------
-    ValueError
+    UserError
         If there was no success, or there were more than samples.
     """
     successes, samples = np.asarray(successes, float), np.asarray(samples, float)
     if not ((successes >= 1) & (successes <= samples)).all():
-        raise ValueError("successes must be at least 1, sample until there is one, and <= samples")
+        raise UserError("successes must be at least 1, sample until there is one, and <= samples")
     rate = successes / samples
     return rate, np.sqrt(np.maximum(1 - rate, 1 / (samples + 1)) / successes)
 

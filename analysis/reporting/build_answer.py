@@ -50,7 +50,7 @@ def answer_study(
 
     Raises
     ------
-    ValueError
+    UserError
         If the study does not exist or has too few finished runs to fit its law, or their losses
         were measured on different validation sets.
     """

@@ -94,7 +94,7 @@ def build_outlook(
 
     Raises
     ------
-    ValueError
+    UserError
         If the study does not exist, or its arms cannot be compared.
     """
     record = track_record(outputs)

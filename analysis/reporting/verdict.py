@@ -18,6 +18,7 @@ import pandas as pd
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import same_numbers
@@ -93,14 +94,14 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
 
     Raises
     ------
-    ValueError
+    UserError
         If the study does not exist, its kind is unknown, or its runs do not suffice or were validated on different sets.
     """
     plan = study_plan(outputs, study)
     kind, options = plan.study.answer.kind, plan.study.answer.options
     check_kind(kind, options)
     if kind == "law":
-        raise ValueError(f"study {study!r} asks for a law: analysis.answer_study fits it")
+        raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
@@ -114,14 +115,14 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         Naming the key and what is allowed.
     """
     if kind == "law" and not options:
         return
     if kind not in KINDS:
         allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
-        raise ValueError(f"study.answer.kind = {kind!r} is not {allowed}")
+        raise UserError(f"study.answer.kind = {kind!r} is not {allowed}")
     takes = [
         name
         for name, parameter in inspect.signature(_judge(kind)).parameters.items()
@@ -129,7 +130,7 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> None:
     ]
     for name in options:
         if name not in takes:
-            raise ValueError(
+            raise UserError(
                 f"unknown key 'study.answer.options.{name}'. Allowed for the kind "
                 f"{kind!r}: {', '.join(takes)}"
             )

@@ -17,6 +17,7 @@ from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.exponent import exponent, said
 from scalinglab.analysis.tables.typed import groups_of
+from scalinglab.scaling.errors import UserError
 
 _EVEN = 12**-0.5  # standard deviation of an even spread over one step of the grid
 _SIDES = 2 * 1.96
@@ -93,7 +94,7 @@ def _row(batch: int, sweep: pd.DataFrame, tolerance: float, noise: float | None)
         }
     try:
         found = optimum(sweep["lr"], sweep["loss"], scatter=noise)
-    except ValueError:
+    except UserError:
         return row
     if not found.edge:
         row |= {"best lr": found.x, "error": np.log(found.upper / found.lower) / _SIDES}

@@ -18,6 +18,7 @@ from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import N_COUNTS, with_role
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
+from scalinglab.scaling.errors import UserError
 
 _SIZES = 400
 _BUDGETS = 9
@@ -83,7 +84,7 @@ def _fitted(runs: pd.DataFrame) -> pd.DataFrame:
     if "role" in runs:
         runs = with_role(runs, "fit")
     if runs.empty:
-        raise ValueError("no finished run has the role 'fit'")
+        raise UserError("no finished run has the role 'fit'")
     return runs
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scalinglab.scaling.errors import UserError
+
 
 def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
     """Slope of log y against log x by weighted least squares, and its standard error.
@@ -18,12 +20,12 @@ def exponent(x: ArrayLike, y: ArrayLike, errors: ArrayLike) -> tuple[float, floa
 
     Raises
     ------
-    ValueError
+    UserError
         If there are fewer than two different x.
     """
     u, v = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
     if len(np.unique(u)) < 2:
-        raise ValueError("an exponent needs two different x")
+        raise UserError("an exponent needs two different x")
     sigma = np.asarray(errors, float)
     known = np.isfinite(sigma).all() and (sigma > 0).all()
     weight = 1 / sigma**2 if known else np.ones_like(u)

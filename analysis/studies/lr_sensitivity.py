@@ -86,7 +86,7 @@ def _interval(sweep: pd.DataFrame, rng: np.random.Generator) -> tuple[float, flo
     seeds = sweep["seed"].unique()
     if len(seeds) < 2:
         return np.nan, np.nan
-    parts = dict(sweep.groupby("seed"))
+    parts = dict(iter(sweep.groupby("seed")))
     drawn = [
         _of(pd.concat([parts[s] for s in rng.choice(seeds, len(seeds))]))
         for _ in range(_DRAWS // 5)

@@ -19,6 +19,7 @@ from scalinglab.analysis.reporting.labels import TOKENS
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
+from scalinglab.scaling.errors import UserError
 
 FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _MISSED = 1.05  # the baseline's own speed-up by its law, from which that is said
@@ -46,7 +47,7 @@ def judge(
 
     Raises
     ------
-    ValueError
+    UserError
         If the baseline is missing or has fewer than four budgets at a size.
     """
     warnings = []
@@ -58,7 +59,7 @@ def judge(
         )
     runs = runs[~unfinished]
     if baseline not in set(runs[arm]):
-        raise ValueError(
+        raise UserError(
             f"baseline = {baseline!r} has no finished schedule; there are: "
             f"{', '.join(sorted(map(str, runs[arm].unique()))) or 'none'}"
         )
@@ -67,7 +68,7 @@ def judge(
         points = best_of_each(size, arm)
         base = points[points[arm] == baseline]
         if base["D"].nunique() < 4:
-            raise ValueError(
+            raise UserError(
                 f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
                 "its law in D needs at least 4"
             )
@@ -85,7 +86,7 @@ def judge(
             )
     table = pd.DataFrame(rows)
     if table.empty:
-        raise ValueError(f"every run is of the baseline {baseline!r}: nothing to compare")
+        raise UserError(f"every run is of the baseline {baseline!r}: nothing to compare")
     lines = [
         (f"{name}, N {n:,}", own["D"], own["speedup"])
         for (name, n), own in groups_of(table, ["arm", "N"])

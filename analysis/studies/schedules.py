@@ -16,6 +16,7 @@ from scalinglab.analysis.reporting.labels import LOSS, STEP
 from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def judge(
 
     Raises
     ------
-    ValueError
+    UserError
         If a block has no finished curve, or none is left to be predicted.
     """
     names = runs[runs["status"] == State.DONE].set_index("run_id")["block"]
@@ -52,7 +53,7 @@ def judge(
     curves = curves.assign(block=curves["run"].map(names))
     missing = sorted(set(fitted) - set(curves["block"]))
     if missing or set(fitted) >= set(curves["block"]):
-        raise ValueError(
+        raise UserError(
             f"fitted = {list(fitted)}: "
             + (
                 f"no finished curve of {', '.join(missing)}"

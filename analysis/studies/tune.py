@@ -11,6 +11,7 @@ from scalinglab.analysis.reporting.verdict import Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
+from scalinglab.scaling.errors import UserError
 
 SWEPT = "optimizer."
 
@@ -44,7 +45,7 @@ def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
         }
         try:
             found = optimum(line[x], line["loss"], scatter=scatter)
-        except ValueError as error:
+        except UserError as error:
             sentences.append(
                 f"{block}: best of {len(arm)} runs is {best['loss']:.4f} at {x} "
                 f"{best[x]:.3g}; no parabola: {error}"
@@ -118,7 +119,7 @@ def _scatter(lines: list[pd.DataFrame], x: str) -> float | None:
     for line in lines:
         try:
             found.append(optimum(line[x], line["loss"]).scatter)
-        except ValueError:
+        except UserError:
             continue
     known = [s for s in found if np.isfinite(s)]
     return float(np.sqrt(np.mean(np.square(known)))) if len(known) > 1 else None

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.law import Array, Columns, Law
+from scalinglab.scaling.errors import UserError
 
 _STRETCHES = 10  # into which a curve is cut for resampling
 
@@ -29,14 +30,14 @@ def clusters(
 
     Raises
     ------
-    ValueError
+    UserError
         If the column is not there, or a row has no label.
     """
     if cluster is None and "cluster" in frame.columns:
         cluster = "cluster"
     if isinstance(cluster, str):
         if cluster not in frame.columns:
-            raise ValueError(f"cluster: the table has no column {cluster!r}")
+            raise UserError(f"cluster: the table has no column {cluster!r}")
         labels = frame[cluster]
     elif cluster is not None:
         labels = pd.Series(np.asarray(cluster))[frame.index]
@@ -47,7 +48,7 @@ def clusters(
         one = copied(prepared, frame) if one is None else one
         return one if one.max() + 1 < len(frame) else None
     if labels.isna().any():
-        raise ValueError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
+        raise UserError(f"cluster: {int(labels.isna().sum())} rows have no cluster")
     return pd.factorize(labels)[0]
 
 

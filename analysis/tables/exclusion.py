@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.condition import columns_of, rows_that_meet
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import CENSORED, State
 from scalinglab.scaling.text.conditions import ConditionError
 
@@ -59,15 +60,15 @@ def exclude_rows(
 
     Raises
     ------
-    ValueError
+    UserError
         If every run diverged, a rule is no name and no condition on the columns, or nothing is
         left.
     """
     if isinstance(rules, str):
-        raise ValueError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
+        raise UserError(f"exclude={rules!r} must be a list of rules, such as [{rules!r}]")
     for rule in rules:
         if not isinstance(rule, str):
-            raise ValueError(
+            raise UserError(
                 f"exclude: {rule!r} is no text: a rule is a name or a condition, as in"
                 " exclude=['unmeasured', 'D < 1e9']"
             )
@@ -76,13 +77,13 @@ def exclude_rows(
         taken = _meets(frame, rule, needed, length, names) & ~left_out
         if rule in CENSORING.values() and taken.all():
             status = rule.partition(" ")[0]
-            raise ValueError(f"every row has status {status!r}: nothing is left to fit")
+            raise UserError(f"every row has status {status!r}: nothing is left to fit")
         count = int((taken & frame[response].notna()).sum() if sparse else taken.sum())
         if count:
             counts[rule] = count
         left_out |= taken
     if left_out.all():
-        raise ValueError(f"exclude={list(rules)!r} leaves none of {len(frame)} rows")
+        raise UserError(f"exclude={list(rules)!r} leaves none of {len(frame)} rows")
     return left_out, counts
 
 
@@ -132,7 +133,7 @@ def _condition(frame: pd.DataFrame, rule: str, names: Mapping[str, str]) -> Arra
     try:
         return rows_that_meet(frame, rule, names)
     except ConditionError as error:
-        raise ValueError(
+        raise UserError(
             f"exclude: {rule!r} is not one of {', '.join(RULES)}, nor a condition on the columns"
             f" {columns_of(frame)}: {error.reason}"
         ) from None

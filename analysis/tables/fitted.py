@@ -8,6 +8,7 @@ import pandas as pd
 
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 
 
@@ -37,7 +38,7 @@ def fitted_runs(
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study or law, the study has no finished run to fit, or its runs were
         imported with another count of N.
     """
@@ -49,7 +50,7 @@ def fitted_runs(
     require(runs, outputs, study, "fit")
     others = sorted(set(runs["n_count"].dropna()) - {n_count})
     if n_count and others:
-        raise ValueError(
+        raise UserError(
             f"n_count = {n_count!r}: study {study!r} was imported with N = {others[0]} alone;"
             " columns.vocab and columns.width at the import give other counts"
         )
@@ -61,7 +62,7 @@ def _fitted_curves(outputs: str | Path, study: str, held_out: str | None) -> pd.
     require(curves, outputs, study, "curve")
     seen = curves[curves["schedule"] != held_out]
     if seen.empty:
-        raise ValueError(
+        raise UserError(
             f"every finished curve of study {study!r} has the schedule {held_out!r}, which is held"
             f" out: scaling launch study={study} trains what is left"
         )

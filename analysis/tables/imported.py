@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape
 from scalinglab.scaling.records.run_folder import file_hash
@@ -54,12 +55,12 @@ def read_manifest(manifest: Path) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    UserError
         If it is damaged, or of another version.
     """
     content = read_json(manifest, _MANIFEST)
     if content["import_version"] != IMPORT_VERSION:
-        raise ValueError(
+        raise UserError(
             f"{manifest} has version {content['import_version']}; this code reads "
             f"{IMPORT_VERSION}: import it again"
         )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, Errors
+from scalinglab.scaling.errors import UserError
 
 SCIENCE = ("N", "D", "C", "lr", "batch", "batch_tokens", "schedule", "arm")
 RECIPE = ("recipe", "_arm", "optimizer")  # not every row has one: those without agree
@@ -37,13 +38,13 @@ def seed_noise(
 
     Raises
     ------
-    ValueError
+    UserError
         If a column is missing.
     """
     by = [c for c in (*SCIENCE, *RECIPE) if c in data.columns] if by is None else list(by)
     for column in [*by, "seed", response]:
         if column not in data.columns:
-            raise ValueError(f"seed noise needs column {column!r}")
+            raise UserError(f"seed noise needs column {column!r}")
     if not by:
         return None  # nothing tells what repeats what
     known = data[data[response] > 0] if errors == "relative" else data[data[response].notna()]

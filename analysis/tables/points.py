@@ -22,6 +22,7 @@ from scalinglab.analysis.tables.validation_sets import (
     refuse_different_sets,
     with_common_sets,
 )
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.state import CENSORED
 
@@ -98,15 +99,15 @@ def read_points(
 
     Raises
     ------
-    ValueError
+    UserError
         For an empty table, a missing column, a value that is not a positive number, mixed code
         fingerprints, a column without spread or a rule that makes no sense: one sentence that names
         the column and the value.
     """
     if not isinstance(data, pd.DataFrame):
-        raise ValueError(f"data must be a pandas DataFrame, not {type(data).__name__}")
+        raise UserError(f"data must be a pandas DataFrame, not {type(data).__name__}")
     if data.empty:
-        raise ValueError("data is an empty table")
+        raise UserError("data is an empty table")
     frame = (
         as_floats(data)
         .reset_index(drop=True)
@@ -164,7 +165,7 @@ def rename_columns(
 
     Raises
     ------
-    ValueError
+    UserError
         If `columns` names something the law does not read, or a column is missing.
     """
     wanted = dict(law.inputs)
@@ -175,12 +176,12 @@ def rename_columns(
         given.pop(law.response, None)
     for name in given:
         if name not in wanted:
-            raise ValueError(f"columns: {law.name} reads no {name!r}, only {', '.join(wanted)}")
+            raise UserError(f"columns: {law.name} reads no {name!r}, only {', '.join(wanted)}")
     renamed = {name: given.get(name, name) for name in wanted}
     for name, source in renamed.items():
         if source not in frame.columns:
             have = ", ".join(str(c) for c in frame.columns if not str(c).startswith("_"))
-            raise ValueError(
+            raise UserError(
                 f"{law.name} needs column {source!r} ({name}: {wanted[name]}); the table has {have}"
                 f" (if it goes by another name: columns={{{name!r}: ...}}, or columns.{name}=NAME)"
             )
@@ -194,14 +195,14 @@ def column_named(
 
     Raises
     ------
-    ValueError
+    UserError
         If there is none, or both names are there and say different things.
     """
     source = (columns or {}).get(name, name)
     if source not in table.columns:
-        raise ValueError(f"{option}: the table has no column {source!r}")
+        raise UserError(f"{option}: the table has no column {source!r}")
     if name in table.columns and not same_values(table[name], table[source]):
-        raise ValueError(
+        raise UserError(
             f"{option}={name!r} is ambiguous: columns= says that {name} is {source!r},"
             f" and the table has a column {name!r}, too; say {option}={source!r}"
         )
@@ -222,11 +223,11 @@ def _per_row(
         return np.full(len(data), default)
     if isinstance(given, str):
         if given not in data.columns:
-            raise ValueError(f"{option}: the table has no column {given!r}")
+            raise UserError(f"{option}: the table has no column {given!r}")
         given = data[given].to_numpy(float)
     values = np.broadcast_to(np.asarray(given, float), len(data))
     if not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError(f"{option} must be positive numbers, one for each row")
+        raise UserError(f"{option} must be positive numbers, one for each row")
     return values
 
 
@@ -270,7 +271,7 @@ def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
         return
     seen = sorted({same_numbers(code) for code in frame["fingerprint"].dropna().astype(str)})
     if len(seen) > 1:
-        raise ValueError(
+        raise UserError(
             f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"
             " trained by different code; pass mix_fingerprints=True to fit them together"
         )
@@ -282,7 +283,7 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
         may_be_low = name == law.response and scale.name == "absolute"
         if frame[name].isna().all():
             what = law.inputs.get(name, "the measured response")
-            raise ValueError(f"column {name!r} ({what}) is empty: {law.name} needs it")
+            raise UserError(f"column {name!r} ({what}) is empty: {law.name} needs it")
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         unmeasured = np.isnan(values) & frame[name].isna().to_numpy() if law.curve else False
         good = np.isfinite(values) & (values <= high) & (values >= low)
@@ -292,7 +293,7 @@ def _check_numbers(law: Law, frame: pd.DataFrame, scale: ErrorScale) -> None:
             kind = f"numbers from {low:g} to {high:g}" if may_be_low else "positive numbers"
             missing = not law.curve and frame[name].isna().to_numpy()[bad].all()
             hint = " (exclude=['unmeasured'] leaves them out)" if missing and not bad.all() else ""
-            raise ValueError(
+            raise UserError(
                 f"column {name!r} must hold {kind}; {int(bad.sum())} of {len(bad)} do"
                 f" not, the first is {frame[name].iloc[at]} in row {frame['_row'].iloc[at]}{hint}"
             )
@@ -305,14 +306,14 @@ def _described(law: Law, prepared: Columns, rows: int, excluded: dict[str, int])
     if not described.all():
         excluded[f"not described by {law.name}"] = int((~described).sum())
     if not described.any():
-        raise ValueError(f"no row has a measured {law.response!r} that {law.name} describes")
+        raise UserError(f"no row has a measured {law.response!r} that {law.name} describes")
     return described
 
 
 def _check_spread(law: Law, prepared: Columns, response: Array) -> None:
     for name, column in (*prepared.items(), (law.response, response)):
         if column.ndim == 1 and np.ptp(column) <= 1e-9 * np.abs(column).max():
-            raise ValueError(
+            raise UserError(
                 f"column {name!r} has the one value {column[0]:g} in every point: "
                 f"{law.name} needs at least two, better four or more"
             )

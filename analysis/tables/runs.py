@@ -29,6 +29,7 @@ from scalinglab.analysis.tables.validation_sets import (
     as_loss,
     set_names,
 )
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
@@ -148,11 +149,11 @@ def load(
 
     Raises
     ------
-    ValueError
+    UserError
         If the folder, the study, the count, the convention or the measured column does not exist.
     """
     if n_count not in N_COUNTS:
-        raise ValueError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
     rows = []
     ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
     for folder, roles in ended:
@@ -252,7 +253,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study, or its plan is damaged.
     """
     folder = Path(outputs) / "studies" / study
@@ -267,7 +268,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
                 for p in Path(outputs).glob(f"studies/*/{name}")
             }
         )
-        raise ValueError(
+        raise UserError(
             f"there is no study {study!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
             f"scaling launch {override('study', study)} trains it"
         )
@@ -292,7 +293,7 @@ def _ended_runs(
     """Folders of runs that came to their end (DONE) or were not let (STOPPED), study -> roles."""
     outputs = Path(outputs)
     if not outputs.is_dir():
-        raise ValueError(
+        raise UserError(
             f"there is no folder {outputs}; outputs= names the one that scaling launch wrote"
         )
     if study is not None:
@@ -388,7 +389,7 @@ def require(
 
     Raises
     ------
-    ValueError
+    UserError
         If there is none: what is missing, how far the study is, and what to do.
     """
     if len(table) and not (measured and table["status"].isin(CENSORED).all()):
@@ -396,7 +397,7 @@ def require(
     wanted = "finished run" + (f" with the role {role!r}" if role else "")
     plan = study_plan(outputs, study)
     if not (Path(outputs) / "studies" / study / "plan.json").exists():
-        raise ValueError(f"study {study!r} was imported without a {wanted}: import one that has")
+        raise UserError(f"study {study!r} was imported without a {wanted}: import one that has")
     folders = [
         RunFolder(Path(outputs) / "runs" / run.run_id)
         for run in plan.runs
@@ -404,7 +405,7 @@ def require(
     ]
     states = Counter(folder.state() for folder in folders)
     if not states:
-        raise ValueError(
+        raise UserError(
             f"study {study!r} plans no run with the role {role!r}: scaling add"
             f" study={study} role={role} adds some"
         )
@@ -414,4 +415,4 @@ def require(
         for state in State
         if state in states and state in _WAYS_ON
     )
-    raise ValueError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))
+    raise UserError("; ".join([f"study {study!r} has no {wanted}, only {told}", *ways]))

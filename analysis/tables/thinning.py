@@ -34,7 +34,7 @@ def thin_curves(
 
     Raises
     ------
-    ValueError
+    UserError
         If a run does not have one row for each step, or its lr is not a number.
     """
     measured = curves[response].notna().to_numpy()

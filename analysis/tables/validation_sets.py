@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import names_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
@@ -79,7 +80,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If no run has such a column.
     """
     if column is None or column == "loss":
@@ -91,7 +92,7 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
             for c in names_of(table)
             if (c in OWN or c.startswith(FURTHER_LOSS)) and table[c].notna().any()
         ]
-        raise ValueError(
+        raise UserError(
             f"columns.loss = {column!r}: no run has such a measured column; there are:"
             f" {', '.join(there) or 'none'}"
         )
@@ -114,7 +115,7 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
 
     Raises
     ------
-    ValueError
+    UserError
         If there are several sets; names them, and the sets that all rows have in common.
     """
     if SET not in table or not set(columns) & set(OWN):
@@ -135,7 +136,7 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
             " another outputs="
         )
     )
-    raise ValueError(
+    raise UserError(
         f"the losses of these runs were measured on {len(sets)} validation sets"
         f" ({text}) and do not compare; {way}"
     )

@@ -1,0 +1,1 @@
+"""Where tokens come from, and which of them each step sees."""

@@ -23,7 +23,7 @@ from scalinglab.scaling.fields import (
     setting,
 )
 
-SLOTS = 64
+SLOTS = 64  # of a context: probabilities are multiples of 1 / 64, so that the entropy is exact
 
 
 @dataclass(frozen=True)

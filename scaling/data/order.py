@@ -15,7 +15,7 @@ import hashlib
 
 import numpy as np
 
-ROUNDS = 6
+ROUNDS = 6  # of the Feistel network; a SHA-256 digest, taken twice, gives the keys of eight
 
 
 class DataOrder:
@@ -45,7 +45,9 @@ class DataOrder:
         for epoch in np.unique(epochs):
             here = epochs == epoch
             chosen[here] = permute(places[here], self.unique, f"epoch {epoch} of seed {self.seed}")
-        if self.unique < self.windows:
+        if (
+            self.unique < self.windows
+        ):  # after the epochs' order, so that all seeds share the sample
             chosen = permute(chosen, self.windows, "pool")
         return chosen.astype(np.int64)
 

@@ -19,6 +19,7 @@ from scalinglab.scaling.data.stdlib import StdlibSource
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.data.text import TextSource
 from scalinglab.scaling.data.tokens import TokensSource
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.spec import RunSpec
@@ -65,7 +66,7 @@ def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
 
     Raises
     ------
-    ValueError
+    UserError
         If the source no longer holds what the run was planned on, or the store is damaged.
     """
     config = from_dict(DataConfig, run.config["data"], "data")
@@ -80,7 +81,7 @@ def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
             tell(error, "another store is looked for")
     store = open_store(config, outputs)
     if store.manifest.content_hash != wanted:
-        raise ValueError(
+        raise UserError(
             f"run {run.run_id} was planned on data {wanted}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
 
@@ -67,11 +68,11 @@ def flops_per_token(parts: Mapping[str, float], convention: str = DEFAULT_CONVEN
 
     Raises
     ------
-    ValueError
+    UserError
         If the convention is not one of ``CONVENTIONS``.
     """
     if convention not in CONVENTIONS:
-        raise ValueError(
+        raise UserError(
             f"unknown FLOP convention {convention!r}; allowed: {', '.join(CONVENTIONS)}"
         )
     return CONVENTIONS[convention](parts)

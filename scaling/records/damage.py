@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.errors import UserError
+
 CHECKSUM = "checksum"
 SET_ASIDE = ".damaged"  # appended to the name of a file that is no longer used
 
@@ -45,7 +47,7 @@ _told: set[str] = set()
 log = logging.getLogger(__name__)
 
 
-class DamagedFile(ValueError):
+class DamagedFile(UserError):
     """A file holds something else than was written to it.
 
     Parameters

@@ -24,7 +24,7 @@ _STEEPNESS = 10.0  # alpha of the inverse square root below
 
 # Fraction of the way from `start` to `end`, against the fraction x of the piece that has passed.
 SHAPES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "constant": lambda x: np.zeros_like(x),
+    "constant": np.zeros_like,
     "linear": lambda x: x,
     "cosine": lambda x: (1 - np.cos(np.pi * x)) / 2,
     "sqrt": np.sqrt,  # the 1-sqrt cooldown of Haegele et al., arXiv 2405.18392

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.errors import UserError
+
 ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
@@ -54,7 +56,7 @@ _NEGATED = (ast.NotEq, ast.NotIn)
 _LIST = "the cells are lists: 'text' in NAME asks what they hold"
 
 
-class CellError(ValueError):
+class CellError(UserError):
     """An operation that makes no sense of these values."""
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.record import Curve
 
 COLUMNS = ("step", "loss", "grad_norm", "validation_loss")
 REQUIRED = COLUMNS[:2]
 
 
-class BadRecord(ValueError):
+class BadRecord(UserError):
     """A program kept the contract in part only: says what is wrong and what was expected."""
 
 

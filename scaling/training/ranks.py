@@ -298,10 +298,8 @@ class _Group:
         if self.failures or self.gone:
             return True
         # One that has ended well may not have been heard out.
-        return (
-            not self.ranks
-            and any(p.poll() is not None for p in self.processes)
-            or any(p.poll() not in (None, 0) for p in self.processes)
+        return (not self.ranks and any(p.poll() is not None for p in self.processes)) or any(
+            p.poll() not in (None, 0) for p in self.processes
         )
 
     def _cause(self) -> Exception:

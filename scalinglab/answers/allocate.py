@@ -86,7 +86,7 @@ def allocate(source: Source, asked: AllocateOptions) -> Allocated:
 
     Raises
     ------
-    ValueError
+    UserError
         If an option lacks another that it needs, no budget is named, or the law cannot be fitted.
     """
     _check(asked)

@@ -67,7 +67,7 @@ def compare_study(outputs: Path, study: str, asked: CompareOptions) -> Compared:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study, or there are no two recipes to compare.
     """
     _need_arm(asked)
@@ -79,7 +79,7 @@ def compare_studies(outputs: Path, studies: Sequence[str], asked: CompareOptions
 
     Raises
     ------
-    ValueError
+    UserError
         If they are not two different studies, or one is not there.
     """
     if len(set(studies)) != 2 or len(studies) != 2 or asked.arm:
@@ -109,7 +109,7 @@ def compare_file(path: str, asked: CompareOptions) -> Compared:
 
     Raises
     ------
-    ValueError
+    UserError
         If the file cannot be read, or there are no two recipes to compare.
     """
     arm = _need_arm(asked)

@@ -54,7 +54,7 @@ def fit(source: Source, asked: OneFitOptions) -> Result:
 
     Raises
     ------
-    ValueError
+    UserError
         If the source has no runs to fit, or as `analysis.fit`.
     """
     table, law = source.runs(asked, asked.law, asked.x)

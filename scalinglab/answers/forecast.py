@@ -103,7 +103,7 @@ def forecast(source: StudySource, asked: ForecastOptions) -> Forecasts:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study, or the law is no law of curves.
     """
     outputs, study = source.outputs, source.name
@@ -178,7 +178,7 @@ def track(outputs: Path, study: str | None, asked: TrackOptions) -> TrackRecord:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such folder or study.
     """
     if study is not None:

@@ -60,7 +60,7 @@ def import_runs(outputs: Path, asked: ImportOptions) -> Imported:
 
     Raises
     ------
-    ValueError
+    UserError
         For what cannot be read without guessing, an unknown law, or a name that a planned study
         has.
     """

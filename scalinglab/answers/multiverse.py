@@ -38,7 +38,7 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
 
     Raises
     ------
-    ValueError
+    UserError
         If the question cannot be read, the source has no runs to fit, or no variant gives an
         answer.
     """

@@ -61,7 +61,7 @@ def next_runs(
 
     Raises
     ------
-    ValueError
+    UserError
         If the target cannot be read, the study has no runs to fit, a candidate cannot be trained,
         or the fit gives no interval to choose by.
     """

@@ -41,7 +41,7 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such study, or its runs do not carry an answer.
     """
     loss = loss_column(asked.columns)

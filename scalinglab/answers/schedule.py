@@ -54,7 +54,7 @@ def schedule(source: Source, asked: ScheduleOptions) -> ChosenSchedule:
 
     Raises
     ------
-    ValueError
+    UserError
         If there are no curves, the law is not one of curves, or a constraint makes no sense.
     """
     asked = replace(asked, law=asked.law or source.curve_law)

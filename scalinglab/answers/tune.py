@@ -83,7 +83,7 @@ def tune(source: Source, asked: TuneOptions) -> Recommended | CriticalBatch:
 
     Raises
     ------
-    ValueError
+    UserError
         If no planned run and no loss is named, or the runs do not carry the laws.
     """
     if asked.losses:

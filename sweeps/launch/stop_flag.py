@@ -50,4 +50,5 @@ class StopFlag:
         self.warned |= number == WARNING
 
     def __call__(self) -> bool:
+        """Whether to stop: a signal came, or the launcher is gone."""
         return self.raised or (self.parent is not None and os.getppid() != self.parent)

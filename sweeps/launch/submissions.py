@@ -96,6 +96,7 @@ def cancel_jobs(launch: Launch) -> bool:
 
 
 def store_submission(submission: Submission, job: str | None) -> None:
+    """Write down what is submitted, and its job once SLURM has given one."""
     write_json(
         submission.file,
         {

@@ -20,7 +20,7 @@ def test_every_law_is_on_the_page():
 def test_the_law_of_ones_own_is_fitted():
     D = np.geomspace(1e7, 1e10, 20)
     runs = pd.DataFrame({"D": D, "loss": 2 + 3 / (1 + D / 3e8)})
-    examples = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     example = next(code for code in examples if "Law(" in code)
     names = {"runs": runs}
     try:

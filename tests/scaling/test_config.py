@@ -22,7 +22,7 @@ def test_values_become_typed(tiny_values):
     assert type(config.optimizer.clip) is float
 
 
-@pytest.mark.parametrize("whole", [1e6, 1_000_000.0])
+@pytest.mark.parametrize("whole", [1e6])
 def test_whole_floats_are_accepted_for_integers(tiny_values, whole):
     config = from_dict(RunConfig, tiny_values({"tokens": whole}))
     assert config.tokens == 1_000_000 and type(config.tokens) is int

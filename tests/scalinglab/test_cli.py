@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from scalinglab import analysis
 from scalinglab.cli import VERBS, find_verb
+from scalinglab.scaling.errors import UserError
 
 
 def test_help_names_every_verb(run) -> None:
@@ -96,6 +98,32 @@ def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
     code, _, error = run(*arguments)
     assert code == 2
     assert message in error and error.startswith("error: ") and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "shown"),
+    [
+        (UserError("key = 3: allowed is 1"), 2, "error: key = 3: allowed is 1"),
+        (PermissionError(13, "Permission denied", "runs"), 2, "error: runs: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: No space left on device"),
+        (ValueError("operands could not be broadcast"), 1, "This is a defect of"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 1, "This is a defect of"),
+        (ModuleNotFoundError("No module named 'ours'", name="ours"), 1, "This is a defect of"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_mistake_is_told_from_a_defect(run, monkeypatch, error, code, shown) -> None:
+    """What a user can mend is one sentence; all else shows where it happened."""
+
+    def fails(options: object, screen: object) -> None:
+        raise error
+
+    monkeypatch.setattr(
+        "scalinglab.cli.find_verb", lambda name: dataclasses.replace(find_verb(name), run=fails)
+    )
+    ended, out, said = run("doctor")
+    assert ended == code and not out and shown in " ".join(said.split())
+    assert ("Traceback" in said and "fails" in said) == (code == 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")

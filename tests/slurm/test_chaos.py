@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -81,7 +82,7 @@ def check_attempts(outputs: Path) -> int:
         count += len(numbers)
         seen = [folder.progress(n) for n in numbers]
         begun = [p for p in seen if p.step is not None]
-        for before, after in zip(begun, begun[1:], strict=False):
+        for before, after in itertools.pairwise(begun):
             lost = max(0, before.step - after.start)
             steps_a_second = (before.step - before.start) / max(before.seconds, 1e-3)
             assert lost <= steps_a_second * (0.5 + 2 * CHUNK_SECONDS) + 1

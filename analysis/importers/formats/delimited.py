@@ -25,10 +25,13 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
+from scalinglab.scaling.errors import UserError
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".dat")
 _SPACES = " "  # one or more, as columns that are aligned by eye have
-_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf(inity)?", re.I)
+_NUMBER = re.compile(
+    r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|[-+]?inf(inity)?", re.IGNORECASE
+)
 _COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 _SAMPLE = 200  # rows by which a file is judged
 
@@ -50,35 +53,35 @@ def table_of_text(text: str, path: Path) -> Raw:
 
     Raises
     ------
-    ValueError
+    UserError
         If it has no headings or no rows, a heading stands twice, or a row has more or fewer cells
         than there are headings.
     """
     lines, comment = _lines(text)
     if not lines:
-        raise ValueError(f"{path} cannot be read as a table: it is empty")
+        raise UserError(f"{path} cannot be read as a table: it is empty")
     named = re.fullmatch(r"sep=(.)", lines[0].text.strip())  # as spreadsheets write it
     lines = lines[1:] if named else lines
     if not lines:
-        raise ValueError(f"{path} has no rows")
+        raise UserError(f"{path} has no rows")
     separator = named[1] if named else _separator(lines[:_SAMPLE])
     heading, body = _heading(lines, comment, separator)
     names = [n.strip() for n in _cells(heading.text, separator)]
     if sum(_is_number(n) for n in names) > len(names) / 2:
-        raise ValueError(
+        raise UserError(
             f"{path}, line {heading.number}: the first line has numbers, not the names of columns;"
             " give it a line of names"
         )
     ended = text.endswith(("\n", "\r"))
     kept, cells, notes = _counted(body, len(names), separator, path, ended)
     if not kept:
-        raise ValueError(f"{path} has no rows")
+        raise UserError(f"{path} has no rows")
     width = max(cells, len(names))
     frame = _parsed(kept, width, separator, path)
     frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
     frame, rows, said = _without_torn_number(frame, kept, ended)
     if frame.empty:
-        raise ValueError(f"{path} has no rows")
+        raise UserError(f"{path} has no rows")
     unnamed = [k for k, name in enumerate(names) if not name]
     frame = _without_unnamed(frame, unnamed)
     return Raw(
@@ -110,9 +113,9 @@ def _parsed(kept: list[_Line], width: int, separator: str, path: Path) -> pd.Dat
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         why = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as a table: {why}") from None
+        raise UserError(f"{path} cannot be read as a table: {why}") from None
     if len(frame) != len(kept):
-        raise ValueError(f"{path} cannot be read as a table: a quotation mark has no partner")
+        raise UserError(f"{path} cannot be read as a table: a quotation mark has no partner")
     return frame
 
 
@@ -194,17 +197,17 @@ def _counted(
         if cells > width:
             own = _cells(line.text, separator)
             if any(c.strip() for c in own[width:]):
-                raise ValueError(
+                raise UserError(
                     f"{path}, line {line.number}: {cells} cells under {width} headings; which"
                     " column has two? (a comma inside a cell needs quotes around it; a column"
                     " without a name needs one)"
                 )
             most = max(most, cells)
             kept.append(line)
-        elif last and not ended or line.text.count('"') % 2:
+        elif (last and not ended) or line.text.count('"') % 2:
             notes.append(f"line {line.number}, torn off, was left out")
         else:
-            raise ValueError(
+            raise UserError(
                 f"{path}, line {line.number}: {cells} cells under {width} headings; fill the row"
                 " up with empty cells, or delete it"
             )
@@ -256,7 +259,7 @@ def _decimal(frame: pd.DataFrame, separator: str, path: Path) -> str:
         return "."
     thousands = [c for c in numbers if re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", c)]
     if len(thousands) == len(numbers):
-        raise ValueError(
+        raise UserError(
             f"{path}: is {numbers[0]!r} a fraction or a thousand? Write fractions with a point, or"
             " whole numbers without a comma"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from scalinglab.analysis.importers.formats.beside import NAMES, facts_beside
 from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.formats.registry import FORMATS, Request, files_below, register
+from scalinglab.scaling.errors import UserError
 
 _STATE = "trainer_state.json"
 
@@ -60,7 +61,7 @@ def read_each(paths: list[Path], request: Request) -> list[Raw]:
         kind = next(k for k in FORMATS if not k.of_folders and k.sniff(path))
         try:
             own = kind.read(path, request)
-        except ValueError as error:
+        except UserError as error:
             bad.append(str(error))
             continue
         alone = sum(p.parent == path.parent for p in paths) == 1

@@ -23,6 +23,7 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
+from scalinglab.scaling.errors import UserError
 
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
 
@@ -32,13 +33,13 @@ def read_json_file(path: Path, request: Request) -> list[Raw]:
     """The tables of a JSON file."""
     text = text_of(path)
     if not text.strip():
-        raise ValueError(f"{path} is empty")
+        raise UserError(f"{path} is empty")
     document = None if suffix_of(path) in _LINES else _document(text)
     if document is None:
         return [_of_lines(text, path)]
     raws = _of_document(document, path)
     if all(raw.frame.empty for raw in raws):
-        raise ValueError(f"{path} has no rows")
+        raise UserError(f"{path} has no rows")
     return raws
 
 
@@ -67,13 +68,13 @@ def _of_lines(text: str, path: Path) -> Raw:
             if isinstance(whole, list | Mapping):
                 return _of_document(whole, path)[0]
             why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            raise ValueError(f"{path}, line {number}: no JSON ({why})") from None
+            raise UserError(f"{path}, line {number}: no JSON ({why})") from None
         if not isinstance(record, Mapping):
-            raise ValueError(f"{path}, line {number}: holds no object in braces, as each line must")
+            raise UserError(f"{path}, line {number}: holds no object in braces, as each line must")
         records.append(record)
         rows.append(number)
     if not records:
-        raise ValueError(f"{path} has no rows")
+        raise UserError(f"{path} has no rows")
     frame = checked_columns(of_records(records), str(path))
     return Raw(
         frame, stem_of(path), rows[0], notes=tuple(notes), rows=pd.array(rows).to_numpy(), path=path
@@ -85,12 +86,12 @@ def _of_document(document: Any, path: Path) -> list[Raw]:
         return [_trainer_state(document, path)]
     if isinstance(document, list):
         if not document or not all(isinstance(r, Mapping) for r in document):
-            raise ValueError(f"{path}: a list of something else than objects is no table")
+            raise UserError(f"{path}: a list of something else than objects is no table")
         if all(isinstance(r.get("history"), list) for r in document):
             return runs_with_history(document, path)
         return [_raw(of_records(document), path, first=0)]
     if not isinstance(document, Mapping) or not document:
-        raise ValueError(f"{path}: holds no table: expected are an object or a list of objects")
+        raise UserError(f"{path}: holds no table: expected are an object or a list of objects")
     if isinstance(document.get("runs"), list) and len(document) <= 3:
         return _of_document(document["runs"], path)
     if {"columns", "data"} <= set(document) and isinstance(document["data"], list):
@@ -147,7 +148,7 @@ def _golden_values(document: Mapping[str, Any], path: Path) -> Raw:
             start, interval = metric.get("start_step", 1), metric.get("step_interval", 1)
             steps, cells = [start + interval * k for k in range(len(values))], values
         else:
-            raise ValueError(f"{path}: {name!r} has no list of values")
+            raise UserError(f"{path}: {name!r} has no list of values")
         plain = [str(c) if isinstance(c, float) and c != c else c for c in cells]
         columns[name] = pd.Series(plain, index=steps, dtype=object)
     frame = pd.DataFrame(columns)
@@ -159,14 +160,14 @@ def _step(step: str, path: Path, name: str) -> float:
     try:
         return float(step)
     except ValueError:
-        raise ValueError(f"{path}: {name!r} has a value at {step!r}, which is no step") from None
+        raise UserError(f"{path}: {name!r} has a value at {step!r}, which is no step") from None
 
 
 def _columns(document: Mapping[str, Sequence[Any]], path: Path) -> Raw:
     lengths = {name: len(values) for name, values in document.items()}
     if len(set(lengths.values())) > 1:
         a, b = sorted(lengths, key=lengths.__getitem__)[:: len(lengths) - 1][:2]
-        raise ValueError(
+        raise UserError(
             f"{path}: its columns have different lengths ({a!r} {lengths[a]}, {b!r} {lengths[b]})"
         )
     records = [
@@ -183,7 +184,7 @@ def _split(document: Mapping[str, Any], path: Path) -> Raw:
         if not isinstance(row, list) or len(row) != len(names)
     ]
     if bad:
-        raise ValueError(f"{path}: row {bad[0]} of its data has not {len(names)} cells")
+        raise UserError(f"{path}: row {bad[0]} of its data has not {len(names)} cells")
     records = [dict(zip(map(str, names), row, strict=True)) for row in document["data"]]
     return _raw(of_records(records), path, first=0)
 
@@ -201,7 +202,8 @@ def _of_mappings(document: Mapping[str, Mapping[str, Any]], path: Path) -> Raw:
 
 def runs_with_history(runs: Sequence[Mapping[str, Any]], path: Path | None = None) -> list[Raw]:
     """Runs as trackers give them: each with ``history`` (rows), and maybe ``id, name, state,
-    config``."""
+    config``.
+    """
     raws = []
     for k, run in enumerate(runs):
         name = str(run.get("name") or run.get("id") or f"run {k}")

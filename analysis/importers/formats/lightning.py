@@ -12,6 +12,7 @@ from scalinglab.analysis.importers.formats.beside import facts_beside
 from scalinglab.analysis.importers.formats.delimited import read_delimited
 from scalinglab.analysis.importers.formats.raw import BadRun, Raw
 from scalinglab.analysis.importers.formats.registry import Request, files_below, register
+from scalinglab.scaling.errors import UserError
 
 
 def _found(folder: Path) -> list[Path]:
@@ -31,7 +32,7 @@ def read_csv_logs(folder: Path, request: Request) -> list[Raw]:
         facts = facts_beside(path.parent)
         try:
             (raw,) = read_delimited(path, request)
-        except ValueError as error:
+        except UserError as error:
             raw = Raw(pd.DataFrame(), str(error), path=path)
         raw = replace(raw, name=_name(folder, path) if len(raw.frame) else raw.name, one_run=True)
         if runs and facts and facts == runs[-1][1] and _goes_on(runs[-1][0], raw):

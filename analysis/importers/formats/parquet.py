@@ -14,6 +14,7 @@ from scalinglab.analysis.importers.formats.registry import (
     stem_of,
     suffix_of,
 )
+from scalinglab.scaling.errors import UserError
 
 
 @register("parquet (.parquet)", lambda path: suffix_of(path) in (".parquet", ".pq"))
@@ -24,9 +25,9 @@ def read_parquet(path: Path, request: Request) -> list[Raw]:
     # pyarrow's errors derive from these; the last says that it lacks the file's codec or type.
     except (ValueError, OSError, NotImplementedError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as parquet: {why}") from None
+        raise UserError(f"{path} cannot be read as parquet: {why}") from None
     named = [n for n in frame.index.names if n is not None]
     frame = frame.reset_index() if named else frame.reset_index(drop=True)
     if frame.empty:
-        raise ValueError(f"{path} has no rows")
+        raise UserError(f"{path} has no rows")
     return [Raw(checked_columns(frame, str(path)), stem_of(path), first=0, path=path)]

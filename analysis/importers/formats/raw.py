@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.scaling.errors import UserError
+
 _MOST_NESTED = 64  # entries of a list inside a record that become columns of their own
 
 
-class BadRun(ValueError):
+class BadRun(UserError):
     """One run that cannot be read; where there are others it leaves itself out, named."""
 
 
@@ -113,7 +115,7 @@ def named_apart(raws: Sequence[Raw]) -> list[Raw]:
 
     Raises
     ------
-    ValueError
+    UserError
         If one file is given twice.
     """
     taken: dict[str, list[int]] = {}
@@ -127,7 +129,7 @@ def named_apart(raws: Sequence[Raw]) -> list[Raw]:
         if len(paths) < len(own):
             continue
         if len({p.resolve() for p in paths}) < len(paths):
-            raise ValueError(f"{paths[0]} is given twice")
+            raise UserError(f"{paths[0]} is given twice")
         for k, name in zip(own, _shortest([p.absolute() for p in paths]), strict=True):
             named[k] = replace(raws[k], name=name)
     return named

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.importers.formats.raw import Raw
+from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,25 +74,25 @@ def read_path(path: Path, request: Request) -> list[Raw]:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such path, no format knows it, or its format cannot read it.
     """
     refuse_pickle(path)
     if not path.exists():
-        raise ValueError(f"{path}: there is no such file or folder")
+        raise UserError(f"{path}: there is no such file or folder")
     for kind in FORMATS:
         if kind.of_folders == path.is_dir() and kind.sniff(path):
             return kind.read(path, request)
     names = ", ".join(kind.name for kind in FORMATS if kind.of_folders == path.is_dir())
     if path.is_dir():
-        raise ValueError(f"{path} holds no {names}")
-    raise ValueError(f"{path}: {path.suffix or 'no'} suffix; read are {names}")
+        raise UserError(f"{path} holds no {names}")
+    raise UserError(f"{path}: {path.suffix or 'no'} suffix; read are {names}")
 
 
 def refuse_pickle(path: Path) -> None:
-    """Raise `ValueError` for files whose reading could run a program."""
+    """Raise `UserError` for files whose reading could run a program."""
     if path.suffix.lower() in _PICKLES:
-        raise ValueError(
+        raise UserError(
             f"{path}: {path.suffix} files may hold pickles, and reading one runs what it contains;"
             " export a CSV, parquet or JSON lines file instead"
         )
@@ -118,7 +119,7 @@ def text_of(path: Path) -> str:
 
     Raises
     ------
-    ValueError
+    UserError
         If it cannot be opened or is no text: names the line.
     """
     data = bytes_of(path)
@@ -130,10 +131,10 @@ def text_of(path: Path) -> str:
         text = data.decode(coding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: not text in UTF-8; save it as UTF-8") from None
+        raise UserError(f"{path}, line {line}: not text in UTF-8; save it as UTF-8") from None
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
-        raise ValueError(f"{path}, line {line}: holds a zero byte, which no text does")
+        raise UserError(f"{path}, line {line}: holds a zero byte, which no text does")
     return text
 
 
@@ -153,7 +154,7 @@ def bytes_of(path: Path) -> bytes:
             return file.read()
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read: {why}") from None
+        raise UserError(f"{path} cannot be read: {why}") from None
 
 
 def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -165,7 +166,7 @@ def checked_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         else []
     )
     if twice:
-        raise ValueError(f"{where} has two columns called {twice[0]!r}: rename one of them")
+        raise UserError(f"{where} has two columns called {twice[0]!r}: rename one of them")
     return frame.set_axis(names, axis=1)
 
 
@@ -174,7 +175,7 @@ def files_below(folder: Path) -> list[Path]:
 
     Raises
     ------
-    ValueError
+    UserError
         If there are more than anybody keeps of one study.
     """
     found: list[Path] = []
@@ -182,7 +183,7 @@ def files_below(folder: Path) -> list[Path]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         found += [Path(place, f) for f in sorted(files) if not f.startswith(".")]
         if len(found) > _MOST_FILES:
-            raise ValueError(
+            raise UserError(
                 f"{folder} holds more than {_MOST_FILES:,} files; name the folder of the runs alone"
             )
     return found

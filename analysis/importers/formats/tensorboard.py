@@ -52,7 +52,7 @@ def read_events(files: list[Path]) -> list[Raw]:
 
     Raises
     ------
-    ValueError
+    UserError
         If a file is damaged before its end, and no folder can be read; a record cut off at the end
         is left out and said, as is a folder that cannot be read among others that can.
     """

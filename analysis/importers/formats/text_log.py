@@ -20,6 +20,7 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
+from scalinglab.scaling.errors import UserError
 
 _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
 _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
@@ -53,7 +54,7 @@ def read_text_log(path: Path, request: Request) -> list[Raw]:
         rows.append(number)
     if not records:
         longest = max(lines, key=len)[:100]
-        raise ValueError(
+        raise UserError(
             f"{path}: no line fits pattern={request.pattern[0]!r}; one of its lines is {longest!r}"
         )
     return [
@@ -74,12 +75,12 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
     Raises
     ------
-    ValueError
+    UserError
         If it names no column, or one twice.
     """
     names = _PLACE.findall(pattern)
     if not names or len(set(names)) < len(names):
-        raise ValueError(
+        raise UserError(
             f"pattern = {pattern!r}: name each column once in braces, as in"
             " 'step {step} loss {train_loss}'"
         )
@@ -100,14 +101,14 @@ def _literal(text: str) -> str:
 def _plain_table(text: str, path: Path) -> Raw:
     try:
         raw = table_of_text(text, path)
-    except ValueError as error:
+    except UserError as error:
         first, why = next((s for s in text.split("\n") if s.strip()), ""), str(error)
     else:
         if len(raw.frame.columns) > 1:
             return raw
         first, why = str(raw.frame.columns[0]), "it has one column"
     reason = why.removeprefix(str(path)).lstrip(", :").partition(";")[0]
-    raise ValueError(
+    raise UserError(
         f"{path} is no table ({reason}); of a log of text say how its lines read, as in"
         " pattern='step {step} loss {train_loss} lr {lr}' (its first line is"
         f" {first[:80]!r})"

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import Raw
+from scalinglab.scaling.errors import UserError
 
 _CHART = re.compile(r"^(?P<run>.+) - (?P<metric>.+)$")
 _ASIDE = ("__MIN", "__MAX")
@@ -43,7 +44,7 @@ def read_chart(raw: Raw) -> Raw:
         cells = raw.frame[[axis, *own]].rename(columns=own)
         parts.append(cells[~empty.to_numpy()].assign(run=run))
     if not parts:
-        raise ValueError(f"{raw.name}: no column is called RUN - METRIC, as wandb's exports are")
+        raise UserError(f"{raw.name}: no column is called RUN - METRIC, as wandb's exports are")
     note = f"{raw.name}: a wandb chart; its points may be samples of what was logged"
     frame = pd.concat(parts, ignore_index=True)
     return replace(raw, frame=frame.where(frame.notna(), ""), notes=(*raw.notes, note), rows=None)

@@ -50,8 +50,10 @@ class ModelLoss(nn.Module):
         return sum(loss), sum(penalty)
 
     def _head_loss(self, x_BTD: Tensor, targets_BT: Tensor) -> tuple[Tensor, Tensor]:
+        # Softmax in float32: bfloat16 has 8 bits of a sum over the whole vocabulary.
         logits_NV = self.model.logits(x_BTD).flatten(0, 1).float()
         loss = F.cross_entropy(logits_NV, targets_BT.flatten())
         if not self.options.z_loss:
             return loss, torch.zeros_like(loss)
+        # Keeps the log-normaliser near 0: logits drift otherwise and diverge late (arXiv 2309.14322).
         return loss, self.options.z_loss * logits_NV.logsumexp(-1).square().mean()

@@ -37,6 +37,7 @@ class RMSNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         return F.rms_norm(x, x.shape[-1:], eps=1e-6) * self.gain
 
 
@@ -49,6 +50,7 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         return F.layer_norm(x, x.shape[-1:], self.gain, self.bias, eps=1e-6)
 
 
@@ -79,12 +81,14 @@ class Attention(nn.Module):
         self.key = nn.Linear(d, d, bias)
         self.value = nn.Linear(d, d, bias)
         self.out = nn.Linear(d, d, bias)
+        # Logits of attention that grow without limit end runs at high LR (arXiv 2309.14322).
         self.query_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(heads) if architecture.qk_norm else nn.Identity()
         self.value_norm = RMSNorm(heads) if architecture.value_norm else nn.Identity()
         self.inner_norm = norm(architecture, architecture.norms(layer)[0].inner)
 
     def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+        """What attention adds to the residual stream, before its norm and multiplier."""
         split = (*x_BTD.shape[:-1], self.heads, x_BTD.shape[-1] // self.heads)
         q_BHTK = self.query_norm(self.query(x_BTD).view(split)).transpose(-3, -2)
         k_BHTK = self.key_norm(self.key(x_BTD).view(split)).transpose(-3, -2)
@@ -126,6 +130,7 @@ class Block(nn.Module):
         self.mlp_sum_norm = norm(architecture, mlp.sum)
 
     def forward(self, x_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+        """The residual stream after this block."""
         normed_BTD = times(self.attention_norm(x_BTD), self.norm_multiplier)
         branch_BTD = self.attention_output_norm(self.attention(normed_BTD, cos_TK, sin_TK))
         x_BTD = self.attention_sum_norm(self._add(x_BTD, branch_BTD))
@@ -164,6 +169,7 @@ class Transformer(nn.Module):
         self.sin_TK = nn.Buffer(sin_TK, persistent=False)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits (B, T, V)."""
         return self.logits(self.hidden(tokens_BT))
 
     def hidden(self, tokens_BT: Tensor) -> Tensor:
@@ -183,6 +189,7 @@ class Transformer(nn.Module):
         else:
             z_BTV = self.head(x_BTD)
         z_BTV = times(z_BTV, self.head_multiplier)
+        # A soft cap bounds logits smoothly, as in Gemma 2 (arXiv 2408.00118).
         return z_BTV if self.softcap is None else self.softcap * torch.tanh(z_BTV / self.softcap)
 
 
@@ -191,6 +198,7 @@ def rotary_table(context: int, head_dim: int, base: float) -> tuple[Tensor, Tens
 
     They are there also in a model that is made on the meta device: they are no parameters.
     """
+    # In float32 the angle of position t is off by 6e-8 t: late positions would be blurred.
     arange = partial(torch.arange, dtype=torch.float64, device="cpu")
     frequencies = base ** (-arange(0, head_dim, 2) / head_dim)
     angles = torch.outer(arange(context), frequencies)

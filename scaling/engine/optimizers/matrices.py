@@ -26,6 +26,7 @@ class MatrixOptimizer(Optimizer):
         device: str = "cpu",
     ) -> None:
         super().__init__(settings, sizes, rules, device)
+        # Embedding, head, gains and biases are AdamW's, as the author of Muon has it.
         self.groups: dict[torch.Size, list[str]] = {}
         for name, size in sizes.items():
             if rules[name].role == "hidden" and len(size) > 1:
@@ -51,6 +52,7 @@ class MatrixOptimizer(Optimizer):
         weight, grad = split(weights, self.sizes), split(gradient, self.sizes)
         self._update_rest(weight, grad, self.rest_lr(lr), count)
         for size, names in self.groups.items():
+            # One batched product for all layers: small models wait for kernels, not for FLOPs.
             stacked = torch.stack([grad[n] for n in names], 1)
             directions = self.direction(size, stacked, count).unbind(1)
             for name, direction in zip(names, directions, strict=True):

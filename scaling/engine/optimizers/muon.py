@@ -45,6 +45,7 @@ class Muon(MatrixOptimizer):
     def direction(self, size: torch.Size, gradient: Tensor, count: int) -> Tensor:
         """See ``MatrixOptimizer.direction``."""
         momentum = self.momentum.view(-1, *[1] * (gradient.dim() - 1))
+        # An average, not SGD's sum, as in torch: orthogonal updates do not see its size anyway.
         average = self.average[size].lerp_(gradient, 1 - momentum)
         update = gradient.lerp(average, momentum) if self.nesterov else average
         return orthogonalised(update.to(self.dtype), self.orthogonal_steps) * self._factor(size)
@@ -67,8 +68,10 @@ def orthogonalised(matrices: Tensor, steps: int) -> Tensor:
         Newton-Schulz iterations of the quintic polynomial.
     """
     a, b, c = COEFFICIENTS
-    tall = matrices.shape[-2] > matrices.shape[-1]
+    tall = matrices.shape[-2] > matrices.shape[-1]  # the Gram matrix of the shorter side is cheaper
     x = (matrices.mT if tall else matrices).flatten(0, -3)
+    # The Frobenius norm is no less than the largest singular value: all begin in 0..1, where the
+    # iteration takes them towards 1.
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(steps):
         gram = x @ x.mT

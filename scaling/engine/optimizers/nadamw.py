@@ -33,4 +33,5 @@ class NAdamW(AdamW):
         self.move(weights, direction / scale, lr)
 
     def _momentum(self, count: int) -> Tensor:
+        # Dozat's warm-up of the momentum, with his 0.96: it rises to beta1.
         return self.beta1 * (1 - 0.5 * 0.96 ** (count * self.momentum_decay))

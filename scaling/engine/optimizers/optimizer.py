@@ -85,7 +85,7 @@ class Optimizer(ABC):
             (k,) gradient norms.
         """
         norms = self.norm(gradient)
-        gradient.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))
+        gradient.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))  # torch's clip_grad_norm_
         self.update(weights, gradient, lr[:, None], count)
         return norms[:, 0]
 

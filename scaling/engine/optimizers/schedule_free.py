@@ -34,7 +34,7 @@ class ScheduleFree(AdamW):
             "second": self.second,
             "average": {"largest_lr": self.largest_lr, "weight_sum": self.weight_sum},
         }
-        del self.first
+        del self.first  # the interpolation of y takes the place of a first moment
 
     def start(self, weights: Tensor) -> None:
         """See ``Optimizer.start``."""
@@ -43,6 +43,7 @@ class ScheduleFree(AdamW):
     def update(self, weights: Tensor, gradient: Tensor, lr: Tensor, count: int) -> None:
         """See ``Optimizer.update``."""
         torch.maximum(self.largest_lr, lr, out=self.largest_lr)
+        # By the largest LR so far, as in the authors' code: steps of the warm-up count little.
         weight = self.largest_lr**self.power
         self.weight_sum += weight
         share = torch.where(self.weight_sum > 0, weight / self.weight_sum, 0.0)

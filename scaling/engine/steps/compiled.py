@@ -117,6 +117,7 @@ class Fused:
         self._compiled = torch.compile(function, dynamic=False, fullgraph=fullgraph)
 
     def __call__(self, *arguments: Any) -> Any:
+        """The function, compiled if it can be."""
         if self.failed:
             return self._function(*arguments)
         written = [] if self._proven else list(self._written())

@@ -28,6 +28,7 @@ from scalinglab.scaling.engine.network.stacked import StackedParameters, split
 from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
 from scalinglab.scaling.engine.steps.measurements import Subject, measure
 from scalinglab.scaling.engine.steps.reduction import Alone, Reduction
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
@@ -145,7 +146,7 @@ class EagerEngine:
     ) -> None:
         check_device(device)
         if len(members) > 1 and options.unpackable_reason:
-            raise ValueError(options.unpackable_reason)
+            raise UserError(options.unpackable_reason)
         self.members, self.vocab = len(members), architecture.shape.vocab
         self.micro_batch = micro_batch
         self.reduce: Reduction = Alone()
@@ -323,9 +324,9 @@ class EagerEngine:
 
 
 def check_device(device: str) -> None:
-    """Raise `ValueError` if this machine has no such device."""
+    """Raise `UserError` if this machine has no such device."""
     if device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(
+        raise UserError(
             f"execution.device = {device!r}: torch finds no CUDA device here; allowed is cpu"
         )
 

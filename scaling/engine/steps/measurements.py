@@ -17,6 +17,7 @@ from torch.func import functional_call
 from scalinglab.scaling.registry import Registry
 
 Columns = dict[str, Tensor]  # name -> (k,)
+# Each step shrinks what is not the top direction by the squared ratio of singular values.
 POWER_STEPS = 50
 
 
@@ -61,6 +62,7 @@ def noise_scale(subject: Subject) -> Columns:
     before dividing: their ratio at one step, ``noise_scale``, is biased and may be negative.
     """
     batch, tokens = subject.tokens_kBT.shape[1], subject.tokens_kBT.shape[2] - 1
+    # Four parts or more: the estimate is a difference of norms of a small and a big batch.
     part = max(1, min(subject.part, batch // 4))
     parts = subject.tokens_kBT[:, : batch // part * part].split(part, dim=1)
     if len(parts) < 2:

@@ -7,6 +7,7 @@ its end, where the backward pass begins; each is sent once all of it is there, a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
@@ -70,7 +71,7 @@ class Buckets:
             bounds.append(bounds[-1] + sum(parameters[i].numel() for i in bucket))
         row = module.gradient[0]
         # From the last: gradients of a network's end are there first.
-        self._pieces = [row[a:b] for a, b in zip(bounds, bounds[1:], strict=False)][::-1]
+        self._pieces = [row[a:b] for a, b in itertools.pairwise(bounds)][::-1]
         self._sizes = [len(bucket) for bucket in buckets][::-1]
         for number, bucket in enumerate(reversed(buckets)):
             for i in bucket:

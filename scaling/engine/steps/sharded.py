@@ -31,6 +31,7 @@ from scalinglab.scaling.engine.steps.eager import (
     StateTensors,
 )
 from scalinglab.scaling.engine.steps.owned_tensors import OwnedTensors, rows_of
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.parametrization import tensor_rules
 from scalinglab.scaling.run.step_options import StepOptions
@@ -131,7 +132,7 @@ class ShardedEngine(EagerEngine):
         **named: Any,
     ) -> None:
         if len(members) > 1:
-            raise ValueError("execution.shard = True shares one run among processes, not a pack")
+            raise UserError("execution.shard = True shares one run among processes, not a pack")
         self._compiled = compiled
         settings = members[0].optimizer
         rules = tensor_rules(architecture, settings)

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
@@ -85,7 +86,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     ------
     DamagedFile
         If a byte of it is not what was written.
-    ValueError
+    UserError
         If it has another format.
     """
     if path.suffix == ".pt":
@@ -113,7 +114,7 @@ def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
             raise
         raise DamagedFile(path, str(error).partition(". ")[0]) from error
     if content["format"] != FORMAT:
-        raise ValueError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
+        raise UserError(f"{path} has the format {content['format']}; this code reads {FORMAT}")
     return content
 
 

@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.errors import UserError
 
 # Waiting is no failure: rank 0 may write a large checkpoint. A rank that dies is noticed outside.
 PATIENCE = timedelta(days=1)
@@ -25,7 +26,7 @@ class Group:
         if execution.device == "cuda":
             local = int(os.environ.get("LOCAL_RANK") or os.environ["SLURM_LOCALID"])
             if local >= torch.cuda.device_count():
-                raise ValueError(
+                raise UserError(
                     f"execution.processes = {self.size}: rank {rank} is number {local + 1} of its "
                     f"node, which shows {torch.cuda.device_count()} CUDA devices"
                 )

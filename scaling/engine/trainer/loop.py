@@ -113,6 +113,7 @@ class Training:
 
     @property
     def context(self) -> int:
+        """Tokens of a sequence, without its last target."""
         return self.members[0].spec.shape.context
 
     @property

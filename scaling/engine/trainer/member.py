@@ -54,6 +54,7 @@ class MemberRun:
 
     @property
     def outputs(self) -> Path:
+        """The folder of all runs."""
         return self.claim.folder.outputs
 
     def furthest(self, at_most: int) -> Checkpoint | None:

@@ -85,6 +85,7 @@ class ChunkModule(lightning.LightningModule):
         self.parameters_of_members = training.engine.module
 
     def training_step(self, tick: int, index: int) -> dict[str, Any]:
+        """Train a chunk, which is one step to Lightning."""
         chunk = self.training_run.next_chunk()
         start = time.perf_counter()
         result = self.training_run.engine.train(chunk.tokens, chunk.lr, self.manual_backward)
@@ -130,6 +131,7 @@ class ChunkCallback(lightning.Callback):
     def on_train_batch_end(
         self, trainer: Any, module: Any, outputs: Any, batch: int, batch_idx: int
     ) -> None:
+        """Record the chunk that was trained."""
         self.training.absorb(outputs["result"], outputs["seconds"])
         trainer.should_stop = self.training.over
 

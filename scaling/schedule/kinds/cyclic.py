@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from scalinglab.scaling.fields import AT_LEAST_0, AT_LEAST_1, ConfigError, setting
@@ -31,7 +32,7 @@ class CyclicConfig(EndingConfig):
         ends = [round(room.left * k / self.cycles) for k in range(self.cycles + 1)]
         floor = room.peak * self.final_ratio
         pieces: list[Piece] = []
-        for cycle, (begin, end) in enumerate(zip(ends, ends[1:], strict=False)):
+        for cycle, (begin, end) in enumerate(itertools.pairwise(ends)):
             key = "schedule.rewarm_tokens"
             rise = room.steps_of(key, self.rewarm_tokens, end - begin - 1) if cycle else 0
             key, falls = "schedule.cooldown_shape", end - begin - rise

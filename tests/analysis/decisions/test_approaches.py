@@ -66,7 +66,7 @@ def test_points_of_one_budget_are_brought_to_one_cost():
     assert "brought to one cost along the surface" in found.warnings[0]
 
 
-@pytest.mark.parametrize("hparams, a", [("base", 0.856), ("tuned", 0.498)])
+@pytest.mark.parametrize(("hparams", "a"), [("base", 0.856), ("tuned", 0.498)])
 def test_published_sweeps_give_the_published_exponents(public_data, hparams, a):
     """arXiv:2406.19146: from Kaplan's .88 to .50 by how runs are counted, warmed up and tuned."""
     table = pd.read_csv(public_data / "porian" / "isoflop_points.csv")

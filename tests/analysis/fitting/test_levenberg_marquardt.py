@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 
 from scalinglab.analysis.fitting.levenberg_marquardt import minimise
@@ -42,7 +44,7 @@ def test_no_step_is_longer_than_its_stride():
         return _rosenbrock(u, problem, caution)
 
     minimise(watched, START[:1], *ANYWHERE, max_step=np.array([0.1, np.inf]))
-    assert max(abs(b[0] - a[0]) for a, b in zip(seen, seen[1:], strict=False)) < 0.2 + 1e-9
+    assert max(abs(b[0] - a[0]) for a, b in itertools.pairwise(seen)) < 0.2 + 1e-9
 
 
 def test_a_start_where_nothing_is_finite_does_not_spoil_the_batch():

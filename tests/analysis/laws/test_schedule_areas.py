@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from scalinglab.analysis.laws.schedule_areas import (
 def _by_recurrence(lr, decay):
     """m_i and the sum of m, one step after the other, as arXiv:2408.11029 writes them."""
     momentum, area = [0.0], [0.0]
-    for before, now in zip(lr[:-1], lr[1:], strict=True):
+    for before, now in itertools.pairwise(lr):
         momentum.append(decay * momentum[-1] + before - now)
         area.append(area[-1] + momentum[-1])
     return np.array(momentum), np.array(area)

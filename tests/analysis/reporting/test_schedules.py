@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def rates(kind: str, **changes) -> np.ndarray:
 
 def by_hand(lr: np.ndarray, decay: float) -> float:
     momentum = total = 0.0
-    for before, after in zip(lr, lr[1:], strict=False):
+    for before, after in itertools.pairwise(lr):
         momentum = decay * momentum + before - after
         total += momentum
     return total

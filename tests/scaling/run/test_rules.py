@@ -1,5 +1,6 @@
 """A rule is a smooth power: published values, no clamp, one rounding that is told."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_it_is_the_power_it_says_in_the_count_it_names(count, n):
 def test_it_has_the_same_slope_on_every_rung():
     """No clamp and no rounding: on log axes it is a straight line over 12 decades."""
     found = [rule_value(rule(), Sizes({"n_matmul": 10**k}, 1)) for k in range(1, 13)]
-    assert [b / a for a, b in zip(found, found[1:], strict=False)] == pytest.approx([10**-0.5] * 11)
+    assert [b / a for a, b in itertools.pairwise(found)] == pytest.approx([10**-0.5] * 11)
 
 
 def test_batch_and_lr_enter_as_powers_and_a_base_takes_them_up():

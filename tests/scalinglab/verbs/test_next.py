@@ -27,7 +27,7 @@ def test_chosen_runs_are_a_study_that_plan_accepts(run, own) -> None:
 
 def test_the_record_of_forecasts_widens_what_is_known_and_says_so(run, own, monkeypatch) -> None:
     monkeypatch.setattr(
-        "scalinglab.analysis.forecasts.track.calibration_factor", lambda outputs, study, level: 2.0
+        "scalinglab.analysis.forecasts.track.factor_of_record", lambda record, level: 2.0
     )
     asked = ("next", "study=tiny", TARGET, "runs=2", "resamples=100", LAW, *GRID)
     wide, plain = (json.loads(run(*asked, "--json", *more)[1]) for more in ((), ("widen=false",)))

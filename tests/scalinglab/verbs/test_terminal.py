@@ -176,7 +176,7 @@ def without_what_was_left_out(shown: str) -> tuple[set[str], str]:
     """The columns that a text says were left out, and the rest of the text."""
     names, rest, within = "", [], False
     for line in shown.splitlines():
-        within = line.startswith("left out at this width: ") or within and line.startswith("  ")
+        within = line.startswith("left out at this width: ") or (within and line.startswith("  "))
         names += f"{line.removeprefix('left out at this width: ')}, " if within else ""
         rest += [] if within else [line]
     return {" ".join(name.split()) for name in names.split(",")}, "\n".join(rest)

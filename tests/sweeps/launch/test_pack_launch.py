@@ -106,8 +106,8 @@ def test_a_pack_that_memory_cannot_hold_is_halved_until_it_can(study, small_devi
     for p in plan.runs:
         folder = plan.run_folder(p)
         ends = [folder.attempt(n).end for n in folder.attempt_numbers()]
-        assert {e["class"] for e in ends[:-1]} == {"gpu_oom"} and ends[-1]["reason"] == "done"
-        tried.append([e["members"] for e in ends[:-1]])
+        assert {e.cause for e in ends[:-1]} == {"gpu_oom"} and ends[-1].reason == "done"
+        tried.append([e.members for e in ends[:-1]])
         # The whole batch: no lack of memory was met alone.
         assert folder.record().machine.micro_batch == 4
     assert sorted(tried) == [[4], [4], [4, 2], [4, 2]]  # the second half starts with what was left

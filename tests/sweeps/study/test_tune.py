@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -68,7 +69,7 @@ def test_halving_keeps_the_better_half_on_twice_the_tokens() -> None:
     rounds = launches(method="halving", budget=7)
     assert [len(new) for new in rounds] == [21, 11, 6, 3, 2, 1]
     assert [new[0]["tokens"] for new in rounds] == [32, 64, 128, 256, 512, 1024]
-    for before, after in zip(rounds, rounds[1:], strict=False):
+    for before, after in itertools.pairwise(rounds):
         kept = [{k: v for k, v in s.items() if k != "tokens"} for s in after]
         best = sorted(before, key=bowl)[: len(after)]
         assert kept == [{k: v for k, v in s.items() if k != "tokens"} for s in best]

@@ -133,7 +133,7 @@ def test_a_capture_that_fails_is_tried_once_and_costs_no_bit(taped, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    "k, named",
+    ("k", "named"),
     [
         (3, {"micro_batch": 3}),
         (3, {"options": StepOptions(precision="bf16", z_loss=1e-4)}),

@@ -1,0 +1,9 @@
+"""What tells a mistake of the user from a defect of ours."""
+
+
+class UserError(ValueError):
+    """A mistake that its user can mend: one sentence that names what is wrong and what is allowed.
+
+    The command line shows the sentence and exits with 2. All other exceptions are defects of ours:
+    they show their traceback and exit with 1.
+    """

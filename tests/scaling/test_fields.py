@@ -1,0 +1,113 @@
+"""What a key allows is declared with it, and said in one sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from scalinglab.scaling.fields import (
+    ABOVE_0,
+    AT_LEAST_1,
+    ConfigError,
+    Within,
+    check_ranges,
+    from_dict,
+    setting,
+    with_choice,
+    without_leftovers,
+)
+from scalinglab.scaling.registry import Registry
+
+
+@pytest.mark.parametrize(
+    ("within", "sentence", "inside", "outside"),
+    [
+        (Within(0), "0 or more", [0, 5], [-1]),
+        (ABOVE_0, "above 0", [1e-9], [0, -1]),
+        (Within(0, 1), "0 to 1", [0, 1], [1.1, math.nan]),
+        (Within(0, 1, open=True), "above 0 and below 1", [0.5], [0, 1]),
+        (Within(0, 1, above=True), "above 0, up to 1", [1], [0]),
+        (Within(0, 1, below=True), "0 or more and below 1", [0], [1]),
+        (Within(most=0, below=True), "below 0", [-1], [0]),
+    ],
+    ids=str,
+)
+def test_a_range_says_what_it_allows(within, sentence, inside, outside) -> None:
+    assert str(within) == sentence
+    assert all(value in within for value in inside)
+    assert not any(value in within for value in outside)
+
+
+SHAPES: Registry[type[Shape]] = Registry("shape.kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    choices: ClassVar[Registry[type[Shape]]] = SHAPES
+    chooser: ClassVar[str] = "kind"
+    kind: str = "round"
+    size: int = setting(1, AT_LEAST_1)
+
+
+@SHAPES.register("round")
+@dataclass(frozen=True, kw_only=True)
+class Round(Shape):
+    radius: float = setting(1.0, ABOVE_0)
+
+
+@SHAPES.register("box")
+@dataclass(frozen=True, kw_only=True)
+class Box(Shape):
+    kind: str = "box"
+    edges: list[float] = setting([1.0], ABOVE_0)
+    lid: str = setting("none", ("none", "flat"))
+
+
+@dataclass(frozen=True)
+class Thing:
+    shape: Shape
+
+
+def test_the_chooser_names_the_class() -> None:
+    assert from_dict(Shape, {}) == Round()
+    assert from_dict(Thing, {"shape": {"kind": "box", "edges": [2]}}).shape == Box(edges=[2.0])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "bax"}, "shape.kind = 'bax' is not one of: round, box"),
+        ({"kind": 3}, "shape.kind = 3: expected a string"),
+        ({"kind": "box", "radius": 2}, "shape.radius = 2: shape.kind = 'box' does not use it; it"),
+        ({"raduis": 2}, "unknown key 'shape.raduis'; did you mean 'shape.radius'?"),
+        ({"radius": 0}, "shape.radius = 0.0: allowed is above 0"),
+        ({"kind": "box", "edges": [1, -1]}, "shape.edges[1] = -1.0: allowed is above 0"),
+        ({"kind": "box", "lid": "open"}, "shape.lid = 'open' is not one of: none, flat"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_one_sentence(values, message) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_dict(Shape, values, "shape")
+    assert message in str(caught.value)
+
+
+def test_what_is_made_without_reading_is_checked_by_the_same_ranges() -> None:
+    with pytest.raises(ConfigError, match=r"shape\.size = 0: allowed is 1 or more"):
+        check_ranges(Box(size=0), "shape")
+
+
+def test_another_choice_keeps_what_both_use() -> None:
+    box = with_choice(Shape, {"kind": "round", "size": 3, "radius": 2.0}, "kind", "box", "shape")
+    assert box == {"kind": "box", "size": 3, "edges": [1.0], "lid": "none"}
+
+
+def test_only_what_a_file_brought_for_another_choice_is_dropped() -> None:
+    file = {"kind": "round", "size": 1, "radius": 1.0}
+    group = file | {"kind": "box", "radius": 1.0}
+    assert without_leftovers(Shape, group, file) == {"kind": "box", "size": 1}
+    touched = group | {"radius": 2.0}
+    assert without_leftovers(Shape, touched, file) == {"kind": "box", "size": 1, "radius": 2.0}
