@@ -30,7 +30,7 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
-from scalinglab.reach import ReachOptions, ReachAnswer, reach
+from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.show import Watch, watch_study

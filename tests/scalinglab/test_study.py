@@ -42,6 +42,38 @@ def test_from_the_plan_to_the_curves(study, tmp_path, capsys) -> None:
     assert "running" not in before + capsys.readouterr().out
 
 
+SEARCH = """
+# @package _global_
+defaults:
+  - override /data: markov
+study:
+  name: search
+  question: Which settings?
+  blocks:
+    arm:
+      role: sweep
+      generator: tune
+      options: {budget: 4, space: {optimizer: {lr: [0.01, 0.02], weight_decay: [0.1, 0.3]}}}
+model: {depth: 1, width: 8, head_dim: 8, context: 16}
+data:
+  options: {vocab: 8, successors: 4, tokens: 20001, validation_tokens: 1025}
+  validation_tokens: 512
+schedule: {warmup_tokens: 64}
+batch: 4
+tokens: 640
+"""
+
+
+def test_a_search_is_launched_until_it_asks_for_nothing(study, tmp_path) -> None:
+    study()
+    (tmp_path / "conf" / "study" / "search.yaml").write_text(SEARCH)
+    searched = Study.open("search", "launch.measure=off")
+    first = len(searched.plan().frame)
+    ended = searched.launch("launch=inline")
+    assert ended.code == 0 and len(ended.frame) > first
+    assert set(ended.frame["state"]) == {"done"} and not searched.plan().totals.new_steps
+
+
 @pytest.mark.parametrize(
     ("name", "overrides", "message"),
     [
