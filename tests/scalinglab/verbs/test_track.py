@@ -9,7 +9,7 @@ import pytest
     ("arguments", "message"),
     [
         (["track", "study=tyni"], "there is no study 'tyni'"),
-        (["track", "outputs=/nowhere"], "there is no folder /nowhere"),
+        (["track", "outputs=/proc/nowhere"], "there is no folder /proc/nowhere"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr(run, arguments, message) -> None:
