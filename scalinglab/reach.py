@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -18,7 +20,7 @@ from scalinglab.candidates import (
     say_widened,
     show_chosen,
 )
-from scalinglab.launch_result import DetachedLaunch
+from scalinglab.launch_result import DetachedLaunch, LaunchResult
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import Within
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.reach import ReachResult as TargetReach
     from scalinglab.analysis.decisions.target import Target
     from scalinglab.plan_view import PlanView
-    from scalinglab.study import Study
+    from scalinglab.source import StudySource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,41 @@ class ReachResult:
             screen.say(self.found.why if self.found.reached else f"not reached: {self.found.why}")
 
 
+class GrowingStudy(Protocol):
+    """What is asked of a study here: `scalinglab.study.Study`, which uses this file, has it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def outputs(self) -> Path:
+        """The folder of all runs."""
+
+    @property
+    def source(self) -> StudySource:
+        """The stored runs."""
+
+    def compose(self, *overrides: str) -> dict[str, Any]:
+        """The whole configuration."""
+
+    def added(self) -> dict[str, Any]:
+        """The blocks that were added after the study was written."""
+
+    def add_blocks(self, blocks: Mapping[str, Any]) -> None:
+        """Add blocks that are known to be trainable."""
+
+    def launch(
+        self, *overrides: str, on_plan: Callable[[PlanView], None] = ...
+    ) -> LaunchResult | DetachedLaunch:
+        """Train what is missing."""
+
+
 class _Interrupted(Exception):
     """A launch was interrupted, and said so."""
 
 
-def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
+def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachResult:
     """Choose runs, add and train them, and fit again, until a target is known.
 
     Raises
@@ -135,7 +167,9 @@ def reach(study: Study, asked: ReachOptions, screen: Screen) -> ReachResult:
 class _Rounds:
     """What is trained in each round, and what is told of it."""
 
-    def __init__(self, study: Study, asked: ReachOptions, target: Target, screen: Screen) -> None:
+    def __init__(
+        self, study: GrowingStudy, asked: ReachOptions, target: Target, screen: Screen
+    ) -> None:
         self.study, self.asked, self.target, self.screen = study, asked, target, screen
         self.begun = 0
         self.history: list[dict[str, Any]] = []
