@@ -45,7 +45,7 @@ class ReachOptions(ChoiceOptions):
 
 
 @dataclass(frozen=True)
-class ReachResult:
+class ReachAnswer:
     """How a target was approached.
 
     Attributes
@@ -123,7 +123,7 @@ class _Interrupted(Exception):
     """A launch was interrupted, and said so."""
 
 
-def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachResult:
+def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachAnswer:
     """Choose runs, add and train them, and fit again, until a target is known.
 
     Raises
@@ -159,9 +159,9 @@ def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachResu
             mix_fingerprints=asked.mix_fingerprints,
         )
     except _Interrupted:
-        return ReachResult(asked.target, None, history=rounds.history)
+        return ReachAnswer(asked.target, None, history=rounds.history)
     factor = target.calibration_factor(found.result)
-    return ReachResult(asked.target, found, factor, found.history.to_dict("records"))
+    return ReachAnswer(asked.target, found, factor, found.history.to_dict("records"))
 
 
 class _Rounds:

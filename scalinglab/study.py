@@ -29,7 +29,7 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
-from scalinglab.reach import ReachOptions, ReachResult, reach
+from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.show import Watch
@@ -202,7 +202,7 @@ class Study(LaunchedStudy, StudyAnswers):
             add_block(self.outputs, self.name, name, BlockConfig(block["role"], block["grid"]))
 
     @keywords(ReachOptions)
-    def reach(self, asked: ReachOptions) -> ReachResult:
+    def reach(self, asked: ReachOptions) -> ReachAnswer:
         """Choose runs, add and train them, and fit again, until a target is known."""
         return reach(self, asked, self._screen)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from scalinglab.scaling.errors import UserError
 
@@ -115,6 +114,9 @@ def measured_hours(runs: pd.DataFrame) -> CostFunction:
     UserError
         If the runs have no N and tokens_per_second.
     """
+    # scipy.optimize takes .3 s to import: only this cost waits for it.
+    from scipy.optimize import nnls
+
     _need(runs, ("N", "tokens_per_second"))
     known = runs[runs["tokens_per_second"] > 0]
     if known["N"].nunique() < 2:

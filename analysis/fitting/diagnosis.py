@@ -103,13 +103,14 @@ def _condition(jacobian: Array) -> float:
     length = np.linalg.norm(jacobian, axis=1, keepdims=True)
     if not (length > 0).all():
         return np.inf
-    singular = np.linalg.svd(jacobian / length, compute_uv=False)
+    singular = np.linalg.svd(jacobian / length, compute_uv=False)  # units must not count
     return float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
 
 
 def _correlations(
     free: tuple[str, ...], jacobian: Array, draws: Array
 ) -> dict[str, dict[str, float]]:
+    # Fewer draws tell correlations worse than the curvature at the best does.
     spread = np.cov(draws.T) if len(draws) >= 30 else np.linalg.pinv(jacobian @ jacobian.T)
     spread = np.atleast_2d(spread)
     # Rounding can leave a variance below zero where a parameter hardly matters: no correlation.

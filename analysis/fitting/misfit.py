@@ -102,6 +102,8 @@ class Misfit:
         bend = self.objective.curvature(residual, caution) * weight
         jacobian *= (self.sharpness * self.scale.slope(predicted))[:, None, :]
         gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
+        # Gauss and Newton's: without the law's second derivatives, which no law has to give, it is
+        # never negative, and near the minimum of small residuals they hardly count.
         curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
         value = (cost * weight).sum(-1)
         slopes = self.space.slopes(params)

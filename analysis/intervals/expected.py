@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
@@ -141,7 +141,7 @@ def expect(
         dict(zip(law.names, map(float, errors), strict=True)),
         dict(target),
         loss,
-        float(norm.ppf((1 + level) / 2)) * spread,
+        float(ndtri((1 + level) / 2)) * spread,
         noise,
         level,
     )

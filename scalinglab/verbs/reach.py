@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scalinglab.options import overrides
-from scalinglab.reach import ReachOptions, ReachResult, reach
+from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.source import StudyOptions
 from scalinglab.study import Study
 from scalinglab.terminal import Screen
@@ -19,7 +19,7 @@ class ReachVerbOptions(StudyOptions, ReachOptions):
     overrides: list[str] = overrides("an override for the study and its launches: launch=slurm")
 
 
-def run(options: ReachVerbOptions, screen: Screen) -> ReachResult:
+def run(options: ReachVerbOptions, screen: Screen) -> ReachAnswer:
     """Train until a target is known: scaling reach study=NAME target='loss at C=1e13 within 1%'.
 
     Fits the study, chooses runs as scaling next does, adds them to the study for good, trains them
