@@ -27,15 +27,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from scalinglab import conf
+from scalinglab.own_groups import SHIPPED, own_folders, quoted
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
 from scalinglab.scaling.fields import chosen_class, class_of, keys_of, users_of, without_leftovers
-from scalinglab.yaml_limits import check_size
 
-SHIPPED = Path(conf.__file__).parent
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
-OWN, SHARED = "scaling_conf", "conf"  # folders in the current one: ours alone, perhaps others'
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
@@ -56,7 +53,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         On an unknown key, group or option, a broken override, or a resolver (environment, time,
         hydra) where the science stands.
     """
-    folders = _own_folders([o for o in overrides if o.startswith("config=")], config)
+    folders = own_folders([o for o in overrides if o.startswith("config=")], config)
     overrides = [o for o in overrides if not o.startswith("config=")]
     for override in overrides:
         if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
@@ -66,7 +63,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
             )
     _check_overrides(overrides)
     if folders:
-        overrides = [f"hydra.searchpath=[{','.join(map(_quoted, folders))}]", *overrides]
+        overrides = [f"hydra.searchpath=[{','.join(map(quoted, folders))}]", *overrides]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         try:
             composed = _read(overrides)
@@ -162,48 +159,6 @@ def _check_overrides(overrides: Sequence[str]) -> None:
         names = value if isinstance(value, list) else [value]
         if not names or not all(isinstance(name, str) and name for name in names):
             raise ConfigError(f"{text!r}: expected the name of a file of conf/{key}")
-
-
-def _own_folders(given: Sequence[str], config: Path | None) -> list[Path]:
-    """Folders whose groups join the shipped ones, in the order in which a file is looked for."""
-    chosen = [Path(text.partition("=")[2]) for text in given] or ([config] if config else [])
-    for folder in chosen:
-        if not folder.is_dir() or folder == Path():
-            raise ConfigError(f"config = {str(folder)!r}: there is no such folder")
-    mine = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
-    found: list[Path] = []
-    for folder in (*mine, Path.cwd() / SHARED):
-        if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *found]:
-            _check_own(folder, is_ours=folder in mine)
-            found.append(folder.resolve())
-    return found
-
-
-def _quoted(folder: Path) -> str:
-    return '"file://' + str(folder).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _check_own(folder: Path, *, is_ours: bool) -> None:
-    """Refuse an own file that a shipped one of the same name hides, or that holds too much.
-
-    Of a folder that may be another program's, only files count that would join, and of the hidden
-    ones only studies: nobody else has those.
-    """
-    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
-    for file in sorted(folder.rglob("*.yaml")):
-        name = file.relative_to(folder)
-        shipped = SHIPPED / name
-        if not is_ours and (
-            name.parts[0] not in groups or (name.parts[0] != "study" and shipped.exists())
-        ):
-            continue
-        if file.is_file():
-            check_size(file)
-        if shipped.exists() and file.read_bytes() != shipped.read_bytes():
-            raise ConfigError(
-                f"{file} has the name of a shipped file, conf/{name}, which would be taken "
-                "instead; give it another name"
-            )
 
 
 def _explain(error: HydraException, overrides: Sequence[str]) -> str:

@@ -112,7 +112,7 @@ class LaunchResult:
             yield f"the disk of {self.outputs} is full: {free / 1e6:.3g} MB are free", "red"
         yield (
             f"scaling status study={self.study} why=true shows the causes, "
-            f"scaling logs study={self.study} runs=RUN what a worker said",
+            f"scaling logs study={self.study} runs=RUN what a worker wrote",
             "",
         )
 

@@ -143,7 +143,7 @@ class PlanView:
         for warning in self.warnings:
             screen.say(f"! {warning}", style="yellow")
         if not self.warnings:
-            screen.say("design: nothing found against it")
+            screen.say("design: no gaps found")
 
     def _repr_html_(self) -> str:
         warnings = "".join(f"<li>{_escaped(w)}</li>" for w in self.warnings)

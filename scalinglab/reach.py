@@ -201,8 +201,8 @@ class _Rounds:
         if ended.code or isinstance(ended, DetachedLaunch):
             ended.show(self.screen)
             raise ConfigError(
-                f"the launch of {self.study.name} did not train all runs: mend what it says, and "
-                "give scaling reach again"
+                f"the launch of {self.study.name} did not train all runs: fix what it names and "
+                "run scaling reach again"
             )
         return known_runs(self.study.source, self.asked.law)[0]
 

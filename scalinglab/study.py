@@ -17,11 +17,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from scalinglab.answers.keywords import keywords
 from scalinglab.answers.methods import StudyAnswers
 from scalinglab.launch_result import DetachedLaunch, LaunchResult, end_of_launch
+from scalinglab.launched_study import LaunchedStudy
 from scalinglab.plan_view import PlanView
 from scalinglab.prepare import (
     Prepared,
@@ -33,27 +32,20 @@ from scalinglab.prepare import (
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import override
-from scalinglab.show import Watch, watch_study
+from scalinglab.show import Watch
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.detach import detach
 from scalinglab.sweeps.launch.launch import check_backend, launch
-from scalinglab.sweeps.launch.remaining import given_up
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan
-from scalinglab.sweeps.store.status import status
-from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.sweeps.study.added import add_block, read_added, with_added
 from scalinglab.sweeps.study.expand import BlockConfig
 from scalinglab.sweeps.study.study import check_study, is_search
-from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study
-from scalinglab.sweeps.watch.causes import causes
-from scalinglab.sweeps.watch.collect import collect
-from scalinglab.sweeps.watch.progress import Progress, progress
 from scalinglab.terminal import Screen
 
 
 @dataclass(frozen=True)
-class Study(StudyAnswers):
+class Study(LaunchedStudy, StudyAnswers):
     """A study by its name, with overrides that hold for all that is asked of it.
 
     Attributes
@@ -213,74 +205,6 @@ class Study(StudyAnswers):
     def reach(self, asked: ReachOptions) -> ReachAnswer:
         """Choose runs, add and train them, and fit again, until a target is known."""
         return reach(self, asked, self._screen)
-
-    def cancel(self, runs: str | None = None) -> list[str]:
-        """Stop the study, or the runs that a selection names; everything is saved first.
-
-        Returns
-        -------
-        list of str
-            What was done, a sentence a launch or run.
-        """
-        if runs is None:
-            return cancel_study(self.outputs, self.name)
-        return cancel_runs(self.outputs, self.name, runs)
-
-    # ------------------------------------------------------------------ what there is
-
-    def status(self) -> pd.DataFrame:
-        """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.state``.
-
-        Raises
-        ------
-        ConfigError
-            If the study was never launched in these outputs.
-        """
-        return status(self.outputs, self.name)
-
-    def progress(self, found: pd.DataFrame | None = None) -> Progress:
-        """How far the study is, from its status."""
-        return progress(self.outputs, self.name, self.status() if found is None else found)
-
-    def causes(self) -> pd.DataFrame:
-        """Failures that still stand, one row for each cause, the most frequent first."""
-        return causes(self.outputs, self.name)
-
-    def given_up(self) -> dict[str, str]:
-        """run_id -> why the latest launch tries a run no more."""
-        return given_up(self.outputs, self.name)
-
-    def watch(self) -> None:
-        """Tell what changes until every run has ended, also of a study that is still planned."""
-        watch_study(self._screen, self.outputs, self.name)
-
-    def stored_plan(self) -> StoredPlan:
-        """The plan of the latest launch."""
-        return read_plan(self.outputs, self.name)
-
-    def results(self) -> pd.DataFrame:
-        """One row a finished run, diverged ones included: what ``runs.parquet`` holds.
-
-        Raises
-        ------
-        ConfigError
-            As `status`.
-        """
-        return pd.read_parquet(self.collect()[0])
-
-    def curves(self) -> pd.DataFrame:
-        """One row a step of each finished run: what ``curves.parquet`` holds.
-
-        Raises
-        ------
-        ConfigError
-            As `status`.
-        """
-        return pd.read_parquet(self.collect()[1])
-
-    def collect(self) -> tuple[Path, Path]:
-        """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
-        return collect(self.outputs, self.name)
 
     # ------------------------------------------------------------------ how
 

@@ -16,7 +16,7 @@ from scalinglab.verb import Verb
 class AddOptions(Options):
     """Options of ``scaling add``."""
 
-    study: str = option("to which runs are added")
+    study: str = option("the study that gets the runs")
     block: str = option("a new name for the runs")
     role: str = option("what the runs are for: fit, held_out or curve", "fit")
     grid: dict[str, Any] = option("axes: 'grid.model.width=[96]' 'grid.tokens=[524288]'", {})

@@ -1,4 +1,4 @@
-"""``scaling launch``: train what a study still lacks."""
+"""``scaling launch``: train a study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LaunchOptions(Options):
 
 
 def run(options: LaunchOptions, screen: Screen) -> LaunchResult | DetachedLaunch:
-    """Train what a study still lacks: on a pool of workers, on SLURM (launch=slurm), or inline.
+    """Train the runs of a study that are not finished: on a pool of workers, on SLURM (launch=slurm), or inline.
 
     The plan is made and stored first. Ctrl-C saves all runs of a pool, and leaves jobs on SLURM
     running; run the same command to go on. launch.runs=failed retries the failed runs only.
@@ -30,7 +30,7 @@ def run(options: LaunchOptions, screen: Screen) -> LaunchResult | DetachedLaunch
 
 
 VERB = Verb(
-    "train what a study still lacks",
+    "train the runs of a study that are not finished",
     "scaling launch study=quickstart [launch=local|slurm|inline] [key=value ...]",
     run,
     LaunchOptions,

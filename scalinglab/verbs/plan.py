@@ -65,7 +65,7 @@ def run(options: PlanOptions, screen: Screen) -> PlanResult:
 
 
 VERB = Verb(
-    "show a study's runs, their cost and what is confounded; train nothing",
+    "show a study's runs, their cost and gaps in its design; train nothing",
     "scaling plan study=quickstart [--schedules] [key=value ...]",
     run,
     PlanOptions,

@@ -17,7 +17,7 @@ def run(options: SyncOptions, screen: Screen) -> SyncResult:
 
 
 VERB = Verb(
-    "push a study to wandb, again at any time",
+    "copy a study to wandb; repeat it at any time",
     "scaling sync study=NAME [mode=offline|online] [watch=true] [project=scaling]",
     run,
     SyncOptions,

@@ -1,0 +1,91 @@
+"""What there is of a launched study: its state, its failures, its records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from scalinglab.show import watch_study
+from scalinglab.sweeps.launch.remaining import given_up
+from scalinglab.sweeps.store.status import status
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
+from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study
+from scalinglab.sweeps.watch.causes import causes
+from scalinglab.sweeps.watch.collect import collect
+from scalinglab.sweeps.watch.progress import Progress, progress
+from scalinglab.terminal import Screen
+
+
+class LaunchedStudy:
+    """A study by its folder; see ``scalinglab.study``."""
+
+    name: str
+    outputs: Path
+    screen: Screen | None
+
+    def status(self) -> pd.DataFrame:
+        """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.state``.
+
+        Raises
+        ------
+        ConfigError
+            If the study was never launched in these outputs.
+        """
+        return status(self.outputs, self.name)
+
+    def progress(self, found: pd.DataFrame | None = None) -> Progress:
+        """How far the study is, from its status."""
+        return progress(self.outputs, self.name, self.status() if found is None else found)
+
+    def causes(self) -> pd.DataFrame:
+        """Failures that still stand, one row for each cause, the most frequent first."""
+        return causes(self.outputs, self.name)
+
+    def given_up(self) -> dict[str, str]:
+        """run_id -> why the latest launch tries a run no more."""
+        return given_up(self.outputs, self.name)
+
+    def watch(self) -> None:
+        """Tell what changes until every run has ended, also of a study that is still planned."""
+        watch_study(self.screen or Screen(), self.outputs, self.name)
+
+    def stored_plan(self) -> StoredPlan:
+        """The plan of the latest launch."""
+        return read_plan(self.outputs, self.name)
+
+    def results(self) -> pd.DataFrame:
+        """One row a finished run, diverged ones included: what ``runs.parquet`` holds.
+
+        Raises
+        ------
+        ConfigError
+            As `status`.
+        """
+        return pd.read_parquet(self.collect()[0])
+
+    def curves(self) -> pd.DataFrame:
+        """One row a step of each finished run: what ``curves.parquet`` holds.
+
+        Raises
+        ------
+        ConfigError
+            As `status`.
+        """
+        return pd.read_parquet(self.collect()[1])
+
+    def collect(self) -> tuple[Path, Path]:
+        """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
+        return collect(self.outputs, self.name)
+
+    def cancel(self, runs: str | None = None) -> list[str]:
+        """Stop the study, or the runs that a selection names; everything is saved first.
+
+        Returns
+        -------
+        list of str
+            What was done, a sentence a launch or run.
+        """
+        if runs is None:
+            return cancel_study(self.outputs, self.name)
+        return cancel_runs(self.outputs, self.name, runs)

@@ -1,0 +1,56 @@
+"""Folders with configuration groups of one's own: where they are found, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scalinglab import conf
+from scalinglab.scaling.config import ConfigError
+from scalinglab.yaml_limits import check_size
+
+SHIPPED = Path(conf.__file__).parent
+OWN, SHARED = "scaling_conf", "conf"  # folders in the current one: ours alone, perhaps others'
+
+
+def own_folders(given: Sequence[str], config: Path | None) -> list[Path]:
+    """Folders whose groups join the shipped ones, in the order in which a file is looked for."""
+    chosen = [Path(text.partition("=")[2]) for text in given] or ([config] if config else [])
+    for folder in chosen:
+        if not folder.is_dir() or folder == Path():
+            raise ConfigError(f"config = {str(folder)!r}: there is no such folder")
+    mine = [folder.absolute() for folder in chosen[-1:]] + [Path.cwd() / OWN]
+    found: list[Path] = []
+    for folder in (*mine, Path.cwd() / SHARED):
+        if folder.is_dir() and folder.resolve() not in [SHIPPED.resolve(), *found]:
+            _check_own(folder, is_ours=folder in mine)
+            found.append(folder.resolve())
+    return found
+
+
+def quoted(folder: Path) -> str:
+    """A folder as an element of Hydra's search path."""
+    return '"file://' + str(folder).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _check_own(folder: Path, *, is_ours: bool) -> None:
+    """Refuse an own file that a shipped one of the same name hides, or that holds too much.
+
+    Of a folder that may be another program's, only files count that would join, and of the hidden
+    ones only studies: nobody else has those.
+    """
+    groups = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
+    for file in sorted(folder.rglob("*.yaml")):
+        name = file.relative_to(folder)
+        shipped = SHIPPED / name
+        if not is_ours and (
+            name.parts[0] not in groups or (name.parts[0] != "study" and shipped.exists())
+        ):
+            continue
+        if file.is_file():
+            check_size(file)
+        if shipped.exists() and file.read_bytes() != shipped.read_bytes():
+            raise ConfigError(
+                f"{file} has the name of a shipped file, conf/{name}, which would be taken "
+                "instead; give it another name"
+            )
