@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,25 @@ def check_shape(path: Path, value: Any, shape: Shape, where: str = "") -> None:
             check_shape(path, value[key], expected, name)
         elif not isinstance(value[key], expected):
             raise DamagedFile(path, f"{name} = {str(value[key])[:40]!r} has an unexpected type")
+
+
+@contextlib.contextmanager
+def reading(path: Path, why: str) -> Iterator[None]:
+    """What a value of the wrong shape raises in a reader becomes `DamagedFile`.
+
+    Parameters
+    ----------
+    path : Path
+        The file that holds the value.
+    why : str
+        What is wrong with it; the error follows.
+    """
+    try:
+        yield
+    except DamagedFile:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DamagedFile(path, f"{why} ({error!r})") from error
 
 
 def _checksum(value: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.records.atomic import read_json, write_json
-from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, tell
+from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, reading, tell
 from scalinglab.scaling.records.spec import known_fields
 
 _PLAN: Shape = {"plan_version": int, "study": {"name": str}, "execution": dict, "runs": list}
@@ -136,14 +136,12 @@ def read_plan_file(path: Path) -> PlanFile:
     plan = read_json(path, _PLAN)
     for i, run in enumerate(plan["runs"]):
         check_shape(path, run, _RUN, f"runs[{i}]")
-    try:
+    with reading(path, "it is no plan"):
         study = read_study_config(plan["study"])
         runs = tuple(map(PlanEntry.from_dict, plan["runs"]))
-    except (TypeError, ValueError) as error:
-        raise DamagedFile(path, f"it is no plan ({error!r})") from error
+        warnings = tuple(plan.get("warnings", ()))
     if study.name != path.parent.name:
         raise DamagedFile(path, f"it is the plan of the study {study.name!r}")
-    warnings = tuple(plan.get("warnings", ()))
     return PlanFile(plan["plan_version"], study, plan["execution"], runs, warnings)
 
 

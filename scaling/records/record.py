@@ -19,7 +19,7 @@ import numpy as np
 
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records.atomic import write_atomic
-from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape
+from scalinglab.scaling.records.damage import Shape, check_shape, reading
 from scalinglab.scaling.records.spec import RunSpec, known_fields
 from scalinglab.scaling.records.stability import stability
 from scalinglab.scaling.records.state import State
@@ -312,7 +312,7 @@ def read_record(path: Path, record: Any) -> Record:
             f"the record of run {record['run_id']} has version {record['record_version']}; this "
             f"code reads {RECORD_VERSION}"
         )
-    try:
+    with reading(path, "it is no record"):
         groups: dict[str, Any] = {
             "spec": RunSpec.from_record(record),
             "status": State(record["status"]),
@@ -321,9 +321,7 @@ def read_record(path: Path, record: Any) -> Record:
             "machine": known_fields(Machine, record.get("machine", {})),
             "code": known_fields(Code, record.get("code", {})),
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(path, f"it is no record ({error!r})") from error
-    return known_fields(Record, {**record, **groups, "plain": record})
+        return known_fields(Record, {**record, **groups, "plain": record})
 
 
 def stopped_record(spec: RunSpec, steps: int) -> Record:

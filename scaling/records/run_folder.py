@@ -27,7 +27,14 @@ from typing import Any
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_exclusive, read_json, server_time
 from scalinglab.scaling.records.attempt import END, OWNER, PROGRESS, Attempt, End, Owner, Progress
-from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, sealed, tell
+from scalinglab.scaling.records.damage import (
+    DamagedFile,
+    Shape,
+    check_shape,
+    reading,
+    sealed,
+    tell,
+)
 from scalinglab.scaling.records.record import Record, read_record
 from scalinglab.scaling.records.spec import RunSpec, known_fields, read_spec
 from scalinglab.scaling.records.state import FINISHED, Outcome, State
@@ -167,7 +174,8 @@ class RunFolder:
             why = read_json(self.path / "STOPPED", {})
         except FileNotFoundError:
             return None
-        return Stop(int(why.get("step", 0)), why)
+        with reading(self.path / "STOPPED", "its step is no number"):
+            return Stop(int(why.get("step", 0)), why)
 
     def latest_attempt(self) -> Attempt | None:
         """The attempt with the highest number, or None."""
@@ -190,7 +198,8 @@ class RunFolder:
         """
         path = self.attempt_file(number, "json")
         try:
-            owner = Owner.from_dict(read_json(path, OWNER))
+            with reading(path, "it names no process"):
+                owner = Owner.from_dict(read_json(path, OWNER))
         except (DamagedFile, FileNotFoundError) as error:
             if isinstance(error, DamagedFile):
                 tell(error, "taken for an attempt of an unknown process")
@@ -216,8 +225,9 @@ class RunFolder:
         try:
             said = read_json(path, {})
             check_shape(path, said, {k: t for k, t in PROGRESS.items() if k in said})
-            return Progress.from_dict(said)
-        except (FileNotFoundError, ValueError):  # it is never flushed
+            with reading(path, "it tells no progress"):
+                return Progress.from_dict(said)
+        except (FileNotFoundError, DamagedFile):  # it is never flushed
             return Progress()
 
     def is_alive(self, attempt: Attempt) -> bool:
@@ -288,10 +298,8 @@ class RunFolder:
 
 def _read_end(path: Path) -> End:
     stored = read_json(path, END)
-    try:
+    with reading(path, "it tells no end"):
         return End.from_dict(stored)
-    except ValueError as error:
-        raise DamagedFile(path, str(error)) from error
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from scalinglab.scaling.config import TrainerConfig
 from scalinglab.scaling.model.architecture import Architecture, Shape
-from scalinglab.scaling.records.damage import DamagedFile, check_shape
+from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.identity import (
     IDENTITY_VERSION,
@@ -250,10 +250,8 @@ def read_spec(path: Path, run: Any) -> RunSpec:
     """
     check_shape(path, run, _RUN)
     _check_identity(path, run)
-    try:
+    with reading(path, "it describes no run"):
         return RunSpec.from_dict(run)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(path, f"it describes no run ({error!r})") from error
 
 
 def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
@@ -261,10 +259,8 @@ def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
     name, science = path.parent.name, run["science"]
     if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
         return  # ids of another version are made in another way
-    try:
+    with reading(path, "its science makes no id"):
         found = run_id(science)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(path, f"its science makes no id ({error!r})") from error
     if not found == run["run_id"] == name:
         raise DamagedFile(
             path,

@@ -13,6 +13,7 @@ from typing import Any
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.records.atomic import read_json, write_json
+from scalinglab.scaling.records.damage import check_shape
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.freeze import freeze
@@ -102,9 +103,10 @@ def _measure(
     except BaseException:
         scheduler.cancel([job])
         raise
-    answer = read_json(answers)
+    answer = read_json(answers, {})
     if "error" in answer:
         raise CannotMeasure(f"job {job} on the cluster: {answer['error']}; {OTHERWISE}")
+    check_shape(answers, answer, {"answers": list})
     return answer["answers"]
 
 

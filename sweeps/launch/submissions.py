@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.spec import known_fields
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.store.launch_record import Launch
 
@@ -83,7 +84,8 @@ def read_submissions(launch: Launch) -> list[Submission]:
     found = []
     for file in launch.folder.glob("submit-*.json"):
         try:
-            found.append(Submission(file, **read_json(file, _SUBMISSION)))
+            stored = read_json(file, _SUBMISSION)
+            found.append(known_fields(Submission, {**stored, "file": file}))
         except DamagedFile as error:
             tell(error, "its jobs are not counted")
     return sorted(found, key=lambda submission: submission.submitted)

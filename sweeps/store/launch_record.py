@@ -17,7 +17,7 @@ from pathlib import Path
 from scalinglab.scaling.config import ConfigError, from_dict, unknown_key
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
-from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
+from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell
 from scalinglab.scaling.records.machine import Process
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import ConditionError, parse
@@ -146,7 +146,8 @@ def read_launch(folder: Path) -> Launch:
         If it cannot be read.
     """
     stored = read_json(folder / "launch.json", _LAUNCH)
-    config = from_dict(LaunchConfig, stored["config"], "launch")
+    with reading(folder / "launch.json", "it tells no launch"):
+        config = from_dict(LaunchConfig, stored["config"], "launch")
     return Launch(folder, stored["launched"], config, stored["classes"], stored["code"])
 
 
@@ -159,7 +160,8 @@ def launcher_of(folder: Path) -> Process | None:
         If the launch cannot be read.
     """
     launcher = read_json(folder / "launch.json", _LAUNCH)["launcher"]
-    return None if launcher is None else Process.from_dict(launcher)
+    with reading(folder / "launch.json", "it names no process"):
+        return None if launcher is None else Process.from_dict(launcher)
 
 
 def launched_by(outputs: Path, study: str, pid: int) -> bool:

@@ -165,10 +165,17 @@ def test_a_record_of_the_first_version_measured_nothing(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [({"status": "lost"}, "'lost' is not a valid State"), ({"science": {}}, "KeyError")],
+    [
+        ({"status": "lost"}, "'lost' is not a valid State"),
+        ({"science": {}}, "KeyError"),
+        ({"config": {"schedule": 3}}, "TypeError"),
+        ({"throughput": 3}, "TypeError"),
+        ({"epochs": ...}, "TypeError.*epochs"),
+    ],
 )
 def test_what_is_no_record_is_named(run, tmp_path, change, why):
     record = build_record(run, curve(10, s10=0.5), status="done") | change
+    record = {key: value for key, value in record.items() if value is not ...}
     with pytest.raises(DamagedFile, match=f"record-0001.json is damaged: .*{why}"):
         read_again(tmp_path, record)
 

@@ -217,8 +217,25 @@ def test_damaged_words_of_an_attempt_hold_up_nothing(make_run):
     assert folder.state() == "running"
     os.utime(folder.attempt_file(1, "beat"), (1, 1))
     assert folder.state() == "interrupted"
-    folder.attempt_file(1, "beat").write_text('{"step": "many"}')
-    assert folder.progress(1) == Progress()
+    for said in ('{"step": "many"}', '{"validation": {"x": 1}}'):
+        folder.attempt_file(1, "beat").write_text(said)
+        assert folder.progress(1) == Progress()
+
+
+def test_an_owner_of_the_wrong_shape_is_unknown(make_run):
+    folder = make_run()
+    Claim.acquire(folder, 60).release("interrupted")
+    path = folder.attempt_file(1, "json")
+    write_json(path, read_json(path) | {"job": 3})
+    assert folder.attempt(1).owner.host == "unknown"
+
+
+def test_a_stop_without_a_step_is_damaged(make_run):
+    folder = make_run()
+    folder.stop({"step": "many"})
+    assert folder.state() == "damaged"
+    with pytest.raises(DamagedFile, match="STOPPED is damaged: its step is no number"):
+        folder.stopped()
 
 
 def test_a_claim_never_takes_the_number_of_one_whose_file_was_lost(make_run):
