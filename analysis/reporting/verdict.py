@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, make_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.fields import from_dict, setting
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import same_numbers
@@ -98,8 +99,8 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         If the study does not exist, its kind is unknown, or its runs do not suffice or were validated on different sets.
     """
     plan = study_plan(outputs, study)
-    kind, options = plan.study.answer.kind, plan.study.answer.options
-    check_kind(kind, options)
+    kind = plan.study.answer.kind
+    options = check_kind(kind, plan.study.answer.options)
     if kind == "law":
         raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
@@ -110,8 +111,13 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     return Verdict(study, plan.study.question, Path(outputs), finding)
 
 
-def check_kind(kind: str, options: Mapping[str, Any]) -> None:
-    """Refuse a kind of study that there is not, or options that its judge does not take.
+def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse an unknown kind of study, or options that its judge does not take or lacks.
+
+    Returns
+    -------
+    dict
+        The options, typed as the judge takes them.
 
     Raises
     ------
@@ -119,21 +125,27 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> None:
         Naming the key and what is allowed.
     """
     if kind == "law" and not options:
-        return
+        return {}
     if kind not in KINDS:
         allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
         raise UserError(f"study.answer.kind = {kind!r} is not {allowed}")
-    takes = [
-        name
-        for name, parameter in inspect.signature(_judge(kind)).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "curves"
-    ]
-    for name in options:
-        if name not in takes:
-            raise UserError(
-                f"unknown key 'study.answer.options.{name}'. Allowed for the kind "
-                f"{kind!r}: {', '.join(takes)}"
-            )
+    read = from_dict(_options_of(kind), dict(options), "study.answer.options")
+    return {name: getattr(read, name) for name in options}
+
+
+def _options_of(kind: str) -> type:
+    """The keywords of a judge as a dataclass, which `from_dict` reads as any other group of keys."""
+    judge = _judge(kind)
+    hints = get_type_hints(judge)
+    parameters = inspect.signature(judge).parameters.values()
+    return make_dataclass(
+        kind,
+        [
+            (p.name, hints[p.name], setting(MISSING if p.default is p.empty else p.default))
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY and p.name != "curves"
+        ],
+    )
 
 
 def _judge(kind: str) -> Callable[..., Finding]:

@@ -91,12 +91,14 @@ def test_an_unknown_kind_is_named(finished, judged) -> None:
         (
             "tune",
             {"y": "lr"},
-            "unknown key 'study.answer.options.y'. Allowed for the kind 'tune': x",
+            "unknown key 'study.answer.options.y'. Allowed here: x",
         ),
-        ("schedules", {"curves": 1}, "Allowed for the kind 'schedules': fitted, law"),
+        ("schedules", {"curves": 1}, "Allowed here: fitted, law"),
+        ("schedules", {}, "missing key 'study.answer.options.fitted'"),
+        ("schedules", {"fitted": 3}, "study.answer.options.fitted = 3: expected a list"),
     ],
 )
-def test_options_that_a_judge_does_not_take_are_named(kind, options, message) -> None:
+def test_options_that_a_judge_does_not_take_or_lacks_are_named(kind, options, message) -> None:
     with pytest.raises(ValueError, match=message):
         check_kind(kind, options)
 
