@@ -1,12 +1,17 @@
 """Packages that the base install lacks, and the extra that installs each.
 
 The base install fits and answers. What trains, submits to SLURM or mirrors to wandb imports these
-packages, each in one place; on a machine without them the command line says what to install.
+packages, each in one place and within `needs_extra`, so that on a machine without them the command
+line and a notebook say what to install.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+
+from scalinglab.scaling.errors import UserError
 
 PROJECT = "scaling-laboratory"
 # Module -> (package, extra of pyproject.toml).
@@ -34,6 +39,30 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
         return None
     package, extra = EXTRAS[module]
     return f"{package}: {install_command(extra)}"
+
+
+class MissingPackage(UserError, ModuleNotFoundError):
+    """A package that the base install lacks was needed: its name, and what installs it."""
+
+
+@contextmanager
+def needs_extra(what: str) -> Iterator[None]:
+    """Imports of packages that an extra installs; without them `MissingPackage` says which.
+
+    Parameters
+    ----------
+    what : str
+        What needs them, for the sentence.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        refused = MissingPackage(f"{what} needs {missing}")
+        refused.name = error.name  # the command line names the verb that needed it
+        raise refused from error
 
 
 def install_command(extra: str) -> str:

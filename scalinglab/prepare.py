@@ -13,6 +13,7 @@ from typing import Any
 from scalinglab import analysis
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict, one_of
+from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.training.ranks import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
@@ -52,7 +53,8 @@ def compose_configuration(
 ) -> dict[str, Any]:
     """Compose a configuration from Hydra's overrides; `outputs`, where given, wins over theirs."""
     # Here, because Hydra belongs to an extra: who only reads and fits does not need it.
-    from scalinglab.compose import compose
+    with needs_extra("composing a configuration"):
+        from scalinglab.compose import compose
 
     composed = compose(arguments, config)
     return composed if outputs is None else composed | {"outputs": str(outputs)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.options import Options, option
 from scalinglab.scaling.config import ConfigError, one_of
+from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.sweeps.store.state import states
@@ -93,7 +94,8 @@ def sync(asked: SyncOptions, screen: Screen) -> SyncResult:
     outputs = Path(asked.outputs).absolute()
     read_plan(outputs, asked.study)  # a wrong name is refused before wandb is loaded
     # Here, because wandb is an extra.
-    from scalinglab.wandb_mirror import WandbMirror, upload_command
+    with needs_extra("a mirror on wandb"):
+        from scalinglab.wandb_mirror import WandbMirror, upload_command
 
     folder = Path(asked.dir).absolute() if asked.dir else outputs / "dashboard"
     runs = points = uploaded = 0

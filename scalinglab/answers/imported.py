@@ -11,6 +11,7 @@ from scalinglab.analysis.default_laws import CURVE_LAW, LAW
 from scalinglab.analysis.laws import find
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.extras import needs_extra
 
 if TYPE_CHECKING:
     from scalinglab.analysis.importers.assemble import Imported
@@ -102,7 +103,8 @@ def _read(asked: ImportOptions) -> Imported:
     if len(asked.source) > 1:
         raise ConfigError(f"{_WANDB}{remote[0]} is imported alone, not with other sources")
     # Here, because wandb is an extra.
-    from scalinglab.wandb_mirror import wandb_runs
+    with needs_extra("an import from wandb"):
+        from scalinglab.wandb_mirror import wandb_runs
 
     runs = wandb_runs(remote[0], sweep=asked.sweep, tags=asked.tags, state=asked.state)
     return analysis.read_wandb(runs, **how)

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.training.child import SAFE, shell_lines
 from scalinglab.sweeps.config import DEFAULT_CLASS, SlurmConfig, group_of, resources
 from scalinglab.sweeps.launch import refusals, scheduler, worker
@@ -83,7 +84,8 @@ def submit_one(
 
 def load_submitit() -> ModuleType:
     """Import submitit, which is optional: only a launch on SLURM needs it."""
-    import submitit.core.utils
+    with needs_extra("a launch on SLURM"):
+        import submitit.core.utils
 
     return submitit
 

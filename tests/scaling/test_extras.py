@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalinglab.cli import VERBS
 from scalinglab.scaling.extras import EXTRAS, PROJECT, missing_package
 from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.sweeps.launch import scheduler
@@ -39,12 +40,24 @@ for line in {commands!r}:
         main(shlex.split(line))
     except SystemExit as stopped:
         print(f"<{{stopped.code}} {{line}}>")
+{python}
+"""
+# A notebook is told what a command is told.
+NOTEBOOK = """
+from scalinglab import Study, train_run
+from scalinglab.scaling.errors import UserError
+study = Study.open("quickstart")
+for method in (study.plan, study.launch, train_run):
+    try:
+        method()
+    except UserError as error:
+        print(error)
 """
 
 
-def base(commands: list[str], folder: Path) -> tuple[list[str], str]:
-    """The exit codes of commands without any extra, and what they say on stderr."""
-    code = BASE.format(modules=list(EXTRAS), commands=commands)
+def base(commands: list[str], folder: Path, python: str = "") -> tuple[list[str], str]:
+    """The exit codes of commands without any extra, and what they and then Python code say."""
+    code = BASE.format(modules=list(EXTRAS), commands=commands, python=python)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -58,7 +71,7 @@ def test_the_table_is_that_of_the_project() -> None:
     stated = {
         (re.match(r"[\w-]+", line).group(), extra)
         for extra in extras
-        if extra not in ("all", "test")
+        if extra not in ("all", "test", "check")
         for line in extras[extra]
     }
     assert set(EXTRAS.values()) == stated
@@ -112,6 +125,18 @@ def test_what_needs_an_extra_names_it(finished, tmp_path) -> None:
         install = "pip install 'scaling-laboratory[train]'"
         assert line == f"error: scaling {verb} needs {package}: {install}"
     assert mirrored == "error: scaling sync needs wandb: pip install 'scaling-laboratory[wandb]'"
+
+
+def test_every_help_is_shown_without_an_extra(tmp_path) -> None:
+    codes, said = base([f"{verb} --help" for verb in VERBS], tmp_path)
+    assert codes == ["0"] * len(VERBS) and said == ""
+
+
+def test_in_python_what_needs_an_extra_names_it(tmp_path) -> None:
+    code = f"import contextlib\nwith contextlib.redirect_stdout(sys.stderr): exec({NOTEBOOK!r})"
+    _, said = base([], tmp_path, code)
+    sentence = "composing a configuration needs hydra-core: pip install 'scaling-laboratory[train]'"
+    assert said.splitlines() == [sentence] * 3
 
 
 def test_a_launch_on_a_cluster_is_refused_before_anything_is_stored(monkeypatch) -> None:
