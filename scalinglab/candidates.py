@@ -125,7 +125,8 @@ def candidates(composed: Mapping[str, Any], grid: Mapping[str, Any] | None = Non
 def _planned(composed: Mapping[str, Any], grid: Mapping[str, Any]) -> Plan:
     """The runs of a grid in place of the study's, with what they cost."""
     study = {"name": BLOCK, "question": "", "blocks": {BLOCK: {"role": "fit", "grid": dict(grid)}}}
-    plan = make_plan({**composed, "study": study})
+    # A person's own study may have this name: blocks added to that one are no candidates.
+    plan = make_plan({**composed, "study": study}, added=False)
     config = from_dict(LaunchConfig, composed["launch"], "launch")
     if config.measure == "off":
         raise ConfigError(

@@ -32,8 +32,14 @@ from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.study import RequestedRun, read_study
 
 
-def make_plan(composed: Mapping[str, Any]) -> Plan:
+def make_plan(composed: Mapping[str, Any], *, added: bool = True) -> Plan:
     """Plan the study of a composed configuration.
+
+    Parameters
+    ----------
+    composed : mapping
+    added : bool
+        Whether the blocks that were added to the study of this name are part of it.
 
     Raises
     ------
@@ -48,7 +54,8 @@ def make_plan(composed: Mapping[str, Any]) -> Plan:
         run, _ = resolver.resolve(RequestedRun("tune", "sweep", config))
         return _final_loss(RunFolder(outputs / "runs" / run.run_id))
 
-    study, requested = read_study(with_added(composed), final_loss=final_loss)
+    composed = with_added(composed) if added else composed
+    study, requested = read_study(composed, final_loss=final_loss)
     merged: dict[str, PlannedRun] = {}
     for request in requested:
         run, store = resolver.resolve(request)

@@ -1,0 +1,14 @@
+"""Runs that could be trained next."""
+
+from __future__ import annotations
+
+from scalinglab.candidates import BLOCK, candidates
+from scalinglab.sweeps.study.added import add_block
+from scalinglab.sweeps.study.expand import BlockConfig
+
+
+def test_blocks_of_a_study_that_has_the_name_of_the_candidates_are_none(study, tmp_path) -> None:
+    composed = study()
+    add_block(tmp_path / "outputs", BLOCK, "other", BlockConfig("fit", {"model": {"width": [40]}}))
+    grid = {"model": {"width": [24]}, "tokens": [2560]}
+    assert set(candidates(composed, grid).table["width"]) == {24}
