@@ -124,7 +124,9 @@ def end_of_launch(
     outputs: Path, name: str, config: LaunchConfig, *, interrupted: bool = False
 ) -> LaunchResult:
     """Look at a study after a launch: whether the runs that were asked for are done."""
-    frame, damaged = status(outputs, name), read_plan(outputs, name).damaged
+    frame, plan = status(outputs, name), read_plan(outputs, name)
+    results = {run.folder.run_id: run.folder.result_damage() for run in plan.runs}
+    damaged = {**plan.damaged, **{run_id: error for run_id, error in results.items() if error}}
     left = frame[~frame["state"].isin(ENDED)]
     if config.runs is not None and (launches := read_launches(outputs, name)):
         left = left[left["run_id"].isin(list(launches[-1].classes))]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.runs import read_curve, study_plan
-from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.damage import tell
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import lr_array, shared_steps
@@ -54,12 +54,7 @@ def unfinished_runs(outputs: str | Path, study: str) -> pd.DataFrame:
 
 def _is_readable(folder: RunFolder) -> bool:
     """Whether a run's files say what it is and what it measured; else it is told of."""
-    error = folder.damage()
-    try:
-        if error is None and folder.done() is not None:
-            folder.curve_file()
-    except DamagedFile as found:
-        error = found
+    error = folder.state_damage() or folder.result_damage()
     if error is not None:
         tell(error, "its run is left out")
     return error is None

@@ -142,7 +142,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def damage(self) -> DamagedFile | None:
+    def state_damage(self) -> DamagedFile | None:
         """What is damaged of the files that say what the run is and whether it has ended.
 
         They are read again when they have changed only, so that asking often costs little.
@@ -155,6 +155,15 @@ class RunFolder:
         except DamagedFile as error:
             return error
         _undamaged[self.path] = marks
+        return None
+
+    def result_damage(self) -> DamagedFile | None:
+        """What is damaged of the record and the curve that DONE names; both are read whole."""
+        try:
+            if self.done() is not None:
+                self.record(), self.curve_file()
+        except DamagedFile as error:
+            return error
         return None
 
     def stop(self, why: dict[str, Any]) -> None:

@@ -179,7 +179,7 @@ def _damage(planned: PlannedRun, outputs: Path) -> DamagedFile | None:
     folder = RunFolder(outputs / "runs" / planned.run.run_id)
     if not folder.exists():
         return None
-    error = folder.damage()
+    error = folder.state_damage()
     if error is None and folder.done() is not None:
         try:
             folder.record()

@@ -132,7 +132,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     damaged = {
         r.folder.run_id: error
         for r in runs
-        if r.folder.run_id not in gone and (error := r.folder.damage()) is not None
+        if r.folder.run_id not in gone and (error := r.folder.state_damage()) is not None
     }
     for error in damaged.values():
         tell(error, "its run is left out")

@@ -145,7 +145,7 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
     families: dict[str, list[_Known]] = {family: [] for family in wanted}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
-        if (damaged := folder.damage()) is not None:
+        if (damaged := folder.state_damage()) is not None:
             damage.append(damaged)
             continue
         spec = folder.spec()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from scalinglab.launch_result import end_of_launch
 from scalinglab.sweeps.config import LaunchConfig
@@ -28,6 +30,20 @@ def test_a_full_disk_is_named_where_no_worker_could_say_so(study, monkeypatch, c
         told.append(capsys.readouterr().out.replace("\n", " "))
     assert "is full" not in told[0] and "is full: 0 MB are free" in told[1]
     assert ": scaling" not in told[0] and "planned:" not in told[0]  # no reason, no colon
+
+
+@pytest.mark.parametrize("kind", ["record", "curve"])
+def test_a_damaged_result_is_named_and_the_launch_fails(finished, tmp_path, kind) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs)
+    assert end_of_launch(outputs, "tiny", LaunchConfig("inline")).code == 0
+    path = next(outputs.glob(f"runs/*/{kind}-0001.*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    ended = end_of_launch(outputs, "tiny", LaunchConfig("inline"))
+    assert ended.code == 1 and list(ended.damaged) == [path.parent.name]
+    assert f"{path} is damaged" in ended.damaged[path.parent.name]
 
 
 def test_only_the_runs_that_were_asked_for_count(study, capsys, monkeypatch) -> None:

@@ -167,7 +167,7 @@ def test_a_description_that_is_not_its_id_is_refused_naming_both(make_run, tiny_
         f"folder is that of {folder.run_id}.*remove it",
     ):
         folder.spec()
-    assert folder.damage().path == path
+    assert folder.state_damage().path == path
 
 
 def test_a_description_of_before_checksums_and_of_other_identity_versions_is_read(make_run):
@@ -175,7 +175,7 @@ def test_a_description_of_before_checksums_and_of_other_identity_versions_is_rea
     path = folder.path / "run.json"
     run = read_json(path)
     path.write_text(json.dumps(run))
-    assert folder.spec().to_dict() == run and folder.damage() is None
+    assert folder.spec().to_dict() == run and folder.state_damage() is None
     run["science"]["identity_version"] = 0  # its ids were made in another way
     path.write_text(json.dumps(run))
     assert folder.spec().to_dict() == run
@@ -250,4 +250,4 @@ def test_a_claim_never_takes_the_number_of_one_whose_file_was_lost(make_run):
 def test_a_run_whose_end_cannot_be_read_is_damaged(make_run):
     folder = make_run()
     folder.done_file.write_text('{"status": "dome"}')
-    assert folder.state() == "damaged" and folder.damage().path == folder.done_file
+    assert folder.state() == "damaged" and folder.state_damage().path == folder.done_file
