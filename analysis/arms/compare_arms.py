@@ -93,7 +93,8 @@ def compare_arms(
 
     Examples
     --------
-    >>> import numpy as np, pandas as pd, analysis
+    >>> import numpy as np, pandas as pd
+    >>> from scalinglab import analysis
     >>> N, D = np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5))
     >>> runs = pd.concat(pd.DataFrame({"arm": arm, "N": N.ravel(), "D": D.ravel()})
     ...                  .assign(loss=lambda r, A=A: 1.7 + A / r.N**0.34 + 1800 / r.D**0.37)

@@ -134,7 +134,8 @@ def fit(
 
     Examples
     --------
-    >>> import numpy as np, pandas as pd, analysis
+    >>> import numpy as np, pandas as pd
+    >>> from scalinglab import analysis
     >>> N, D = np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5))
     >>> runs = pd.DataFrame({"N": N.ravel(), "D": D.ravel()})
     >>> runs["loss"] = 1.7 + 400 / runs.N**0.34 + 1800 / runs.D**0.37

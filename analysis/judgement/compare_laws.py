@@ -63,7 +63,8 @@ def compare_laws(
 
     Examples
     --------
-    >>> import numpy as np, pandas as pd, analysis
+    >>> import numpy as np, pandas as pd
+    >>> from scalinglab import analysis
     >>> runs = pd.DataFrame({"C": np.geomspace(1e17, 1e21, 12)})
     >>> runs["loss"] = 1.7 + (1e18 / runs.C) ** 0.15
     >>> laws = [("power", {"x": "C"}), ("power_plus_constant", {"x": "C"})]

@@ -52,7 +52,8 @@ def delta_sensitivity(
 
     Examples
     --------
-    >>> import numpy as np, pandas as pd, analysis
+    >>> import numpy as np, pandas as pd
+    >>> from scalinglab import analysis
     >>> runs = pd.DataFrame({"x": np.geomspace(1e17, 1e21, 12)})
     >>> runs["loss"] = 1.7 + (1e18 / runs.x) ** 0.15
     >>> table = analysis.delta_sensitivity("power_plus_constant", runs, resamples=0)

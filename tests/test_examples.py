@@ -1,4 +1,4 @@
-"""Examples in docstrings are run."""
+"""Examples in docstrings are run; those of the application train, and are not."""
 
 import doctest
 import importlib
@@ -6,11 +6,12 @@ import pkgutil
 
 import pytest
 
-from scalinglab import scaling
+from scalinglab import analysis, scaling, sweeps
 
 MODULES = [
     m.name
-    for m in pkgutil.walk_packages(scaling.__path__, "scalinglab.scaling.")
+    for package in (scaling, sweeps, analysis)
+    for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not m.ispkg and not m.name.endswith("__main__")
 ]
 
