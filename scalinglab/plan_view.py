@@ -19,9 +19,9 @@ from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.show import blank
 from scalinglab.sweeps.plan.gpus import about_gpus
+from scalinglab.sweeps.plan.pack_sizes import about_packs
 from scalinglab.sweeps.plan.places import about_idle_gpus
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.plan.sizes import about_packs
 from scalinglab.sweeps.plan.timing import about_estimates, about_processes
 from scalinglab.terminal import Screen
 

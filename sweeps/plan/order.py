@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 
+from scalinglab.sweeps.plan.pack_sizes import place
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
-from scalinglab.sweeps.plan.sizes import place
 from scalinglab.sweeps.store.packs import form_packs
 
 START_SECONDS = 4.0  # a worker imports Lightning, once

@@ -28,9 +28,9 @@ from scalinglab.scaling.training.events import validation_steps
 from scalinglab.sweeps.config import LaunchBudget, LaunchConfig
 from scalinglab.sweeps.plan.local_timing import SHAPE_SECONDS, CannotMeasure, measure_here
 from scalinglab.sweeps.plan.order import packs
+from scalinglab.sweeps.plan.pack_sizes import pack_sizes, seconds_of
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.program_times import with_program_times
-from scalinglab.sweeps.plan.sizes import pack_sizes, seconds_of
 
 _TIMING: Shape = {"step": (int, float), "token": (int, float), "packed": dict}
 

@@ -80,7 +80,7 @@ def test_any_number_of_processes_goes_on(
 KILLED = """
 import os, signal
 if os.environ.get("RANK") == "1":
-    from scalinglab.scaling.records import checkpoint
+    from scalinglab.scaling.engine.trainer import checkpoint
     save, saved = checkpoint.save_part, []
     def dies(path, state):
         saved.append(path)

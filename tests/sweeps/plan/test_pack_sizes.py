@@ -13,7 +13,7 @@ from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.plan.cost import cost
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.order import finish_seconds, packs
-from scalinglab.sweeps.plan.sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
+from scalinglab.sweeps.plan.pack_sizes import FULL_STEP, about_packs, pack_sizes, seconds_of, spread
 from scalinglab.sweeps.plan.timing import Target, about_processes, measure_here, with_seconds
 
 SWEEP = [
@@ -99,10 +99,10 @@ def on_a_gpu(sweep, monkeypatch):
         run = sweep.runs[0].run
         each = training_bytes(run.architecture, run.config.batch)
         monkeypatch.setattr(
-            "scalinglab.sweeps.plan.sizes.machine.gpu_memory_bytes", lambda: each * held / 0.8
+            "scalinglab.sweeps.plan.pack_sizes.machine.gpu_memory_bytes", lambda: each * held / 0.8
         )
         monkeypatch.setattr(
-            "scalinglab.sweeps.plan.sizes.FULL_STEP", FULL_STEP * run.C / run.steps / flops
+            "scalinglab.sweeps.plan.pack_sizes.FULL_STEP", FULL_STEP * run.C / run.steps / flops
         )
         return replace(sweep, execution=replace(sweep.execution, device="cuda"))
 
