@@ -25,7 +25,7 @@ class LaunchedStudy:
     screen: Screen | None
 
     def status(self) -> pd.DataFrame:
-        """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.state``.
+        """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.status``.
 
         Raises
         ------

@@ -41,7 +41,7 @@ def duration(seconds: float) -> str:
 
 
 def status_frame(found: pd.DataFrame) -> pd.DataFrame:
-    """The table of ``scalinglab.sweeps.store.state.status`` as people read it."""
+    """The table of ``scalinglab.sweeps.store.status.status`` as people read it."""
     return pd.DataFrame(
         {
             "run": found["run_id"],

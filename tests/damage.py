@@ -87,7 +87,7 @@ VALUES = (
     "/",
     "/dev/null",
     "/dev/full",
-    "/nowhere/at/all",
+    "/proc/nowhere/at/all",
     "/etc/shadow",
     "a b",
     "a=b",

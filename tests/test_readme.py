@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -49,3 +50,43 @@ def test_every_place_of_the_layout_exists() -> None:
             package = ROOT / names[0]
         for name in names:
             assert (package / name).exists() or (ROOT / name).exists(), name
+
+
+NAMING = [
+    path
+    for folder in ("analysis", "benchmarks", "conf", "docs", "scaling", "scalinglab", "sweeps")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".py", ".md", ".yaml")
+]
+MODULE = re.compile(r"(?<![\w./])scalinglab(?:\.\w+)+(?![\w{*])")
+FILE = re.compile(
+    r"(?<![\w./-])(?:analysis|benchmarks|docs|scaling|scalinglab|sweeps|tests)/[\w/-]+\.(?:py|md)\b"
+)
+
+
+def test_every_module_and_file_that_is_named_exists() -> None:
+    """In code, comments and docs; of a module also what is named of it."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *NAMING)]
+    names = {name for text in texts for name in MODULE.findall(text)}
+    files = {name for text in texts for name in FILE.findall(text)}
+    assert len(names) > 100 and len(files) > 10
+    assert not sorted(name for name in names if not resolves(name))
+    assert not sorted(name for name in files if not (ROOT / name).exists())
+
+
+def resolves(name: str) -> bool:
+    """Whether a dotted name is a module, or something of one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[count:]:
+            if part in getattr(found, "__dataclass_fields__", ()):  # one without a default
+                return True
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
