@@ -33,7 +33,15 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def save_atomic(path: Path, save: Callable[[Path], Any]) -> None:
-    """Let `save` write a file beside `path`, then flush it and move it into place."""
+    """Let `save` write a file beside `path`, then flush it and move it into place.
+
+    Raises
+    ------
+    OSError
+        Also where a device or a pipe is: it would be replaced, by root even ``/dev/null``.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no regular file, and no file takes its place", str(path))
     aside = _aside(path)
     try:
         save(aside)

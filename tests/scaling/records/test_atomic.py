@@ -202,3 +202,11 @@ def test_what_lies_aside_is_no_folder_of_the_kind(tmp_path):
     seen = []
     assert create_folder(tmp_path / "one", lambda aside: seen.append(folders_in(tmp_path)))
     assert seen == [[]] and folders_in(tmp_path) == [tmp_path / "one"]
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=f"no regular file.*{path}"):
+        write_atomic(path, "x")
+    assert path.is_fifo() and os.listdir(tmp_path) == ["pipe"]
