@@ -33,8 +33,8 @@ def test_a_table_in_millions_gives_the_law_of_the_counts(made_by):
     assert "N = m * 1e6" in found.report() and not found.warnings
     assert found.predict(small)["loss"].to_numpy() == pytest.approx(wanted.predict(runs)["loss"])
     silent = analysis.fit("chinchilla", small, columns={"N": "m", "D": "b"}, resamples=0)
-    assert any("N is at most 3000 parameters: if it counts thou" in w for w in silent.warnings)
+    assert any("N is at most 3000 parameters. If it is given in thou" in w for w in silent.warnings)
     ours = small.assign(fingerprint="a", N=small.m, D=small.b)
     assert not any(
-        "counts thousands" in w for w in analysis.fit("chinchilla", ours, resamples=0).warnings
+        "given in thousands" in w for w in analysis.fit("chinchilla", ours, resamples=0).warnings
     )

@@ -85,7 +85,7 @@ def test_an_installed_package_needs_no_path_of_its_own(monkeypatch) -> None:
     """Site-packages before the standard library would let a backport hide a module of it."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.delenv(GIVEN, raising=False)
-    monkeypatch.setattr(child, "HERE", Path("/site"))
+    monkeypatch.setattr(child.machine, "code_folder", lambda: Path("/site"))
     assert child_environment()["PYTHONPATH"] == "/site"
     monkeypatch.setattr(child.site, "getsitepackages", lambda: ["/site"])
     assert child_environment()["PYTHONPATH"] == ""

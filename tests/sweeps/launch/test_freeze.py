@@ -34,7 +34,7 @@ def test_an_edit_does_not_reach_a_copy(tmp_path, monkeypatch) -> None:
     root = tmp_path / "code_of_today"
     root.mkdir()
     (root / "one.py").write_text("x = 1\n")
-    package = SimpleNamespace(__name__="scalinglab.scaling", __file__=str(root / "__init__.py"))
+    package = SimpleNamespace(__name__="scalinglab.scaling", __path__=[str(root)])
     monkeypatch.setattr("scalinglab.sweeps.launch.freeze.PACKAGES", (package,))
     before = freeze(tmp_path)
     (root / "one.py").write_text("x = 2\n")

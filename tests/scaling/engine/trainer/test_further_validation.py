@@ -75,8 +75,8 @@ def test_curves_have_what_was_measured_in_between(make_run, train_run, outputs, 
     known = curve.dropna(subset=[name])
     assert known["step"].tolist() == measured["step"] and known[name].tolist() == measured[name]
     as_loss = load_curves(outputs, loss=name)
-    assert as_loss["validation_loss"].dropna().tolist() == measured[name]
-    assert as_loss["loss"].equals(curve["loss"])
+    assert as_loss["loss"].dropna().tolist() == measured[name]
+    assert as_loss["train_loss"].equals(curve["train_loss"])
 
 
 @pytest.mark.parametrize(
