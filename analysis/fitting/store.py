@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import by_arm
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.atomic import write_atomic
 
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
@@ -109,11 +109,7 @@ def _read_origins(stored: dict, parameters: int) -> Origins:
 
 def write_fit(result: FittedLaw, path: str | Path) -> None:
     """Write a fit as JSON; the file is whole or not there."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(to_dict(result), indent=1) + "\n")
-    unfinished.replace(path)
+    write_atomic(Path(path).absolute(), json.dumps(to_dict(result), indent=1) + "\n")
 
 
 def read_fields(path: str | Path) -> dict[str, Any]:
