@@ -42,8 +42,8 @@ def test_two_packs_are_two_tasks_and_a_kill_costs_no_bit(study, tmp_path, cluste
     assert launcher.returncode == 0, out
     assert curves(outputs) == curves(plan.outputs)
     records = [RunFolder(p).record() for p in outputs.glob("runs/*")]
-    assert [r["throughput"]["members"] for r in records] == [3] * 6
-    assert max({r["attempt"] for r in records}) > 1
+    assert [r.throughput.members for r in records] == [3] * 6
+    assert max({r.attempt for r in records}) > 1
     (begun,) = read_launches(outputs, "tiny")
     assert (
         sum(s.tasks for s in read_submissions(begun)) <= 4
