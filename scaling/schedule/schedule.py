@@ -6,6 +6,7 @@ of them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
+class ScheduleConfig(ABC):
     """LR against step; each kind has a class of its own, with the keys that it uses.
 
     Attributes
@@ -33,6 +34,7 @@ class ScheduleConfig:
 
     kind: str = "wsd"
 
+    @abstractmethod
     def build(self, room: Room) -> list[Piece]:
         """The pieces that fill a run.
 
@@ -41,7 +43,6 @@ class ScheduleConfig:
         ConfigError
             If what the kind needs is missing, or its parts do not fit into the run.
         """
-        raise NotImplementedError
 
 
 SCHEDULES = ScheduleConfig.choices

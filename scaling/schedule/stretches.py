@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,9 +34,9 @@ class WarmedConfig(ScheduleConfig):
         after = self.after_warmup(room)
         return [Piece("linear", room.warmup, 0.0, after[0].start), *after]
 
+    @abstractmethod
     def after_warmup(self, room: Room) -> list[Piece]:
         """The pieces after the warm-up."""
-        raise NotImplementedError
 
     def _warmup_steps(self, room: Room) -> int:
         tokens = self.warmup_tokens

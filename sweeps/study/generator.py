@@ -7,6 +7,7 @@ options.
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -55,12 +56,13 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Generator:
+class Generator(ABC):
     """The options of a generator, and what they make of a block."""
 
     has_parts: ClassVar[bool] = False  # whether a block may take a part of its points
     is_search: ClassVar[bool] = False  # whether it asks for more once its runs are finished
 
+    @abstractmethod
     def points(self, block: Block) -> Iterator[Point]:
         """Every run of a block as dotted keys.
 
@@ -69,7 +71,6 @@ class Generator:
         ConfigError
             If an option or a size makes no sense.
         """
-        raise NotImplementedError
 
     def sets(self, optimizer: str) -> Iterable[str]:
         """The keys that it sets for each run, of runs with this optimizer."""
@@ -118,9 +119,9 @@ class Design(Generator):
     seeds: int = setting(1, AT_LEAST_1)
     grow: str = setting("width", GROWTHS)
 
+    @abstractmethod
     def groups(self, sizes: Sequence[Rung], key: str) -> list[list[dict[str, int]]]:
         """The points, small to large, from the sizes of the recipe; `key` is for messages."""
-        raise NotImplementedError
 
     def points(self, block: Block) -> Iterator[Point]:
         """See ``Generator.points``."""

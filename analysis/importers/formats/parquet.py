@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from pyarrow import ArrowException
 
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.formats.registry import (
@@ -22,8 +23,8 @@ def read_parquet(path: Path, request: Request) -> list[Raw]:
     """One table. Its missing numbers and those that were none are alike: both are NaN."""
     try:
         frame = pd.read_parquet(path)
-    # pyarrow's errors derive from these; the last says that it lacks the file's codec or type.
-    except (ValueError, OSError, NotImplementedError) as error:
+    # A broken file, one that pandas cannot take, or a codec or type that this pyarrow lacks.
+    except (ArrowException, ValueError, OSError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path} cannot be read as parquet: {why}") from None
     named = [n for n in frame.index.names if n is not None]
