@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
+from scalinglab.analysis.forecasts import track
+from scalinglab.analysis.intervals.spread import calibration_in_words
 
 if TYPE_CHECKING:
     from scalinglab.answers.forecast import Forecasts, TrackRecord
@@ -30,23 +31,7 @@ def show_forecasts(screen: Screen, found: Forecasts) -> None:
 
 def show_record(screen: Screen, record: TrackRecord) -> None:
     """Print kept forecasts with what was measured."""
-    table = record.table
-    shown = pd.DataFrame(
-        {
-            "made": [m[:16].replace("T", " ") for m in table["made"]],
-            "study": table["study"],
-            "run": table["run_id"],
-            "known": [f"{share:.0%}" for share in table["share"]],
-            "law": table["law"],
-            "predicted": [
-                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
-                for r in table.to_dict("records")
-            ],
-            "measured": ["" if pd.isna(v) else f"{v:.4f}" for v in table["measured"]],
-            "error": ["" if pd.isna(v) else f"{v:+.2%}" for v in table["error"]],
-            "outcome": table["outcome"],
-        }
-    )
+    shown = track.as_texts(record.table)
     screen.table(shown, optional=("law", "study", "made"), text="outcome")
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.intervals.spread import calibration_in_words
+from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
@@ -251,6 +251,28 @@ def calibration_factor(outputs: str | Path, study: str | None, level: float) -> 
 def calibrated(result: Result, outputs: str | Path, study: str) -> Result:
     """A fit of a study whose intervals of losses are as wide as the record says."""
     return result.calibrated(calibration_factor(outputs, study, result.settings["level"]))
+
+
+def as_texts(record: pd.DataFrame) -> pd.DataFrame:
+    """The record as people read it: one row a kept prediction, numbers as text."""
+    return pd.DataFrame(
+        {
+            "made": [made[:16].replace("T", " ") for made in record["made"]],
+            "study": record["study"],
+            "run": record["run_id"],
+            "known": [f"{share:.0%}" for share in record["share"]],
+            "law": record["law"],
+            "predicted": [
+                f"{loss:.4f}{interval_in_words(lower, upper)}"
+                for loss, lower, upper in zip(
+                    record["loss"], record["lower"], record["upper"], strict=True
+                )
+            ],
+            "measured": ["" if pd.isna(loss) else f"{loss:.4f}" for loss in record["measured"]],
+            "error": ["" if pd.isna(error) else f"{error:+.2%}" for error in record["error"]],
+            "outcome": record["outcome"],
+        }
+    )
 
 
 def sentence(record: pd.DataFrame, level: float) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.arms.comparison import crossover, paired
-from scalinglab.analysis.forecasts.track import sentence
-from scalinglab.analysis.intervals.spread import calibration_in_words, interval_in_words
+from scalinglab.analysis.forecasts.track import as_texts, sentence
+from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.page import Section
 
@@ -55,22 +55,7 @@ def _forecasts(outlook: Outlook) -> list[Section]:
 def _track(outlook: Outlook) -> list[Section]:
     if outlook.track.empty:
         return []
-    table = outlook.track
-    shown = pd.DataFrame(
-        {
-            "made": [made[:16].replace("T", " ") for made in table["made"]],
-            "run": table["run_id"],
-            "known": [f"{share:.0%}" for share in table["share"]],
-            "law": table["law"],
-            "predicted": [
-                f"{r['loss']:.4f}{interval_in_words(r['lower'], r['upper'])}"
-                for r in table.to_dict("records")
-            ],
-            "measured": table["measured"],
-            "error": ["" if pd.isna(e) else f"{e:+.2%}" for e in table["error"]],
-            "outcome": table["outcome"],
-        }
-    )
+    shown = as_texts(outlook.track).drop(columns="study")
     text = sentence(outlook.record, outlook.level)
     return [Section("Track record of forecasts", text, [shown])]
 

@@ -25,3 +25,20 @@ def run(capsys, monkeypatch, finished):
         return stopped.value.code or 0, out, error
 
     return command
+
+
+@pytest.fixture(scope="session")
+def tiny_overrides() -> tuple[str, ...]:
+    """A run of 40 steps on the tiny language of ``tests/conftest.py``, on the command line."""
+    return (
+        "data=markov",
+        "data.options.tokens=20001",
+        "data.options.vocab=8",
+        "data.options.successors=4",
+        "data.options.validation_tokens=1025",
+        "data.validation_tokens=512",
+        "model.context=16",
+        "model.width=16",
+        "batch=4",
+        "tokens=2560",
+    )

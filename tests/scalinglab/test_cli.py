@@ -165,20 +165,11 @@ def test_status_of_all_studies(run, tmp_path) -> None:
     assert code == 2 and "there is no study in" in error
 
 
-def test_train_one_run_twice(run, tmp_path) -> None:
+def test_train_one_run_twice(run, tiny_overrides, tmp_path) -> None:
     arguments = [
         "train",
-        "data=markov",
-        "data.options.tokens=20001",
-        "data.options.vocab=8",
-        "data.options.successors=4",
-        "data.options.validation_tokens=1025",
-        "data.validation_tokens=512",
-        "model.context=16",
-        "model.width=16",
-        "batch=4",
+        *tiny_overrides,
         "schedule.warmup_tokens=256",
-        "tokens=2560",
         f"outputs={tmp_path}",
     ]
     code, first, _ = run(*arguments)
@@ -188,20 +179,11 @@ def test_train_one_run_twice(run, tmp_path) -> None:
     assert len(list(tmp_path.glob("runs/*/attempts/*.json"))) == 1
 
 
-def test_a_diverged_run_is_a_result(run, tmp_path) -> None:
+def test_a_diverged_run_is_a_result(run, tiny_overrides, tmp_path) -> None:
     code, out, _ = run(
         "train",
-        "data=markov",
-        "data.options.tokens=20001",
-        "data.options.vocab=8",
-        "data.options.successors=4",
-        "data.options.validation_tokens=1025",
-        "data.validation_tokens=512",
-        "model.context=16",
-        "model.width=16",
-        "batch=4",
+        *tiny_overrides,
         "schedule.warmup_tokens=256",
-        "tokens=2560",
         "optimizer.lr=1e30",
         f"outputs={tmp_path}",
     )

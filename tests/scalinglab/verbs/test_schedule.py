@@ -28,7 +28,7 @@ def curves(tmp_path) -> str:
     return f"data={tmp_path}/curves.csv"
 
 
-def test_a_schedule_is_written_that_train_accepts(run, curves, tmp_path) -> None:
+def test_a_schedule_is_written_that_train_accepts(run, curves, tmp_path, tiny_overrides) -> None:
     file = tmp_path / "best.csv"
     code, out, _ = run(
         "schedule",
@@ -46,16 +46,7 @@ def test_a_schedule_is_written_that_train_accepts(run, curves, tmp_path) -> None
     assert pd.read_csv(file)["lr"].max() <= 0.01
     code, out, error = run(
         "train",
-        "data=markov",
-        "data.options.tokens=20001",
-        "data.options.vocab=8",
-        "data.options.successors=4",
-        "data.options.validation_tokens=1025",
-        "data.validation_tokens=512",
-        "model.context=16",
-        "model.width=16",
-        "batch=4",
-        "tokens=2560",
+        *tiny_overrides,
         "schedule=file",
         f"schedule.path={file}",
         "optimizer.lr=0.01",
