@@ -78,8 +78,7 @@ def prepare(
     tell : callable
         Told of what takes long.
     to_launch : bool
-        Whether it is to be trained at once: then the cluster is asked, and what the plan costs
-        must be affordable.
+        Whether it is to be trained at once: then the cluster, too, is asked whether it can be.
 
     Raises
     ------

@@ -100,14 +100,6 @@ def _positive(text: str) -> float | None:
     return number if math.isfinite(number) and number > 0 else None
 
 
-def split_factor(source: str, have: Collection[str]) -> tuple[str, float]:
-    """The column and the number of ``NAME * NUMBER``; anything else as it is, times 1."""
-    formula = read_formula(source, have)
-    if formula is None or formula.function or len(formula.terms) > 1:
-        return source, 1.0
-    return formula.terms[0]
-
-
 def has(table: pd.DataFrame, source: str) -> bool:
     """Whether a table has a column, or all that it is made of."""
     return read_formula(source, table.columns) is not None

@@ -14,7 +14,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError, from_dict, unknown_key
+from scalinglab.scaling.config import ConfigError, from_dict
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, server_time, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, reading, tell
@@ -187,17 +187,3 @@ def read_launches(outputs: Path, study: str) -> list[Launch]:
 def launches_folder(outputs: Path, study: str) -> Path:
     """Where the launches of a study lie."""
     return study_folder(outputs, study) / "launches"
-
-
-def find_launch(outputs: Path, study: str, token: str) -> Launch:
-    """A launch by its token.
-
-    Raises
-    ------
-    ConfigError
-        If the study has no such launch.
-    """
-    known = {launch.token: launch for launch in read_launches(outputs, study)}
-    if token not in known:
-        raise ConfigError(unknown_key(token, known))
-    return known[token]
