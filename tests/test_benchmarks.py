@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import importlib
 import json
 import multiprocessing
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -276,3 +278,26 @@ def test_the_other_commands_run() -> None:
     out = run("start", "--engines=eager", "--widths", "8", "16", "--depth=1")
     assert len(re.findall(r"^eager +(?:empty|filled) ", out, re.MULTILINE)) == 4
     assert "x\n" in run("packing", "--shapes=1", "--rounds=1")
+
+
+def test_runs_of_two_folders_are_compared_bit_for_bit(finished, tmp_path, script, capsys) -> None:
+    compare = script("same_runs").main
+    other = tmp_path / "other"
+    shutil.copytree(finished, other, ignore=shutil.ignore_patterns("checkpoints", "data"))
+    assert compare([str(finished), str(other)]) == 0
+    assert "0 equal" not in capsys.readouterr().out
+    changed = next(iter(script("same_runs").finished(other).values()))
+    with gzip.open(changed.curve_file(), "at") as file:
+        file.write("1,1\n")
+    assert compare([str(finished), str(other)]) == 1
+    assert f"{changed.run_id}: another curve" in capsys.readouterr().out
+    shutil.rmtree(changed.path)
+    assert compare([str(finished), str(other)]) == 1
+    assert f"{changed.run_id}: in {finished} alone" in capsys.readouterr().out
+
+
+def test_the_house_is_drawn(script, monkeypatch, capsys) -> None:
+    house = script("house")
+    monkeypatch.setattr(house, "STARTS", 1)
+    house.main()
+    assert "circles of files: 0, of rooms: 0" in capsys.readouterr().out

@@ -1,0 +1,73 @@
+"""How the code leans: files, rooms and arrows by the imports, and imports that stand in functions.
+
+    python benchmarks/house.py
+
+Also how long ``scaling --help`` takes. What must hold of the arrows is in
+``tests/test_architecture.py``, whose reading of the imports this uses.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+STARTS = 5
+
+
+def main() -> None:
+    """Print a line a package, then the whole."""
+    sys.path.insert(0, str(ROOT))
+    house = importlib.import_module("tests.test_architecture")
+    arrows = {file: house.arrows(file) for file in house.python_files()}
+    rooms: dict[str, set[str]] = {}
+    for file, used in arrows.items():
+        rooms.setdefault(house.room(file), set()).update(map(house.room, used))
+    for room, used in rooms.items():
+        used.discard(room)
+    for package in house.MAY_IMPORT:
+        files = [file for file in arrows if file.startswith(f"{package}/")]
+        lines = sum(len((ROOT / file).read_text().splitlines()) for file in files)
+        inner = sum(imports_in_functions(ROOT / file) for file in files)
+        print(f"{package:<10} {len(files):4} files {lines:7,} lines, {inner} imports in functions")
+    between = sum(map(len, rooms.values()))
+    print(
+        f"{len(rooms)} rooms, {between} arrows between them; circles of files: "
+        f"{len(house.circles(arrows))}, of rooms: {len(house.circles(rooms))}"
+    )
+    print(f"scaling --help: {help_seconds():.2f} s of the processor (median of {STARTS})")
+
+
+def imports_in_functions(file: Path) -> int:
+    """Import statements inside functions."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    inner = {
+        id(statement)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, functions)
+        for statement in ast.walk(node)
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+    }
+    return len(inner)
+
+
+def help_seconds() -> float:
+    """Processor time of the general help, in a process of its own."""
+    seconds = []
+    for _ in range(STARTS):
+        before = os.times()
+        subprocess.run(
+            [sys.executable, "-m", "scalinglab", "--help"], check=True, capture_output=True
+        )
+        after = os.times()
+        children = before.children_user + before.children_system
+        seconds.append(after.children_user + after.children_system - children)
+    return sorted(seconds)[STARTS // 2]
+
+
+if __name__ == "__main__":
+    main()
