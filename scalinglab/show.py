@@ -149,11 +149,15 @@ class Watch:
         if row["state"] in (State.RUNNING, State.BLOCKED, State.PLANNED):
             return
         finished = found["state"].isin(FINISHED).sum()
+        # As wide as the study's longest: lines stand below each other, and fit into 100 columns.
+        state = str(row["state"]).ljust(max(map(len, found["state"])))
+        size = f"{row['N']:,}".rjust(len(f"{found['N'].max():,}"))
+        tokens = f"{row['D']:,}".rjust(len(f"{found['D'].max():,}"))
+        schedule = row["schedule"].ljust(max(map(len, found["schedule"])))
         loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
         self.screen.say(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {row['state']:<12}"
-            f"N {row['N']:>9,}  D {row['D']:>11,}  {row['schedule']:<8} seed {row['seed']}  "
-            f"{loss}after {duration(time.monotonic() - self.began)}"
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {state}  N {size}  D {tokens}  {schedule}"
+            f"  seed {row['seed']}  {loss}after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 
