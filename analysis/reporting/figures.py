@@ -16,7 +16,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from scalinglab.analysis.arms.scale import Ladder, along_ladder
 from scalinglab.analysis.fitting.outliers import outlying
-from scalinglab.analysis.reporting.labels import COMPUTE, LOSS, RATE, SIZE, STEP, TOKENS, literal
+from scalinglab.analysis.reporting.labels import (
+    COMPUTE,
+    LOSS,
+    RATE,
+    SHARES,
+    SIZE,
+    STEP,
+    TOKENS,
+    literal,
+)
 from scalinglab.scaling.records.state import State
 
 if TYPE_CHECKING:
@@ -224,8 +233,8 @@ def multiverse(found: Multiverse) -> Figure | None:
     left.legend(fontsize=8, title=literal(most), title_fontsize=8)
     rows = found.shares.iloc[::-1]
     choices = [literal(choice) for choice in rows["choice"]]
-    right.barh(choices, 100 * rows["whole"], color="0.8", label="total effect")
-    right.barh(choices, 100 * rows["own"], color="C0", height=0.4, label="main effect")
+    right.barh(choices, 100 * rows["whole"], color="0.8", label=SHARES["whole"])
+    right.barh(choices, 100 * rows["own"], color="C0", height=0.4, label=SHARES["own"])
     right.set_xlabel("share of the variance of the log answer (%)")
     right.set_xlim(0, 105)
     right.legend(fontsize=8, loc="lower right")

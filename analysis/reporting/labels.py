@@ -10,6 +10,12 @@ RATE = "learning rate"
 SIZE = "model size N (parameters)"
 STEP = "training step"
 TOKENS = "training tokens D"
+# Columns of a multiverse's shares -> what people read, also in its figure.
+SHARES = {
+    "own": "main effect",
+    "whole": "total effect",
+    "factor": "largest over smallest mean",
+}
 
 
 def literal(name: object) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ONE_SIZE = 20.0  # ratio of the largest to the smallest number of a column
+_COUNTED = 1e7  # below it whole numbers are read in full, above it by their size
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,9 @@ def _texts(values: pd.Series) -> list[str]:
     texts = [_text(value) for value in values]
     if not pd.api.types.is_float_dtype(values):
         return texts
+    known = values.dropna()
+    if (known % 1 == 0).all() and known.abs().max() < _COUNTED:  # counts that a gap made floats
+        return ["" if pd.isna(value) else f"{value:,.0f}" for value in values]
     sizes = values.abs()[values.abs() > 0]
     if sizes.empty or sizes.max() > _ONE_SIZE * sizes.min() or any("e" in t for t in texts):
         return texts

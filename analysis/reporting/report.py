@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
+from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.scaling.records.atomic import write_atomic
@@ -141,7 +142,7 @@ def _multiverse(answer: Answer) -> list[Section]:
         Section(
             "How the answer varies with the analysis choices",
             found.sentence(),
-            tables=[with_intervals(found.shares)],
+            tables=[with_intervals(found.shares).rename(columns=SHARES)],
             figures=[] if figure is None else [(caption, figure)],
         )
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
+from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
@@ -17,13 +18,6 @@ from scalinglab.verb import Verb
 
 if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
-
-# Column of the table of shares -> what people read.
-_HEADINGS = {
-    "own": "main effect",
-    "whole": "total effect",
-    "factor": "largest over smallest mean",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +42,7 @@ class MultiverseResult:
     def show(self, screen: Screen) -> None:
         """The range of the answers, a row a choice, and why some variants give none."""
         screen.say(self.found.sentence())
-        screen.table(with_intervals(self.found.shares).rename(columns=_HEADINGS))
+        screen.table(with_intervals(self.found.shares).rename(columns=SHARES))
         table = self.found.table
         for why, failed in table[table["why"] != ""].groupby("why"):
             screen.say(f"! {len(failed)} variants give no answer: {why}", style="yellow")

@@ -17,6 +17,7 @@ from scalinglab.analysis.reporting.page import Section, page
         ([676.06, 1.3855], ["676.06", "1.3855"]),  # of several sizes: five digits each
         ([2.5559e7, 5e7], ["2.5559e7", "5e7"]),
         ([1000, 5], ["1,000", "5"]),
+        ([329_728.0, np.nan], ["329,728", ""]),  # counts that a gap made floats
     ],
 )
 def test_numbers_of_one_size_have_equal_decimals(values: list, texts: list[str]) -> None:
