@@ -63,9 +63,14 @@ class Within:
         if self.most == math.inf:
             return f"above {self.least:,g}" if above else f"{self.least:,g} or more"
         if not above and not below:
-            return f"{self.least:,g} to {self.most:,.0f}"
+            return f"{self.least:,g} to {_number(self.most)}"
         lower = f"above {self.least:,g}" if above else f"{self.least:,g} or more"
         return f"{lower} and below {self.most:,g}" if below else f"{lower}, up to {self.most:,g}"
+
+
+def _number(value: float) -> str:
+    """Whole numbers in full: 9,223,372,036,854,775,807."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 AT_LEAST_0, AT_LEAST_1 = Within(0), Within(1)
@@ -138,9 +143,9 @@ def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{path or cls.__name__} = {values!r}: expected a group of keys")
-    values = cls.older(values) if hasattr(cls, "older") else values
+    values = cls.older(values) if _has_hook(cls, "older") else values
     cls = chosen_class(cls, values, path)
-    classes = cls.classes(values) if hasattr(cls, "classes") else {}
+    classes = cls.classes(values) if _has_hook(cls, "classes") else {}
     keys = _keys(cls)
     for key in values:
         if key not in keys:
@@ -157,6 +162,11 @@ def from_dict(cls: type[Any], values: Any, path: str = "") -> Any:
     for name in _conditional(cls):
         _check_used(built, name, path)
     return built
+
+
+def _has_hook(cls: type[Any], name: str) -> bool:
+    """Whether a class says more of how it is read; a key of that name is no hook."""
+    return hasattr(cls, name) and name not in keys_of(cls)
 
 
 def check_ranges(options: Any, path: str = "") -> None:
@@ -218,7 +228,7 @@ def choosers(cls: type[Any]) -> frozenset[str]:
 
 def class_of(cls: type[Any], key: str, values: Mapping[str, Any]) -> type | None:
     """The dataclass that reads a key of a group; None where it is no group of known keys."""
-    classes = cls.classes(values) if hasattr(cls, "classes") else {}
+    classes = cls.classes(values) if _has_hook(cls, "classes") else {}
     return classes.get(key) or (_keys(cls)[key].group if key in _keys(cls) else None)
 
 

@@ -41,11 +41,14 @@ class Registry(Mapping[str, T]):
         Raises
         ------
         ValueError
-            If the name has another definition.
+            If the name has another definition, or the definition calls itself otherwise.
         """
 
         def add(definition: D) -> D:
             entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
+            own = getattr(entry, getattr(entry, "chooser", ""), name)
+            if own != name:
+                raise ValueError(f"{definition} is registered as {name!r} and says {own!r}")
             there = self._definitions.setdefault(name, entry)
             if there is not entry:
                 raise ValueError(f"{self._key} = {name!r} is defined twice: {there}, {definition}")

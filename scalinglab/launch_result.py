@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.detach import Detached
 from scalinglab.scaling.records.state import ENDED
 from scalinglab.scaling.text.printable import excerpt
 from scalinglab.show import counts
 from scalinglab.sweeps.config import LaunchConfig
-from scalinglab.sweeps.launch.detach import Detached
 from scalinglab.sweeps.launch.remaining import given_up, why_stopped
 from scalinglab.sweeps.store.launch_record import read_launches
 from scalinglab.sweeps.store.status import status

@@ -19,6 +19,7 @@ from typing import Any
 
 from scalinglab.answers.keywords import keywords
 from scalinglab.answers.methods import StudyAnswers
+from scalinglab.detach import detach
 from scalinglab.launch_result import DetachedLaunch, LaunchResult, end_of_launch
 from scalinglab.launched_study import LaunchedStudy
 from scalinglab.plan_view import PlanView
@@ -34,7 +35,6 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.show import Watch
 from scalinglab.sweeps.launch.announced import announced
-from scalinglab.sweeps.launch.detach import detach
 from scalinglab.sweeps.launch.launch import check_backend, launch
 from scalinglab.sweeps.plan.make import make_plan
 from scalinglab.sweeps.plan.save import save_plan

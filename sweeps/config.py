@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, from_dict, one_of
+from scalinglab.scaling.fields import (
+    ABOVE_0,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    ConfigError,
+    check_ranges,
+    from_dict,
+    setting,
+)
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.text.conditions import ConditionError, parse
 from scalinglab.scaling.text.shell import has_control_characters
@@ -46,8 +54,8 @@ class SlurmConfig:
 class LaunchBudget:
     """The most that a launch may cost, else it is refused; None: no limit."""
 
-    device_hours: float | None = None  # GPU hours, or core hours on a CPU
-    disk_gb: float | None = None  # all files below outputs
+    device_hours: float | None = setting(None, AT_LEAST_0)  # GPU hours, or core hours on a CPU
+    disk_gb: float | None = setting(None, AT_LEAST_0)  # all files below outputs
 
 
 @dataclass(frozen=True)
@@ -61,19 +69,19 @@ class LaunchConfig:
     ``slurm``. A run belongs to the first class that matches.
     """
 
-    backend: str = "local"
-    workers: int | None = None
-    workers_a_gpu: int = 1
+    backend: str = setting("local", BACKENDS)
+    workers: int | None = setting(None, AT_LEAST_1)
+    workers_a_gpu: int = setting(1, AT_LEAST_1)
     pack: Any = "auto"  # or "off", or how many; YAML reads a bare off as False
     runs: str | None = None
-    canary: int = 0
+    canary: int = setting(0, AT_LEAST_0)
     watch: bool = True
     detach: bool = False
-    idle_seconds: float | None = None
-    poll_seconds: float = 0.5
-    rate: float | None = None  # money a device-hour
-    measure: str = "auto"  # where steps are timed: MEASURE
-    measure_seconds: float = 900.0
+    idle_seconds: float | None = setting(None, AT_LEAST_0)
+    poll_seconds: float = setting(0.5, AT_LEAST_0)
+    rate: float | None = setting(None, AT_LEAST_0)  # money a device-hour
+    measure: str = setting("auto", MEASURE)  # where steps are timed
+    measure_seconds: float = setting(900.0, ABOVE_0)
     budget: LaunchBudget = field(default_factory=LaunchBudget)
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     classes: dict[str, Any] = field(default_factory=dict)
@@ -81,15 +89,9 @@ class LaunchConfig:
 
 def check_launch(config: LaunchConfig) -> None:
     """Raise `ConfigError` if a value is not allowed, or two values contradict each other."""
-    one_of("launch.backend", config.backend, BACKENDS)
+    check_ranges(config, "launch")
+    check_ranges(config.budget, "launch.budget")
     _check_pack(config.pack)
-    for key in ("workers", "workers_a_gpu"):
-        value = getattr(config, key)
-        if value is not None and value < 1:
-            raise ConfigError(f"launch.{key} = {value}: allowed is 1 or more")
-    if config.canary < 0:
-        raise ConfigError(f"launch.canary = {config.canary}: allowed is 0 (none) or more")
-    one_of("launch.measure", config.measure, MEASURE)
     if config.measure == "target" and config.backend != "slurm":
         raise ConfigError(
             f"launch.measure = target: launch.backend = {config.backend} runs here; allowed are "
@@ -99,8 +101,6 @@ def check_launch(config: LaunchConfig) -> None:
         check_selection("launch.runs", config.runs)
     if config.detach and config.backend == "inline":
         raise ConfigError("launch.detach = true: not with launch.backend = inline; use local")
-    for name in (DEFAULT_CLASS, *config.classes):
-        _check_slurm(name, resources(config, name))
     for name, given in config.classes.items():
         if not isinstance(given, dict) or "where" not in given:
             raise ConfigError(f"launch.classes.{name} = {given!r}: expected a group with 'where'")
@@ -108,6 +108,8 @@ def check_launch(config: LaunchConfig) -> None:
             parse(str(given["where"]))
         except ConditionError as error:
             raise ConfigError(f"launch.classes.{name}.where = {error}") from None
+    for name in (DEFAULT_CLASS, *config.classes):
+        _check_slurm(name, resources(config, name))
 
 
 def _check_pack(pack: Any) -> None:

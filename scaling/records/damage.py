@@ -43,6 +43,9 @@ _WAYS_OUT = (
         "makes it again if its source is still there",
     ),
 )
+# What cannot be made again without training, and what to do if it is as somebody wrote it.
+_OF_A_RUN = r"run\.json|DONE|STOPPED|record-.*"
+_OTHER_CODE = "its checksum holds, so other code wrote it: read it with that code"
 _told: set[str] = set()
 log = logging.getLogger(__name__)
 
@@ -56,15 +59,17 @@ class DamagedFile(UserError):
         The file.
     why : str
         What is wrong with it.
+    way_out : str, optional
+        What to do about it, where that is not said by its name.
     """
 
-    def __init__(self, path: Path, why: str) -> None:
-        self.path, self.why = path, why
+    def __init__(self, path: Path, why: str, way_out: str | None = None) -> None:
+        self.path, self.why, self.way_out = path, why, way_out
         ways = (text for name, text in _WAYS_OUT if re.fullmatch(name, path.name))
-        super().__init__(f"{path} is damaged: {why}; {next(ways, 'remove it')}")
+        super().__init__(f"{path} is damaged: {why}; {way_out or next(ways, 'remove it')}")
 
     def __reduce__(self) -> tuple[Any, ...]:  # it may come from another process
-        return type(self), (self.path, self.why)
+        return type(self), (self.path, self.why, self.way_out)
 
 
 def tell(error: DamagedFile, consequence: str) -> None:
@@ -137,6 +142,8 @@ def check_shape(path: Path, value: Any, shape: Shape, where: str = "") -> None:
 def reading(path: Path, why: str) -> Iterator[None]:
     """What a value of the wrong shape raises in a reader becomes `DamagedFile`.
 
+    A file of a run whose checksum holds is as it was written: nobody is told to remove it.
+
     Parameters
     ----------
     path : Path
@@ -148,8 +155,18 @@ def reading(path: Path, why: str) -> Iterator[None]:
         yield
     except DamagedFile:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise DamagedFile(path, f"{why} ({error!r})") from error
+    except (LookupError, TypeError, ValueError) as error:
+        keep = re.fullmatch(_OF_A_RUN, path.name) is not None and _is_as_written(path)
+        raise DamagedFile(path, f"{why} ({error!r})", _OTHER_CODE if keep else None) from error
+
+
+def _is_as_written(path: Path) -> bool:
+    """Whether a file has a checksum, and it holds."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.pop(CHECKSUM, None) == _checksum(value)
 
 
 def _checksum(value: dict[str, Any]) -> str:

@@ -78,9 +78,7 @@ def expand(
             f"{path}.part = {block.part!r} is for the generators {', '.join(designs)}; this "
             f"block's is {block.generator!r}"
         )
-    optimizer = base.get("optimizer")
-    name = optimizer.get("name") if isinstance(optimizer, Mapping) else None
-    twice = sorted(set(axes(block.grid)) & set(generator.sets(name or OptimizerConfig.name)))
+    twice = sorted(set(axes(block.grid)) & set(generator.sets(optimizer_of(base))))
     if twice:
         raise ConfigError(
             f"{path}.grid sets {', '.join(twice)}, and so does the generator "
@@ -88,6 +86,13 @@ def expand(
         )
     others = list(combinations(block.grid, path))
     yield from generator.points(Block(f"{path}.options", base, others, block.part, vocab, finished))
+
+
+def optimizer_of(base: Mapping[str, Any]) -> str:
+    """The name of the optimizer of a plain run configuration."""
+    optimizer = base.get("optimizer")
+    name = optimizer.get("name") if isinstance(optimizer, Mapping) else None
+    return name or OptimizerConfig.name
 
 
 def generator_of(block: BlockConfig, path: str) -> Generator:

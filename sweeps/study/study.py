@@ -22,7 +22,7 @@ from scalinglab.scaling.config import (
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.axes import axes
-from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of
+from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
 from scalinglab.sweeps.study.values import with_values
 
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
@@ -152,7 +152,7 @@ def _set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
     """The keys that a block sets for each of its runs: by its grid and its generator."""
     path = f"study.blocks.{name}"
     block = from_dict(BlockConfig, values, path)
-    optimizer = block.base.get("optimizer", composed["optimizer"])["name"]
+    optimizer = optimizer_of({**composed, **block.base})
     return {*axes(block.grid), *generator_of(block, path).sets(optimizer)}
 
 

@@ -17,6 +17,10 @@ from scalinglab.scaling.fields import (
 )
 
 
+# Who trains decides of which class the optimizer is (`RunConfig.classes`).
+WHO_TRAINS = "trainer.kind"
+
+
 def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with dotted keys set; the keys must exist.
 
@@ -31,7 +35,8 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
     """
     config = dict(base)
     # Choices first: they say which keys there are.
-    for dotted, value in sorted(point.items(), key=lambda item: not _is_choice(config, item[0])):
+    order = sorted(point, key=lambda key: (key != WHO_TRAINS, not _is_choice(config, key)))
+    for dotted, value in ((key, point[key]) for key in order):
         *groups, key = dotted.split(".")
         cls = _class_at(config, groups)
         node, so_far = config, path

@@ -28,6 +28,7 @@ from scalinglab.scaling.registry import Registry
         (Within(0), "0 or more", [0, 5], [-1]),
         (ABOVE_0, "above 0", [1e-9], [0, -1]),
         (Within(0, 1), "0 to 1", [0, 1], [1.1, math.nan]),
+        (Within(0, 0.5), "0 to 0.5", [0.5], [0.51]),
         (Within(0, 1, open=True), "above 0 and below 1", [0.5], [0, 1]),
         (Within(0, 1, above=True), "above 0, up to 1", [1], [0]),
         (Within(0, 1, below=True), "0 or more and below 1", [0], [1]),
@@ -39,6 +40,18 @@ def test_a_range_says_what_it_allows(within, sentence, inside, outside) -> None:
     assert str(within) == sentence
     assert all(value in within for value in inside)
     assert not any(value in within for value in outside)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Options that are named as what a class says of how it is read."""
+
+    classes: int = 3
+    older: str = "no"
+
+
+def test_an_option_may_have_any_name() -> None:
+    assert from_dict(Ladder, {"classes": 5}) == Ladder(5) and from_dict(Ladder, {}) == Ladder()
 
 
 SHAPES: Registry[type[Shape]] = Registry("shape.kind")

@@ -18,6 +18,14 @@ def test_a_name_has_one_definition() -> None:
         colours.register("red")(2)
 
 
+def test_a_definition_does_not_call_itself_otherwise() -> None:
+    class Blue:
+        chooser, colour = "colour", "red"
+
+    with pytest.raises(ValueError, match="is registered as 'blue' and says 'red'"):
+        Registry[type]("colour").register("blue")(Blue)
+
+
 def test_an_unknown_name_lists_what_there_is() -> None:
     colours: Registry[int] = Registry("paint.colour")
     colours.register("red")(1)

@@ -99,7 +99,7 @@ def test_this_code_is_known_by_its_fingerprint():
         f"the code that makes a run's numbers has changed: its fingerprint is {now}. If every number "
         "stays as it was, run `python -m tests.golden.fingerprint`: it compares all curves and "
         "writes CURRENT. If they change on purpose, write new curves (python -m tests.golden.write "
-        "curves), give the entries of EQUAL_NUMBERS that name CURRENT its old value, and set it"
+        "curves) and set CURRENT"
     )
 
 

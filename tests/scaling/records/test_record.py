@@ -166,7 +166,7 @@ def test_a_record_of_the_first_version_measured_nothing(run, tmp_path):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"status": "lost"}, "'lost' is not a valid State"),
+        ({"status": "lost"}, "'lost' is not a valid State.*other code wrote it"),
         ({"science": {}}, "KeyError"),
         ({"config": {"schedule": 3}}, "TypeError"),
         ({"throughput": 3}, "TypeError"),

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from scalinglab.cli import main
+from scalinglab.detach import detach
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
 from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.records.claim import Claim
@@ -24,7 +25,6 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.training.child import python_command
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch import worker
-from scalinglab.sweeps.launch.detach import detach
 from scalinglab.sweeps.launch.launch import launch
 from scalinglab.sweeps.launch.remaining import why_stopped
 from scalinglab.sweeps.launch.retry import TRIES_WITHOUT_PROGRESS
@@ -423,7 +423,7 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
     planned(study)
     lines = "import sys; print(*range(100), sep='\\n'); sys.exit('no module named x')"
     monkeypatch.setattr(
-        "scalinglab.sweeps.launch.detach.python_command",
+        "scalinglab.detach.python_command",
         lambda *words: [sys.executable, "-c", lines],
     )
     with pytest.raises(SystemExit) as ended:
@@ -437,7 +437,7 @@ def test_a_launcher_in_the_background_that_dies_at_once_is_told(study, monkeypat
 def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, monkeypatch) -> None:
     plan, started, popen = planned(study), [], subprocess.Popen
     monkeypatch.setattr(
-        "scalinglab.sweeps.launch.detach.python_command",
+        "scalinglab.detach.python_command",
         lambda *words: [sys.executable, "-c", "import time; time.sleep(60)"],
     )
     monkeypatch.setattr(
@@ -447,7 +447,7 @@ def test_ctrl_c_before_a_launcher_in_the_background_has_begun_ends_it(study, mon
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scalinglab.sweeps.launch.detach.time.sleep", interrupt)
+    monkeypatch.setattr("scalinglab.detach.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         detach([], plan.outputs, "tiny")
     monkeypatch.undo()  # waiting sleeps, too

@@ -8,8 +8,14 @@ import pytest
 
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError, RunConfig
-from scalinglab.sweeps.study.study import check_study, is_search, read_study
-from scalinglab.sweeps.study.values import merged
+from scalinglab.sweeps.study.study import (
+    RUN_KEYS,
+    check_overrides,
+    check_study,
+    is_search,
+    read_study,
+)
+from scalinglab.sweeps.study.values import merged, with_values
 
 
 def test_blocks_expand_to_the_product_of_their_axes(study) -> None:
@@ -147,3 +153,20 @@ def test_mistakes_name_the_key_and_what_is_allowed(study, override: str, message
     with pytest.raises(ConfigError) as caught:
         read_study(study(override))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["optimizer.name", "optimizer.momentum"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_axis_may_say_who_trains_and_what_only_that_uses(study, key, first) -> None:
+    """In any order: a program's optimizer may have a name and keys that no engine knows."""
+    pairs = [("trainer.kind", "command"), (key, 0.5 if key.endswith("momentum") else "mine")]
+    point = dict(pairs if first else pairs[::-1])
+    composed = study()
+    base = {name: composed[name] for name in RUN_KEYS if name in composed}
+    optimizer = with_values(base, point, "grid")["optimizer"]
+    assert optimizer[key.partition(".")[2]] == point[key]
+
+
+def test_a_block_that_names_no_optimizer_has_the_usual_one(study) -> None:
+    composed = study("+study.blocks.ladder.base.optimizer={lr: 0.01}")
+    check_overrides(composed, ["model.depth=1"])

@@ -43,7 +43,7 @@ def detach(arguments: list[str], outputs: Path, study: str) -> Detached:
     Parameters
     ----------
     arguments : list of str
-        Arguments of ``scaling launch``, without ``--detach``.
+        Arguments of ``scaling launch``, without ``launch.detach``.
     """
     log = study_folder(outputs, study) / "launcher.log"
     with log.open("ab") as file:
