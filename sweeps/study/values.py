@@ -16,7 +16,6 @@ from scalinglab.scaling.fields import (
     with_choice,
 )
 
-
 # Who trains decides of which class the optimizer is (`RunConfig.classes`).
 WHO_TRAINS = "trainer.kind"
 
