@@ -1,4 +1,4 @@
-"""Named definitions of one kind: an optimizer, a schedule, a generator.
+"""Named definitions of one kind: an optimizer, a token source, a law.
 
 Each definition stands in one file, which registers it by name; nothing else knows the name. The
 files of a registry's own package are imported when it is first asked for something.
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class Registry(Mapping[str, T]):
 
         Raises
         ------
-        ValueError
+        UserError
             If the name has another definition, or the definition calls itself otherwise.
         """
 
@@ -48,10 +49,10 @@ class Registry(Mapping[str, T]):
             entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
             own = getattr(entry, getattr(entry, "chooser", ""), name)
             if own != name:
-                raise ValueError(f"{definition} is registered as {name!r} and says {own!r}")
+                raise UserError(f"{definition} is registered as {name!r} and says {own!r}")
             there = self._definitions.setdefault(name, entry)
             if there is not entry:
-                raise ValueError(f"{self._key} = {name!r} is defined twice: {there}, {definition}")
+                raise UserError(f"{self._key} = {name!r} is defined twice: choose another name")
             return definition
 
         return add
@@ -76,6 +77,10 @@ class Registry(Mapping[str, T]):
     def __getitem__(self, name: str) -> T:
         """The definition of a name."""
         return self._loaded()[name]
+
+    def __delitem__(self, name: str) -> None:
+        """Take a definition out, as before a cell of a notebook that registers it is run again."""
+        del self._loaded()[name]
 
     def __iter__(self) -> Iterator[str]:
         """The names, in the order of the alphabet where they are shipped."""

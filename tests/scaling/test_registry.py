@@ -14,7 +14,9 @@ from scalinglab.scaling.registry import Registry
 def test_a_name_has_one_definition() -> None:
     colours: Registry[int] = Registry("paint.colour")
     assert colours.register("red")(1) == 1 and colours.register("red")(colours["red"]) == 1
-    with pytest.raises(ValueError, match=r"paint\.colour = 'red' is defined twice: 1, 2"):
+    with pytest.raises(
+        ValueError, match=r"paint\.colour = 'red' is defined twice: choose another name"
+    ):
         colours.register("red")(2)
 
 
@@ -29,8 +31,12 @@ def test_a_definition_does_not_call_itself_otherwise() -> None:
 def test_an_unknown_name_lists_what_there_is() -> None:
     colours: Registry[int] = Registry("paint.colour")
     colours.register("red")(1)
-    with pytest.raises(ConfigError, match=r"^paint\.colour = 'rad' is not one of: red$"):
+    with pytest.raises(
+        ConfigError, match=r"^paint\.colour = 'rad' is not one of: red; did you mean 'red'\?$"
+    ):
         colours.find("rad")
+    with pytest.raises(ConfigError, match=r"^paint\.colour = 'blue' is not one of: red$"):
+        colours.find("blue")
     with pytest.raises(ConfigError, match=r"^blocks\.b\.colour = 'rad' is not one of"):
         colours.find("rad", "blocks.b.colour")
 
