@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,3 +67,13 @@ def test_a_package_s_files_define_and_may_ask_for_each_other(tmp_path: Path, mon
     assert list(COLOURS) == ["pink", "red"] and COLOURS.find("red") == "r"
     for name in [name for name in sys.modules if name.partition(".")[0] == "paints"]:
         monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_name_is_looked_for_in_its_own_file_first() -> None:
+    """Nobody pays for the imports of the others."""
+    code = (
+        "import sys; from scalinglab.analysis.reporting.verdict import VERDICTS; VERDICTS['tune'];"
+        "print([m for m in sys.modules if m.startswith('scalinglab.analysis.studies.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "studies.tune'" in done.stdout and "studies.optimizers'" not in done.stdout
