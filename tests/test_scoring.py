@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-from scoring import (
+from benchmarks.scoring import (
     binomial_interval,
     conformal_half_width,
     conformal_without_own_group,
