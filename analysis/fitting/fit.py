@@ -12,6 +12,7 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, 
 from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
+from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
@@ -194,7 +195,7 @@ def fit(
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
-    result = _result(fitted, drawn, settings)
+    result = replace(_result(fitted, drawn, settings), left_out=leave_out_runs(fitted))
     of_points = point_warnings(fitted.misfit.space.law, fitted.points, data, arm)
     of_outliers = outlier_warnings(
         result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)

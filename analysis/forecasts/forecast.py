@@ -8,8 +8,7 @@ same share of its steps:
 - how much of a run's distance from the law it keeps until its end. A seed that is lucky stays so,
   noise does not. The forecast is moved by that share of the distance.
 - by how much such forecasts miss. The law's own prediction interval knows nothing of schedules
-  unlike the fitted ones; its variance counts as that of four misses, and the interval is Student's
-  t of the two together, never narrower than the law's own.
+  unlike the fitted ones: the interval follows the rule of `scalinglab.analysis.intervals.left_out`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from scalinglab.analysis.default_laws import CURVE_LAW, SIZED_CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
@@ -30,6 +28,7 @@ from scalinglab.analysis.forecasts.hindcasts import (
     misses,
     share_kept,
 )
+from scalinglab.analysis.intervals.left_out import few_curves_in_words, unseen_half_width
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
@@ -44,7 +43,6 @@ from scalinglab.scaling.errors import UserError
 
 _LOSSES = 40  # at most, of a curve
 _STARTS = 16
-_OF_LAW = 4  # misses that the variance of the law's own interval counts as
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,8 @@ class Basis:
         """
         target = _whole(target)
         share = _share(target)
-        predicted = self.law.predict(target, level=self.level if len(self.law.draws) else None)
+        level = self.level if len(self.law.draws) else None
+        predicted = self.law.predict(target, level=level, unseen=False)
         end = predicted.iloc[-1]
         note = self._doubtful(end)
         past = hindcasts(self.left_out, share)
@@ -218,7 +217,7 @@ class Basis:
             kept=kept,
             hindcast=table[["run", "forecast", "measured", "error"]],
             beyond=float(end["beyond"]),
-            note=note,
+            note="; ".join(s for s in (note, few_curves_in_words(len(self.law.runs))) if s),
         )
 
     def _doubtful(self, end: pd.Series) -> str:
@@ -327,15 +326,8 @@ def _share(target: pd.DataFrame) -> float:
 def _half_width(end: pd.Series, missed: Array, level: float) -> float:
     """Half-width of the interval, in logarithms."""
     by_law = float(np.log(end["upper"] / end["lower"]) / 2) if "lower" in end else np.nan
-    if not np.isfinite(missed).all():
-        return np.nan
     if not np.isfinite(by_law):
-        by_law, weight = 0.0, 0
-    else:
-        weight = _OF_LAW
-    degrees = weight + len(missed) - 1
-    if degrees < 1:
-        return np.nan
-    one = by_law / ndtri((1 + level) / 2)
-    size = np.sqrt((weight * one**2 + np.sum(missed**2)) / degrees)
-    return max(by_law, float(stdtrit(degrees, (1 + level) / 2) * size))
+        if not len(missed):
+            return np.nan
+        by_law = 0.0
+    return float(unseen_half_width(by_law, missed, level))
