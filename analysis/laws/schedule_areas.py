@@ -16,6 +16,8 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_RISE = 0.1  # of the peak: a smaller rise is no new peak
+
 
 def warmup_end(lr: Array) -> int:
     """Index of the first step at which the learning rate has stopped rising."""
@@ -29,6 +31,17 @@ def without_warmup(lr: Array) -> Array:
     """The schedule with its warm-up replaced by the learning rate at its end."""
     end = warmup_end(lr)
     return np.concatenate([np.full(end, lr[end]), lr[end:]])
+
+
+def without_final_zero(lr: Array) -> Array:
+    """The schedule with a zero at its last row alone taken for the rate before it.
+
+    Schedulers write a learning rate of zero once training has ended, with whatever schedule. A
+    cooldown to zero passes through rates below half of the peak first.
+    """
+    if len(lr) > 1 and lr[-1] == 0 and lr[-2] > 0.5 * lr.max():
+        return np.append(lr[:-1], lr[-2])
+    return lr
 
 
 def lr_area(lr: Array, step: Array | None = None) -> Array:
@@ -73,6 +86,23 @@ def felt_drop(lr: Array, decay: Array, step: Array | None = None) -> Array:
     return (lr[0] - lr) - decay[:, None] * drop_momentum(lr, decay, step)
 
 
+def several_peaks(frame: pd.DataFrame) -> str:
+    """In words: whether runs have different peak learning rates, or warm up again; else empty."""
+    highest, again = [], []
+    for at, _, lr in whole_runs(frame):
+        highest.append(float(lr.max()))
+        after = lr[warmup_end(lr) :]
+        if (after - np.minimum.accumulate(after)).max() > _RISE * lr.max():
+            again.append(str(frame["run"].iloc[at[0]]))
+    found = []
+    if highest and max(highest) > (1 + _RISE) * min(highest):
+        found.append(f"peak learning rates from {min(highest):.3g} to {max(highest):.3g}")
+    if again:
+        more = f" and {len(again) - 3} more" if len(again) > 3 else ""
+        found.append(f"runs that warm up again ({', '.join(again[:3])}{more})")
+    return " and ".join(found)
+
+
 def every_step(step: Array, lr: Array) -> Array:
     """The learning rate of each step from a run's first row to its last."""
     return np.interp(np.arange(step[0], step[-1] + 1), step, lr)
@@ -98,6 +128,8 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
         _check_steps(str(run), step, bool(thinned[at].all()))
         if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:
             raise UserError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
+        if len(step) > 1 and step[-1] - step[-2] == 1:  # of a thinned run: no straight cooldown
+            lr = without_final_zero(lr)
         yield at, step, lr
 
 
