@@ -62,8 +62,8 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
     device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
     writes a study with the old runs and the new ones, which scaling launch trains.
     """
-    study = Study.open(options.study, *options.overrides, outputs=options.outputs, screen=screen)
-    return NextResult(next_runs(study.source, study.compose, options))
+    study = Study.of_file(options.study, options.outputs, options.overrides, screen)
+    return NextResult(next_runs(study.source, study.file, study.compose, options))
 
 
 VERB = Verb(
