@@ -98,6 +98,8 @@ def facts_of_arms(found: ArmComparison) -> dict[str, Any]:
         "paired": {k: getattr(found.pairs, k) for k in ("ratio", "lower", "upper", "by")},
         "sharing": found.sharing,
         "scales": found.scales,
+        "multipliers": found.multipliers,
+        "verdicts": found.verdicts,
         "crossover": found.crossover,
         "ended": found.ended,
         "censored": found.censored,
