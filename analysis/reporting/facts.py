@@ -73,6 +73,7 @@ def facts_of_next(found: NextRuns) -> dict[str, Any]:
         "now": found.now,
         "then": found.then,
         "enough": found.enough,
+        "tolerance": found.tolerance,
         "inflation": found.calibration_factor,
     }
 
