@@ -13,7 +13,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.pairs import pair_label
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.rolling import Origins
+from scalinglab.analysis.intervals.rolling import Origins, along
 from scalinglab.analysis.laws.law import Array
 
 
@@ -33,15 +33,14 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
     origins = result.origins
     if not len(origins):
         return result
-    log = {name: np.log(runs[name].to_numpy(float)) for name in ("N", "D")}
-    along = [
-        sign * np.sum([log[name] for name in axis], axis=0)
-        for axis, sign in zip(origins.axis, origins.sign, strict=True)
+    columns = {name: runs[name].to_numpy(float) for name in ("N", "D")}
+    at = [
+        sign * along(axis, columns) for axis, sign in zip(origins.axis, origins.sign, strict=True)
     ]
     arm = pd.factorize(runs["_arm"])[0]
-    ends = [min(a[arm == k].max() for k in range(arm.max() + 1)) for a in along]
+    ends = [min(a[arm == k].max() for k in range(arm.max() + 1)) for a in at]
     edge = np.minimum(origins.edge, ends)
-    missed = _missed_ratios(result, runs, np.array(along))
+    missed = _missed_ratios(result, runs, np.array(at))
     return replace(
         result,
         origins=replace(
@@ -53,7 +52,7 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
     )
 
 
-def _missed_ratios(result: Result, runs: pd.DataFrame, along: Array) -> Array:
+def _missed_ratios(result: Result, runs: pd.DataFrame, at: Array) -> Array:
     """Mean square of each refit's errors in the ratio of pairs that it did not see, above that in
     those that it did; NaN where too few are paired.
     """
@@ -73,7 +72,7 @@ def _missed_ratios(result: Result, runs: pd.DataFrame, along: Array) -> Array:
     for k, own in enumerate(error):
         total, outermost = np.zeros(shape), np.full(shape[0], -np.inf)
         np.add.at(total, (pair, arm), own)
-        np.maximum.at(outermost, pair, along[k])
+        np.maximum.at(outermost, pair, at[k])
         mean = total[paired] / count[paired]
         squares, kept = (mean[:, 1] - mean[:, 0]) ** 2, outermost[paired] <= origins.cut[k]
         if kept.sum() > free and not kept.all():
