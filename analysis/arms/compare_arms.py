@@ -131,7 +131,7 @@ def compare_arms(
     if lacking := _too_few(law, runs, arms, shared):
         return replace(found, warnings=(*found.warnings, lacking))
     how = {"arm": "_arm", "mix_fingerprints": True, **options}
-    asked = {"resamples": resamples, "seed": seed, "level": level}
+    asked: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
     cluster = pair_label(runs).to_numpy()
     fits = []
     for floor, together in floors_to_fit(law, shared):

@@ -121,7 +121,8 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for cost, own in table.groupby("C", sort=False):
-        each = {_verdict(row) for row in own.to_dict("records")}
+        records: list[Any] = own.to_dict("records")
+        each = {_verdict(row) for row in records}
         rows.append(
             {"C": cost, "verdict": each.pop() if len(each) == 1 else UNKNOWN, "agree": not each}
         )
