@@ -26,6 +26,7 @@ from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
 from scalinglab.analysis.tables.thinning import thin_curves
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.atomic import write_atomic
 
 Array = np.ndarray
 
@@ -69,7 +70,7 @@ class BestSchedule:
     def write(self, path: str | Path) -> Path:
         """Write the corners as CSV, which ``schedule=file schedule.path=...`` trains."""
         path = Path(path)
-        self.table.to_csv(path, index=False)
+        write_atomic(path.absolute(), self.table.to_csv(index=False))
         return path
 
 
