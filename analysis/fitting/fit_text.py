@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
+from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
 from scalinglab.analysis.intervals.spread import calibration_in_words
 
 _CORRELATED = 0.9
@@ -37,7 +38,7 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
-        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
+        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(result)}"),
         ("residuals", _size(result, size) + " (root mean square)"),
         ("search", _search(result)),
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
@@ -70,8 +71,12 @@ def _renamed(result: FittedLaw) -> list[str]:
     ]
 
 
-def _delta(settings: dict) -> str:
-    return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
+def _delta(result: FittedLaw) -> str:
+    settings = result.settings
+    if settings["objective"] == "least_squares":
+        return ""
+    spread = residual_spread(result.residuals)
+    return f" ({threshold_in_words(settings['delta'], spread, settings['delta_rule'])})"
 
 
 def _search(result: FittedLaw) -> str:

@@ -78,6 +78,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
     settings.setdefault("errors", "relative")  # fits stored when no law had any other
     settings.setdefault("counted", {})
     settings.setdefault("withheld", "")
+    settings.setdefault("delta_rule", "given")
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return dict(

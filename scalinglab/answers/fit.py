@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
-from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
 
 if TYPE_CHECKING:
@@ -28,7 +27,11 @@ class FitOptions(CountOptions):
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
-    delta: float = option("Huber threshold on log residuals", 1e-3, ABOVE_0)
+    delta: str | None = option(
+        "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
+        " spread); default: published, scaled for noisy curves",
+        None,
+    )
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     widen: bool = option(
         "widen intervals of a study's losses by how wrong earlier forecasts were", True
@@ -71,10 +74,18 @@ def fit_table(
         columns=asked.columns or None,
         resamples=asked.resamples,
         seed=asked.seed,
-        delta=asked.delta,
+        delta=_threshold(asked.delta),
         level=asked.level,
         exclude=asked.exclude,
         mix_fingerprints=asked.mix_fingerprints,
         **more,
     )
     return source.calibrated(result) if asked.widen else result
+
+
+def _threshold(delta: str | float | None) -> float | str | None:
+    """A number where one was given, as text or as it is."""
+    try:
+        return None if delta is None else float(delta)
+    except ValueError:
+        return delta
