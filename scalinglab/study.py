@@ -104,6 +104,19 @@ class Study(LaunchedStudy, StudyAnswers):
         outputs = Path(composed["outputs"]).absolute()
         return Study(name, others, outputs, file[-1] if file else name, None, screen, composed)
 
+    @staticmethod
+    def of_file(
+        file: str, outputs: str | Path, overrides: Sequence[str], screen: Screen | None = None
+    ) -> Study:
+        """The study of a file, under the name that the file or an override gives it.
+
+        Raises
+        ------
+        ConfigError
+            As `of`.
+        """
+        return Study.of([f"study={file}", _override("outputs", outputs), *overrides], screen)
+
     # ------------------------------------------------------------------ planning and training
 
     def plan(self, *overrides: str) -> PlanView:
@@ -251,9 +264,13 @@ class Study(LaunchedStudy, StudyAnswers):
             given.append(f"config={self.config}")
         if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
             given.append("launch.measure=off")  # what could not be timed is not waited for twice
-        outputs = shlex.split(override("outputs", self.outputs))  # no shell comes between
-        command = [f"study={self.file}", *outputs, *given]
+        command = [f"study={self.file}", _override("outputs", self.outputs), *given]
         return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
+
+
+def _override(key: str, value: object) -> str:
+    """An override as Hydra reads it; no shell comes between."""
+    return "".join(shlex.split(override(key, value)))
 
 
 def _asks_for_more(prepared: Prepared) -> bool:
