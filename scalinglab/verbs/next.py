@@ -45,6 +45,7 @@ class NextResult:
         screen.say(
             f"{chosen.target}: known within {found.now:.2%}; expected after these"
             f" {len(found.table)} runs: within {found.then:.2%}"
+            + (f"; asked for: {found.tolerance:.2%}" if found.tolerance is not None else "")
         )
         say_widened(screen, found.calibration_factor)
         if not len(found.table):
