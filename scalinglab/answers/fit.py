@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.source import CountOptions, Source
 
