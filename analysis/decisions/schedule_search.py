@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
+from scalinglab.analysis.fitting.peaks import other_peak_in_words, peaks_in_words
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.left_out import few_curves_in_words, unseen_half_width
 from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
@@ -290,8 +291,13 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
         sentences.append(
             f"it is not certain that this schedule gains over {', '.join(unsure)}{why}"
         )
-    if few := few_curves_in_words(len(result.runs)):
-        sentences.append(few)
+    peaks = result.settings["peaks"]
+    of_curves = (
+        peaks_in_words(result.law, peaks),
+        other_peak_in_words(result.law, peaks, float(rates.max())),
+        few_curves_in_words(len(result.runs)),
+    )
+    sentences += [sentence for sentence in of_curves if sentence]
     if "S1" in result.ranges and (area := float(rates.sum())) > 1.01 * result.ranges["S1"][1]:
         most = result.ranges["S1"][1]
         sentences.append(f"its area {area:.3g} is {area / most:.3g}x that of any fitted curve")

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.laws import LAWS
 from scalinglab.analysis.laws.law import Law
-from scalinglab.analysis.laws.schedule_areas import several_peaks
 from scalinglab.analysis.tables.clusters import copied
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
-from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 from scalinglab.analysis.tables.numbers import as_floats
-from scalinglab.analysis.tables.points import Points, rename
+from scalinglab.analysis.tables.points import Points
 from scalinglab.analysis.tables.validation_sets import OWN, SET
 from scalinglab.scaling.records.recipe import ladder_mismatch
 
@@ -58,10 +55,9 @@ def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         The column that tells arms apart: they may differ in what they measure.
     """
     read = list(data.attrs.get("notes", ()))  # what the reader of a file had to decide
-    if law.curve:
-        fitted = as_floats(data.iloc[points.rows])
-        return [*_several_peaks(law, points, data), *_unfinished(fitted), *read]
     data = as_floats(data.iloc[points.rows])
+    if law.curve:
+        return [*_unfinished(data), *read]
     return [
         *_copied(points, data),
         *_confounded(points),
@@ -87,23 +83,6 @@ def _copied(points: Points, data: pd.DataFrame) -> list[str]:
     if not copies:
         return []
     return [f"{copies} rows repeat others to the last digit: they are counted as one measurement"]
-
-
-def _several_peaks(law: Law, points: Points, data: pd.DataFrame) -> list[str]:
-    """Curves that the law cannot have together."""
-    if law.several_peaks or points.checkpoints is None:
-        return []
-    whole = rename(with_multiples(as_floats(data), points.renamed), points.renamed)
-    if "lr" not in whole:
-        return []
-    found = several_peaks(whole[whole["run"].isin(points.checkpoints["run"])])
-    if not found:
-        return []
-    able = ", ".join(other.name for other in LAWS.values() if other.several_peaks)
-    return [
-        f"the curves have {found}, but {law.name} knows only by how much the rate fell below a run's"
-        f" own first peak: predictions may be far off; fit {able}, or curves of one peak"
-    ]
 
 
 def _confounded(points: Points) -> list[str]:

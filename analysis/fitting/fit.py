@@ -16,6 +16,7 @@ from scalinglab.analysis.fitting.extrapolation import check_top
 from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.outliers import outlier_warnings
+from scalinglab.analysis.fitting.peaks import peaks_of
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.threshold import PUBLISHED
 from scalinglab.analysis.fitting.warnings import fit_warnings
@@ -188,6 +189,7 @@ def fit(
         "counted": fitted.points.counted,
         "delta": fitted.misfit.objective.delta,
         "delta_rule": _delta_rule(delta, fitted),
+        "peaks": peaks_of(fitted.misfit.space.law, fitted.points, data),
         "asymmetry": asymmetry,
         "level": level,
         "seed": seed,

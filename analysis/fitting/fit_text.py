@@ -8,6 +8,7 @@ import numpy as np
 
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
+from scalinglab.analysis.intervals.left_out import LeftOutRuns
 from scalinglab.analysis.intervals.spread import calibration_in_words
 
 _CORRELATED = 0.9
@@ -44,6 +45,8 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
         ("intervals", _intervals(result)),
     ]
+    if len(result.left_out):
+        rows.append(("schedules", _unseen(result.left_out)))
     rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
     if result.noise is not None:
         rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
@@ -117,6 +120,14 @@ def _intervals(result: FittedLaw) -> str:
     return (
         f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
         f" {settings['seed']}{wider}"
+    )
+
+
+def _unseen(left_out: LeftOutRuns) -> str:
+    missed = float(np.sqrt(np.mean(left_out.missed**2)))
+    return (
+        f"{len(left_out)} refits without one curve each missed its last loss by {missed:.2%} (root"
+        " mean square): as wide, at least, are intervals for others"
     )
 
 

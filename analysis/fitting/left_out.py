@@ -10,6 +10,7 @@ from scalinglab.analysis.fitting.best_fit import BestFit, refit
 from scalinglab.analysis.fitting.extrapolation import subset
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.left_out import MOST, NONE_LEFT_OUT, LeftOutRuns
+from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array
 
 _ROWS = 20_000  # at most, that the refits see: they need not be closer than the law is right
@@ -34,14 +35,21 @@ def leave_out_runs(fitted: BestFit) -> LeftOutRuns:
     draws = Draws(counts=keep, group=np.arange(keep.shape[1]))
     (coordinates,) = refit(replace(fitted, misfit=misfit), draws)
     last = [_last(checkpoints["step"].to_numpy(float), run == name) for name in chosen]
-    missed = [
-        fitted.misfit.residual(u[None])[0][at] for u, at in zip(coordinates, last, strict=True)
-    ]
+    missed = [_miss(fitted, u, at) for u, at in zip(coordinates, last, strict=True)]
     return LeftOutRuns(
         runs=tuple(str(name) for name in chosen),
         missed=np.array(missed),
         params=fitted.misfit.space.expand(coordinates),
     )
+
+
+def _miss(fitted: BestFit, coordinates: Array, at: int) -> float:
+    """By how much a refit is too high at one row, in logarithms."""
+    measured = fitted.points.response[at]
+    said = fitted.misfit.scale.back(
+        fitted.misfit.scale.of(measured) + fitted.misfit.residual(coordinates[None])[0][at]
+    )
+    return float(RELATIVE.of(RELATIVE.possible(said)) - RELATIVE.of(measured))
 
 
 def _last(step: Array, rows: Array) -> int:

@@ -15,6 +15,7 @@ from scalinglab.analysis.fitting.store import read_fields, write_fit
 from scalinglab.analysis.intervals.left_out import unseen_half_width
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
+from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import rename, rename_columns
@@ -102,8 +103,8 @@ class Result(FittedLaw):
             value = table[self.law.response].to_numpy()
             if self.law.curve and unseen:
                 ends = self._on_unseen(value[some], ends, level)
-            ends = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
-            ends = np.clip(ends, *self.law.span)
+            scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
+            ends = np.clip(np.array(scaled), *self.law.span)
             if len(some) < len(table):
                 ends, impossible = self._between(data, some, value, ends, impossible)
             table["lower"], table["upper"], table["impossible"] = *ends, impossible
@@ -165,13 +166,10 @@ class Result(FittedLaw):
 
     def _on_unseen(self, value: Array, ends: Array, level: float) -> Array:
         """Ends that allow for schedules unlike the fitted ones."""
-        middle = self.scale.of(value)
-        low, high = self.scale.of(ends)
+        value = RELATIVE.possible(value)
         half = unseen_half_width(0.0, self.left_out.missed, level)
-        if self.scale.name == "absolute":
-            half = unseen_half_width(0.0, self.left_out.missed / np.mean(value), level) * value
-        return self.scale.back(
-            np.array([np.minimum(low, middle - half), np.maximum(high, middle + half)])
+        return np.array(
+            [np.minimum(ends[0], value * np.exp(-half)), np.maximum(ends[1], value * np.exp(half))]
         )
 
     def _doubt_of_law(

@@ -79,6 +79,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
     settings.setdefault("counted", {})
     settings.setdefault("withheld", "")
     settings.setdefault("delta_rule", "given")
+    settings.setdefault("peaks", {})
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return dict(

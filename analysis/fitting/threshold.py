@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalinglab.analysis.fitting.objective import Objective
+from scalinglab.analysis.fitting.objective import DELTA, Objective
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
@@ -27,16 +27,24 @@ _OF_SPREAD = 1.345  # Huber 1964
 _NORMAL = 0.6745  # the median size of a standard normal
 
 
+def check_threshold(delta: float | str | None, name: str = "delta") -> None:
+    """Raise `UserError` unless there is such a threshold; `name` is the key that it is given by."""
+    if delta is None or (isinstance(delta, str) and delta in WORDS):
+        return
+    if not isinstance(delta, str | bool) and delta in DELTA:
+        return
+    raise UserError(f"{name} = {delta!r}: allowed is {DELTA}, {' or '.join(WORDS)}")
+
+
 def first_threshold(delta: float | str | None) -> float:
     """The threshold of a first fit, after which the spread of residuals is known.
 
     Raises
     ------
     UserError
-        If delta is a word that means none.
+        If delta is a word that means none, or out of range.
     """
-    if isinstance(delta, str) and delta not in WORDS:
-        raise UserError(f"delta={delta!r}: give a positive number, {' or '.join(WORDS)}")
+    check_threshold(delta)
     return PUBLISHED if delta is None or isinstance(delta, str) else float(delta)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
-from scalinglab.analysis.intervals.left_out import few_curves_in_words
+from scalinglab.analysis.fitting.peaks import peaks_in_words
+from scalinglab.analysis.intervals.left_out import doubt_in_words, few_curves_in_words
 
 _FLOOR = ". Extrapolations depend on it: add runs closer to the loss floor, or fix it"
 _SURPRISING = 3.5  # standard errors
@@ -24,7 +25,7 @@ def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
         _withheld,
         _few_degrees,
         _one_sided_top,
-        _few_curves,
+        _of_curves,
     )
     return tuple(sentence for check in checks for sentence in check(result))
 
@@ -38,11 +39,15 @@ def _unidentified(result: FittedLaw) -> list[str]:
     ]
 
 
-def _few_curves(result: FittedLaw) -> list[str]:
+def _of_curves(result: FittedLaw) -> list[str]:
     if not result.law.curve or not result.runs:
         return []
-    sentence = few_curves_in_words(len(result.runs))
-    return [sentence] if sentence else []
+    sentences = (
+        peaks_in_words(result.law, result.settings["peaks"]),
+        few_curves_in_words(len(result.runs)),
+        doubt_in_words(result.left_out),
+    )
+    return [sentence for sentence in sentences if sentence]
 
 
 def _at_bound(result: FittedLaw, name: str) -> str:

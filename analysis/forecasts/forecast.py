@@ -13,6 +13,7 @@ same share of its steps:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,7 @@ import pandas as pd
 
 from scalinglab.analysis.default_laws import CURVE_LAW, SIZED_CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.peaks import other_peak_in_words, peaks_in_words
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.forecasts.hindcasts import (
     distance,
@@ -129,6 +131,7 @@ def forecast_run(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
+    delta: float | str | None = None,
     calibration_factor: float = 1.0,
 ) -> Forecast:
     """Forecast the final loss of a run.
@@ -148,6 +151,8 @@ def forecast_run(
         Of the interval.
     resamples, seed : int
         Of the fit.
+    delta : float or str, optional
+        As for `analysis.fit`.
     calibration_factor : float
         Widens the interval; see `scalinglab.analysis.forecasts.track`.
 
@@ -161,7 +166,9 @@ def forecast_run(
         If the curves are too few, the target has no schedule, or its final loss is measured.
     """
     target = _whole(target)
-    basis = fit_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
+    basis = fit_basis(
+        curves, target, law=law, level=level, resamples=resamples, seed=seed, delta=delta
+    )
     return basis.forecast(target).calibrated(calibration_factor)
 
 
@@ -217,8 +224,15 @@ class Basis:
             kept=kept,
             hindcast=table[["run", "forecast", "measured", "error"]],
             beyond=float(end["beyond"]),
-            note="; ".join(s for s in (note, few_curves_in_words(len(self.law.runs))) if s),
+            note="; ".join(s for s in (note, *self._of_curves(target)) if s),
         )
+
+    def _of_curves(self, target: pd.DataFrame) -> Iterator[str]:
+        """What the fitted curves cannot tell of this schedule."""
+        law, peaks = self.law.law, self.law.settings["peaks"]
+        yield peaks_in_words(law, peaks)
+        yield other_peak_in_words(law, peaks, float(target["lr"].max()))
+        yield few_curves_in_words(len(self.law.runs))
 
     def _doubtful(self, end: pd.Series) -> str:
         """Why the law itself gives no interval, or one that allows for impossible resamples.
@@ -249,6 +263,7 @@ def fit_basis(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
+    delta: float | str | None = None,
 ) -> Basis:
     """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
     if not 0 < level < 1:
@@ -262,6 +277,7 @@ def fit_basis(
         resamples=resamples,
         seed=seed,
         level=level,
+        delta=delta,
         starts=_STARTS,
         mix_fingerprints=True,
     )

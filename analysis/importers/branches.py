@@ -96,7 +96,7 @@ def _without_final_zero(run: str, whole: pd.DataFrame, notes: dict[str, list[str
     """A zero that the scheduler wrote when training had ended is no cooldown."""
     logged = whole[whole["lr"].notna()]
     rates = logged["lr"].to_numpy(float)
-    mended = without_final_zero(rates)
+    mended = without_final_zero(logged["step"].to_numpy(float), rates)
     if mended is rates:
         return whole
     text = "a learning rate of 0 at the last logged step was taken for the one before it"

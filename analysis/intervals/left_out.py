@@ -33,7 +33,8 @@ class LeftOutRuns:
     runs : tuple of str
         The curve that each refit did not see.
     missed : array, shape (refits,)
-        By how much it was too high at that curve's last loss, on the scale of the objective.
+        By how much it was too high at that curve's last loss, in logarithms; NaN where it predicts
+        no possible loss there.
     params : array, shape (refits, parameters)
     """
 
@@ -64,6 +65,17 @@ def unseen_half_width(of_law: Array | float, missed: Array, level: float) -> Arr
     degrees = AS_MANY + len(missed)
     size = np.sqrt((AS_MANY * USUAL_MISS**2 + np.sum(np.square(missed))) / degrees)
     return np.maximum(of_law, stdtrit(degrees, (1 + level) / 2) * size)
+
+
+def doubt_in_words(left_out: LeftOutRuns) -> str:
+    """That refits have no possible loss, so that there are no intervals; empty if all have."""
+    failed = [run for run, miss in zip(left_out.runs, left_out.missed, strict=True) if miss != miss]
+    if not failed:
+        return ""
+    return (
+        f"the fit without run {', '.join(failed)} has no possible loss at its end: there are no"
+        " intervals for other schedules"
+    )
 
 
 def few_curves_in_words(curves: int) -> str:

@@ -16,7 +16,8 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
-_RISE = 0.1  # of the peak: a smaller rise is no new peak
+_RISE = 0.1  # of the peak: a smaller rise is no new warm-up
+_SUDDEN = 3.0  # times as fast as any fall before
 
 
 def warmup_end(lr: Array) -> int:
@@ -33,15 +34,17 @@ def without_warmup(lr: Array) -> Array:
     return np.concatenate([np.full(end, lr[end]), lr[end:]])
 
 
-def without_final_zero(lr: Array) -> Array:
+def without_final_zero(step: Array, lr: Array) -> Array:
     """The schedule with a zero at its last row alone taken for the rate before it.
 
     Schedulers write a learning rate of zero once training has ended, with whatever schedule. A
-    cooldown to zero passes through rates below half of the peak first.
+    cooldown to zero, however few of its steps are known, passes through rates below half of the
+    peak, or falls no faster at its last step than before.
     """
-    if len(lr) > 1 and lr[-1] == 0 and lr[-2] > 0.5 * lr.max():
-        return np.append(lr[:-1], lr[-2])
-    return lr
+    if len(lr) < 3 or lr[-1] != 0 or lr[-2] <= 0.5 * lr.max():
+        return lr
+    falls = -np.diff(lr) / np.diff(step)
+    return np.append(lr[:-1], lr[-2]) if falls[-1] > _SUDDEN * falls[:-1].max() else lr
 
 
 def lr_area(lr: Array, step: Array | None = None) -> Array:
@@ -86,21 +89,20 @@ def felt_drop(lr: Array, decay: Array, step: Array | None = None) -> Array:
     return (lr[0] - lr) - decay[:, None] * drop_momentum(lr, decay, step)
 
 
-def several_peaks(frame: pd.DataFrame) -> str:
-    """In words: whether runs have different peak learning rates, or warm up again; else empty."""
-    highest, again = [], []
+def highest_rates(frame: pd.DataFrame) -> tuple[float, float]:
+    """The lowest and the highest of the runs' peak learning rates."""
+    peaks = [float(lr.max()) for _, _, lr in whole_runs(frame)]
+    return min(peaks), max(peaks)
+
+
+def runs_that_rewarm(frame: pd.DataFrame) -> list[str]:
+    """Runs whose learning rate rises again once it has fallen."""
+    found = []
     for at, _, lr in whole_runs(frame):
-        highest.append(float(lr.max()))
         after = lr[warmup_end(lr) :]
         if (after - np.minimum.accumulate(after)).max() > _RISE * lr.max():
-            again.append(str(frame["run"].iloc[at[0]]))
-    found = []
-    if highest and max(highest) > (1 + _RISE) * min(highest):
-        found.append(f"peak learning rates from {min(highest):.3g} to {max(highest):.3g}")
-    if again:
-        more = f" and {len(again) - 3} more" if len(again) > 3 else ""
-        found.append(f"runs that warm up again ({', '.join(again[:3])}{more})")
-    return " and ".join(found)
+            found.append(str(frame["run"].iloc[at[0]]))
+    return found
 
 
 def every_step(step: Array, lr: Array) -> Array:
@@ -129,7 +131,7 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
         if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:
             raise UserError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
         if len(step) > 1 and step[-1] - step[-2] == 1:  # of a thinned run: no straight cooldown
-            lr = without_final_zero(lr)
+            lr = without_final_zero(step, lr)
         yield at, step, lr
 
 

@@ -61,7 +61,8 @@ def told_rows(frame: pd.DataFrame, values: Array) -> Array:
     """
     told = np.zeros(len(frame), bool)
     step = frame["step"].to_numpy(float)
-    for rows in frame.groupby("run", sort=False).indices.values():
+    for group in frame.groupby("run", sort=False).indices.values():
+        rows = np.asarray(group)
         known = rows[np.isfinite(values[rows])]
         known = known[np.argsort(step[known], kind="stable")]
         if len(known) <= FEW_ROWS:
@@ -78,7 +79,8 @@ def between_rows(frame: pd.DataFrame, told: Array, values: Array) -> Array:
     step, every = frame["step"].to_numpy(float), np.full((len(values), len(frame)), np.nan)
     place = np.full(len(frame), -1)
     place[told] = np.arange(len(told))
-    for rows in frame.groupby("run", sort=False).indices.values():
+    for group in frame.groupby("run", sort=False).indices.values():
+        rows = np.asarray(group)
         own = rows[place[rows] >= 0]
         if not len(own):
             continue

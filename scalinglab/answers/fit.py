@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.analysis.fitting.objective import DELTA
+from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.source import CountOptions, Source
 
@@ -28,10 +29,12 @@ class FitOptions(CountOptions):
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
-    delta: str | None = option(
+    delta: float | str | None = option(
         "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
-        " spread); default: published, scaled for noisy curves",
+        " spread); default: that of the study, or published, and scaled for noisy curves",
         None,
+        DELTA,
+        among=WORDS,
     )
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     widen: bool = option(
@@ -75,18 +78,10 @@ def fit_table(
         columns=asked.columns or None,
         resamples=asked.resamples,
         seed=asked.seed,
-        delta=_threshold(asked.delta),
+        delta=source.delta if asked.delta is None else asked.delta,
         level=asked.level,
         exclude=asked.exclude,
         mix_fingerprints=asked.mix_fingerprints,
         **more,
     )
     return source.calibrated(result) if asked.widen else result
-
-
-def _threshold(delta: str | float | None) -> float | str | None:
-    """A number where one was given, as text or as it is."""
-    try:
-        return None if delta is None else float(delta)
-    except ValueError:
-        return delta
