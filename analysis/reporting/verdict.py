@@ -1,7 +1,9 @@
 """The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
 
-``study.answer.kind`` names a file of ``analysis/studies``. Its function ``judge`` sees the runs as
-a table and nothing else, so that runs from elsewhere, or made up, can be judged as well.
+``study.answer.kind`` names what judges it: a function of a file of ``analysis/studies``, or of a
+person's own. It sees the runs as a table and nothing else, so that runs from elsewhere, or made up,
+can be judged as well. Its keywords are ``study.answer.options``; one called ``curves`` is given the
+whole curves.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -27,21 +28,10 @@ from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.records.state import State
+from scalinglab.scaling.registry import Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-KINDS = (
-    "tune",
-    "lr_transfer",
-    "lr_sensitivity",
-    "batch_lr",
-    "optimizers",
-    "schedules",
-    "norm_depth",
-    "conventions",
-)
-CURVES = ("schedules",)  # these read whole curves
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,12 @@ class Finding:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[tuple[str, Figure]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+# The judges by the kind of study: (runs, **options) -> finding.
+VERDICTS: Registry[Callable[..., Finding]] = Registry(
+    "study.answer.kind", "scalinglab.analysis.studies"
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +101,10 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
         raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
-    curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
-    finding = _judge(kind)(runs, **curves, **options)
+    judge = VERDICTS[kind]
+    wants_curves = "curves" in inspect.signature(judge).parameters
+    curves = {"curves": load_curves(outputs, study=study, loss=loss)} if wants_curves else {}
+    finding = judge(runs, **curves, **options)
     finding.warnings.extend(_caveats(runs, len(plan.runs)))
     return Verdict(study, plan.study.question, Path(outputs), finding)
 
@@ -126,8 +124,8 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if kind == "law" and not options:
         return {}
-    if kind not in KINDS:
-        allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
+    if kind not in VERDICTS:
+        allowed = f"one of: law, {', '.join(VERDICTS)}" if kind != "law" else "one with options"
         raise UserError(f"study.answer.kind = {kind!r} is not {allowed}")
     read = from_dict(_options_of(kind), dict(options), "study.answer.options")
     return {name: getattr(read, name) for name in options}
@@ -135,7 +133,7 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _options_of(kind: str) -> type:
     """The keywords of a judge as a dataclass, which `from_dict` reads as any other group of keys."""
-    judge = _judge(kind)
+    judge = VERDICTS[kind]
     hints = get_type_hints(judge)
     parameters = inspect.signature(judge).parameters.values()
     return make_dataclass(
@@ -146,10 +144,6 @@ def _options_of(kind: str) -> type:
             if p.kind is p.KEYWORD_ONLY and p.name != "curves"
         ],
     )
-
-
-def _judge(kind: str) -> Callable[..., Finding]:
-    return import_module(f"scalinglab.analysis.studies.{kind}").judge
 
 
 def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
