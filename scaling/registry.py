@@ -1,12 +1,14 @@
-"""Named definitions of one kind: an optimizer, a schedule, a generator.
+"""Named definitions of one kind: an optimizer, a token source, a law.
 
 Each definition stands in one file, which registers it by name; nothing else knows the name. The
-files of a registry's own package are imported when it is first asked for something.
+files of a registry's own package are imported when they are needed: the file of a name when it is
+asked for by that name, all when somebody wants to know what there is.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import sys
 import threading
@@ -14,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from scalinglab.scaling.fields import ConfigError, one_of
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.fields import one_of
 
 _SHIPPED = f"{__package__.partition('.')[0]}."  # how the modules of this package begin
 
@@ -50,33 +53,37 @@ class Registry(Mapping[str, T]):
         self._lock = threading.RLock()  # a definition's file may ask for others while it is loaded
         self._is_loading, self._is_loaded = False, package is None
 
-    def register(self, name: str) -> Callable[[D], D]:
+    def register(self, name: str, module: str | None = None) -> Callable[[D], D]:
         """A decorator that makes a class or function the definition of a name.
 
         A module of a person's own that is run again, as a cell of a notebook is, registers anew.
 
+        Parameters
+        ----------
+        name : str
+        module : str, optional
+            Where it is defined; default: where this is called.
+
         Raises
         ------
-        ConfigError
-            If the name has another definition.
-        ValueError
-            If a definition calls itself otherwise.
+        UserError
+            If the name has another definition, or the definition calls itself otherwise.
         """
-        module = str(sys._getframe(1).f_globals.get("__name__", ""))
+        place = module or str(sys._getframe(1).f_globals.get("__name__", ""))
 
         def add(definition: D) -> D:
             entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
             own = getattr(entry, getattr(entry, "chooser", ""), name)
             if own != name:
-                raise ValueError(f"{definition} is registered as {name!r} and says {own!r}")
-            if not module.startswith(_SHIPPED):
+                raise UserError(f"{definition} is registered as {name!r} and says {own!r}")
+            if not place.startswith(_SHIPPED):
                 self._loaded()  # the shipped ones come first, so that none of them is replaced
             there = self._definitions.setdefault(name, entry)
-            before = self._modules.setdefault(name, module)
-            if there is not entry and (module != before or module.startswith(_SHIPPED)):
-                raise ConfigError(
+            before = self._modules.setdefault(name, place)
+            if there is not entry and (place != before or place.startswith(_SHIPPED)):
+                raise UserError(
                     f"{self._key} = {name!r} is defined twice, in {_file_of(before)} and in "
-                    f"{_file_of(module)}: give one of them another name"
+                    f"{_file_of(place)}: give one of them another name"
                 )
             self._definitions[name] = entry
             return definition
@@ -85,7 +92,7 @@ class Registry(Mapping[str, T]):
 
     def module_of(self, name: str) -> str:
         """The module that registered a name."""
-        self._loaded()
+        self[name]  # its file is imported by that
         return self._modules[name]
 
     def is_shipped(self, name: str) -> bool:
@@ -111,12 +118,19 @@ class Registry(Mapping[str, T]):
         ConfigError
             If there is none; it lists those that there are.
         """
-        one_of(key or self._key, name, self)
+        if name not in self:
+            one_of(key or self._key, name, self)
         return self[name]
 
     def __getitem__(self, name: str) -> T:
         """The definition of a name."""
-        return self._loaded()[name]
+        if not (name in self._definitions or self._is_loaded or self._package is None):
+            self._load_file(name)
+        return self._definitions[name] if name in self._definitions else self._loaded()[name]
+
+    def __delitem__(self, name: str) -> None:
+        """Take a definition out, as before a cell of a notebook that registers it is run again."""
+        del self._loaded()[name], self._modules[name]
 
     def __iter__(self) -> Iterator[str]:
         """The names, in the order of the alphabet where they are shipped."""
@@ -132,6 +146,12 @@ class Registry(Mapping[str, T]):
                 if not self._is_loading and not self._is_loaded:
                     self._load()
         return self._definitions
+
+    def _load_file(self, name: str) -> None:
+        """Import the file of that name, if there is one."""
+        module = f"{self._package}.{name}"
+        if str(name).isidentifier() and importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
 
     def _load(self) -> None:
         assert self._package is not None

@@ -50,9 +50,9 @@ KINDS = {
         "the keys of a schedule and the pieces it makes of them, a subclass of ScheduleConfig",
     ),
     "source": Kind(
-        "scalinglab.scaling.data.sources",
+        "scalinglab.scaling.data.source",
         "SOURCES",
-        "a source of tokens, a frozen dataclass of its options with a method corpus()",
+        "a source of tokens: a frozen dataclass of its options, a subclass of Source",
     ),
     "generator": Kind(
         "scalinglab.sweeps.study.generator",

@@ -1,9 +1,7 @@
 """The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
 
-``study.answer.kind`` names what judges it: a function of a file of ``analysis/studies``, or of a
-person's own. It sees the runs as a table and nothing else, so that runs from elsewhere, or made up,
-can be judged as well. Its keywords are ``study.answer.options``; one called ``curves`` is given the
-whole curves.
+``study.answer.kind`` names a judge of ``analysis/studies``: a function that sees the runs as a table
+and nothing else, so that runs from elsewhere, or made up, can be judged as well.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import from_dict, setting
+from scalinglab.scaling.fields import from_dict, one_of, setting
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import same_numbers
@@ -32,6 +30,8 @@ from scalinglab.scaling.registry import Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LAW = "law"  # the kind of a study that is fitted, not judged
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,9 @@ class Finding:
     warnings: list[str] = field(default_factory=list)
 
 
-# The judges by the kind of study: (runs, **options) -> finding.
-VERDICTS: Registry[Callable[..., Finding]] = Registry(
-    "study.answer.kind", "scalinglab.analysis.studies"
-)
+# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves.
+Judge = Callable[..., Finding]
+VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 
 
 @dataclass(frozen=True)
@@ -97,13 +96,14 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     plan = study_plan(outputs, study)
     kind = plan.study.answer.kind
     options = check_kind(kind, plan.study.answer.options)
-    if kind == "law":
+    if kind == LAW:
         raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    wants_curves = "curves" in inspect.signature(judge).parameters
-    curves = {"curves": load_curves(outputs, study=study, loss=loss)} if wants_curves else {}
+    curves = {}
+    if "curves" in inspect.signature(judge).parameters:
+        curves["curves"] = load_curves(outputs, study=study, loss=loss)
     finding = judge(runs, **curves, **options)
     finding.warnings.extend(_caveats(runs, len(plan.runs)))
     return Verdict(study, plan.study.question, Path(outputs), finding)
@@ -122,11 +122,12 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     UserError
         Naming the key and what is allowed.
     """
-    if kind == "law" and not options:
+    if kind == LAW and not options:
         return {}
+    if kind == LAW:
+        raise UserError(f"study.answer.kind = {kind!r} is not one with options")
     if kind not in VERDICTS:
-        allowed = f"one of: law, {', '.join(VERDICTS)}" if kind != "law" else "one with options"
-        raise UserError(f"study.answer.kind = {kind!r} is not {allowed}")
+        one_of("study.answer.kind", kind, [LAW, *VERDICTS])
     read = from_dict(_options_of(kind), dict(options), "study.answer.options")
     return {name: getattr(read, name) for name in options}
 
