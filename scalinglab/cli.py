@@ -17,12 +17,13 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
-from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
+from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
@@ -37,7 +38,7 @@ GROUPS = {
     "answer": ("fit", "report", "compare", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
-    "utilities": ("coordcheck", "doctor", "collect", "gc", "sync"),
+    "utilities": ("parts", "coordcheck", "doctor", "collect", "gc", "sync"),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
 # Errors of a machine that name no file.
@@ -104,6 +105,14 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     """Run a verb; with ``--json`` standard output holds its answer alone."""
+    if OVERRIDES not in {f.name for f in fields(verb.options)}:  # else it is an override
+        named = [a.partition("=")[2] for a in arguments if a.startswith("extend=")]
+        arguments = [a for a in arguments if not a.startswith("extend=")]
+        if named:
+            # Here: most calls extend nothing, and the help starts at once.
+            from scalinglab.scaling.run.extensions import load
+
+            load([name.strip() for name in named[-1].strip("[]").split(",")])
     options: Any = read_arguments(verb.options, arguments)
     screen = _screen(sys.stderr if options.json else sys.stdout)
     result = verb.run(options, screen)

@@ -64,12 +64,33 @@ EQUAL_NUMBERS: Mapping[str, str] = {
 def same_numbers(fingerprint: str) -> str:
     """The newest fingerprint of code that makes the same numbers; its own where none is known.
 
-    What stands behind a plus is of extensions that a run used (``scalinglab.scaling.run.extensions``).
+    What stands behind it, ``+NAME=HASH``, is of each extension that a run used
+    (``scalinglab.scaling.run.extensions``).
     """
     code, plus, extensions = fingerprint.partition("+")
     while code in EQUAL_NUMBERS:
         code = EQUAL_NUMBERS[code]
     return f"{code}{plus}{extensions}"
+
+
+def versions_of_code(fingerprints: Iterable[str]) -> list[str]:
+    """What among some runs was trained by several versions of code; none where nothing was.
+
+    Two runs of which one used an extension and the other none do not differ in version; two that
+    used one of the same name with another text do.
+
+    Returns
+    -------
+    list of str
+        The versions of the code, or of the first extension of which there are several.
+    """
+    seen: dict[str, set[str]] = {}
+    for fingerprint in fingerprints:
+        code, *extensions = same_numbers(fingerprint).split("+")
+        seen.setdefault("", set()).add(code)
+        for extension in extensions:
+            seen.setdefault(extension.partition("=")[0], set()).add(extension)
+    return next((sorted(versions) for versions in seen.values() if len(versions) > 1), [])
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import sys
 import sysconfig
@@ -23,9 +24,11 @@ from typing import Any
 
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records import machine
+from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import code_fingerprint, imports_of, significant
 from scalinglab.scaling.registry import Registry
 
+log = logging.getLogger(__name__)
 FILES_AS = "scaling_extension_"  # modules of files are named so, as no module of others is
 FROZEN = "extensions.json"  # in the folder of frozen code: what its workers import
 INHERITED = "SCALING_EXTEND"  # the same for processes that run code as it stands
@@ -87,6 +90,48 @@ def load(names: Iterable[str], folders: Sequence[Path] = ()) -> tuple[Extension,
     return tuple(_load(name, (Path.cwd(), *folders)) for name in names)
 
 
+def extend(*names: str) -> None:
+    """Import files and modules of one's own that add parts, in a notebook: ``extend("mine.py")``.
+
+    Raises
+    ------
+    ConfigError
+        As `load`.
+    """
+    load(names)
+
+
+def load_again(names: Sequence[str], folder: Path) -> None:
+    """Import what a stored study was planned with; a file that has gone, from the copy beside it.
+
+    What fails is told of and left out: much can be asked of a study without it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As its plan has them.
+    folder : Path
+        Of the study, which holds the copies.
+    """
+    for name, copy in zip(names, _copies(names, folder), strict=True):
+        try:
+            load([str(copy) if copy.exists() and not Path(name).exists() else name])
+        except ConfigError as error:
+            log.warning("%s; the study is read without it", error)
+
+
+def keep_copies(names: Sequence[str], folder: Path) -> None:
+    """Copy the files among what a study is planned with into its folder."""
+    for name, copy in zip(names, _copies(names, folder), strict=True):
+        if name.endswith(".py"):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(copy, Path(name).read_text(encoding="utf-8"))
+
+
+def _copies(names: Sequence[str], folder: Path) -> list[Path]:
+    return [folder / "extensions" / str(i) / Path(name).name for i, name in enumerate(names)]
+
+
 def load_inherited() -> None:
     """Import what the process that started this one had imported, or its frozen code holds.
 
@@ -145,7 +190,10 @@ def extension_of(module: str) -> Extension | None:
 
 
 def used_by(science: Mapping[str, Any]) -> str:
-    """A hash of the extensions whose code makes the numbers of a run; empty where none does.
+    """The extensions whose code makes the numbers of a run, ``NAME=HASH`` joined by pluses.
+
+    The name is that of the part, so that two texts of one part are told apart. Empty where the run
+    uses none.
 
     Parameters
     ----------
@@ -154,13 +202,37 @@ def used_by(science: Mapping[str, Any]) -> str:
     """
     texts = set()
     for registry in Registry.number_making:
-        *groups, key = registry.key.split(".")
-        node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
-        name = node.get(key)
+        name = _name_in(science, registry)
         if name in registry and not registry.is_shipped(name):
             extension = extension_of(registry.module_of(name))
-            texts.add(extension.text if extension is not None else "unknown")
-    return hashlib.sha256("".join(sorted(texts)).encode()).hexdigest()[:10] if texts else ""
+            texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
+    return "+".join(sorted(texts))
+
+
+def check_importable(science: Mapping[str, Any]) -> None:
+    """Refuse a run whose parts other processes could not import.
+
+    Raises
+    ------
+    ConfigError
+        If one was registered in a notebook, or by a module that no extension names.
+    """
+    for registry in Registry.number_making:
+        name = _name_in(science, registry)
+        if name in registry and not registry.is_shipped(name):
+            module = registry.module_of(name)
+            if extension_of(module) is None:
+                raise ConfigError(
+                    f"{registry.key} = {name!r} is registered by {module!r}, which workers do not "
+                    "import: put it into a file, and name that in extend=[FILE.py]"
+                )
+
+
+def _name_in(science: Mapping[str, Any], registry: Registry[Any]) -> Any:
+    """What a science names of a registry."""
+    *groups, key = registry.key.split(".")
+    node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
+    return node.get(key)
 
 
 def run_fingerprint(science: Mapping[str, Any]) -> str:
