@@ -16,6 +16,7 @@ import logging
 import os
 import sys
 import sysconfig
+import tokenize
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -142,7 +143,8 @@ def load_inherited() -> None:
     """
     given = os.environ.get(INHERITED)
     if given is not None:
-        load(json.loads(given))
+        handed = json.loads(given)
+        load(handed["names"], [Path(folder) for folder in handed["folders"]])
         return
     folder = machine.code_folder()
     if (folder / FROZEN).exists():
@@ -153,7 +155,8 @@ def load_inherited() -> None:
 def inherited() -> dict[str, str]:
     """The variable that hands on what this process has imported; none where that is nothing."""
     names = [str(e.file) if e.is_file else e.module for e in loaded()]
-    return {INHERITED: json.dumps(names)} if names else {}
+    folders = [str(root) for root in map(_root, loaded()) if root is not None]
+    return {INHERITED: json.dumps({"names": names, "folders": folders})} if names else {}
 
 
 def frozen_files() -> dict[str, bytes]:
@@ -353,7 +356,7 @@ def _digest(files: Sequence[Path]) -> str:
         text = file.read_text(encoding="utf-8")
         try:
             content.update(significant(text).encode())
-        except (SyntaxError, ValueError, IndentationError):  # told of when it is imported
+        except (SyntaxError, tokenize.TokenError):  # told of when it is imported
             content.update(text.encode())
     return content.hexdigest()[:10]
 

@@ -32,9 +32,7 @@ def freeze(outputs: Path) -> Path:
     top = Path(scalinglab.__file__).parent
     files = {f"{top.name}/{name}": (top / name).read_bytes() for name in FILES}
     for package in PACKAGES:
-        spec = importlib.util.find_spec(package)
-        assert spec is not None and spec.submodule_search_locations
-        root = Path(spec.submodule_search_locations[0])
+        root = _folder_of(package)
         below = package.replace(".", "/")
         for file in sorted(root.rglob("*.py")):
             files[f"{below}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
@@ -51,6 +49,12 @@ def freeze(outputs: Path) -> Path:
     if not (folder / COMMIT).exists():
         write_atomic(folder / COMMIT, _commit())
     return folder
+
+
+def _folder_of(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
