@@ -1,6 +1,6 @@
 """The largest budgets of published surfaces, predicted from the smaller ones.
 
-    OMP_NUM_THREADS=1 python benchmarks/held_out.py [--only WORD] [--to TABLE.csv] [--folder DIR]
+    OMP_NUM_THREADS=1 python benchmarks/held_out.py [--only WORD] [--role ROLE] [--to TABLE.csv]
     python benchmarks/held_out.py --from TABLE.csv
 
 Folds: of each surface of `surface_sets` the largest 1, 2 and 3 budgets are held out ("top 1", "top
@@ -54,6 +54,7 @@ def main() -> None:
     """Print a table a set and a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="only surfaces whose name has this in it")
+    parser.add_argument("--role", choices=(DEVELOPMENT, TEST), help="only sets of this role")
     parser.add_argument("--folder", type=Path, help="CSV files of further surfaces")
     parser.add_argument("--to", type=Path, help="where the answers are written, one row a point")
     parser.add_argument("--from", dest="stored", type=Path, help="answers that were written before")
@@ -61,17 +62,18 @@ def main() -> None:
     if asked.stored:
         answers = pd.read_csv(asked.stored)
     else:
-        answers = pd.concat(_all_answers(asked.only, asked.folder), ignore_index=True)
-    if asked.to:
-        answers.to_csv(asked.to, index=False)
+        found = [s for s in surfaces(asked.only, asked.folder) if asked.role in (None, s.role)]
+        answers = pd.concat(_all_answers(found, asked.to), ignore_index=True)
     with pd.option_context("display.width", 1000, "display.max_columns", None):
         show(answers)
 
 
-def _all_answers(only: str, more: Path | None) -> Iterator[pd.DataFrame]:
-    for surface in surfaces(only, more):
+def _all_answers(found: list[Surface], to: Path | None) -> Iterator[pd.DataFrame]:
+    for k, surface in enumerate(found):
         began = time.process_time()
         answers = answers_of(surface)
+        if to:
+            answers.to_csv(to, index=False, header=k == 0, mode="a" if k else "w")
         yield answers
         print(f"{surface.name}: {time.process_time() - began:.0f} s", flush=True)
 

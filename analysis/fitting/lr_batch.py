@@ -126,7 +126,7 @@ def lr_batch(
             raise UserError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
         table[name] = pd.to_numeric(sweep[source], errors="coerce").astype(float)
         if (wrong := table[name].isna() & sweep[source].notna()).any():
-            row = wrong.idxmax()
+            row: Any = wrong.idxmax()
             raise UserError(
                 f"column {source!r} must hold numbers; row {row} has {str(sweep[source][row])[:60]!r}"
             )

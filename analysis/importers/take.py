@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,11 +44,12 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
         if name == "tokens" and counted_by_step(given):
             continue
         if name not in taken and name not in used:
-            cells = raw.frame[name]
-            taken[name] = _plain(cells, raw.decimal)
-            if _is_counted_with(name, chosen) and not pd.api.types.is_numeric_dtype(taken[name]):
+            own = raw.frame[name]
+            plain: Any = _plain(own, raw.decimal)
+            taken[name] = plain
+            if _is_counted_with(name, chosen) and not pd.api.types.is_numeric_dtype(plain):
                 taken[name] = _numbers(
-                    raw, Column(name, name, Formula(((name, 1.0),))), {name: cells}
+                    raw, Column(name, name, Formula(((name, 1.0),))), {name: own}
                 )
     for name, setting in settings.items():
         if name not in taken and name not in used:
