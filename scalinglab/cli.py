@@ -191,10 +191,23 @@ def _report_defect() -> NoReturn:
     """The traceback of an exception that no user can mend, and what to do with it."""
     traceback.print_exc()
     _screen(sys.stderr).say(
-        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
-        "above with the command. Runs are kept; the same command resumes."
+        f"{_whose()} Runs are kept; the same command resumes.",
     )
     sys.exit(1)
+
+
+def _whose() -> str:
+    """Whether an exception left a file that ``extend`` names, or this package."""
+    from scalinglab.scaling.run.extensions import loaded
+
+    innermost = traceback.extract_tb(sys.exc_info()[2])[-1]
+    for extension in loaded():
+        if innermost.filename in map(str, extension.files):
+            return f"The last line is of {extension.name}, which extend names: line {innermost.lineno}."
+    return (
+        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
+        "above with the command."
+    )
 
 
 def _screen(stream: TextIO) -> Screen:

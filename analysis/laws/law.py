@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -112,6 +113,7 @@ class Law:
                 f"law {self.name!r} calls {unknown[0]!r} linear; "
                 f"its parameters are {', '.join(names)}"
             )
+        _check_takes(self.value, [*self.columns, *names], f"law {self.name!r}")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -207,3 +209,15 @@ class Law:
 
     def _by_name(self, params: Array) -> dict[str, Array]:
         return {name: params[:, k : k + 1] for k, name in enumerate(self.names)}
+
+
+def _check_takes(value: Callable[..., Array], names: Sequence[str], of: str) -> None:
+    """Refuse a formula that does not take what it will be called with."""
+    taken = inspect.signature(value)
+    try:
+        taken.bind(**dict.fromkeys(names))
+    except TypeError as error:
+        raise UserError(
+            f"{of}: value{taken} is called by name with its columns and parameters, "
+            f"{', '.join(names)}: {error}"
+        ) from None

@@ -7,7 +7,6 @@ line, notebooks, and workers, which have copies of them in their frozen code.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -16,18 +15,15 @@ import logging
 import os
 import sys
 import sysconfig
-import tokenize
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import write_atomic
-from scalinglab.scaling.records.fingerprint import code_fingerprint, imports_of, significant
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.run.extension_text import check_imports, digest, package_files
 
 log = logging.getLogger(__name__)
 FILES_AS = "scaling_extension_"  # modules of files are named so, as no module of others is
@@ -189,64 +185,6 @@ def extension_of(module: str) -> Extension | None:
     return _loaded.get(module)
 
 
-# ---------------------------------------------------------------------- runs that use them
-
-
-def used_by(science: Mapping[str, Any]) -> str:
-    """The extensions whose code makes the numbers of a run, ``NAME=HASH`` joined by pluses.
-
-    The name is that of the part, so that two texts of one part are told apart. Empty where the run
-    uses none.
-
-    Parameters
-    ----------
-    science : mapping
-        Of the run.
-    """
-    texts = set()
-    for registry in Registry.number_making:
-        name = _name_in(science, registry)
-        if name in registry and not registry.is_shipped(name):
-            extension = extension_of(registry.module_of(name))
-            texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
-    return "+".join(sorted(texts))
-
-
-def check_importable(science: Mapping[str, Any]) -> None:
-    """Refuse a run whose parts other processes could not import.
-
-    Raises
-    ------
-    ConfigError
-        If one was registered in a notebook, or by a module that no extension names.
-    """
-    for registry in Registry.number_making:
-        name = _name_in(science, registry)
-        if name in registry and not registry.is_shipped(name):
-            module = registry.module_of(name)
-            if extension_of(module) is None:
-                raise ConfigError(
-                    f"{registry.key} = {name!r} is registered by {module!r}, which workers do not "
-                    "import: put it into a file, and name that in extend=[FILE.py]"
-                )
-
-
-def _name_in(science: Mapping[str, Any], registry: Registry[Any]) -> Any:
-    """What a science names of a registry."""
-    *groups, key = registry.key.split(".")
-    node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
-    return node.get(key)
-
-
-def run_fingerprint(science: Mapping[str, Any]) -> str:
-    """The fingerprint of the code that trains a run here, with that of the extensions it uses."""
-    extensions = used_by(science)
-    return f"{code_fingerprint()}+{extensions}" if extensions else code_fingerprint()
-
-
-# ---------------------------------------------------------------------- importing
-
-
 def _load(name: str, folders: Sequence[Path]) -> Extension:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"extend: {name!r} is neither the path of a .py file nor a module")
@@ -262,11 +200,11 @@ def _load_file(name: str, folders: Sequence[Path]) -> Extension:
         looked = ", ".join(dict.fromkeys(str(place.parent) for place in places))
         raise ConfigError(f"extend: there is no file {name!r} (looked in {looked})")
     module = _module_of(file)
-    text = _digest((file,))
+    text = digest((file,))
     there = _loaded.get(module)
     if there is not None and there.text == text:
         return there
-    _check_imports(name, file)
+    check_imports(name, file)
     spec = importlib.util.spec_from_file_location(module, file)
     assert spec is not None and spec.loader is not None  # of a .py file
     built = importlib.util.module_from_spec(spec)
@@ -305,8 +243,8 @@ def _load_module(name: str, folders: Sequence[Path]) -> Extension:
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise ConfigError(f"extend: there is no module {name!r} that Python finds from here")
     file = Path(spec.origin).resolve()
-    files = _package_files(name, file)
-    text = _digest(files)
+    files = package_files(name, file)
+    text = digest(files)
     there = _loaded.get(name)
     if there is not None and there.text == text:
         return there
@@ -345,58 +283,6 @@ def _told(name: str, error: Exception) -> str:
 def _remember(extension: Extension) -> Extension:
     _loaded[extension.module] = extension
     return extension
-
-
-# ---------------------------------------------------------------------- its text
-
-
-def _digest(files: Sequence[Path]) -> str:
-    content = hashlib.sha256()
-    for file in files:
-        text = file.read_text(encoding="utf-8")
-        try:
-            content.update(significant(text).encode())
-        except (SyntaxError, tokenize.TokenError):  # told of when it is imported
-            content.update(text.encode())
-    return content.hexdigest()[:10]
-
-
-def _check_imports(name: str, file: Path) -> None:
-    """Refuse a file that imports a neighbour: a worker, which has a copy, would not find it."""
-    try:
-        wanted = imports_of(file)
-    except SyntaxError:
-        return  # told of when it is imported
-    for module in wanted:
-        top = module.partition(".")[0]
-        if any((file.parent / f).exists() for f in (f"{top}.py", f"{top}/__init__.py")):
-            raise ConfigError(
-                f"extend: {name} imports {top!r}, which lies beside it; files that belong together "
-                "make a package (a folder with __init__.py), named by its module: "
-                "extend=[package.module]"
-            )
-
-
-def _package_files(name: str, file: Path) -> tuple[Path, ...]:
-    """A module's file, and the files of its own top package that it imports, one after another."""
-    top = name.partition(".")[0]
-    root = file.parents[name.count(".") + (file.name == "__init__.py")]
-    found: dict[str, Path] = {}
-    modules = [name]
-    while modules:
-        module = modules.pop()
-        place = root.joinpath(*module.split("."))
-        path = next(
-            (p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None
-        )
-        if module in found or path is None or module.partition(".")[0] != top:
-            continue
-        found[module] = path
-        try:
-            modules += imports_of(path, module)
-        except SyntaxError:
-            continue  # told of when it is imported
-    return tuple(found[module] for module in sorted(found))
 
 
 def _root(extension: Extension) -> Path | None:

@@ -22,7 +22,7 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, s
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.run.engine_choice import choose_engine
-from scalinglab.scaling.run.extensions import used_by
+from scalinglab.scaling.run.extensions_used import used_by
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.events import validation_steps

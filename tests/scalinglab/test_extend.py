@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from scalinglab import Study, analysis, register
 from scalinglab.cli import main
@@ -72,8 +73,8 @@ class TwoSteps(ScheduleConfig):
         ]
 
 
-def _value(q, c):
-    return q[0] + q[1] * c["D"] ** -0.5
+def _value(D, E, B):
+    return E + B * D**-0.5
 
 
 register.law("half_power")(
@@ -124,6 +125,9 @@ def own(monkeypatch, tmp_path):
             del registry[name]
     for module in [m for m in sys.modules if m.startswith(extensions.FILES_AS)]:
         del sys.modules[module]
+    for group in ("optimizer", "schedule"):
+        for name in ("signum.yaml", "two_steps.yaml"):
+            ConfigStore.instance().repo.get(group, {}).pop(name, None)
 
 
 def test_a_part_is_chosen_with_its_keys_without_a_file_of_groups() -> None:
@@ -141,7 +145,7 @@ def test_a_part_is_chosen_with_its_keys_without_a_file_of_groups() -> None:
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["optimizer=signum"], r"there is no conf/optimizer/signum\.yaml"),
+        (["optimizer=signum"], r"optimizer = 'signum': there is no conf/optimizer/signum\.yaml"),
         (["extend=[mine.py]", "optimizer=signun"], r"did you mean 'signum'"),
         (["extend=[mine.py]", "optimizer=signum", "optimizer.momentun=1"], "optimizer.momentum"),
         (["extend=[mone.py]"], r"extend: there is no file 'mone\.py'"),

@@ -27,7 +27,7 @@ from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.record import Curve
-from scalinglab.scaling.run.extensions import used_by
+from scalinglab.scaling.run.extensions_used import used_by
 
 FORMAT = 1
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint
 from scalinglab.scaling.engine.trainer.member import MemberRun
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
-from scalinglab.scaling.run.extensions import used_by
+from scalinglab.scaling.run.extensions_used import used_by
 from scalinglab.scaling.training.saver import Saver
 
 

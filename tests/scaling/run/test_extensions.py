@@ -11,7 +11,7 @@ import pytest
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import code_fingerprint, versions_of_code
-from scalinglab.scaling.run import extensions
+from scalinglab.scaling.run import extensions, extensions_used
 from scalinglab.scaling.training.child import child_environment
 from scalinglab.sweeps.launch.freeze import freeze
 
@@ -60,8 +60,8 @@ def test_a_file_registers_and_is_known_by_its_text_without_comments() -> None:
 def test_a_run_is_marked_by_the_extensions_that_it_uses_alone() -> None:
     Path("mine.py").write_text(OWN)
     (own,) = extensions.load(["mine.py"])
-    assert extensions.run_fingerprint({"optimizer": {"name": "adamw"}}) == code_fingerprint()
-    assert extensions.run_fingerprint(SCIENCE) == f"{code_fingerprint()}+own_step={own.text}"
+    assert extensions_used.run_fingerprint({"optimizer": {"name": "adamw"}}) == code_fingerprint()
+    assert extensions_used.run_fingerprint(SCIENCE) == f"{code_fingerprint()}+own_step={own.text}"
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_another_process_imports_what_this_one_has(tmp_path, is_frozen) -> None:
 def test_what_no_worker_could_import_is_refused() -> None:
     exec(compile(OWN, "cell", "exec"), {"__name__": "__main__"})
     with pytest.raises(UserError, match=r"'own_step' is registered by '__main__', which workers"):
-        extensions.check_importable(SCIENCE)
+        extensions_used.check_importable(SCIENCE)
     Path("mine.py").write_text(OWN.replace("own_step", "filed_step"))
     extensions.load(["mine.py"])
-    extensions.check_importable({"optimizer": {"name": "filed_step"}})
+    extensions_used.check_importable({"optimizer": {"name": "filed_step"}})
 
 
 def test_a_study_is_read_again_with_what_it_was_planned_with(tmp_path, caplog) -> None:
