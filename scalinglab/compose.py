@@ -16,6 +16,7 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
@@ -63,6 +64,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
                 "allowed of them is hydra.searchpath"
             )
     own_parts.load_named(overrides, folders)
+    for group, name, keys in own_parts.choices():
+        ConfigStore.instance().store(name, keys, group)
     _check_overrides(overrides)
     if folders:
         overrides = [f"hydra.searchpath=[{','.join(map(quoted, folders))}]", *overrides]

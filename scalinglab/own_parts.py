@@ -6,15 +6,12 @@ without a YAML file: its keys and defaults are those of its dataclass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+import yaml
 
 from scalinglab.own_groups import SHIPPED
 from scalinglab.scaling.config import ConfigError, DataConfig
@@ -73,30 +70,27 @@ def load(named: Any, folders: Sequence[Path]) -> list[str]:
     # Beside the groups' folder, too: a study in scaling_conf/ names a file next to scaling_conf/.
     places = [*folders, *(folder.parent for folder in folders)]
     loaded = extensions.load(names, places)
-    _store_groups()
     return [str(e.file) if e.is_file else e.module for e in loaded]
+
+
+def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Group, name and keys of the parts that are not shipped: what a YAML file of each would say."""
+    for group, registry in _GROUPS.items():
+        for name, kind in registry.items():
+            if not registry.is_shipped(name):
+                yield group, name, _keys(kind) | {kind.chooser: name}
+    for name, source in SOURCES.items():
+        if not SOURCES.is_shipped(name):
+            yield "data", name, asdict(DataConfig(source=name)) | {"options": _keys(source)}
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
     """The keys of a text of YAML; none where it cannot be read, which composing tells of."""
     try:
-        plain = OmegaConf.to_container(OmegaConf.create(text))
-    except (OmegaConfBaseException, YAMLError, ValueError):
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError:
         return {}
     return plain if isinstance(plain, dict) else {}
-
-
-def _store_groups() -> None:
-    """Make the parts that are not shipped choices of their groups."""
-    store = ConfigStore.instance()
-    for group, registry in _GROUPS.items():
-        for name, kind in registry.items():
-            if not registry.is_shipped(name):
-                store.store(name, _keys(kind) | {kind.chooser: name}, group)
-    for name, source in SOURCES.items():
-        if not SOURCES.is_shipped(name):
-            node = asdict(DataConfig(source=name)) | {"options": _keys(source)}
-            store.store(name, node, "data")
 
 
 def _keys(cls: type[Any]) -> dict[str, Any]:

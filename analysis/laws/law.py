@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -113,7 +113,18 @@ class Law:
                 f"law {self.name!r} calls {unknown[0]!r} linear; "
                 f"its parameters are {', '.join(names)}"
             )
-        _check_takes(self.value, [*self.columns, *names], f"law {self.name!r}")
+        self._check_value()
+
+    def _check_value(self) -> None:
+        """Refuse a formula that does not take what it will be called with."""
+        taken, names = inspect.signature(self.value), (*self.columns, *self.names)
+        try:
+            taken.bind(**dict.fromkeys(names))
+        except TypeError as error:
+            raise UserError(
+                f"law {self.name!r}: value{taken} is called by name with its columns and "
+                f"parameters, {', '.join(names)}: {error}"
+            ) from None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -209,15 +220,3 @@ class Law:
 
     def _by_name(self, params: Array) -> dict[str, Array]:
         return {name: params[:, k : k + 1] for k, name in enumerate(self.names)}
-
-
-def _check_takes(value: Callable[..., Array], names: Sequence[str], of: str) -> None:
-    """Refuse a formula that does not take what it will be called with."""
-    taken = inspect.signature(value)
-    try:
-        taken.bind(**dict.fromkeys(names))
-    except TypeError as error:
-        raise UserError(
-            f"{of}: value{taken} is called by name with its columns and parameters, "
-            f"{', '.join(names)}: {error}"
-        ) from None
