@@ -13,8 +13,8 @@ from typing import Any
 from scalinglab import analysis
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
+from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.run.extensions_used import check_importable
 from scalinglab.scaling.training.ranks import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target

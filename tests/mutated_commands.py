@@ -100,6 +100,7 @@ GOOD = {
     ],
     "doctor": [[]],
     "collect": [["study=tiny"]],
+    "parts": [[], ["kind=law"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }

@@ -65,7 +65,7 @@ def same_numbers(fingerprint: str) -> str:
     """The newest fingerprint of code that makes the same numbers; its own where none is known.
 
     What stands behind it, ``+NAME=HASH``, is of each extension that a run used
-    (``scalinglab.scaling.run.extensions``).
+    (``scalinglab.scaling.extensions.loading``).
     """
     code, plus, extensions = fingerprint.partition("+")
     while code in EQUAL_NUMBERS:

@@ -56,6 +56,8 @@ COMMANDS = (
     " grid.tokens=[5120,10240] grid.seed=[2]",
     "reach study=tiny outputs=brought target=alpha_within_99% resamples=40 grid.model.width=[8]"
     " grid.tokens=[5120] grid.seed=[2]",
+    "parts",
+    "parts kind=optimizer",
     "doctor",
     "collect study=tiny",
     "gc",
