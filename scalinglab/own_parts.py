@@ -19,10 +19,11 @@ from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.registry import Registry
 from scalinglab.scaling.schedule.schedule import SCHEDULES
 
 KEY = "extend"
-_GROUPS = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+_GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> None:

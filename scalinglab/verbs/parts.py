@@ -137,7 +137,7 @@ def _says(definition: Any) -> str:
         return str(formula)
     described = isinstance(definition, type) or inspect.isfunction(definition)
     text = (definition.__doc__ or "") if described else ""
-    if is_dataclass(definition) and text.startswith(f"{definition.__name__}("):
+    if isinstance(definition, type) and text.startswith(f"{definition.__name__}("):
         text = ""  # written by dataclass(), which says what the options say
     lines = text.strip().splitlines()
     return lines[0].replace("``", "") if lines else ""
