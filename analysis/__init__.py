@@ -46,7 +46,6 @@ _HOME = {
     "average_parameters": "scalinglab.analysis.laws.average_parameters",
     "lr_batch": "scalinglab.analysis.fitting.lr_batch",
     "best_schedule": "scalinglab.analysis.decisions.schedule_search",
-    "refit_without_each": "scalinglab.analysis.decisions.schedule_search",
     "pass_rate": "scalinglab.analysis.laws.task_pass_rate",
     "regret": "scalinglab.analysis.fitting.lr_batch",
     "held_out_regret": "scalinglab.analysis.decisions.held_out_cells",
