@@ -246,9 +246,7 @@ def course(judge: Judge, world: World, budget: float, *, to_the_end: bool) -> Co
             decided = world.cost
         if verdict != UNKNOWN and not to_the_end:
             break
-        count = max(
-            1, int(world.counts.sum()) // 10
-        )  # a look after each pair, later after each tenth
+        count = max(1, int(world.counts[size]) // 10)  # looks after every pair, then every tenth
         if world.cost + count * world.scenario.C[size] / SMALLEST > budget * (1 + 1e-9):
             break
         world.add(size, count)

@@ -8,43 +8,33 @@ and stopped at the first verdict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.transfer.decision import Decision, Verdict, decide
-from scalinglab.analysis.transfer.judgement import Judgement
-from scalinglab.analysis.transfer.ladder_runs import ARM, SECONDS, SIZE, ladder_runs, read_scale
-from scalinglab.analysis.transfer.multiplier_line import LACK_OF_FIT, MultiplierLine, Uncertainty
-from scalinglab.analysis.transfer.proposals import propose_runs
-from scalinglab.analysis.transfer.seal import check_seal, write_seal
+from scalinglab.analysis.transfer.decision import Verdict, decide
+from scalinglab.analysis.transfer.judgement import Judgement, Measured
+from scalinglab.analysis.transfer.ladder_runs import ARM, SECONDS, SIZE, ladder_runs
+from scalinglab.analysis.transfer.multiplier_line import MultiplierLine
+from scalinglab.analysis.transfer.proposals import propose_fresh, propose_runs
+from scalinglab.analysis.transfer.question import TransferQuestion
+from scalinglab.analysis.transfer.seal import check_seal
 from scalinglab.analysis.transfer.size_means import SizeMeans
-from scalinglab.analysis.transfer.trials import Trials, read_trials
+from scalinglab.analysis.transfer.trials import read_trials
 from scalinglab.scaling.errors import UserError
 
-MARGIN = 0.02
 FAR = 30.0  # times the largest measured compute
-_SIZES = 3
-TUNING = ("check", "elsewhere")
+SIZES = 3
 
 
 def judge(
     data: pd.DataFrame,
+    question: TransferQuestion,
     *,
-    target: float | str,
-    baseline: str,
-    candidate: str,
     arm: str = "arm",
-    margin: float = MARGIN,
-    level: float = 0.95,
     far: bool = False,
-    tuning: str = "check",
-    text_noise: float = 0.0,
-    lack_of_fit: float = LACK_OF_FIT,
-    sealed: str | Path | None = None,
+    seal: str | Path | None = None,
 ) -> Judgement:
     """Does the candidate still help at the target?
 
@@ -54,24 +44,13 @@ def judge(
         One row a run: ``N, D, loss, seed`` and `arm`; where known ``C`` (FLOPs; else 6 N D), ``seconds``
         (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role`` ("sweep":
         a trial) and ``fresh`` (true: a rerun that chose nothing).
-    target : float or str
-        FLOPs, or "N=1e9 D=2e10".
-    baseline, candidate : str
-        Values of the column `arm`.
-    margin : float
-        Relative compute that counts as a difference.
-    level : float
-        Probability that an interval holds at all looks together.
+    question : TransferQuestion
+    arm : str
+        Column that tells the arms apart.
     far : bool
         Whether a target beyond 30 times the largest measured compute is judged.
-    tuning : {"check", "elsewhere"}
-        Whether the table shows that both arms had as many trials, or that is taken on trust.
-    text_noise : float
-        Standard deviation of the log ratio of two losses that comes from the finite evaluation text.
-    lack_of_fit : float
-        Expected standard deviation of the log multiplier about its line.
-    sealed : path, optional
-        A question that was sealed before, with which this one is compared.
+    seal : path, optional
+        A seal that `seal_question` wrote, with which the question and the runs are compared.
 
     Returns
     -------
@@ -80,7 +59,7 @@ def judge(
     Raises
     ------
     UserError
-        If the table or the question cannot be read, or the target is too far.
+        If the table cannot be read, or the target is too far.
 
     Examples
     --------
@@ -91,146 +70,79 @@ def judge(
     ...                   "seed": np.tile(range(4), 4),
     ...                   "loss": (1.7 + (m * C / 1e18) ** -0.15) * np.exp(rng.normal(0, 1e-3, 16))})
     ...     for name, m in (("adamw", 1.0), ("muon", 1.3)))
-    >>> found = judge(runs, target=1e21, baseline="adamw", candidate="muon", tuning="elsewhere")
-    >>> str(found.verdict)
+    >>> question = TransferQuestion(
+    ...     baseline="adamw", candidate="muon", at=1e21, tuning="elsewhere")
+    >>> str(judge(runs, question).verdict)
     'transfers'
     """
-    arms = (baseline, candidate)
-    C = read_scale(target)
-    if tuning not in TUNING:
-        raise UserError(f"tuning = {tuning!r} is not one of: {', '.join(TUNING)}")
-    runs = ladder_runs(data, arm, arms)
+    arms = question.arms
+    runs, warnings = ladder_runs(data, arm, arms, question.exclude)
     top = float(runs["C"].max())
-    if C > FAR * top and not far:
+    if question.target > FAR * top and not far:
         raise UserError(
-            f"target = {C:.3g} FLOPs is {C / top:.3g} times the largest measured compute, {top:.3g};"
-            f" beyond {FAR:g} times nothing is judged unless far=true, or larger sizes are run"
+            f"at = {question.target:.3g} FLOPs is {question.target / top:.3g} times the largest"
+            f" measured compute, {top:.3g}; beyond {FAR:g} times nothing is judged unless far=true, or"
+            " larger sizes are run"
         )
-    trials = read_trials(runs, arms, checked=tuning == "check")
+    trials = read_trials(runs, arms, checked=question.tuning == "check")
     pairs = pair_fresh(trials.fresh, arms)
-    reruns = _reruns(trials, pairs)
-    reasons = [*trials.reasons, *_diverged(pairs, arms)]
-    if pairs[SIZE].nunique() < _SIZES:
+    reasons = [*trials.reasons, *_diverged(trials.fresh, arms)]
+    usable = pairs[np.isfinite(pairs["loss_a"]) & np.isfinite(pairs["loss_b"])]
+    sizes = usable[SIZE].nunique()
+    next_runs = propose_fresh(runs, set(pairs[SIZE]), arms)
+    measured = None
+    if sizes < SIZES:
         reasons.append(
-            f"{pairs[SIZE].nunique()} sizes have pairs of fresh seeds, and the trend takes {_SIZES}"
+            f"{sizes} of {runs[SIZE].nunique()} sizes have pairs of runs with seeds that chose no trial,"
+            f" and the trend takes {SIZES}"
         )
-    warnings = [*trials.warnings, *_assumptions(text_noise, tuning)]
-    question = question_of(arms, C, margin, level, tuning, text_noise, lack_of_fit)
-    found: dict[str, Any] = {
-        "flops": None,
-        "device": None,
-        "sizes": pd.DataFrame(),
-        "correlation": np.nan,
-        "seed_noise": np.nan,
-        "next_runs": pd.DataFrame(),
-    }
-    usable = pairs[np.isfinite(pairs["loss_b"]) & np.isfinite(pairs["loss_a"])]
-    if usable[SIZE].nunique() >= _SIZES:
-        known = Uncertainty(lack_of_fit, text_noise, level)
-        numbers, doubts = _numbers(usable, trials, arms, C, np.log1p(margin), known)
-        found |= numbers
+    else:
+        measured, doubts, better = _measure(usable, trials.fresh, question)
         reasons += doubts
-    flops: Decision | None = found["flops"]
-    verdict = Verdict.CANNOT_TELL if reasons or flops is None else flops.verdict
-    device: Decision | None = found["device"]
-    if flops and device and flops.verdict is not device.verdict:
-        warnings.append(
-            f"counted in FLOPs the candidate {_does(flops.verdict)}, in device time it"
-            f" {_does(device.verdict)}: the verdict is that in FLOPs"
-        )
-    used = trials.fresh
+        next_runs = pd.concat([f for f in (next_runs, better) if len(f)], ignore_index=True)
+    flops = measured.flops if measured else None
     return Judgement(
-        arms=arms,
-        target=C,
-        margin=margin,
-        level=level,
-        verdict=verdict,
+        question=question,
+        verdict=Verdict.CANNOT_TELL if reasons or flops is None else flops.verdict,
         reasons=tuple(reasons),
+        measured=measured,
         trials=trials.table.drop(columns=SIZE),
-        reruns=tuple(reruns),
-        seal=None if sealed is None else check_seal(sealed, question, used),
-        warnings=tuple(warnings),
-        **found,
+        next_runs=next_runs,
+        seal=None if seal is None else check_seal(seal, arm, question, trials.fresh),
+        warnings=(*warnings, *trials.warnings, *_assumptions(question), *_of_device(measured)),
     )
 
 
-def seal_question(
-    path: str | Path,
-    data: pd.DataFrame | None,
-    *,
-    target: float | str,
-    baseline: str,
-    candidate: str,
-    arm: str = "arm",
-    margin: float = MARGIN,
-    level: float = 0.95,
-    tuning: str = "check",
-    text_noise: float = 0.0,
-    lack_of_fit: float = LACK_OF_FIT,
-) -> dict[str, Any]:
-    """Seal a question before its runs are made; the options are those of `judge`.
-
-    Returns
-    -------
-    dict
-        ``question, runs`` (those known now), ``date, hash``.
-    """
-    arms = (baseline, candidate)
-    question = question_of(arms, read_scale(target), margin, level, tuning, text_noise, lack_of_fit)
-    known = pd.DataFrame() if data is None else data
-    if len(known):
-        known = known.assign(**{ARM: known[arm].astype(str)})
-        known = known[known[ARM].isin(arms)]
-    return write_seal(path, question, known)
-
-
-def question_of(
-    arms: tuple[str, str],
-    target: float,
-    margin: float,
-    level: float,
-    tuning: str,
-    text_noise: float,
-    lack_of_fit: float,
-) -> dict[str, Any]:
-    """What is sealed: all that a verdict depends on beside the runs."""
-    return {
-        "baseline": arms[0],
-        "candidate": arms[1],
-        "target": float(target),
-        "margin": float(margin),
-        "level": float(level),
-        "tuning": tuning,
-        "text_noise": float(text_noise),
-        "lack_of_fit": float(lack_of_fit),
-    }
-
-
 def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
-    """One row a size and seed that both arms have: ``loss, C, seconds`` of both, ``_a`` and ``_b``."""
-    columns = ["loss", "C", *([SECONDS] if SECONDS in fresh else [])]
-    means = fresh.groupby([SIZE, "seed", ARM])[columns].mean().reset_index()
-    sides = [means[means[ARM] == arm].drop(columns=ARM) for arm in arms]
-    return sides[0].merge(sides[1], on=[SIZE, "seed"], suffixes=("_a", "_b"))
+    """One row a size and seed that both arms have: ``loss, C, seconds`` of both, ``_a`` and ``_b``.
+
+    Raises
+    ------
+    UserError
+        If an arm has two runs of one size, seed and trial: they differ in what no column tells.
+    """
+    keys = [SIZE, "seed", ARM]
+    if (twice := fresh.duplicated(keys)).any():
+        row = fresh[twice].iloc[0]
+        raise UserError(
+            f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed {row['seed']:g} and"
+            " one trial; leave out those that are not meant, as in exclude=['schedule == constant']"
+        )
+    columns = [*keys[:2], "loss", "C", *([SECONDS] if SECONDS in fresh else [])]
+    sides = [fresh.loc[fresh[ARM] == arm, columns] for arm in arms]
+    return sides[0].merge(sides[1], on=keys[:2], suffixes=("_a", "_b"))
 
 
-def _numbers(
-    pairs: pd.DataFrame,
-    trials: Trials,
-    arms: tuple[str, str],
-    target: float,
-    margin: float,
-    known: Uncertainty,
-) -> tuple[Mapping[str, Any], list[str]]:
-    """All that follows from pairs at three sizes or more; why they may tell nothing."""
+def _measure(
+    pairs: pd.DataFrame, fresh: pd.DataFrame, question: TransferQuestion
+) -> tuple[Measured, list[str], pd.DataFrame]:
+    """All that follows from pairs at three sizes or more; why they may tell nothing; next runs."""
     names, size = np.unique(pairs[SIZE], return_inverse=True)
-    fresh = trials.fresh[trials.fresh[SIZE].isin(names)]
+    fresh = fresh[fresh[SIZE].isin(names)]
     fresh = fresh.assign(**{SIZE: np.searchsorted(names, fresh[SIZE])})
-    losses = pairs["loss_a"].to_numpy(float), pairs["loss_b"].to_numpy(float)
-    C = pairs["C_a"].to_numpy(float)
-    line = _line(size, C, losses, (C, pairs["C_b"].to_numpy(float)), target, known)
-    places = fresh.groupby(SIZE)[["N", "D"]].first().reset_index(drop=True)
-    table = places.assign(
+    line = _line(pairs, size, "C", question)
+    table = fresh.groupby(SIZE)[["N", "D"]].first().reset_index(drop=True)
+    table = table.assign(
         C=line.sizes.C,
         pairs=line.sizes.counts,
         loss_ratio=np.exp(line.sizes.ratio),
@@ -238,33 +150,32 @@ def _numbers(
     )
     device = None
     if _timed(pairs):
-        seconds = pairs[f"{SECONDS}_a"].to_numpy(float), pairs[f"{SECONDS}_b"].to_numpy(float)
-        timed = _line(size, C, losses, seconds, target, known)
+        timed = _line(pairs, size, SECONDS, question)
         table["device_multiplier"] = np.exp(timed.y)
-        device = decide(timed, margin) if timed.law.falls else None
-    found = {
-        "flops": decide(line, margin),
-        "device": device,
-        "sizes": table,
-        "correlation": line.sizes.correlation,
-        "seed_noise": float(np.sqrt(line.sizes.pooled)),
-        "next_runs": propose_runs(line, fresh, arms, target),
-    }
-    if line.law.falls:
-        return found, []
-    doubt = f"the loss of {arms[0]} does not fall with compute: nothing says what a loss costs"
-    return found, [doubt]
+        device = decide(timed, question.log_margin) if timed.law.falls else None
+    measured = Measured(
+        flops=decide(line, question.log_margin),
+        device=device,
+        sizes=table,
+        correlation=line.sizes.correlation,
+        seed_noise=float(np.sqrt(line.sizes.pooled)),
+    )
+    doubts = []
+    if not line.law.falls:
+        doubts.append(
+            f"the loss of {question.baseline} does not fall with compute: nothing says what a loss costs"
+        )
+    return measured, doubts, propose_runs(line, fresh, question.arms, question.target)
 
 
 def _line(
-    size: np.ndarray,
-    C: np.ndarray,
-    losses: tuple[np.ndarray, np.ndarray],
-    cost: tuple[np.ndarray, np.ndarray],
-    target: float,
-    known: Uncertainty,
+    pairs: pd.DataFrame, size: np.ndarray, cost: str, question: TransferQuestion
 ) -> MultiplierLine:
-    return MultiplierLine.of(SizeMeans.of_pairs(size, C, *losses, cost), target, known)
+    def both(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return pairs[f"{name}_a"].to_numpy(float), pairs[f"{name}_b"].to_numpy(float)
+
+    sizes = SizeMeans.of_pairs(size, both("C")[0], *both("loss"), both(cost))
+    return MultiplierLine.of(sizes, question.target, question.known)
 
 
 def _timed(pairs: pd.DataFrame) -> bool:
@@ -272,43 +183,37 @@ def _timed(pairs: pd.DataFrame) -> bool:
     return set(columns) <= set(pairs) and bool((pairs[columns] > 0).all(axis=None))
 
 
-def _diverged(pairs: pd.DataFrame, arms: tuple[str, str]) -> list[str]:
+def _diverged(fresh: pd.DataFrame, arms: tuple[str, str]) -> list[str]:
+    """Runs without a final loss by name: leaving them out would favour the arm that diverges."""
+    lost = fresh[~np.isfinite(fresh["loss"])]
     return [
-        f"{name} diverged with {count} of its fresh seeds: a diverged run has no final loss"
-        for name, count in zip(
-            arms, (int(np.isinf(pairs[c]).sum()) for c in ("loss_a", "loss_b")), strict=True
+        f"{arm} diverged at "
+        + ", ".join(
+            f"N {N:.3g} (seed {', '.join(f'{seed:g}' for seed in sorted(seeds))})"
+            for N, seeds in lost[lost[ARM] == arm].groupby("N")["seed"].agg(list).items()
         )
-        if count
+        + ": a diverged run has no final loss"
+        for arm in arms
+        if (lost[ARM] == arm).any()
     ]
 
 
-def _reruns(trials: Trials, pairs: pd.DataFrame) -> list[str]:
-    """What to rerun: chosen trials of sizes without a pair of fresh seeds."""
-    paired = set(pairs[SIZE])
-    found = []
-    for row in trials.table.to_dict("records"):
-        if row[SIZE] in paired:
-            continue
-        settings = [c for c in row if c in ("lr", "batch", "weight_decay")]
-        at = ", ".join(f"{k}={row[k]:.4g}" for k in settings)
-        found.append(
-            f"{row['arm']}, N {row['N']:.3g}, D {row['D']:.3g}{': ' + at if at else ''} with two seeds"
-            " that no trial of either arm has: the runs that chose a trial do not judge it"
+def _assumptions(question: TransferQuestion) -> list[str]:
+    assumed = []
+    if not question.text_noise:
+        assumed.append(
+            "the noise of the evaluation text is taken as 0; text_noise= sets the standard deviation of"
+            " the log loss ratio that comes from it"
         )
-    return found
+    if question.tuning == "elsewhere":
+        assumed.append("tuning=elsewhere: equal numbers of trials of both arms are not checked")
+    return assumed
 
 
-def _assumptions(text_noise: float, tuning: str) -> list[str]:
-    found = []
-    if not text_noise:
-        found.append(
-            "the noise of the evaluation text is taken as 0 where all sizes share it; text_noise= says"
-            " the standard deviation of the log loss ratio that comes from it"
-        )
-    if tuning == "elsewhere":
-        found.append("that both arms were tuned with as many trials is taken on trust")
-    return found
-
-
-def _does(verdict: Verdict) -> str:
-    return "is undecided" if verdict is Verdict.CANNOT_TELL else str(verdict)
+def _of_device(measured: Measured | None) -> list[str]:
+    if measured is None or measured.device is None:
+        return []
+    flops, device = measured.flops.verdict, measured.device.verdict
+    if flops is device:
+        return []
+    return [f"in FLOPs: {flops}; in device time: {device}. The verdict is that in FLOPs"]

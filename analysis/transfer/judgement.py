@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.analysis.transfer.decision import Decision, Verdict
 from scalinglab.analysis.transfer.multiplier_line import Interval
+from scalinglab.analysis.transfer.question import TransferQuestion
 from scalinglab.analysis.transfer.seal import SealCheck
 
 _SAYS = {
@@ -25,76 +26,82 @@ _SAYS = {
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What the pairs of three sizes or more say.
+
+    Attributes
+    ----------
+    flops : Decision
+        With compute counted in FLOPs.
+    device : Decision or None
+        In device-seconds as measured; None where the runs give none.
+    sizes : DataFrame
+        One row a size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
+        ``device_multiplier``.
+    correlation : float
+        Between the two runs of a pair, over seeds, as estimated; NaN if unknown.
+    seed_noise : float
+        Standard deviation of a pair's log loss ratio; NaN if unknown.
+    """
+
+    flops: Decision
+    device: Decision | None
+    sizes: pd.DataFrame
+    correlation: float
+    seed_noise: float
+
+
+@dataclass(frozen=True)
 class Judgement:
     """Does the candidate still help at the target?
 
     Attributes
     ----------
-    arms : (str, str)
-        Baseline and candidate.
-    target : float
-        FLOPs.
-    margin : float
-        Relative compute that counts as a difference.
-    level : float
-        Of the intervals; they hold at every look at once.
+    question : TransferQuestion
     verdict : Verdict
     reasons : tuple of str
         Why nothing can be told whatever the numbers say; empty otherwise.
-    flops, device : Decision or None
-        With compute counted in FLOPs, and in device-seconds as measured; None where the runs give none.
-    sizes : DataFrame
-        One row a size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
-        ``device_multiplier``.
-    correlation : float
-        Between the two runs of a pair, over seeds, as estimated.
-    seed_noise : float
-        Standard deviation of a pair's log loss ratio.
+    measured : Measured or None
+        None where fewer than three sizes have pairs.
     trials : DataFrame
         One row an arm and size: ``trials``, the chosen settings and the seeds that chose nothing.
     next_runs : DataFrame
-        What narrows the answer most for its FLOPs; see `propose_runs`.
-    reruns : tuple of str
-        Chosen trials that have no fresh seeds in both arms.
+        What to run next, the best first; see `propose_fresh` and `propose_runs`.
     seal : SealCheck or None
     warnings : tuple of str
     """
 
-    arms: tuple[str, str]
-    target: float
-    margin: float
-    level: float
+    question: TransferQuestion
     verdict: Verdict
     reasons: tuple[str, ...]
-    flops: Decision | None
-    device: Decision | None
-    sizes: pd.DataFrame
-    correlation: float
-    seed_noise: float
+    measured: Measured | None
     trials: pd.DataFrame
     next_runs: pd.DataFrame
-    reruns: tuple[str, ...] = ()
     seal: SealCheck | None = None
     warnings: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """The verdict in a sentence."""
-        says = _SAYS[self.verdict].format(b=self.arms[1], margin=self.margin)
+        asked = self.question
+        says = _SAYS[self.verdict].format(b=asked.candidate, margin=asked.margin)
         if self.verdict is Verdict.CANNOT_TELL and self.reasons:
             return f"{says}: {'; '.join(self.reasons)}"
         return says
 
     def report(self) -> str:
         """The verdict, what it rests on, and what to run next."""
-        a, b = self.arms
-        lines = [f"[[{b} judged against {a} at C = {self.target:.3g} FLOPs]]"]
-        lines += [f"    {_capital(text)}" for text in (self.sentence(), *self._numbers())]
-        if len(self.sizes):
-            lines += ["[[Sizes]]", *(f"    {_size(row)}" for row in records_of(self.sizes))]
-        lines += [f"    {text}" for text in self._noise()]
+        asked = self.question
+        lines = [
+            f"[[{asked.candidate} judged against {asked.baseline} at C = {asked.target:.3g} FLOPs]]",
+            f"    {_capital(self.sentence())}",
+        ]
+        if self.measured is not None:
+            lines += [f"    {_capital(text)}" for text in _numbers(self.measured)]
+            lines += ["[[Sizes]]", *(f"    {_size(r)}" for r in records_of(self.measured.sizes))]
+            lines += [f"    {text}" for text in _noise(self.measured)]
         lines += ["[[Trials]]", *(f"    {_trial(row)}" for row in records_of(self.trials))]
-        if self.reruns or len(self.next_runs):
-            lines += ["[[Run next]]", *(f"    {text}" for text in self.reruns)]
+        if len(self.next_runs):
+            lines += ["[[Run next]]"]
             lines += [f"    {_proposal(row)}" for row in records_of(self.next_runs.head(3))]
         if self.seal is not None:
             lines += ["[[Seal]]", f"    {self.seal.in_words()}"]
@@ -102,65 +109,55 @@ class Judgement:
             lines += ["[[Warnings]]", *(f"    ! {text}" for text in self.warnings)]
         return "\n".join(lines)
 
-    def _numbers(self) -> list[str]:
-        found = []
-        for name, decision in (("FLOPs", self.flops), ("device time", self.device)):
-            if decision is None:
-                continue
-            parts = ", ".join(
-                f"{part} {half:.3f}" for part, half in decision.target.parts.items() if half > 0
-            )
-            slope = decision.slope
-            found.append(
-                f"{name}: multiplier {_times(decision.target)} at the target,"
-                f" {_times(decision.smallest)} at the smallest size; its logarithm changes by"
-                f" {slope.value:+.4f} ({slope.lower:+.4f} to {slope.upper:+.4f}) a factor e of"
-                f" compute; by itself: {decision.verdict}"
-            )
-            if np.isfinite(decision.target.half_width):
-                found.append(
-                    f"half width of the log multiplier {decision.target.half_width:.3f}, from: {parts}"
-                )
-        return found
-
-    def _noise(self) -> list[str]:
-        if np.isnan(self.seed_noise):
-            return []
-        text = f"a pair's loss ratio scatters by {self.seed_noise:.3%} between seeds"
-        if not np.isnan(self.correlation):
-            text += f"; the two runs of a pair correlate by {self.correlation:.2f}"
-        return [text]
-
     def facts(self) -> dict[str, Any]:
         """All of it as plain data."""
+        measured = self.measured
         return {
             "verdict": str(self.verdict),
             "reasons": list(self.reasons),
             "says": self.sentence(),
-            "baseline": self.arms[0],
-            "candidate": self.arms[1],
-            "target": self.target,
-            "margin": self.margin,
-            "level": self.level,
-            "flops": _facts(self.flops),
-            "device_time": _facts(self.device),
-            "sizes": self.sizes,
-            "seed_correlation": self.correlation,
-            "seed_noise": self.seed_noise,
+            "question": self.question.as_plain(),
+            "flops": _facts(measured and measured.flops),
+            "device_time": _facts(measured and measured.device),
+            "sizes": pd.DataFrame() if measured is None else measured.sizes,
+            "seed_correlation": np.nan if measured is None else measured.correlation,
+            "seed_noise": np.nan if measured is None else measured.seed_noise,
             "trials": self.trials,
-            "reruns": list(self.reruns),
             "next": self.next_runs,
             "seal": None
             if self.seal is None
-            else {
-                "matched": self.seal.matched,
-                "date": self.seal.date,
-                "hash": self.seal.hash,
-                "differences": list(self.seal.differences),
-                "known_before": self.seal.known,
-            },
+            else asdict(self.seal) | {"matched": self.seal.matched},
             "warnings": list(self.warnings),
         }
+
+
+def _numbers(measured: Measured) -> list[str]:
+    lines = []
+    for name, decision in (("FLOPs", measured.flops), ("device time", measured.device)):
+        if decision is None:
+            continue
+        slope, target = decision.slope, decision.target
+        lines.append(
+            f"counted in {name}: compute multiplier {_times(target)} at the target,"
+            f" {_times(decision.smallest)} at the smallest size; verdict: {decision.verdict}"
+        )
+        if np.isfinite(target.half_width):
+            parts = ", ".join(f"{part} {half:.3f}" for part, half in target.parts.items() if half)
+            lines.append(
+                f"log multiplier at the target {target.value:+.3f} +-{target.half_width:.3f} ({parts});"
+                f" it changes by {slope.value:+.4f} ({slope.lower:+.4f} to {slope.upper:+.4f}) for each"
+                " factor e of compute"
+            )
+    return lines
+
+
+def _noise(measured: Measured) -> list[str]:
+    if np.isnan(measured.seed_noise):
+        return []
+    text = f"standard deviation of a pair's loss ratio over seeds: {measured.seed_noise:.3%}"
+    if not np.isnan(measured.correlation):
+        text += f"; correlation of its two losses: {measured.correlation:.2f}"
+    return [text]
 
 
 def _facts(decision: Decision | None) -> dict[str, Any] | None:
@@ -206,7 +203,7 @@ def _size(row: dict[str, Any]) -> str:
 
 
 def _trial(row: dict[str, Any]) -> str:
-    known = {"arm", "N", "D", "trials", "fresh", "_size"}
+    known = {"arm", "N", "D", "trials", "fresh"}
     settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in known)
     fresh = ", ".join(map(str, row["fresh"])) or "none"
     return (

@@ -2,58 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.tables.condition import rows_that_meet
 from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.typed import names_of, records_of
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import State
+from scalinglab.scaling.text.conditions import ConditionError
 
 SIZE = "_size"  # number of the rung, the smallest first
 ARM = "_arm"
-_KEYS = (["N", "D"], ["width", "depth", "D"])  # what the runs of both arms share at a size
-_NUMBER = r"([0-9.eE+-]+)"
-_TARGET = re.compile(rf"(?:C\s*=\s*)?{_NUMBER}|N\s*=\s*{_NUMBER}[,\s]+D\s*=\s*{_NUMBER}")
 SECONDS = "seconds"
+_KEYS = (["N", "D"], ["width", "depth", "D"])  # what the runs of both arms share at a size
 
 
-def read_scale(target: str | float) -> float:
-    """The target's compute in FLOPs: 1e21, "C=1e21" or "N=1e9 D=2e10" (6 N D).
-
-    Raises
-    ------
-    UserError
-        If it is none of these.
-    """
-    found = _TARGET.fullmatch(str(target).strip())
-    try:
-        numbers = [float(text) for text in found.groups() if text] if found else []
-    except ValueError:
-        numbers = []
-    C = 6 * numbers[0] * numbers[1] if len(numbers) == 2 else numbers[0] if numbers else np.nan
-    if not 0 < C < np.inf:
-        raise UserError(
-            f"target = {target!r}: say the compute that is meant, in FLOPs, as in target=1e21, or"
-            " target='N=1e9 D=2e10'"
-        )
-    return C
-
-
-def ladder_runs(data: pd.DataFrame, arm: str, arms: Sequence[str]) -> pd.DataFrame:
+def ladder_runs(
+    data: pd.DataFrame, arm: str, arms: Sequence[str], exclude: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """Runs of both arms that ended or diverged, at the sizes that both have, with `SIZE` and `ARM`.
 
+    Returns
+    -------
+    runs : DataFrame
+        The loss of a run that diverged is infinite.
+    warnings : list of str
+
     Raises
     ------
     UserError
-        If a column or an arm is missing, the arms share no size, the sizes are no ladder, or a run
-        has not come to its end.
+        If a column or an arm is missing, the arms share no size, the sizes are no ladder, or a point
+        was taken in the middle of a schedule.
     """
     for column in (arm, "N", "D", "loss", "seed"):
         if column not in data:
@@ -63,33 +48,48 @@ def ladder_runs(data: pd.DataFrame, arm: str, arms: Sequence[str]) -> pd.DataFra
             )
     labels = data[arm].astype(str)
     names = sorted(labels[data[arm].notna()].unique())
-    if len(set(arms)) != 2:
-        raise UserError(
-            f"baseline and candidate are both {arms[0]!r}; name two of {', '.join(names)}"
-        )
     for word, name in zip(("baseline", "candidate"), arms, strict=True):
         if name not in names:
-            raise UserError(f"{word} = {name!r} has no run; there are {', '.join(names)}")
+            raise UserError(f"{word} = {name!r} has no run; there are {', '.join(names) or 'none'}")
     runs = as_floats(data).assign(**{ARM: labels})[labels.isin(list(arms))]
-    status = runs["status"].astype(str) if "status" in runs else State.DONE.value
-    runs = runs.assign(status=status)
-    runs = runs[runs["status"].isin([State.DONE, State.DIVERGED])].reset_index(drop=True)
-    runs.loc[runs["status"] == State.DIVERGED, "loss"] = np.inf
-    runs = runs[runs["loss"].notna() & runs["seed"].notna()].reset_index(drop=True)
+    runs = _without(runs.reset_index(drop=True), exclude)
+    if "status" in runs:
+        status = runs["status"].astype(str)
+        runs.loc[status == State.DIVERGED, "loss"] = np.inf
+        runs = runs[status != State.STOPPED]
+        warnings = _of_stopped(int((status == State.STOPPED).sum()))
+    else:
+        warnings = []
+    runs = runs[~unfinished(runs) & runs["loss"].notna() & runs["seed"].notna()]
+    runs = runs.reset_index(drop=True)
     _refuse_early(runs)
     refuse_different_sets(runs)
     if "C" not in runs or runs["C"].isna().any():
         runs["C"] = 6 * runs["N"] * runs["D"]
-    return _with_sizes(runs, arms)
+    return _with_sizes(runs, arms), warnings
+
+
+def _without(runs: pd.DataFrame, exclude: Sequence[str]) -> pd.DataFrame:
+    for condition in exclude:
+        try:
+            runs = runs[~rows_that_meet(runs, condition)].reset_index(drop=True)
+        except ConditionError as error:
+            raise UserError(f"exclude: {error}") from error
+    return runs
+
+
+def _of_stopped(count: int) -> list[str]:
+    if not count:
+        return []
+    return [f"{count} runs were stopped before their end, because their loss was bad: take them up"]
 
 
 def _refuse_early(runs: pd.DataFrame) -> None:
-    done = runs[np.isfinite(runs["loss"])]
-    early = unfinished(done) | mid_schedule(done, "D")
+    early = mid_schedule(runs, "D")
     if early.any():
-        row: dict[str, Any] = done[early].iloc[0].to_dict()
+        row: dict[str, Any] = runs[early].iloc[0].to_dict()
         raise UserError(
-            f"{int(early.sum())} of {len(done)} points were taken before their run had come to its"
+            f"{int(early.sum())} of {len(runs)} points were taken before their run had come to its"
             f" end (the first is {row.get('run_id', row.get('run', 'unnamed'))}); judge ends"
         )
 
@@ -115,6 +115,6 @@ def _with_sizes(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
         row = records_of(base.iloc[1:][down])[0]
         raise UserError(
             f"the sizes are no ladder: at N {row['N']:.4g}, D {row['D']:.4g} there is more compute than"
-            " before and a smaller N or D; select one ladder, as in runs='D > 20e9'"
+            " before and a smaller N or D; select one ladder, as in exclude=['D < 20e9']"
         )
     return both.merge(base[keys].assign(**{SIZE: np.arange(len(base))}), on=keys)

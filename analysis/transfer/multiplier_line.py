@@ -3,14 +3,15 @@
 y_i is the log of the compute that the baseline needs for the candidate's loss at size i, over the
 candidate's. It comes from the mean log ratio of paired losses, so what both arms share (a seed,
 the baseline's distance from its law) is not in it; the law gives the rate of exchange only. The line
-y = a + b log(C / C_target) makes a the answer. Four things make it uncertain:
+y = a + b log(C / C_target) makes a the answer. These make it uncertain:
 
 - seeds: the variance of pairs, estimated; intervals hold at every look at once;
 - lack of fit: departures of y_i from the line, one a size, which no seed averages away. Three to five
   sizes hardly tell their variance, so that starts from a prior of a few sizes' weight;
 - the evaluation text: a given standard deviation of the log ratio, independent between sizes or the
   same at all, whichever is worse;
-- the baseline's law: refits without each size (jackknife).
+- the baseline's law: refits without each size (jackknife);
+- timing: where compute is counted in measured seconds, their scatter between pairs.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Interval:
     ----------
     value, lower, upper : float
     parts : dict of str to float
-        Half widths from seeds, lack of fit, text and law, each alone.
+        Half widths from seeds, timing, lack of fit, text and law, each alone.
     """
 
     value: float
@@ -110,13 +111,14 @@ class MultiplierLine:
         y = _multipliers(law, sizes)
         exchange = 1 / np.maximum(law.slope(sizes.cost * np.exp(y)), 1e-6)
         refits = np.array([_multipliers(other, sizes) for other in others])
-        seeds = sizes.pooled * exchange**2 / sizes.counts
+        seeds = np.nan_to_num(sizes.pooled) * exchange**2 / sizes.counts
         misfit = _misfit(x, y, seeds, known.lack_of_fit)
         return cls(sizes, law, x, y, exchange, misfit, refits, known)
 
     def weights(self, at: float, slope: bool = False) -> Array:
         """Weights of the sizes in the line's value at a place, or in its slope."""
-        variances = self.misfit**2 + self.sizes.pooled * self.exchange**2 / self.sizes.counts
+        seeds = np.nan_to_num(self.sizes.pooled) * self.exchange**2 / self.sizes.counts
+        variances = self.misfit**2 + seeds
         return _weights(self.x, variances, at, slope)
 
     def at(self, C_over_target: float) -> Interval:
@@ -146,9 +148,11 @@ class MultiplierLine:
         of_text = weights * self.exchange * known.text
         refits = self.refits @ weights
         law = np.sum((refits - refits.mean()) ** 2) * (len(refits) - 1) / len(refits)
+        quantile = anytime_quantile(looks, sizes.freedom, known.level)
+        timing = float(np.sqrt(np.sum(weights**2 * sizes.pooled_dearer / sizes.counts)))
         return {
-            "seeds": anytime_quantile(looks, sizes.freedom, known.level)
-            * float(np.sqrt(max(pooled, own))),
+            "seeds": quantile * float(np.sqrt(max(pooled, own))) if sizes.freedom else np.inf,
+            "timing": quantile * timing if timing > 0 else 0.0,
             "lack of fit": float(stdtrit(freedom, tail))
             * self.misfit
             * float(np.sqrt(np.sum(weights**2))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.analysis.tables.typed import records_of
+from scalinglab.analysis.transfer.question import TransferQuestion
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import create_exclusive, read_json
 from scalinglab.scaling.records.identity import canonical_json
@@ -59,8 +60,19 @@ class SealCheck:
         return head + "does not match: " + "; ".join(said)
 
 
-def write_seal(path: str | Path, question: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
+def write_seal(
+    path: str | Path, arm: str, question: TransferQuestion, runs: pd.DataFrame | None
+) -> dict[str, Any]:
     """Seal a question with the runs that are known now.
+
+    Parameters
+    ----------
+    path : path
+    arm : str
+        What tells the arms apart.
+    question : TransferQuestion
+    runs : DataFrame or None
+        Runs that have ended; None: there are none yet.
 
     Returns
     -------
@@ -73,8 +85,8 @@ def write_seal(path: str | Path, question: Mapping[str, Any], runs: pd.DataFrame
         If the file exists: a seal is never written anew.
     """
     sealed: dict[str, Any] = {
-        "question": dict(question),
-        "runs": run_marks(runs),
+        "question": _content(arm, question),
+        "runs": [] if runs is None else run_marks(runs),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     sealed["hash"] = _hash(sealed)
@@ -82,12 +94,14 @@ def write_seal(path: str | Path, question: Mapping[str, Any], runs: pd.DataFrame
     target.parent.mkdir(parents=True, exist_ok=True)
     if not create_exclusive(target, canonical_json(sealed) + "\n"):
         raise UserError(
-            f"seal = {str(path)!r} exists; a seal is not written anew: name another file"
+            f"seal = {str(path)!r} exists; a seal is never overwritten: name another file"
         )
     return sealed
 
 
-def check_seal(path: str | Path, question: Mapping[str, Any], used: pd.DataFrame) -> SealCheck:
+def check_seal(
+    path: str | Path, arm: str, question: TransferQuestion, used: pd.DataFrame
+) -> SealCheck:
     """Compare a question and the runs of its verdict with a seal.
 
     Raises
@@ -96,31 +110,33 @@ def check_seal(path: str | Path, question: Mapping[str, Any], used: pd.DataFrame
         If there is no such file, or its content is not the one that was sealed.
     """
     if not Path(path).is_file():
-        raise UserError(f"sealed = {str(path)!r} is no file; seal=FILE writes one before the runs")
+        raise UserError(f"seal = {str(path)!r} is no file")
     sealed = read_json(Path(path), _SHAPE)
     if _hash({k: v for k, v in sealed.items() if k != "hash"}) != sealed["hash"]:
-        raise UserError(
-            f"sealed = {str(path)!r} was changed after it was written: its hash differs"
-        )
-    before = sealed["question"]
+        raise UserError(f"seal = {str(path)!r} was changed after it was written: its hash differs")
+    before, now = sealed["question"], _content(arm, question)
     differences = tuple(
-        f"{key} was {before.get(key)!r} and is {question.get(key)!r}"
-        for key in sorted({*before, *question})
-        if before.get(key) != question.get(key)
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
     )
     known = len(set(sealed["runs"]) & set(run_marks(used)))
     return SealCheck(str(path), sealed["date"], sealed["hash"], differences, known)
 
 
+def _content(arm: str, question: TransferQuestion) -> dict[str, Any]:
+    return {"arm": arm, **question.as_plain()}
+
+
 def run_marks(runs: pd.DataFrame) -> list[str]:
     """What tells a run, sorted: its id, or a hash of what is known of it."""
-    names: Sequence[str] = [n for n in ("run_id", "run") if n in runs and runs[n].notna().all()]
+    names = [n for n in ("run_id", "run") if n in runs and runs[n].notna().all()]
     if names:
         return sorted(runs[names[0]].astype(str))
-    own = runs[[c for c in ("_arm", "N", "D", "seed", "lr", "loss") if c in runs]]
+    known = runs[[c for c in ("N", "D", "seed", "lr", "loss") if c in runs]].astype(float)
     return sorted(
         hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()[:16]
-        for row in records_of(own)
+        for row in records_of(known)
     )
 
 

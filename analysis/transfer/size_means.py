@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,8 +30,9 @@ class SizeMeans:
     counts : array
         Pairs.
     squares : array
-        Sum over pairs of squared deviations of the log ratio from its mean; with `dearer` where
-        the cost itself scatters.
+        Sum over pairs of squared deviations of the log ratio from its mean.
+    dearer_squares : array
+        The same of the log ratio of costs: measured seconds scatter, FLOPs do not.
     correlation : float
         Of the log losses of the two runs of a pair, within sizes; NaN below two pairs of a size.
     """
@@ -43,6 +44,7 @@ class SizeMeans:
     ratio: Array
     counts: Array
     squares: Array
+    dearer_squares: Array
     correlation: float
 
     @property
@@ -53,7 +55,12 @@ class SizeMeans:
     @property
     def pooled(self) -> float:
         """Variance of a pair's log ratio between seeds, over all sizes."""
-        return float(np.sum(self.squares) / self.freedom) if self.freedom > 0 else np.nan
+        return self._mean_square(self.squares)
+
+    @property
+    def pooled_dearer(self) -> float:
+        """Variance of a pair's log ratio of costs, over all sizes."""
+        return self._mean_square(self.dearer_squares)
 
     @property
     def variances(self) -> Array:
@@ -61,11 +68,8 @@ class SizeMeans:
         own = _PRIOR_FREEDOM * self.pooled + self.squares
         return own / (_PRIOR_FREEDOM + self.counts - 1)
 
-    def with_more(self, size: int, pairs: int) -> SizeMeans:
-        """With more pairs at a size, as far as their number counts."""
-        counts = self.counts.copy()
-        counts[size] += pairs
-        return replace(self, counts=counts)
+    def _mean_square(self, squares: Array) -> float:
+        return float(np.sum(squares) / self.freedom) if self.freedom > 0 else np.nan
 
     @classmethod
     def of_pairs(
@@ -87,7 +91,7 @@ class SizeMeans:
             return np.bincount(size, x) / counts
 
         ratio = other - base
-        centred = [x - mean(x)[size] for x in (base, other, ratio)]
+        centred = [x - mean(x)[size] for x in (base, other, ratio, dearer)]
         spread = np.sqrt(np.sum(centred[0] ** 2) * np.sum(centred[1] ** 2))
         return cls(
             C=np.exp(mean(np.log(C))),
@@ -97,5 +101,6 @@ class SizeMeans:
             ratio=mean(ratio),
             counts=counts,
             squares=np.bincount(size, centred[2] ** 2),
+            dearer_squares=np.bincount(size, centred[3] ** 2),
             correlation=float(np.sum(centred[0] * centred[1]) / spread) if spread > 0 else np.nan,
         )

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum, repeats
-from scalinglab.analysis.tables.typed import groups_of
 from scalinglab.analysis.transfer.ladder_runs import ARM, SIZE
 
 KNOBS = ("lr", "batch", "weight_decay")
@@ -56,7 +55,8 @@ def read_trials(runs: pd.DataFrame, arms: Sequence[str], *, checked: bool) -> Tr
     checked : bool
         False: that both arms had as many trials is taken on trust.
     """
-    knobs = [k for k in KNOBS if k in runs and runs[k].notna().all() and runs[k].nunique() > 1]
+    knobs = [k for k in KNOBS if k in runs and runs[k].nunique() > 1]
+    runs = runs.assign(**{k: runs[k].fillna(0.0) for k in knobs})  # an optimizer without it
     rows, fresh, reasons, warnings = [], [], [], []
     cells: dict[tuple[str, int], pd.DataFrame] = {}
     for (arm, size), cell in runs.groupby([ARM, SIZE]):
@@ -127,9 +127,9 @@ def _counts(table: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     tuned = (wide.min(axis=1) >= _INNER).sum()
     if tuned < _TUNED_SIZES:
         reasons.append(
-            f"both arms were tuned at {tuned} sizes: try at least {_INNER} values of"
-            " lr (batch, weight_decay) for each arm at {_TUNED_SIZES} sizes or more, or say that it"
-            " was done elsewhere with tuning=elsewhere"
+            f"both arms were tuned at {tuned} sizes: try at least {_INNER} values of lr (batch,"
+            f" weight_decay) for each arm at {_TUNED_SIZES} sizes or more, or set tuning=elsewhere if"
+            " that was done elsewhere"
         )
     return reasons
 
@@ -148,12 +148,14 @@ def _optimum(
         cell = cells[arm, size]
         for other in others:  # along one knob, at the best of the others
             cell = cell[np.isclose(cell[other], row[other], rtol=1e-9)]
-        values = cell[knob].nunique()
-        if values == 1:
+        cell = cell[cell[knob] > 0]
+        values = cell.loc[np.isfinite(cell["loss"]), knob].nunique()
+        if cell[knob].nunique() <= 1 or row[knob] == 0:  # 0: the natural end of a weight decay
             continue
         if values < _INNER:
             reasons.append(
-                f"{arm}: {values} values of {knob} at N {row['N']:.3g} leave it on an edge"
+                f"{arm}: {values} values of {knob} with a finite loss at N {row['N']:.3g} show no"
+                f" optimum inside a grid, {_INNER} would"
             )
             continue
         best = optimum(cell[knob], cell["loss"], scatter=repeats(cell, [knob]))
@@ -176,7 +178,9 @@ def _moves(arm: str, knob: str, found: dict, own: pd.DataFrame) -> list[str]:
     doubt = _SIDES * float(np.hypot(*errors))
     if moved <= max(step, 0.0 if np.isnan(doubt) else doubt):
         return []
-    chosen, log_n = np.log(own[knob].to_numpy(float)), np.log(own["N"].to_numpy(float))
+    with np.errstate(divide="ignore"):
+        chosen = np.log(own[knob].to_numpy(float))
+    log_n = np.log(own["N"].to_numpy(float))
     varies = np.ptp(log_n) > 0
     line = np.polyval(np.polyfit(log_n, chosen, 1), log_n) if varies else chosen.mean()
     follows = np.ptp(chosen) > step / 2 and np.all(np.abs(chosen - line) <= step)
