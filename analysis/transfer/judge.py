@@ -32,7 +32,6 @@ def judge(
     data: pd.DataFrame,
     question: TransferQuestion,
     *,
-    arm: str = "arm",
     far: bool = False,
     seal: str | Path | None = None,
 ) -> Judgement:
@@ -41,16 +40,14 @@ def judge(
     Parameters
     ----------
     data : DataFrame
-        One row a run: ``N, D, loss, seed`` and `arm`; where known ``C`` (FLOPs; else 6 N D), ``seconds``
+        One row a run: ``N, D, loss, seed`` and the arm; where known ``C`` (FLOPs; else 6 N D), ``seconds``
         (of one device), ``lr, batch, weight_decay`` (the trials), ``status``, ``role`` ("sweep":
         a trial) and ``fresh`` (true: a rerun that chose nothing).
     question : TransferQuestion
-    arm : str
-        Column that tells the arms apart.
     far : bool
         Whether a target beyond 30 times the largest measured compute is judged.
     seal : path, optional
-        A seal that `seal_question` wrote, with which the question and the runs are compared.
+        A seal that `write_seal` wrote, with which the question and the runs are compared.
 
     Returns
     -------
@@ -76,7 +73,7 @@ def judge(
     'transfers'
     """
     arms = question.arms
-    runs, warnings = ladder_runs(data, arm, arms, question.exclude)
+    runs, warnings = ladder_runs(data, question.arm, arms, question.exclude)
     top = float(runs["C"].max())
     if question.target > FAR * top and not far:
         raise UserError(
@@ -89,8 +86,7 @@ def judge(
     reasons = [*trials.reasons, *_diverged(trials.fresh, arms)]
     usable = pairs[np.isfinite(pairs["loss_a"]) & np.isfinite(pairs["loss_b"])]
     sizes = usable[SIZE].nunique()
-    next_runs = propose_fresh(runs, set(pairs[SIZE]), arms)
-    measured = None
+    next_runs, measured = propose_fresh(runs, set(pairs[SIZE]), arms), None
     if sizes < SIZES:
         reasons.append(
             f"{sizes} of {runs[SIZE].nunique()} sizes have pairs of runs with seeds that chose no trial,"
@@ -107,8 +103,8 @@ def judge(
         reasons=tuple(reasons),
         measured=measured,
         trials=trials.table.drop(columns=SIZE),
-        next_runs=next_runs,
-        seal=None if seal is None else check_seal(seal, arm, question, trials.fresh),
+        next_runs=next_runs.head(0) if trials.reasons else next_runs,  # seeds mend no tuning
+        seal=None if seal is None else check_seal(seal, question, trials.fresh),
         warnings=(*warnings, *trials.warnings, *_assumptions(question), *_of_device(measured)),
     )
 

@@ -66,7 +66,8 @@ class Judgement:
     trials : DataFrame
         One row an arm and size: ``trials``, the chosen settings and the seeds that chose nothing.
     next_runs : DataFrame
-        What to run next, the best first; see `propose_fresh` and `propose_runs`.
+        What to run next, the best first; see `propose_fresh` and `propose_runs`. Empty while the
+        tuning leaves a verdict out of reach.
     seal : SealCheck or None
     warnings : tuple of str
     """

@@ -27,6 +27,8 @@ class TransferQuestion:
         The arms.
     at : float or str
         Training compute of the target in FLOPs, or "N=1e9 D=2e10" (6 N D).
+    arm : str
+        Column that tells the arms apart.
     margin : float
         Relative compute that counts as a difference.
     level : float
@@ -44,6 +46,7 @@ class TransferQuestion:
     baseline: str
     candidate: str
     at: float | str
+    arm: str = "arm"
     margin: float = MARGIN
     level: float = 0.95
     tuning: str = "check"

@@ -61,15 +61,13 @@ class SealCheck:
 
 
 def write_seal(
-    path: str | Path, arm: str, question: TransferQuestion, runs: pd.DataFrame | None
+    path: str | Path, question: TransferQuestion, runs: pd.DataFrame | None
 ) -> dict[str, Any]:
     """Seal a question with the runs that are known now.
 
     Parameters
     ----------
     path : path
-    arm : str
-        What tells the arms apart.
     question : TransferQuestion
     runs : DataFrame or None
         Runs that have ended; None: there are none yet.
@@ -85,7 +83,7 @@ def write_seal(
         If the file exists: a seal is never written anew.
     """
     sealed: dict[str, Any] = {
-        "question": _content(arm, question),
+        "question": question.as_plain(),
         "runs": [] if runs is None else run_marks(runs),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -99,9 +97,7 @@ def write_seal(
     return sealed
 
 
-def check_seal(
-    path: str | Path, arm: str, question: TransferQuestion, used: pd.DataFrame
-) -> SealCheck:
+def check_seal(path: str | Path, question: TransferQuestion, used: pd.DataFrame) -> SealCheck:
     """Compare a question and the runs of its verdict with a seal.
 
     Raises
@@ -114,7 +110,7 @@ def check_seal(
     sealed = read_json(Path(path), _SHAPE)
     if _hash({k: v for k, v in sealed.items() if k != "hash"}) != sealed["hash"]:
         raise UserError(f"seal = {str(path)!r} was changed after it was written: its hash differs")
-    before, now = sealed["question"], _content(arm, question)
+    before, now = sealed["question"], question.as_plain()
     differences = tuple(
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted({*before, *now})
@@ -122,10 +118,6 @@ def check_seal(
     )
     known = len(set(sealed["runs"]) & set(run_marks(used)))
     return SealCheck(str(path), sealed["date"], sealed["hash"], differences, known)
-
-
-def _content(arm: str, question: TransferQuestion) -> dict[str, Any]:
-    return {"arm": arm, **question.as_plain()}
 
 
 def run_marks(runs: pd.DataFrame) -> list[str]:
