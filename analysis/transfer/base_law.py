@@ -10,6 +10,7 @@ Array = np.ndarray
 
 MOST = float(np.log(1e3))  # of a log multiplier: where the baseline hardly ever has the loss
 _EXPONENTS = np.geomspace(0.01, 1.2, 60)
+_ROUNDING = 1e-9  # of the loss: less is no fall
 _LEAST = 3  # sizes that tell a floor
 
 
@@ -78,7 +79,7 @@ def fit_base_law(C: Array, loss: Array) -> tuple[BaseLaw, list[BaseLaw]]:
         A = (ones * to_falling - both * to_one) / determinant
     no_floor = ~(E > 0) | (np.sum(used, -1) < _LEAST)
     E, A = np.where(no_floor, 0.0, E), np.where(no_floor, to_falling / fallings, A)
-    flat = ~(A > 0)
+    flat = ~(A > _ROUNDING * loss.mean())
     E, A = np.where(flat, to_one / ones, E), np.where(flat, 0.0, A)
     best = np.argmax(E * to_one + A * to_falling, axis=1)  # the squares that are explained
     laws = [

@@ -122,7 +122,7 @@ def pair_fresh(fresh: pd.DataFrame, arms: tuple[str, str]) -> pd.DataFrame:
         row = fresh[twice].iloc[0]
         raise UserError(
             f"{row[ARM]} has several runs of N {row['N']:.4g}, D {row['D']:.4g}, seed {row['seed']:g} and"
-            " one trial; leave out those that are not meant, as in exclude=['schedule == constant']"
+            " one trial; leave out those that are not meant, as in exclude=['schedule == \"wsd\"']"
         )
     columns = [*keys[:2], "loss", "C", *([SECONDS] if SECONDS in fresh else [])]
     sides = [fresh.loc[fresh[ARM] == arm, columns] for arm in arms]

@@ -75,6 +75,8 @@ def _without(runs: pd.DataFrame, exclude: Sequence[str]) -> pd.DataFrame:
             runs = runs[~rows_that_meet(runs, condition)].reset_index(drop=True)
         except ConditionError as error:
             raise UserError(f"exclude: {error}") from error
+        if runs.empty:
+            raise UserError(f"exclude: after {condition!r} no run of either arm is left")
     return runs
 
 

@@ -36,7 +36,7 @@ class JudgeOptions:
     )
     baseline: str | None = option("the value of the baseline", None)
     candidate: str | None = option("the value of the candidate", None)
-    at: str = option("training compute of the target, FLOPs (6 N D): at=1e21, at='N=1e9 D=2e10'")
+    at: str | float = option("training compute of the target, FLOPs (6 N D): at=1e21, at='N=1e9 D=2e10'")
     margin: float = option(
         "relative compute that counts as a difference", MARGIN, Within(0, 1, open=True)
     )
