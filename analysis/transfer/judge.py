@@ -75,9 +75,9 @@ def judge(
     arms = question.arms
     runs, warnings = ladder_runs(data, question.arm, arms, question.exclude)
     top = float(runs["C"].max())
-    if question.target > FAR * top and not far:
+    if question.at > FAR * top and not far:
         raise UserError(
-            f"at = {question.target:.3g} FLOPs is {question.target / top:.3g} times the largest"
+            f"at = {question.at:.3g} FLOPs is {question.at / top:.3g} times the largest"
             f" measured compute, {top:.3g}; beyond {FAR:g} times nothing is judged unless far=true, or"
             " larger sizes are run"
         )
@@ -161,7 +161,7 @@ def _measure(
         doubts.append(
             f"the loss of {question.baseline} does not fall with compute: nothing says what a loss costs"
         )
-    return measured, doubts, propose_runs(line, fresh, question.arms, question.target)
+    return measured, doubts, propose_runs(line, fresh, question.arms, question.at)
 
 
 def _line(
@@ -171,7 +171,7 @@ def _line(
         return pairs[f"{name}_a"].to_numpy(float), pairs[f"{name}_b"].to_numpy(float)
 
     sizes = SizeMeans.of_pairs(size, both("C")[0], *both("loss"), both(cost))
-    return MultiplierLine.of(sizes, question.target, question.known)
+    return MultiplierLine.of(sizes, question.at, question.known)
 
 
 def _timed(pairs: pd.DataFrame) -> bool:

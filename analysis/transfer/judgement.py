@@ -93,7 +93,7 @@ class Judgement:
         """The verdict, what it rests on, and what to run next."""
         asked = self.question
         lines = [
-            f"[[{asked.candidate} judged against {asked.baseline} at C = {asked.target:.3g} FLOPs]]",
+            f"[[{asked.candidate} judged against {asked.baseline} at C = {asked.at:.3g} FLOPs]]",
             f"    {_capital(self.sentence())}",
         ]
         if self.measured is not None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 from scalinglab.analysis.transfer.multiplier_line import LACK_OF_FIT, Uncertainty
 from scalinglab.scaling.errors import UserError
 
 MARGIN = 0.02
 TUNINGS = ("check", "elsewhere")
-_NUMBER = r"([0-9.eE+-]+)"
-_TARGET = re.compile(rf"(?:C\s*=\s*)?{_NUMBER}|N\s*=\s*{_NUMBER}[,\s]+D\s*=\s*{_NUMBER}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +21,8 @@ class TransferQuestion:
     ----------
     baseline, candidate : str
         The arms.
-    at : float or str
-        Training compute of the target in FLOPs, or "N=1e9 D=2e10" (6 N D).
+    at : float
+        Training compute of the target, 6 N D (FLOPs).
     arm : str
         Column that tells the arms apart.
     margin : float
@@ -45,7 +41,7 @@ class TransferQuestion:
 
     baseline: str
     candidate: str
-    at: float | str
+    at: float
     arm: str = "arm"
     margin: float = MARGIN
     level: float = 0.95
@@ -55,7 +51,8 @@ class TransferQuestion:
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "at", read_compute(self.at))
+        if not 0 < self.at < math.inf:
+            raise UserError(f"at = {self.at}: the target's training compute in FLOPs is above 0")
         if self.tuning not in TUNINGS:
             raise UserError(f"tuning = {self.tuning!r} is not one of: {', '.join(TUNINGS)}")
         if self.baseline == self.candidate:
@@ -67,14 +64,9 @@ class TransferQuestion:
         return self.baseline, self.candidate
 
     @property
-    def target(self) -> float:
-        """Training compute of the target (FLOPs)."""
-        return float(self.at)
-
-    @property
     def log_margin(self) -> float:
         """The margin of a log multiplier."""
-        return float(np.log1p(self.margin))
+        return math.log1p(self.margin)
 
     @property
     def known(self) -> Uncertainty:
@@ -84,25 +76,3 @@ class TransferQuestion:
     def as_plain(self) -> dict[str, Any]:
         """The question as plain data, as it is sealed."""
         return asdict(self) | {"exclude": list(self.exclude)}
-
-
-def read_compute(text: str | float) -> float:
-    """A compute in FLOPs: 1e21, "C=1e21" or "N=1e9 D=2e10" (6 N D).
-
-    Raises
-    ------
-    UserError
-        If it is none of these.
-    """
-    found = _TARGET.fullmatch(str(text).strip())
-    try:
-        numbers = [float(part) for part in found.groups() if part] if found else []
-    except ValueError:
-        numbers = []
-    C = 6 * numbers[0] * numbers[1] if len(numbers) == 2 else numbers[0] if numbers else np.nan
-    if not 0 < C < np.inf or min(numbers) <= 0:
-        raise UserError(
-            f"at = {text!r}: give the training compute of the target in FLOPs, as in at=1e21, or"
-            " at='N=1e9 D=2e10'"
-        )
-    return C

@@ -15,7 +15,7 @@ from scalinglab.answers.add_commands import add_commands
 from scalinglab.options import LEVEL, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import Within
+from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.state import FINISHED
 from scalinglab.source import loss_column
 
@@ -36,7 +36,7 @@ class JudgeOptions:
     )
     baseline: str | None = option("the value of the baseline", None)
     candidate: str | None = option("the value of the candidate", None)
-    at: str | float = option("training compute of the target, FLOPs (6 N D): at=1e21, at='N=1e9 D=2e10'")
+    at: float = option("training compute of the target, 6 N D (FLOPs)", within=ABOVE_0)
     margin: float = option(
         "relative compute that counts as a difference", MARGIN, Within(0, 1, open=True)
     )
