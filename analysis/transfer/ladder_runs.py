@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +88,7 @@ def _of_stopped(count: int) -> list[str]:
 def _refuse_early(runs: pd.DataFrame) -> None:
     early = mid_schedule(runs, "D")
     if early.any():
-        row: dict[str, Any] = runs[early].iloc[0].to_dict()
+        row = records_of(runs[early])[0]
         raise UserError(
             f"{int(early.sum())} of {len(runs)} points were taken before their run had come to its"
             f" end (the first is {row.get('run_id', row.get('run', 'unnamed'))}); judge ends"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,7 @@ def propose_fresh(runs: pd.DataFrame, paired: set[int], arms: tuple[str, str]) -
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("cost", ignore_index=True)
 
 
-def next_seed(cell: pd.DataFrame, arms: Sequence[str], C: float) -> dict[str, object]:
+def next_seed(cell: pd.DataFrame, arms: Sequence[str], C: float) -> dict[str, Any]:
     """The pair that is half there, else one with a new seed."""
     seeds = [set(cell.loc[cell[ARM] == arm, "seed"].astype(int)) for arm in arms]
     halves = sorted(seeds[0] ^ seeds[1])
@@ -98,13 +99,13 @@ def next_seed(cell: pd.DataFrame, arms: Sequence[str], C: float) -> dict[str, ob
     }
 
 
-def _place(cell: pd.DataFrame) -> dict[str, object]:
+def _place(cell: pd.DataFrame) -> dict[str, Any]:
     return {"N": float(cell["N"].iloc[0]), "D": float(cell["D"].iloc[0])}
 
 
 def _larger(
     line: MultiplierLine, fresh: pd.DataFrame, arms: tuple[str, str], target: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Two pairs at a size beyond the largest, no further than the target."""
     sizes = line.sizes
     times = min(_LARGER, target / sizes.C[-1])

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum, repeats
+from scalinglab.analysis.tables.typed import groups_of, records_of
 from scalinglab.analysis.transfer.ladder_runs import ARM, SIZE
 
 KNOBS = ("lr", "batch", "weight_decay")
@@ -59,8 +60,8 @@ def read_trials(runs: pd.DataFrame, arms: Sequence[str], *, checked: bool) -> Tr
     runs = runs.assign(**{k: runs[k].fillna(0.0) for k in knobs})  # an optimizer without it
     rows, fresh, reasons, warnings = [], [], [], []
     cells: dict[tuple[str, int], pd.DataFrame] = {}
-    for (arm, size), cell in runs.groupby([ARM, SIZE]):
-        cells[str(arm), int(size)] = cell
+    for (arm, size), cell in groups_of(runs, [ARM, SIZE]):
+        cells[arm, size] = cell
         chosen, reruns, warning = _chosen(cell, knobs)
         fresh.append(reruns)
         warnings += [f"{arm}, N {cell['N'].iloc[0]:.3g}: {warning}"] if warning else []
@@ -144,7 +145,8 @@ def _optimum(
     """Where a best value lies on the edge of its grid, or moves with size and no rule follows."""
     own = table[table["arm"] == arm].set_index(SIZE)
     reasons, found = [], {}
-    for size, row in own.iterrows():
+    for row in records_of(own.reset_index()):
+        size = row[SIZE]
         cell = cells[arm, size]
         for other in others:  # along one knob, at the best of the others
             cell = cell[np.isclose(cell[other], row[other], rtol=1e-9)]
