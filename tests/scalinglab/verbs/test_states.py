@@ -73,6 +73,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "running",
         "failed",
     ),
+    "judge study=tiny arm=schedule.kind baseline=wsd candidate=cosine at=1e9 json=true": (
+        *NOWHERE,
+        "gone",
+        "planned",
+        "running",
+        "failed",
+    ),
     "sync study=tiny": NEEDS_A_PLAN,
     "plan study=tiny launch=inline": (),
 }
