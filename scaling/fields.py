@@ -315,10 +315,12 @@ def unknown_key(path: str, allowed: Iterable[str]) -> str:
 
 
 def one_of(path: str, value: str, allowed: Iterable[str]) -> None:
-    """Raise `ConfigError` unless `value` is among `allowed`."""
+    """Raise `ConfigError` unless `value` is among `allowed`; it offers the nearest one."""
     allowed = list(allowed)
     if value not in allowed:
-        raise ConfigError(f"{path} = {value!r} is not one of: {', '.join(allowed)}")
+        near = difflib.get_close_matches(str(value), allowed, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"{path} = {value!r} is not one of: {', '.join(allowed)}{hint}")
 
 
 # ---------------------------------------------------------------------- one key

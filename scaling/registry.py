@@ -1,17 +1,20 @@
-"""Named definitions of one kind: an optimizer, a schedule, a generator.
+"""Named definitions of one kind: an optimizer, a token source, a law.
 
 Each definition stands in one file, which registers it by name; nothing else knows the name. The
-files of a registry's own package are imported when it is first asked for something.
+files of a registry's own package are imported when they are needed: the file of a name when it is
+asked for by that name, all when somebody wants to know what there is.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of
 
 T = TypeVar("T")
@@ -40,7 +43,7 @@ class Registry(Mapping[str, T]):
 
         Raises
         ------
-        ValueError
+        UserError
             If the name has another definition, or the definition calls itself otherwise.
         """
 
@@ -48,10 +51,10 @@ class Registry(Mapping[str, T]):
             entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
             own = getattr(entry, getattr(entry, "chooser", ""), name)
             if own != name:
-                raise ValueError(f"{definition} is registered as {name!r} and says {own!r}")
+                raise UserError(f"{definition} is registered as {name!r} and says {own!r}")
             there = self._definitions.setdefault(name, entry)
             if there is not entry:
-                raise ValueError(f"{self._key} = {name!r} is defined twice: {there}, {definition}")
+                raise UserError(f"{self._key} = {name!r} is defined twice: choose another name")
             return definition
 
         return add
@@ -70,12 +73,19 @@ class Registry(Mapping[str, T]):
         ConfigError
             If there is none; it lists those that there are.
         """
-        one_of(key or self._key, name, self)
+        if name not in self:
+            one_of(key or self._key, name, self)
         return self[name]
 
     def __getitem__(self, name: str) -> T:
         """The definition of a name."""
-        return self._loaded()[name]
+        if not (name in self._definitions or self._is_loaded):
+            self._load_file(name)
+        return self._definitions[name] if name in self._definitions else self._loaded()[name]
+
+    def __delitem__(self, name: str) -> None:
+        """Take a definition out, as before a cell of a notebook that registers it is run again."""
+        del self._loaded()[name]
 
     def __iter__(self) -> Iterator[str]:
         """The names, in the order of the alphabet where they are shipped."""
@@ -91,6 +101,12 @@ class Registry(Mapping[str, T]):
                 if not self._is_loading and not self._is_loaded:
                     self._load()
         return self._definitions
+
+    def _load_file(self, name: str) -> None:
+        """Import the file of that name, if there is one."""
+        module = f"{self._package}.{name}"
+        if str(name).isidentifier() and importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
 
     def _load(self) -> None:
         assert self._package is not None

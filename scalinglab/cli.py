@@ -111,6 +111,8 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
         print_json(result.as_json())
     else:
         result.show(screen)
+    if (error := getattr(result, "unwritten", None)) is not None:
+        raise error  # of a file beside the answer: only now, so that the answer is not lost
     return result.code
 
 

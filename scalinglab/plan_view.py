@@ -15,6 +15,7 @@ from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
 from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
+from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
 from scalinglab.show import blank
@@ -111,7 +112,8 @@ class PlanView:
         schedules = {name: lr_array(r.pieces) for name, r in distinct_schedules(self.plan).items()}
         path = self.plan.folder / "schedules.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw_schedules(schedules).savefig(path, dpi=150)
+        figure = draw_schedules(schedules)
+        save_atomic(path, lambda aside: figure.savefig(aside, format="png", dpi=150))
         return schedule_table(schedules), path
 
     def as_json(self) -> dict[str, Any]:

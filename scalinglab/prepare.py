@@ -12,7 +12,7 @@ from typing import Any
 
 from scalinglab import analysis
 from scalinglab.analysis.reporting.verdict import check_kind
-from scalinglab.scaling.config import RunConfig, from_dict, one_of
+from scalinglab.scaling.config import RunConfig, from_dict
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.training.ranks import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
@@ -129,5 +129,5 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 def _check_answer(study: StudyConfig) -> None:
     """What the analysis is to be asked must be known to it."""
     for key in ("law", "curve_law"):
-        one_of(f"study.answer.{key}", getattr(study.answer, key), analysis.LAWS)
+        analysis.LAWS.find(getattr(study.answer, key), f"study.answer.{key}")
     check_kind(study.answer.kind, study.answer.options)

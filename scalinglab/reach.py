@@ -177,15 +177,19 @@ class _Rounds:
     def tell(self, row: dict[str, Any]) -> None:
         """How well the target is known, what is wanted, and what is spent."""
         self.history.append(row)
-        assert self.target.within is not None  # `reach` refuses a target without it
         of = "" if self.asked.hours is None else f" of {self.asked.hours:.3g}"
         told = f" ({row['lower']:.4g} to {row['upper']:.4g}), known within {row['half_width']:.2%}"
         self.screen.say(
             f"{row['runs']} runs: {self.target.in_words} = {row['value']:.4g}"
             f"{', without interval' if math.isnan(row['half_width']) else told},"
-            f" wanted {100 * self.target.within:.3g}%; {row['spent']:.3g}{of}"
+            f" wanted {self._wanted(row['tolerance'])}; {row['spent']:.3g}{of}"
             " device-hours spent"
         )
+
+    def _wanted(self, tolerance: float) -> str:
+        assert self.target.within is not None  # `reach` refuses a target without it
+        share = f"{100 * self.target.within:.3g}%"
+        return f"{tolerance:.2%} ({share} of compute)" if self.target.of_compute else share
 
     def train(self, chosen: pd.DataFrame) -> pd.DataFrame:
         """Add the chosen runs to the study, launch it, and read all that it fits."""

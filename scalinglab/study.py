@@ -11,7 +11,6 @@ shows what it returns. Progress is told to a `Screen`; nothing else is printed.
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,7 +31,7 @@ from scalinglab.prepare import (
 )
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.text.shell import override
+from scalinglab.scaling.text.shell import argument
 from scalinglab.show import Watch
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.launch import check_backend, launch
@@ -103,6 +102,19 @@ class Study(LaunchedStudy, StudyAnswers):
         others = tuple(a for a in arguments if not a.startswith(("study=", "outputs=")))
         outputs = Path(composed["outputs"]).absolute()
         return Study(name, others, outputs, file[-1] if file else name, None, screen, composed)
+
+    @staticmethod
+    def of_file(
+        file: str, outputs: str | Path, overrides: Sequence[str], screen: Screen | None = None
+    ) -> Study:
+        """The study of a file, under the name that the file or an override gives it.
+
+        Raises
+        ------
+        ConfigError
+            As `of`.
+        """
+        return Study.of([f"study={file}", argument("outputs", outputs), *overrides], screen)
 
     # ------------------------------------------------------------------ planning and training
 
@@ -251,8 +263,7 @@ class Study(LaunchedStudy, StudyAnswers):
             given.append(f"config={self.config}")
         if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
             given.append("launch.measure=off")  # what could not be timed is not waited for twice
-        outputs = shlex.split(override("outputs", self.outputs))  # no shell comes between
-        command = [f"study={self.file}", *outputs, *given]
+        command = [f"study={self.file}", argument("outputs", self.outputs), *given]
         return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
 
 

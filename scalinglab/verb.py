@@ -15,7 +15,10 @@ INTERRUPTED = 130
 
 
 class Result(Protocol):
-    """What a verb found: data, with one rendering as text and one as JSON."""
+    """What a verb found: data, with one rendering as text and one as JSON.
+
+    A result with a file beside it may have ``unwritten``, an error or None: why there is no file.
+    """
 
     @property
     def code(self) -> int:

@@ -148,6 +148,16 @@ def _is_json(made: Command) -> bool:
     return any(a.lstrip("-").lower().startswith("json") for a in made.arguments)
 
 
+def _no_json(made: Command, stdout: str) -> str | None:
+    """What is wrong with an answer that was to be JSON."""
+    if "--json" in made.arguments and stdout:
+        try:
+            json.loads(stdout, parse_constant=lambda name: 1 / 0)
+        except (ValueError, ZeroDivisionError):
+            return f"no JSON: {stdout[:200]!r}"
+    return None
+
+
 def _judge(made: Command, code: int | None, stdout: str, stderr: str) -> str | None:
     """What is wrong with how a command ended."""
     if "Traceback" in stderr:
@@ -160,16 +170,9 @@ def _judge(made: Command, code: int | None, stdout: str, stderr: str) -> str | N
             return f"a sentence of {len(lines[0])} characters: {lines[0][:200]!r}"
         if any(ord(c) < 32 or c == "\x7f" for c in lines[0]):
             return f"control characters: {lines[0][:200]!r}"
-        if stdout and "--json" in made.arguments:
-            return f"stdout before an error: {stdout[:200]!r}"
-        return None
+        return _no_json(made, stdout)  # an answer may come whole, before its file fails
     if code not in (0, 1, INTERRUPTED):
         return f"exit code {code}"
     if stderr and code != INTERRUPTED and not _is_json(made):  # progress is told there
         return f"noise: {stderr[:300]!r}"
-    if "--json" in made.arguments and code == 0 and "{" in stdout:
-        try:
-            json.loads(stdout, parse_constant=lambda name: 1 / 0)
-        except (ValueError, ZeroDivisionError):
-            return f"no JSON: {stdout[:200]!r}"
-    return None
+    return _no_json(made, stdout) if code == 0 and "{" in stdout else None

@@ -6,6 +6,8 @@ seed or the order of the data does to both, it does not do to their difference.
 
 - speed-up at C: the compute that A needs for the loss that B reaches with C, over C, along the
   ladder's own way of growing N and D together;
+- compute multiplier at C: the same at the best splits of both, where the runs tell them, with a floor
+  of its own for each recipe and with one for both; see `scalinglab.analysis.arms.multiplier`;
 - equivalent data at (N, D): the tokens that A needs for the loss of B at (N, D), over D;
 - crossover: the C along that way at which the two laws meet.
 
@@ -21,7 +23,9 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.analysis.arms.both_arms import of_both_arms
 from scalinglab.analysis.arms.comparison import ArmComparison
+from scalinglab.analysis.arms.multiplier import floors_to_fit, multipliers, verdicts
 from scalinglab.analysis.arms.pairs import pair_label, pair_runs
 from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing
 from scalinglab.analysis.arms.sharing import sharing_tests
@@ -73,7 +77,8 @@ def compare_arms(
         Parameters with one value in both arms, because you know so.
     budgets : list of float
         Compute, 6 N D, at which to compare. Default: the largest measured in both arms, and 3 and
-        10 times that.
+        10 times that; for the multiplier also the ends of what was measured of both where they are
+        compared.
     resamples, seed, level
         As in `analysis.fit`.
     differences : DataFrame, optional
@@ -104,8 +109,8 @@ def compare_arms(
     True
     """
     law = find(law)
-    if law.curve or not {"N", "D"} <= set(law.inputs):
-        raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D")
+    if law.curve or set(law.inputs) != {"N", "D"}:
+        raise UserError(f"law = {law.name!r}: arms are compared by a law of N and D alone")
     runs, censored, arms = _arms_of(as_loss(data, loss), arm, between)
     refuse_different_sets(runs)
     known = pd.DataFrame() if differences is None else differences
@@ -115,6 +120,8 @@ def compare_arms(
         pairs=pair_runs(runs, arms, level),
         sharing=pd.DataFrame(),
         scales=pd.DataFrame(),
+        multipliers=pd.DataFrame(),
+        verdicts=pd.DataFrame(),
         crossover={},
         censored=censored,
         differences=known,
@@ -123,23 +130,24 @@ def compare_arms(
     )
     if lacking := _too_few(law, runs, arms, shared):
         return replace(found, warnings=(*found.warnings, lacking))
-    how = {"arm": "_arm", "shared": list(shared), "mix_fingerprints": True, **options}
-    result = fit(
-        law,
-        runs,
-        resamples=resamples,
-        seed=seed,
-        level=level,
-        cluster=pair_label(runs).to_numpy(),
-        **how,
-    )
-    ladder = Ladder.of(runs)
-    budgets = list(budgets) or [times * ladder.top for times in _BEYOND]
+    how = {"arm": "_arm", "mix_fingerprints": True, **options}
+    asked: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
+    cluster = pair_label(runs).to_numpy()
+    fits = []
+    for floor, together in floors_to_fit(law, shared):
+        one = fit(law, runs, cluster=cluster, shared=list(together), **asked, **how)
+        fits.append((floor, of_both_arms(one, runs)))
+    result, ladder = fits[0][1], Ladder.of(runs)
+    at = list(budgets) or [times * ladder.top for times in _BEYOND]
+    scales = along_ladder(result, arms, ladder, at, level)
+    worth = multipliers(fits, arms, runs, at, level, measured=not budgets)
     return replace(
         found,
         result=result,
         sharing=sharing_tests(law, runs, how),
-        scales=along_ladder(result, arms, ladder, budgets, level),
+        scales=scales,
+        multipliers=worth,
+        verdicts=verdicts(worth),
         crossover=crossing(result, arms, ladder, level),
         warnings=(*result.warnings, *found.warnings),
     )

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.multiplier import BEST, COSTS, NONE, ONE, OWN, SAVES
 from scalinglab.analysis.arms.pairs import Pairs
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.tables.typed import records_of
 
+_NO_SPLIT = "Along the ladder's own N and D (the runs do not tell the best splits):"
+_FLOORS = {
+    OWN: " if each has a floor of its own",
+    ONE: " if both have one floor",
+    NONE: "",
+}
 _DOUBT = 0.05
 _SURE = 0.95
 
@@ -36,6 +43,9 @@ class ArmComparison:
         One row a scale: ``C, N, D``, ``ratio`` (loss of B over that of A), ``better`` (probability
         that B's is lower), ``speed_up``, ``equivalent_data``, all with ``_lower`` and ``_upper``;
         ``inside`` what was measured in both arms.
+    multipliers, verdicts : DataFrame
+        What B's compute is worth in A's, and whether B saves some; see
+        `scalinglab.analysis.arms.multiplier`.
     crossover : dict
         ``C, lower, upper``, ``share`` of the resamples in which the laws cross, ``inside``, and
         ``towards``, the arm that is better beyond it.
@@ -51,6 +61,8 @@ class ArmComparison:
     pairs: Pairs
     sharing: pd.DataFrame
     scales: pd.DataFrame
+    multipliers: pd.DataFrame
+    verdicts: pd.DataFrame
     crossover: dict[str, Any]
     ended: dict[str, int]
     censored: dict[str, int]
@@ -67,6 +79,8 @@ class ArmComparison:
             return "\n".join([*lines, *_warnings(self)])
         lines += ["[[Do the arms share parameters?]]"]
         lines += [f"    {_sharing(row)}" for row in records_of(self.sharing)[1:]]
+        lines += [f"[[What the compute of {b} is worth in that of {a}]]"]
+        lines += [f"    {text}" for text in worth(self)]
         lines += ["[[Along the ladder]]"]
         lines += [f"    {at_scale(row, b)}" for row in records_of(self.scales)]
         lines += [f"    {crossover(self)}"]
@@ -150,7 +164,7 @@ def _probability(value: float) -> str:
 
 def at_scale(row: dict[str, Any], b: str) -> str:
     """One scale, in a sentence."""
-    where = "" if row["inside"] else ", outside the measured range"
+    where = "" if row["inside"] else ", outside the measured compute"
     sure = _probability(row["better"])
     return (
         f"C = {row['C']:.3g} (N {row['N']:.3g}, D {row['D']:.3g}{where}): {b}'s loss"
@@ -166,6 +180,32 @@ def _times(row: dict[str, Any], name: str) -> str:
 
     between = f" ({one(row[f'{name}_lower'])} to {one(row[f'{name}_upper'])})"
     return f"{one(row[name])}x" + ("" if np.isnan(row[f"{name}_lower"]) else between)
+
+
+def worth(found: ArmComparison) -> list[str]:
+    """The compute multiplier at each scale, in a sentence each; how budgets are split before."""
+    table, b = found.multipliers, found.arms[1]
+    best = (table["split"] == BEST).all()
+    lines = ["At the best split of each compute:" if best else _NO_SPLIT]
+    for verdict in records_of(found.verdicts):
+        own = table[table["C"] == verdict["C"]]
+        each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(own)]
+        # Also in size and tokens, and of each recipe at its own place.
+        where = "" if own["inside"].all() else ", where not both were measured"
+        said = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(verdict["verdict"])
+        why = "" if verdict["agree"] else ": it depends on the floor"
+        lines.append(
+            f"C = {verdict['C']:.3g}{where}: {', '.join(each)}; {said or f'cannot tell{why}'}"
+        )
+    return lines
+
+
+def _multiplier(row: dict[str, Any]) -> str:
+    share = row["censored"]
+    text = _times(row, "multiplier")
+    if not share > 0:
+        return text
+    return f"{text}, unbounded in {share:.{0 if share >= 0.01 else 2}%} of the resamples"
 
 
 def crossover(found: ArmComparison) -> str:
@@ -185,7 +225,7 @@ def crossover(found: ArmComparison) -> str:
         )
     )
     return (
-        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} the measured range; above"
+        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} the measured compute; above"
         f" it {name} is better"
     )
 

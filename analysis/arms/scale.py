@@ -13,7 +13,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.arms import ArmLaw
 from scalinglab.analysis.laws.error_scale import RELATIVE
-from scalinglab.analysis.laws.law import Array, Columns
+from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.scaling.errors import UserError
 
 Arms = tuple[str, str]  # the baseline A, and B
@@ -80,7 +80,7 @@ def along_ladder(
         told = len(tries) and np.isfinite(tries).all()
         row["better"] = float(np.mean(tries < 1)) if told else np.nan
         for name, found in (
-            ("speed_up", _speed_up(result, arms, ladder, cost)),
+            ("speed_up", compute_along_ladder(result, arms, ladder, cost) / cost),
             ("equivalent_data", equivalent_tokens(result, arms, size, tokens)),
         ):
             row |= _with_ends(name, found[0], found[1:], level)
@@ -96,11 +96,18 @@ def _with_ends(name: str, best: float, tries: Array, level: float) -> dict[str, 
     return {name: float(best), f"{name}_lower": float(ends[0]), f"{name}_upper": float(ends[1])}
 
 
-def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
-    """The law of one arm."""
+def law_of_arm(result: Result, arm: str, params: Array | None = None) -> tuple[Law, Array]:
+    """The law of one arm, and its parameters: the best and each resample's, or those given."""
     law = result.law
     assert isinstance(law, ArmLaw)
-    return law.of_one_arm.predict(params[:, law.place(law.arms.index(arm))], columns)
+    params = result.params_and_draws() if params is None else np.atleast_2d(params)
+    return law.of_one_arm, params[:, law.place(law.arms.index(arm))]
+
+
+def _losses(result: Result, arm: str, params: Array, columns: Columns) -> Array:
+    """Losses of one arm."""
+    law, own = law_of_arm(result, arm, params)
+    return law.predict(own, columns)
 
 
 @dataclass(frozen=True)
@@ -138,10 +145,13 @@ def _extrapolation_factors(result: Result, arms: Arms, columns: Columns) -> Arra
     return np.exp(np.outer(t_draws(draws, result.settings["seed"]), doubt))
 
 
-def _speed_up(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
-    """C that A needs for B's loss at a C, over it; the best fit's, then each resample's."""
+def compute_along_ladder(result: Result, arms: Arms, ladder: Ladder, cost: float) -> Array:
+    """Compute that A needs for B's loss at a compute, along the ladder: (1 + resamples,).
+
+    Infinite where A never gets there.
+    """
     grid = cost * np.geomspace(1 / _REACH, _REACH, _GRID)
-    return _needed(result, arms, grid, ladder.at(grid), ladder.at(np.array([cost]))) / cost
+    return _needed(result, arms, grid, ladder.at(grid), ladder.at(np.array([cost])))
 
 
 def equivalent_tokens(result: Result, arms: Arms, N: float, D: float) -> Array:

@@ -55,6 +55,8 @@ class NextRuns:
         Whether that is what the target asks for (False if it asks for nothing).
     calibration_factor : float
         By what the record of forecasts widened both.
+    tolerance : float or None
+        The half width that the target asks for; see `Target.tolerance`.
     """
 
     table: pd.DataFrame
@@ -62,6 +64,7 @@ class NextRuns:
     then: float
     enough: bool
     calibration_factor: float = 1.0
+    tolerance: float | None = None
 
 
 def choose_next(
@@ -105,8 +108,9 @@ def choose_next(
         raise UserError(
             f"{target.in_words} has no interval under this fit: there is nothing to choose by"
         )
-    goal = 0.0 if target.within is None else shared[-1, -1] * (target.within / now) ** 2
-    whole = most if target.within is None else None  # runs that may reach the goal only together
+    tolerance = target.tolerance(result, cost)
+    goal = 0.0 if tolerance is None else shared[-1, -1] * (tolerance / now) ** 2
+    whole = most if tolerance is None else None  # runs that may reach the goal only together
     chosen = _greedy(shared, noise, price, budget, goal, whole)
     if goal and chosen:
         reached = _lefts(shared, noise, chosen)[-1]
@@ -116,8 +120,8 @@ def choose_next(
     chosen, widths = chosen[:most], widths[:most]
     table = candidates.iloc[chosen].assign(half_width=widths, spent=np.cumsum(price[chosen]))
     then = widths[-1] if widths else now
-    enough = target.within is not None and then <= target.within
-    return NextRuns(table, now, then, enough, target.calibration_factor(result))
+    enough = tolerance is not None and then <= tolerance
+    return NextRuns(table, now, then, enough, target.calibration_factor(result), tolerance)
 
 
 def _shared(result: Result, target: Target, candidates: pd.DataFrame, cost: Cost) -> Array:

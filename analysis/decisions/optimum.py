@@ -52,6 +52,32 @@ def least_budget(law: Law, params: Array, loss: float | Array, cost: Cost = SIX_
     return np.where(reached, np.exp(high), np.nan)
 
 
+def compute_multiplier(
+    law: Law, params: Array, loss: Array, spent: float | Array, cost: Cost = SIX_ND
+) -> Array:
+    """Least compute at which a law reaches a loss, over the compute that was spent on it.
+
+    Parameters
+    ----------
+    law : Law
+        In N and D.
+    params : array, shape (b, parameters)
+    loss : array, shape (b,)
+        That another recipe reached.
+    spent : float or array, shape (b,)
+        In the unit of `cost`.
+
+    Returns
+    -------
+    array, shape (b,)
+        Infinite where no compute is enough; NaN where the loss, or the law's best split, is not
+        known.
+    """
+    known = np.isfinite(loss) & np.isfinite(best_split(law, params, spent, cost)[0])
+    enough = least_budget(law, params, np.where(known, loss, np.inf), cost)
+    return np.where(known, np.where(np.isnan(enough), np.inf, enough), np.nan) / spent
+
+
 def tokens_for_loss(law: Law, params: Array, N: float, loss: float) -> Array:
     """Tokens on which N parameters reach a loss, shape (b,); inf where none suffice."""
     low, high = (np.full(len(params), np.log(end)) for end in _TOKENS)

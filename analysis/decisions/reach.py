@@ -30,7 +30,8 @@ class ReachResult:
     Attributes
     ----------
     history : DataFrame
-        One row a fit: ``runs, spent, value, lower, upper, half_width``.
+        One row a fit: ``runs, spent, value, lower, upper, half_width, tolerance``; see
+        `Target.tolerance`.
     result : Result
         The last fit.
     why : str
@@ -104,9 +105,12 @@ def reach_target(
     spent, left = 0.0, candidates
     while True:
         result = fit(law, known, level=level, **options).calibrated(calibration_factor)
-        history.append({"runs": len(known), "spent": spent, **target.estimate(result, level, cost)})
+        known_now = target.estimate(result, level, cost)
+        tolerance = target.tolerance(result, cost)
+        row = {"runs": len(known), "spent": spent, **known_now, "tolerance": tolerance}
+        history.append(row)
         tell(history[-1])
-        why = "reached" if history[-1]["half_width"] <= target.within else ""
+        why = "reached" if history[-1]["half_width"] <= history[-1]["tolerance"] else ""
         if by_worth and len(left) and np.isnan(history[-1]["half_width"]):
             reason = result.settings["withheld"] or f"{target.in_words} has no interval"
             why = f"the fit gives nothing to choose by; {reason}"

@@ -25,6 +25,7 @@ from scalinglab.analysis.intervals.spread import calibration_in_words, values_wi
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.atomic import write_atomic
 
 Array = np.ndarray
 
@@ -67,7 +68,7 @@ class BestSchedule:
     def write(self, path: str | Path) -> Path:
         """Write the corners as CSV, which ``schedule=file schedule.path=...`` trains."""
         path = Path(path)
-        self.table.to_csv(path, index=False)
+        write_atomic(path.absolute(), self.table.to_csv(index=False))
         return path
 
 

@@ -1,9 +1,11 @@
 """A target in words, "loss at C=1e22 within 0.5%", and what a fit knows about it.
 
 >>> read_target("loss at C=1e22 within 0.5%")
-Target(of='loss', at={'C': 1e+22}, within=0.005)
+Target(of='loss', at={'C': 1e+22}, within=0.005, of_compute=False)
 >>> read_target("N at C=1e21").at
 {'C': 1e+21}
+>>> read_target("loss at C=1e22 within 5% of compute").of_compute
+True
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ import numpy as np
 
 from scalinglab.analysis.decisions.allocation import need_surface
 from scalinglab.analysis.decisions.cost_functions import SIX_ND, Cost
-from scalinglab.analysis.decisions.optimum import best_split, loss_at
+from scalinglab.analysis.decisions.optimum import (
+    best_split,
+    least_budget,
+    loss_at,
+    tokens_for_budget,
+)
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.laws.error_scale import RELATIVE
@@ -24,10 +31,16 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
-_WORDS = re.compile(r"(\w+)(?:\s+at\s+(.+?))?(?:\s+within\s+([0-9.eE+-]+)\s*(%?))?\s*")
+_WORDS = re.compile(
+    r"(\w+)(?:\s+at\s+(.+?))?(?:\s+within\s+([0-9.eE+-]+)\s*(%?)(\s*of\s+compute)?)?\s*"
+)
 _PAIR = re.compile(r"(\w+)\s*=\s*([0-9.eE+-]+)")
 _PAIRS = re.compile(rf"({_PAIR.pattern}[,\s]*)+")
-_FORM = "say it as 'loss at C=1e22 within 0.5%', 'loss at N=1e9 D=2e10', 'N at C=1e22' or 'alpha'"
+_FORM = (
+    "say it as 'loss at C=1e22 within 0.5%', 'loss at C=1e22 within 5% of compute',"
+    " 'loss at N=1e9 D=2e10', 'N at C=1e22' or 'alpha'"
+)
+_FARTHEST, _STEPS = 1e3, 2000  # times the best N, that are looked at
 
 
 @dataclass(frozen=True)
@@ -41,12 +54,15 @@ class Target:
     at : dict of str to float
         {"C"}: at the best split of a budget; {"N", "D"}: at a point; empty for a parameter.
     within : float or None
-        Half of the interval's width over the value that is good enough.
+        Half of the interval's width over the value that is good enough; see `tolerance`.
+    of_compute : bool
+        Whether `within` is a share of the compute instead.
     """
 
     of: str
     at: Mapping[str, float]
     within: float | None = None
+    of_compute: bool = False
 
     @property
     def in_words(self) -> str:
@@ -94,6 +110,34 @@ class Target:
         half = (high - low) / 2 / abs(float(drawn[0]))
         return {"value": float(drawn[0]), "lower": low, "upper": high, "half_width": half}
 
+    def tolerance(self, result: Result, cost: Cost = SIX_ND) -> float | None:
+        """Half of the interval's width over the value that is good enough; None if any is.
+
+        Where a share of the compute was asked for: of a loss, half of what it differs between
+        budgets that are so much larger and smaller than the one which reaches it; of a best N or D,
+        how far off they may be before a budget so much larger is needed to reach the same loss.
+
+        Raises
+        ------
+        UserError
+            If no budget gets there under the best fit.
+        """
+        if self.within is None or not self.of_compute:
+            return self.within
+        best = np.array([list(result.params.values())])
+        more = 1 + self.within
+        found = (
+            _loss_of_compute(result, best, self.draws(result, cost)[:1], more, cost)
+            if self.of == "loss"
+            else _split_of_compute(result, best, self.of, self.at["C"], more, cost)
+        )
+        if not found > 0:
+            raise UserError(
+                f"{self.in_words}: under the fitted law no budget is worth {self.within:.3g} of the"
+                " compute more or less there; say 'within 0.5%' of the value itself"
+            )
+        return found
+
     def calibration_factor(self, result: Result) -> float:
         """By what the interval of `estimate` is widened: the fit's, of a loss, else 1."""
         return result.calibration_factor if self.of == "loss" else 1.0
@@ -115,6 +159,36 @@ class Target:
                 result.law, np.array([list(result.params.values())]), self.at["C"], cost
             )
         return np.array([self.at["N"]]), np.array([self.at["D"]])
+
+
+def _loss_of_compute(result: Result, best: Array, loss: Array, more: float, cost: Cost) -> float:
+    budget = least_budget(result.law, best, loss, cost)[0]
+    ends = []
+    for enough in (budget / more, budget * more):
+        N, D = best_split(result.law, best, enough, cost)
+        ends.append(float(loss_at(result.law, best, N[:, None], D[:, None])[0, 0]))
+    return (ends[0] - ends[1]) / 2 / float(loss[0])
+
+
+def _split_of_compute(
+    result: Result, best: Array, of: str, budget: float, more: float, cost: Cost
+) -> float:
+    """How far off N or D may be, relative: the smaller of both sides."""
+    N, D = best_split(result.law, best, budget, cost)
+    wanted = loss_at(result.law, best, N[:, None], D[:, None])[0, 0]
+    times = np.geomspace(1, _FARTHEST, _STEPS)
+    off = []
+    for sizes in (N[0] * times, N[0] / times):
+        tokens = tokens_for_budget(cost, sizes, np.full(_STEPS, budget * more))
+        with np.errstate(all="ignore"):
+            lost = loss_at(result.law, best, sizes[None], tokens[None])[0] > wanted
+        last = int(lost.argmax()) if lost.any() else _STEPS
+        if last == 0:
+            return np.nan
+        # Of D, what the budget itself pays for at the size that is as far off.
+        known = sizes if of == "N" else tokens_for_budget(cost, sizes, np.full(_STEPS, budget))
+        off.append(abs(float(known[last - 1] / known[0]) - 1))
+    return min(off)
 
 
 def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> Array:
@@ -142,7 +216,7 @@ def read_target(text: str) -> Target:
     found = _WORDS.fullmatch(text.strip())
     if found is None:
         raise UserError(f"target = {text!r} cannot be read; {_FORM}")
-    of, where, within, percent = found.groups()
+    of, where, within, percent, of_compute = found.groups()
     at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
     whole = where is None or _PAIRS.fullmatch(where)
     if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):
@@ -150,7 +224,11 @@ def read_target(text: str) -> Target:
     if (of in ("loss", "N", "D")) != bool(at) or (of != "loss" and "D" in at):
         raise UserError(f"target = {text!r} names no point; {_FORM}")
     good = None if within is None else _number(text, within) / (100 if percent else 1)
-    return Target(of, at, good)
+    if of_compute and not at:
+        raise UserError(
+            f"target = {text!r}: {of} costs no compute; say how well in its own unit: 'within 5%'"
+        )
+    return Target(of, at, good, of_compute is not None)
 
 
 def _number(text: str, value: str) -> float:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.basins import basin_warnings
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, refit
 from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import diagnose
@@ -199,7 +200,9 @@ def fit(
     of_outliers = outlier_warnings(
         result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
     )
-    return replace(result, warnings=(*fit_warnings(result), *of_outliers, *of_points))
+    return replace(
+        result, warnings=(*fit_warnings(result), *basin_warnings(fitted), *of_outliers, *of_points)
+    )
 
 
 def _of_rows(

@@ -124,7 +124,12 @@ def lr_batch(
         source = columns.get(name, name)
         if source not in sweep.columns:
             raise UserError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
-        table[name] = sweep[source].astype(float)
+        table[name] = pd.to_numeric(sweep[source], errors="coerce").astype(float)
+        if (wrong := table[name].isna() & sweep[source].notna()).any():
+            row: Any = wrong.idxmax()
+            raise UserError(
+                f"column {source!r} must hold numbers; row {row} has {str(sweep[source][row])[:60]!r}"
+            )
     table["cell"] = _cells(sweep, table)
     table["excess"] = table["loss"] / table.groupby("cell")["loss"].transform("min") - 1
     good = table[table["excess"] <= within]

@@ -66,8 +66,8 @@ class Result(FittedLaw):
         -------
         DataFrame
             Index of `data`; the law's response, ``inside`` (within the measured range of every
-            column and, if the fit has resamples, of their product: N and D together are the
-            budget), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
+            column and, if the fit has resamples, of their product, as N and D together are the
+            budget, and of their ratios, as D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
             and ``upper``: NaN where too many resamples, or a refit, predict what no response can be
             (`scalinglab.analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
         """

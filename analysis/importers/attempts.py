@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
+from scalinglab.analysis.importers.units import losses
 from scalinglab.analysis.tables.typed import names_of
 
 _LAST = 1e18
@@ -118,7 +119,8 @@ def _contradiction(rows: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
 
 
 def _measured(rows: pd.DataFrame) -> list[str]:
-    return [c for c in names_of(rows) if c in ("loss", "train_loss", "lr") or c.startswith("loss_")]
+    measured = {*losses(rows), "lr"}
+    return [c for c in names_of(rows) if c in measured]
 
 
 def _refuse_two_runs(rows: pd.DataFrame, kept: pd.DataFrame, run: str, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from scalinglab.analysis.importers.cells import numbers
 from scalinglab.analysis.importers.columns import Column, counted_by_step, settings_of
 from scalinglab.analysis.importers.formats.raw import Raw
 from scalinglab.analysis.importers.known import ROLES, TEXT
+from scalinglab.analysis.tables.factors import Formula
 from scalinglab.analysis.tables.numbers import to_numbers
 from scalinglab.scaling.errors import UserError
 
@@ -24,7 +26,8 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
     Raises
     ------
     UserError
-        If a cell is no number, or smaller than such a thing can be: names the row.
+        If a cell is no number, or smaller than such a thing can be, or if a column that has the
+        name of one of our counts or losses holds text alone: names the row.
     """
     size, settings = len(raw.frame), settings_of(raw)
     taken: dict[str, object] = {"_row": raw.numbers}
@@ -41,7 +44,13 @@ def take(raw: Raw, given: Mapping[str, str | float], chosen: Mapping[str, Column
         if name == "tokens" and counted_by_step(given):
             continue
         if name not in taken and name not in used:
-            taken[name] = _plain(raw.frame[name], raw.decimal)
+            own = raw.frame[name]
+            plain: Any = _plain(own, raw.decimal)
+            taken[name] = plain
+            if _is_counted_with(name, chosen) and not pd.api.types.is_numeric_dtype(plain):
+                taken[name] = _numbers(
+                    raw, Column(name, name, Formula(((name, 1.0),))), {name: own}
+                )
     for name, setting in settings.items():
         if name not in taken and name not in used:
             taken[name] = [setting] * size
@@ -83,6 +92,18 @@ def _plain(cells: pd.Series, decimal: str) -> object:
     text = _text(cells)
     read = to_numbers(text)
     return read.to_numpy() if read.notna().sum() == text.notna().sum() else text
+
+
+def _is_counted_with(name: str, chosen: Mapping[str, Column]) -> bool:
+    """Whether runs and curves are made with a column of this name; else it may be a label."""
+    role = ROLES.get(name)
+    if role is None:
+        return False
+    return (
+        (role.kind in ("count", "loss") and name != "width")
+        or name == "bytes_per_token"
+        or ("step" in chosen and name in ("lr", "branch_step"))
+    )
 
 
 def _numbers(raw: Raw, column: Column, cells: Mapping[str, pd.Series]) -> np.ndarray:

@@ -20,8 +20,13 @@ _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
 
 
 def losses(frame: pd.DataFrame) -> list[str]:
-    """Columns that hold a loss."""
-    return [c for c in names_of(frame) if c in ("loss", "train_loss") or c.startswith("loss_")]
+    """Columns that hold a loss; text called loss_something is a label, as loss_fn."""
+    return [
+        c
+        for c in names_of(frame)
+        if c in ("loss", "train_loss")
+        or (c.startswith("loss_") and pd.api.types.is_numeric_dtype(frame[c]))
+    ]
 
 
 def in_nats(
@@ -127,7 +132,8 @@ def with_counts(
         runs = runs.assign(**{n_count: runs["N"]})
     known = [c for c in N_COUNTS if c in runs]
     notes = []
-    if known and {"vocab", "width"} <= set(runs):
+    sized = {"vocab", "width"} <= set(runs) and pd.api.types.is_numeric_dtype(runs["width"])
+    if known and sized:
         table = runs["vocab"] * runs["width"]
         more: dict[str, Any] = {
             "n_block": 0,

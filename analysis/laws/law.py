@@ -13,6 +13,7 @@ from scalinglab.analysis.laws.error_scale import Errors
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 from scalinglab.analysis.laws.parameter import Parameter, Role
 from scalinglab.analysis.laws.starts import resized_starts, some_rows, spread_starts
+from scalinglab.scaling.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +70,11 @@ class Law:
         The parameters of published runs, at which a plan is judged before its own runs are made.
     rival : str
         The law beside which this one is fitted to show how far an answer depends on the law.
+
+    Raises
+    ------
+    UserError
+        If the law contradicts itself.
     """
 
     name: str
@@ -89,6 +95,23 @@ class Law:
     best_size: Callable[..., Array] | None = None
     reference: Mapping[str, float] = field(default_factory=dict)
     rival: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what the fitter would take for something else."""
+        names = self.names
+        if len(set(names)) < len(names):
+            raise UserError(f"law {self.name!r} names a parameter twice: {', '.join(names)}")
+        clash = sorted(set(names) & set(self.columns))
+        if clash:
+            raise UserError(
+                f"law {self.name!r} uses {clash[0]!r} both as a column and as a parameter"
+            )
+        unknown = sorted(set(self.linear) - set(names))
+        if unknown:
+            raise UserError(
+                f"law {self.name!r} calls {unknown[0]!r} linear; "
+                f"its parameters are {', '.join(names)}"
+            )
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 from scalinglab.analysis.laws.law import Law
-from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.registry import Registry
 
-LAWS: dict[str, Law] = {}
+LAWS: Registry[Law] = Registry("law", __package__)
 
 
 def register(law: Law) -> Law:
@@ -16,23 +14,9 @@ def register(law: Law) -> Law:
     Raises
     ------
     UserError
-        If the law contradicts itself, or another law has its name.
+        If another law has its name.
     """
-    names = law.names
-    if len(set(names)) < len(names):
-        raise UserError(f"law {law.name!r} names a parameter twice: {', '.join(names)}")
-    clash = sorted(set(names) & set(law.columns))
-    if clash:
-        raise UserError(f"law {law.name!r} uses {clash[0]!r} both as a column and as a parameter")
-    unknown = sorted(set(law.linear) - set(names))
-    if unknown:
-        raise UserError(
-            f"law {law.name!r} calls {unknown[0]!r} linear; its parameters are {', '.join(names)}"
-        )
-    if LAWS.get(law.name, law) is not law:
-        raise UserError(f"a law called {law.name!r} exists already; choose another name")
-    LAWS[law.name] = law
-    return law
+    return LAWS.register(law.name)(law)
 
 
 def find(law: str | Law) -> Law:
@@ -43,10 +27,4 @@ def find(law: str | Law) -> Law:
     UserError
         If no law has that name; the sentence offers the nearest one.
     """
-    if isinstance(law, Law):
-        return law
-    if law in LAWS:
-        return LAWS[law]
-    near = difflib.get_close_matches(str(law), LAWS, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"no law is called {law!r}{hint} (there are: {', '.join(sorted(LAWS))})")
+    return law if isinstance(law, Law) else LAWS.find(law)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from scalinglab.analysis.reporting.labels import literal
 from scalinglab.analysis.tables.typed import groups_of
+from scalinglab.scaling.records.atomic import save_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +56,12 @@ def _most_changed(tensors: pd.Series) -> str:
         return ""
     name = max(growth, key=lambda name: abs(math.log(growth[name])))
     return f"{name} {growth[name]:.2f}"
+
+
+def write_coordinate_check(movement: pd.DataFrame, path: Path) -> None:
+    """Draw the movement into a file whose ending says its format."""
+    figure, kind = draw_coordinate_check(movement), path.suffix[1:].lower()
+    save_atomic(path.absolute(), lambda aside: figure.savefig(aside, format=kind, dpi=150))
 
 
 def draw_coordinate_check(movement: pd.DataFrame) -> Figure:

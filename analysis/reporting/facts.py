@@ -73,6 +73,7 @@ def facts_of_next(found: NextRuns) -> dict[str, Any]:
         "now": found.now,
         "then": found.then,
         "enough": found.enough,
+        "tolerance": found.tolerance,
         "inflation": found.calibration_factor,
     }
 
@@ -98,6 +99,8 @@ def facts_of_arms(found: ArmComparison) -> dict[str, Any]:
         "paired": {k: getattr(found.pairs, k) for k in ("ratio", "lower", "upper", "by")},
         "sharing": found.sharing,
         "scales": found.scales,
+        "multipliers": found.multipliers,
+        "verdicts": found.verdicts,
         "crossover": found.crossover,
         "ended": found.ended,
         "censored": found.censored,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scalinglab.analysis.arms.compare_arms import compare_arms
-from scalinglab.analysis.arms.comparison import at_scale, crossover, paired
+from scalinglab.analysis.arms.comparison import at_scale, crossover, paired, worth
 from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
@@ -71,6 +71,9 @@ class Outlook:
                 lines[0] += " With one law per arm (the law above is fitted to all arms together):"
                 lines += [f"- {at_scale(r, b)}" for r in records_of(self.arms.scales)]
                 lines.append(f"- {crossover(self.arms)}")
+                title, *rows = worth(self.arms)
+                lines += [f"What the compute of {b} is worth in that of {a}. {title}"]
+                lines += [f"- {row}" for row in rows]
             sentences.append("\n".join(lines))
         return sentences
 

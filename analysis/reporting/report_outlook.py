@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scalinglab.analysis.arms.comparison import crossover, paired
+from scalinglab.analysis.arms.comparison import crossover, paired, worth
 from scalinglab.analysis.forecasts.track import as_texts, sentence
 from scalinglab.analysis.intervals.spread import calibration_in_words
 from scalinglab.analysis.reporting.answer import with_intervals
@@ -78,6 +78,16 @@ def _arms(outlook: Outlook) -> list[Section]:
                 "Do the arms share parameters?",
                 "A small p rejects sharing.",
                 [_sharing(found.sharing)],
+            )
+        )
+        multipliers = found.multipliers.merge(found.verdicts, on="C")
+        multipliers = multipliers.drop(columns=["split", "share", "agree"])
+        parts.append(
+            Section(
+                f"What the compute of {b} is worth in that of {a}",
+                f"{worth(found)[0].removesuffix(':')}; floor: of the loss, each recipe its own or one"
+                " for both. The verdict is what both say.",
+                [with_intervals(multipliers)],
             )
         )
         parts.append(

@@ -1,7 +1,7 @@
 """The verdict of a study that asks for something else than a law: a sentence, numbers, a figure.
 
-``study.answer.kind`` names a file of ``analysis/studies``. Its function ``judge`` sees the runs as
-a table and nothing else, so that runs from elsewhere, or made up, can be judged as well.
+``study.answer.kind`` names a judge of ``analysis/studies``: a function that sees the runs as a table
+and nothing else, so that runs from elsewhere, or made up, can be judged as well.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -19,7 +18,7 @@ from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.fields import from_dict, setting
+from scalinglab.scaling.fields import from_dict, one_of, setting
 from scalinglab.scaling.model.flops import CONVENTIONS
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import same_numbers
@@ -27,21 +26,12 @@ from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.records.state import State
+from scalinglab.scaling.registry import Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = (
-    "tune",
-    "lr_transfer",
-    "lr_sensitivity",
-    "batch_lr",
-    "optimizers",
-    "schedules",
-    "norm_depth",
-    "conventions",
-)
-CURVES = ("schedules",)  # these read whole curves
+LAW = "law"  # the kind of a study that is fitted, not judged
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,11 @@ class Finding:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[tuple[str, Figure]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves.
+Judge = Callable[..., Finding]
+VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 
 
 @dataclass(frozen=True)
@@ -101,12 +96,15 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     plan = study_plan(outputs, study)
     kind = plan.study.answer.kind
     options = check_kind(kind, plan.study.answer.options)
-    if kind == "law":
+    if kind == LAW:
         raise UserError(f"study {study!r} asks for a law: analysis.answer_study fits it")
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
-    curves = {"curves": load_curves(outputs, study=study, loss=loss)} if kind in CURVES else {}
-    finding = _judge(kind)(runs, **curves, **options)
+    judge = VERDICTS[kind]
+    curves = {}
+    if "curves" in inspect.signature(judge).parameters:
+        curves["curves"] = load_curves(outputs, study=study, loss=loss)
+    finding = judge(runs, **curves, **options)
     finding.warnings.extend(_caveats(runs, len(plan.runs)))
     return Verdict(study, plan.study.question, Path(outputs), finding)
 
@@ -124,18 +122,19 @@ def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     UserError
         Naming the key and what is allowed.
     """
-    if kind == "law" and not options:
+    if kind == LAW and not options:
         return {}
-    if kind not in KINDS:
-        allowed = f"one of: law, {', '.join(KINDS)}" if kind != "law" else "one with options"
-        raise UserError(f"study.answer.kind = {kind!r} is not {allowed}")
+    if kind == LAW:
+        raise UserError(f"study.answer.kind = {kind!r} is not one with options")
+    if kind not in VERDICTS:
+        one_of("study.answer.kind", kind, [LAW, *VERDICTS])
     read = from_dict(_options_of(kind), dict(options), "study.answer.options")
     return {name: getattr(read, name) for name in options}
 
 
 def _options_of(kind: str) -> type:
     """The keywords of a judge as a dataclass, which `from_dict` reads as any other group of keys."""
-    judge = _judge(kind)
+    judge = VERDICTS[kind]
     hints = get_type_hints(judge)
     parameters = inspect.signature(judge).parameters.values()
     return make_dataclass(
@@ -146,10 +145,6 @@ def _options_of(kind: str) -> type:
             if p.kind is p.KEYWORD_ONLY and p.name != "curves"
         ],
     )
-
-
-def _judge(kind: str) -> Callable[..., Finding]:
-    return import_module(f"scalinglab.analysis.studies.{kind}").judge
 
 
 def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum, repeats
 from scalinglab.analysis.reporting.labels import RATE
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.studies.exponent import exponent, said
 from scalinglab.analysis.tables.typed import groups_of
@@ -23,6 +23,7 @@ _EVEN = 12**-0.5  # standard deviation of an even spread over one step of the gr
 _SIDES = 2 * 1.96
 
 
+@VERDICTS.register("batch_lr")
 def judge(runs: pd.DataFrame, *, tolerance: float = 0.1, arm: str = "optimizer.name") -> Finding:
     """Judge a grid of LR and batch.
 

@@ -14,7 +14,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import N_COUNTS, with_role
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
@@ -25,6 +25,7 @@ _BUDGETS = 9
 _DRAWS = 200
 
 
+@VERDICTS.register("conventions")
 def judge(
     runs: pd.DataFrame,
     *,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.reporting.labels import LOSS
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import rows_of
 
@@ -33,6 +33,7 @@ def sensitivity(lr: pd.Series, loss: pd.Series, initial: float) -> float:
     return float(np.trapezoid(excess, u) / (u[-1] - u[0]))
 
 
+@VERDICTS.register("lr_sensitivity")
 def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
     """Judge LR sweeps at several sizes, one for each arm.
 

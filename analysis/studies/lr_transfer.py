@@ -12,7 +12,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import Optimum, nearest, optimum, repeats
 from scalinglab.analysis.reporting.labels import LOSS
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import Pane, panels
 from scalinglab.analysis.studies.exponent import exponent, said
 from scalinglab.analysis.tables.typed import groups_of
@@ -20,6 +20,7 @@ from scalinglab.analysis.tables.typed import groups_of
 _SIDES = 2 * 1.96  # of a 95 % interval, in standard errors
 
 
+@VERDICTS.register("lr_transfer")
 def judge(runs: pd.DataFrame, *, arm: str = "model.parametrization") -> Finding:
     """Judge a sweep of the LR at several widths.
 

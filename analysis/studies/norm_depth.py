@@ -15,13 +15,14 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import repeats
 from scalinglab.analysis.reporting.labels import LOSS
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, rows_of
 
 _SIGNIFICANT = 2.0  # standard errors
 
 
+@VERDICTS.register("norm_depth")
 def judge(runs: pd.DataFrame, *, arm: str = "model.placement") -> Finding:
     """Judge runs of several depths under several arms.
 

@@ -16,7 +16,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import interval_in_words, quantiles
 from scalinglab.analysis.laws.power import POWER_PLUS_CONSTANT, x_at_loss
 from scalinglab.analysis.reporting.labels import TOKENS
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, names_of, records_of, rows_of
 from scalinglab.scaling.errors import UserError
@@ -25,6 +25,7 @@ FINISHED = 0.1  # of the peak: a schedule that ends higher is not finished
 _MISSED = 1.05  # the baseline's own speed-up by its law, from which that is said
 
 
+@VERDICTS.register("optimizers")
 def judge(
     runs: pd.DataFrame,
     *,

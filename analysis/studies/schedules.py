@@ -13,7 +13,7 @@ from scalinglab.analysis.default_laws import CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.judgement.accuracy import scores
 from scalinglab.analysis.reporting.labels import LOSS, STEP
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest
 from scalinglab.scaling.errors import UserError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@VERDICTS.register("schedules")
 def judge(
     runs: pd.DataFrame,
     *,

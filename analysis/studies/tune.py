@@ -7,7 +7,7 @@ import pandas as pd
 
 from scalinglab.analysis.decisions.parabola import optimum
 from scalinglab.analysis.reporting.labels import LOSS
-from scalinglab.analysis.reporting.verdict import Finding
+from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
 from scalinglab.analysis.tables.runs import with_role
 from scalinglab.analysis.tables.typed import groups_of, lowest, names_of
@@ -16,6 +16,7 @@ from scalinglab.scaling.errors import UserError
 SWEPT = "optimizer."
 
 
+@VERDICTS.register("tune")
 def judge(runs: pd.DataFrame, *, x: str = "lr") -> Finding:
     """The best setting of each block, by a parabola in `x` at the best of all other settings.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.fields import (
     AT_LEAST_0,
@@ -26,8 +27,9 @@ from scalinglab.scaling.fields import (
 SLOTS = 64  # of a context: probabilities are multiples of 1 / 64, so that the entropy is exact
 
 
+@SOURCES.register("markov")
 @dataclass(frozen=True)
-class MarkovSource:
+class MarkovSource(Source):
     """A synthetic language, a second-order Markov chain whose entropy is known exactly.
 
     Attributes

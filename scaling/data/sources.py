@@ -1,38 +1,22 @@
-"""The token sources by name, and the stores made from them.
-
-A source is a frozen dataclass of options with a method ``corpus() -> Corpus``; one whose options
-do not say all, because it reads files, has ``state()`` for the rest. To add one, write its file and
-name it in ``SOURCES``.
-"""
+"""The token stores that sources make: opened, made on first use, made again."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from scalinglab.scaling.config import DataConfig, from_dict, one_of
+from scalinglab.scaling.config import DataConfig, from_dict
 from scalinglab.scaling.data.manifest import read_manifest
-from scalinglab.scaling.data.markov import MarkovSource
-from scalinglab.scaling.data.stdlib import StdlibSource
+from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
-from scalinglab.scaling.data.text import TextSource
-from scalinglab.scaling.data.tokens import TokensSource
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.spec import RunSpec
 
-SOURCES: dict[str, type] = {
-    "stdlib": StdlibSource,
-    "markov": MarkovSource,
-    "text": TextSource,
-    "tokens": TokensSource,
-}
 
-
-def source_of(config: DataConfig) -> Any:
+def source_of(config: DataConfig) -> Source:
     """The source that a data configuration names, with its options checked.
 
     Raises
@@ -40,8 +24,8 @@ def source_of(config: DataConfig) -> Any:
     ConfigError
         If the source or one of its options is unknown.
     """
-    one_of("data.source", config.source, SOURCES)
-    return from_dict(SOURCES[config.source], config.options, "data.options")
+    found: Source = from_dict(SOURCES.find(config.source), config.options, "data.options")
+    return found
 
 
 def open_store(config: DataConfig, outputs: Path) -> TokenStore:
@@ -49,8 +33,9 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     source = source_of(config)
     options = asdict(source)
     made_from = {"source": config.source, "options": options}
-    if hasattr(source, "state"):
-        made_from["state"] = source.state()
+    state = source.state()
+    if state is not None:
+        made_from["state"] = state
     key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
     there = folder.exists()  # asked first: a store is whole when it comes there
@@ -91,7 +76,5 @@ def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
 @functools.lru_cache(maxsize=64)
 def irreducible_loss(store: TokenStore, tokens: int, context: int) -> float | None:
     """Loss of the perfect predictor on the validation windows, where the source knows it."""
-    source = SOURCES[store.manifest.source](**store.manifest.options)
-    if not hasattr(source, "window_entropy"):
-        return None
+    source = SOURCES.find(store.manifest.source)(**store.manifest.options)
     return source.window_entropy(store.validation_batch(tokens, context))

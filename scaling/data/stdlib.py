@@ -16,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus
 from scalinglab.scaling.fields import Within, check_ranges, setting
 
 EXCLUDED = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages"}
 
 
+@SOURCES.register("stdlib")
 @dataclass(frozen=True)
-class StdlibSource:
+class StdlibSource(Source):
     """Byte tokens of the standard library's ``.py`` files."""
 
     validation_share: int = setting(16, Within(2))  # one file in this many is validation

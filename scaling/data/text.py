@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.scaling.data.kinds import refuse_binary
+from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus, Pieces
 from scalinglab.scaling.fields import ConfigError, Within, check_ranges, setting
 
@@ -24,8 +25,9 @@ _BLOCK = 65_536  # bytes
 TRAIN, VALIDATION, DROPPED = range(3)  # where a block belongs
 
 
+@SOURCES.register("text")
 @dataclass(frozen=True)
-class TextSource:
+class TextSource(Source):
     """Byte tokens of text files: data.options.path is a file, or a folder with pattern in it."""
 
     path: str = ""

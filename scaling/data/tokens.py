@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.scaling.data.kinds import refuse_format, refuse_misread
+from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import Corpus, Pieces
 from scalinglab.scaling.fields import (
     AT_LEAST_0,
@@ -29,8 +30,9 @@ DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
 _PIECE = 1 << 24  # tokens in memory at once
 
 
+@SOURCES.register("tokens")
 @dataclass(frozen=True)
-class TokensSource:
+class TokensSource(Source):
     """Tokens of .bin or .npy files: data.options.train, .validation, .vocab, .bytes_per_token."""
 
     train: str = ""  # a file, or a pattern such as shards/train_*.bin: taken in the order of names

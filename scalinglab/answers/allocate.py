@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,17 @@ class Allocated:
     approaches: Approaches | None = None
 
 
-def allocate(source: Source, asked: AllocateOptions) -> Allocated:
+def allocate(
+    source: Source, asked: AllocateOptions, on_fit: Callable[[Result], object] = lambda fit: None
+) -> Allocated:
     """Fit a law and split budgets under it.
+
+    Parameters
+    ----------
+    source : Source
+    asked : AllocateOptions
+    on_fit : callable
+        Given the fit as soon as there is one: what follows may take long, or be refused.
 
     Raises
     ------
@@ -103,6 +113,7 @@ def allocate(source: Source, asked: AllocateOptions) -> Allocated:
         "level": asked.level,
     }
     result = fit_table(source, table, law, asked)
+    on_fit(result)
     approaches = None
     if asked.approaches:
         approaches = approaches_of_fit(

@@ -56,33 +56,44 @@ class ImportOptions:
     curve_held_out: str | None = option("a schedule whose curves are predicted, not fitted", None)
 
 
-def import_runs(outputs: Path, asked: ImportOptions) -> Imported:
-    """Read runs that other programs made; with `to`, store them as a study.
+def read_imported(asked: ImportOptions) -> Imported:
+    """Read runs that other programs made.
 
     Raises
     ------
     UserError
-        For what cannot be read without guessing, an unknown law, or a name that a planned study
-        has.
+        For what cannot be read without guessing, or an unknown law.
     """
     if not asked.source:
         raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
     for law in (asked.law, asked.curve_law):
         find(law)
-    imported = _read(asked)
-    if asked.to is not None:
-        analysis.save_study(
-            imported,
-            outputs,
-            asked.to,
-            held_out=asked.held_out,
-            sources=[s for s in asked.source if not s.startswith(_WANDB)],
-            question=asked.question,
-            answer={
-                k: getattr(asked, k) for k in ("law", "budgets", "curve_law", "curve_held_out")
-            },
-        )
-    return imported
+    return _read(asked)
+
+
+def store(imported: Imported, outputs: Path, name: str, asked: ImportOptions) -> Path:
+    """Store runs that were read as a study.
+
+    Returns
+    -------
+    Path
+        The study's folder.
+
+    Raises
+    ------
+    UserError
+        If a planned study has the name, no folder can have it, or the condition of the runs that
+        are held out cannot be read.
+    """
+    return analysis.save_study(
+        imported,
+        outputs,
+        name,
+        held_out=asked.held_out,
+        sources=[s for s in asked.source if not s.startswith(_WANDB)],
+        question=asked.question,
+        answer={k: getattr(asked, k) for k in ("law", "budgets", "curve_law", "curve_held_out")},
+    )
 
 
 def _read(asked: ImportOptions) -> Imported:

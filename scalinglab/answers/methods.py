@@ -87,6 +87,7 @@ class StudyAnswers(SourceAnswers):
 
     name: str
     outputs: Path
+    file: str
 
     @property
     def source(self) -> StudySource:
@@ -160,7 +161,7 @@ class StudyAnswers(SourceAnswers):
     @keywords(NextOptions)
     def next(self, asked: NextOptions) -> ChosenRuns:
         """Suggest the most informative next runs for a target, per hour."""
-        return next_runs(self.source, self.compose, asked)
+        return next_runs(self.source, self.file, self.compose, asked)
 
 
 class FileAnswers(SourceAnswers):

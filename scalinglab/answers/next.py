@@ -47,7 +47,7 @@ class ChosenRuns:
 
 
 def next_runs(
-    source: StudySource, compose: Callable[[], Mapping[str, Any]], asked: NextOptions
+    source: StudySource, file: str, compose: Callable[[], Mapping[str, Any]], asked: NextOptions
 ) -> ChosenRuns:
     """Choose the candidates that narrow the target's interval most for their cost.
 
@@ -55,6 +55,8 @@ def next_runs(
     ----------
     source : StudySource
         The finished runs.
+    file : str
+        The study's file, which the written study extends.
     compose : callable
         Gives the configuration of the study: what further runs would be.
     asked : NextOptions
@@ -84,7 +86,7 @@ def next_runs(
         result, target, could.table, budget=asked.budget, most=asked.runs, level=asked.level
     )
     if asked.to is not None:
-        write_study(Path(asked.to), source.name, found.table)
+        write_study(Path(asked.to), file, found.table)
     return ChosenRuns(asked.target, found, could.note, asked.to)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,17 @@ class ChosenSchedule:
     peak: float
 
 
-def schedule(source: Source, asked: ScheduleOptions) -> ChosenSchedule:
+def schedule(
+    source: Source, asked: ScheduleOptions, on_fit: Callable[[Result], object] = lambda fit: None
+) -> ChosenSchedule:
     """Fit a law of curves and search the schedule of least predicted last loss.
+
+    Parameters
+    ----------
+    source : Source
+    asked : ScheduleOptions
+    on_fit : callable
+        Given the fit as soon as there is one: what follows may take long, or be refused.
 
     Raises
     ------
@@ -60,6 +70,7 @@ def schedule(source: Source, asked: ScheduleOptions) -> ChosenSchedule:
     asked = replace(asked, law=asked.law or source.curve_law)
     curves, law = source.runs(asked, asked.law)
     result = fit_table(source, curves, law, asked)
+    on_fit(result)
     refits = []
     if asked.refits:
         refits = analysis.refit_without_each(

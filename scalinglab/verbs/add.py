@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +27,17 @@ class AddOptions(Options):
 
 @dataclass(frozen=True)
 class Added:
-    """The plan of a study with the block that was added."""
+    """The plan of a study with the block that was added.
 
-    study: str
+    Attributes
+    ----------
+    arguments : str
+        Of ``scaling launch``: the study, with the overrides that it was planned with.
+    block : str
+    view : PlanView
+    """
+
+    arguments: str
     block: str
     view: PlanView
 
@@ -41,7 +50,7 @@ class Added:
     def show(self, screen: Screen) -> None:
         """The plan, and what trains the new runs."""
         self.view.show(screen)
-        screen.say(f"added; scaling launch study={self.study} trains what is new")
+        screen.say(f"added; scaling launch {self.arguments} trains what is new")
 
 
 def run(options: AddOptions, screen: Screen) -> Added:
@@ -51,9 +60,9 @@ def run(options: AddOptions, screen: Screen) -> Added:
     (and the checksum with it), and the next launch trains what is new.
     Give the overrides with which the study was launched again: it is planned first.
     """
-    study = Study.open(options.study, *options.overrides, outputs=options.outputs, screen=screen)
+    study = Study.of_file(options.study, options.outputs, options.overrides, screen)
     view = study.add(options.block, options.grid, role=options.role)
-    return Added(options.study, options.block, view)
+    return Added(shlex.join([f"study={options.study}", *options.overrides]), options.block, view)
 
 
 VERB = Verb(

@@ -11,6 +11,7 @@ from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_allocation, facts_of_approaches
 from scalinglab.answers.allocate import Allocated, AllocateOptions, allocate
 from scalinglab.answers.fit import SaveOptions
+from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -34,6 +35,7 @@ class AllocateResult:
     """The best splits, and what else was asked."""
 
     found: Allocated
+    unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -85,10 +87,12 @@ def run(options: AllocateVerbOptions, screen: Screen) -> AllocateResult:
     splits=[[1e9,2e10]] for the excess loss of other splits. approaches=true puts the training
     envelope, the IsoFLOP minima and the surface side by side.
     """
-    found = allocate(options.source, options)
-    if options.save:
-        found.fit.save(options.save)
-    return AllocateResult(found)
+    check_destination("save", options.save, "fit")
+    beside = Beside()
+    found = allocate(
+        options.source, options, on_fit=lambda fit: beside.write(options.save, fit.save)
+    )
+    return AllocateResult(found, beside.error)
 
 
 def _show_approaches(screen: Screen, found: Approaches) -> None:

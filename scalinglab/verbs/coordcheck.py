@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.analysis.reporting.coordinate_check import draw_coordinate_check, growth
+from scalinglab.analysis.reporting.coordinate_check import growth, write_coordinate_check
+from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import Options, option
 from scalinglab.scaling.config import ModelConfig, OptimizerConfig, from_dict
 from scalinglab.scaling.fields import Within
@@ -29,7 +30,7 @@ class CoordcheckOptions(Options):
     optimizer: dict[str, Any] = option(
         "any key of the optimizer: optimizer.lr=0.01 is the peak at the base", {}
     )
-    to: str = option("the picture", "coordcheck.png")
+    to: str = option("the picture: a .png, .svg or .pdf file", "coordcheck.png")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class CoordinateChecked:
     steps, seeds : int
     lr : float
         The peak learning rate at the base.
-    picture : Path
+    picture : str or None
+        None where it could not be written.
     """
 
     movement: pd.DataFrame
@@ -53,7 +55,8 @@ class CoordinateChecked:
     steps: int
     seeds: int
     lr: float
-    picture: Path
+    picture: str | None
+    unwritten: Unwritten | None = None
 
     code = 0
 
@@ -76,7 +79,8 @@ class CoordinateChecked:
             f"mean change of a coordinate after {self.steps} steps, {self.seeds} seeds, "
             f"peak LR {self.lr:g} at the base"
         )
-        screen.say(f"drawn in {self.picture}")
+        if self.picture is not None:
+            screen.say(f"drawn in {self.picture}")
 
 
 def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
@@ -89,6 +93,7 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
     model and of the optimizer may be set: model.placement=peri optimizer.name=lion
     optimizer.lr=0.003.
     """
+    check_destination("to", options.to, "picture", ".png", ".svg", ".pdf")
     # Here, because torch is an extra and takes seconds to load.
     from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
 
@@ -103,10 +108,10 @@ def run(options: CoordcheckOptions, screen: Screen) -> CoordinateChecked:
         steps=options.steps,
         seeds=options.seeds,
     )
-    movement, picture = pd.DataFrame(coordinate_check(check)), Path(options.to)
-    draw_coordinate_check(movement).savefig(picture, dpi=150)
+    movement, beside = pd.DataFrame(coordinate_check(check)), Beside()
+    picture = beside.write(options.to, lambda to: write_coordinate_check(movement, Path(to)))
     return CoordinateChecked(
-        movement, growth(movement), check.steps, check.seeds, optimizer.lr, picture
+        movement, growth(movement), check.steps, check.seeds, optimizer.lr, picture, beside.error
     )
 
 

@@ -12,7 +12,8 @@ from scalinglab.options import Options, overrides
 from scalinglab.prepare import compose_configuration
 from scalinglab.scaling.config import DataConfig, from_dict
 from scalinglab.scaling.data.manifest import Manifest, read_manifest
-from scalinglab.scaling.data.sources import SOURCES, open_store
+from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.records.atomic import folders_in
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.terminal import Screen

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.facts import facts_of_fit
 from scalinglab.answers.fit import OneFitOptions, SaveOptions, fit
+from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -26,6 +27,7 @@ class FitResult:
 
     fit: Result
     saved: str | None
+    unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -44,10 +46,10 @@ def run(options: FitVerbOptions, screen: Screen) -> FitResult:
 
     A study is fitted by its own law to its runs with the role "fit"; law=... chooses another.
     """
-    result = fit(options.source, options)
-    if options.save:
-        result.save(options.save)
-    return FitResult(result, options.save)
+    check_destination("save", options.save, "fit")
+    result, beside = fit(options.source, options), Beside()
+    saved = beside.write(options.save, result.save)
+    return FitResult(result, saved, beside.error)
 
 
 VERB = Verb(

@@ -55,9 +55,9 @@ class Garbage:
         }
 
     def show(self, screen: Screen) -> None:
-        """A row for each reason why files are there, and what is or would be freed."""
-        if len(self.found):
-            screen.table(summary(self.found), text="why it is there")
+        """A row for each reason why files are there, and what would be freed; or what was freed."""
+        if self.removed is None:
+            self.show_kinds(screen)
         going = self.found[self.found["goes"]]
         freed, all_bytes = (size(int(f["bytes"].sum())) for f in (going, self.found))
         what = f"of {len(self.found)} files, {freed} of {all_bytes}"
@@ -65,6 +65,11 @@ class Garbage:
             screen.say(f"would remove {len(going)} {what}; dry_run=false removes them")
         else:
             screen.say(f"removed {self.removed} {what}")
+
+    def show_kinds(self, screen: Screen) -> None:
+        """A row for each reason why files are there."""
+        if len(self.found):
+            screen.table(summary(self.found), text="why it is there")
 
 
 def _kinds(found: pd.DataFrame) -> list[dict[str, Any]]:
@@ -89,7 +94,11 @@ def run(options: GcOptions, screen: Screen) -> Garbage:
             "that scaling launch wrote"
         )
     found = survey(outputs, options.keep)
-    return Garbage(found, None if options.dry_run else remove(found))
+    if options.dry_run:
+        return Garbage(found)
+    if not options.json:  # before: removing may take long, or be interrupted
+        Garbage(found).show_kinds(screen)
+    return Garbage(found, remove(found))
 
 
 VERB = Verb(

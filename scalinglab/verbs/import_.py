@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.answers.imported import ImportOptions, import_runs
+from scalinglab.answers.imported import ImportOptions, read_imported, store
+from scalinglab.destination import Beside, Unwritten
 from scalinglab.options import Options, option
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -28,6 +29,7 @@ class ImportResult:
 
     imported: Imported
     study: str | None
+    unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -42,9 +44,9 @@ class ImportResult:
     def show(self, screen: Screen) -> None:
         """What was read and decided, and what can be done with it."""
         screen.say(self.imported.report())
-        if self.study is None:
+        if self.study is None and self.unwritten is None:
             screen.say("nothing was stored; to=NAME makes it a study")
-        else:
+        elif self.study is not None:
             screen.say(
                 f"study {self.study}: scaling fit study={self.study}, scaling report"
                 f" study={self.study}"
@@ -61,7 +63,10 @@ def run(options: ImportVerbOptions, screen: Screen) -> ImportResult:
     is listed; what cannot be decided is refused with its row. Without to=NAME nothing is stored.
     docs/importing.md has more.
     """
-    return ImportResult(import_runs(Path(options.outputs).absolute(), options), options.to)
+    imported, beside = read_imported(options), Beside()
+    outputs = Path(options.outputs).absolute()
+    study = beside.write(options.to, lambda name: store(imported, outputs, name, options))
+    return ImportResult(imported, study, beside.error)
 
 
 VERB = Verb(

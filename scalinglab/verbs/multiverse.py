@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_multiverse
 from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse, write_figure
+from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
@@ -33,6 +32,7 @@ class MultiverseResult:
 
     found: Multiverse
     written: str | None
+    unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -56,12 +56,10 @@ def run(options: MultiverseVerbOptions, screen: Screen) -> MultiverseResult:
     and says how the answer varies with each choice, and which matters most. target is as for
     scaling next. to=FILE.svg draws it.
     """
-    if options.to is not None and Path(options.to).suffix != ".svg":
-        raise ConfigError(f"to = {options.to!r}: the figure is an .svg")
-    found = multiverse(options.source, options)
-    if options.to is not None:
-        write_figure(found, options.to)
-    return MultiverseResult(found, options.to)
+    check_destination("to", options.to, "figure", ".svg")
+    found, beside = multiverse(options.source, options), Beside()
+    written = beside.write(options.to, lambda to: write_figure(found, to))
+    return MultiverseResult(found, written, beside.error)
 
 
 VERB = Verb(

@@ -45,6 +45,7 @@ class NextResult:
         screen.say(
             f"{chosen.target}: known within {found.now:.2%}; expected after these"
             f" {len(found.table)} runs: within {found.then:.2%}"
+            + (f"; asked for: {found.tolerance:.2%}" if found.tolerance is not None else "")
         )
         say_widened(screen, found.calibration_factor)
         if not len(found.table):
@@ -62,8 +63,8 @@ def run(options: NextVerbOptions, screen: Screen) -> NextResult:
     device-hours is predicted as by scaling plan. hours= limits the total. to=conf/study/more.yaml
     writes a study with the old runs and the new ones, which scaling launch trains.
     """
-    study = Study.open(options.study, *options.overrides, outputs=options.outputs, screen=screen)
-    return NextResult(next_runs(study.source, study.compose, options))
+    study = Study.of_file(options.study, options.outputs, options.overrides, screen)
+    return NextResult(next_runs(study.source, study.file, study.compose, options))
 
 
 VERB = Verb(

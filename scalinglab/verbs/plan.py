@@ -31,6 +31,7 @@ class PlanResult:
     view: PlanView
     schedules: pd.DataFrame | None = None
     picture: Path | None = None
+    unwritten: OSError | None = None
 
     code = 0
 
@@ -61,7 +62,10 @@ def run(options: PlanOptions, screen: Screen) -> PlanResult:
     --schedules also draws the schedules, with their areas S1 and S2, here and as a PNG.
     """
     view = Study.of(options.overrides, screen).plan()
-    return PlanResult(view, *(view.schedules() if options.schedules else ()))
+    try:
+        return PlanResult(view, *(view.schedules() if options.schedules else ()))
+    except OSError as error:  # of the picture
+        return PlanResult(view, unwritten=error)
 
 
 VERB = Verb(

@@ -29,7 +29,7 @@ def run(options: ReachVerbOptions, screen: Screen) -> ReachAnswer:
     study's whole plan. Run it again after an interrupt: finished runs are not retrained. launch=...
     and other overrides go to scaling launch.
     """
-    study = Study.open(options.study, *options.overrides, outputs=options.outputs, screen=screen)
+    study = Study.of_file(options.study, options.outputs, options.overrides, screen)
     return reach(study, options, screen)
 
 

@@ -10,6 +10,7 @@ from scalinglab.analysis.reporting.answer import Answer, with_intervals
 from scalinglab.analysis.reporting.facts import facts_of_answer
 from scalinglab.analysis.reporting.verdict import facts_of_verdict
 from scalinglab.answers.report import AnswerOptions, answer, write_page
+from scalinglab.destination import Unwritten, check_destination
 from scalinglab.options import option
 from scalinglab.source import StudyOptions
 from scalinglab.terminal import Screen
@@ -28,19 +29,17 @@ class ReportOptions(StudyOptions, AnswerOptions):
 
 @dataclass(frozen=True)
 class Report:
-    """An answer and its page, or why the page could not be written.
-
-    The words come first: where the page cannot be written they are not lost.
-    """
+    """An answer and its page."""
 
     answer: Answer | Verdict
-    page: Path | OSError
+    page: Path | None
+    unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
         """Everything that the answer says, in numbers."""
         facts = facts_of_answer if isinstance(self.answer, Answer) else facts_of_verdict
-        return facts(self.answer) | {"report": self._path()}  # type: ignore[arg-type]
+        return facts(self.answer) | {"report": self.page}  # type: ignore[arg-type]
 
     def show(self, screen: Screen) -> None:
         """The answer in words, then where its page is."""
@@ -48,12 +47,8 @@ class Report:
             screen.say(self.answer.text())
         else:
             _show_verdict(screen, self.answer)
-        screen.say(f"\nreport: {self._path()}")
-
-    def _path(self) -> Path:
-        if isinstance(self.page, OSError):
-            raise self.page
-        return self.page
+        if self.page is not None:
+            screen.say(f"\nreport: {self.page}")
 
 
 def run(options: ReportOptions, screen: Screen) -> Report:
@@ -65,11 +60,12 @@ def run(options: ReportOptions, screen: Screen) -> Report:
     also says how the answer varies with each analysis choice, with some fifty more fits;
     multiverse=false leaves that out.
     """
+    check_destination("to", options.to, "report")
     found = answer(options.source, options)
     try:
         return Report(found, write_page(found, options.to))
     except OSError as error:
-        return Report(found, error)
+        return Report(found, None, error)
 
 
 def _show_verdict(screen: Screen, verdict: Verdict) -> None:

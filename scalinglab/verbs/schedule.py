@@ -9,8 +9,8 @@ from typing import Any
 from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.answers.fit import SaveOptions
 from scalinglab.answers.schedule import ChosenSchedule, ScheduleOptions, schedule
+from scalinglab.destination import Beside, Unwritten, check_destination
 from scalinglab.options import option
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import override
 from scalinglab.source import SourceOptions
 from scalinglab.terminal import Screen
@@ -34,6 +34,7 @@ class ScheduleResult:
     found: ChosenSchedule
     steps: int
     written: str | None
+    unwritten: Unwritten | None = None
     code = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -77,14 +78,14 @@ def run(options: ScheduleVerbOptions, screen: Screen) -> ScheduleResult:
     predicts its gain over cosine, linear and WSD, by the bootstrap refits and by refits that leave
     out one curve each. to=best.csv writes it for schedule=file.
     """
-    if options.to is not None and not options.to.endswith(".csv"):
-        raise ConfigError(f"to = {options.to!r}: the schedule is written as a .csv")
-    found = schedule(options.source, options)
-    if options.save:
-        found.fit.save(options.save)
-    if options.to is not None:
-        found.best.write(options.to)
-    return ScheduleResult(found, options.steps, options.to)
+    check_destination("to", options.to, "schedule", ".csv")
+    check_destination("save", options.save, "fit")
+    beside = Beside()
+    found = schedule(
+        options.source, options, on_fit=lambda fit: beside.write(options.save, fit.save)
+    )
+    written = beside.write(options.to, found.best.write)
+    return ScheduleResult(found, options.steps, written, beside.error)
 
 
 VERB = Verb(

@@ -121,6 +121,10 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         repeated,
         dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, R_D=15.0, R_N=5.0),
     ),
+    "repetition_penalty": (
+        repeated,
+        dict(E=1.7, A=400.0, alpha=0.34, B=1800.0, beta=0.37, P=0.05, delta=0.8, kappa=0.5),
+    ),
     "best_lr": (surface, dict(c=1.79, a=-0.713, b=0.307)),
     "best_batch": (surface, dict(d=0.58, e=0.571)),
     "critical_batch": (

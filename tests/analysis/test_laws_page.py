@@ -27,4 +27,4 @@ def test_the_law_of_ones_own_is_fitted():
         exec(example, names)
         assert names["result"].params["middle"] == pytest.approx(3e8, rel=1e-4)
     finally:
-        LAWS.pop("saturating", None)
+        del LAWS["saturating"]

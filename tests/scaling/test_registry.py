@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from scalinglab.scaling.registry import Registry
 def test_a_name_has_one_definition() -> None:
     colours: Registry[int] = Registry("paint.colour")
     assert colours.register("red")(1) == 1 and colours.register("red")(colours["red"]) == 1
-    with pytest.raises(ValueError, match=r"paint\.colour = 'red' is defined twice: 1, 2"):
+    with pytest.raises(
+        ValueError, match=r"paint\.colour = 'red' is defined twice: choose another name"
+    ):
         colours.register("red")(2)
 
 
@@ -29,8 +32,12 @@ def test_a_definition_does_not_call_itself_otherwise() -> None:
 def test_an_unknown_name_lists_what_there_is() -> None:
     colours: Registry[int] = Registry("paint.colour")
     colours.register("red")(1)
-    with pytest.raises(ConfigError, match=r"^paint\.colour = 'rad' is not one of: red$"):
+    with pytest.raises(
+        ConfigError, match=r"^paint\.colour = 'rad' is not one of: red; did you mean 'red'\?$"
+    ):
         colours.find("rad")
+    with pytest.raises(ConfigError, match=r"^paint\.colour = 'blue' is not one of: red$"):
+        colours.find("blue")
     with pytest.raises(ConfigError, match=r"^blocks\.b\.colour = 'rad' is not one of"):
         colours.find("rad", "blocks.b.colour")
 
@@ -60,3 +67,13 @@ def test_a_package_s_files_define_and_may_ask_for_each_other(tmp_path: Path, mon
     assert list(COLOURS) == ["pink", "red"] and COLOURS.find("red") == "r"
     for name in [name for name in sys.modules if name.partition(".")[0] == "paints"]:
         monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_name_is_looked_for_in_its_own_file_first() -> None:
+    """Nobody pays for the imports of the others."""
+    code = (
+        "import sys; from scalinglab.analysis.reporting.verdict import VERDICTS; VERDICTS['tune'];"
+        "print([m for m in sys.modules if m.startswith('scalinglab.analysis.studies.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "studies.tune'" in done.stdout and "studies.optimizers'" not in done.stdout

@@ -22,7 +22,7 @@ from torch import Tensor
 from scalinglab.scaling.config import ConfigError, ModelConfig, OptimizerConfig
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member, State
-from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.architecture import PARAMETRIZATIONS, Architecture
 from scalinglab.scaling.model.dial import architecture_of
 from scalinglab.scaling.model.parametrization import VECTORS, check_optimizer, role_of
 from scalinglab.scaling.records import machine
@@ -104,6 +104,10 @@ def _check(check: CoordinateCheck) -> None:
             raise ConfigError(f"{key} = {getattr(check, key)}: allowed is 1 or more")
     if check.optimizer.lr is None:
         raise ConfigError("optimizer.lr is not set: a coordinate check needs the base's")
+    if not check.parametrizations:
+        raise ConfigError(
+            f"parametrizations = []: allowed are one or more of {', '.join(PARAMETRIZATIONS)}"
+        )
     sizes = (len(check.widths), len(check.depths))
     if min(sizes) < 1 or max(sizes) < 2:
         raise ConfigError(

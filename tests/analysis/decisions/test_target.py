@@ -83,3 +83,28 @@ def test_beyond_the_range_the_law_is_doubted_too(fitted):
     assert (ways[:, 0] == 0).all() and (ways[1:, 1] != 0).all() and (ways[0] == 0).all()
     doubted = fitted.predict(pd.DataFrame({"N": [1e12], "D": [1e13]}), level=0.95)
     assert np.log(doubted.upper / doubted.lower)[0] > 2 * ways[:, 1].std()
+
+
+def test_a_tolerance_of_compute_is_what_that_compute_is_worth(fitted):
+    at = analysis.read_target("loss at C=1e20 within 5% of compute")
+    assert at.of_compute and at.within == 0.05
+    lost = analysis.allocate(fitted, [1e20 / 1.05, 1e20, 1e20 * 1.05]).table["loss"].to_numpy()
+    assert at.tolerance(fitted) == pytest.approx((lost[0] - lost[2]) / 2 / lost[1])
+    assert analysis.read_target("loss at C=1e20 within 1%").tolerance(fitted) == 0.01
+    assert analysis.read_target("loss at C=1e20").tolerance(fitted) is None
+
+
+@pytest.mark.parametrize("of", ["N", "D"])
+def test_a_size_so_far_off_wastes_the_compute_that_was_named(fitted, of):
+    tolerance = analysis.read_target(f"{of} at C=1e20 within 5% of compute").tolerance(fitted)
+    best = analysis.allocate(fitted, 1e20).table.iloc[0]
+    off = [1 + tolerance, 1 - tolerance]
+    sizes = [best.N * t if of == "N" else best.N / t for t in off]
+    splits = pd.DataFrame({"N": sizes, "D": [1e20 / 6 / N for N in sizes]})
+    wasted = analysis.loss_left(fitted, splits)["wasted"]
+    assert wasted.max() == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_parameter_has_no_tolerance_of_compute():
+    with pytest.raises(ValueError, match="alpha costs no compute"):
+        analysis.read_target("alpha within 5% of compute")

@@ -58,3 +58,9 @@ def test_what_a_sweep_lacks_is_named(sweeps):
         analysis.lr_batch(sweeps.drop(columns="loss"))
     with pytest.raises(ValueError, match="within=-1 must not be negative"):
         analysis.lr_batch(sweeps, within=-1)
+
+
+def test_words_among_the_rates_are_refused_with_their_row() -> None:
+    sweep = pd.DataFrame({"N": 1e6, "D": 1e8, "lr": ["0.1", "0.1 x"], "batch": 64, "loss": 3.0})
+    with pytest.raises(ValueError, match="'lr' must hold numbers; row 1 has '0.1 x'"):
+        analysis.lr_batch(sweep)

@@ -54,6 +54,13 @@ def test_whole_numbers_do_not_wrap_around(rule: str, tmp_path) -> None:
         ("N,D,loss,loss\n1e8,2e9,3.1,3.2\n", "two columns called 'loss'"),
         ("1e8,2e9,3.1\n1e9,2e10,2.6\n", "the first line has numbers"),
         ("N,D,loss\n1e8,2e9,3.1\n1e9,2e10,2.6x\n", "row 3: loss = '2.6x' is no number"),
+        (
+            "N,D,loss\n1e8,2e9,3.1 nats\n1e9,2e10,2.6 nats\n",
+            "row 2: loss = '3.1 nats' is no number",
+        ),
+        ("N,steps,batch,context,loss\n1,2,4 x,8,3\n", "row 2: batch = '4 x' is no number"),
+        ("N,D,step,loss\n9,9,1,3 nats\n9,9,2,2 nats\n", "row 2: loss = '3 nats' is no number"),
+        ("N,D,step,lr,loss\n9,9,1,low,3\n9,9,2,low,2\n", "row 2: lr = 'low' is no number"),
         ("N;D;loss\n1e8;2e9;3,141\n1e9;2e10;2,612\n", "is '3,141' a fraction or a thousand"),
         ("N,D,loss\ninf,2e9,3.1\n", "row 2: N = inf is no count"),
         ("N,D,ppl\n1e8,2e9,26.1\n1e9,2e10,16.2\n", r"columns.loss='log\(ppl\)'"),
@@ -75,6 +82,18 @@ def test_what_would_shift_or_merge_is_refused_through_every_door(text, said, tmp
         analysis.read_runs(path)
     with pytest.raises(ValueError, match=said):
         analysis.read_table(path, "chinchilla")
+
+
+def test_words_that_nothing_is_counted_with_are_labels(tmp_path) -> None:
+    labels = {"loss_fn": "ce", "width": "wide", "lr": "cosine", "vocab": 64}
+    surface(**{name: [label] * 9 for name, label in labels.items()}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    for table in (
+        analysis.read_table(tmp_path / "t.csv", "chinchilla"),
+        analysis.read_runs(tmp_path / "t.csv", n_count="n_total").runs,
+    ):
+        assert table.iloc[0][list(labels)].tolist() == list(labels.values())
 
 
 def test_runs_that_crashed_are_fitted_through_no_door(tmp_path) -> None:

@@ -25,7 +25,7 @@ def _points(N, D=1e10):
 
 def test_refits_leave_out_the_outermost_points_of_each_axis(result):
     origins = result.origins
-    assert set(origins.axis) == {("N",), ("D",), ("N", "D")}
+    assert set(origins.axis) == {("N",), ("D",), ("D/N",), ("N", "D")}
     assert (origins.cut < origins.edge).all()
     along_N = [k for k, axis in enumerate(origins.axis) if axis == ("N",) and origins.sign[k] > 0]
     assert np.exp(origins.edge[along_N[0]]) == pytest.approx(3e9)
@@ -48,13 +48,13 @@ def test_the_error_of_extrapolation_is_a_random_walk_along_each_axis(result):
     """What is shared is the way to the nearer point; other axes share nothing."""
     N, D = result.ranges["N"], result.ranges["D"]
     shared, alone = _shared(
-        result, [N[1] * 4, N[1] * 16, N[0] * 2, N[0]], [D[0], D[0], D[1] * 16, D[0]]
+        result, [N[1] * 2, N[1] * 4, N[0] * 2, N[0]], [D[0] * 2, D[0] * 4, D[1] * 16, D[0]]
     )
     variance = t_draws(200_000, 0).var()
     np.testing.assert_allclose(np.diag(shared), alone**2 * variance, rtol=0.05)
     assert (np.linalg.eigvalsh(shared) > -1e-12).all()
     alike = shared / np.sqrt(np.outer(np.diag(shared), np.diag(shared)) + 1e-300)
-    assert alike[0, 1] == pytest.approx(np.sqrt(0.5))  # ln 4 of ln 16 of the way
+    assert alike[0, 1] == pytest.approx(np.sqrt(0.5))  # ln 2 of ln 4 of the way
     assert alike[0, 2] == 0 and shared[3, 3] == 0
 
 
@@ -201,3 +201,17 @@ def _coverage_of_the_top_decade(strength, replicates=100):
 def test_the_top_decade_of_a_law_that_bends_is_covered(strength):
     """With resamples alone: .95 where the law is right, .51 to .72 where it bends, .78 Farseer."""
     assert _coverage_of_the_top_decade(strength) >= (0.85 if strength else 0.94)
+
+
+def test_what_was_measured_apart_is_beyond_by_its_ratio(made_by):
+    """Each of N, D and U was measured, and so was their product: not so few unique tokens."""
+    runs, _ = made_by("repetition_penalty", noise=0.002)
+    result = analysis.fit("repetition_penalty", runs, resamples=60)
+    assert {("D/N",), ("U/N",), ("U/D",)} <= set(result.origins.axis)
+    few = runs[runs["D"] / runs["U"] <= 5]
+    narrow = analysis.fit("repetition_penalty", few, resamples=60)
+    ahead = runs[runs["D"] / runs["U"] > 5]
+    apart = narrow.predict(ahead, 0.95)
+    assert len(ahead) and not apart["inside"].any()
+    bare = replace(narrow, origins=NO_ORIGINS).predict(ahead, 0.95)
+    assert (apart["upper"] - apart["lower"] > bare["upper"] - bare["lower"]).all()

@@ -10,7 +10,7 @@ from scalinglab.analysis.decisions.optimum import best_split
 from scalinglab.analysis.decisions.target import read_target
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW, SIZED_CURVE_LAW
 from scalinglab.analysis.judgement.multiverse import table_multiverse
-from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws import LAWS, register
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.chinchilla import CHINCHILLA
 
@@ -84,7 +84,7 @@ def test_a_law_of_ones_own_brings_what_answers_ask_of_it(made_by):
     result = analysis.fit(own, runs, resamples=0)
     analysis.allocate(result, [1e20])
     assert asked
-    LAWS["mine"] = own
+    register(own)
     try:
         found = table_multiverse({"N": runs}, read_target("N at C=1e20"), law="mine", starts=4)
     finally:

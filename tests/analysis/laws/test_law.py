@@ -51,7 +51,7 @@ def test_a_law_need_not_be_registered():
         ({"linear": ("slope",)}, "calls 'slope' linear"),
         ({"parameters": (Parameter("low"), Parameter("low"))}, "names a parameter twice"),
         ({"columns": {"low": "?"}}, "'low' both as a column and as a parameter"),
-        ({"name": "chinchilla"}, "exists already"),
+        ({"name": "chinchilla"}, "law = 'chinchilla' is defined twice"),
     ],
 )
 def test_a_law_that_contradicts_itself_is_not_registered(changes, sentence):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scalinglab.analysis.reporting.verdict import (
-    KINDS,
+    VERDICTS,
     Finding,
     Verdict,
     check_kind,
@@ -80,7 +80,7 @@ def test_the_report_of_a_study_dispatches_by_its_kind(finished, judged, capsys) 
 
 def test_an_unknown_kind_is_named(finished, judged) -> None:
     judged("magic")
-    with pytest.raises(ValueError, match="kind = 'magic' is not one of: law, tune, lr_transfer"):
+    with pytest.raises(ValueError, match="kind = 'magic' is not one of: law, batch_lr, "):
         give_verdict(finished, "tiny")
 
 
@@ -112,7 +112,7 @@ def test_unfinished_runs_and_mixed_code_are_told(finished, judged) -> None:
     assert any(f"1 of {len(plan['runs']) + 1} runs are not finished" in w for w in warnings)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VERDICTS)
 def test_every_kind_has_a_shipped_study_that_can_be_planned(kind, finished) -> None:
     plan = make_plan(compose([f"study={kind}", f"outputs={finished}"]))
     assert plan.study.answer.kind == kind and len(plan.runs) > 5

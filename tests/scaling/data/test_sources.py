@@ -3,7 +3,7 @@
 import pytest
 
 from scalinglab.scaling.config import ConfigError, DataConfig
-from scalinglab.scaling.data.sources import SOURCES, irreducible_loss, open_store, source_of
+from scalinglab.scaling.data.sources import irreducible_loss, open_store, source_of
 
 TINY = {"vocab": 8, "successors": 4, "tokens": 1_000, "validation_tokens": 200}
 
@@ -15,7 +15,7 @@ def markov(**options):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (DataConfig(source="wikitext"), r"data\.source = 'wikitext' is not one of: stdlib, markov"),
+        (DataConfig(source="wikitext"), r"data\.source = 'wikitext' is not one of: markov, stdlib"),
         (markov(vocabulary=9), r"unknown key 'data\.options\.vocabulary'; did you mean .*\.vocab'"),
         (markov(vocab="8"), r"data\.options\.vocab = '8': expected a whole number"),
         (markov(successors=99), r"data\.options\.successors = 99: allowed is 1 to 8"),
@@ -50,4 +50,9 @@ def test_only_a_source_that_knows_its_entropy_gives_an_irreducible_loss(tmp_path
     store = open_store(markov(), tmp_path)
     expected = source_of(markov()).window_entropy(store.validation_batch(160, 16))
     assert irreducible_loss(store, 160, 16) == expected
-    assert not hasattr(SOURCES["stdlib"], "window_entropy")
+    text = tmp_path / "text"
+    text.mkdir()
+    for i in range(64):
+        (text / f"{i}.txt").write_text(f"{i} and what stands beside it")
+    real = DataConfig(source="text", options={"path": str(text), "validation_share": 2})
+    assert irreducible_loss(open_store(real, tmp_path), 160, 16) is None

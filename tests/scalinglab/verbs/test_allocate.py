@@ -184,3 +184,12 @@ def test_a_study_has_its_budgets(run) -> None:
 def test_a_mistake_is_one_sentence(run, sweep, arguments, message) -> None:
     code, out, error = run("allocate", sweep, "resamples=5", *arguments)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
+
+
+def test_the_fit_is_saved_though_what_follows_is_refused(run, sweep, tmp_path) -> None:
+    save = tmp_path / "fit.json"
+    code, _, error = run(
+        "allocate", sweep, "budgets=1e19", "resamples=0", "losses=[1.1]", f"save={save}"
+    )
+    assert code == 2 and "the law does not go so low" in error
+    assert analysis.read_fit(save).params

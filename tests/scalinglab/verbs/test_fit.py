@@ -27,7 +27,7 @@ def test_a_law_in_one_variable_is_told_which(run, tmp_path) -> None:
         (["data=points.csv", "n_count=n_block"], "in a file columns.N=NAME does"),
         (["data=points.csv", "flops=palm"], "in a file columns.C=NAME does"),
         (["study=tiny", "unit=bits"], "unit = 'bits' is for data=FILE"),
-        (["study=tiny", "law=none"], "no law is called 'none'"),
+        (["study=tiny", "law=none"], "law = 'none' is not one of: "),
         (["study=tiny", "delta=0"], "delta = 0.0: allowed is above 0"),
     ],
 )

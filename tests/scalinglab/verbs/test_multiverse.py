@@ -41,7 +41,7 @@ def test_the_answer_and_its_picture(run, points, tmp_path) -> None:
         (["n_columns=[blokc]"], "the table has no column 'blokc'"),
         ([], "the table has no column 'N'"),
         (["columns.D=tokens", "n_columns=[block]", "target=N"], "names no point"),
-        (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is an .svg"),
+        (["columns.D=tokens", "n_columns=[block]", "to=x.png"], "the figure is a .svg file"),
     ],
 )
 def test_a_mistake_is_one_sentence(run, points, arguments, message) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 
-def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, finished, tmp_path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    code, out, error = run(
-        "report", "study=tiny", "resamples=0", "multiverse=false", f"to={tmp_path}/file/report.html"
-    )
+
+def test_an_answer_is_told_even_where_its_page_cannot_be_written(run, own) -> None:
+    page = own / "outputs" / "studies" / "tiny" / "report.html"
+    page.unlink(missing_ok=True)
+    page.mkdir()
+    asked = ("report", "study=tiny", "resamples=0", "multiverse=false")
+    code, out, error = run(*asked)
     assert code == 2 and "Fitted law:" in out and "report:" not in out
     assert error.startswith("error: ") and "Traceback" not in error
+    code, out, again = run(*asked, "--json")
+    assert code == 2 and again.count("\n") == 1 and json.loads(out)["report"] is None

@@ -70,7 +70,7 @@ def test_words_for_people(run, curves) -> None:
         (["law=lr_annealing"], "steps is not set"),
         (["steps=400", "law=chinchilla"], "chinchilla"),
         (["steps=400", "stpes=1"], "did you mean 'steps'"),
-        (["steps=400", "to=x.json"], "written as a .csv"),
+        (["steps=400", "to=x.json"], "the schedule is a .csv file"),
         (["steps=400", "law=lr_annealing", "warmup=300"], "warmup = 300: allowed is 0 to 200"),
     ],
 )

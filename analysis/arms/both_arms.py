@@ -1,0 +1,80 @@
+"""What refits of two arms with less in view say of their difference, not of either law.
+
+`scalinglab.analysis.intervals.rolling` judges refits by their errors at single points. A ratio of
+two recipes' losses is off by less: what the law misses in both, it does not miss in their ratio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.arms.pairs import pair_label
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.rolling import Origins, along
+from scalinglab.analysis.laws.law import Array
+
+
+def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
+    """The same fit, whose refits are judged by what both arms measured.
+
+    The measured range ends where that of either arm does. Where runs are paired, a refit has missed
+    what it missed of the pairs' ratios.
+
+    Parameters
+    ----------
+    result : Result
+        A fit to `runs` with the arm ``_arm``.
+    runs : DataFrame
+        ``N, D, loss, _arm``.
+    """
+    origins = result.origins
+    if not len(origins):
+        return result
+    columns = {name: runs[name].to_numpy(float) for name in ("N", "D")}
+    at = [
+        sign * along(axis, columns) for axis, sign in zip(origins.axis, origins.sign, strict=True)
+    ]
+    arm = pd.factorize(runs["_arm"])[0]
+    ends = [min(a[arm == k].max() for k in range(arm.max() + 1)) for a in at]
+    edge = np.minimum(origins.edge, ends)
+    missed = _missed_ratios(result, runs, np.array(at))
+    return replace(
+        result,
+        origins=replace(
+            origins,
+            edge=edge,
+            cut=np.minimum(origins.cut, edge),
+            missed=np.where(np.isfinite(missed), missed, origins.missed),
+        ),
+    )
+
+
+def _missed_ratios(result: Result, runs: pd.DataFrame, at: Array) -> Array:
+    """Mean square of each refit's errors in the ratio of pairs that it did not see, above that in
+    those that it did; NaN where too few are paired.
+    """
+    origins: Origins = result.origins
+    columns = result.law.read(runs.rename(columns={"_arm": "arm"}))
+    with np.errstate(all="ignore"):
+        error = np.log(result.law.predict(origins.params, columns)) - np.log(
+            runs["loss"].to_numpy(float)
+        )
+    arm, pair = pd.factorize(runs["_arm"])[0], pd.factorize(pair_label(runs))[0]
+    shape = (pair.max() + 1, arm.max() + 1)
+    count = np.zeros(shape)
+    np.add.at(count, (pair, arm), 1)
+    paired = (count > 0).all(axis=1)
+    free = len(result.free) / shape[1]
+    missed = np.full(len(origins), np.nan)
+    for k, own in enumerate(error):
+        total, outermost = np.zeros(shape), np.full(shape[0], -np.inf)
+        np.add.at(total, (pair, arm), own)
+        np.maximum.at(outermost, pair, at[k])
+        mean = total[paired] / count[paired]
+        squares, kept = (mean[:, 1] - mean[:, 0]) ** 2, outermost[paired] <= origins.cut[k]
+        if kept.sum() > free and not kept.all():
+            missed[k] = squares[~kept].mean() - squares[kept].sum() / (kept.sum() - free)
+    return missed

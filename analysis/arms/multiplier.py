@@ -1,0 +1,188 @@
+"""How much of the baseline's compute a recipe is worth: the compute multiplier.
+
+    m(C) = C_base(L_cand(C)) / C
+
+L_cand(C) is the loss that the candidate's law gives at C, and C_base(L) the least compute at which
+the baseline's law reaches L. Both are at the best splits of their budgets where the runs tell them
+(N and D varied, the best D / N among those that were measured, or nearly); else both go along the
+ladder's own N and D. Where L_cand lies at or below all that the baseline's law can reach, m is
+infinite: such resamples are counted (`censored`), and stand at their end of the quantiles; a mean of
+them would say nothing.
+
+What decides far beyond the runs is the floor of the loss, which runs tell least. So each multiplier
+is given twice: with a floor of its own for each recipe, and with one floor for both. A verdict that
+only one of them gives is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.arms.scale import Arms, compute_along_ladder, law_of_arm
+from scalinglab.analysis.arms.ways import Way
+from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier, loss_at
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.rolling import t_draws
+from scalinglab.analysis.intervals.spread import quantiles
+from scalinglab.analysis.laws.error_scale import RELATIVE
+from scalinglab.analysis.laws.law import Array, Columns, Law
+
+OWN, ONE, NONE = "own", "one", "none"  # floors: of each recipe, of both together, no law has any
+BEST, LADDER = "best", "ladder"  # ways along which budgets grow
+SAVES, COSTS, UNKNOWN = "saves", "costs", "cannot tell"
+
+
+def floors_to_fit(law: Law, shared: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """The ways to treat the floor: its name, and the parameters that the arms share in it."""
+    floors = law.parameters_with_role("floor")
+    if not floors:
+        return [(NONE, tuple(shared))]
+    if set(floors) <= set(shared):
+        return [(ONE, tuple(shared))]
+    together = tuple(n for n in law.names if n in floors or n in shared)
+    return [(OWN, tuple(shared)), (ONE, together)]
+
+
+def multipliers(
+    fits: Sequence[tuple[str, Result]],
+    arms: Arms,
+    runs: pd.DataFrame,
+    budgets: Sequence[float],
+    level: float,
+    *,
+    measured: bool = False,
+) -> pd.DataFrame:
+    """The multiplier at each budget under each fit.
+
+    Parameters
+    ----------
+    fits : sequence of (str, Result)
+        The floor's name and the law of both arms.
+    arms : (str, str)
+        The baseline and the candidate.
+    runs : DataFrame
+        ``N, D, _arm`` of the runs that were fitted.
+    budgets : sequence of float
+        Compute of the candidate, 6 N D.
+    level : float
+        Of the intervals.
+    measured : bool
+        Begin with the least and the largest compute at which both recipes were measured where they
+        are compared.
+
+    Returns
+    -------
+    DataFrame
+        One row a budget and a fit: ``C``; ``floor``: each recipe its ``own``, ``one`` for both, or
+        ``none``; ``split``: at the ``best`` split of each budget, or along the ``ladder``, on which
+        N grows as C^``share``; ``N, D`` of the candidate there; ``multiplier`` with ``_lower`` and
+        ``_upper``, infinite where the baseline never gets there; ``censored``: the share of the
+        resamples in which it is; ``inside``: whether both recipes were measured where they are
+        compared.
+    """
+    way = Way.of(fits, arms, runs, budgets)
+    asked = sorted({*way.measured(fits, arms), *budgets}) if measured else budgets
+    rows: list[dict[str, Any]] = []
+    for cost in asked:
+        for floor, result in fits:
+            found, places = _found(result, arms, way, cost)
+            low, high = quantiles(found[1:], level)
+            rows.append(
+                {
+                    "C": cost,
+                    "floor": floor,
+                    "split": BEST if way.best else LADDER,
+                    "share": np.nan if way.best else way.ladder.share,
+                    "N": float(places[1]["N"][0]),
+                    "D": float(places[1]["D"][0]),
+                    "multiplier": float(found[0]),
+                    "multiplier_lower": float(low),
+                    "multiplier_upper": float(high),
+                    "censored": float(np.isinf(found[1:]).mean()) if len(found) > 1 else np.nan,
+                    "inside": way.inside(places),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """What all fits of a table of `multipliers` say together, one row a budget.
+
+    Returns
+    -------
+    DataFrame
+        ``C``; ``verdict``: the candidate ``saves`` compute or ``costs`` some where every fit's
+        interval says so, else ``cannot tell``; ``agree``: whether the fits say the same.
+    """
+    rows = []
+    for cost, own in table.groupby("C", sort=False):
+        records: list[Any] = own.to_dict("records")
+        each = {_verdict(row) for row in records}
+        rows.append(
+            {"C": cost, "verdict": each.pop() if len(each) == 1 else UNKNOWN, "agree": not each}
+        )
+    return pd.DataFrame(rows, columns=["C", "verdict", "agree"])
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["multiplier_lower"] > 1:
+        return SAVES
+    return COSTS if row["multiplier_upper"] < 1 else UNKNOWN
+
+
+def _found(
+    result: Result, arms: Arms, way: Way, cost: float
+) -> tuple[Array, tuple[Columns, Columns]]:
+    """The best fit's multiplier and each resample's; where the baseline and the candidate are."""
+    there = way.place(result, arms[1], np.array([cost]))
+    if not way.best:
+        found = compute_along_ladder(result, arms, way.ladder, cost) / cost
+        at = found[0] * cost if np.isfinite(found[0]) else cost
+        return found, (way.place(result, arms[0], np.array([at])), there)
+    (base, base_params), (candidate, params) = (law_of_arm(result, arm) for arm in arms)
+    N, D = best_split(candidate, params, cost)
+    wanted = RELATIVE.possible(loss_at(candidate, params, N[:, None], D[:, None])[:, 0])
+    best = compute_multiplier(base, base_params[:1], wanted[:1], cost)[0]
+    at = best * cost if np.isfinite(best) else cost
+    here = way.place(result, arms[0], np.array([at]))
+    if len(wanted) > 1:
+        doubt = _doubt(result, arms, here, there)
+        wanted[1:] *= np.exp(t_draws(len(wanted) - 1, result.settings["seed"]) * doubt)
+    return compute_multiplier(base, base_params, wanted, cost), (here, there)
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """The candidate's loss at its place over the baseline's at its own, as a law."""
+
+    result: Result
+    arms: Arms
+    places: tuple[Columns, Columns]
+
+    def predict(self, params: Array, columns: Columns) -> Array:
+        losses = []
+        for arm, place in zip(self.arms, self.places, strict=True):
+            law, own = law_of_arm(self.result, arm, params)
+            losses.append(RELATIVE.possible(law.predict(own, place)))
+        return losses[1] / losses[0]
+
+
+def _doubt(result: Result, arms: Arms, base: Columns, candidate: Columns) -> float:
+    """Standard deviation of the log ratio of two losses, for what lies beyond the points.
+
+    As far beyond as the farther of the two places.
+    """
+    if not len(result.origins):
+        return 0.0
+    gap = _Gap(result, arms, (base, candidate))
+    best = np.array([list(result.params.values())])
+    stds = [
+        result.origins.extrapolation_std(gap, best, place, result.scale)[0]
+        for place in (base, candidate)
+    ]
+    return float(np.max(stds))
