@@ -157,8 +157,8 @@ def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
 
     They begin at the best fit, or in turn at all that are as good: where the points leave a
     parameter open, resamples must not all stay where the search happened to end. All are one batch:
-    the last steps of a few problems cost nearly what those of many do. Of many rows, those that
-    an expansion around the best fit settles need no batch.
+    the last steps of a few problems cost nearly what those of many do. Of many rows, resamples that
+    an expansion around the best fit settles need no refit.
     """
     tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
     refits = [from_expansion(fitted.misfit, tied, some) for some in draws]

@@ -99,7 +99,7 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     counts: Array
     if method == "weights":
         # A Gamma of this shape, over it, has mean 1 and variance 1 / left: what the fit took away.
-        # Of many groups it takes next to nothing, and a shape of 1 is drawn five times as fast.
+        # Of many groups it takes next to nothing, and a shape of 1 is drawn twice as fast.
         shape = 1.0 if sample.left > _WHOLE else max(sample.left, _LEAST_SHAPE)
         counts = rng.standard_gamma(shape, (count, members), np.float32) / np.float32(shape)
     else:
