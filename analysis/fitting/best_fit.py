@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.expansion import from_expansion
 from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.objective import Objective
@@ -166,16 +167,26 @@ def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
 
     They begin at the best fit, or in turn at all that are as good: where the points leave a
     parameter open, resamples must not all stay where the search happened to end. All are one batch:
-    the last steps of a few problems cost nearly what those of many do.
+    the last steps of a few problems cost nearly what those of many do. Of many rows, resamples that
+    an expansion around the best fit settles need no refit.
     """
-    space = fitted.misfit.space
     tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
+    refits = [from_expansion(fitted.misfit, tied, some) for some in draws]
+    left = [some.some(~holds) for some, (_, holds) in zip(draws, refits, strict=True)]
+    if any(map(len, left)):
+        found = _refit_each(fitted.misfit, tied, left)
+        for (coordinates, holds), own in zip(refits, found, strict=True):
+            coordinates[~holds] = own
+    return [coordinates for coordinates, _ in refits]
+
+
+def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array]:
     counts = [len(some) for some in draws]
     found = minimise(
-        replace(fitted.misfit, draws=draws),
-        np.concatenate([np.resize(tied, (count, tied.shape[1])) for count in counts]),
-        *space.limits,
-        max_step=space.max_steps,
+        replace(misfit, draws=tuple(draws)),
+        np.concatenate([np.resize(places, (count, places.shape[1])) for count in counts]),
+        *misfit.space.limits,
+        max_step=misfit.space.max_steps,
         damping=1e-4,
         tolerance=1e-7,
         patience=1,
