@@ -15,6 +15,11 @@ from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.objective import Objective
 from scalinglab.analysis.fitting.search import Search, search
 from scalinglab.analysis.fitting.space import Space
+from scalinglab.analysis.fitting.threshold import (
+    first_threshold,
+    residual_spread,
+    scaled_threshold,
+)
 from scalinglab.analysis.intervals.draws import Draws, Prior
 from scalinglab.analysis.intervals.freedom import Freedom, freedom
 from scalinglab.analysis.intervals.resample import Sample
@@ -33,7 +38,7 @@ class FitOptions:
     x: str | None = None
     columns: Mapping[str, str] | None = None
     objective: str | None = None
-    delta: float = 1e-3
+    delta: float | str | None = None
     asymmetry: float = 10.0
     starts: int | pd.DataFrame | None = None
     weights: str | Array | None = None
@@ -118,7 +123,8 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
         law, columns = _with_arms(law, data, options), {**columns, ARM: options.arm}
     elif options.shared:
         raise UserError("shared= needs arm=, the column that tells the arms apart")
-    objective = Objective.of(options.objective, options.delta, options.asymmetry, law.errors)
+    threshold = first_threshold(options.delta)
+    objective = Objective.of(options.objective, threshold, options.asymmetry, law.errors)
     points = read_points(
         law,
         data,
@@ -147,6 +153,10 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
     starts = _starts(law, points, options.starts)
     check_derivatives(law, starts, points.columns)
     fitted = _best(misfit, points, starts)
+    spread = residual_spread(fitted.residuals * points.sharpness)
+    if (scaled := scaled_threshold(options.delta, objective, spread, law.curve)) is not None:
+        misfit = replace(misfit, objective=replace(objective, delta=scaled))
+        fitted = _best(misfit, points, starts)
     own = {p.name: p.prior for p in law.parameters if p.prior and p.name in space.free}
     priors = {**own, **options.priors}
     return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
