@@ -149,7 +149,7 @@ def read(name: str, part: str) -> pd.DataFrame:
         table = _with_tokens(table)
     cost = table[list(task.cost)].astype(float).prod(axis=1)
     named = table.rename(columns={theirs: ours for ours, theirs in task.columns.items()})
-    return named.assign(cost=cost)
+    return named.assign(cost=cost, unigram_loss=named["loss"])
 
 
 def _with_tokens(table: pd.DataFrame) -> pd.DataFrame:

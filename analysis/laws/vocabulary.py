@@ -42,6 +42,7 @@ VOCABULARY = register(
             "N_vocab": "vocabulary times width",
             "D": "training tokens seen",
         },
+        response="unigram_loss",
         errors="absolute",
         span=(-np.inf, np.inf),
         parameters=(
