@@ -11,7 +11,6 @@ shows what it returns. Progress is told to a `Screen`; nothing else is printed.
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,7 +31,7 @@ from scalinglab.prepare import (
 )
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.text.shell import override
+from scalinglab.scaling.text.shell import argument
 from scalinglab.show import Watch
 from scalinglab.sweeps.launch.announced import announced
 from scalinglab.sweeps.launch.launch import check_backend, launch
@@ -115,7 +114,7 @@ class Study(LaunchedStudy, StudyAnswers):
         ConfigError
             As `of`.
         """
-        return Study.of([f"study={file}", _override("outputs", outputs), *overrides], screen)
+        return Study.of([f"study={file}", argument("outputs", outputs), *overrides], screen)
 
     # ------------------------------------------------------------------ planning and training
 
@@ -264,13 +263,8 @@ class Study(LaunchedStudy, StudyAnswers):
             given.append(f"config={self.config}")
         if any(p.is_unfinished and math.isnan(p.seconds) for p in prepared.plan.runs):
             given.append("launch.measure=off")  # what could not be timed is not waited for twice
-        command = [f"study={self.file}", _override("outputs", self.outputs), *given]
+        command = [f"study={self.file}", argument("outputs", self.outputs), *given]
         return DetachedLaunch(self.name, detach(command, self.outputs, self.name))
-
-
-def _override(key: str, value: object) -> str:
-    """An override as Hydra reads it; no shell comes between."""
-    return "".join(shlex.split(override(key, value)))
 
 
 def _asks_for_more(prepared: Prepared) -> bool:

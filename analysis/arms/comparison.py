@@ -164,7 +164,7 @@ def _probability(value: float) -> str:
 
 def at_scale(row: dict[str, Any], b: str) -> str:
     """One scale, in a sentence."""
-    where = "" if row["inside"] else ", outside the measured range"
+    where = "" if row["inside"] else ", outside the measured compute"
     sure = _probability(row["better"])
     return (
         f"C = {row['C']:.3g} (N {row['N']:.3g}, D {row['D']:.3g}{where}): {b}'s loss"
@@ -190,7 +190,8 @@ def worth(found: ArmComparison) -> list[str]:
     for verdict in records_of(found.verdicts):
         own = table[table["C"] == verdict["C"]]
         each = [f"{_multiplier(row)}{_FLOORS[row['floor']]}" for row in records_of(own)]
-        where = "" if own["inside"].all() else ", outside the measured range"
+        # Also in size and tokens, and of each recipe at its own place.
+        where = "" if own["inside"].all() else ", where not both were measured"
         said = {SAVES: f"{b} saves compute", COSTS: f"{b} costs compute"}.get(verdict["verdict"])
         why = "" if verdict["agree"] else ": it depends on the floor"
         lines.append(
@@ -224,7 +225,7 @@ def crossover(found: ArmComparison) -> str:
         )
     )
     return (
-        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} the measured range; above"
+        f"the laws cross at C = {crossed['C']:.3g}{interval}, {where} the measured compute; above"
         f" it {name} is better"
     )
 

@@ -1,7 +1,7 @@
 """A target in words, "loss at C=1e22 within 0.5%", and what a fit knows about it.
 
 >>> read_target("loss at C=1e22 within 0.5%")
-Target(of='loss', at={'C': 1e+22}, within=0.005)
+Target(of='loss', at={'C': 1e+22}, within=0.005, of_compute=False)
 >>> read_target("N at C=1e21").at
 {'C': 1e+21}
 >>> read_target("loss at C=1e22 within 5% of compute").of_compute

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
@@ -23,7 +24,11 @@ from scalinglab.analysis.tables.points import Points
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.text.conditions import ConditionError
 
-SIGMAS = 6.0  # of a normal residual: 2 of 1e9 lie beyond
+SIGMAS = 6.0  # at least: 2 of 1e9 normal residuals lie beyond
+# Losses scatter with heavier tails than a normal's: Student's t of so many degrees of freedom. The
+# known outliers of published tables (Hoffmann et al.'s) lie at 13 to 45 robust sigmas.
+_TAIL = 4.0
+_CHANCE = 0.05  # points beyond, expected of a table in which nothing is wrong
 _LEAST = 0.02  # of a loss, or of an accuracy: nobody acts on less
 _FLOOR = 1e-3  # spread of residuals below which nobody measures
 _MOST = 0.2  # share of the points: if more lie far away, the law is wrong, not they
@@ -79,8 +84,14 @@ def outlying(residuals: Array, free: int, noise: float | None = None) -> Array:
     left = np.sort(np.abs(away))[free:]
     spread = max(1.4826 * float(np.median(left)), noise or 0.0, _FLOOR)
     sigmas = np.abs(away) / spread
-    sigmas[(sigmas < SIGMAS) | (np.abs(away) < _LEAST)] = 0.0
+    sigmas[(sigmas < _reach(len(away))) | (np.abs(away) < _LEAST)] = 0.0
     return sigmas if 0 < np.count_nonzero(sigmas) <= _MOST * len(away) else np.zeros(len(away))
+
+
+def _reach(count: int) -> float:
+    """How far, in robust standard deviations, the farthest of so many sound points may lie."""
+    robust = 1.4826 * stdtrit(_TAIL, 0.75)  # of a t, whose quartile is half of all its |t|
+    return max(SIGMAS, float(-stdtrit(_TAIL, _CHANCE / (2 * count)) / robust))
 
 
 def find_outliers(result: Result, points: Points, data: pd.DataFrame) -> list[Outlier]:

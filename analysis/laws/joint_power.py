@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 
+from scalinglab.analysis.laws.chinchilla import CHINCHILLA
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.nnls import nonnegative_coefficients
 from scalinglab.analysis.laws.parameter import Parameter
@@ -92,11 +93,7 @@ SKALING = register(
         source=f"{_KAPLAN}, joined with Hoffmann et al. 2022, arXiv:2203.15556",
         columns=_N_AND_D,
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
-            Parameter("A", scale="log", unit="nats/token", meaning="size coefficient"),
-            Parameter("alpha", (0.1, 1.2), low=0, high=5, meaning="size exponent", role="exponent"),
-            Parameter("B", scale="log", unit="nats/token", meaning="data coefficient"),
-            Parameter("beta", (0.1, 1.2), low=0, high=5, meaning="data exponent", role="exponent"),
+            *CHINCHILLA.parameters,
             Parameter(
                 "g", (0.2, 2.0), low=0.02, high=10, meaning="outer exponent", role="exponent"
             ),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scalinglab.analysis.laws.data_constrained import DATA_CONSTRAINED
 from scalinglab.analysis.laws.law import Array, Law
 from scalinglab.analysis.laws.parameter import Parameter
 from scalinglab.analysis.laws.registry import register
@@ -44,21 +45,9 @@ REPETITION_PENALTY = register(
         name="repetition_penalty",
         formula="L = E + A / N^alpha + B / D^beta + P R^delta (N / U)^kappa, R = D / U - 1",
         source="Lovelace et al. 2026, arXiv:2605.01640",
-        columns={
-            "N": "model size in parameters",
-            "D": "training tokens seen, repetitions included",
-            "U": "unique tokens among them",
-        },
+        columns=DATA_CONSTRAINED.columns,
         parameters=(
-            Parameter("E", low=0, unit="nats/token", meaning="irreducible loss", role="floor"),
-            Parameter("A", scale="log", unit="nats/token", meaning="size coefficient"),
-            Parameter(
-                "alpha", (0.1, 1.2), low=0.01, high=5, meaning="size exponent", role="exponent"
-            ),
-            Parameter("B", scale="log", unit="nats/token", meaning="data coefficient"),
-            Parameter(
-                "beta", (0.1, 1.2), low=0.01, high=5, meaning="data exponent", role="exponent"
-            ),
+            *DATA_CONSTRAINED.parameters[:5],  # those of the surface
             Parameter("P", scale="log", unit="nats/token", meaning="penalty at R = 1, N = U"),
             Parameter("delta", (0.2, 1.5), low=0.05, high=5, meaning="exponent of the repetitions"),
             Parameter("kappa", (0.1, 1.5), low=0.0, high=5, meaning="exponent of N / U"),

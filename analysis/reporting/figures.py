@@ -213,7 +213,7 @@ def _band_of_arms(ax: Axes, answer: Answer) -> None:
             label=f"{answer.outlook.level:.0%} interval of the laws",
         )
     ax.axvspan(
-        ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0, label="outside the measured range"
+        ladder.top, grid[-1], color="0.5", alpha=0.12, lw=0, label="outside the measured compute"
     )
 
 

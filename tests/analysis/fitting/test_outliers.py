@@ -91,6 +91,8 @@ def test_other_laws_tell_how_far_predictions_go(made_by) -> None:
 def test_noise_and_wrong_laws_have_no_outliers() -> None:
     rng = np.random.default_rng(0)
     assert not outlying(0.01 * rng.standard_normal(10_000), 5).any()
+    heavy = 0.01 * rng.standard_t(4, (400, 120))
+    assert np.mean([outlying(residuals, 5).any() for residuals in heavy]) < 0.1
     assert not outlying(np.linspace(-1, 1, 40) ** 3, 5).any()  # a trend: the law is wrong
     few = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.3])
     assert not outlying(few, 5).any()  # a robust fit goes through five of them

@@ -86,7 +86,7 @@ def test_the_documented_file_of_a_cluster_works_as_written(
 ) -> None:
     page = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text()
     command, text = re.search(
-        r"`scaling ([^`]*launch=mycluster[^`]*)`\):\n\n```yaml\n(.*?)```", page, re.DOTALL
+        r"`scaling ([^`]*launch=mycluster[^`]*)`\)?:\n\n```yaml\n(.*?)```", page, re.DOTALL
     ).groups()
     (tmp_path / "conf" / "launch").mkdir()
     (tmp_path / "conf" / "launch" / "mycluster.yaml").write_text(text)
