@@ -414,21 +414,29 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return lambda value, path: value
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
+    if isinstance(hint, types.UnionType):  # of scalars
+        return functools.partial(_any_scalar, typing.get_args(hint))
     if typing.get_origin(hint) is dict:
-        return _group
+        return functools.partial(_group, _converter(typing.get_args(hint)[1]))
     return functools.partial(_list, _converter(typing.get_args(hint)[0]))
 
 
-def _group(value: Any, path: str) -> dict[str, Any]:
+def _group(convert: Callable[[Any, str], Any], value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} = {value!r}: expected a group of keys")
-    return dict(value)
+    return {key: convert(item, _join(path, key)) for key, item in value.items()}
 
 
 def _list(convert: Callable[[Any, str], Any], value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise ConfigError(f"{path} = {value!r}: expected a list")
     return [convert(v, f"{path}[{i}]") for i, v in enumerate(value)]
+
+
+def _any_scalar(hints: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None or isinstance(value, bool | list | dict):
+        raise ConfigError(f"{path} = {value!r}: expected {' or '.join(_SCALARS[h] for h in hints)}")
+    return _scalar(str if isinstance(value, str) else float, value, path)
 
 
 def _scalar(hint: Any, value: Any, path: str) -> Any:

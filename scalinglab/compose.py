@@ -111,8 +111,25 @@ def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
         cls, group = class_of(RunConfig, name, plain), plain.get(name)
         if not isinstance(group, dict) or cls is None or not hasattr(cls, "choices"):
             continue
+        _refuse_overruled(name, cls.chooser, group, overrides)
         if not set(group) <= set(keys_of(chosen_class(cls, group, name))):
             plain[name] = without_leftovers(cls, group, _file_of(name, overrides))
+
+
+def _refuse_overruled(
+    name: str, chooser: str, group: dict[str, Any], overrides: Sequence[str]
+) -> None:
+    """Refuse the choice of a file (``schedule=cosine``) whose kind the study sets otherwise."""
+    keys = [o.partition("=")[0].lstrip("+") for o in overrides]
+    if name not in keys or f"{name}.{chooser}" in keys:
+        return
+    wanted = _file_of(name, overrides).get(chooser)
+    if wanted is not None and wanted != group.get(chooser):
+        typed = overrides[len(keys) - 1 - keys[::-1].index(name)]
+        raise ConfigError(
+            f"{typed} changes nothing: the study sets {name}.{chooser} = {group.get(chooser)!r};"
+            f" say {name}.{chooser}={wanted}"
+        )
 
 
 def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:

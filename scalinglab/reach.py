@@ -22,8 +22,10 @@ from scalinglab.candidates import (
 )
 from scalinglab.launch_result import DetachedLaunch, LaunchResult
 from scalinglab.options import option
+from scalinglab.prepare import launch_config
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.fields import Within
+from scalinglab.sweeps.config import LaunchConfig
 from scalinglab.terminal import Screen
 from scalinglab.verb import INTERRUPTED
 
@@ -134,11 +136,13 @@ def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachAnsw
     target = analysis.read_target(asked.target)
     if target.within is None:
         raise ConfigError(f"target = {asked.target!r} says not how well: end it with 'within 0.5%'")
+    composed = study.compose()
+    _refuse_unwatched(launch_config(composed))
     known, law = known_runs(study.source, asked.law)
     factor = (
         track.calibration_factor(study.outputs, study.name, asked.level) if asked.widen else 1.0
     )
-    could = candidates(study.compose(), asked.grid)
+    could = candidates(composed, asked.grid)
     if could.note:
         screen.say(could.note)
     rounds = _Rounds(study, asked, target, screen)
@@ -162,6 +166,16 @@ def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachAnsw
         return ReachAnswer(asked.target, None, history=rounds.history)
     factor = target.calibration_factor(found.result)
     return ReachAnswer(asked.target, found, factor, found.history.to_dict("records"))
+
+
+def _refuse_unwatched(config: LaunchConfig) -> None:
+    """Each round waits for its runs: a launch that is not waited for cannot be one."""
+    for key, value, needed in (("detach", config.detach, False), ("watch", config.watch, True)):
+        if value is not needed:
+            raise ConfigError(
+                f"launch.{key} = {str(value).lower()}: scaling reach waits for the runs of each"
+                f" round; allowed is {str(needed).lower()}"
+            )
 
 
 class _Rounds:

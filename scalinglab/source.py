@@ -31,7 +31,7 @@ CURVE_LAW = "multi_power"  # of a file, whose curves are of one size
 class ReadOptions:
     """How the runs of a study or of a file are read."""
 
-    columns: dict[str, Any] = option(
+    columns: dict[str, str | float] = option(
         "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
         " columns.loss=loss.STORE takes another validation set as the loss",
         {},

@@ -4,8 +4,8 @@
 >>> study = Study.open("quickstart", outputs="outputs")
 >>> study.plan(); study.launch(); study.results()
 
-The command line does nothing that this does not: a verb reads its options, calls a method and
-shows what it returns. Progress is told to a `Screen`; nothing else is printed.
+The verbs that plan, train, watch, fit and decide read their options, call what a method calls,
+and show what it returns; what looks after a machine (gc, doctor, data, sync) is a verb alone. Progress is told to a `Screen`; nothing else is printed.
 """
 
 from __future__ import annotations

@@ -284,8 +284,9 @@ def wandb_runs(
     ConfigError
         If wandb cannot be reached, does not know this machine, or has no such project.
     """
+    asked = filters(sweep, tags, state)
     try:
-        return list(wandb.Api(timeout=30).runs(path, filters=filters(sweep, tags, state)))
+        return list(wandb.Api(timeout=30).runs(path, filters=asked))
     except (wandb.errors.Error, ValueError, OSError) as error:
         raise ConfigError(f"wandb:{path}: {str(error).splitlines()[0]}") from None
 

@@ -18,6 +18,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.lr_batch import BEST_BATCH, BEST_LR
 from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets, with_common_sets
 from scalinglab.scaling.errors import UserError
 
@@ -124,12 +125,7 @@ def lr_batch(
         source = columns.get(name, name)
         if source not in sweep.columns:
             raise UserError(f"lr_batch needs column {source!r} (say columns={{{name!r}: ...}})")
-        table[name] = pd.to_numeric(sweep[source], errors="coerce").astype(float)
-        if (wrong := table[name].isna() & sweep[source].notna()).any():
-            row: Any = wrong.idxmax()
-            raise UserError(
-                f"column {source!r} must hold numbers; row {row} has {str(sweep[source][row])[:60]!r}"
-            )
+        table[name] = numbers_in(sweep, source)
     table["cell"] = _cells(sweep, table)
     table["excess"] = table["loss"] / table.groupby("cell")["loss"].transform("min") - 1
     good = table[table["excess"] <= within]

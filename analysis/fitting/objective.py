@@ -8,8 +8,11 @@ import numpy as np
 
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, Errors, ErrorScale
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.fields import Within
 
 Array = np.ndarray
+
+DELTA = Within(1e-12, 1e12)  # far beyond either end, sums of squares leave what floats can hold
 
 _ROUNDING = 1e-10  # residuals of a perfect fit
 _OF_ITS_NAME: dict[str, Errors] = {"huber_log": "relative", "huber": "absolute"}
@@ -40,7 +43,7 @@ class Objective:
     Raises
     ------
     UserError
-        If the name is not one of `OBJECTIVES`, or delta is not positive.
+        If the name is not one of `OBJECTIVES`, or delta is out of its range.
     """
 
     name: str = "huber_log"
@@ -51,8 +54,8 @@ class Objective:
     def __post_init__(self) -> None:
         if self.name not in OBJECTIVES:
             raise UserError(f"objective={self.name!r} is not one of {', '.join(OBJECTIVES)}")
-        if not self.delta > 0:
-            raise UserError(f"delta={self.delta!r} must be positive")
+        if self.delta not in DELTA:
+            raise UserError(f"delta={self.delta!r}: allowed is {DELTA}")
 
     @classmethod
     def of(cls, name: str | None, delta: float, asymmetry: float, errors: Errors) -> Objective:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
@@ -90,6 +89,8 @@ def outlying(residuals: Array, free: int, noise: float | None = None) -> Array:
 
 def _reach(count: int) -> float:
     """How far, in robust standard deviations, the farthest of so many sound points may lie."""
+    from scipy.special import stdtrit  # takes .2 s to load
+
     robust = 1.4826 * stdtrit(_TAIL, 0.75)  # of a t, whose quartile is half of all its |t|
     return max(SIGMAS, float(-stdtrit(_TAIL, _CHANCE / (2 * count)) / robust))
 

@@ -172,7 +172,7 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     """A prediction and its outcome."""
     row = {name: said.get(name) for name in COLUMNS if name in said}
     row |= {
-        "share": said["step"] / said["steps"],
+        "share": said["step"] / said["steps"] if said["steps"] > 0 else np.nan,
         "measured": np.nan,
         "error": np.nan,
         "ratio": np.nan,
@@ -185,6 +185,8 @@ def _judged(outputs: Path, said: dict[str, Any]) -> dict[str, Any]:
     content = {k: v for k, v in said.items() if k != "hash"}
     if digest(content, 20) != said["hash"]:
         return row | {"outcome": "changed after it was made: does not count"}
+    if not (0 < said["lower"] < said["upper"] and said["loss"] > 0 and said["inflation"] > 0):
+        return row | {"outcome": "its interval is empty: does not count"}
     folder = RunFolder(outputs / "runs" / said["run_id"])
     done = folder.done()
     if done is None:

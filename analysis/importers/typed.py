@@ -67,7 +67,7 @@ def typed(
             if column.source != name and name not in own:
                 renamed.setdefault((name, column.source), []).append(raw.name)
     if not read.parts or (bad and not alone):
-        raise bad[0] if bad else ValueError("nothing was given to read")
+        raise bad[0] if bad else UserError("nothing was given to read: name a file or folder")
     read.notes += [f"left out: {error}" for error in bad]
     read.names += [_renaming(*key, where) for key, where in renamed.items()]
     return read

@@ -24,6 +24,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
+from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
@@ -204,7 +205,9 @@ def counted_points(points: pd.DataFrame, n_columns: Sequence[str] = ()) -> dict[
             raise UserError(
                 f"the table has no column {column!r}; it has {', '.join(names_of(points))}"
             )
-    return {name: points.assign(N=points[name]) for name in n_columns} or {"as given": points}
+    return {name: points.assign(N=numbers_in(points, name)) for name in n_columns} or {
+        "as given": points
+    }
 
 
 def answer_multiverse(

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scalinglab.scaling.errors import UserError
+
 _NAMES = ("run", "run_id", "parent", "cluster", "seed", "fingerprint", "arm")  # labels
 _SAFE = 1_000_000  # products of three such integers are far below 2^63
 # pandas before 3.1 is off by one bit in some decimals of 15 and more digits unless it is asked.
@@ -19,6 +21,24 @@ def to_numbers(text: pd.Series) -> pd.Series:
     if not _EXACT and pd.api.types.is_float_dtype(values):
         numbers = np.isfinite(values)
         values = values.where(~numbers, text[numbers].map(float))
+    return values
+
+
+def numbers_in(table: pd.DataFrame, column: str) -> pd.Series:
+    """A column as floats.
+
+    Raises
+    ------
+    UserError
+        If it holds words: names the row.
+    """
+    values = pd.to_numeric(table[column], errors="coerce").astype(float)
+    if (wrong := (values.isna() & table[column].notna()).to_numpy()).any():
+        at = int(wrong.argmax())
+        raise UserError(
+            f"column {column!r} must hold numbers; row {table.index[at]} has"
+            f" {str(table[column].iloc[at])[:60]!r}"
+        )
     return values
 
 

@@ -16,7 +16,7 @@ from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError, one_of
-from scalinglab.scaling.fields import ABOVE_0, Within
+from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, Within
 from scalinglab.source import Source
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ class AllocateOptions(FitOptions):
         " (device-hours at the throughput of the runs)",
         "6nd",
     )
-    context: int | None = option("tokens in a sequence, for cost=attention on a file", None)
+    context: int | None = option(
+        "tokens in a sequence, for cost=attention on a file", None, AT_LEAST_1
+    )
     aspect: float = option("width over depth, for cost=attention on a file", 64.0, ABOVE_0)
     inference_tokens: float = option(
         "tokens that the model will serve; their cost counts", 0.0, Within(0)

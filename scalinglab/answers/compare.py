@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.curves import arm_curves
@@ -29,7 +29,7 @@ class CompareOptions:
         "what tells the recipes apart: a setting (optimizer.name), or a column of a file", None
     )
     between: list[str] = option("the two values: baseline A and B, where there are more", [])
-    columns: dict[str, Any] = option(
+    columns: dict[str, str | float] = option(
         "column names in the file: columns.N=params; in a study columns.loss=loss.STORE takes the"
         " validation set that both recipes have",
         {},

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
-from scalinglab.scaling.fields import ABOVE_0
 from scalinglab.source import CountOptions, Source
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class FitOptions(CountOptions):
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
-    delta: float = option("Huber threshold on log residuals", 1e-3, ABOVE_0)
+    delta: float = option("Huber threshold on log residuals", 1e-3, DELTA)
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     widen: bool = option(
         "widen intervals of a study's losses by how wrong earlier forecasts were", True

@@ -12,6 +12,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.fields import ABOVE_0
 
 if TYPE_CHECKING:
     from scalinglab.analysis.importers.assemble import Imported
@@ -31,7 +32,7 @@ class ImportOptions:
     )
     to: str | None = option("name of the study; without it nothing is stored", None)
     runs: str | None = option("a table with facts about each run", None)
-    columns: dict[str, Any] = option(
+    columns: dict[str, str | float] = option(
         "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
         " a number holds for every row: columns.batch=512",
         {},
@@ -51,7 +52,7 @@ class ImportOptions:
     held_out: str | None = option("runs to predict, not to fit: 'N > 1e9'", None)
     question: str = option("the question of the study, for its report", "")
     law: str = option("the law that the study fits", LAW)
-    budgets: list[float] = option("FLOPs that its report allocates", [])
+    budgets: list[float] = option("FLOPs that its report allocates", [], ABOVE_0)
     curve_law: str = option("the law of its curves", CURVE_LAW)
     curve_held_out: str | None = option("a schedule whose curves are predicted, not fitted", None)
 

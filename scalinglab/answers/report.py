@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.reporting.answer import Answer
@@ -31,7 +31,7 @@ class AnswerOptions:
         "how the answer varies with each analysis choice: some fifty more fits", True
     )
     widen: bool = option("widen intervals of losses by how wrong earlier forecasts were", True)
-    columns: dict[str, Any] = option(
+    columns: dict[str, str | float] = option(
         "columns.loss=loss.STORE takes another validation set as the loss", {}
     )
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -165,12 +166,17 @@ def launcher_of(folder: Path) -> Process | None:
 
 
 def launched_by(outputs: Path, study: str, pid: int) -> bool:
-    """Whether a process of this host has stored a launch of a study, and has not returned."""
+    """Whether a process of this host has stored a launch of a study, and has not returned.
+
+    A damaged launch is passed over: the new one is another.
+    """
     process = (machine.host(), pid, machine.process_start(pid))
-    launchers = (
-        launcher_of(file.parent) for file in launches_folder(outputs, study).glob("*/launch.json")
-    )
-    return process in [(one.host, one.pid, one.process_start) for one in launchers if one]
+    for file in launches_folder(outputs, study).glob("*/launch.json"):
+        with contextlib.suppress(DamagedFile):
+            one = launcher_of(file.parent)
+            if one is not None and (one.host, one.pid, one.process_start) == process:
+                return True
+    return False
 
 
 def read_launches(outputs: Path, study: str) -> list[Launch]:

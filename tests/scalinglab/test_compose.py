@@ -187,6 +187,15 @@ def test_what_a_file_brought_for_another_kind_goes(tmp_path, monkeypatch, writte
     assert found == known | left
 
 
+def test_a_file_that_the_study_overrules_is_refused_with_the_way_out() -> None:
+    """`schedule: {kind: linear}` in a study stood against schedule=cosine, without a word."""
+    with pytest.raises(ConfigError, match="the study sets schedule.kind = 'linear'; say"):
+        compose(["study=optimizers", "schedule=cosine"])
+    chosen = compose(["study=optimizers", "schedule=cosine", "schedule.kind=cosine"])
+    assert chosen["schedule"]["kind"] == "cosine"
+    assert compose(["study=optimizers", "schedule=linear"])["schedule"]["kind"] == "linear"
+
+
 def test_an_unknown_key_at_the_top_of_a_study_is_named(tmp_path, monkeypatch) -> None:
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "mine.yaml").write_text("# @package _global_\nbacth: 64\n")

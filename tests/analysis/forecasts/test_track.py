@@ -11,6 +11,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.forecasts.track import calibration_factor, factor_of_record
+from scalinglab.scaling.records.identity import digest
 
 LEVEL = 0.95
 
@@ -137,3 +138,26 @@ def test_a_study_with_too_short_a_record_takes_the_laboratory_s(monkeypatch, tmp
     assert calibration_factor(tmp_path, "new", LEVEL) == both > factor_of_record(own, LEVEL)
     monkeypatch.setattr(track, "track_record", lambda outputs: own[:18])
     assert calibration_factor(tmp_path, "tiny", LEVEL) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"upper": 1.9}, {"lower": 0.0}, {"inflation": 0.0}, {"loss": -1.0}, {"steps": 0}]
+)
+def test_a_prediction_made_by_hand_divides_by_no_zero(wrong, tmp_path) -> None:
+    said = {
+        "run_id": "r",
+        "study": "tiny",
+        "made": "2026-01-01T00:00:00+00:00",
+        "step": 0,
+        "steps": 9,
+        "loss": 2.0,
+        "lower": 1.9,
+        "upper": 2.1,
+        "level": LEVEL,
+        "inflation": 1.0,
+    } | wrong
+    said["hash"] = digest(said, 20)
+    (tmp_path / "track" / "r").mkdir(parents=True)
+    (tmp_path / "track" / "r" / "own.json").write_text(json.dumps(said))
+    (row,) = track.track_record(tmp_path).to_dict("records")
+    assert not row["counts"] and ("empty" in row["outcome"] or "steps" in wrong)

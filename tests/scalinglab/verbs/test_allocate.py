@@ -172,6 +172,7 @@ def test_a_study_has_its_budgets(run) -> None:
         (["cost=6ndd", "budgets=[1e19]"], "cost = '6ndd' is not one of: 6nd, attention, hours"),
         (["cost=hours", "budgets=[1]"], "the column 'tokens_per_second'"),
         (["cost=attention", "budgets=[1e19]"], "context is not set"),
+        (["context=0", "budgets=[1e19]"], "context = 0: allowed is 1 or more"),
         (["sizes=[1e9]", "budgets=[1e19]"], "give all that are needed"),
         (["losses=[2.6]", "batch=1e6", "budgets=[1e19]"], "give all that are needed"),
         (["splits=[[1e9]]", "budgets=[1e19]"], "each is [N, D]"),

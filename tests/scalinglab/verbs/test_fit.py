@@ -28,7 +28,11 @@ def test_a_law_in_one_variable_is_told_which(run, tmp_path) -> None:
         (["data=points.csv", "flops=palm"], "in a file columns.C=NAME does"),
         (["study=tiny", "unit=bits"], "unit = 'bits' is for data=FILE"),
         (["study=tiny", "law=none"], "law = 'none' is not one of: "),
-        (["study=tiny", "delta=0"], "delta = 0.0: allowed is above 0"),
+        (["study=tiny", "delta=0"], "delta = 0.0: allowed is 1e-12 to 1,000,000,000,000"),
+        (["study=tiny", "delta=1e300"], "delta = 1e+300: allowed is 1e-12 to"),
+        (["study=tiny", "columns.loss=[a,b]"], "['a', 'b']: expected a string or a number"),
+        (["study=tiny", "columns.loss=null"], "columns.loss = None: expected a string or a number"),
+        (["study=tiny", "columns.loss.x=1"], "columns.loss = {'x': 1}: expected a string"),
     ],
 )
 def test_a_mistake_is_one_sentence(run, arguments, message) -> None:

@@ -16,6 +16,7 @@ import pytest
         (["import", "model.ckpt"], "may hold pickles"),
         (["import", "x.csv", "collumns.N=n"], "unknown key 'collumns'; did you mean 'columns'?"),
         (["import", "x.csv", "law=chinchila"], "did you mean 'chinchilla'?"),
+        (["import", "x.csv", "budgets=[-1]"], "budgets[0] = -1.0: allowed is above 0"),
         (["import", "wandb:a/b", "x.csv"], "wandb:a/b is imported alone"),
     ],
 )

@@ -82,6 +82,8 @@ def test_an_interrupt_ends_it_as_it_ends_a_launch(run, own, monkeypatch) -> None
     ("arguments", "message"),
     [
         (["target=E"], "end it with 'within 0.5%'"),
+        (["target=E within 1%", "launch.detach=true"], "launch.detach = true: scaling reach waits"),
+        (["target=E within 1%", "launch.watch=false"], "launch.watch = false: scaling reach waits"),
         (["target=E within 1%", "to=conf/study/more.yaml"], "unknown key 'to'"),
     ],
 )
