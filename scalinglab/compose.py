@@ -108,7 +108,8 @@ def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
     somebody set that the choice does not use stays, and is refused where it is read.
     """
     for name in RunConfig.__dataclass_fields__:
-        cls, group = class_of(RunConfig, name, plain), plain.get(name)
+        cls: Any = class_of(RunConfig, name, plain)
+        group = plain.get(name)
         if not isinstance(group, dict) or cls is None or not hasattr(cls, "choices"):
             continue
         _refuse_overruled(name, cls.chooser, group, overrides)

@@ -169,7 +169,7 @@ def approaches_of_fit(
     table: pd.DataFrame,
     budgets: float | Iterable[float],
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, Any] | None = None,
     exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
     **asked: Any,
