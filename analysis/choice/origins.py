@@ -1,9 +1,8 @@
 """Which points are left out to see how a law predicts what it has not seen.
 
-An origin leaves out the top k of K budgets (sizes, numbers of tokens), or all curves of one
-schedule. Errors one step ahead may pass through zero on their way from one side to the other: so
-origins lie as far apart as the data allow, and every point above an origin is predicted, not only
-the next step.
+An origin leaves out the top k of K budgets, or all curves of some schedules. Errors one step ahead
+may pass through zero on their way from one side to the other: so origins lie as far apart as the
+data allow, and every point above an origin is predicted, not only the next step.
 """
 
 from __future__ import annotations
@@ -12,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 Array = np.ndarray
 
 _ONE_BUDGET = 1.5  # runs within this factor of the largest are of one budget
 _FEWEST = 3  # runs of a budget
-_MOST = 6  # origins along an axis
-_SEEN = 0.4  # of the points, at least
-_SCHEDULES = 8  # origins of curves: more schedules than that are left out several at a time
+_SEEN = 0.25  # of the points, at least
+_MOST = 8  # origins
+SHARES = (0.0, 0.15, 0.3, 0.45, 0.6)  # of the points seen, left out from below: windows of scales
 
 
 @dataclass(frozen=True)
@@ -31,25 +29,22 @@ class Origin:
     ----------
     label : str
         What was left out.
-    seen, ahead : array of bool, shape (n,)
-        Rows that are fitted, and rows that are predicted.
+    seen : array of bool, shape (n,)
+        Rows that are fitted; all others are predicted.
     distance : array, shape (n,)
-        Logarithm of how many times beyond the seen ones each row lies, at least 0.
+        Logarithm of how many times beyond the largest seen budget each row lies; 0 of curves.
+    below : float
+        Logarithm of how many times that budget lies below the largest of all; 0 of curves.
     """
 
     label: str
     seen: Array
-    ahead: Array
     distance: Array
-
-    @property
-    def reach(self) -> float:
-        """Logarithm of how many times the farthest point lies beyond the seen ones."""
-        return float(self.distance[self.ahead].max(initial=0.0))
+    below: float = 0.0
 
 
 def levels(values: Array) -> Array:
-    """Which budget (size, number of tokens) each row is of, counted from the smallest on.
+    """Which budget each row is of, counted from the smallest on.
 
     Runs within half as much again of the largest are of one, and no fewer than three: a ladder has
     as many budgets as runs.
@@ -68,32 +63,32 @@ def levels(values: Array) -> Array:
     return at - number
 
 
-def numeric_origins(name: str, values: Array, fewest: int) -> list[Origin]:
+def budget_origins(budget: Array, fewest: int) -> list[Origin]:
     """Origins that leave out the top k budgets; `fewest` rows must be left to fit."""
-    level = levels(values)
+    level = levels(budget)
     last = level.max()
-    outs = [
-        k
-        for k in range(1, last)
-        if (level <= last - k).sum() >= max(fewest, _SEEN * len(values))
-    ]
-    chosen = np.unique(np.round(np.linspace(0, len(outs) - 1, _MOST)).astype(int)) if outs else []
-    return [_numeric(name, values, level <= last - outs[k]) for k in chosen]
+    least = max(fewest, _SEEN * len(budget))
+    outs = [k for k in range(1, last) if (level <= last - k).sum() >= least]
+    if not outs:
+        return []
+    chosen = np.unique(np.round(np.linspace(0, len(outs) - 1, _MOST)).astype(int))
+    return [_without_top(budget, level <= last - outs[k]) for k in chosen]
 
 
-def _numeric(name: str, values: Array, seen: Array) -> Origin:
-    edge = values[seen].max()
-    distance = np.maximum(np.log(values / edge), 0)
-    return Origin(f"{name} > {edge:.3g}", seen, ~seen, distance)
+def _without_top(budget: Array, seen: Array) -> Origin:
+    edge = budget[seen].max()
+    below = float(np.log(budget.max() / edge))
+    return Origin(f"budgets > {edge:.3g}", seen, np.log(budget / edge), below)
 
 
 def group_origins(groups: Sequence[str] | Array) -> list[Origin]:
-    """Origins that leave out one group (a schedule, a label) each, or several where there are many."""
-    names = pd.Series(np.asarray(groups)).astype(str)
-    labels = sorted(names.unique())
-    folds = [labels[k::_SCHEDULES] for k in range(min(_SCHEDULES, len(labels)))]
-    origins = []
-    for fold in folds if len(labels) > 1 else []:
-        ahead = names.isin(fold).to_numpy()
-        origins.append(Origin(", ".join(fold), ~ahead, ahead, np.where(ahead, 1.0, 0.0)))
-    return origins
+    """Origins that leave out one group (a schedule) each, or several where there are many."""
+    names = np.asarray(groups).astype(str)
+    labels = np.unique(names).tolist()
+    folds = [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) > 2 else []
+    return [Origin(", ".join(fold), ~np.isin(names, fold), np.zeros(len(names))) for fold in folds]
+
+
+def in_window(budget: Array, seen: Array, share: float) -> Array:
+    """The rows seen, without a share of them from below."""
+    return seen & (budget >= np.quantile(budget[seen], share) * (1 - 1e-12))
