@@ -114,11 +114,12 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
     whole = _fitted(mixed_laws(data), data, options)
     points = whole[0].points
     question = NEAR if beyond is None else float(np.log(max(beyond, 1.0)))
-    budget, windows = np.ones(len(points)), SHARES[:1]
+    budget = np.ones(len(points))
+    windows: tuple[float, ...] = (0.0,)
     if whole[0].misfit.space.law.curve:
         origins = group_origins(_schedules(data.iloc[points.rows]))
     else:
-        budget, windows = budget_of(points.columns), SHARES
+        budget, windows = budget_of(points.columns), tuple(SHARES)
         origins = budget_origins(budget, _FEWEST)
     return weigh(whole, origins, budget, windows, question)
 

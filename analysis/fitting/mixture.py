@@ -9,6 +9,7 @@ mixture. Refits without the outermost points are mixtures with the same shares.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -127,7 +128,7 @@ def _mixture(
     residuals = misfit.target[core] - misfit.scale.of(law.predict(best, columns)[0])
     own = drawn[choice.heaviest]
     cost = misfit.objective.cost(residuals * points.sharpness)[0]
-    settings = {
+    settings: dict[str, Any] = {
         "objective": misfit.objective.name,
         "errors": misfit.scale.name,
         "counted": points.counted,
@@ -227,7 +228,8 @@ def _origins(
     for one, window in zip(choice.fitted, choice.rows, strict=True):
         seen = np.ones((len(planned), len(core)), bool)
         seen[:, core] = [refit.keep for refit in planned]
-        seen[np.ix_([refit.sign < 0 for refit in planned], ~core)] = False
+        downwards = np.array([refit.sign < 0 for refit in planned])
+        seen[np.ix_(downwards, ~core)] = False
         seen = seen[:, window]
         enough = seen.sum(axis=1) > len(one.misfit.space.free)
         found = np.repeat(one.best.coordinates, len(planned), axis=0)
