@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab import analysis
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
 from scalinglab.scaling.extras import needs_extra
@@ -129,5 +130,7 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 def _check_answer(study: StudyConfig) -> None:
     """What the analysis is to be asked must be known to it."""
     for key in ("law", "curve_law"):
-        analysis.LAWS.find(getattr(study.answer, key), f"study.answer.{key}")
+        law = getattr(study.answer, key)
+        if law != AUTO:
+            analysis.LAWS.find(law, f"study.answer.{key}")
     check_kind(study.answer.kind, study.answer.options)

@@ -30,7 +30,7 @@ from scalinglab.analysis.intervals.rolling import (
 )
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.law import Array, Law
-from scalinglab.analysis.laws.mixture import AUTO
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.scaling.errors import UserError
 
 _FEW = 200  # resamples of a fit that is only compared with another

@@ -57,6 +57,11 @@ class Mixture(Result):
     held_out_origins: int = 0
 
     @property
+    def overview(self) -> pd.DataFrame:
+        """What a reader looks at first: the laws."""
+        return self.laws
+
+    @property
     def free(self) -> tuple[str, ...]:
         """Parameters of the law with the largest share: what the mixture bends as far as."""
         name = self.laws.index[0]

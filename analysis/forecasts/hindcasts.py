@@ -12,6 +12,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.scaling.errors import UserError
 
 _HINDCASTS = 12  # at most: each is a fit
@@ -39,12 +40,14 @@ def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
     runs = curves["run"].unique()
     if len(runs) < 3:
         return
-    start = pd.DataFrame([result.params])
+    mixed = result.law.name == AUTO  # its laws are weighed anew, and start by themselves
+    start = None if mixed else pd.DataFrame([result.params])
+    chosen = AUTO if mixed else result.law
     for run in runs[np.unique(np.linspace(0, len(runs) - 1, _HINDCASTS).round().astype(int))]:
         own = curves[curves["run"] == run].sort_values("step").reset_index(drop=True)
         others = curves[curves["run"] != run]
         try:
-            law = fit(result.law, others, resamples=0, starts=start, mix_fingerprints=True)
+            law = fit(chosen, others, resamples=0, starts=start, mix_fingerprints=True)
         except UserError:  # without this run a column has no spread
             continue
         yield own.assign(predicted=law.predict(own)["loss"])

@@ -11,8 +11,7 @@ import pandas as pd
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
 from scalinglab.analysis.laws.law import Array, Columns, Law
 from scalinglab.analysis.laws.parameter import Parameter
-
-AUTO = "auto"
+from scalinglab.analysis.laws.registry import AUTO
 
 
 @dataclass(frozen=True)
