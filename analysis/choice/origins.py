@@ -81,11 +81,16 @@ def _without_top(budget: Array, seen: Array) -> Origin:
     return Origin(f"budgets > {edge:.3g}", seen, np.log(budget / edge), below)
 
 
-def group_origins(groups: Sequence[str] | Array) -> list[Origin]:
-    """Origins that leave out one group (a schedule) each, or several where there are many."""
+def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]:
+    """Origins that leave out one group (a schedule) each, or several where there are many.
+
+    None where there are fewer than `least`.
+    """
     names = np.asarray(groups).astype(str)
     labels = np.unique(names).tolist()
-    folds = [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) > 2 else []
+    folds = (
+        [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) >= least else []
+    )
     return [Origin(", ".join(fold), ~np.isin(names, fold), np.zeros(len(names))) for fold in folds]
 
 

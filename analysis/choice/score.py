@@ -26,7 +26,8 @@ NEAR = np.log(2.0)  # how far the question lies beyond, where nobody says
 _CLOSE = 0.5  # of the distances' logarithms: origins count by how close they are to the question's
 _RECENT = 2.0  # an origin so far below the largest budget, in logarithms, counts e times less
 _NEAREST = 0.2  # logarithm of a distance: points within differ by noise
-_IMPOSSIBLE = 0.5  # the error that a prediction counts as which no response can be
+_WILD = 1.0  # the largest error that counts as it is
+_IMPOSSIBLE = 2.0  # what a prediction counts as which no response can be
 _LEAST_NOISE = 2e-3  # of log loss: seeds differ by as much
 _STEPS = 200
 _DRAWS = 1000
@@ -64,7 +65,8 @@ class HeldOut:
     @property
     def sizes(self) -> Array:
         """Errors, those of impossible predictions and of wild ones counted as large ones."""
-        return np.clip(np.where(np.isfinite(self.error), self.error, _IMPOSSIBLE), -1, 1)
+        wild = np.clip(self.error, -_WILD, _WILD)
+        return np.where(np.isfinite(self.error), wild, _IMPOSSIBLE)
 
     def weights(self, question: float = NEAR) -> Array:
         """How much each point counts for a question so far beyond the points, sum 1, (m,)."""

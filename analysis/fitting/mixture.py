@@ -273,6 +273,7 @@ def _of_choice(choice: LawChoice) -> list[str]:
 def _report(result: Mixture) -> list[str]:
     """A mixture as text."""
     size = float(np.sqrt(np.mean(result.residuals**2)))
+    ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
     lines = [
         f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
         f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}{'bias':>9}",
@@ -281,12 +282,11 @@ def _report(result: Mixture) -> list[str]:
             f"{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"
             for name, row in result.laws.iterrows()
         ),
-        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins}"
-        " origins; left out: the smallest budgets, of which a law is not told",
+        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins} origins"
+        + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
         "[[Fit]]",
         f"    points     {result.points}",
-        "    range      "
-        + ", ".join(f"{n} {low:.3g} .. {high:.3g}" for n, (low, high) in result.ranges.items()),
+        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
         f"    residuals  {result.scale.say(size)} (root mean square)",
     ]
     if result.warnings:
