@@ -168,7 +168,7 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
 
 
 def subset(misfit: Misfit, rows: Array) -> Misfit:
-    """The misfit of some rows."""
+    """The same misfit of some rows, an array of bool."""
     return replace(
         misfit,
         columns={name: column[..., rows] for name, column in misfit.columns.items()},

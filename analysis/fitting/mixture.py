@@ -18,11 +18,13 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, refit
 from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
 from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
+from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
+from scalinglab.analysis.intervals.left_out import NONE_LEFT_OUT, LeftOutRuns
 from scalinglab.analysis.intervals.resample import draw
 from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins, judge_refits, plan_refits
 from scalinglab.analysis.laws.mixture import MixtureLaw, mixture_law
@@ -137,7 +139,9 @@ def _mixture(
         "objective": misfit.objective.name,
         "errors": misfit.scale.name,
         "counted": points.counted,
-        "delta": options.delta,
+        "delta": misfit.objective.delta,
+        "delta_rule": "given" if isinstance(options.delta, float) else "published",
+        "peaks": {},
         "asymmetry": options.asymmetry,
         "level": level,
         "seed": seed,
@@ -164,6 +168,7 @@ def _mixture(
         runs=points.runs,
         excluded=points.excluded,
         origins=origins,
+        left_out=_left_out(choice),
         laws=choice.table,
         held_out_points=len(choice.held.row),
         held_out_origins=len(choice.origins),
@@ -248,6 +253,17 @@ def _origins(
         misfit.scale.of(law.predict(row[None], columns)[0]) - misfit.target[core] for row in params
     ]
     return judge_refits(planned, columns, params, residuals, free)
+
+
+def _left_out(choice: LawChoice) -> LeftOutRuns:
+    """The mixture without one curve each, with the same shares; none of surfaces."""
+    parts = [leave_out_runs(one) for one in choice.fitted]
+    if any(part.runs != parts[0].runs for part in parts) or not len(parts[0]):
+        return NONE_LEFT_OUT
+    shares = np.broadcast_to(choice.shares, (len(parts[0]), len(parts)))
+    missed = np.stack([part.missed for part in parts], axis=1)
+    params = np.concatenate([shares, *(part.params for part in parts)], axis=1)
+    return LeftOutRuns(parts[0].runs, np.sum(shares * missed, axis=1), params)
 
 
 def _diagnosis(one: BestFit, draws: Array) -> Diagnosis:

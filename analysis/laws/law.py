@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,6 +64,10 @@ class Law:
         What values the response can have.
     curve : bool
         True for laws of whole training curves: the response may be NaN where it was not measured.
+    several_peaks : bool
+        Of laws of curves: whether runs of different peak learning rates, or that warm up again,
+        fall under one set of parameters. The loss must then depend on the height of the learning
+        rate itself, not on drops below each run's own peak alone.
     best_size : callable, optional
         ``best_size(budget, **parameters)``: the size N of least loss where 6 N D is the budget, for
         surfaces that have it in closed form. Others are searched.
@@ -92,6 +97,7 @@ class Law:
     errors: Errors = "relative"
     span: tuple[float, float] = (0.0, np.inf)
     curve: bool = False
+    several_peaks: bool = False
     best_size: Callable[..., Array] | None = None
     reference: Mapping[str, float] = field(default_factory=dict)
     rival: str = ""
@@ -112,6 +118,18 @@ class Law:
                 f"law {self.name!r} calls {unknown[0]!r} linear; "
                 f"its parameters are {', '.join(names)}"
             )
+        self._check_value()
+
+    def _check_value(self) -> None:
+        """Refuse a formula that does not take what it will be called with."""
+        taken, names = inspect.signature(self.value), (*self.columns, *self.names)
+        try:
+            taken.bind(**dict.fromkeys(names))
+        except TypeError as error:
+            raise UserError(
+                f"law {self.name!r}: value{taken} is called by name with its columns and "
+                f"parameters, {', '.join(names)}: {error}"
+            ) from None
 
     @cached_property
     def names(self) -> tuple[str, ...]:

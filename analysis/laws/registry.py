@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from scalinglab.analysis.default_laws import MIXED_SURFACES
 from scalinglab.analysis.laws.law import Law
 from scalinglab.scaling.errors import UserError
@@ -20,7 +22,8 @@ def register(law: Law) -> Law:
     UserError
         If another law has its name.
     """
-    return LAWS.register(law.name)(law)
+    caller = str(sys._getframe(1).f_globals.get("__name__", ""))
+    return LAWS.register(law.name, caller)(law)
 
 
 def find(law: str | Law) -> Law:

@@ -23,7 +23,7 @@ from scalinglab.analysis.tables.validation_sets import (
     with_common_sets,
 )
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.state import CENSORED
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
@@ -54,6 +54,8 @@ class Points:
         Column of the law -> column of the table.
     counted : dict of str to str
         Column of the law -> the convention by which the table says it was counted.
+    checkpoints : DataFrame or None
+        Of laws of curves: ``run, step`` of each row.
     """
 
     columns: Columns
@@ -67,6 +69,7 @@ class Points:
     rows: Array
     renamed: dict[str, str] = field(default_factory=dict)
     counted: dict[str, str] = field(default_factory=dict)
+    checkpoints: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -93,6 +96,7 @@ class Points:
             sharpness=self.sharpness[rows],
             cluster=None if few is None else np.unique(few, return_inverse=True)[1],
             rows=self.rows[rows],
+            checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
         )
 
 
@@ -168,6 +172,7 @@ def read_points(
         rows=frame.index.to_numpy(),
         renamed=renamed,
         counted=_counted(frame, renamed),
+        checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
     )
 
 
@@ -282,10 +287,10 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     if allowed or "fingerprint" not in frame.columns:
         return
-    seen = sorted({same_numbers(code) for code in frame["fingerprint"].dropna().astype(str)})
-    if len(seen) > 1:
+    seen = versions_of_code(frame["fingerprint"].dropna().astype(str))
+    if seen:
         raise UserError(
-            f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"
+            f"column 'fingerprint' names {len(seen)} versions ({', '.join(seen[:3])}): the runs were"
             " trained by different code; pass mix_fingerprints=True to fit them together"
         )
 

@@ -30,6 +30,7 @@ from scalinglab.analysis.tables.validation_sets import (
     set_names,
 )
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
@@ -258,7 +259,9 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     """
     folder = Path(outputs) / "studies" / study
     if (folder / "plan.json").exists():
-        return read_plan_file(folder / "plan.json")
+        plan = read_plan_file(folder / "plan.json")
+        loading.load_again(plan.extend, folder)
+        return plan
     path = folder / MANIFEST
     if not path.exists():
         known = sorted(

@@ -30,6 +30,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkp
 from scalinglab.scaling.engine.trainer.member import MemberRun, pack_facts
 from scalinglab.scaling.engine.trainer.pack_checkpoints import PackCheckpoints
 from scalinglab.scaling.engine.trainer.pack_engine import build_engine
+from scalinglab.scaling.extensions.used import run_fingerprint
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.provenance import provenance
@@ -267,6 +268,7 @@ class Training:
                 self.engine.ran.engine,
                 self.engine.ran.why,
                 [*member.earlier_packs, len(self.members)],
+                run_fingerprint(member.spec.science),
             ),
         }
 
