@@ -30,6 +30,7 @@ from scalinglab.analysis.tables.validation_sets import (
     set_names,
 )
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -44,7 +45,6 @@ from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import CENSORED, State
-from scalinglab.scaling.run import extensions
 from scalinglab.scaling.text.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
@@ -269,7 +269,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     folder = Path(outputs) / "studies" / study
     if (folder / "plan.json").exists():
         plan = read_plan_file(folder / "plan.json")
-        extensions.load_again(plan.extend, folder)
+        loading.load_again(plan.extend, folder)
         return plan
     path = folder / MANIFEST
     if not path.exists():

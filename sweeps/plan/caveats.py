@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.extensions.used import run_fingerprint
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile
@@ -13,7 +14,6 @@ from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
-from scalinglab.scaling.run.extensions_used import run_fingerprint
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 from scalinglab.sweeps.plan.plan import PlannedRun
 from scalinglab.sweeps.store.flatten import flatten

@@ -6,10 +6,10 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.registry import Registry
-from scalinglab.scaling.run.extensions import extension_of
 
 
 def used_by(science: Mapping[str, Any]) -> str:
