@@ -32,6 +32,7 @@ from scalinglab.analysis.tables.validation_sets import (
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.plan_file import (
@@ -109,6 +110,9 @@ _WAYS_ON = {  # state of a run -> what brings it to a measured end
     State.INTERRUPTED: _TRAIN,
     State.PLANNED: _TRAIN,
 }
+COUNTS_FROM = (
+    "counts_from"  # column: the program that gave N or C itself, of the runs that have one
+)
 LEFT_OUT = "its run is left out"
 
 
@@ -130,7 +134,9 @@ def load(
     study, role : str, optional
         Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
     n_count : str
-        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total".
+        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total",
+        "n_active" (what one token passes through). Of a program that did not give this count N is
+        the first that it gave, and the column ``n_count`` names it.
     flops : str
         The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
@@ -143,7 +149,8 @@ def load(
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
-        measured; ``lr`` (peak), ``seed``;
+        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself, which
+        then stand for those of the configuration;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -164,7 +171,9 @@ def load(
             tell(error, LEFT_OUT)
             continue
         row = _row(record, roles, study)
-        row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
+        counted, size = size_of(record.spec.counts, n_count)
+        convention = stated_convention(record.spec.flops, flops)
+        row |= {"N": size, "n_count": counted, "flops_convention": convention}
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
     names = set_names(outputs, (row[SET] for row in rows))
@@ -224,7 +233,7 @@ def load_curves(
         spec = record.spec
         contents[folder.run_id] = spec.data.source, spec.data.content
         constants: dict[str, Any] = {
-            "N": spec.counts["n_matmul"],
+            "N": size_of(spec.counts)[1],
             "schedule": spec.schedule_kind,
             "seed": spec.seed,
             "cluster": spec.family_id,
@@ -328,7 +337,8 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "study": ",".join(here),
         "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
         "status": record.status,
-        **{count: spec.counts[count] for count in N_COUNTS},
+        **n_counts(spec.counts),
+        **({COUNTS_FROM: record.counts_from} if record.counts_from else {}),
         "D": record.tokens,
         "loss": _number(final.validation_loss),
         "bpb": _number(final.validation_bpb),
