@@ -16,6 +16,7 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
@@ -27,13 +28,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from scalinglab import own_parts
 from scalinglab.own_groups import SHIPPED, own_folders, quoted
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
 from scalinglab.scaling.fields import chosen_class, class_of, keys_of, users_of, without_leftovers
 
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
-TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs")
+TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -61,6 +63,9 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
                 f"{override!r}: no Hydra job is run, so its settings change nothing; "
                 "allowed of them is hydra.searchpath"
             )
+    own_parts.load_named(overrides, folders)
+    for group, name, keys in own_parts.choices():
+        ConfigStore.instance().store(name, keys, group)
     _check_overrides(overrides)
     if folders:
         overrides = [f"hydra.searchpath=[{','.join(map(quoted, folders))}]", *overrides]
@@ -95,6 +100,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
             f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
         ) from error
     assert isinstance(plain, dict)
+    plain[own_parts.KEY] = own_parts.load(plain[own_parts.KEY], folders)
     _drop_leftovers(plain, overrides)
     if not isinstance(plain["outputs"], str) or not plain["outputs"]:
         raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")

@@ -14,6 +14,7 @@ from scalinglab import analysis
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.run.extensions_used import check_importable
 from scalinglab.scaling.training.ranks import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
@@ -91,6 +92,9 @@ def prepare(
     plan = make_plan(composed)
     check_overrides(composed, overrides)
     check_places(config, plan.execution)
+    if config.backend != "inline":
+        for planned in plan.runs:
+            check_importable(planned.run.science)
     target = timing_target(config, plan.execution, plan.outputs, tell)
     return Prepared(composed, config, with_seconds(plan, target, config))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from scalinglab.analysis.laws.law import Law
 from scalinglab.scaling.registry import Registry
 
@@ -16,7 +18,8 @@ def register(law: Law) -> Law:
     UserError
         If another law has its name.
     """
-    return LAWS.register(law.name)(law)
+    caller = str(sys._getframe(1).f_globals.get("__name__", ""))
+    return LAWS.register(law.name, caller)(law)
 
 
 def find(law: str | Law) -> Law:

@@ -23,7 +23,7 @@ from scalinglab.analysis.tables.validation_sets import (
     with_common_sets,
 )
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.state import CENSORED
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
@@ -269,10 +269,10 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     if allowed or "fingerprint" not in frame.columns:
         return
-    seen = sorted({same_numbers(code) for code in frame["fingerprint"].dropna().astype(str)})
-    if len(seen) > 1:
+    seen = versions_of_code(frame["fingerprint"].dropna().astype(str))
+    if seen:
         raise UserError(
-            f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"
+            f"column 'fingerprint' names {len(seen)} versions ({', '.join(seen[:3])}): the runs were"
             " trained by different code; pass mix_fingerprints=True to fit them together"
         )
 

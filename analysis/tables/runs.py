@@ -43,6 +43,7 @@ from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import CENSORED, State
+from scalinglab.scaling.run import extensions
 from scalinglab.scaling.text.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
@@ -258,7 +259,9 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     """
     folder = Path(outputs) / "studies" / study
     if (folder / "plan.json").exists():
-        return read_plan_file(folder / "plan.json")
+        plan = read_plan_file(folder / "plan.json")
+        extensions.load_again(plan.extend, folder)
+        return plan
     path = folder / MANIFEST
     if not path.exists():
         known = sorted(

@@ -51,7 +51,9 @@ class OptimizerConfig:
     # three in the decay) around what its paper used, at laptop scale.
     search_space: ClassVar[Mapping[str, Sequence[float]]] = {}
 
-    choices: ClassVar[Registry[type[OptimizerConfig]]] = Registry("optimizer.name", __package__)
+    choices: ClassVar[Registry[type[OptimizerConfig]]] = Registry(
+        "optimizer.name", __package__, makes_numbers=True
+    )
     chooser: ClassVar[str] = "name"
 
     name: str = "adamw"

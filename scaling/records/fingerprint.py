@@ -62,10 +62,35 @@ EQUAL_NUMBERS: Mapping[str, str] = {
 
 
 def same_numbers(fingerprint: str) -> str:
-    """The newest fingerprint of code that makes the same numbers; its own where none is known."""
-    while fingerprint in EQUAL_NUMBERS:
-        fingerprint = EQUAL_NUMBERS[fingerprint]
-    return fingerprint
+    """The newest fingerprint of code that makes the same numbers; its own where none is known.
+
+    What stands behind it, ``+NAME=HASH``, is of each extension that a run used
+    (``scalinglab.scaling.run.extensions``).
+    """
+    code, plus, extensions = fingerprint.partition("+")
+    while code in EQUAL_NUMBERS:
+        code = EQUAL_NUMBERS[code]
+    return f"{code}{plus}{extensions}"
+
+
+def versions_of_code(fingerprints: Iterable[str]) -> list[str]:
+    """What among some runs was trained by several versions of code; none where nothing was.
+
+    Two runs of which one used an extension and the other none do not differ in version; two that
+    used one of the same name with another text do.
+
+    Returns
+    -------
+    list of str
+        The versions of the code, or of the first extension of which there are several.
+    """
+    seen: dict[str, set[str]] = {}
+    for fingerprint in fingerprints:
+        code, *extensions = same_numbers(fingerprint).split("+")
+        seen.setdefault("", set()).add(code)
+        for extension in extensions:
+            seen.setdefault(extension.partition("=")[0], set()).add(extension)
+    return next((sorted(versions) for versions in seen.values() if len(versions) > 1), [])
 
 
 @functools.cache
@@ -106,14 +131,36 @@ def _file(module: str) -> Path:
 
 def _imports(path: Path) -> Iterable[str]:
     """The modules of this package that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [name.name for name in node.names]
-        else:
-            continue
-        yield from (n for n in names if n.startswith(f"{PACKAGE}.") and _file(n).exists())
+    return (n for n in imports_of(path) if n.startswith(f"{PACKAGE}.") and _file(n).exists())
+
+
+def imports_of(path: Path, module: str = "") -> list[str]:
+    """What a file imports, anywhere in it; a name that it takes from a module may be one itself.
+
+    Parameters
+    ----------
+    path : Path
+    module : str
+        As what it is imported, where it may name modules of its own package by dots.
+
+    Raises
+    ------
+    SyntaxError
+        If it is no Python.
+    """
+    names: list[str] = []
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: len(module.split(".")) - node.level + is_package]
+            base = ".".join(
+                [*(parents if node.level else []), *([node.module] if node.module else [])]
+            )
+            if base:
+                names += [base, *(f"{base}.{name.name}" for name in node.names)]
+    return names
 
 
 def significant(source: str) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.fingerprint import code_fingerprint, same_numbers
+from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
+from scalinglab.scaling.run.extensions_used import run_fingerprint
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 from scalinglab.sweeps.plan.plan import PlannedRun
 from scalinglab.sweeps.store.flatten import flatten
@@ -31,18 +32,19 @@ def rounded(runs: list[PlannedRun]) -> list[str]:
 
 def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
     """A sentence if finished runs were trained by code that makes other numbers."""
-    now = same_numbers(code_fingerprint())
+    now = {p.run.run_id: same_numbers(run_fingerprint(p.run.science)) for p in runs}
     other = [
         p.run.run_id
         for p in runs
         if p.state in FINISHED
         and not p.run.is_command
-        and same_numbers(_code_of(outputs, p.run.run_id)) != now
+        and same_numbers(_code_of(outputs, p.run.run_id)) != now[p.run.run_id]
     ]
     if not other:
         return []
     return [
-        f"{len(other)} finished runs were trained by other code (fingerprint differs from {now}): "
+        f"{len(other)} finished runs were trained by other code (fingerprint differs from "
+        f"{now[other[0]]}): "
         f"{', '.join(other[:5])}{' ...' if len(other) > 5 else ''}. A fit refuses to mix them with "
         "new ones unless told to"
     ]

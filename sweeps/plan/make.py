@@ -76,7 +76,8 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True) -> Plan:
     warnings += check_design([(p.run, p.roles) for p in runs])
     warnings += rounded(runs) + other_code(runs, outputs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
-    return Plan(study, outputs, execution, runs, warnings)
+    extend = tuple(composed.get("extend") or ())
+    return Plan(study, outputs, execution, runs, warnings, extend)
 
 
 class _Resolver:

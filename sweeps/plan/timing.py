@@ -22,6 +22,7 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, s
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.run.engine_choice import choose_engine
+from scalinglab.scaling.run.extensions_used import used_by
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.events import validation_steps
@@ -186,7 +187,9 @@ def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
     options = StepOptions.of(run.config, execution)
+    extensions = used_by(run.science)
     return {
+        **({"extensions": extensions} if extensions else {}),
         "model": run.architecture.science(),
         # Numbers of the optimizer take no time; whether there is a z-loss does.
         "optimizer": run.config.optimizer.name,

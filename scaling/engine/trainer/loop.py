@@ -35,6 +35,7 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.provenance import provenance
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.engine_choice import with_engine
+from scalinglab.scaling.run.extensions_used import run_fingerprint
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch
 from scalinglab.scaling.training.throughput import Clock, throughput
@@ -267,6 +268,7 @@ class Training:
                 self.engine.ran.engine,
                 self.engine.ran.why,
                 [*member.earlier_packs, len(self.members)],
+                run_fingerprint(member.spec.science),
             ),
         }
 

@@ -26,6 +26,7 @@ from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.engines import ENGINES as DEFINED
+from scalinglab.scaling.run.extensions import load_inherited
 from scalinglab.scaling.run.step_options import StepOptions
 
 STEPS = 4  # chunks of them that are timed
@@ -145,6 +146,7 @@ def main() -> None:
     def say(kind: str, timing: Timing | None = None) -> None:
         print(json.dumps([kind, timing]), flush=True)
 
+    load_inherited()
     requests = json.load(sys.stdin)
     say("ready")
     for request in requests:
