@@ -25,6 +25,12 @@ STEPS = (
     "scalinglab.scaling.engine.steps.compiled",
     "scalinglab.scaling.engine.steps.sharded",
     "scalinglab.scaling.run.step_options",
+    # What has filled the slots of the network since the first runs. A run with another part says
+    # so beside this fingerprint (``scalinglab.scaling.run.extensions_used``).
+    "scalinglab.scaling.model.mixers.attention",
+    "scalinglab.scaling.model.feed_forwards.mlp",
+    "scalinglab.scaling.engine.network.mixers.attention",
+    "scalinglab.scaling.engine.network.feed_forwards.mlp",
     "scalinglab.scaling.engine.optimizers",
     "scalinglab.scaling.optimizers",
     "scalinglab.scaling.schedule.pieces",
@@ -115,6 +121,12 @@ def number_making() -> list[Path]:
             m for m in _imports(found[module]) if m.startswith(tuple(f"{r}." for r in ROOMS))
         ]
     return [found[module] for module in sorted(found)]
+
+
+def files_apart(modules: Iterable[str]) -> list[Path]:
+    """The files of some modules of this package that are none of `number_making`."""
+    known = set(number_making())
+    return [file for file in map(_file, modules) if file not in known]
 
 
 def _modules(name: str) -> list[str]:

@@ -117,6 +117,8 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "mlp_width": [{"model.mlp_width": 40}],
     "context": [{"model.context": 32}],
     "rope_base": [{"model.rope_base": 500.0}],
+    "mixer": [],
+    "feed_forward": [],
     "activation": [
         {"model.activation": "relu"},
         {"model.activation": "gelu"},
