@@ -18,6 +18,7 @@ from scalinglab.scaling.registry import Registry
 
 if TYPE_CHECKING:
     from scalinglab.scaling.model.architecture import Architecture, Norms
+    from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 
 Size = tuple[int, ...]
 P = TypeVar("P", bound="Part")
@@ -40,8 +41,8 @@ class Part:
     module: ClassVar[str]
     # Values of `model.init` that know its tensors.
     inits: ClassVar[tuple[str, ...]] = ("normal", "small")
-    # What is measured at every validation, asked for or not (``execution.measure``).
-    measured: ClassVar[tuple[str, ...]] = ()
+    # Numbers that its module tells at every validation (``scalinglab.scaling.engine.network.part``).
+    told: ClassVar[tuple[str, ...]] = ()
 
     name: str
 
@@ -56,9 +57,16 @@ class Part:
     def check(self, architecture: Architecture) -> None:
         """Raise `ConfigError` if it does not go with the rest of a network."""
 
+    def check_optimizer(self, optimizer: OptimizerConfig) -> None:
+        """Raise `ConfigError` if an optimizer cannot train it."""
+
     def idle_weights(self, architecture: Architecture) -> int:
         """Weights of its matrices in a block that one token does not pass through."""
         return 0
+
+    def columns(self) -> dict[str, tuple[float, float]]:
+        """Columns of the analysis: their values, and those of networks without such a part."""
+        return {}
 
     def kept_floats(self, architecture: Architecture) -> float:
         """Floats that a block keeps of a token for the backward pass, beyond those of attention."""

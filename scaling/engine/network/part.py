@@ -4,7 +4,8 @@ A mixer maps normalised tokens (B, T, D), with the tables (T, K) of rotary posit
 adds to the stream. A feed-forward maps tokens (B, T, D); it may give a second value, a scalar that
 the objective adds to the loss. Both are made of the architecture and the number of the block, and
 draw nothing at random; their parameters are those of their description
-(``scalinglab.scaling.model.part``), in its order.
+(``scalinglab.scaling.model.part``), in its order. A part whose description names numbers in
+``told`` has a method ``tell`` that gives them of the tokens that it is given.
 """
 
 from __future__ import annotations
