@@ -161,8 +161,8 @@ def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
         of_file = group.replace(".", "/")
         choice = f"{of_file}={whole.hydra.runtime.choices[of_file]}"
         keys: Any = OmegaConf.select(_read([*search, choice]), group)
-        found: dict[str, Any] = OmegaConf.to_container(keys, resolve=True)
-        return found
+        found: Any = OmegaConf.to_container(keys, resolve=True)
+        return dict(found)
 
 
 def _read(overrides: Sequence[str]) -> DictConfig:

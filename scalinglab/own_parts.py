@@ -19,11 +19,12 @@ from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.registry import Registry
 from scalinglab.scaling.run import extensions
 from scalinglab.scaling.schedule.schedule import SCHEDULES
 
 KEY = "extend"
-_GROUPS = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+_GROUPS: Mapping[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> None:
@@ -79,9 +80,9 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
     Those that are not shipped, and all that fill a slot of the network, none of which has a file.
     """
-    for slot, kind in SLOTS.items():
-        for name, part in _choices(kind).items():
-            yield f"model/{slot}", name, _keys(part) | {part.chooser: name}
+    for slot, part in SLOTS.items():
+        for name, own in _choices(part).items():
+            yield f"model/{slot}", name, _keys(own) | {part.chooser: name}
     for group, registry in _GROUPS.items():
         for name, kind in registry.items():
             if not registry.is_shipped(name):

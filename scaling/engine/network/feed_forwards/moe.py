@@ -24,6 +24,9 @@ SHARE_OF_BIAS = 0.01
 class Weight(nn.Module):
     """A tensor under the name ``weight`` or ``bias``, where no module of torch's has its shape."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, name: str, *size: int) -> None:
         super().__init__()
         self.register_parameter(name, nn.Parameter(torch.zeros(size)))
