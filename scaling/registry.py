@@ -10,12 +10,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import one_of
+
+_SHIPPED = f"{__package__.partition('.')[0]}."  # how the modules of this package begin
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -30,34 +34,91 @@ class Registry(Mapping[str, T]):
         Where a person names one, for messages: ``optimizer.name``.
     package : str, optional
         The package whose modules register the definitions that are shipped.
+    makes_numbers : bool
+        Whether a run's numbers depend on the code of a definition that its science names under the
+        registry's key.
+    arithmetic : str, optional
+        The package in which the shipped definitions have another half that makes numbers, a module
+        of the same name.
     """
 
-    def __init__(self, key: str, package: str | None = None) -> None:
+    # Those whose definitions make numbers: a run says of which files of a person's own they were.
+    number_making: ClassVar[list[Registry[Any]]] = []
+
+    def __init__(
+        self,
+        key: str,
+        package: str | None = None,
+        *,
+        makes_numbers: bool = False,
+        arithmetic: str | None = None,
+    ) -> None:
+        if makes_numbers:
+            self.number_making.append(self)
+        self._arithmetic = arithmetic
         self._key, self._package = key, package
         self._definitions: dict[str, T] = {}
+        self._modules: dict[str, str] = {}  # name -> the module that registered it
         self._lock = threading.RLock()  # a definition's file may ask for others while it is loaded
         self._is_loading, self._is_loaded = False, package is None
 
-    def register(self, name: str) -> Callable[[D], D]:
+    def register(self, name: str, module: str | None = None) -> Callable[[D], D]:
         """A decorator that makes a class or function the definition of a name.
+
+        A module of a person's own that is run again, as a cell of a notebook is, registers anew.
+
+        Parameters
+        ----------
+        name : str
+        module : str, optional
+            Where it is defined; default: where this is called.
 
         Raises
         ------
         UserError
             If the name has another definition, or the definition calls itself otherwise.
         """
+        place = module or str(sys._getframe(1).f_globals.get("__name__", ""))
 
         def add(definition: D) -> D:
             entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
             own = getattr(entry, getattr(entry, "chooser", ""), name)
             if own != name:
                 raise UserError(f"{definition} is registered as {name!r} and says {own!r}")
+            if not place.startswith(_SHIPPED):
+                self._loaded()  # the shipped ones come first, so that none of them is replaced
             there = self._definitions.setdefault(name, entry)
-            if there is not entry:
-                raise UserError(f"{self._key} = {name!r} is defined twice: choose another name")
+            before = self._modules.setdefault(name, place)
+            if there is not entry and (place != before or place.startswith(_SHIPPED)):
+                raise UserError(
+                    f"{self._key} = {name!r} is defined twice, in {_file_of(before)} and in "
+                    f"{_file_of(place)}: give one of them another name"
+                )
+            self._definitions[name] = entry
             return definition
 
         return add
+
+    def module_of(self, name: str) -> str:
+        """The module that registered a name."""
+        self[name]  # its file is imported by that
+        return self._modules[name]
+
+    def is_shipped(self, name: str) -> bool:
+        """Whether a name is one of this package, and not of a person's own."""
+        return self.module_of(name).startswith(_SHIPPED)
+
+    def halves_of(self, name: str) -> tuple[str, ...]:
+        """The modules of a shipped name: that of its definition, and of its arithmetic if apart."""
+        module = self.module_of(name)
+        if self._arithmetic is None:
+            return (module,)
+        return module, f"{self._arithmetic}.{module.rpartition('.')[2]}"
+
+    @property
+    def key(self) -> str:
+        """Where a person names one."""
+        return self._key
 
     def find(self, name: str, key: str | None = None) -> T:
         """The definition of a name.
@@ -79,13 +140,13 @@ class Registry(Mapping[str, T]):
 
     def __getitem__(self, name: str) -> T:
         """The definition of a name."""
-        if not (name in self._definitions or self._is_loaded):
+        if not (name in self._definitions or self._is_loaded or self._package is None):
             self._load_file(name)
         return self._definitions[name] if name in self._definitions else self._loaded()[name]
 
     def __delitem__(self, name: str) -> None:
         """Take a definition out, as before a cell of a notebook that registers it is run again."""
-        del self._loaded()[name]
+        del self._loaded()[name], self._modules[name]
 
     def __iter__(self) -> Iterator[str]:
         """The names, in the order of the alphabet where they are shipped."""
@@ -118,3 +179,11 @@ class Registry(Mapping[str, T]):
             self._is_loaded = True
         finally:
             self._is_loading = False
+
+
+def _file_of(module: str) -> str:
+    """The file of a module, for messages: below this package, or as it lies on the disk."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return "this session" if module == "__main__" else module
+    return module.replace(".", "/") + ".py" if module.startswith(_SHIPPED) else str(Path(file))

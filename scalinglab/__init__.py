@@ -2,7 +2,7 @@
 
 One name holds everything: ``scalinglab.scaling`` (how one run happens), ``scalinglab.sweeps``
 (which runs, and where), ``scalinglab.analysis`` (what they say) and, here, what a person does:
-`Study`, `Table`, `train_run` and the command line. They are imported on first use: a worker needs
+`Study`, `Table`, `train_run`, `extend` and the command line. They are imported on first use: a worker needs
 none of them.
 """
 
@@ -10,11 +10,12 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Study", "Table", "train_run"]
+__all__ = ["Study", "Table", "extend", "train_run"]
 
 _FILES = {
     "Study": "scalinglab.study",
     "Table": "scalinglab.table",
+    "extend": "scalinglab.scaling.extensions.loading",
     "train_run": "scalinglab.single_run",
 }
 

@@ -17,12 +17,13 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from scalinglab.as_json import print_json
-from scalinglab.options import WHOLE_WORDS, MissingOption, explain, read_arguments
+from scalinglab.options import OVERRIDES, WHOLE_WORDS, MissingOption, explain, read_arguments
 from scalinglab.scaling.config import ConfigError, unknown_key
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extras import PROJECT, missing_package
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "train": ("plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
-    "answer": ("fit", "report", "compare", "multiverse", "import"),
+    "answer": ("fit", "report", "compare", "judge", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
-    "utilities": ("coordcheck", "doctor", "collect", "gc", "sync"),
+    "utilities": ("parts", "coordcheck", "doctor", "collect", "gc", "sync"),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
 # Errors of a machine that name no file.
@@ -104,6 +105,14 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _answer(verb: Verb, arguments: Sequence[str]) -> int:
     """Run a verb; with ``--json`` standard output holds its answer alone."""
+    if OVERRIDES not in {f.name for f in fields(verb.options)}:  # else it is an override
+        named = [a.partition("=")[2] for a in arguments if a.startswith("extend=")]
+        arguments = [a for a in arguments if not a.startswith("extend=")]
+        if named:
+            # Here: most calls extend nothing, and the help starts at once.
+            from scalinglab.scaling.extensions.loading import load
+
+            load([name.strip() for name in named[-1].strip("[]").split(",")])
     options: Any = read_arguments(verb.options, arguments)
     screen = _screen(sys.stderr if options.json else sys.stdout)
     result = verb.run(options, screen)
@@ -182,10 +191,23 @@ def _report_defect() -> NoReturn:
     """The traceback of an exception that no user can mend, and what to do with it."""
     traceback.print_exc()
     _screen(sys.stderr).say(
-        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
-        "above with the command. Runs are kept; the same command resumes."
+        f"{_whose()} Runs are kept; the same command resumes.",
     )
     sys.exit(1)
+
+
+def _whose() -> str:
+    """Whether an exception left a file that ``extend`` names, or this package."""
+    from scalinglab.scaling.extensions.loading import loaded
+
+    innermost = traceback.extract_tb(sys.exc_info()[2])[-1]
+    for extension in loaded():
+        if innermost.filename in map(str, extension.files):
+            return f"The last line is of {extension.name}, which extend names: line {innermost.lineno}."
+    return (
+        f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
+        "above with the command."
+    )
 
 
 def _screen(stream: TextIO) -> Screen:

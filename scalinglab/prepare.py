@@ -12,8 +12,10 @@ from typing import Any
 
 from scalinglab import analysis
 from scalinglab.analysis.fitting.threshold import check_threshold
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
+from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
 from scalinglab.scaling.training.ranks import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
@@ -92,6 +94,9 @@ def prepare(
     plan = make_plan(composed)
     check_overrides(composed, overrides)
     check_places(config, plan.execution)
+    if config.backend != "inline":
+        for planned in plan.runs:
+            check_importable(planned.run.science)
     target = timing_target(config, plan.execution, plan.outputs, tell)
     return Prepared(composed, config, with_seconds(plan, target, config))
 
@@ -130,6 +135,8 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 def _check_answer(study: StudyConfig) -> None:
     """What the analysis is to be asked must be known to it."""
     for key in ("law", "curve_law"):
-        analysis.LAWS.find(getattr(study.answer, key), f"study.answer.{key}")
+        law = getattr(study.answer, key)
+        if law != AUTO:
+            analysis.LAWS.find(law, f"study.answer.{key}")
     check_threshold(study.answer.delta, "study.answer.delta")
     check_kind(study.answer.kind, study.answer.options)

@@ -37,6 +37,9 @@ class ArmLaw(Law):
         assert self.plain is not None  # a field of a subclass must have a default
         return self.plain
 
+    def _check_value(self) -> None:
+        """It is that of the plain law, which has been checked."""
+
     @property
     def positive(self) -> tuple[str, ...]:
         """See `Law.positive`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,6 +118,18 @@ class Law:
                 f"law {self.name!r} calls {unknown[0]!r} linear; "
                 f"its parameters are {', '.join(names)}"
             )
+        self._check_value()
+
+    def _check_value(self) -> None:
+        """Refuse a formula that does not take what it will be called with."""
+        taken, names = inspect.signature(self.value), (*self.columns, *self.names)
+        try:
+            taken.bind(**dict.fromkeys(names))
+        except TypeError as error:
+            raise UserError(
+                f"law {self.name!r}: value{taken} is called by name with its columns and "
+                f"parameters, {', '.join(names)}: {error}"
+            ) from None
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from scalinglab.analysis.tables.runs import load, load_curves, require, study_pl
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import from_dict, one_of, setting
-from scalinglab.scaling.model.flops import CONVENTIONS
+from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
 from scalinglab.scaling.records.atomic import write_atomic
-from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
@@ -155,10 +155,10 @@ def _caveats(runs: pd.DataFrame, planned: int) -> list[str]:
             f"{planned - len(runs)} of {planned} runs are not finished: the verdict is "
             "that of the others"
         )
-    codes = runs["fingerprint"].dropna().map(same_numbers).nunique()
-    if codes > 1:
+    versions = versions_of_code(runs["fingerprint"].dropna())
+    if versions:
         sentences.append(
-            f"the runs were trained by {codes} versions of the code that makes their "
+            f"the runs were trained by {len(versions)} versions of the code that makes their "
             "numbers: differences may be the code's"
         )
     return sentences
@@ -184,7 +184,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
             {
                 "block": blocks[run_id],
                 "final_ratio": spec.pieces[-1].end / spec.lr_peak,
-                **{f"flops_{c}": count(spec.flops) for c, count in CONVENTIONS.items()},
+                **{f"flops_{c}": flops_per_token(spec.flops, c) for c in CONVENTIONS},
                 **dotted(without(spec.science, ["schedule"])),
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from scalinglab.analysis.tables.validation_sets import (
     with_common_sets,
 )
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.records.fingerprint import same_numbers
+from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.state import CENSORED
 
 _CONVENTIONS = {"N": "n_count", "C": "flops_convention"}  # columns that say how these were counted
@@ -84,6 +84,20 @@ class Points:
     def group(self) -> Array:
         """Index of the independent group of each row."""
         return np.arange(len(self)) if self.cluster is None else self.cluster
+
+    def of_rows(self, rows: Array) -> Points:
+        """Some of the points, an array of bool."""
+        few = None if self.cluster is None else self.cluster[rows]
+        return replace(
+            self,
+            columns={name: column[..., rows] for name, column in self.columns.items()},
+            response=self.response[rows],
+            weight=self.weight[rows],
+            sharpness=self.sharpness[rows],
+            cluster=None if few is None else np.unique(few, return_inverse=True)[1],
+            rows=self.rows[rows],
+            checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
+        )
 
 
 def read_points(
@@ -273,10 +287,10 @@ def _by_arm(frame: pd.DataFrame, renamed: Mapping[str, str]) -> list[pd.DataFram
 def _refuse_mixed_code(frame: pd.DataFrame, allowed: bool) -> None:
     if allowed or "fingerprint" not in frame.columns:
         return
-    seen = sorted({same_numbers(code) for code in frame["fingerprint"].dropna().astype(str)})
-    if len(seen) > 1:
+    seen = versions_of_code(frame["fingerprint"].dropna().astype(str))
+    if seen:
         raise UserError(
-            f"column 'fingerprint' has {len(seen)} values ({', '.join(seen[:3])}): the runs were"
+            f"column 'fingerprint' names {len(seen)} versions ({', '.join(seen[:3])}): the runs were"
             " trained by different code; pass mix_fingerprints=True to fit them together"
         )
 

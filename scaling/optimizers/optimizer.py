@@ -16,7 +16,7 @@ from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, check_ranges, default
 from scalinglab.scaling.registry import Registry
 
 # Roles of tensors (``scalinglab.scaling.model.parametrization``).
-MATRICES = ("embedding", "hidden", "head")
+MATRICES = ("embedding", "hidden", "router", "head")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,9 @@ class OptimizerConfig:
     # three in the decay) around what its paper used, at laptop scale.
     search_space: ClassVar[Mapping[str, Sequence[float]]] = {}
 
-    choices: ClassVar[Registry[type[OptimizerConfig]]] = Registry("optimizer.name", __package__)
+    choices: ClassVar[Registry[type[OptimizerConfig]]] = Registry(
+        "optimizer.name", __package__, makes_numbers=True
+    )
     chooser: ClassVar[str] = "name"
 
     name: str = "adamw"

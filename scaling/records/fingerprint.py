@@ -25,6 +25,12 @@ STEPS = (
     "scalinglab.scaling.engine.steps.compiled",
     "scalinglab.scaling.engine.steps.sharded",
     "scalinglab.scaling.run.step_options",
+    # What has filled the slots of the network since the first runs. A run with another part says
+    # so beside this fingerprint (``scalinglab.scaling.extensions.used``).
+    "scalinglab.scaling.model.mixers.attention",
+    "scalinglab.scaling.model.feed_forwards.mlp",
+    "scalinglab.scaling.engine.network.mixers.attention",
+    "scalinglab.scaling.engine.network.feed_forwards.mlp",
     "scalinglab.scaling.engine.optimizers",
     "scalinglab.scaling.optimizers",
     "scalinglab.scaling.schedule.pieces",
@@ -49,10 +55,12 @@ LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 
 # The fingerprint of this code. Where it changes, a test asks whether the numbers do as well; it
 # says how this line is written.
-CURRENT = "4eb2951724"
+CURRENT = "d231b545cd"
 # Fingerprints of older code -> that of code which makes the same numbers, bit for bit: a fit takes
 # their runs together, and a plan does not warn. Each entry says how that was shown.
 EQUAL_NUMBERS: Mapping[str, str] = {
+    "b5d0d6edf2": "d231b545cd",  # all golden curves are equal
+    "4eb2951724": "d231b545cd",  # all golden curves are equal
     # Options became classes of their own and files moved to other rooms: the curves of every
     # optimizer, schedule, option of the model and engine (tests/golden/curves.py, 86 of them) that
     # the older code wrote and those of this code on one machine are equal to the last digit
@@ -62,10 +70,35 @@ EQUAL_NUMBERS: Mapping[str, str] = {
 
 
 def same_numbers(fingerprint: str) -> str:
-    """The newest fingerprint of code that makes the same numbers; its own where none is known."""
-    while fingerprint in EQUAL_NUMBERS:
-        fingerprint = EQUAL_NUMBERS[fingerprint]
-    return fingerprint
+    """The newest fingerprint of code that makes the same numbers; its own where none is known.
+
+    What stands behind it, ``+NAME=HASH``, is of each extension that a run used
+    (``scalinglab.scaling.extensions.loading``).
+    """
+    code, plus, extensions = fingerprint.partition("+")
+    while code in EQUAL_NUMBERS:
+        code = EQUAL_NUMBERS[code]
+    return f"{code}{plus}{extensions}"
+
+
+def versions_of_code(fingerprints: Iterable[str]) -> list[str]:
+    """What among some runs was trained by several versions of code; none where nothing was.
+
+    Two runs of which one used an extension and the other none do not differ in version; two that
+    used one of the same name with another text do.
+
+    Returns
+    -------
+    list of str
+        The versions of the code, or of the first extension of which there are several.
+    """
+    seen: dict[str, set[str]] = {}
+    for fingerprint in fingerprints:
+        code, *extensions = same_numbers(fingerprint).split("+")
+        seen.setdefault("", set()).add(code)
+        for extension in extensions:
+            seen.setdefault(extension.partition("=")[0], set()).add(extension)
+    return next((sorted(versions) for versions in seen.values() if len(versions) > 1), [])
 
 
 @functools.cache
@@ -92,6 +125,12 @@ def number_making() -> list[Path]:
     return [found[module] for module in sorted(found)]
 
 
+def files_apart(modules: Iterable[str]) -> list[Path]:
+    """The files of some modules of this package that are none of `number_making`."""
+    known = set(number_making())
+    return [file for file in map(_file, modules) if file not in known]
+
+
 def _modules(name: str) -> list[str]:
     """A module, or those of a package."""
     folder = _file(name).with_suffix("")
@@ -106,14 +145,36 @@ def _file(module: str) -> Path:
 
 def _imports(path: Path) -> Iterable[str]:
     """The modules of this package that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [name.name for name in node.names]
-        else:
-            continue
-        yield from (n for n in names if n.startswith(f"{PACKAGE}.") and _file(n).exists())
+    return (n for n in imports_of(path) if n.startswith(f"{PACKAGE}.") and _file(n).exists())
+
+
+def imports_of(path: Path, module: str = "") -> list[str]:
+    """What a file imports, anywhere in it; a name that it takes from a module may be one itself.
+
+    Parameters
+    ----------
+    path : Path
+    module : str
+        As what it is imported, where it may name modules of its own package by dots.
+
+    Raises
+    ------
+    SyntaxError
+        If it is no Python.
+    """
+    names: list[str] = []
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: len(module.split(".")) - node.level + is_package]
+            base = ".".join(
+                [*(parents if node.level else []), *([node.module] if node.module else [])]
+            )
+            if base:
+                names += [base, *(f"{base}.{name.name}" for name in node.names)]
+    return names
 
 
 def significant(source: str) -> str:

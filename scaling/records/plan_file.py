@@ -105,6 +105,8 @@ class PlanFile:
     runs : tuple of PlanEntry
     warnings : tuple of str
         What the planner said of it.
+    extend : tuple of str
+        Files and modules with parts that its runs and answers need.
     """
 
     version: int
@@ -112,6 +114,7 @@ class PlanFile:
     execution: Mapping[str, Any]
     runs: tuple[PlanEntry, ...]
     warnings: tuple[str, ...] = ()
+    extend: tuple[str, ...] = ()
 
 
 def write_plan_file(path: Path, plan: PlanFile) -> None:
@@ -140,10 +143,10 @@ def read_plan_file(path: Path) -> PlanFile:
     with reading(path, "it is no plan"):
         study = read_study_config(plan["study"])
         runs = tuple(map(PlanEntry.from_dict, plan["runs"]))
-        warnings = tuple(plan.get("warnings", ()))
+        warnings, extend = tuple(plan.get("warnings", ())), tuple(plan.get("extend", ()))
     if study.name != path.parent.name:
         raise DamagedFile(path, f"it is the plan of the study {study.name!r}")
-    return PlanFile(plan["plan_version"], study, plan["execution"], runs, warnings)
+    return PlanFile(plan["plan_version"], study, plan["execution"], runs, warnings, extend)
 
 
 def plan_before(path: Path) -> PlanFile | None:

@@ -7,11 +7,15 @@ from typing import Any
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.fingerprint import code_fingerprint
 
 
 def provenance(
-    execution: ExecutionConfig, micro_batch: int, ran: str, why: str | None, packs: Sequence[int]
+    execution: ExecutionConfig,
+    micro_batch: int,
+    ran: str,
+    why: str | None,
+    packs: Sequence[int],
+    fingerprint: str,
 ) -> dict[str, Any]:
     """Machine, versions and code of this process, as plain values.
 
@@ -27,6 +31,8 @@ def provenance(
         Why it is not, or not in all of a step, the one of `execution`.
     packs : sequence of int
         Members of the pack that the run was in, 1 alone, of each attempt that made steps.
+    fingerprint : str
+        Of the code that makes its numbers.
     """
     return {
         "machine": {
@@ -46,5 +52,5 @@ def provenance(
             "peak_memory_bytes": machine.peak_memory_bytes(),
         },
         "versions": machine.versions(),
-        "code": {"commit": machine.code_commit(), "fingerprint": code_fingerprint()},
+        "code": {"commit": machine.code_commit(), "fingerprint": fingerprint},
     }

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scalinglab.scaling.extensions.loading import INHERITED, inherited
 from scalinglab.scaling.records import machine
 
 GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of whoever started the first of our processes
@@ -43,12 +44,14 @@ def child_environment(code: Path | None = None) -> dict[str, str]:
         )  # a checkout, or a frozen copy; else every Python of ours finds it anyway
     given = _given()
     path = os.pathsep.join(filter(None, (own, given)))
-    return os.environ | {"PYTHONPATH": path, GIVEN: given}
+    # A frozen copy has its own extensions; a process that runs code as it stands is told of ours.
+    kept = {k: v for k, v in os.environ.items() if k != INHERITED}
+    return kept | {"PYTHONPATH": path, GIVEN: given} | (inherited() if code is None else {})
 
 
 def user_environment() -> dict[str, str]:
     """The environment of a program of the user: PYTHONPATH is what it was before we came."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", GIVEN)}
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", GIVEN, INHERITED)}
     given = _given()
     return kept | ({"PYTHONPATH": given} if given else {})
 

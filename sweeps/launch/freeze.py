@@ -8,14 +8,17 @@ launches of the same code share one.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from pathlib import Path
 
 import scalinglab
-from scalinglab import scaling, sweeps
+from scalinglab.scaling.extensions.loading import frozen_files
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_folder, write_atomic
 
-PACKAGES = (scaling, sweeps)  # all that a worker imports
+# All that a worker imports, or an extension that it imports; none of them is imported for it.
+PACKAGES = ("scalinglab.scaling", "scalinglab.sweeps", "scalinglab.analysis")
+FILES = ("__init__.py", "register.py")  # of the package above them
 COMMIT = "COMMIT"
 
 
@@ -26,12 +29,14 @@ def freeze(outputs: Path) -> Path:
     changed any of it since. What lacks is put back in place, as workers may be running from it.
     """
     # Read once: what is written is what was hashed, whatever is edited meanwhile.
-    files = {"scalinglab/__init__.py": Path(scalinglab.__file__).read_bytes()}
+    top = Path(scalinglab.__file__).parent
+    files = {f"{top.name}/{name}": (top / name).read_bytes() for name in FILES}
     for package in PACKAGES:
-        root = Path(package.__path__[0])
-        below = package.__name__.replace(".", "/")
+        root = _folder_of(package)
+        below = package.replace(".", "/")
         for file in sorted(root.rglob("*.py")):
             files[f"{below}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
+    files |= frozen_files()
     content = hashlib.sha256()
     for name, text in files.items():
         content.update(name.encode() + b"\0" + text)
@@ -44,6 +49,12 @@ def freeze(outputs: Path) -> Path:
     if not (folder / COMMIT).exists():
         write_atomic(folder / COMMIT, _commit())
     return folder
+
+
+def _folder_of(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

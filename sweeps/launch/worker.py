@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
@@ -222,10 +223,12 @@ def main(arguments: list[str]) -> None:
     stop = StopFlag(int(launcher[0]) if launcher else None)
     stop.install()
     try:
+        load_inherited()
         launch = read_launch(Path(folder))
         worker = Worker(launch, kind, stop, time.monotonic() + float(seconds), _log)
         outcome = worker.work()
-    except DamagedFile as error:  # of the launch or the plan: no other worker could go on either
+    # Of the launch, the plan or an extension: no other worker could go on either.
+    except (DamagedFile, ConfigError) as error:
         _log(f"leaves: {error}")
         sys.exit(UNFIT)
     _log(f"leaves: {outcome}")

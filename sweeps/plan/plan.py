@@ -81,13 +81,17 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study's runs in the order in which they are best started, and the checks of its design."""
+    """A study's runs in the order in which they are best started, and the checks of its design.
+
+    `extend` names what its runs and answers need beside this package, as it is found from anywhere.
+    """
 
     study: StudyConfig
     outputs: Path
     execution: ExecutionConfig
     runs: list[PlannedRun]
     warnings: list[str] = field(default_factory=list)
+    extend: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:

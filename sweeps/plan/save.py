@@ -6,6 +6,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
+from scalinglab.scaling.extensions.loading import keep_copies
 from scalinglab.scaling.records.plan_file import PlanEntry, PlanFile, plan_before, write_plan_file
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.describe import describe
@@ -21,6 +22,7 @@ def save_plan(plan: Plan) -> None:
     # In threads: each run.json is flushed to disk, and waiting for that takes the time.
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(lambda p, run: plan.run_folder(p).describe(run), plan.runs, described))
+    keep_copies(plan.extend, plan.folder)
     before = _predicted_before(plan)
     write_plan_file(
         plan.folder / "plan.json",
@@ -30,6 +32,7 @@ def save_plan(plan: Plan) -> None:
             asdict(plan.execution),
             tuple(_entry(p, before) for p in plan.runs),
             tuple(plan.warnings),
+            plan.extend,
         ),
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
@@ -186,7 +187,9 @@ def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float
 
 def _request(run: Run, execution: ExecutionConfig) -> dict[str, Any]:
     options = StepOptions.of(run.config, execution)
+    extensions = used_by(run.science)
     return {
+        **({"extensions": extensions} if extensions else {}),
         "model": run.architecture.science(),
         # Numbers of the optimizer take no time; whether there is a z-loss does.
         "optimizer": run.config.optimizer.name,

@@ -16,9 +16,20 @@ def test_a_name_has_one_definition() -> None:
     colours: Registry[int] = Registry("paint.colour")
     assert colours.register("red")(1) == 1 and colours.register("red")(colours["red"]) == 1
     with pytest.raises(
-        ValueError, match=r"paint\.colour = 'red' is defined twice: choose another name"
+        ValueError, match=r"paint\.colour = 'red' is defined twice, in .*test_registry\.py and in o"
     ):
-        colours.register("red")(2)
+        colours.register("red", "other")(2)
+
+
+def test_what_runs_again_registers_anew_but_what_is_shipped_stays() -> None:
+    colours: Registry[int] = Registry("paint.colour")
+    colours.register("red", "scalinglab.red")(1)
+    with pytest.raises(ValueError, match="defined twice"):
+        colours.register("red", "scalinglab.red")(2)
+    colours.register("blue")(1)
+    colours.register("blue")(2)
+    assert colours["red"] == 1 and colours["blue"] == 2
+    assert colours.is_shipped("red") and not colours.is_shipped("blue")
 
 
 def test_a_definition_does_not_call_itself_otherwise() -> None:

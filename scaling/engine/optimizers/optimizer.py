@@ -152,7 +152,7 @@ class Optimizer(ABC):
 
 
 # Optimizer -> its update; each is described in ``scalinglab.scaling.optimizers`` under its name.
-UPDATES: Registry[type[Optimizer]] = Registry("optimizer.name", __package__)
+UPDATES: Registry[type[Optimizer]] = Registry("optimizer.name", __package__, makes_numbers=True)
 
 
 def build_optimizer(

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
@@ -34,12 +35,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training after `step` updates."""
+    """A training after `step` updates.
+
+    Attributes
+    ----------
+    step : int
+    prefix_id : str
+        Of the science up to there.
+    state : mapping
+        Weights and moments by name.
+    curve : Curve
+        Up to there.
+    extensions : str
+        Hash of the extensions whose code made it; empty where none did.
+    """
 
     step: int
     prefix_id: str
     state: Mapping[str, Tensor]
     curve: Curve
+    extensions: str = ""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -48,6 +63,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "step": checkpoint.step,
         "prefix_id": checkpoint.prefix_id,
+        **({"extensions": checkpoint.extensions} if checkpoint.extensions else {}),
         "state": checkpoint.state,
         "loss": torch.from_numpy(checkpoint.curve.loss),
         "grad_norm": torch.from_numpy(checkpoint.curve.grad_norm),
@@ -160,7 +176,8 @@ def _checkpoint(content: dict[str, Any], state: Mapping[str, Tensor]) -> Checkpo
         dict(content["validation"]),
         dict(content.get("measured", {})),
     )
-    return Checkpoint(content["step"], content["prefix_id"], state, curve)
+    extensions = content.get("extensions", "")
+    return Checkpoint(content["step"], content["prefix_id"], state, curve, extensions)
 
 
 def furthest_checkpoint(
@@ -179,6 +196,7 @@ def furthest_checkpoint(
     at_most : int, optional
         Pass over checkpoints of later steps.
     """
+    extensions = used_by(science)
     for step, path in candidates(outputs, science):
         if at_most is not None and step > at_most:
             continue
@@ -194,10 +212,13 @@ def furthest_checkpoint(
         except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
             log.warning("passing over the unreadable checkpoint %s: %s", path, error)
             continue
+        if found.extensions != extensions:
+            log.warning("passing over %s: extensions of another text made it", path)
+            continue
         needed = {s for s in validation if s < found.step}
         if needed <= set(found.curve.validation):
             kept = {s: v for s, v in found.curve.validation.items() if s in validation}
             measured = {s: v for s, v in found.curve.measured.items() if s in validation}
             curve = replace(found.curve, validation=kept, measured=measured)
-            return Checkpoint(found.step, found.prefix_id, found.state, curve)
+            return replace(found, curve=curve)
     return None

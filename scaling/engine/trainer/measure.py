@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
@@ -145,6 +146,7 @@ def main() -> None:
     def say(kind: str, timing: Timing | None = None) -> None:
         print(json.dumps([kind, timing]), flush=True)
 
+    load_inherited()
     requests = json.load(sys.stdin)
     say("ready")
     for request in requests:

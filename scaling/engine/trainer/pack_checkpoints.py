@@ -10,6 +10,7 @@ from pathlib import Path
 from scalinglab.scaling.engine.steps.eager import Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint
 from scalinglab.scaling.engine.trainer.member import MemberRun
+from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
 from scalinglab.scaling.training.saver import Saver
@@ -155,4 +156,5 @@ class PackCheckpoints:
         step, science = self._engine.steps_done, member.spec.science
         state = self._engine.state(self._members.index(member))
         path = checkpoint_path(member.outputs, science, step, owner)
-        return path, Checkpoint(step, prefix_id(science, step), state, curve)
+        made_by = used_by(science)
+        return path, Checkpoint(step, prefix_id(science, step), state, curve, made_by)

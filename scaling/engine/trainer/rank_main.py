@@ -15,6 +15,7 @@ import time
 import traceback
 
 from scalinglab.scaling.engine.trainer.worker_link import LentClaim, WorkerLink
+from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.records.claim import ClaimLost
 from scalinglab.scaling.records.failures import classify, signature
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> None:
     facts: dict[str, int] = {}
     try:
         work: Work = link.answer()
+        load_inherited()
         claims = [
             LentClaim(RunFolder(folder), number, i, link)
             for i, (folder, number) in enumerate(zip(work.folders, work.attempts, strict=True))

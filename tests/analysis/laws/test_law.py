@@ -5,6 +5,7 @@ import pytest
 from scalinglab import analysis
 from scalinglab.analysis import LAWS, Law, Parameter, register
 from scalinglab.analysis.laws import find
+from scalinglab.scaling.errors import UserError
 
 
 def _logistic(x, low, height, middle):
@@ -83,3 +84,15 @@ def test_scales_invert_and_their_slopes_are_right(parameter):
 def test_complement_scale_keeps_the_order_of_its_bounds():
     low, high = Parameter("lam", scale="complement", low=0.5, high=0.999).limits()
     assert low < high
+
+
+def test_a_formula_that_does_not_take_its_columns_and_parameters_by_name_is_refused() -> None:
+    with pytest.raises(UserError, match=r"'odd': value\(q, c\) is called by name .* D, E"):
+        Law(
+            name="odd",
+            formula="E",
+            source="made up",
+            columns={"D": "tokens"},
+            parameters=(Parameter("E"),),
+            value=lambda q, c: q,
+        )

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -34,8 +33,8 @@ def test_an_edit_does_not_reach_a_copy(tmp_path, monkeypatch) -> None:
     root = tmp_path / "code_of_today"
     root.mkdir()
     (root / "one.py").write_text("x = 1\n")
-    package = SimpleNamespace(__name__="scalinglab.scaling", __path__=[str(root)])
-    monkeypatch.setattr("scalinglab.sweeps.launch.freeze.PACKAGES", (package,))
+    monkeypatch.setattr("scalinglab.sweeps.launch.freeze.PACKAGES", ("scalinglab.scaling",))
+    monkeypatch.setattr("scalinglab.sweeps.launch.freeze._folder_of", lambda package: root)
     before = freeze(tmp_path)
     (root / "one.py").write_text("x = 2\n")
     after = freeze(tmp_path)

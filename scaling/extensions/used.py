@@ -1,0 +1,77 @@
+"""The extensions whose code makes the numbers of a run, and the shipped parts that few runs use."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.extensions.text import digest
+from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.records.fingerprint import code_fingerprint, files_apart
+from scalinglab.scaling.registry import Registry
+
+
+def used_by(science: Mapping[str, Any]) -> str:
+    """What makes the numbers of a run beside the code of all: ``NAME=HASH`` joined by pluses.
+
+    Parts of extensions, and shipped ones whose files are not in the fingerprint of all runs. The
+    name is that of the part, so that two texts of one part are told apart. Empty where the run
+    uses none.
+
+    Parameters
+    ----------
+    science : mapping
+        Of the run.
+    """
+    texts = set()
+    for registry in Registry.number_making:
+        name = _name_in(science, registry)
+        if name not in registry:
+            continue
+        if registry.is_shipped(name):
+            if apart := _files_apart(registry.halves_of(name)):
+                texts.add(f"{name}={digest(apart)}")
+        else:
+            extension = extension_of(registry.module_of(name))
+            texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
+    return "+".join(sorted(texts))
+
+
+@functools.cache
+def _files_apart(modules: tuple[str, ...]) -> list[Path]:
+    return files_apart(modules)
+
+
+def check_importable(science: Mapping[str, Any]) -> None:
+    """Refuse a run whose parts other processes could not import.
+
+    Raises
+    ------
+    ConfigError
+        If one was registered in a notebook, or by a module that no extension names.
+    """
+    for registry in Registry.number_making:
+        name = _name_in(science, registry)
+        if name in registry and not registry.is_shipped(name):
+            module = registry.module_of(name)
+            if extension_of(module) is None:
+                raise ConfigError(
+                    f"{registry.key} = {name!r} is registered by {module!r}, which workers do not "
+                    "import: put it into a file, and name that in extend=[FILE.py]"
+                )
+
+
+def _name_in(science: Mapping[str, Any], registry: Registry[Any]) -> Any:
+    """What a science names of a registry."""
+    *groups, key = registry.key.split(".")
+    node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
+    return node.get(key)
+
+
+def run_fingerprint(science: Mapping[str, Any]) -> str:
+    """The fingerprint of the code that trains a run here, with that of the extensions it uses."""
+    extensions = used_by(science)
+    return f"{code_fingerprint()}+{extensions}" if extensions else code_fingerprint()

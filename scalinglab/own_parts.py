@@ -1,0 +1,113 @@
+"""Parts known to composing: what ``extend`` names, and the groups of keys without a YAML file.
+
+What is registered can be chosen as a shipped part can, ``optimizer=mine optimizer.radius=2``,
+without a YAML file: its keys and defaults are those of its dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scalinglab.own_groups import SHIPPED
+from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.extensions import loading
+from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.model.part import SLOTS
+from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
+from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.schedule.schedule import SCHEDULES
+
+KEY = "extend"
+_GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+
+
+def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Import what a command line, or else the study that it chooses, names in ``extend``.
+
+    Before anything is composed, so that what they register can be chosen.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+    folders : sequence of Path
+        Those of a person's own groups, where a study's file may lie.
+
+    Raises
+    ------
+    ConfigError
+        If one is not there or cannot be imported.
+    """
+    values = {key: value for key, _, value in (o.partition("=") for o in overrides)}
+    named: Any = None
+    if KEY in values:
+        named = _parsed(f"{KEY}: {values[KEY]}").get(KEY)
+    elif "study" in values:
+        places = [folder / "study" / f"{values['study']}.yaml" for folder in (SHIPPED, *folders)]
+        file = next((place for place in places if place.is_file()), None)
+        named = _parsed(file.read_text(encoding="utf-8")).get(KEY) if file is not None else None
+    load(named, folders)
+
+
+def load(named: Any, folders: Sequence[Path]) -> list[str]:
+    """Import the value of the key ``extend``; what each is found by from anywhere.
+
+    Raises
+    ------
+    ConfigError
+        If it is no list of names, or one of them cannot be imported.
+    """
+    if named is None or named == []:
+        return []
+    names = [named] if isinstance(named, str) else named
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{KEY} = {named!r}: expected a list of .py files and modules, as in {KEY}=[mine.py]"
+        )
+    # Beside the groups' folder, too: a study in scaling_conf/ names a file next to scaling_conf/.
+    places = [*folders, *(folder.parent for folder in folders)]
+    loaded = loading.load(names, places)
+    return [str(e.file) if e.is_file else e.module for e in loaded]
+
+
+def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Group, name and keys of parts: what a YAML file of each would say.
+
+    Those that are not shipped, and all that fill a slot of the network, none of which has a file.
+    """
+    for slot, part in SLOTS.items():
+        for name, own in _choices(part).items():
+            yield f"model/{slot}", name, _keys(own) | {part.chooser: name}
+    for group, registry in _GROUPS.items():
+        for name, kind in registry.items():
+            if not registry.is_shipped(name):
+                yield group, name, _keys(kind) | {kind.chooser: name}
+    for name, source in SOURCES.items():
+        if not SOURCES.is_shipped(name):
+            yield "data", name, asdict(DataConfig(source=name)) | {"options": _keys(source)}
+
+
+def _choices(kind: type[Any]) -> Mapping[str, type[Any]]:
+    choices: Mapping[str, type[Any]] = kind.choices
+    return choices
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    """The keys of a text of YAML; none where it cannot be read, which composing tells of."""
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _keys(cls: type[Any]) -> dict[str, Any]:
+    """Keys of a dataclass at their defaults; one that must be given is missing."""
+    given = defaults(cls)
+    required = {f.name for f in fields(cls) if f.default is MISSING} - set(given)
+    return dict.fromkeys(required, "???") | given

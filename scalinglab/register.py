@@ -1,0 +1,112 @@
+"""What a person's own file registers with: one decorator a kind of part.
+
+>>> from scalinglab import register
+>>> register.law                                              # doctest: +ELLIPSIS
+<bound method ...>
+
+``scaling parts`` lists the kinds, and what each has. A file is named in ``extend``
+(docs/extending.md); what it needs of this package is imported when it is asked for, so that a file
+with a schedule alone needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of part that anybody may add to.
+
+    Attributes
+    ----------
+    module, name : str
+        Where its registry stands.
+    says : str
+        What a definition is.
+    """
+
+    module: str
+    name: str
+    says: str
+
+
+KINDS = {
+    "optimizer": Kind(
+        "scalinglab.scaling.optimizers.optimizer",
+        "OPTIMIZERS",
+        "the keys of an optimizer, a subclass of OptimizerConfig; its update registers beside it",
+    ),
+    "update": Kind(
+        "scalinglab.scaling.engine.optimizers.optimizer",
+        "UPDATES",
+        "the arithmetic of an optimizer, a subclass of Optimizer (torch)",
+    ),
+    "mixer": Kind(
+        "scalinglab.scaling.model.part",
+        "MIXERS",
+        "the keys and sizes of what mixes the tokens of a block, a subclass of Mixer; its"
+        " arithmetic registers beside it",
+    ),
+    "mixed_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "MIXED_BY",
+        "the arithmetic of a mixer (torch)",
+    ),
+    "feed_forward": Kind(
+        "scalinglab.scaling.model.part",
+        "FEED_FORWARDS",
+        "the keys and sizes of what follows the mixer, a subclass of FeedForward; its arithmetic"
+        " registers beside it",
+    ),
+    "fed_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "FED_BY",
+        "the arithmetic of a feed-forward (torch)",
+    ),
+    "schedule": Kind(
+        "scalinglab.scaling.schedule.schedule",
+        "SCHEDULES",
+        "the keys of a schedule and the pieces it makes of them, a subclass of ScheduleConfig",
+    ),
+    "source": Kind(
+        "scalinglab.scaling.data.source",
+        "SOURCES",
+        "a source of tokens: a frozen dataclass of its options, a subclass of Source",
+    ),
+    "generator": Kind(
+        "scalinglab.sweeps.study.generator",
+        "GENERATORS",
+        "a way to make the runs of a block, a subclass of Generator",
+    ),
+    "measurement": Kind(
+        "scalinglab.scaling.run.measurements",
+        "MEASUREMENTS",
+        "what is measured at validations; its arithmetic registers beside it",
+    ),
+    "measured_by": Kind(
+        "scalinglab.scaling.engine.steps.measurements",
+        "MEASURED_BY",
+        "the arithmetic of a measurement (torch)",
+    ),
+    "law": Kind("scalinglab.analysis.laws.registry", "LAWS", "a formula with parameters, a Law"),
+    "verdict": Kind(
+        "scalinglab.analysis.reporting.verdict",
+        "VERDICTS",
+        "what a study of one's own is judged by: runs in, a Finding out",
+    ),
+}
+
+
+def registry(kind: str) -> Any:
+    """The registry of a kind."""
+    where = KINDS[kind]
+    return getattr(importlib.import_module(where.module), where.name)
+
+
+def __getattr__(kind: str) -> Any:
+    if kind not in KINDS:
+        raise AttributeError(f"nothing is called register.{kind}; there are {', '.join(KINDS)}")
+    return registry(kind).register
