@@ -131,7 +131,7 @@ def _origins(column: pd.Series, fewest: int) -> tuple[list[Origin], Array, Array
     else:
         budget = np.ones(len(column))
         labels, cluster = np.unique(column.astype(str), return_inverse=True)
-        origins = group_origins(column, least=2) if len(labels) > 1 else []
+        origins = group_origins(column.astype(str).to_numpy(), least=2) if len(labels) > 1 else []
     origins = [origin for origin in origins if origin.seen.sum() >= fewest]
     if not origins:
         raise UserError(
