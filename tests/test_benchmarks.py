@@ -303,3 +303,10 @@ def test_the_house_is_drawn(script, monkeypatch, capsys) -> None:
     monkeypatch.setattr(house, "STARTS", 1)
     house.main()
     assert "circles of files: 0, of rooms: 0" in capsys.readouterr().out
+
+
+def test_the_judge_is_scored_where_the_truth_is_known(script) -> None:
+    judge = script("judge")
+    scenario = judge.scenarios("development")[15]
+    row = judge.score(judge.anytime, scenario, 2, None, (0, 15))
+    assert row["constant"] == 1 and row["false"] == 0
