@@ -11,7 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.known import measure_of
-from scalinglab.analysis.tables.imported import N_COUNTS
+from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 
@@ -127,8 +127,8 @@ def with_counts(
     UserError
         If `n_count` is no count.
     """
-    if n_count is not None and n_count not in N_COUNTS:
-        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
+    if n_count is not None and n_count not in COUNTS:
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
     if n_count and "N" in runs and n_count not in runs:
         runs = runs.assign(**{n_count: runs["N"]})
     known = [c for c in _FROM_SHAPE if c in runs]

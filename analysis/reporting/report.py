@@ -100,7 +100,7 @@ def _figures(answer: Answer) -> list[Section]:
 def _parameters(answer: Answer) -> list[Section]:
     law = answer.law
     title = f"The law: {law.law.name}"
-    return [Section(title, tables=[law.summary.reset_index()], listing=law.report())]
+    return [Section(title, tables=[law.overview.reset_index()], listing=law.report())]
 
 
 def _held_out(answer: Answer) -> list[Section]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.runs import COUNTS_FROM, load, load_curves, require, study_plan
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
@@ -44,7 +44,7 @@ def fitted_runs(
     """
     answer = study_plan(outputs, study).study.answer
     law = law or answer.law
-    if find(law).curve:
+    if read_as(law).curve:
         return _fitted_curves(outputs, study, answer.curve_held_out), law
     runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
     require(runs, outputs, study, "fit")

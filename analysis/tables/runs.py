@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.imported import (
+    COUNTS,
     MANIFEST,
     N_COUNTS,
     manifests,
@@ -31,6 +32,7 @@ from scalinglab.analysis.tables.validation_sets import (
 )
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -56,7 +58,7 @@ RUN_COLUMNS = (
     "role",
     "status",
     "N",
-    *N_COUNTS,
+    *COUNTS,
     "D",
     "C",
     "n_count",
@@ -134,9 +136,9 @@ def load(
     study, role : str, optional
         Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
     n_count : str
-        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total",
-        "n_active" (what one token passes through). Of a program that did not give this count N is
-        the first that it gave, and the column ``n_count`` names it.
+        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total", or
+        "n_active" (of "n_matmul" what one token passes through). Of a program that did not give
+        this count N is the first that it gave, and the column ``n_count`` names it.
     flops : str
         The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
@@ -160,9 +162,9 @@ def load(
     UserError
         If the folder, the study, the count, the convention or the measured column does not exist.
     """
-    if n_count not in N_COUNTS:
-        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
-    rows = []
+    if n_count not in COUNTS:
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
+    rows, architectures = [], []
     ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
     for folder, roles in ended:
         try:
@@ -176,6 +178,8 @@ def load(
         row |= {"N": size, "n_count": counted, "flops_convention": convention}
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
+        architectures.append(record.spec.architecture)
+    rows = [known | row for known, row in zip(_of_parts(architectures), rows, strict=True)]
     names = set_names(outputs, (row[SET] for row in rows))
     rows = [row | {SET: names[row[SET][1]]} for row in rows]
     open_columns = dict.fromkeys(name for row in rows for name in row if name not in RUN_COLUMNS)
@@ -186,7 +190,7 @@ def load(
         table = table.reindex(columns=[*RUN_COLUMNS, *(c for c in table if c not in RUN_COLUMNS)])
     if role is not None:
         table = with_role(table, role)
-    table = table.astype(dict.fromkeys(("N", *N_COUNTS, "D", "C"), float))  # 6 N D passes 2^63
+    table = table.astype(dict.fromkeys(("N", *COUNTS, "D", "C"), float))  # 6 N D passes 2^63
     table = as_loss(table, loss if len(table) else None)
     return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
 
@@ -359,6 +363,16 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         SET: (spec.data.source, spec.data.content),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
+
+
+def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
+    """Columns that the parts of some networks bring; of the others what is there without them."""
+    brought = [
+        {name: value for part in a.parts for name, value in part.columns().items()}
+        for a in architectures
+    ]
+    without = {name: value for own in brought for name, (_, value) in own.items()}
+    return [without | {name: value for name, (value, _) in own.items()} for own in brought]
 
 
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:

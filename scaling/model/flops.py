@@ -23,23 +23,23 @@ def flop_parts(architecture: Architecture) -> dict[str, int]:
     Returns
     -------
     dict
-        ``block`` and ``unembedding``: matrix products with weights. ``attention_causal``: scores
-        and values, each query seeing T/2 keys on average; ``attention_full``: the full T x T map.
-        ``softmax``: 3 operations a score on the full map. ``embedding``: the embedding counted as
+        ``block`` and ``unembedding``: matrix products with the weights that a token passes
+        through. ``attention_causal``: scores and values, each query seeing T/2 keys on average
+        (fewer through a window); ``attention_full``: the full T x T map. ``softmax``: 3 operations
+        a score on the full map. ``embedding``: the embedding counted as
         a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
         ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
     n = parameter_counts(architecture)
-    shape = architecture.shape
-    L, d, h, T = shape.depth, shape.width, shape.heads, shape.context
-    block, unembedding = 6 * n["n_block"], 6 * n["unembedding"]
+    L, pairs = architecture.shape.depth, architecture.mixer.map_flops(architecture)
+    block, unembedding = 6 * (n["n_active"] - n["unembedding"]), 6 * n["unembedding"]
     return {
         "block": block,
         "unembedding": unembedding,
         "matmul": block + unembedding,
-        "attention_causal": 6 * L * d * T,
-        "attention_full": 12 * L * d * T,
-        "softmax": 9 * L * h * T,
+        "attention_causal": L * pairs.seen,
+        "attention_full": L * pairs.whole,
+        "softmax": L * pairs.softmax,
         "embedding": 6 * n["embedding"],
         "gain": 6 * (n["gain"] + n["bias"]),
     }
