@@ -221,8 +221,8 @@ class StudySource(Source):
         self._check_unit(asked)
         if n_columns:
             raise ConfigError(
-                "n_columns names columns of a file; a study is counted as n_block, n_matmul and"
-                " n_total"
+                "n_columns names columns of a file; a study is counted as n_block, n_matmul,"
+                " n_total and n_active"
             )
         return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(asked.columns))
 

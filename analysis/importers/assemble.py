@@ -17,6 +17,7 @@ from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.model.stated import BY_ACTIVE, BY_SIZE
 from scalinglab.scaling.records.state import State
 
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
@@ -187,7 +188,8 @@ def _finished(
     if "cluster" not in runs:
         runs = runs.assign(cluster=[root_of(r, parents) for r in runs["run"]])
     if {"N", "D"} <= set(runs) and "C" not in runs:
-        runs = runs.assign(C=6 * runs["N"] * runs["D"], flops_convention="6 N D")
+        passed, how = ("n_active", BY_ACTIVE) if "n_active" in runs else ("N", BY_SIZE)
+        runs = runs.assign(C=6 * runs[passed] * runs["D"], flops_convention=how)
     if "N" in runs:
         runs = runs.assign(
             n_count=n_count
