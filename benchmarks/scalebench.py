@@ -60,7 +60,7 @@ class Task:
 TASKS = {
     "moe": Task(
         "routed",
-        {"N_active": "dense_parameter_count", "E": "num_experts", "loss": "loss_validation"},
+        {"n_active": "dense_parameter_count", "experts": "num_experts", "loss": "loss_validation"},
         ("dense_parameter_count", "num_experts"),
         {
             "random": (-0.47, 0.01, 0.26),
