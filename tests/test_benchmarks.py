@@ -305,6 +305,13 @@ def test_the_house_is_drawn(script, monkeypatch, capsys) -> None:
     assert "circles of files: 0, of rooms: 0" in capsys.readouterr().out
 
 
+def test_the_judge_is_scored_where_the_truth_is_known(script) -> None:
+    judge = script("judge")
+    scenario = judge.scenarios("development")[15]
+    row = judge.score(judge.anytime, scenario, 2, None, (0, 15))
+    assert row["constant"] == 1 and row["false"] == 0
+
+
 def test_a_run_that_passes_a_budget_waits_for_the_next_one(script) -> None:
     """As ScaleBench spends: nothing at 1 %, then the run that waited, whatever it costs."""
     bench = script("scalebench")

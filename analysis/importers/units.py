@@ -153,7 +153,7 @@ def with_counts(
             " n_matmul or n_block"
         )
     if "N" not in runs:
-        for count in ("n_matmul", "n_total", "n_block"):
+        for count in ("n_matmul", "n_total", "n_block", "n_active"):
             if count in runs:
                 runs = runs.assign(N=runs[count])
                 break
