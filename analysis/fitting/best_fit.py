@@ -54,6 +54,15 @@ class FitOptions:
     exclude: Sequence[str] = ()
     mix_fingerprints: bool = False
 
+    def of_rows(self, rows: Array) -> FitOptions:
+        """The same for some rows of the table, an array of bool."""
+        own = {
+            name: np.asarray(given)[rows]
+            for name in ("weights", "noise", "cluster")
+            if np.ndim(given := getattr(self, name))
+        }
+        return replace(self, **own)
+
 
 @dataclass(frozen=True)
 class BestFit:

@@ -21,6 +21,7 @@ from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
 from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.mixture import fit_mixture
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.peaks import peaks_of
 from scalinglab.analysis.fitting.result import Result
@@ -38,6 +39,7 @@ from scalinglab.analysis.intervals.rolling import (
 )
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.scaling.errors import UserError
 
 _FEW = 200  # resamples of a fit that is only compared with another
@@ -69,13 +71,15 @@ def fit(
     shared: Sequence[str] = (),
     exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
+    beyond: float | None = None,
 ) -> Result:
     """Fit a law to a table of points, with intervals and a diagnosis.
 
     Parameters
     ----------
     law : str or Law
-        A name in `analysis.LAWS`, or a law of your own.
+        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: the mixture of the laws of N and
+        D (or of curves) that predicts held-out points best, `scalinglab.analysis.fitting.mixture`.
     data : DataFrame
         One row a point, with the columns of the law (``LAWS[name].inputs``) and its response.
         Rows with ``status == "diverged"`` are left out and counted.
@@ -135,6 +139,8 @@ def fit(
         the table's columns (``"D < 1e9"``, `scalinglab.scaling.text.conditions`); the law's names serve, too.
     mix_fingerprints : bool
         Allow points from runs trained by different code.
+    beyond : float, optional
+        With ``"auto"``: how many times beyond the largest budget the question lies; default 2.
 
     Returns
     -------
@@ -179,6 +185,12 @@ def fit(
         exclude=exclude,
         mix_fingerprints=mix_fingerprints,
     )
+    if law == AUTO:
+        if resample != "weights":
+            raise UserError("resample is of one law: law=auto resamples by weights")
+        return fit_mixture(
+            data, options, resamples=resamples, seed=seed, level=level, beyond=beyond
+        )
     fitted = best_fit(law, data, options)
     options = replace(options, delta=fitted.misfit.objective.delta)  # for fits of some of the rows
     sample = fitted.sample
@@ -238,12 +250,7 @@ def _of_rows(
     law: str | Law, data: pd.DataFrame, rows: Array, options: FitOptions, settings: dict
 ) -> Result:
     """The same fit of some rows, an array of bool, with a few resamples if it had some."""
-    own = {
-        name: np.asarray(given)[rows]
-        for name in ("weights", "noise", "cluster")
-        if np.ndim(given := getattr(options, name))
-    }
-    fitted = best_fit(law, data[rows], replace(options, **own))
+    fitted = best_fit(law, data[rows], options.of_rows(rows))
     few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
     drawn = None
     if few and not reason_to_withhold(fitted.freedom):

@@ -137,8 +137,8 @@ def _intervals(result: FittedLaw) -> str:
 def _unseen(left_out: LeftOutRuns) -> str:
     missed = float(np.sqrt(np.mean(left_out.missed**2)))
     return (
-        f"{len(left_out)} refits without one curve each missed its last loss by {missed:.2%} (root"
-        " mean square): as wide, at least, are intervals for others"
+        f"{len(left_out)} refits without one curve each missed that curve's last loss by"
+        f" {missed:.2%} (root mean square); intervals for other schedules allow for it"
     )
 
 

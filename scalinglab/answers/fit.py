@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 class FitOptions(CountOptions):
     """Options of everything that fits a law first."""
 
-    law: str | None = option("the law to fit; default: that of the study, or chinchilla", None)
+    law: str | None = option(
+        "the law to fit, or auto: a mixture of laws; default: that of the study, or chinchilla",
+        None,
+    )
     resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
     seed: int = option("bootstrap seed", 0, SEED)
     exclude: list[str] = option(
