@@ -53,28 +53,30 @@ def _larger(x: Array, y: Array) -> Array:
     return np.where(np.real(x) >= np.real(y), x, y)
 
 
-_MOE = "N_active E"
+_MOE = "n_active experts"
 _FLOOR = (0.0, 3.0)
 MOE = [
     _form(
         _MOE,
-        lambda N_active, E, L, B, alpha, beta: L + B * _power(N_active, -alpha) * _power(E, -beta),
+        lambda n_active, experts, L, B, alpha, beta: (
+            L + B * _power(n_active, -alpha) * _power(experts, -beta)
+        ),
         *(_FLOOR, (0.1, 500), (0, 1.5), (-0.5, 1.5)),
         linear="L B",
     ),
     _form(
         _MOE,
-        lambda N_active, E, L, K, alpha, beta, gamma: (
-            L + K * np.exp(-gamma * (alpha * np.log(N_active) + beta * np.log(E)))
+        lambda n_active, experts, L, K, alpha, beta, gamma: (
+            L + K * np.exp(-gamma * (alpha * np.log(n_active) + beta * np.log(experts)))
         ),
         *(_FLOOR, (0, 500), _UP, _UP, _UP),
         linear="L K",
     ),
     _form(
         _MOE,
-        lambda N_active, E, A, alpha, B, beta, C, D: (
-            A * _power(N_active, alpha) / (1 + B * _power(E, beta))
-            + C * _power(N_active, 0.6 * alpha)
+        lambda n_active, experts, A, alpha, B, beta, C, D: (
+            A * _power(n_active, alpha) / (1 + B * _power(experts, beta))
+            + C * _power(n_active, 0.6 * alpha)
             + D
         ),
         *((0, 5e3), (-1.5, 0), (0, 20), _UP, _WIDE, _ANY),
@@ -82,61 +84,68 @@ MOE = [
     ),
     _form(
         _MOE,
-        lambda N_active, E, a, alpha, b, gamma, c, d: (
-            a * _power(N_active, -alpha) * _power(1 + b * E, -gamma)
+        lambda n_active, experts, a, alpha, b, gamma, c, d: (
+            a * _power(n_active, -alpha) * _power(1 + b * experts, -gamma)
             + c
-            + d * (np.log(N_active) - 0.4 * np.log(1 + E))
+            + d * (np.log(n_active) - 0.4 * np.log(1 + experts))
         ),
         *((0.1, 500), (0, 1.5), (0, 20), (0, 1.5), _ANY, (-1, 1)),
         linear="a c d",
     ),
     _form(
         _MOE,
-        lambda N_active, E, p0, p1, p2, p3, p4, p5: (
+        lambda n_active, experts, p0, p1, p2, p3, p4, p5: (
             p0
             + np.exp(
-                p1 + p2 * np.log(E) + p3 * np.log(N_active) + p4 * np.log(E) * np.log(N_active)
+                p1
+                + p2 * np.log(experts)
+                + p3 * np.log(n_active)
+                + p4 * np.log(experts) * np.log(n_active)
             )
-            + p5 * np.log(E)
+            + p5 * np.log(experts)
         ),
         *(_FLOOR, (-5, 10), (-1, 1), (-1, 1), (-0.1, 0.1), (-1, 1)),
         linear="p0 p5",
     ),
     _form(
         _MOE,
-        lambda N_active, E, a, b, c, d, e, f: (
-            a * _power(N_active, -b) * (1 + c * _power(E, -d)) + e + f / (E * N_active**0.05)
+        lambda n_active, experts, a, b, c, d, e, f: (
+            a * _power(n_active, -b) * (1 + c * _power(experts, -d))
+            + e
+            + f / (experts * n_active**0.05)
         ),
         *((0, 200), (0, 1.5), (-5, 20), (-0.5, 2), _ANY, (-20, 20)),
         linear="a e f",
     ),
     _form(
         _MOE,
-        lambda N_active, E, p0, p1, p2, p3, p4, p5: (
-            p0 * _power(E, p1) * _power(N_active, p2) + p3 * _power(N_active, p4) + p5
+        lambda n_active, experts, p0, p1, p2, p3, p4, p5: (
+            p0 * _power(experts, p1) * _power(n_active, p2) + p3 * _power(n_active, p4) + p5
         ),
         *((-500, 500), (-1, 0.5), (-1.5, 0.5), (-500, 500), (-1.5, 0.5), _ANY),
         linear="p0 p3 p5",
     ),
     _form(
         _MOE,
-        lambda N_active, E, a, b, c, d: a * _power(N_active, b) * _power(E, c) + d,
+        lambda n_active, experts, a, b, c, d: a * _power(n_active, b) * _power(experts, c) + d,
         *((0, 500), (-1.5, 0.5), (-1.5, 0.5), _FLOOR),
         linear="a d",
     ),
     _form(
         _MOE,
-        lambda N_active, E, c0, A, g, a: c0 + A * np.exp(-a * (np.log(N_active) + g * np.log(E))),
+        lambda n_active, experts, c0, A, g, a: (
+            c0 + A * np.exp(-a * (np.log(n_active) + g * np.log(experts)))
+        ),
         *(_FLOOR, (0, 500), (-1, 2), _UP),
         linear="c0 A",
     ),
     _form(
         _MOE,
-        lambda N_active, E, bias, A, alpha, B, gamma, beta: (
+        lambda n_active, experts, bias, A, alpha, B, gamma, beta: (
             bias
             + A
-            * _power(N_active / 1e9, -alpha)
-            * _power((1 + B * _power(E, gamma)) / (1 + B), -beta)
+            * _power(n_active / 1e9, -alpha)
+            * _power((1 + B * _power(experts, gamma)) / (1 + B), -beta)
         ),
         *(_FLOOR, (0, 15), _UP, (0, 100), (0, 6), _UP),
         linear="bias A",

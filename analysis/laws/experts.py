@@ -18,8 +18,8 @@ from scalinglab.analysis.laws.parameter import Parameter
 _MIDDLE = 30.0  # E_start stays below, E_max above: they must not cross
 
 COLUMNS = {
-    "N_active": "parameters that one token uses, those of the model with one expert",
-    "E": "experts of a routed layer, 1 for a dense model",
+    "n_active": "parameters that one token uses, those of the model with one expert",
+    "experts": "experts of a routed layer, 1 for a dense model",
 }
 SATURATION = (
     Parameter(
@@ -41,4 +41,4 @@ def effective_experts(E: Array, E_start: Array, E_max: Array) -> Array:
 
 def experts_in_words() -> str:
     """The transformation, for the formula of a law."""
-    return "1/E_eff = 1/(E - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max"
+    return "1/E_eff = 1/(experts - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max"

@@ -33,9 +33,9 @@ _MOST = 300.0  # experts that count, where a start begins
 
 
 def _value(
-    N_active: Array,
+    n_active: Array,
     D: Array,
-    E: Array,
+    experts: Array,
     a: Array,
     alpha: Array,
     delta: Array,
@@ -48,8 +48,8 @@ def _value(
     E_start: Array,
     E_max: Array,
 ) -> Array:
-    log_E = np.log(effective_experts(E, E_start, E_max))
-    of_N = a * np.exp(delta * log_E + (alpha + gamma * log_E) * np.log(N_active))
+    log_E = np.log(effective_experts(experts, E_start, E_max))
+    of_N = a * np.exp(delta * log_E + (alpha + gamma * log_E) * np.log(n_active))
     of_D = b * np.exp(omega * log_E + (beta + zeta * log_E) * np.log(D))
     return of_N + of_D + c
 
@@ -57,7 +57,7 @@ def _value(
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
     """Starts whose terms change with E about the middle of the sizes; the coefficients are solved."""
     alpha, beta, of_N, of_D, E_start = _TRIED
-    log_N, log_D = np.log(columns["N_active"]), np.log(columns["D"])
+    log_N, log_D = np.log(columns["n_active"]), np.log(columns["D"])
     gamma, zeta = of_N / np.log(10), of_D / np.log(10)
     # At the middle of the sizes and of the data, experts lower both terms a little.
     delta, omega = -gamma * log_N.mean() - 0.05, -zeta * log_D.mean() - 0.05
@@ -89,10 +89,14 @@ def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
 JOINT_MOE = register(
     Law(
         name="joint_moe",
-        formula="L = a E_eff^delta N_active^(alpha + gamma ln E_eff)"
+        formula="L = a E_eff^delta n_active^(alpha + gamma ln E_eff)"
         f" + b E_eff^omega D^(beta + zeta ln E_eff) + c, {experts_in_words()}",
         source="Ludziejewski et al. 2025, arXiv:2502.05172, equations 4 and 6",
-        columns={"N_active": COLUMNS["N_active"], "D": "training tokens seen", "E": COLUMNS["E"]},
+        columns={
+            "n_active": COLUMNS["n_active"],
+            "D": "training tokens seen",
+            "experts": COLUMNS["experts"],
+        },
         parameters=(
             Parameter("a", scale="log", unit="nats/token", meaning="size coefficient"),
             Parameter(

@@ -27,6 +27,9 @@ class MixtureLaw(Law):
 
     laws: tuple[Law, ...] = ()
 
+    def _check_value(self) -> None:
+        """Each of the laws has its own formula, which was checked."""
+
     @property
     def positive(self) -> tuple[str, ...]:
         """See `Law.positive`."""

@@ -23,8 +23,8 @@ from scalinglab.analysis.laws.registry import register
 
 
 def _value(
-    N_active: Array,
-    E: Array,
+    n_active: Array,
+    experts: Array,
     a: Array,
     b: Array,
     c: Array,
@@ -32,7 +32,7 @@ def _value(
     E_start: Array,
     E_max: Array,
 ) -> Array:
-    log_N, log_E = np.log10(N_active), _log10(effective_experts(E, E_start, E_max))
+    log_N, log_E = np.log10(n_active), _log10(effective_experts(experts, E_start, E_max))
     return np.exp(np.log(10) * (a * log_N + b * log_E + c * log_N * log_E + d))
 
 
@@ -42,10 +42,10 @@ def _log10(x: Array) -> Array:
 
 def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
     """Starts at several saturations; given one, the logarithm of the law is linear."""
-    log_N, y = np.log10(columns["N_active"]), np.log10(loss)
+    log_N, y = np.log10(columns["n_active"]), np.log10(loss)
     solved = []
     for E_start, E_max in TRIED.T:
-        log_E = _log10(effective_experts(columns["E"], E_start, E_max))
+        log_E = _log10(effective_experts(columns["experts"], E_start, E_max))
         basis = np.stack([log_N, log_E, log_N * log_E, np.ones_like(log_N)], axis=1)
         solved.append(np.linalg.lstsq(basis, y, rcond=None)[0])
     a, b, c, d = np.array(solved).T
@@ -55,7 +55,7 @@ def _guess(columns: Columns, loss: Array) -> dict[str, Array]:
 ROUTED = register(
     Law(
         name="routed",
-        formula="log10 L = a log10 N_active + b log10 E_eff + c log10 N_active log10 E_eff + d,"
+        formula="log10 L = a log10 n_active + b log10 E_eff + c log10 n_active log10 E_eff + d,"
         f" {experts_in_words()}",
         source="Clark et al. 2022, arXiv:2202.01169, equations 1 and 5",
         columns=COLUMNS,

@@ -71,14 +71,14 @@ def streams() -> pd.DataFrame:
 def experts() -> pd.DataFrame:
     """Sizes and numbers of experts, as arXiv:2202.01169 trained them."""
     N, E = np.meshgrid(np.geomspace(1.5e7, 1.3e9, 6), 2.0 ** np.arange(10))
-    return pd.DataFrame({"N_active": N.ravel(), "E": E.ravel()})
+    return pd.DataFrame({"n_active": N.ravel(), "experts": E.ravel()})
 
 
 def mixtures() -> pd.DataFrame:
     """Sizes, tokens and numbers of experts, up to where more of them no longer count."""
     axes = np.geomspace(8e7, 2.7e9, 4), np.geomspace(5e8, 8e10, 4), [1.0, 2, 8, 32, 128, 512]
     N, D, E = np.meshgrid(*axes)
-    return pd.DataFrame({"N_active": N.ravel(), "D": D.ravel(), "E": E.ravel()})
+    return pd.DataFrame({"n_active": N.ravel(), "D": D.ravel(), "experts": E.ravel()})
 
 
 def activations() -> pd.DataFrame:

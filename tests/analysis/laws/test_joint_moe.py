@@ -37,7 +37,7 @@ def test_for_one_number_of_experts_it_is_the_chinchilla_law_of_table_4(E, m, mu,
     assert reduced["A"] == pytest.approx(m, rel=5e-3)
     assert reduced["B"] == pytest.approx(n, rel=5e-3)
     assert (-reduced["alpha"], -reduced["beta"]) == pytest.approx((mu, nu), abs=2e-4)
-    point = pd.DataFrame({"N_active": [1e9], "D": [2e10], "E": [float(E)]})
+    point = pd.DataFrame({"n_active": [1e9], "D": [2e10], "experts": [float(E)]})
     params = np.array([[AT[name] for name in JOINT_MOE.names]])
     same = CHINCHILLA.value(N=1e9, D=2e10, **reduced)
     assert JOINT_MOE.predict(params, JOINT_MOE.read(point))[0, 0] == pytest.approx(same)
@@ -51,7 +51,7 @@ def test_its_best_sizes_are_those_of_table_1(E, best):
 def test_it_is_found_from_noisy_runs_up_to_their_own_number_of_experts(made_by):
     """The paper's own E go to 32: E_max is not told there, and what is predicted is."""
     whole, true = made_by("joint_moe", noise=0.005)
-    seen = whole[whole.E <= 32]
+    seen = whole[whole.experts <= 32]
     result = analysis.fit("joint_moe", seen, resamples=0)
     params = np.array([[true[name] for name in JOINT_MOE.names]])
     exact = JOINT_MOE.predict(params, JOINT_MOE.read(seen))[0]

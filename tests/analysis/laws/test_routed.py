@@ -11,7 +11,11 @@ from scalinglab.analysis.laws.routed import ROUTED
 
 def _measured(public_data, part: str) -> pd.DataFrame:
     table = pd.read_parquet(public_data / "scalebench" / f"moe_{part}.parquet")
-    names = {"dense_parameter_count": "N_active", "num_experts": "E", "loss_validation": "loss"}
+    names = {
+        "dense_parameter_count": "n_active",
+        "num_experts": "experts",
+        "loss_validation": "loss",
+    }
     return table.rename(columns=names)
 
 
