@@ -89,13 +89,9 @@ def schedule() -> None:
     curves = curves_25m()
     train = curves.run.isin(["cosine_24000", "constant_24000", "wsdcon_9"])
     for law in ("lr_annealing", "fading_power", "multi_power"):
-        options = {"starts": 16}
-        result = analysis.fit(law, curves[train], resamples=200, **options)
-        refits = analysis.refit_without_each(law, curves, **options)
+        result = analysis.fit(law, curves[train], resamples=200, starts=16)
         for steps, floor in ((24_000, 0.1), (24_000, 0.0), (72_000, 0.1)):
-            best = analysis.best_schedule(
-                result, steps, peak=3e-4, warmup=2160, final_ratio=floor, refits=refits
-            )
+            best = analysis.best_schedule(result, steps, peak=3e-4, warmup=2160, final_ratio=floor)
             same = curves[curves.groupby("run").step.transform("size") == steps]
             others = result.predict(same).loss.groupby(same.run).last()
             print(

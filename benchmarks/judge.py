@@ -36,6 +36,10 @@ import pandas as pd
 from scipy.special import stdtrit
 from scipy.stats import beta
 
+from scalinglab.analysis.transfer.decision import decide, narrowing
+from scalinglab.analysis.transfer.multiplier_line import MultiplierLine, Uncertainty
+from scalinglab.analysis.transfer.size_means import SizeMeans
+
 Array = np.ndarray
 MARGIN = np.log(1.02)
 GAIN = np.log(1.15)
@@ -201,7 +205,18 @@ def classical(world: World) -> tuple[str, int]:
     return verdict, int(np.argmin(world.counts))  # a seed more at every size in turn
 
 
-JUDGES: dict[str, Judge] = {"classical": classical}
+def anytime(world: World) -> tuple[str, int]:
+    """`analysis.judge`, from pairs on; it takes the next pair where it narrows most per FLOP."""
+    s = world.scenario
+    size = np.repeat(np.arange(s.sizes), world.counts)
+    base, other = (np.exp(np.concatenate(arm)) for arm in (world.baseline, world.candidate))
+    sizes = SizeMeans.of_pairs(size, s.C[size], base, other)
+    line = MultiplierLine.of(sizes, s.C[-1] * s.reach, Uncertainty(text=s.text))
+    found = decide(line, MARGIN)
+    return str(found.verdict), int(np.argmax(narrowing(line, found.target)))
+
+
+JUDGES: dict[str, Judge] = {"anytime": anytime, "classical": classical}
 
 
 # ---- the protocol

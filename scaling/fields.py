@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import operator
 import sys
 import types
 import typing
@@ -355,9 +356,10 @@ class _Key:
             self._check_one(value, path)
 
     def _check_one(self, value: Any, path: str) -> None:
-        if self.within is not None and value not in self.within:
+        word = isinstance(value, str)  # where both are allowed: a number within, or a word among
+        if self.within is not None and not word and value not in self.within:
             raise ConfigError(f"{path} = {value}: allowed is {self.within}")
-        if self.among is not None:
+        if self.among is not None and (word or self.within is None):
             one_of(path, value, self.among)
 
 
@@ -367,9 +369,10 @@ def _keys(cls: type[Any]) -> dict[str, _Key]:
     keys = {}
     for f in dataclasses.fields(cls):
         hint = hints[f.name]
-        optional = isinstance(hint, types.UnionType)
+        kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
+        optional = isinstance(hint, types.UnionType) and len(kinds) < len(typing.get_args(hint))
         if optional:
-            hint = typing.get_args(hint)[0]
+            hint = functools.reduce(operator.or_, kinds)
         keys[f.name] = _Key(
             _converter(hint),
             optional,

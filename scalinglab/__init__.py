@@ -15,7 +15,7 @@ __all__ = ["Study", "Table", "extend", "train_run"]
 _FILES = {
     "Study": "scalinglab.study",
     "Table": "scalinglab.table",
-    "extend": "scalinglab.scaling.run.extensions",
+    "extend": "scalinglab.scaling.extensions.loading",
     "train_run": "scalinglab.single_run",
 }
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "train": ("plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
-    "answer": ("fit", "report", "compare", "multiverse", "import"),
+    "answer": ("fit", "report", "compare", "judge", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
     "utilities": ("parts", "coordcheck", "doctor", "collect", "gc", "sync"),
@@ -110,7 +110,7 @@ def _answer(verb: Verb, arguments: Sequence[str]) -> int:
         arguments = [a for a in arguments if not a.startswith("extend=")]
         if named:
             # Here: most calls extend nothing, and the help starts at once.
-            from scalinglab.scaling.run.extensions import load
+            from scalinglab.scaling.extensions.loading import load
 
             load([name.strip() for name in named[-1].strip("[]").split(",")])
     options: Any = read_arguments(verb.options, arguments)
@@ -198,7 +198,7 @@ def _report_defect() -> NoReturn:
 
 def _whose() -> str:
     """Whether an exception left a file that ``extend`` names, or this package."""
-    from scalinglab.scaling.run.extensions import loaded
+    from scalinglab.scaling.extensions.loading import loaded
 
     innermost = traceback.extract_tb(sys.exc_info()[2])[-1]
     for extension in loaded():

@@ -31,7 +31,12 @@ SELECTION = "a state, the beginning of an id, or a condition: 'N > 1e6 and seed 
 
 
 def option(
-    says: str, default: Any = MISSING, within: Within | None = None, *, bare: bool = False
+    says: str,
+    default: Any = MISSING,
+    within: Within | None = None,
+    *,
+    among: Sequence[str] | None = None,
+    bare: bool = False,
 ) -> Any:
     """A field of a dataclass of options.
 
@@ -43,10 +48,12 @@ def option(
         Without one the option must be given.
     within : Within, optional
         The numbers that are allowed.
+    among : sequence of str, optional
+        The words that are allowed.
     bare : bool
         Whether arguments without a key are values of it: ``scaling import FILE``.
     """
-    metadata = {"says": says, "within": within, "bare": bare}
+    metadata = {"says": says, "within": within, "among": among, "bare": bare}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)

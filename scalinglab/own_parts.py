@@ -16,15 +16,15 @@ import yaml
 from scalinglab.own_groups import SHIPPED
 from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.registry import Registry
-from scalinglab.scaling.run import extensions
 from scalinglab.scaling.schedule.schedule import SCHEDULES
 
 KEY = "extend"
-_GROUPS: Mapping[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+_GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 def load_named(overrides: Sequence[str], folders: Sequence[Path]) -> None:
@@ -71,7 +71,7 @@ def load(named: Any, folders: Sequence[Path]) -> list[str]:
         )
     # Beside the groups' folder, too: a study in scaling_conf/ names a file next to scaling_conf/.
     places = [*folders, *(folder.parent for folder in folders)]
-    loaded = extensions.load(names, places)
+    loaded = loading.load(names, places)
     return [str(e.file) if e.is_file else e.module for e in loaded]
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.threshold import check_threshold
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
+from scalinglab.scaling.extensions.used import check_importable
 from scalinglab.scaling.extras import needs_extra
-from scalinglab.scaling.run.extensions_used import check_importable
 from scalinglab.scaling.training.ranks import slurm_nodes
 from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
@@ -134,4 +135,5 @@ def _check_answer(study: StudyConfig) -> None:
     """What the analysis is to be asked must be known to it."""
     for key in ("law", "curve_law"):
         analysis.LAWS.find(getattr(study.answer, key), f"study.answer.{key}")
+    check_threshold(study.answer.delta, "study.answer.delta")
     check_kind(study.answer.kind, study.answer.options)

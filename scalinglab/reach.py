@@ -160,6 +160,7 @@ def reach(study: GrowingStudy, asked: ReachOptions, screen: Screen) -> ReachAnsw
             calibration_factor=factor,
             resamples=asked.resamples,
             seed=asked.seed,
+            delta=study.source.delta,
             mix_fingerprints=asked.mix_fingerprints,
         )
     except _Interrupted:

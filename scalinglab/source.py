@@ -99,6 +99,11 @@ class Source(ABC):
     def budgets(self) -> list[float]:
         """FLOPs that are allocated unless others are asked for."""
 
+    @property
+    @abstractmethod
+    def delta(self) -> float | str | None:
+        """The threshold of the fits' cost unless another is asked for; see `analysis.fit`."""
+
     @abstractmethod
     def calibrated(self, result: Result) -> Result:
         """A fit whose intervals of losses are as wide as earlier forecasts were wrong."""
@@ -155,6 +160,11 @@ class FileSource(Source):
     def budgets(self) -> list[float]:
         """None: a file asks no question."""
         return []
+
+    @property
+    def delta(self) -> None:
+        """As `Source.delta`: that of `analysis.fit`."""
+        return None
 
     def calibrated(self, result: Result) -> Result:
         """The fit itself: no forecast of a file was ever tested."""
@@ -232,6 +242,11 @@ class StudySource(Source):
     def budgets(self) -> list[float]:
         """As `Source.budgets`."""
         return self.answer.budgets
+
+    @property
+    def delta(self) -> float | str | None:
+        """As `Source.delta`."""
+        return self.answer.delta
 
     def calibrated(self, result: Result) -> Result:
         """As `Source.calibrated`, by the track record of the outputs folder."""

@@ -16,7 +16,21 @@ ARMS = "N,D,loss,arm\n" + "".join(
     f"{line},a\n{line.rpartition(',')[0]},{float(line.rpartition(',')[2]) + 0.1},b\n"
     for line in POINTS.splitlines()[1:]
 )
-TABLES = {"points.csv": POINTS.encode(), "batches.csv": BATCHES.encode(), "arms.csv": ARMS.encode()}
+DUEL = "N,D,seed,loss,arm\n" + "".join(
+    f"{n},{20 * n},{seed},{m + 40 * n**-0.34 + seed * 1e-3},{arm}\n"
+    for n in (1000, 3000, 9000, 27000)
+    for seed in (0, 1, 2)
+    for arm, m in (("a", 1.7), ("b", 1.68 + seed * 1e-4))
+)
+TABLES = {
+    name: text.encode()
+    for name, text in {
+        "points.csv": POINTS,
+        "batches.csv": BATCHES,
+        "arms.csv": ARMS,
+        "duel.csv": DUEL,
+    }.items()
+}
 
 NUMBERS = (
     "0",

@@ -58,6 +58,10 @@ GOOD = {
         ["study=tiny", "arm=seed", "resamples=2"],
         ["data=arms.csv", "arm=arm", "between=[a,b]", "resamples=2"],
     ],
+    "judge": [
+        ["study=tiny", "arm=schedule.kind", "baseline=wsd", "candidate=cosine", "at=1e9"],
+        ["data=duel.csv", "arm=arm", "baseline=a", "candidate=b", "at=1e12", "tuning=elsewhere"],
+    ],
     "multiverse": [["study=tiny", "target=alpha"], ["data=points.csv", "target=N at C=1e9"]],
     "import": [
         ["points.csv"],
@@ -100,6 +104,7 @@ GOOD = {
     ],
     "doctor": [[]],
     "collect": [["study=tiny"]],
+    "parts": [[], ["kind=law"]],
     "gc": [[], ["dry_run=false", "keep=weights"]],
     "sync": [["study=tiny"]],
 }
@@ -130,7 +135,7 @@ def _mutations(verb: str) -> list[Callable[[random.Random, Command], None]]:
         found += [_override] * 5 + [_prefixed, _prefixed]
     if verb in STUDIED:
         found += [_study] * 5
-    if verb in ("import", "fit", "allocate", "compare", "multiverse", "tune", "schedule"):
+    if verb in ("import", "fit", "allocate", "compare", "judge", "multiverse", "tune", "schedule"):
         found += [_file, _file]
     return found
 

@@ -2,15 +2,15 @@
 
 The schedule is straight lines between two dozen knots; L-BFGS-B moves these with exact derivatives,
 from several shapes, within the constraints. What it gains over the usual shapes is then predicted
-from all steps, for each of the fit's resamples, and by refits without one curve each: a schedule
-that was chosen to please a law finds that law's mistakes, so a gain that refits do not share is not
-certain.
+from all steps, for each of the fit's resamples, and by the fit's refits without one curve each: a
+schedule that was chosen to please a law finds that law's mistakes, so a gain that refits do not
+share, or that is less than the law misses on schedules it has not seen, is not certain.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.peaks import other_peak_in_words, peaks_in_words
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.left_out import few_curves_in_words, unseen_half_width
 from scalinglab.analysis.intervals.spread import calibration_in_words, values_with_intervals
 from scalinglab.analysis.laws.law import Law
 from scalinglab.analysis.laws.schedule_columns import Course
+from scalinglab.analysis.tables.thinning import thin_curves
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import write_atomic
 
@@ -52,7 +54,8 @@ class BestSchedule:
         One row a usual shape: ``over``, its predicted ``loss``, the ``gain`` (that minus the best
         schedule's) with its interval, ``share`` (of the resamples with a gain), ``refits_agree``
         (share of the refits with a gain; NaN without refits) and ``certain``: a gain in nearly all
-        resamples and in all refits, of which there must be some.
+        resamples and in all refits, of which there must be some, whose interval is above zero.
+        Both intervals are as wide as `scalinglab.analysis.intervals.left_out` says.
     seconds : float
         Of the processor, that the search took.
     warnings : tuple of str
@@ -81,7 +84,7 @@ def best_schedule(
     final_ratio: float = 0.0,
     monotone: bool = True,
     N: float | None = None,
-    refits: Sequence[Result] = (),
+    refits: bool = True,
     level: float = 0.95,
 ) -> BestSchedule:
     """The schedule of least predicted last loss.
@@ -102,8 +105,8 @@ def best_schedule(
         Whether the learning rate may only fall after the warm-up.
     N : float, optional
         The size, for laws that read it.
-    refits : sequence of Result
-        Fits of the same law to parts of the curves, as `refit_without_each` makes them.
+    refits : bool
+        Whether gains are checked by the fit's refits without one curve each.
     level : float
         Of the intervals.
 
@@ -123,13 +126,13 @@ def best_schedule(
     usual = usual_shapes(course, peak, final_ratio)
     judged = {"best": course.rates(values), **{k: course.rates(v) for k, v in usual.items()}}
     last = _last_losses(result, result.params_and_draws(), judged, N)
-    others = [_last_losses(r, np.array([list(r.params.values())]), judged, N) for r in refits]
-    resampled = len(result.draws) > 0
-    gains = pd.DataFrame([_gain(name, last, others, level, resampled) for name in usual])
+    refitted = result.left_out.params if refits else result.left_out.params[:0]
+    others = _last_losses(result, refitted, judged, N) if len(refitted) else {}
+    gains = pd.DataFrame([_gain(result, name, last, others, level) for name in usual])
     return BestSchedule(
         course.table(values),
         judged["best"],
-        result.values_with_intervals({"loss": last["best"]}, level),
+        _loss(result, judged["best"], N, level),
         gains,
         seconds,
         tuple(_warnings(result, gains, judged["best"])),
@@ -145,23 +148,6 @@ def usual_shapes(course: Course, peak: float, final_ratio: float) -> dict[str, A
         f"wsd ({_WSD:.0%} linear)": np.clip((1 - at) / _WSD, 0, 1),
     }
     return {name: peak * (final_ratio + (1 - final_ratio) * fall) for name, fall in falls.items()}
-
-
-def refit_without_each(law: str | Law, curves: pd.DataFrame, **options: Any) -> list[Result]:
-    """The law fitted without one run at a time; empty where that leaves fewer than two.
-
-    Parameters
-    ----------
-    law, curves
-        As for `analysis.fit`.
-    **options
-        As for `analysis.fit`; no resamples by default.
-    """
-    runs = curves["run"].unique()
-    if len(runs) < 3:
-        return []
-    options = {"resamples": 0, **options}
-    return [fit(law, curves[curves["run"] != run], **options) for run in runs]
 
 
 def _search(
@@ -248,28 +234,45 @@ def _last_losses(
     """Predicted last loss of whole schedules, from all their steps; shape (params,) each."""
     found = {}
     for name, lr in rates.items():
-        frame = pd.DataFrame({"run": name, "step": np.arange(len(lr)), "lr": lr})
-        frame = frame if N is None else frame.assign(N=N)
+        frame = _frame(name, lr, N)
         wanted = np.zeros(len(frame), bool)
         wanted[-1] = True
         found[name] = result.law.predict(params, result.law.read(frame, wanted))[:, 0]
     return found
 
 
+def _frame(name: str, lr: Array, N: float | None) -> pd.DataFrame:
+    frame = pd.DataFrame({"run": name, "step": np.arange(len(lr)), "lr": lr})
+    return frame if N is None else frame.assign(N=N)
+
+
+def _loss(result: Result, lr: Array, N: float | None, level: float) -> dict[str, float]:
+    """Last loss of a schedule, with the interval of a measurement if the fit has resamples."""
+    frame = thin_curves(_frame("best", lr, N).assign(loss=np.nan))
+    said = result.predict(frame.drop(columns="loss"), level if len(result.draws) else None).iloc[-1]
+    ends = {f"loss_{end}": said[end] for end in ("lower", "upper") if end in said}
+    return {name: float(value) for name, value in ({"loss": said["loss"]} | ends).items()}
+
+
 def _gain(
+    result: Result,
     name: str,
     last: Mapping[str, Array],
-    others: Sequence[Mapping[str, Array]],
+    others: Mapping[str, Array],
     level: float,
-    resampled: bool,
 ) -> dict[str, Any]:
-    gain = last[name] - last["best"]
+    gain, best = last[name] - last["best"], float(last["best"][0])
     row: dict[str, Any] = {"over": name, "loss": float(last[name][0])}
-    row |= values_with_intervals({"gain": gain}, level, resampled=resampled)
+    row |= values_with_intervals({"gain": gain}, level, resampled=len(result.draws) > 0)
+    if "gain_lower" in row:  # the miss on the one schedule is hardly that on the other
+        missed = result.left_out.missed
+        miss = best * result.calibration_factor * float(unseen_half_width(0.0, missed, level))
+        row["gain_lower"] = min(row["gain_lower"], row["gain"] - miss)
+        row["gain_upper"] = max(row["gain_upper"], row["gain"] + miss)
     share = float((gain[1:] > 0).mean()) if len(gain) > 1 else np.nan
-    agree = np.mean([o[name][0] > o["best"][0] for o in others]) if others else np.nan
-    certain = share >= _CERTAIN and agree == 1
-    return row | {"share": share, "refits_agree": float(agree), "certain": bool(certain)}
+    agree = float(np.mean(others[name] > others["best"])) if others else np.nan
+    certain = share >= _CERTAIN and agree == 1 and row["gain_lower"] > 0
+    return row | {"share": share, "refits_agree": agree, "certain": bool(certain)}
 
 
 def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
@@ -288,6 +291,13 @@ def _warnings(result: Result, gains: pd.DataFrame, rates: Array) -> list[str]:
         sentences.append(
             f"it is not certain that this schedule gains over {', '.join(unsure)}{why}"
         )
+    peaks = result.settings["peaks"]
+    of_curves = (
+        peaks_in_words(result.law, peaks),
+        other_peak_in_words(result.law, peaks, float(rates.max())),
+        few_curves_in_words(len(result.runs)),
+    )
+    sentences += [sentence for sentence in of_curves if sentence]
     if "S1" in result.ranges and (area := float(rates.sum())) > 1.01 * result.ranges["S1"][1]:
         most = result.ranges["S1"][1]
         sentences.append(f"its area {area:.3g} is {area / most:.3g}x that of any fitted curve")

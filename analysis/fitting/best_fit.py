@@ -9,11 +9,17 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.fitting.expansion import from_expansion
 from scalinglab.analysis.fitting.levenberg_marquardt import Solution, minimise
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.objective import Objective
 from scalinglab.analysis.fitting.search import Search, search
 from scalinglab.analysis.fitting.space import Space
+from scalinglab.analysis.fitting.threshold import (
+    first_threshold,
+    residual_spread,
+    scaled_threshold,
+)
 from scalinglab.analysis.intervals.draws import Draws, Prior
 from scalinglab.analysis.intervals.freedom import Freedom, freedom
 from scalinglab.analysis.intervals.resample import Sample
@@ -32,7 +38,7 @@ class FitOptions:
     x: str | None = None
     columns: Mapping[str, str] | None = None
     objective: str | None = None
-    delta: float = 1e-3
+    delta: float | str | None = None
     asymmetry: float = 10.0
     starts: int | pd.DataFrame | None = None
     weights: str | Array | None = None
@@ -117,7 +123,8 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
         law, columns = _with_arms(law, data, options), {**columns, ARM: options.arm}
     elif options.shared:
         raise UserError("shared= needs arm=, the column that tells the arms apart")
-    objective = Objective.of(options.objective, options.delta, options.asymmetry, law.errors)
+    threshold = first_threshold(options.delta)
+    objective = Objective.of(options.objective, threshold, options.asymmetry, law.errors)
     points = read_points(
         law,
         data,
@@ -146,6 +153,10 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
     starts = _starts(law, points, options.starts)
     check_derivatives(law, starts, points.columns)
     fitted = _best(misfit, points, starts)
+    spread = residual_spread(fitted.residuals * points.sharpness)
+    if (scaled := scaled_threshold(options.delta, objective, spread, law.curve)) is not None:
+        misfit = replace(misfit, objective=replace(objective, delta=scaled))
+        fitted = _best(misfit, points, starts)
     own = {p.name: p.prior for p in law.parameters if p.prior and p.name in space.free}
     priors = {**own, **options.priors}
     return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
@@ -156,16 +167,26 @@ def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
 
     They begin at the best fit, or in turn at all that are as good: where the points leave a
     parameter open, resamples must not all stay where the search happened to end. All are one batch:
-    the last steps of a few problems cost nearly what those of many do.
+    the last steps of a few problems cost nearly what those of many do. Of many rows, resamples that
+    an expansion around the best fit settles need no refit.
     """
-    space = fitted.misfit.space
     tied = np.concatenate([fitted.best.coordinates, fitted.found.tied()])
+    refits = [from_expansion(fitted.misfit, tied, some) for some in draws]
+    left = [some.some(~holds) for some, (_, holds) in zip(draws, refits, strict=True)]
+    if any(map(len, left)):
+        found = _refit_each(fitted.misfit, tied, left)
+        for (coordinates, holds), own in zip(refits, found, strict=True):
+            coordinates[~holds] = own
+    return [coordinates for coordinates, _ in refits]
+
+
+def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array]:
     counts = [len(some) for some in draws]
     found = minimise(
-        replace(fitted.misfit, draws=draws),
-        np.concatenate([np.resize(tied, (count, tied.shape[1])) for count in counts]),
-        *space.limits,
-        max_step=space.max_steps,
+        replace(misfit, draws=tuple(draws)),
+        np.concatenate([np.resize(places, (count, places.shape[1])) for count in counts]),
+        *misfit.space.limits,
+        max_step=misfit.space.max_steps,
         damping=1e-4,
         tolerance=1e-7,
         patience=1,

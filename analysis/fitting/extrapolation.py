@@ -68,7 +68,7 @@ def _refit_and_judge(
 ) -> dict | None:
     """How well a refit without the top of `along` predicts it; None if too little is left."""
     top = top_rows(along)
-    rest = _subset(misfit, ~top)
+    rest = subset(misfit, ~top)
     if len(rest.target) < len(misfit.space.free) + 2 or not _spread(rest.columns):
         return None
     refitted = minimise(
@@ -79,7 +79,7 @@ def _refit_and_judge(
 
 def _judged(misfit: Misfit, name: str, along: Array, top: Array, best: Array, group: Array) -> dict:
     """How well a refit without the top rows, at `best`, predicts them."""
-    rest, above = _subset(misfit, ~top), _subset(misfit, top)
+    rest, above = subset(misfit, ~top), subset(misfit, top)
     error = misfit.scale.error(above.residual(best)[0])
     account = _account(name, along, top, error, misfit.scale)
     return account | {"expected": _expected_error(rest, above, best, group[~top], group[top])}
@@ -167,7 +167,8 @@ def _account(name: str, column: Array, top: Array, error: Array, scale: ErrorSca
     }
 
 
-def _subset(misfit: Misfit, rows: Array) -> Misfit:
+def subset(misfit: Misfit, rows: Array) -> Misfit:
+    """The same misfit of some rows, an array of bool."""
     return replace(
         misfit,
         columns={name: column[..., rows] for name, column in misfit.columns.items()},

@@ -13,9 +13,12 @@ from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, 
 from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
+from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.misfit import Misfit
 from scalinglab.analysis.fitting.outliers import outlier_warnings
+from scalinglab.analysis.fitting.peaks import peaks_of
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.threshold import PUBLISHED
 from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
@@ -45,7 +48,7 @@ def fit(
     seed: int = 0,
     level: float = 0.95,
     objective: str | None = None,
-    delta: float = 1e-3,
+    delta: float | str | None = None,
     asymmetry: float = 10.0,
     starts: int | pd.DataFrame | None = None,
     weights: str | Array | None = None,
@@ -83,9 +86,11 @@ def fit(
     objective : {"huber_log", "huber", "least_squares", "asymmetric"}, optional
         See `Objective`. Default: huber_log for laws with relative errors (losses), huber for those
         with absolute ones (accuracies, task errors).
-    delta : float
+    delta : float or {"published", "scaled"}, optional
         Where the Huber cost of a residual turns from quadratic to linear: in units of the response
-        for huber, relative for huber_log.
+        for huber, relative for huber_log. ``"published"`` is 1e-3, ``"scaled"`` 1.345 times the
+        spread of the residuals. Default: published; scaled for curves whose residuals have more
+        than three times that spread.
     asymmetry : float
         For "asymmetric": how much more a prediction above the measurement costs.
     starts : int or DataFrame, optional
@@ -168,6 +173,7 @@ def fit(
         mix_fingerprints=mix_fingerprints,
     )
     fitted = best_fit(law, data, options)
+    options = replace(options, delta=fitted.misfit.objective.delta)  # for fits of some of the rows
     sample = fitted.sample
     if isinstance(resample, str):
         check_method(sample, resample)
@@ -181,7 +187,9 @@ def fit(
         "objective": fitted.misfit.objective.name,
         "errors": fitted.misfit.scale.name,
         "counted": fitted.points.counted,
-        "delta": delta,
+        "delta": fitted.misfit.objective.delta,
+        "delta_rule": _delta_rule(delta, fitted),
+        "peaks": peaks_of(fitted.misfit.space.law, fitted.points, data),
         "asymmetry": asymmetry,
         "level": level,
         "seed": seed,
@@ -195,7 +203,7 @@ def fit(
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
-    result = _result(fitted, drawn, settings)
+    result = replace(_result(fitted, drawn, settings), left_out=leave_out_runs(fitted))
     of_points = point_warnings(fitted.misfit.space.law, fitted.points, data, arm)
     of_outliers = outlier_warnings(
         result, fitted.points, data, lambda rows: _of_rows(law, data, rows, options, settings)
@@ -203,6 +211,12 @@ def fit(
     return replace(
         result, warnings=(*fit_warnings(result), *basin_warnings(fitted), *of_outliers, *of_points)
     )
+
+
+def _delta_rule(delta: float | str | None, fitted: BestFit) -> str:
+    if delta is not None and not isinstance(delta, str):
+        return "given"
+    return "published" if fitted.misfit.objective.delta == PUBLISHED else "scaled"
 
 
 def _of_rows(

@@ -7,6 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
+from scalinglab.analysis.fitting.threshold import residual_spread, threshold_in_words
+from scalinglab.analysis.intervals.left_out import LeftOutRuns
 from scalinglab.analysis.intervals.spread import calibration_in_words
 
 _CORRELATED = 0.9
@@ -37,12 +39,14 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("points", f"{result.points}" + _of_rows(result) + _grouped(result)),
         ("columns", ", ".join(_renamed(result))),
         ("range", ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in result.ranges.items())),
-        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(settings)}"),
+        ("objective", f"{settings['objective']} = {result.objective:.7g}{_delta(result)}"),
         ("residuals", _size(result, size) + " (root mean square)"),
         ("search", _search(result)),
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
         ("intervals", _intervals(result)),
     ]
+    if len(result.left_out):
+        rows.append(("schedules", _unseen(result.left_out)))
     rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
     if result.noise is not None:
         rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
@@ -70,8 +74,12 @@ def _renamed(result: FittedLaw) -> list[str]:
     ]
 
 
-def _delta(settings: dict) -> str:
-    return "" if settings["objective"] == "least_squares" else f" (delta {settings['delta']:g})"
+def _delta(result: FittedLaw) -> str:
+    settings = result.settings
+    if settings["objective"] == "least_squares":
+        return ""
+    spread = residual_spread(result.residuals)
+    return f" ({threshold_in_words(settings['delta'], spread, settings['delta_rule'])})"
 
 
 def _search(result: FittedLaw) -> str:
@@ -112,6 +120,14 @@ def _intervals(result: FittedLaw) -> str:
     return (
         f"{settings['level']:.0%}, {len(result.draws)} resamples {how}, seed"
         f" {settings['seed']}{wider}"
+    )
+
+
+def _unseen(left_out: LeftOutRuns) -> str:
+    missed = float(np.sqrt(np.mean(left_out.missed**2)))
+    return (
+        f"{len(left_out)} refits without one curve each missed its last loss by {missed:.2%} (root"
+        " mean square): as wide, at least, are intervals for others"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.diagnosis import Diagnosis
+from scalinglab.analysis.intervals.left_out import NONE_LEFT_OUT, LeftOutRuns
 from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
@@ -51,6 +52,8 @@ class FittedLaw:
         How well the same fit without the largest scale predicts it; see `analysis.hold_out`.
     origins : Origins
         Refits without the outermost points, which widen predictions beyond the range.
+    left_out : LeftOutRuns
+        Of laws of curves: refits without one curve each, which widen predictions of schedules.
     warnings : tuple of str
         Plain sentences.
     """
@@ -71,6 +74,7 @@ class FittedLaw:
     excluded: dict[str, int] = field(default_factory=dict)
     held_out: dict | None = None
     origins: Origins = NO_ORIGINS
+    left_out: LeftOutRuns = NONE_LEFT_OUT
     warnings: tuple[str, ...] = ()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -74,6 +74,16 @@ class Misfit:
             return blocks[0]
         value, gradient, curvature = (np.concatenate(of) for of in zip(*blocks, strict=True))
         return value, gradient, curvature
+
+    def of_rows(self, chosen: Array) -> Misfit:
+        """The same on some rows, by their places, that weigh as much as all."""
+        return replace(
+            self,
+            columns={name: column[..., chosen] for name, column in self.columns.items()},
+            target=self.target[chosen],
+            weight=self.weight[chosen] * (len(self.target) / len(chosen)),
+            sharpness=self.sharpness[chosen],
+        )
 
     def residual(self, u: Array) -> Array:
         """Predicted - measured on the objective's scale, shape (b, n), before sharpness."""

@@ -81,16 +81,24 @@ class Objective:
 
     def cost(self, residual: Array) -> tuple[Array, Array]:
         """Cost and its first derivative at each residual, in units of `unit`."""
+        slope = self.slope(residual)
         if self.name == "least_squares":
-            return 0.5 * residual**2, residual
+            return 0.5 * residual**2, slope
         size = np.abs(residual)
         inner = np.minimum(size, self.delta)
         cost = inner * (size - 0.5 * inner) / self.unit
-        slope = np.copysign(inner, residual) / self.unit
-        if self.name == "asymmetric":
-            side = np.where(residual > 0, self.asymmetry, 1.0)
-            return cost * side, slope * side
-        return cost, slope
+        return cost * self._side(residual) if self.name == "asymmetric" else cost, slope
+
+    def slope(self, residual: Array) -> Array:
+        """First derivative of the cost at each residual, in units of `unit`."""
+        if self.name == "least_squares":
+            return residual
+        slope = np.clip(residual, -self.delta, self.delta)
+        slope /= self.unit
+        return slope * self._side(residual) if self.name == "asymmetric" else slope
+
+    def _side(self, residual: Array) -> Array:
+        return np.where(residual > 0, self.asymmetry, 1.0)
 
     def curvature(self, residual: Array, caution: Array | float) -> Array:
         """Second derivative at each residual, plus `caution` times that of a quadratic bound.
@@ -105,7 +113,7 @@ class Objective:
         bound = np.minimum(1, self.delta / np.maximum(size, self.delta))
         curvature = ((size <= self.delta) + caution * bound) / self.unit
         if self.name == "asymmetric":
-            return curvature * np.where(residual > 0, self.asymmetry, 1.0)
+            return curvature * self._side(residual)
         return curvature
 
     def information(self, residual: Array, free: int) -> float:
@@ -123,5 +131,5 @@ class Objective:
         inside = float(np.mean(np.abs(wide) <= band)) * self.delta / band
         bend = (1.0 if self.name == "least_squares" else inside) / self.unit
         if self.name == "asymmetric":
-            bend *= float(np.mean(np.where(wide > 0, self.asymmetry, 1.0)))
+            bend *= float(np.mean(self._side(wide)))
         return bend / max(float(np.mean(slope**2)), (_ROUNDING / self.unit) ** 2)

@@ -12,11 +12,14 @@ import pandas as pd
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.fitting.fitted_law import FittedLaw, checked_level
 from scalinglab.analysis.fitting.store import read_fields, write_fit
+from scalinglab.analysis.intervals.left_out import unseen_half_width
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
+from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import rename, rename_columns
+from scalinglab.analysis.tables.thinning import FEW_ROWS, between_rows, told_rows
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
@@ -44,7 +47,12 @@ class Result(FittedLaw):
         return replace(self, settings=self.settings | {"inflation": float(factor)})
 
     def predict(
-        self, data: pd.DataFrame, level: float | None = None, *, beside: Sequence[Result] = ()
+        self,
+        data: pd.DataFrame,
+        level: float | None = None,
+        *,
+        beside: Sequence[Result] = (),
+        unseen: bool = True,
     ) -> pd.DataFrame:
         """The law at other points.
 
@@ -61,6 +69,10 @@ class Result(FittedLaw):
         beside : sequence of Result, optional
             Fits of other laws to the same points. Beyond the range, how far they depart from this
             one is added too.
+        unseen : bool
+            Of curve laws: whether the schedules may be unlike the fitted ones. Then intervals are
+            at least as wide as refits without one curve each missed those curves' ends
+            (`scalinglab.analysis.intervals.left_out`); False gives the law's own.
 
         Returns
         -------
@@ -83,8 +95,18 @@ class Result(FittedLaw):
             index=data.index,
         )
         if level is not None:
+            checked_level(level)
             doubt = self._doubt_of_law(columns, data, table, beside)
-            ends, impossible = self._predicted_interval(columns, doubt, checked_level(level))
+            some = self._told_rows(data, table)
+            within = {name: column[..., some] for name, column in columns.items()}
+            ends, impossible = self._predicted_interval(within, doubt[some], level)
+            value = table[self.law.response].to_numpy()
+            if self.law.curve and unseen:
+                ends = self._on_unseen(value[some], ends, level)
+            scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
+            ends = np.clip(np.array(scaled), *self.law.span)
+            if len(some) < len(table):
+                ends, impossible = self._between(data, some, value, ends, impossible)
             table["lower"], table["upper"], table["impossible"] = *ends, impossible
         return table
 
@@ -113,6 +135,10 @@ class Result(FittedLaw):
 
     def columns_of(self, data: pd.DataFrame) -> dict[str, Array]:
         """What the law reads from a table that has the fitted one's names, or the law's own."""
+        return self.law.read(self._renamed(data))
+
+    def _renamed(self, data: pd.DataFrame) -> pd.DataFrame:
+        """A table with the law's own names, numbered."""
         data = with_multiples(as_floats(data), self.columns)
         names = {
             name: source
@@ -120,7 +146,31 @@ class Result(FittedLaw):
             if source in data.columns or name not in data.columns
         }
         renamed = rename_columns(self.law, data, names, response=False)
-        return self.law.read(rename(data.reset_index(drop=True), renamed))
+        return rename(data.reset_index(drop=True), renamed)
+
+    def _told_rows(self, data: pd.DataFrame, table: pd.DataFrame) -> Array:
+        """Rows whose interval is computed: of long curves some, between which it hardly bends."""
+        if not self.law.curve or len(table) <= FEW_ROWS:
+            return np.arange(len(table))
+        value = self.scale.of(table[self.law.response].to_numpy())
+        return told_rows(self._renamed(data), value)
+
+    def _between(
+        self, data: pd.DataFrame, some: Array, value: Array, ends: Array, impossible: Array
+    ) -> tuple[Array, Array]:
+        """Ends and share of impossible resamples of every row, from those of some."""
+        frame, middle = self._renamed(data), self.scale.of(value)
+        away = self.scale.of(ends) - middle[some]
+        *far, share = between_rows(frame, some, np.array([*away, impossible]))
+        return self.scale.back(middle + np.array(far)), share
+
+    def _on_unseen(self, value: Array, ends: Array, level: float) -> Array:
+        """Ends that allow for schedules unlike the fitted ones."""
+        value = RELATIVE.possible(value)
+        half = unseen_half_width(0.0, self.left_out.missed, level)
+        return np.array(
+            [np.minimum(ends[0], value * np.exp(-half)), np.maximum(ends[1], value * np.exp(half))]
+        )
 
     def _doubt_of_law(
         self, columns: dict[str, Array], data: pd.DataFrame, table: pd.DataFrame, beside: Sequence
@@ -144,7 +194,8 @@ class Result(FittedLaw):
 
         Each row is one resampled law plus the noise of the points; beyond the measured range it
         departs as far as rolling-origin refits do. The intervals of `predict` are its quantiles,
-        before calibration by a record of forecasts. NaN where the law has no possible value.
+        before calibration by a record of forecasts and what curves left out say. NaN where the law
+        has no possible value.
 
         Raises
         ------
@@ -160,7 +211,7 @@ class Result(FittedLaw):
     def _predicted_interval(
         self, columns: dict[str, Array], doubt: Array, level: float
     ) -> tuple[Array, Array]:
-        """Ends, shape (2, rows), and each row's share of resamples without a possible value."""
+        """The law's own ends, (2, rows), and each row's share of resamples without a value."""
         self.need_draws()
         first, same = _twins(columns, doubt)
         columns, doubt = (
@@ -172,9 +223,7 @@ class Result(FittedLaw):
             ends[:, part] = quantiles(drawn, level)
             impossible[part] = np.isnan(drawn).mean(axis=0)
         ends[:, np.isnan(doubt)] = np.nan
-        ends, impossible = ends[:, same], impossible[same]
-        scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
-        return np.clip(scaled, *self.law.span), impossible
+        return ends[:, same], impossible[same]
 
     def _measurable(self, columns: dict[str, Array], doubt: Array) -> Iterator[tuple[slice, Array]]:
         """Measurements that could be, shape (resamples, some rows), with the place of the rows:

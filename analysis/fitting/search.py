@@ -110,11 +110,4 @@ def _on_some_rows(misfit: Misfit, rows: int) -> Misfit:
     if rows >= count:
         return misfit
     # At random, as tables come sorted; by a fixed seed, as equal fits must have equal bits.
-    chosen = np.sort(np.random.default_rng(0).permutation(count)[:rows])
-    return replace(
-        misfit,
-        columns={name: column[..., chosen] for name, column in misfit.columns.items()},
-        target=misfit.target[chosen],
-        weight=misfit.weight[chosen] * (count / rows),
-        sharpness=misfit.sharpness[chosen],
-    )
+    return misfit.of_rows(np.sort(np.random.default_rng(0).permutation(count)[:rows]))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.diagnosis import Diagnosis
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
+from scalinglab.analysis.intervals.left_out import LeftOutRuns
 from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import by_arm
@@ -38,6 +39,11 @@ def to_dict(result: FittedLaw) -> dict:
         "runs": list(result.runs),
         "held_out": result.held_out,
         "origins": _origins(result.origins),
+        "left_out": {
+            "runs": list(result.left_out.runs),
+            "missed": result.left_out.missed.tolist(),
+            "params": result.left_out.params.tolist(),
+        },
         "warnings": list(result.warnings),
         "residuals": result.residuals.tolist(),
         "draws": {name: result.draws[name].tolist() for name in result.draws},
@@ -72,6 +78,8 @@ def from_dict(stored: dict) -> dict[str, Any]:
     settings.setdefault("errors", "relative")  # fits stored when no law had any other
     settings.setdefault("counted", {})
     settings.setdefault("withheld", "")
+    settings.setdefault("delta_rule", "given")
+    settings.setdefault("peaks", {})
     if settings["arms"]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return dict(
@@ -82,6 +90,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
         runs=tuple(stored["runs"]),
         held_out=stored["held_out"],
         origins=_read_origins(stored["origins"], len(law.names)),
+        left_out=_read_left_out(stored.get("left_out"), len(law.names)),
         warnings=tuple(stored["warnings"]),
         residuals=np.array(stored["residuals"]),
         draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
@@ -103,6 +112,16 @@ def _read_origins(stored: dict, parameters: int) -> Origins:
     return Origins(
         axis=tuple(tuple(axis) for axis in stored["axis"]),
         **{name: np.array(stored.get(name, unknown), float) for name in _OF_REFITS},
+        params=np.array(stored["params"], float).reshape(-1, parameters),
+    )
+
+
+def _read_left_out(stored: dict | None, parameters: int) -> LeftOutRuns:
+    """None of fits that were stored before curves were left out."""
+    stored = stored or {"runs": [], "missed": [], "params": []}
+    return LeftOutRuns(
+        runs=tuple(stored["runs"]),
+        missed=np.array(stored["missed"], float),
         params=np.array(stored["params"], float).reshape(-1, parameters),
     )
 

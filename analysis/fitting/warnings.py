@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
+from scalinglab.analysis.fitting.peaks import peaks_in_words
+from scalinglab.analysis.intervals.left_out import doubt_in_words, few_curves_in_words
 
 _FLOOR = ". Extrapolations depend on it: add runs closer to the loss floor, or fix it"
 _SURPRISING = 3.5  # standard errors
@@ -16,7 +18,15 @@ _NEGLIGIBLE = 0.001  # of a loss, or of an accuracy: nobody acts on it
 
 def fit_warnings(result: FittedLaw) -> tuple[str, ...]:
     """What a reader of the fit must know before they use its numbers."""
-    checks = (_unidentified, _lonely_best, _not_converged, _withheld, _few_degrees, _one_sided_top)
+    checks = (
+        _unidentified,
+        _lonely_best,
+        _not_converged,
+        _withheld,
+        _few_degrees,
+        _one_sided_top,
+        _of_curves,
+    )
     return tuple(sentence for check in checks for sentence in check(result))
 
 
@@ -27,6 +37,17 @@ def _unidentified(result: FittedLaw) -> list[str]:
         + (_FLOOR if name in floors else "")
         for name, reason in result.diagnosis.unidentified.items()
     ]
+
+
+def _of_curves(result: FittedLaw) -> list[str]:
+    if not result.law.curve or not result.runs:
+        return []
+    sentences = (
+        peaks_in_words(result.law, result.settings["peaks"]),
+        few_curves_in_words(len(result.runs)),
+        doubt_in_words(result.left_out),
+    )
+    return [sentence for sentence in sentences if sentence]
 
 
 def _at_bound(result: FittedLaw, name: str) -> str:

@@ -8,20 +8,20 @@ same share of its steps:
 - how much of a run's distance from the law it keeps until its end. A seed that is lucky stays so,
   noise does not. The forecast is moved by that share of the distance.
 - by how much such forecasts miss. The law's own prediction interval knows nothing of schedules
-  unlike the fitted ones; its variance counts as that of four misses, and the interval is Student's
-  t of the two together, never narrower than the law's own.
+  unlike the fitted ones: the interval follows the rule of `scalinglab.analysis.intervals.left_out`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from scalinglab.analysis.default_laws import CURVE_LAW, SIZED_CURVE_LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.peaks import other_peak_in_words, peaks_in_words
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.forecasts.hindcasts import (
     distance,
@@ -30,6 +30,7 @@ from scalinglab.analysis.forecasts.hindcasts import (
     misses,
     share_kept,
 )
+from scalinglab.analysis.intervals.left_out import few_curves_in_words, unseen_half_width
 from scalinglab.analysis.intervals.spread import (
     IMPOSSIBLE,
     calibration_in_words,
@@ -44,7 +45,6 @@ from scalinglab.scaling.errors import UserError
 
 _LOSSES = 40  # at most, of a curve
 _STARTS = 16
-_OF_LAW = 4  # misses that the variance of the law's own interval counts as
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def forecast_run(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
+    delta: float | str | None = None,
     calibration_factor: float = 1.0,
 ) -> Forecast:
     """Forecast the final loss of a run.
@@ -150,6 +151,8 @@ def forecast_run(
         Of the interval.
     resamples, seed : int
         Of the fit.
+    delta : float or str, optional
+        As for `analysis.fit`.
     calibration_factor : float
         Widens the interval; see `scalinglab.analysis.forecasts.track`.
 
@@ -163,7 +166,9 @@ def forecast_run(
         If the curves are too few, the target has no schedule, or its final loss is measured.
     """
     target = _whole(target)
-    basis = fit_basis(curves, target, law=law, level=level, resamples=resamples, seed=seed)
+    basis = fit_basis(
+        curves, target, law=law, level=level, resamples=resamples, seed=seed, delta=delta
+    )
     return basis.forecast(target).calibrated(calibration_factor)
 
 
@@ -193,7 +198,8 @@ class Basis:
         """
         target = _whole(target)
         share = _share(target)
-        predicted = self.law.predict(target, level=self.level if len(self.law.draws) else None)
+        level = self.level if len(self.law.draws) else None
+        predicted = self.law.predict(target, level=level, unseen=False)
         end = predicted.iloc[-1]
         note = self._doubtful(end)
         past = hindcasts(self.left_out, share)
@@ -218,8 +224,15 @@ class Basis:
             kept=kept,
             hindcast=table[["run", "forecast", "measured", "error"]],
             beyond=float(end["beyond"]),
-            note=note,
+            note="; ".join(s for s in (note, *self._of_curves(target)) if s),
         )
+
+    def _of_curves(self, target: pd.DataFrame) -> Iterator[str]:
+        """What the fitted curves cannot tell of this schedule."""
+        law, peaks = self.law.law, self.law.settings["peaks"]
+        yield peaks_in_words(law, peaks)
+        yield other_peak_in_words(law, peaks, float(target["lr"].max()))
+        yield few_curves_in_words(len(self.law.runs))
 
     def _doubtful(self, end: pd.Series) -> str:
         """Why the law itself gives no interval, or one that allows for impossible resamples.
@@ -250,6 +263,7 @@ def fit_basis(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
+    delta: float | str | None = None,
 ) -> Basis:
     """Fit what the forecasts of all runs of the target's size rest on; see `forecast_run`."""
     if not 0 < level < 1:
@@ -263,6 +277,7 @@ def fit_basis(
         resamples=resamples,
         seed=seed,
         level=level,
+        delta=delta,
         starts=_STARTS,
         mix_fingerprints=True,
     )
@@ -327,15 +342,8 @@ def _share(target: pd.DataFrame) -> float:
 def _half_width(end: pd.Series, missed: Array, level: float) -> float:
     """Half-width of the interval, in logarithms."""
     by_law = float(np.log(end["upper"] / end["lower"]) / 2) if "lower" in end else np.nan
-    if not np.isfinite(missed).all():
-        return np.nan
     if not np.isfinite(by_law):
-        by_law, weight = 0.0, 0
-    else:
-        weight = _OF_LAW
-    degrees = weight + len(missed) - 1
-    if degrees < 1:
-        return np.nan
-    one = by_law / ndtri((1 + level) / 2)
-    size = np.sqrt((weight * one**2 + np.sum(missed**2)) / degrees)
-    return max(by_law, float(stdtrit(degrees, (1 + level) / 2) * size))
+        if not len(missed):
+            return np.nan
+        by_law = 0.0
+    return float(unseen_half_width(by_law, missed, level))

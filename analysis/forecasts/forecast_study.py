@@ -85,6 +85,7 @@ def forecast_study(
         told = [SET] if SET in curves else []
         curves = curves[["run", "step", "lr", "loss", "N", *told]]
     how = {"law": law, "level": level, "resamples": resamples, "seed": seed}
+    how["delta"] = plan.study.answer.delta
     bases: dict[float, Basis | str] = {}
     surface: list[Result | str] = []
     rows = []
@@ -146,7 +147,7 @@ def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
 def _surface(outputs: str | Path, study: str, law: str, how: dict[str, Any]) -> Result | str:
     try:
         runs = load(outputs, study=study, role="fit", flops=FLOPS)
-        return fit(law, runs, resamples=how["resamples"], seed=how["seed"])
+        return fit(law, runs, resamples=how["resamples"], seed=how["seed"], delta=how["delta"])
     except UserError as error:
         return str(error)
 

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array
-from scalinglab.scaling.errors import UserError
 
-_HINDCASTS = 12  # at most: each is a fit
 _LATE = 0.25  # of the measured steps, over which the distance from the law is taken
 _NONE_KEPT = 3  # runs that are taken to have kept nothing of their distance, beside the hindcasts
 
@@ -35,19 +32,11 @@ def distance(curve: pd.DataFrame, predicted: pd.Series) -> float:
 
 
 def left_out(result: Result, curves: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Curves that have ended, some of them where there are many, each predicted by the others."""
-    runs = curves["run"].unique()
-    if len(runs) < 3:
-        return
-    start = pd.DataFrame([result.params])
-    for run in runs[np.unique(np.linspace(0, len(runs) - 1, _HINDCASTS).round().astype(int))]:
-        own = curves[curves["run"] == run].sort_values("step").reset_index(drop=True)
-        others = curves[curves["run"] != run]
-        try:
-            law = fit(result.law, others, resamples=0, starts=start, mix_fingerprints=True)
-        except UserError:  # without this run a column has no spread
-            continue
-        yield own.assign(predicted=law.predict(own)["loss"])
+    """Curves that have ended, each predicted by the refit that did not see it."""
+    name = curves["run"].astype(str)
+    for run, params in zip(result.left_out.runs, result.left_out.params, strict=True):
+        own = curves[name == run].sort_values("step").reset_index(drop=True)
+        yield own.assign(predicted=result.law.predict(params, result.columns_of(own))[0])
 
 
 def hindcasts(curves: Sequence[pd.DataFrame], share: float) -> pd.DataFrame:

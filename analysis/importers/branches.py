@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
+from scalinglab.analysis.laws.schedule_areas import without_final_zero
 
 _WAIT = 3.0  # logging intervals: a first step later than these is no sparse log
 
@@ -84,10 +85,23 @@ def _complete(
         text = "learning rates before a branch were taken from its parent"
         notes.setdefault(text, []).append(run)
     whole = pd.concat([before, rows], ignore_index=True)
+    whole = _without_final_zero(run, whole, notes)
     known = whole["lr"].notna()
     lr = np.interp(whole["step"], whole["step"][known], whole["lr"][known])
     done[run] = whole.assign(lr=lr, run=run)
     return done[run]
+
+
+def _without_final_zero(run: str, whole: pd.DataFrame, notes: dict[str, list[str]]) -> pd.DataFrame:
+    """A zero that the scheduler wrote when training had ended is no cooldown."""
+    logged = whole[whole["lr"].notna()]
+    rates = logged["lr"].to_numpy(float)
+    mended = without_final_zero(logged["step"].to_numpy(float), rates)
+    if mended is rates:
+        return whole
+    text = "a learning rate of 0 at the last logged step was taken for the one before it"
+    notes.setdefault(text, []).append(run)
+    return whole.assign(lr=whole["lr"].where(whole.index != logged.index[-1], mended[-1]))
 
 
 def _the(rows: pd.DataFrame, column: str) -> Any:

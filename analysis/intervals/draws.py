@@ -33,6 +33,14 @@ class Draws:
         assert drawn is not None  # either is there
         return len(drawn)
 
+    def some(self, which: slice | Array) -> Draws:
+        """Some of the resamples."""
+        counts, targets, centres = (
+            None if drawn is None else drawn[which]
+            for drawn in (self.counts, self.targets, self.centres)
+        )
+        return Draws(counts, self.group, targets, centres)
+
     def seen(
         self, draw: Array, target: Array, weight: Array, centre: Array
     ) -> tuple[Array, Array, Array]:

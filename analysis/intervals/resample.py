@@ -23,6 +23,7 @@ Array = np.ndarray
 
 METHODS = ("weights", "rows", "clusters", "residual")
 _LEAST_SHAPE = 0.1  # of the Gamma weights
+_WHOLE = 0.999  # share of the variance left: weights that make up for the rest widen by .05 %
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def _reweighted(sample: Sample, method: str, count: int, rng: np.random.Generato
     counts: Array
     if method == "weights":
         # A Gamma of this shape, over it, has mean 1 and variance 1 / left: what the fit took away.
-        shape = max(sample.left, _LEAST_SHAPE)
+        # Of many groups it takes next to nothing, and a shape of 1 is drawn twice as fast.
+        shape = 1.0 if sample.left > _WHOLE else max(sample.left, _LEAST_SHAPE)
         counts = rng.standard_gamma(shape, (count, members), np.float32) / np.float32(shape)
     else:
         counts = rng.multinomial(members, np.full(members, 1 / members), size=count)

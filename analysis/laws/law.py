@@ -64,6 +64,10 @@ class Law:
         What values the response can have.
     curve : bool
         True for laws of whole training curves: the response may be NaN where it was not measured.
+    several_peaks : bool
+        Of laws of curves: whether runs of different peak learning rates, or that warm up again,
+        fall under one set of parameters. The loss must then depend on the height of the learning
+        rate itself, not on drops below each run's own peak alone.
     best_size : callable, optional
         ``best_size(budget, **parameters)``: the size N of least loss where 6 N D is the budget, for
         surfaces that have it in closed form. Others are searched.
@@ -93,6 +97,7 @@ class Law:
     errors: Errors = "relative"
     span: tuple[float, float] = (0.0, np.inf)
     curve: bool = False
+    several_peaks: bool = False
     best_size: Callable[..., Array] | None = None
     reference: Mapping[str, float] = field(default_factory=dict)
     rival: str = ""

@@ -95,6 +95,7 @@ MULTI_POWER = register(
         columns={"S1": "learning-rate area", "nodes": "drops, log lr after and area since each"},
         prepare=responses,
         curve=True,
+        several_peaks=True,
         parameters=(
             Parameter(
                 "L0",

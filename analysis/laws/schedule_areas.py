@@ -16,6 +16,9 @@ from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
 
+_RISE = 0.1  # of the peak: a smaller rise is no new warm-up
+_SUDDEN = 3.0  # times as fast as any fall before
+
 
 def warmup_end(lr: Array) -> int:
     """Index of the first step at which the learning rate has stopped rising."""
@@ -29,6 +32,19 @@ def without_warmup(lr: Array) -> Array:
     """The schedule with its warm-up replaced by the learning rate at its end."""
     end = warmup_end(lr)
     return np.concatenate([np.full(end, lr[end]), lr[end:]])
+
+
+def without_final_zero(step: Array, lr: Array) -> Array:
+    """The schedule with a zero at its last row alone taken for the rate before it.
+
+    Schedulers write a learning rate of zero once training has ended, with whatever schedule. A
+    cooldown to zero, however few of its steps are known, passes through rates below half of the
+    peak, or falls no faster at its last step than before.
+    """
+    if len(lr) < 3 or lr[-1] != 0 or lr[-2] <= 0.5 * lr.max():
+        return lr
+    falls = -np.diff(lr) / np.diff(step)
+    return np.append(lr[:-1], lr[-2]) if falls[-1] > _SUDDEN * falls[:-1].max() else lr
 
 
 def lr_area(lr: Array, step: Array | None = None) -> Array:
@@ -73,6 +89,22 @@ def felt_drop(lr: Array, decay: Array, step: Array | None = None) -> Array:
     return (lr[0] - lr) - decay[:, None] * drop_momentum(lr, decay, step)
 
 
+def highest_rates(frame: pd.DataFrame) -> tuple[float, float]:
+    """The lowest and the highest of the runs' peak learning rates."""
+    peaks = [float(lr.max()) for _, _, lr in whole_runs(frame)]
+    return min(peaks), max(peaks)
+
+
+def runs_that_rewarm(frame: pd.DataFrame) -> list[str]:
+    """Runs whose learning rate rises again once it has fallen."""
+    found = []
+    for at, _, lr in whole_runs(frame):
+        after = lr[warmup_end(lr) :]
+        if (after - np.minimum.accumulate(after)).max() > _RISE * lr.max():
+            found.append(str(frame["run"].iloc[at[0]]))
+    return found
+
+
 def every_step(step: Array, lr: Array) -> Array:
     """The learning rate of each step from a run's first row to its last."""
     return np.interp(np.arange(step[0], step[-1] + 1), step, lr)
@@ -98,6 +130,8 @@ def whole_runs(frame: pd.DataFrame) -> Iterator[tuple[Array, Array, Array]]:
         _check_steps(str(run), step, bool(thinned[at].all()))
         if not (np.isfinite(lr) & (lr >= 0)).all() or lr.max() <= 0:
             raise UserError(f"run {str(run)!r}: column 'lr' must hold numbers >= 0 at every step")
+        if len(step) > 1 and step[-1] - step[-2] == 1:  # of a thinned run: no straight cooldown
+            lr = without_final_zero(step, lr)
         yield at, step, lr
 
 

@@ -58,18 +58,16 @@ def answer_study(
     wanted = plan.study.answer
     runs = load(outputs, study=study, flops=FLOPS, loss=loss)
     fitted = require(with_role(runs, "fit"), outputs, study, "fit")
-    law = fit(wanted.law, fitted, resamples=resamples, seed=seed, mix_fingerprints=mix_fingerprints)
+    how: dict[str, Any] = {
+        "resamples": resamples,
+        "seed": seed,
+        "delta": wanted.delta,
+        "mix_fingerprints": mix_fingerprints,
+    }
+    law = fit(wanted.law, fitted, **how)
     if calibrate:
         law = calibrated(law, outputs, study)
-    curves, curve_law, curve_check = _curves(
-        outputs,
-        runs,
-        wanted,
-        loss,
-        resamples=resamples,
-        seed=seed,
-        mix_fingerprints=mix_fingerprints,
-    )
+    curves, curve_law, curve_check = _curves(outputs, runs, wanted, loss, **how)
     return Answer(
         study=study,
         question=plan.study.question,

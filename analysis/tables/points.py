@@ -54,6 +54,8 @@ class Points:
         Column of the law -> column of the table.
     counted : dict of str to str
         Column of the law -> the convention by which the table says it was counted.
+    checkpoints : DataFrame or None
+        Of laws of curves: ``run, step`` of each row.
     """
 
     columns: Columns
@@ -67,6 +69,7 @@ class Points:
     rows: Array
     renamed: dict[str, str] = field(default_factory=dict)
     counted: dict[str, str] = field(default_factory=dict)
+    checkpoints: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.response)
@@ -155,6 +158,7 @@ def read_points(
         rows=frame.index.to_numpy(),
         renamed=renamed,
         counted=_counted(frame, renamed),
+        checkpoints=frame[["run", "step"]] if law.curve and {"run", "step"} <= set(frame) else None,
     )
 
 

@@ -31,6 +31,7 @@ from scalinglab.analysis.tables.validation_sets import (
     set_names,
 )
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -45,7 +46,6 @@ from scalinglab.scaling.records.recipe import recipe
 from scalinglab.scaling.records.record import TABLE_NAMES, Record, stopped_record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import CENSORED, State
-from scalinglab.scaling.run import extensions
 from scalinglab.scaling.text.shell import override
 
 # The convention in which answers count C: 6 N D with N = n_matmul. The allocation has a closed form
@@ -265,7 +265,7 @@ def study_plan(outputs: str | Path, study: str) -> PlanFile:
     folder = Path(outputs) / "studies" / study
     if (folder / "plan.json").exists():
         plan = read_plan_file(folder / "plan.json")
-        extensions.load_again(plan.extend, folder)
+        loading.load_again(plan.extend, folder)
         return plan
     path = folder / MANIFEST
     if not path.exists():
@@ -358,11 +358,8 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
 
 
 def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
-    """Columns that the parts of some networks bring; of the others what is there without them."""
-    brought = [
-        {name: value for part in a.parts for name, value in part.columns().items()}
-        for a in architectures
-    ]
+    """Columns that some networks bring; of the others what is there without."""
+    brought = [a.columns() for a in architectures]
     without = {name: value for own in brought for name, (_, value) in own.items()}
     return [without | {name: value for name, (value, _) in own.items()} for own in brought]
 

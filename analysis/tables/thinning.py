@@ -10,6 +10,10 @@ import pandas as pd
 
 from scalinglab.analysis.laws.schedule_areas import Array, whole_runs
 
+FEW_ROWS = 400  # of a curve: below, `told_rows` takes all
+_EVENLY = 100  # rows of a long curve, beside those where it bends
+_BEND = 2e-4  # how far `values` may be from straight lines
+
 
 def thin_curves(
     curves: pd.DataFrame, *, response: str = "loss", tolerance: float = 1e-4
@@ -42,6 +46,49 @@ def thin_curves(
     for at, step, lr in whole_runs(curves):
         kept[at] |= _knots(step, lr, measured[at], tolerance * lr.max())
     return curves[kept].assign(thinned=True)
+
+
+def told_rows(frame: pd.DataFrame, values: Array) -> Array:
+    """Rows between which a quantity of long curves hardly bends, in the order of the table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``run, step``.
+    values : array, shape (rows,)
+        A quantity that bends where the one that is wanted does, such as a predicted loss; NaN
+        where there is none.
+    """
+    told = np.zeros(len(frame), bool)
+    step = frame["step"].to_numpy(float)
+    for group in frame.groupby("run", sort=False).indices.values():
+        rows = np.asarray(group)
+        known = rows[np.isfinite(values[rows])]
+        known = known[np.argsort(step[known], kind="stable")]
+        if len(known) <= FEW_ROWS:
+            told[known] = True
+            continue
+        kept = np.zeros(len(known), bool)
+        kept[np.linspace(0, len(known) - 1, _EVENLY).round().astype(int)] = True
+        told[known[_knots(step[known], values[known], kept, _BEND)]] = True
+    return np.flatnonzero(told)
+
+
+def between_rows(frame: pd.DataFrame, told: Array, values: Array) -> Array:
+    """Several quantities at all rows, from those at `told_rows`, shape (quantities, told)."""
+    step, every = frame["step"].to_numpy(float), np.full((len(values), len(frame)), np.nan)
+    place = np.full(len(frame), -1)
+    place[told] = np.arange(len(told))
+    for group in frame.groupby("run", sort=False).indices.values():
+        rows = np.asarray(group)
+        own = rows[place[rows] >= 0]
+        if not len(own):
+            continue
+        own = own[np.argsort(step[own], kind="stable")]
+        inside = rows[(step[rows] >= step[own[0]]) & (step[rows] <= step[own[-1]])]
+        for one, value in zip(every, values, strict=True):
+            one[inside] = np.interp(step[inside], step[own], value[place[own]])
+    return every
 
 
 def _knots(step: Array, lr: Array, kept: Array, tolerance: float) -> Array:

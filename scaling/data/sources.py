@@ -11,6 +11,7 @@ from scalinglab.scaling.data.manifest import read_manifest
 from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.spec import RunSpec
@@ -33,6 +34,9 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     source = source_of(config)
     options = asdict(source)
     made_from = {"source": config.source, "options": options}
+    own = extension_of(SOURCES.module_of(config.source))
+    if own is not None:
+        made_from["text"] = own.text  # a file that was edited makes other tokens
     state = source.state()
     if state is not None:
         made_from["state"] = state

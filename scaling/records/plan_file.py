@@ -28,6 +28,7 @@ class AnswerConfig:
     target: dict[str, float] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
     noise: float = 0.005
+    delta: float | str | None = None  # of the fits' cost: a number, published or scaled
     curve_law: str = "lr_annealing"
     curve_held_out: str | None = None  # the schedule kind that is predicted
 

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scalinglab.scaling.extensions.loading import INHERITED, inherited
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.run.extensions import INHERITED, inherited
 
 GIVEN = "SCALING_GIVEN_PYTHONPATH"  # the PYTHONPATH of whoever started the first of our processes
 SAFE = "-P"  # Python's option: modules are not looked for in the current folder

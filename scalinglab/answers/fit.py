@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.analysis.fitting.objective import DELTA
+from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.source import CountOptions, Source
 
@@ -28,7 +29,13 @@ class FitOptions(CountOptions):
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
-    delta: float = option("Huber threshold on log residuals", 1e-3, DELTA)
+    delta: float | str | None = option(
+        "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
+        " spread); default: that of the study, or published, and scaled for noisy curves",
+        None,
+        DELTA,
+        among=WORDS,
+    )
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     widen: bool = option(
         "widen intervals of a study's losses by how wrong earlier forecasts were", True
@@ -71,7 +78,7 @@ def fit_table(
         columns=asked.columns or None,
         resamples=asked.resamples,
         seed=asked.seed,
-        delta=asked.delta,
+        delta=source.delta if asked.delta is None else asked.delta,
         level=asked.level,
         exclude=asked.exclude,
         mix_fingerprints=asked.mix_fingerprints,

@@ -27,6 +27,13 @@ from scalinglab.answers.forecast import (
     take_up,
     track,
 )
+from scalinglab.answers.judge import (
+    Judged,
+    JudgeOptions,
+    judge_file,
+    judge_studies,
+    judge_study,
+)
 from scalinglab.answers.keywords import keywords, read_keywords
 from scalinglab.answers.multiverse import MultiverseOptions, multiverse
 from scalinglab.answers.next import ChosenRuns, NextOptions, next_runs
@@ -138,6 +145,24 @@ class StudyAnswers(SourceAnswers):
         options = read_keywords(CompareOptions, asked)
         return compare_studies(self.outputs, [self.name, other], options)
 
+    @keywords(JudgeOptions)
+    def judge(self, asked: JudgeOptions) -> Judged:
+        """Does a recipe of the study still help at a target; recipes are values of `arm`."""
+        return judge_study(self.outputs, self.name, asked)
+
+    def judge_with(self, other: str, **asked: Any) -> Judged:
+        """Judge another study in the same outputs against this one, the baseline.
+
+        Parameters
+        ----------
+        other : str
+            The candidate's name.
+        **asked
+            As of `judge`, but for `arm`.
+        """
+        options = read_keywords(JudgeOptions, asked)
+        return judge_studies(self.outputs, [self.name, other], options)
+
     @keywords(ForecastOptions)
     def forecast(self, asked: ForecastOptions) -> Forecasts:
         """Forecast the final losses of the runs that have not ended."""
@@ -178,3 +203,8 @@ class FileAnswers(SourceAnswers):
     def compare(self, asked: CompareOptions) -> Compared:
         """Compare two recipes, told apart by the column `arm`."""
         return compare_file(self.path, asked)
+
+    @keywords(JudgeOptions)
+    def judge(self, asked: JudgeOptions) -> Judged:
+        """Does a recipe still help at a target; recipes are values of the column `arm`."""
+        return judge_file(self.path, asked)

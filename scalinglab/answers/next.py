@@ -77,6 +77,7 @@ def next_runs(
         known,
         resamples=asked.resamples,
         seed=asked.seed,
+        delta=source.delta,
         level=asked.level,
         mix_fingerprints=asked.mix_fingerprints,
     )

@@ -71,22 +71,13 @@ def schedule(
     curves, law = source.runs(asked, asked.law)
     result = fit_table(source, curves, law, asked)
     on_fit(result)
-    refits = []
-    if asked.refits:
-        refits = analysis.refit_without_each(
-            law,
-            curves,
-            columns=asked.columns or None,
-            delta=asked.delta,
-            mix_fingerprints=asked.mix_fingerprints,
-        )
     peak = float(curves["lr"].max()) if asked.peak is None else asked.peak
     best = analysis.best_schedule(
         result,
         asked.steps,
         peak=peak,
         warmup=asked.warmup,
-        refits=refits,
+        refits=asked.refits,
         N=asked.N,
         final_ratio=asked.final_ratio,
         monotone=asked.monotone,

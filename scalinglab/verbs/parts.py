@@ -141,7 +141,10 @@ def _says(definition: Any) -> str:
     if formula:
         return str(formula)
     described = isinstance(definition, type) or inspect.isfunction(definition)
-    lines = (definition.__doc__ or "").strip().splitlines() if described else []
+    text = (definition.__doc__ or "") if described else ""
+    if isinstance(definition, type) and text.startswith(f"{definition.__name__}("):
+        text = ""  # written by dataclass(), which says what the options say
+    lines = text.strip().splitlines()
     return lines[0].replace("``", "") if lines else ""
 
 

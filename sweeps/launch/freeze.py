@@ -12,9 +12,9 @@ import importlib.util
 from pathlib import Path
 
 import scalinglab
+from scalinglab.scaling.extensions.loading import frozen_files
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import create_folder, write_atomic
-from scalinglab.scaling.run.extensions import frozen_files
 
 # All that a worker imports, or an extension that it imports; none of them is imported for it.
 PACKAGES = ("scalinglab.scaling", "scalinglab.sweeps", "scalinglab.analysis")

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig
+from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import FINISHED, Outcome, State
 from scalinglab.scaling.run.describe import trainer_of
-from scalinglab.scaling.run.extensions import load_inherited
 from scalinglab.sweeps.launch import scheduler
 from scalinglab.sweeps.launch.retry import most_members
 from scalinglab.sweeps.launch.stop_flag import StopFlag

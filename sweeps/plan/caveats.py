@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.extensions.used import run_fingerprint
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED
-from scalinglab.scaling.run.extensions_used import run_fingerprint
 from scalinglab.scaling.run.rules import MAX_ROUNDING
 from scalinglab.sweeps.plan.plan import PlannedRun
 from scalinglab.sweeps.store.flatten import flatten

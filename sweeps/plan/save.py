@@ -6,10 +6,10 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
+from scalinglab.scaling.extensions.loading import keep_copies
 from scalinglab.scaling.records.plan_file import PlanEntry, PlanFile, plan_before, write_plan_file
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.describe import describe
-from scalinglab.scaling.run.extensions import keep_copies
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.store.stored_plan import PLAN_VERSION
 

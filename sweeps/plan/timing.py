@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, set_aside
 from scalinglab.scaling.records.fingerprint import code_fingerprint
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.run.engine_choice import choose_engine
-from scalinglab.scaling.run.extensions_used import used_by
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.events import validation_steps

@@ -28,6 +28,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "fit of curves": ("fit", "study=golden", "law=lr_annealing", "resamples=0"),
     "report": ("report", "study=golden", "resamples=20", "multiverse=false", "to=report.html"),
     "compare": ("compare", "study=golden", "arm=seed", "between=[0,1]", "resamples=20"),
+    "judge": ("judge", "data=duel.csv", "arm=arm", "baseline=a", "candidate=b", "at=2e16"),
     "multiverse": ("multiverse", "data=isoflop.csv", "target=N at C=1e20"),
     "allocate": ("allocate", "study=golden", "resamples=20"),
     "allocate, all": (

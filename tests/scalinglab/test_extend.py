@@ -12,8 +12,8 @@ from scalinglab import Study, analysis, register
 from scalinglab.cli import main
 from scalinglab.compose import compose
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.run import extensions
 
 # An optimizer, its update, a schedule and a law in one file.
 OWN = '''
@@ -116,14 +116,14 @@ optimizer: {lr: 0.01}
 def own(monkeypatch, tmp_path):
     """A folder with the file; what it registers is gone after the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     Path("mine.py").write_text(OWN)
     yield
     for kind in ("optimizer", "update", "schedule", "law"):
         registry = register.registry(kind)
         for name in [n for n in registry if not registry.is_shipped(n)]:
             del registry[name]
-    for module in [m for m in sys.modules if m.startswith(extensions.FILES_AS)]:
+    for module in [m for m in sys.modules if m.startswith(loading.FILES_AS)]:
         del sys.modules[module]
     for group in ("optimizer", "schedule"):
         for name in ("signum.yaml", "two_steps.yaml"):
@@ -176,7 +176,7 @@ def test_a_study_of_own_parts_is_trained_by_workers_and_fitted(monkeypatch, caps
         registry = register.registry(kind)
         for name in [n for n in registry if not registry.is_shipped(n)]:
             del registry[name]
-    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     Path("mine.py").unlink()
     with pytest.raises(SystemExit) as left:
         main(["fit", "study=own", "resamples=0"])

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records.atomic import save_atomic
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.parts import parts_of
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.record import Curve
-from scalinglab.scaling.run.extensions_used import used_by
 
 FORMAT = 1
 log = logging.getLogger(__name__)

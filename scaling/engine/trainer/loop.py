@@ -30,12 +30,12 @@ from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkp
 from scalinglab.scaling.engine.trainer.member import MemberRun, pack_facts
 from scalinglab.scaling.engine.trainer.pack_checkpoints import PackCheckpoints
 from scalinglab.scaling.engine.trainer.pack_engine import build_engine
+from scalinglab.scaling.extensions.used import run_fingerprint
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.provenance import provenance
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.engine_choice import with_engine
-from scalinglab.scaling.run.extensions_used import run_fingerprint
 from scalinglab.scaling.run.measurements import measured
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch

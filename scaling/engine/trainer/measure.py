@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from scalinglab.scaling.engine.steps.eager import ENGINES, Member
+from scalinglab.scaling.extensions.loading import load_inherited
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.failures import OUT_OF_MEMORY, classify
 from scalinglab.scaling.run.engines import ENGINES as DEFINED
-from scalinglab.scaling.run.extensions import load_inherited
 from scalinglab.scaling.run.step_options import StepOptions
 
 STEPS = 4  # chunks of them that are timed

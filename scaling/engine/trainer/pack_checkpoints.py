@@ -10,9 +10,9 @@ from pathlib import Path
 from scalinglab.scaling.engine.steps.eager import Engine
 from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint
 from scalinglab.scaling.engine.trainer.member import MemberRun
+from scalinglab.scaling.extensions.used import used_by
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
-from scalinglab.scaling.run.extensions_used import used_by
 from scalinglab.scaling.training.saver import Saver
 
 

@@ -54,11 +54,11 @@ def test_what_a_run_is_off_the_law_it_keeps_if_others_did() -> None:
     measured, half = part(table, "run 5", 0.5)
     found = analysis.forecast_run(table, half, resamples=50)
     planned = analysis.forecast_run(table, part(table, "run 5", 0.0)[1], resamples=50)
-    assert found.kept > 0.6 and planned.share == 0
+    assert found.kept > 0.4 and planned.share == 0
     assert abs(found.loss / measured - 1) < abs(planned.loss / measured - 1)
     assert found.upper - found.lower < planned.upper - planned.lower
     plain = analysis.forecast_run(curves(noise=0.01), half, resamples=50)
-    assert plain.kept < 0.5  # where only noise sets curves off, nothing is kept
+    assert plain.kept < 0.3  # where only noise sets curves off, hardly anything is kept
 
 
 def test_intervals_contain_what_they_promise() -> None:

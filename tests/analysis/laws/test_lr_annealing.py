@@ -68,3 +68,26 @@ def test_curves_are_resampled_by_stretches(made_by):
     result = analysis.fit("lr_annealing", frame, resamples=50)
     assert result.clusters == 30
     assert LAWS["lr_annealing"].curve
+
+
+def test_curves_of_several_peaks_are_warned_of_by_laws_that_know_one(made_by):
+    frame, _ = made_by("lr_annealing", noise=0.001)
+    higher = frame.assign(lr=frame["lr"].where(frame["run"] != "wsd", 2 * frame["lr"]))
+    warned = {
+        name: [w for w in analysis.fit(name, higher, resamples=0, starts=4).warnings if "peak" in w]
+        for name in ("lr_annealing", "multi_power")
+    }
+    assert "peak learning rates from" in warned["lr_annealing"][0]
+    assert "lr_annealing knows only" in warned["lr_annealing"][0]
+    assert "fit multi_power" in warned["lr_annealing"][0] and not warned["multi_power"]
+    plain = analysis.fit("lr_annealing", frame, resamples=0, starts=4)
+    assert not any("peak" in sentence for sentence in plain.warnings)
+
+
+def test_a_schedule_of_a_peak_that_no_curve_had_is_warned_of(made_by):
+    frame, _ = made_by("lr_annealing", noise=0.001)
+    law = analysis.fit("lr_annealing", frame, resamples=0, starts=4)
+    peak = float(frame["lr"].max())
+    for asked, warned in ((peak, False), (3 * peak, True)):
+        best = analysis.best_schedule(law, 200, peak=asked, warmup=20)
+        assert any("is not that of the curves" in w for w in best.warnings) == warned

@@ -7,9 +7,12 @@ import pytest
 from scalinglab.analysis.laws.schedule_areas import (
     drop_momentum,
     felt_drop,
+    highest_rates,
     lr_area,
+    runs_that_rewarm,
     warmup_end,
     whole_runs,
+    without_final_zero,
     without_warmup,
 )
 
@@ -74,3 +77,23 @@ def test_rows_left_out_of_straight_stretches_change_nothing():
     whole, thin = felt_drop(lr, decays)[:, rows], felt_drop(lr[rows], decays, step[rows])
     np.testing.assert_allclose(thin, whole, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(lr_area(lr[rows], step[rows]), np.cumsum(lr)[rows], rtol=1e-12)
+
+
+def test_a_zero_that_ends_a_constant_rate_is_no_drop():
+    constant = pd.DataFrame({"run": "a", "step": range(5), "lr": [1.0, 1, 1, 1, 0]})
+    assert [lr.tolist() for _, _, lr in whole_runs(constant)] == [[1, 1, 1, 1, 1]]
+    cooldown = np.array([1, 1, 0.75, 0.5, 0.25, 0])
+    for lr in (cooldown, np.array([1, 0.6, 0])):  # the second is the same, logged more seldom
+        assert without_final_zero(np.arange(len(lr)), lr) is lr
+    corners = pd.DataFrame({"run": "a", "step": [0, 50, 100], "lr": [1.0, 1, 0], "thinned": True})
+    assert [lr.tolist() for _, _, lr in whole_runs(corners)] == [[1, 1, 0]]  # a straight cooldown
+
+
+def test_several_peaks_are_told_by_run():
+    def run(name, *lr):
+        return pd.DataFrame({"run": name, "step": range(len(lr)), "lr": lr})
+
+    runs = [run("a", 0, 0.5, 1, 0.5, 0.1), run("b", 0, 1, 0.2, 0.8, 0.1), run("c", 0, 3, 1)]
+    table = pd.concat(runs, ignore_index=True)
+    assert highest_rates(table) == (1, 3)
+    assert runs_that_rewarm(table) == ["b"]

@@ -19,6 +19,7 @@ from scalinglab.as_json import plain
 from scalinglab.verbs.allocate import AllocateResult
 from scalinglab.verbs.compare import CompareResult
 from scalinglab.verbs.forecast import ForecastResult
+from scalinglab.verbs.judge import JudgeResult
 from scalinglab.verbs.next import NextResult
 from scalinglab.verbs.schedule import ScheduleResult
 from scalinglab.verbs.track import TrackResult
@@ -50,6 +51,12 @@ OF_A_STUDY: dict[tuple[str, ...], Callable[[Study], Answer]] = {
             s.compare(arm="schedule.kind", between=("wsd", "cosine"), resamples=20)
         ).as_json()
     ),
+    (
+        "judge",
+        *("arm=schedule.kind", "baseline=wsd", "candidate=cosine", "at=1e9", "tuning=elsewhere"),
+    ): lambda s: JudgeResult(
+        s.judge(arm="schedule.kind", baseline="wsd", candidate="cosine", at=1e9, tuning="elsewhere")
+    ).as_json(),
     ("schedule", "steps=40", "resamples=0", "refits=false"): lambda s: ScheduleResult(
         s.schedule(steps=40, resamples=0, refits=False), 40, None
     ).as_json(),
@@ -159,6 +166,7 @@ def test_a_sweep_and_a_table_of_critical_batches(run, tmp_path) -> None:
         ("multiverse", {}),
         ("multiverse", {"target": "alpha", "n_columns": ["n"]}),
         ("compare", {}),
+        ("judge", {"at": 1e9}),
         ("forecast", {"margin": 0.1}),
         ("tune", {"N": [1e9]}),
         ("schedule", {"steps": 0}),
@@ -179,7 +187,7 @@ def test_both_refuse_in_the_same_sentence(run, finished, verb, asked) -> None:
 
 def test_a_method_says_its_keywords() -> None:
     for kind in (StudyAnswers, FileAnswers):
-        for name in ("fit", "allocate", "multiverse", "compare"):
+        for name in ("fit", "allocate", "multiverse", "compare", "judge"):
             method = getattr(kind, name)
             keywords = [k for k in inspect.signature(method).parameters if k != "self"]
             assert keywords and all(f"\n{key}\n    " in method.__doc__ for key in keywords)

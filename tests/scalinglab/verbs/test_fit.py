@@ -30,6 +30,11 @@ def test_a_law_in_one_variable_is_told_which(run, tmp_path) -> None:
         (["study=tiny", "law=none"], "law = 'none' is not one of: "),
         (["study=tiny", "delta=0"], "delta = 0.0: allowed is 1e-12 to 1,000,000,000,000"),
         (["study=tiny", "delta=1e300"], "delta = 1e+300: allowed is 1e-12 to"),
+        (
+            ["study=tiny", "delta=publishd"],
+            "delta = 'publishd' is not one of: published, scaled; did",
+        ),
+        (["study=tiny", "delta=[1]"], "delta = [1]: expected"),
         (["study=tiny", "columns.loss=[a,b]"], "['a', 'b']: expected a string or a number"),
         (["study=tiny", "columns.loss=null"], "columns.loss = None: expected a string or a number"),
         (["study=tiny", "columns.loss.x=1"], "columns.loss = {'x': 1}: expected a string"),

@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "cancel study=tiny": NEEDS_A_PLAN,
     "collect study=tiny": NEEDS_A_PLAN,
     "gc": ("missing",),
+    "parts json=true": (),
     "fit study=tiny resamples=0 json=true": NEEDS_A_FIT,
     "fit study=tiny law=lr_annealing resamples=0": NEEDS_CURVES,
     "report study=tiny resamples=0 multiverse=false json=true": NEEDS_A_FIT,
@@ -66,6 +67,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "forecast study=tiny resamples=0 json=true": NEEDS_A_STUDY,
     "track study=tiny json=true": NEEDS_A_STUDY,
     "compare study=tiny arm=seed between=[0,1] resamples=0 json=true": (
+        *NOWHERE,
+        "gone",
+        "planned",
+        "running",
+        "failed",
+    ),
+    "judge study=tiny arm=schedule.kind baseline=wsd candidate=cosine at=1e9 json=true": (
         *NOWHERE,
         "gone",
         "planned",

@@ -45,6 +45,7 @@ COMMANDS = (
     f"report {FIT} multiverse=false",
     "import points.csv",
     "compare study=tiny arm=schedule.kind between=[wsd,cosine] resamples=40",
+    "judge study=tiny arm=schedule.kind baseline=wsd candidate=cosine at=1e9",
     "multiverse data=points.csv target=alpha",
     f"allocate {FIT} budgets=[1e12,1e13] losses=[2.5] splits=[[1e4,1e6]] approaches=true",
     "allocate data=points.csv resamples=40 budgets=[1e7,1e8]",
@@ -56,6 +57,8 @@ COMMANDS = (
     " grid.tokens=[5120,10240] grid.seed=[2]",
     "reach study=tiny outputs=brought target=alpha_within_99% resamples=40 grid.model.width=[8]"
     " grid.tokens=[5120] grid.seed=[2]",
+    "parts",
+    "parts kind=optimizer",
     "doctor",
     "collect study=tiny",
     "gc",

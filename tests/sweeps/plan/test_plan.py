@@ -117,7 +117,9 @@ def test_runs_of_other_code_are_told(study, monkeypatch) -> None:
     plan = make_plan(study())
     save_plan(plan)
     launch(plan.outputs, "tiny", LaunchConfig("inline"))
-    monkeypatch.setattr("scalinglab.sweeps.plan.caveats.code_fingerprint", lambda: "0123456789")
+    monkeypatch.setattr(
+        "scalinglab.sweeps.plan.caveats.run_fingerprint", lambda science: "0123456789"
+    )
     assert any("trained by other code" in w for w in make_plan(study()).warnings)
     trained = next(record.code.fingerprint for record in _records(plan))
     monkeypatch.setattr(

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.extensions.text import digest
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records.fingerprint import code_fingerprint, files_apart
 from scalinglab.scaling.registry import Registry
-from scalinglab.scaling.run.extension_text import digest
-from scalinglab.scaling.run.extensions import extension_of
 
 
 def used_by(science: Mapping[str, Any]) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.extensions import loading, used
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.fingerprint import code_fingerprint, versions_of_code
-from scalinglab.scaling.run import extensions, extensions_used
 from scalinglab.scaling.training.child import child_environment
 from scalinglab.sweeps.launch.freeze import freeze
 
@@ -35,33 +35,33 @@ SCIENCE = {"optimizer": {"name": "own_step"}}
 def forgotten(monkeypatch, tmp_path):
     """What a test registers is gone after it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     modules, path = set(sys.modules), list(sys.path)
     yield
     for name in [n for n in OPTIMIZERS if not OPTIMIZERS.is_shipped(n)]:
         del OPTIMIZERS[name]
     for module in set(sys.modules) - modules:
-        if module.startswith((extensions.FILES_AS, "ownpackage")):
+        if module.startswith((loading.FILES_AS, "ownpackage")):
             del sys.modules[module]
     sys.path[:] = path
 
 
 def test_a_file_registers_and_is_known_by_its_text_without_comments() -> None:
     Path("mine.py").write_text(OWN)
-    (first,) = extensions.load(["mine.py"])
-    assert OPTIMIZERS["own_step"].radius == 2.0 and extensions.loaded() == (first,)
+    (first,) = loading.load(["mine.py"])
+    assert OPTIMIZERS["own_step"].radius == 2.0 and loading.loaded() == (first,)
     Path("mine.py").write_text("# a remark\n" + OWN)
-    assert extensions.load(["mine.py"])[0] is first
+    assert loading.load(["mine.py"])[0] is first
     Path("mine.py").write_text(OWN.replace("2.0", "3.0"))
-    (second,) = extensions.load(["mine.py"])
+    (second,) = loading.load(["mine.py"])
     assert OPTIMIZERS["own_step"].radius == 3.0 and second.text != first.text
 
 
 def test_a_run_is_marked_by_the_extensions_that_it_uses_alone() -> None:
     Path("mine.py").write_text(OWN)
-    (own,) = extensions.load(["mine.py"])
-    assert extensions_used.run_fingerprint({"optimizer": {"name": "adamw"}}) == code_fingerprint()
-    assert extensions_used.run_fingerprint(SCIENCE) == f"{code_fingerprint()}+own_step={own.text}"
+    (own,) = loading.load(["mine.py"])
+    assert used.run_fingerprint({"optimizer": {"name": "adamw"}}) == code_fingerprint()
+    assert used.run_fingerprint(SCIENCE) == f"{code_fingerprint()}+own_step={own.text}"
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_what_is_wrong_with_a_file_is_one_sentence(text, told) -> None:
     Path("mine.py").write_text(text)
     Path("beside.py").write_text("")
     with pytest.raises(UserError, match=told):
-        extensions.load(["mine.py"])
-    assert not extensions.loaded() and OPTIMIZERS.is_shipped("adamw")
+        loading.load(["mine.py"])
+    assert not loading.loaded() and OPTIMIZERS.is_shipped("adamw")
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def test_what_is_wrong_with_a_file_is_one_sentence(text, told) -> None:
 )
 def test_what_is_not_there_is_named(name, told) -> None:
     with pytest.raises(UserError, match=told):
-        extensions.load([name])
+        loading.load([name])
 
 
 def test_files_of_one_name_in_two_folders_are_two() -> None:
     for folder, name in (("a", "one_step"), ("b", "two_step")):
         Path(folder).mkdir()
         Path(folder, "mine.py").write_text(OWN.replace("own_step", name))
-    extensions.load(["a/mine.py", "b/mine.py"])
+    loading.load(["a/mine.py", "b/mine.py"])
     assert {"one_step", "two_step"} <= set(OPTIMIZERS)
 
 
@@ -126,13 +126,13 @@ def test_a_module_is_known_by_what_it_imports_of_its_package() -> None:
     (package / "parts.py").write_text(
         OWN.replace("= 2.0", "= RADIUS").replace("\n\n\n@", "\nfrom .shared import RADIUS\n\n\n@")
     )
-    (first,) = extensions.load(["ownpackage.parts"])
+    (first,) = loading.load(["ownpackage.parts"])
     assert OPTIMIZERS["own_step"].radius == 2.0
     assert {f.name for f in first.files} == {"parts.py", "shared.py"}
     (package / "unused.py").write_text("x = 1\n")
-    assert extensions.load(["ownpackage.parts"])[0] is first
+    assert loading.load(["ownpackage.parts"])[0] is first
     (package / "shared.py").write_text("RADIUS = 4.0\n")
-    extensions.load(["ownpackage.parts"])
+    loading.load(["ownpackage.parts"])
     assert OPTIMIZERS["own_step"].radius == 4.0
 
 
@@ -144,12 +144,12 @@ def test_another_process_imports_what_this_one_has(tmp_path, is_frozen) -> None:
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "parts.py").write_text(OWN.replace("own_step", "packaged_step"))
-    extensions.load(["mine.py", "ownpackage.parts"])
+    loading.load(["mine.py", "ownpackage.parts"])
     code = freeze(tmp_path / "outputs") if is_frozen else None
     environment = child_environment(code)
     Path("mine.py").write_text(OWN.replace("2.0", "5.0"))
     program = (
-        "from scalinglab.scaling.run.extensions import load_inherited; load_inherited();"
+        "from scalinglab.scaling.extensions.loading import load_inherited; load_inherited();"
         "from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS as o;"
         "print(o['own_step'].radius, o['packaged_step'].radius)"
     )
@@ -167,18 +167,18 @@ def test_another_process_imports_what_this_one_has(tmp_path, is_frozen) -> None:
 def test_what_no_worker_could_import_is_refused() -> None:
     exec(compile(OWN, "cell", "exec"), {"__name__": "__main__"})
     with pytest.raises(UserError, match=r"'own_step' is registered by '__main__', which workers"):
-        extensions_used.check_importable(SCIENCE)
+        used.check_importable(SCIENCE)
     Path("mine.py").write_text(OWN.replace("own_step", "filed_step"))
-    extensions.load(["mine.py"])
-    extensions_used.check_importable({"optimizer": {"name": "filed_step"}})
+    loading.load(["mine.py"])
+    used.check_importable({"optimizer": {"name": "filed_step"}})
 
 
 def test_a_study_is_read_again_with_what_it_was_planned_with(tmp_path, caplog) -> None:
     Path("mine.py").write_text(OWN)
     names = [str(Path("mine.py").resolve())]
-    extensions.keep_copies(names, tmp_path / "study")
+    loading.keep_copies(names, tmp_path / "study")
     Path("mine.py").unlink()
-    extensions.load_again(names, tmp_path / "study")
+    loading.load_again(names, tmp_path / "study")
     assert OPTIMIZERS["own_step"].radius == 2.0
-    extensions.load_again(["/no/such.py"], tmp_path / "study")
+    loading.load_again(["/no/such.py"], tmp_path / "study")
     assert "the study is read without it" in caplog.text

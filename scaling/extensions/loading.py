@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalinglab.scaling.extensions.text import check_imports, digest, package_files
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import write_atomic
-from scalinglab.scaling.run.extension_text import check_imports, digest, package_files
 
 log = logging.getLogger(__name__)
 FILES_AS = "scaling_extension_"  # modules of files are named so, as no module of others is

@@ -1,0 +1,69 @@
+"""Curves of several peak learning rates, under laws that know one alone.
+
+A law of how far the rate fell below a run's own peak gives curves of two peaks one value where they
+have two: it is warned of by name, and so is a schedule of a peak that no fitted curve had.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.analysis.laws import LAWS
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.schedule_areas import highest_rates, runs_that_rewarm
+from scalinglab.analysis.tables.factors import with_multiples
+from scalinglab.analysis.tables.numbers import as_floats
+from scalinglab.analysis.tables.points import Points, rename
+
+_APART = 1.1  # times: nearer peaks are one
+_NAMED = 3  # runs
+
+
+def peaks_of(law: Law, points: Points, data: pd.DataFrame) -> dict[str, Any]:
+    """Peak learning rates of the fitted curves, and runs that warm up again.
+
+    Returns
+    -------
+    dict
+        ``lowest, highest, rewarmed``; empty for laws that may have several peaks, or no schedule.
+    """
+    if not law.curve or law.several_peaks or points.checkpoints is None:
+        return {}
+    whole = rename(with_multiples(as_floats(data), points.renamed), points.renamed)
+    if "lr" not in whole:
+        return {}
+    whole = whole[whole["run"].isin(points.checkpoints["run"])]
+    lowest, highest = highest_rates(whole)
+    return {"lowest": lowest, "highest": highest, "rewarmed": runs_that_rewarm(whole)}
+
+
+def peaks_in_words(law: Law, peaks: dict[str, Any]) -> str:
+    """That the fitted curves are not of one peak; empty if they are."""
+    found = []
+    if peaks and peaks["highest"] > _APART * peaks["lowest"]:
+        found.append(f"peak learning rates from {peaks['lowest']:.3g} to {peaks['highest']:.3g}")
+    if peaks and (again := peaks["rewarmed"]):
+        more = f" and {len(again) - _NAMED} more" if len(again) > _NAMED else ""
+        found.append(f"runs that warm up again ({', '.join(again[:_NAMED])}{more})")
+    return f"the curves have {' and '.join(found)}, {_only(law)}" if found else ""
+
+
+def other_peak_in_words(law: Law, peaks: dict[str, Any], peak: float) -> str:
+    """That a schedule has a peak which no fitted curve had; empty if it has not."""
+    if not peaks or peaks["lowest"] / _APART <= peak <= peaks["highest"] * _APART:
+        return ""
+    low, high = peaks["lowest"], peaks["highest"]
+    of_curves = f"{high:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    return (
+        f"its peak learning rate {peak:.3g} is not that of the curves ({of_curves}), {_only(law)}"
+    )
+
+
+def _only(law: Law) -> str:
+    able = ", ".join(other.name for other in LAWS.values() if other.several_peaks)
+    return (
+        f"but {law.name} knows only by how much the rate fell below a run's own first peak:"
+        f" predictions may be far off; fit {able}, or curves of one peak"
+    )

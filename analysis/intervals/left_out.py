@@ -1,0 +1,95 @@
+"""How far a law of curves may be off a schedule that it was not fitted to.
+
+A fit's resamples carry the doubt about its parameters; that the law is wrong about other schedules
+they cannot know. Refits without one curve each can: what each misses of the last loss of its curve
+is a miss on a schedule not seen. One rule makes intervals of that, for predictions, forecasts and
+chosen schedules alike: Student's t of the mean square of those misses and of `USUAL_MISS`, which
+counts as that of `AS_MANY`; never narrower than the law's own interval.
+
+Two curves leave nothing out, three leave refits of two: then the interval rests on what such laws
+usually miss. Both constants were chosen on the development sets of benchmarks/held_out_curves.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+USUAL_MISS = 0.004  # of a loss: standard deviation
+AS_MANY = 2
+MOST = 12  # curves left out: each is a refit
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class LeftOutRuns:
+    """Refits of a law of curves without one curve each.
+
+    Attributes
+    ----------
+    runs : tuple of str
+        The curve that each refit did not see.
+    missed : array, shape (refits,)
+        By how much it was too high at that curve's last loss, in logarithms; NaN where it predicts
+        no possible loss there.
+    params : array, shape (refits, parameters)
+    """
+
+    runs: tuple[str, ...]
+    missed: Array
+    params: Array
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+
+NONE_LEFT_OUT = LeftOutRuns((), np.empty(0), np.empty((0, 0)))
+
+
+def unseen_half_width(of_law: Array | float, missed: Array, level: float) -> Array:
+    """Half-width of the interval on an unseen schedule, in logarithms.
+
+    Parameters
+    ----------
+    of_law : float or array
+        Half-width by the law's own interval.
+    missed : array
+        Misses on curves that refits, or forecasts, did not see. NaN makes the half-width NaN.
+    level : float
+    """
+    from scipy.special import stdtrit  # takes .2 s to load
+
+    degrees = AS_MANY + len(missed)
+    size = np.sqrt((AS_MANY * USUAL_MISS**2 + np.sum(np.square(missed))) / degrees)
+    return np.maximum(of_law, stdtrit(degrees, (1 + level) / 2) * size)
+
+
+def doubt_in_words(left_out: LeftOutRuns) -> str:
+    """That refits have no possible loss, so that there are no intervals; empty if all have."""
+    failed = [run for run, miss in zip(left_out.runs, left_out.missed, strict=True) if miss != miss]
+    if not failed:
+        return ""
+    return (
+        f"the fit without run {', '.join(failed)} has no possible loss at its end: there are no"
+        " intervals for other schedules"
+    )
+
+
+def few_curves_in_words(curves: int) -> str:
+    """What an interval that rests on so few curves cannot know; nothing where there are more."""
+    if curves > _FEW:
+        return ""
+    usual = f"{USUAL_MISS:.1%} of the loss"
+    if curves < _FEW:
+        return (
+            f"{curves} curve{'s' * (curves > 1)}, and no refit without one: intervals for other"
+            f" schedules rest on what laws of curves usually miss ({usual}), not on these curves;"
+            " fit at least four"
+        )
+    return (
+        f"only {curves} curves: refits without one rest on two, so intervals for schedules unlike"
+        f" these lean on what laws of curves usually miss ({usual}); fit at least four"
+    )

@@ -1,0 +1,225 @@
+"""What a judge found, and that as text and as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.tables.typed import records_of
+from scalinglab.analysis.transfer.decision import Decision, Verdict
+from scalinglab.analysis.transfer.multiplier_line import Interval
+from scalinglab.analysis.transfer.question import TransferQuestion
+from scalinglab.analysis.transfer.seal import SealCheck
+
+_SAYS = {
+    Verdict.TRANSFERS: "transfers: {b} saves more than {margin:.0%} of compute at the target",
+    Verdict.FADES: (
+        "fades: {b} helps at the smallest size, less at each larger one, and at the target it is worth"
+        " {margin:.0%} at most, as far as is known"
+    ),
+    Verdict.REVERSES: "reverses: {b} costs more than {margin:.0%} of compute at the target",
+    Verdict.CANNOT_TELL: "cannot tell whether {b} helps at the target",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the pairs of three sizes or more say.
+
+    Attributes
+    ----------
+    flops : Decision
+        With compute counted in FLOPs.
+    device : Decision or None
+        In device-seconds as measured; None where the runs give none.
+    sizes : DataFrame
+        One row a size: ``N, D, C, pairs``, ``loss_ratio`` (mean), ``multiplier`` and
+        ``device_multiplier``.
+    correlation : float
+        Between the two runs of a pair, over seeds, as estimated; NaN if unknown.
+    seed_noise : float
+        Standard deviation of a pair's log loss ratio; NaN if unknown.
+    """
+
+    flops: Decision
+    device: Decision | None
+    sizes: pd.DataFrame
+    correlation: float
+    seed_noise: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Does the candidate still help at the target?
+
+    Attributes
+    ----------
+    question : TransferQuestion
+    verdict : Verdict
+    reasons : tuple of str
+        Why nothing can be told whatever the numbers say; empty otherwise.
+    measured : Measured or None
+        None where fewer than three sizes have pairs.
+    trials : DataFrame
+        One row an arm and size: ``trials``, the chosen settings and the seeds that chose nothing.
+    next_runs : DataFrame
+        What to run next, the best first; see `propose_fresh` and `propose_runs`. Empty while the
+        tuning leaves a verdict out of reach.
+    seal : SealCheck or None
+    warnings : tuple of str
+    """
+
+    question: TransferQuestion
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    measured: Measured | None
+    trials: pd.DataFrame
+    next_runs: pd.DataFrame
+    seal: SealCheck | None = None
+    warnings: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """The verdict in a sentence."""
+        asked = self.question
+        says = _SAYS[self.verdict].format(b=asked.candidate, margin=asked.margin)
+        if self.verdict is Verdict.CANNOT_TELL and self.reasons:
+            return f"{says}: {'; '.join(self.reasons)}"
+        return says
+
+    def report(self) -> str:
+        """The verdict, what it rests on, and what to run next."""
+        asked = self.question
+        lines = [
+            f"[[{asked.candidate} judged against {asked.baseline} at C = {asked.at:.3g} FLOPs]]",
+            f"    {_capital(self.sentence())}",
+        ]
+        if self.measured is not None:
+            lines += [f"    {_capital(text)}" for text in _numbers(self.measured)]
+            lines += ["[[Sizes]]", *(f"    {_size(r)}" for r in records_of(self.measured.sizes))]
+            lines += [f"    {text}" for text in _noise(self.measured)]
+        lines += ["[[Trials]]", *(f"    {_trial(row)}" for row in records_of(self.trials))]
+        if len(self.next_runs):
+            lines += ["[[Run next]]"]
+            lines += [f"    {_proposal(row)}" for row in records_of(self.next_runs.head(3))]
+        if self.seal is not None:
+            lines += ["[[Seal]]", f"    {self.seal.in_words()}"]
+        if self.warnings:
+            lines += ["[[Warnings]]", *(f"    ! {text}" for text in self.warnings)]
+        return "\n".join(lines)
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        measured = self.measured
+        return {
+            "verdict": str(self.verdict),
+            "reasons": list(self.reasons),
+            "says": self.sentence(),
+            "question": self.question.as_plain(),
+            "flops": _facts(None if measured is None else measured.flops),
+            "device_time": _facts(None if measured is None else measured.device),
+            "sizes": pd.DataFrame() if measured is None else measured.sizes,
+            "seed_correlation": np.nan if measured is None else measured.correlation,
+            "seed_noise": np.nan if measured is None else measured.seed_noise,
+            "trials": self.trials,
+            "next": self.next_runs,
+            "seal": None
+            if self.seal is None
+            else asdict(self.seal) | {"matched": self.seal.matched},
+            "warnings": list(self.warnings),
+        }
+
+
+def _numbers(measured: Measured) -> list[str]:
+    lines = []
+    for name, decision in (("FLOPs", measured.flops), ("device time", measured.device)):
+        if decision is None:
+            continue
+        slope, target = decision.slope, decision.target
+        lines.append(
+            f"counted in {name}: compute multiplier {_times(target)} at the target,"
+            f" {_times(decision.smallest)} at the smallest size; verdict: {decision.verdict}"
+        )
+        if np.isfinite(target.half_width):
+            parts = ", ".join(f"{part} {half:.3f}" for part, half in target.parts.items() if half)
+            lines.append(
+                f"log multiplier at the target {target.value:+.3f} +-{target.half_width:.3f} ({parts});"
+                f" it changes by {slope.value:+.4f} ({slope.lower:+.4f} to {slope.upper:+.4f}) for each"
+                " factor e of compute"
+            )
+    return lines
+
+
+def _noise(measured: Measured) -> list[str]:
+    if np.isnan(measured.seed_noise):
+        return []
+    text = f"standard deviation of a pair's loss ratio over seeds: {measured.seed_noise:.3%}"
+    if not np.isnan(measured.correlation):
+        text += f"; correlation of its two losses: {measured.correlation:.2f}"
+    return [text]
+
+
+def _facts(decision: Decision | None) -> dict[str, Any] | None:
+    if decision is None:
+        return None
+    return {
+        "verdict": str(decision.verdict),
+        "multiplier": _as_factor(decision.target),
+        "multiplier_at_smallest": _as_factor(decision.smallest),
+        "log_multiplier": _as_numbers(decision.target),
+        "slope": _as_numbers(decision.slope),
+        "half_width_from": dict(decision.target.parts),
+    }
+
+
+def _as_numbers(of: Interval) -> dict[str, float]:
+    return {"value": of.value, "lower": of.lower, "upper": of.upper}
+
+
+def _as_factor(of: Interval) -> dict[str, float]:
+    return {name: float(np.exp(min(value, 700.0))) for name, value in _as_numbers(of).items()}
+
+
+def _times(of: Interval) -> str:
+    factor = _as_factor(of)
+    if not np.isfinite(of.half_width):
+        return f"{factor['value']:.3f}x (no interval yet)"
+    return f"{factor['value']:.3f}x ({factor['lower']:.3f} to {factor['upper']:.3f})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _size(row: dict[str, Any]) -> str:
+    pairs = f"{row['pairs']:.0f} pair{'s' * (row['pairs'] != 1)}"
+    text = (
+        f"N {row['N']:.3g}, D {row['D']:.3g}, C {row['C']:.3g}: {pairs}, loss"
+        f" {row['loss_ratio'] - 1:+.2%}, compute multiplier {row['multiplier']:.3f}x"
+    )
+    device = row.get("device_multiplier", np.nan)
+    return text + ("" if np.isnan(device) else f", {device:.3f}x in device time")
+
+
+def _trial(row: dict[str, Any]) -> str:
+    known = {"arm", "N", "D", "trials", "fresh"}
+    settings = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k not in known)
+    fresh = ", ".join(map(str, row["fresh"])) or "none"
+    return (
+        f"{row['arm']}, N {row['N']:.3g}: {row['trials']} trial{'s' * (row['trials'] != 1)}"
+        + (f", taken {settings}" if settings else "")
+        + f"; fresh seeds: {fresh}"
+    )
+
+
+def _proposal(row: dict[str, Any]) -> str:
+    where = "a new size, " if row["new_size"] else ""
+    half = row["half_width"]
+    then = f"then +-{half:.3f} in log multiplier" if np.isfinite(half) else "no interval yet"
+    seeds = ", ".join(map(str, row["seed"]))
+    return (
+        f"{where}N {row['N']:.3g}, D {row['D']:.3g}: seed {seeds} of {' and '.join(row['arms'])}"
+        f" ({row['cost']:.2g} FLOPs; {then})"
+    )

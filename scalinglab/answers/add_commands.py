@@ -1,0 +1,123 @@
+"""Commands that add the next runs of a judgement to their studies and train them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalinglab import analysis
+from scalinglab.analysis.tables.typed import records_of
+from scalinglab.analysis.transfer.trials import KNOBS
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import dotted
+from scalinglab.scaling.text.shell import override
+from scalinglab.sweeps.study.added import read_added
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.analysis.transfer.judgement import Judgement
+
+_HOW = ("execution.", "rule.")  # not what a run is
+_SIZE = ("model.width", "tokens")
+_BLOCK = "judge"
+
+
+def add_commands(
+    outputs: Path, studies: Sequence[str], runs: pd.DataFrame, judgement: Judgement
+) -> tuple[str, ...]:
+    """What makes the first proposal that copies runs of the studies but for their seeds.
+
+    Parameters
+    ----------
+    outputs : Path
+    studies : list of str
+        One that has both arms, or that of the baseline and that of the candidate.
+    runs : DataFrame
+        From `analysis.runs_by_arm`.
+    judgement : Judgement
+
+    Returns
+    -------
+    tuple of str
+        Empty where the runs were made elsewhere.
+    """
+    proposals = [row for row in records_of(judgement.next_runs) if not row["new_size"]]
+    if not proposals:
+        return ()
+    proposal, question = proposals[0], judgement.question
+    of_arm = dict(zip(question.arms, [studies[0], studies[-1]], strict=True))
+    lines, taken = [], {study: _blocks(outputs, study) for study in studies}
+    for arm in proposal["arms"]:
+        study = of_arm[arm]
+        own = runs[runs[question.arm].astype(str) == arm]
+        model = _model(own, judgement.trials, arm, proposal)
+        grid = None if model is None else _grid(outputs, study, str(model["run_id"]))
+        if grid is None:
+            return ()
+        name = next(n for k in range(1, 10_000) if (n := f"{_BLOCK}_{k}") not in taken[study])
+        taken[study].add(name)
+        words = [_axis(key, [value]) for key, value in grid.items() if key != "seed"]
+        words += [_axis("seed", proposal["seed"])]
+        at = f"{override('study', study)} {override('outputs', outputs)}"
+        lines.append(" ".join(["scaling add", at, f"block={name}", *words]))
+    for study in dict.fromkeys(of_arm[arm] for arm in proposal["arms"]):
+        lines.append(f"scaling launch {override('study', study)} {override('outputs', outputs)}")
+    return tuple(lines)
+
+
+def _model(
+    own: pd.DataFrame, trials: pd.DataFrame, arm: str, proposal: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """A run of the arm's chosen trial at the size."""
+    at = own[np.isclose(own["D"], proposal["D"], rtol=1e-9)]
+    size = trials[(trials["arm"] == arm) & np.isclose(trials["D"], proposal["D"], rtol=1e-9)]
+    # N of the arms may differ, and sizes then have a width in common.
+    size = size.iloc[[(size["N"] - proposal["N"]).abs().to_numpy().argmin()]]
+    at = at[np.isclose(at["N"], size["N"].iloc[0], rtol=1e-9)]
+    for knob in KNOBS:
+        if knob in size and knob in at:
+            at = at[np.isclose(at[knob].fillna(0.0).astype(float), size[knob].iloc[0], rtol=1e-9)]
+    return records_of(at)[0] if len(at) else None
+
+
+def _grid(outputs: Path, study: str, model: str) -> dict[str, Any] | None:
+    """The settings of a run that come from its block, not from the study; None if it is not ours."""
+    plan = analysis.study_plan(outputs, study)
+    axes = {key for block in plan.study.blocks.values() for key in dotted(block.get("grid", {}))}
+    settings = {}
+    for entry in plan.runs:
+        folder = RunFolder(outputs / "runs" / entry.run_id)
+        if folder.exists():
+            settings[entry.run_id] = dotted(folder.settings().config)
+    if model not in settings:
+        return None
+    own = settings[model]
+    named = {
+        key: value
+        for key, value in own.items()
+        if key in axes
+        or key in _SIZE  # which a generator sets
+        or (
+            not key.startswith(_HOW) and any(other.get(key) != value for other in settings.values())
+        )
+    }
+    return None if any(isinstance(value, list) for value in named.values()) else named
+
+
+def _blocks(outputs: Path, study: str) -> set[str]:
+    """Names that a new block cannot have."""
+    planned = analysis.study_plan(outputs, study).study.blocks
+    return {*planned, *read_added(outputs, study)}
+
+
+def _axis(key: str, values: Sequence[Any]) -> str:
+    text = ",".join("null" if value is None else _plain(value) for value in values)
+    return f"'grid.{key}=[{text}]'"
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
