@@ -34,6 +34,7 @@ from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.plan_file import (
@@ -111,6 +112,9 @@ _WAYS_ON = {  # state of a run -> what brings it to a measured end
     State.INTERRUPTED: _TRAIN,
     State.PLANNED: _TRAIN,
 }
+COUNTS_FROM = (
+    "counts_from"  # column: the program that gave N or C itself, of the runs that have one
+)
 LEFT_OUT = "its run is left out"
 
 
@@ -133,7 +137,8 @@ def load(
         Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
     n_count : str
         Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total", or
-        "n_active" (of "n_matmul" what one token passes through).
+        "n_active" (of "n_matmul" what one token passes through). Of a program that did not give
+        this count N is the first that it gave, and the column ``n_count`` names it.
     flops : str
         The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
@@ -146,7 +151,8 @@ def load(
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
-        measured; ``lr`` (peak), ``seed``;
+        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself, which
+        then stand for those of the configuration;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -167,7 +173,9 @@ def load(
             tell(error, LEFT_OUT)
             continue
         row = _row(record, roles, study)
-        row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
+        counted, size = size_of(record.spec.counts, n_count)
+        convention = stated_convention(record.spec.flops, flops)
+        row |= {"N": size, "n_count": counted, "flops_convention": convention}
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
         architectures.append(record.spec.architecture)
@@ -229,7 +237,7 @@ def load_curves(
         spec = record.spec
         contents[folder.run_id] = spec.data.source, spec.data.content
         constants: dict[str, Any] = {
-            "N": spec.counts["n_matmul"],
+            "N": size_of(spec.counts)[1],
             "schedule": spec.schedule_kind,
             "seed": spec.seed,
             "cluster": spec.family_id,
@@ -333,8 +341,8 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "study": ",".join(here),
         "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
         "status": record.status,
-        # Runs that were recorded before n_active are dense.
-        **{count: spec.counts.get(count, spec.counts["n_matmul"]) for count in COUNTS},
+        **n_counts(spec.counts),
+        **({COUNTS_FROM: record.counts_from} if record.counts_from else {}),
         "D": record.tokens,
         "loss": _number(final.validation_loss),
         "bpb": _number(final.validation_bpb),

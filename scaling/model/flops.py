@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.stated import WHOLE
 
 DEFAULT_CONVENTION = "causal"
 
@@ -66,6 +67,9 @@ CONVENTIONS: Mapping[str, Callable[[Mapping[str, float]], float]] = {
 def flops_per_token(parts: Mapping[str, float], convention: str = DEFAULT_CONVENTION) -> float:
     """FLOPs of one trained token under a named convention.
 
+    What a program gave as a whole has no parts, and is the same under every convention
+    (`scalinglab.scaling.model.stated.stated_convention` names how it was counted).
+
     Raises
     ------
     UserError
@@ -75,4 +79,5 @@ def flops_per_token(parts: Mapping[str, float], convention: str = DEFAULT_CONVEN
         raise UserError(
             f"unknown FLOP convention {convention!r}; allowed: {', '.join(CONVENTIONS)}"
         )
-    return CONVENTIONS[convention](parts)
+    whole = next((parts[name] for name in WHOLE if name in parts), None)
+    return CONVENTIONS[convention](parts) if whole is None else whole
