@@ -17,7 +17,7 @@ _HOME = {
     "register": "scalinglab.analysis.laws",
     "fit": "scalinglab.analysis.fitting.fit",
     "Result": "scalinglab.analysis.fitting.result",
-    "read_fit": "scalinglab.analysis.fitting.result",
+    "read_fit": "scalinglab.analysis.fitting.read_fit",
     "profile_likelihood": "scalinglab.analysis.fitting.profile",
     "hold_out": "scalinglab.analysis.judgement.holdout",
     "ArmComparison": "scalinglab.analysis.arms.comparison",

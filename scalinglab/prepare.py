@@ -12,6 +12,7 @@ from typing import Any
 
 from scalinglab import analysis
 from scalinglab.analysis.fitting.threshold import check_threshold
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.reporting.verdict import check_kind
 from scalinglab.scaling.config import RunConfig, from_dict
 from scalinglab.scaling.extensions.used import check_importable
@@ -134,6 +135,8 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
 def _check_answer(study: StudyConfig) -> None:
     """What the analysis is to be asked must be known to it."""
     for key in ("law", "curve_law"):
-        analysis.LAWS.find(getattr(study.answer, key), f"study.answer.{key}")
+        law = getattr(study.answer, key)
+        if law != AUTO:
+            analysis.LAWS.find(law, f"study.answer.{key}")
     check_threshold(study.answer.delta, "study.answer.delta")
     check_kind(study.answer.kind, study.answer.options)

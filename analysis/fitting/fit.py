@@ -9,12 +9,19 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.basins import basin_warnings
-from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, refit
+from scalinglab.analysis.fitting.best_fit import (
+    BestFit,
+    FitOptions,
+    best_fit,
+    priors_in_force,
+    refit,
+)
 from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
 from scalinglab.analysis.fitting.left_out import leave_out_runs
 from scalinglab.analysis.fitting.misfit import Misfit
+from scalinglab.analysis.fitting.mixture import fit_mixture
 from scalinglab.analysis.fitting.outliers import outlier_warnings
 from scalinglab.analysis.fitting.peaks import peaks_of
 from scalinglab.analysis.fitting.result import Result
@@ -32,6 +39,7 @@ from scalinglab.analysis.intervals.rolling import (
 )
 from scalinglab.analysis.laws.arms import ARM
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.scaling.errors import UserError
 
 _FEW = 200  # resamples of a fit that is only compared with another
@@ -58,18 +66,20 @@ def fit(
     fixed: Mapping[str, float] = _NONE,
     tied: Mapping[str, str] = _NONE,
     bounds: Mapping[str, tuple[float, float]] = _NONE,
-    priors: Mapping[str, tuple[float, float]] = _NONE,
+    priors: Mapping[str, tuple[float, float]] | str = _NONE,
     arm: str | None = None,
     shared: Sequence[str] = (),
     exclude: Sequence[str] = (),
     mix_fingerprints: bool = False,
+    beyond: float | None = None,
 ) -> Result:
     """Fit a law to a table of points, with intervals and a diagnosis.
 
     Parameters
     ----------
     law : str or Law
-        A name in `analysis.LAWS`, or a law of your own.
+        A name in `analysis.LAWS`, a law of your own, or ``"auto"``: the mixture of the laws of N and
+        D (or of curves) that predicts held-out points best, `scalinglab.analysis.fitting.mixture`.
     data : DataFrame
         One row a point, with the columns of the law (``LAWS[name].inputs``) and its response.
         Rows with ``status == "diverged"`` are left out and counted.
@@ -116,8 +126,9 @@ def fit(
         Parameter -> the parameter whose value it takes.
     bounds : mapping, optional
         Parameter -> (low, high), in place of the law's own.
-    priors : mapping, optional
-        Parameter -> (value, standard deviation), both in the parameter's unit.
+    priors : mapping or "none", optional
+        Parameter -> (value, standard deviation), both in the parameter's unit. Laws that carry
+        priors of their own (`Parameter.prior`) keep those of the others; "none" leaves all out.
     arm : str, optional
         A column that tells recipes apart: each gets its own parameters, ``name[arm]``.
     shared : list of str, optional
@@ -128,6 +139,8 @@ def fit(
         the table's columns (``"D < 1e9"``, `scalinglab.scaling.text.conditions`); the law's names serve, too.
     mix_fingerprints : bool
         Allow points from runs trained by different code.
+    beyond : float, optional
+        With ``"auto"``: how many times beyond the largest budget the question lies; default 2.
 
     Returns
     -------
@@ -172,6 +185,12 @@ def fit(
         exclude=exclude,
         mix_fingerprints=mix_fingerprints,
     )
+    if law == AUTO:
+        if resample != "weights":
+            raise UserError("resample is of one law: law=auto resamples by weights")
+        return fit_mixture(
+            data, options, resamples=resamples, seed=seed, level=level, beyond=beyond
+        )
     fitted = best_fit(law, data, options)
     options = replace(options, delta=fitted.misfit.objective.delta)  # for fits of some of the rows
     sample = fitted.sample
@@ -199,7 +218,7 @@ def fit(
         "fixed": dict(fixed),
         "tied": dict(tied),
         "bounds": {name: list(pair) for name, pair in bounds.items()},
-        "priors": {name: list(pair) for name, pair in priors.items()},
+        "priors": _in_force(fitted, priors),
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
@@ -219,16 +238,19 @@ def _delta_rule(delta: float | str | None, fitted: BestFit) -> str:
     return "published" if fitted.misfit.objective.delta == PUBLISHED else "scaled"
 
 
+def _in_force(
+    fitted: BestFit, priors: Mapping[str, tuple[float, float]] | str
+) -> dict[str, list[float]]:
+    """The priors of a fit, for its settings."""
+    space = fitted.misfit.space
+    return {n: list(pair) for n, pair in priors_in_force(space.law, priors, space.free).items()}
+
+
 def _of_rows(
     law: str | Law, data: pd.DataFrame, rows: Array, options: FitOptions, settings: dict
 ) -> Result:
     """The same fit of some rows, an array of bool, with a few resamples if it had some."""
-    own = {
-        name: np.asarray(given)[rows]
-        for name in ("weights", "noise", "cluster")
-        if np.ndim(given := getattr(options, name))
-    }
-    fitted = best_fit(law, data[rows], replace(options, **own))
+    fitted = best_fit(law, data[rows], options.of_rows(rows))
     few = 0 if settings["resample"] in ("none", "given") else min(settings["resamples"], _FEW)
     drawn = None
     if few and not reason_to_withhold(fitted.freedom):

@@ -131,6 +131,11 @@ class FittedLaw:
         return pd.DataFrame(rows).set_index("parameter")
 
     @property
+    def overview(self) -> pd.DataFrame:
+        """What a reader looks at first: the parameters."""
+        return self.summary
+
+    @property
     def free(self) -> tuple[str, ...]:
         """Parameters that were fitted."""
         held = {**self.settings["fixed"], **self.settings["tied"]}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.fit_text import render
 from scalinglab.analysis.fitting.fitted_law import FittedLaw, checked_level
-from scalinglab.analysis.fitting.store import read_fields, write_fit
+from scalinglab.analysis.fitting.store import write_fit
 from scalinglab.analysis.intervals.left_out import unseen_half_width
 from scalinglab.analysis.intervals.rolling import t_draws
 from scalinglab.analysis.intervals.spread import quantiles, scaled_interval, values_with_intervals
@@ -266,14 +266,3 @@ def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:
     table = pd.DataFrame({**columns, "": doubt})
     group = table.groupby(list(table), sort=False, dropna=False).ngroup().to_numpy()
     return np.flatnonzero(~pd.Series(group).duplicated()), group
-
-
-def read_fit(path: str | Path) -> Result:
-    """Read a fit that `Result.save` wrote.
-
-    Raises
-    ------
-    UserError
-        If the file is not a fit, or its law is not registered.
-    """
-    return Result(**read_fields(path))

@@ -16,23 +16,28 @@ from scalinglab.analysis.intervals.left_out import LeftOutRuns
 from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import by_arm
+from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.mixture import MixtureLaw, mixture_law
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.atomic import write_atomic
 
 _VERSION = 2
 _PLAIN = ("params", "objective", "settings", "points", "clusters", "noise", "columns", "excluded")
 _DIAGNOSIS = {"alone": "full_searches"}  # key of a file -> field, where they differ
+_COUNTS = ("held_out_points", "held_out_origins")  # of a mixture
 _OF_REFITS = ("sign", "cut", "edge", "missed", "reach")
 
 
 def to_dict(result: FittedLaw) -> dict:
     """A fit as plain values."""
     plain = {name: getattr(result, name) for name in _PLAIN}
+    mixed = {"mixture": mixed_fields(result)} if isinstance(result.law, MixtureLaw) else {}
     return {
         "version": _VERSION,
         "law": result.law.name,
         "formula": result.law.formula,
         "source": result.law.source,
+        **mixed,
         **plain,
         "diagnosis": _stored_diagnosis(result.diagnosis),
         "ranges": {name: list(pair) for name, pair in result.ranges.items()},
@@ -74,7 +79,8 @@ def from_dict(stored: dict) -> dict[str, Any]:
             "at_bound": tuple(stored["diagnosis"]["at_bound"]),
         }
     )
-    law, settings = find(stored["law"]), stored["settings"]
+    settings, mixed = stored["settings"], stored.get("mixture")
+    law: Law = mixture_law([find(n) for n in mixed["order"]]) if mixed else find(stored["law"])
     settings.setdefault("errors", "relative")  # fits stored when no law had any other
     settings.setdefault("counted", {})
     settings.setdefault("withheld", "")
@@ -84,6 +90,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
         law = by_arm(law, settings["arms"], settings["shared"])
     return dict(
         law=law,
+        **(_read_mixed(mixed) if mixed else {}),
         **{name: stored[name] for name in _PLAIN},
         diagnosis=Diagnosis(**diagnosis),
         ranges={name: (pair[0], pair[1]) for name, pair in stored["ranges"].items()},
@@ -95,6 +102,22 @@ def from_dict(stored: dict) -> dict[str, Any]:
         residuals=np.array(stored["residuals"]),
         draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
     )
+
+
+def mixed_fields(result: FittedLaw) -> dict[str, Any]:
+    """What a mixture has beside a fit, as plain values; `order` is that of its parameters."""
+    assert isinstance(result.law, MixtureLaw)
+    table = result.laws  # type: ignore[attr-defined]  # a mixture's, which is no law's
+    return {
+        "order": [law.name for law in result.law.laws],
+        "laws": table.reset_index().to_dict("list"),
+        **{name: getattr(result, name) for name in _COUNTS},
+    }
+
+
+def _read_mixed(stored: dict) -> dict[str, Any]:
+    laws = pd.DataFrame(stored["laws"]).set_index("law")
+    return {"laws": laws, **{name: stored[name] for name in _COUNTS}}
 
 
 def _stored_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:

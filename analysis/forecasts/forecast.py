@@ -40,6 +40,7 @@ from scalinglab.analysis.intervals.spread import (
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import RELATIVE
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.analysis.tables.thinning import thin_curves
 from scalinglab.scaling.errors import UserError
 
@@ -145,7 +146,7 @@ def forecast_run(
         The run, its whole planned schedule: the same columns, ``loss`` only where it has been
         measured so far (nowhere, for a planned run).
     law : str or Law, optional
-        A law of curves. Default: ``lr_annealing`` fitted to the runs of the target's size, where
+        A law of curves, or ``"auto"``: the mixture of those of one size. Default: ``lr_annealing`` fitted to the runs of the target's size, where
         there are at least two, else ``joint_annealing`` fitted to all sizes, of at least three.
     level : float
         Of the interval.
@@ -299,12 +300,15 @@ def _whole(target: pd.DataFrame) -> pd.DataFrame:
 
 def _law_and_curves(
     law: str | Law | None, curves: pd.DataFrame, target: pd.DataFrame
-) -> tuple[Law, pd.DataFrame]:
+) -> tuple[str | Law, pd.DataFrame]:
     """The law, and the curves that it is fitted to: of the target's size, if those do."""
     has_size = "N" in curves and "N" in target
     same = curves[curves["N"] == target["N"].iloc[0]] if has_size else curves
-    if law is not None:
-        law = find(law)
+    chosen: str | Law
+    if law == AUTO:
+        chosen = AUTO
+    elif law is not None:
+        chosen = law = find(law)
         if not law.curve:
             raise UserError(f"law = {law.name!r} is no law of curves: it knows no schedule")
         if "N" in law.inputs:
@@ -312,13 +316,13 @@ def _law_and_curves(
     else:
         sizes = curves["N"].nunique() if has_size else 1
         alone = same["run"].nunique() >= 2 or sizes < 3
-        law, same = (find(CURVE_LAW), same) if alone else (find(SIZED_CURVE_LAW), curves)
+        chosen, same = (find(CURVE_LAW), same) if alone else (find(SIZED_CURVE_LAW), curves)
     if same["run"].nunique() < 2:
         raise UserError(
             f"{same['run'].nunique()} ended runs have the size of run {target['run'].iloc[0]!r}: a"
             " forecast needs two curves of its size, or curves of three other sizes"
         )
-    return law, same
+    return chosen, same
 
 
 def _few_losses(curves: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from scalinglab.analysis.importers.read import read_raws
 from scalinglab.analysis.importers.run_rows import of_runs
 from scalinglab.analysis.importers.typed import Typed, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats
-from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.factors import read_formula
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
@@ -77,7 +77,7 @@ def read_table(
     UserError
         As `analysis.read_runs`; or if the law is of curves and the file has none.
     """
-    law, given = find(law), dict(columns or {})
+    law, given = read_as(law), dict(columns or {})
     sources = [source] if isinstance(source, str | Path) else list(source)
     raws = named_apart(read_raws(sources))
     ours = {k: v for k, v in given.items() if k in ROLES or k.startswith("loss_")}

@@ -16,6 +16,7 @@ from scipy.special import ndtri
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.typed import highest
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig
@@ -177,7 +178,7 @@ def expect_of_plan(answer: AnswerConfig, points: pd.DataFrame) -> Expectation | 
     roles = points["role"].str.split(",")
     fitted = points[["fit" in names for names in roles]]
     held_out = points[["held_out" in names for names in roles]]
-    law = find(answer.law)
+    law = read_as(answer.law)
     known = answer.reference or law.reference
     if law.curve or not known or fitted.empty or not set(law.columns) <= {"N", "D", "C"}:
         return None

@@ -1,17 +1,27 @@
-"""Which law? The one that predicts what it has not seen."""
+"""Which law? The one that predicts what it has not seen, where the data can tell."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.choice.origins import Origin, budget_origins, group_origins, levels
+from scalinglab.analysis.choice.score import (
+    NEAR,
+    HeldOut,
+    log_densities,
+    trend,
+    win_share,
+)
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.judgement.comparison import Comparison, mean_error
+from scalinglab.analysis.judgement.comparison import Comparison
 from scalinglab.analysis.judgement.holdout import first_column, named
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Array, Law
@@ -21,8 +31,7 @@ from scalinglab.scaling.errors import UserError
 
 Candidate = str | Law | tuple[str | Law, Mapping[str, Any]]
 
-_TENTH = 0.1  # of the rows: an origin's step where sizes hardly repeat
-_RUNGS = 30  # more different sizes than this, and they are no ladder
+_OPTIONS = tuple(field.name for field in fields(FitOptions))
 
 
 def compare_laws(
@@ -30,16 +39,18 @@ def compare_laws(
     data: pd.DataFrame,
     *,
     by: str | None = None,
-    origins: int = 3,
+    beyond: float | None = None,
     **options: Any,
 ) -> Comparison:
-    """Choose among laws by held-out extrapolation.
+    """Choose among laws by held-out extrapolation, or say that the data cannot tell.
 
-    The points are taken in the order of a column. From each of the last few origins on, every law
-    is fitted to what lies before it and predicts the step that follows: a rung where sizes repeat,
-    else a tenth of the points; or, where the column holds labels, each label in turn. An error in
-    sample says little (a surface can reach an R² of .998 and miss the next decade of compute): it
-    stands beside, and does not decide.
+    The points are taken in the order of a column. Origins leave out its top k values (near ones are
+    one) as far apart as the data allow, or, where it holds labels, some labels in turn. From each,
+    every law is fitted to the rest and predicts all that is left out; the score is the mean log
+    density of these, `scalinglab.analysis.choice.score`. An error in sample says little (a surface
+    can reach an R² of .998 and miss the next decade of compute): it stands beside, and does not
+    decide. Nor does a lead that other draws of the held-out values could turn: then the laws are
+    rivals.
 
     Parameters
     ----------
@@ -50,8 +61,9 @@ def compare_laws(
     by : str, optional
         Column, by the table's name or the law's: a size, tokens, FLOPs, or the names of runs.
         Default: the first law's first column.
-    origins : int
-        How many steps to predict.
+    beyond : float, optional
+        How many times beyond the largest value the question lies; default 2. Points as far ahead of
+        their origin count most.
     **options
         As in `analysis.fit`, for all laws.
 
@@ -59,13 +71,13 @@ def compare_laws(
     ------
     UserError
         As `analysis.fit`; if fewer than two laws are given, two go by the same name, the column is
-        missing or has too few values, or no origin leaves every law enough points.
+        missing or has too few values for an origin that leaves every law enough points.
 
     Examples
     --------
     >>> import numpy as np, pandas as pd
     >>> from scalinglab import analysis
-    >>> runs = pd.DataFrame({"C": np.geomspace(1e17, 1e21, 12)})
+    >>> runs = pd.DataFrame({"C": np.geomspace(1e17, 1e21, 15)})
     >>> runs["loss"] = 1.7 + (1e18 / runs.C) ** 0.15
     >>> laws = [("power", {"x": "C"}), ("power_plus_constant", {"x": "C"})]
     >>> analysis.compare_laws(laws, runs, by="C", resamples=50).winner
@@ -78,25 +90,55 @@ def compare_laws(
     by = column_named(data, by, named(chosen), "by") if by else first_column(first, chosen)
     if by not in data.columns:
         raise UserError(f"by: the table has no column {by!r}")
-    if origins < 1:
-        raise UserError(f"origins={origins!r} must be at least 1")
+    if beyond is not None and not beyond >= 1:
+        raise UserError(f"beyond={beyond!r} must be at least 1")
     results = {name: fit(law, data, **given) for name, (law, given) in candidates.items()}
-    data = data.reset_index(drop=True)
-    parts, skipped = [], []
-    for origin, (label, seen, ahead) in enumerate(_origins(data[by], origins)):
-        try:
-            part = [
-                _ahead(name, law, data, seen, ahead, given)
-                for name, (law, given) in candidates.items()
-            ]
-        except UserError as error:
-            skipped.append(f"{label}: {error}")
-            continue
-        parts.append(pd.concat(part).assign(origin=origin))
-    if not parts:
-        raise UserError(f"no origin leaves every law enough points ({skipped[-1]})")
-    predictions = pd.concat(parts, ignore_index=True)
-    return Comparison(_table(results, predictions), predictions, results, by, tuple(skipped))
+    fitted = _of_common_rows([_best(law, data, given) for law, given in candidates.values()])
+    column = data[by].iloc[fitted[0].points.rows]
+    fewest = max(len(one.misfit.space.free) for one in fitted) + SPARE
+    origins, cluster, budget = _origins(column, fewest)
+    error = [held_out_errors(one, origins, [0.0], budget)[0] for one in fitted]
+    held = ahead(np.array(error), origins, fitted[0].points.noise)
+    question = NEAR if beyond is None else float(np.log(beyond))
+    return Comparison(
+        _table(results, held, cluster, question),
+        _predictions(list(results), fitted[0], held, data.index),
+        results,
+        by,
+        tuple(origin.label for origin in origins),
+    )
+
+
+def _best(law: Law, data: pd.DataFrame, given: Mapping[str, Any]) -> BestFit:
+    return best_fit(law, data, FitOptions(**{n: v for n, v in given.items() if n in _OPTIONS}))
+
+
+def _of_common_rows(fitted: list[BestFit]) -> list[BestFit]:
+    """All laws on the rows that each of them reads."""
+    common = fitted[0].points.rows
+    for one in fitted[1:]:
+        common = np.intersect1d(common, one.points.rows)
+    kept = [np.isin(one.points.rows, common) for one in fitted]
+    return [o if k.all() else of_rows(o, k) for o, k in zip(fitted, kept, strict=True)]
+
+
+def _origins(column: pd.Series, fewest: int) -> tuple[list[Origin], Array, Array]:
+    """The origins, which points miss together, and the values by which points are left out."""
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(float)
+        budget = np.maximum(values, values[values > 0].min(initial=np.inf))
+        origins, cluster = budget_origins(budget, fewest), levels(budget)
+    else:
+        budget = np.ones(len(column))
+        labels, cluster = np.unique(column.astype(str), return_inverse=True)
+        origins = group_origins(column.astype(str).to_numpy(), least=2) if len(labels) > 1 else []
+    origins = [origin for origin in origins if origin.seen.sum() >= fewest]
+    if not origins:
+        raise UserError(
+            f"by: column {column.name!r} has too few values: without the largest there must be"
+            f" {fewest} points at two values, and every value needs about three points"
+        )
+    return origins, cluster, budget
 
 
 def _candidates(
@@ -117,89 +159,50 @@ def _candidates(
     return found
 
 
-def _origins(column: pd.Series, count: int) -> Iterator[tuple[str, Array, Array]]:
-    """(what is ahead, rows seen, rows ahead) of each origin, the outermost last."""
-    if not pd.api.types.is_numeric_dtype(column):
-        labels = sorted(column.astype(str).unique())
-        for label in labels[-count:]:
-            ahead = (column.astype(str) == label).to_numpy()
-            yield label, ~ahead, ahead
-        return
-    edges = _edges(column.to_numpy(float), count)
-    for low, high in itertools.pairwise(edges):
-        ahead = ((column > low) & (column <= high)).to_numpy()
-        yield f"{column.name} > {low:.3g}", (column <= low).to_numpy(), ahead
+def _predictions(names: list[str], one: BestFit, held: HeldOut, index: pd.Index) -> pd.DataFrame:
+    scale, target = one.misfit.scale, one.misfit.target[held.row]
+    parts = [
+        pd.DataFrame(
+            {
+                "law": name,
+                "origin": held.origin,
+                "row": index[one.points.rows[held.row]],
+                "measured": scale.back(target),
+                "predicted": scale.back(np.where(np.isfinite(error), target + error, np.nan)),
+                "error": np.where(np.isfinite(error), scale.error(error), np.inf),
+            }
+        )
+        for name, error in zip(names, held.error, strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
-def _edges(values: Array, count: int) -> Array:
-    """The largest value seen at each origin, and the largest of all."""
-    sizes = np.unique(values)
-    if len(sizes) > _RUNGS:
-        shares = 1 - _TENTH * np.arange(count, -1, -1)
-        sizes = np.unique(np.quantile(values, shares[shares > 0], method="lower"))
-    if len(sizes) < 2:
-        raise UserError("by: the column has one value; nothing lies ahead of anything")
-    return sizes[-count - 1 :]
-
-
-def _ahead(
-    name: str, law: Law, data: pd.DataFrame, seen: Array, ahead: Array, options: dict[str, Any]
+def _table(
+    results: dict[str, Result], held: HeldOut, cluster: Array, question: float
 ) -> pd.DataFrame:
-    """Predictions of the rows ahead by a law fitted to the rows seen."""
-    options = options | {"resamples": 0}
-    response = (options.get("columns") or {}).get(law.response, law.response)
-    if law.curve:  # the schedule is known in advance, its losses are not
-        result = fit(law, data.assign(**{response: data[response].where(seen)}), **options)
-        predicted = result.predict(data)[law.response][ahead]
-    else:
-        result = fit(law, data[seen], **options)
-        predicted = result.predict(data[ahead])[law.response]
-    measured, scale = data.loc[ahead, response], result.scale
-    answers, losses = predicted.to_numpy(float), measured.to_numpy(float)
-    error = scale.error(scale.of(answers) - scale.of(losses))
-    impossible = np.isnan(scale.possible(answers)) & ~np.isnan(answers)
+    weights = held.weights(question)
+    density = log_densities(held, weights, question)
+    score = density @ weights
+    best, scale = int(np.argmax(score)), next(iter(results.values())).scale
+    error = np.where(np.isfinite(held.error), scale.error(held.error), np.inf)
+    above = (error > 0) @ weights
+    leads = [
+        np.nan if k == best else win_share(density[best], one, weights, cluster[held.row])
+        for k, one in enumerate(density)
+    ]
     table = pd.DataFrame(
         {
-            "law": name,
-            "row": measured.index,
-            "measured": measured,
-            "predicted": predicted,
-            "error": np.where(impossible, np.inf, error),  # no law wins by what it cannot predict
-        }
-    )
-    return table[table["error"].notna() & np.isfinite(table["measured"])]
-
-
-def _table(results: dict[str, Result], predictions: pd.DataFrame) -> pd.DataFrame:
-    last = predictions[predictions["origin"] == predictions["origin"].max()]
-    errors = predictions.groupby("law", sort=False)["error"]
-    above = errors.apply(lambda error: float(np.mean(error > 0)))
-    table = pd.DataFrame(
-        {
-            "free": {name: len(result.free) for name, result in results.items()},
-            "in_sample": {
-                name: float(np.mean(np.abs(result.scale.error(-result.residuals))))
-                for name, result in results.items()
-            },
-            "held_out": mean_error(predictions),
-            "last": last["error"].abs().groupby(last["law"], sort=False).mean(),
-            "bias": errors.mean(),
+            "free": [len(result.free) for result in results.values()],
+            "in_sample": [
+                float(np.mean(np.abs(result.scale.error(-result.residuals))))
+                for result in results.values()
+            ],
+            "held_out": np.abs(error) @ weights,
+            "score": score,
+            "bias": scale.error(trend(held, weights, question).value),
             "one_sided": np.maximum(above, 1 - above),
-            "wins": _wins(predictions),
-        }
+            "behind": leads,
+        },
+        index=pd.Index(list(results), name="law"),
     )
-    return table.loc[list(results)].rename_axis("law").sort_values("held_out", kind="stable")
-
-
-def _wins(predictions: pd.DataFrame, draws: int = 1000) -> pd.Series:
-    """Share of the resamples of held-out points (weights, origins kept) that each law wins."""
-    size = predictions.assign(size=predictions["error"].abs())
-    errors = size.pivot(index=["origin", "row"], columns="law", values="size").dropna()
-    weight = np.random.default_rng(0).exponential(size=(draws, len(errors)))
-    total = np.zeros((draws, errors.shape[1]))
-    origin = errors.index.get_level_values("origin")
-    for k in origin.unique():
-        part = weight[:, origin == k]
-        total += part @ errors.to_numpy()[origin == k] / part.sum(axis=1, keepdims=True)
-    won = np.bincount(total.argmin(axis=1), minlength=errors.shape[1]) / draws
-    return pd.Series(won, index=errors.columns)
+    return table.sort_values("score", ascending=False, kind="stable")

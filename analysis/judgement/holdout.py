@@ -14,8 +14,8 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import IMPOSSIBLE, inside_interval, missing_draws_in_words
 from scalinglab.analysis.judgement.accuracy import scores
-from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.law import Law
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.analysis.tables.factors import with_multiples
 from scalinglab.analysis.tables.points import column_named
 from scalinglab.scaling.errors import UserError
@@ -97,9 +97,9 @@ def hold_out(
     UserError
         If the column is missing, or nothing or everything would be held out.
     """
-    law = find(law)
+    first = read_as(law)
     data = with_multiples(data, options.get("columns"))
-    by = column_named(data, by, named(options), "by") if by else first_column(law, options)
+    by = column_named(data, by, named(options), "by") if by else first_column(first, options)
     if by not in data.columns:
         raise UserError(f"by: the table has no column {by!r}")
     held = _held(data[by], value)
@@ -107,11 +107,11 @@ def hold_out(
         count = f"{int(held.sum())} of {len(data)} rows"
         raise UserError(f"by={by!r}, value={value!r} holds out {count}")
     result = fit(law, data[~held], **options)
-    response = result.columns[law.response]
+    response = result.columns[first.response]
     predicted = result.predict(data[held], level=result.settings["level"])
     table = data[held].assign(
         measured=data.loc[held, response],
-        predicted=predicted[law.response],
+        predicted=predicted[first.response],
         **{name: predicted[name] for name in ("lower", "upper", "inside", "beyond", "impossible")},
     )
     table["relative_error"] = table["predicted"] / table["measured"] - 1

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from scalinglab.analysis.default_laws import MIXED_SURFACES
 from scalinglab.analysis.laws.law import Law
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.registry import Registry
+
+AUTO = "auto"  # no law: the mixture of those that the table allows
 
 LAWS: Registry[Law] = Registry("law", __package__)
 
@@ -28,6 +32,20 @@ def find(law: str | Law) -> Law:
     Raises
     ------
     UserError
-        If no law has that name; the sentence offers the nearest one.
+        If no law has that name; the sentence offers the nearest one. If it is the mixture, where one
+        law is needed.
     """
+    if law == AUTO:
+        raise UserError("law = 'auto' is a mixture of laws; here one law is needed: name it")
     return law if isinstance(law, Law) else LAWS.find(law)
+
+
+def read_as(law: str | Law) -> Law:
+    """The law that says which columns a table must have: of the mixture, the first of its laws.
+
+    Raises
+    ------
+    UserError
+        As `find`, but for the mixture.
+    """
+    return find(MIXED_SURFACES[0] if law == AUTO else law)

@@ -40,6 +40,11 @@ def facts_of_fit(result: Result) -> dict[str, Any]:
         "at_bound": result.diagnosis.at_bound,
         "starts_that_agree": result.diagnosis.agree,
         "warnings": result.warnings,
+        **(
+            {}
+            if result.overview.index.name != "law"
+            else {"laws": result.overview.to_dict("index")}
+        ),
     }
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalinglab.analysis.laws import find
-from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.analysis.laws.registry import read_as
+from scalinglab.analysis.tables.runs import COUNTS_FROM, load, load_curves, require, study_plan
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 
@@ -44,15 +44,20 @@ def fitted_runs(
     """
     answer = study_plan(outputs, study).study.answer
     law = law or answer.law
-    if find(law).curve:
+    if read_as(law).curve:
         return _fitted_curves(outputs, study, answer.curve_held_out), law
     runs = load(outputs, study=study, role="fit", n_count=n_count or "n_matmul", flops=flops)
     require(runs, outputs, study, "fit")
     others = sorted(set(runs["n_count"].dropna()) - {n_count})
     if n_count and others:
+        stated = COUNTS_FROM in runs and runs[COUNTS_FROM].notna().any()
+        way = (
+            "the program gives others as counts in its final.json"
+            if stated
+            else "columns.vocab and columns.width at the import give other counts"
+        )
         raise UserError(
-            f"n_count = {n_count!r}: study {study!r} was imported with N = {others[0]} alone;"
-            " columns.vocab and columns.width at the import give other counts"
+            f"n_count = {n_count!r}: runs of study {study!r} have N = {others[0]} alone; {way}"
         )
     return runs, law
 

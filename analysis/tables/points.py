@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,20 @@ class Points:
     def group(self) -> Array:
         """Index of the independent group of each row."""
         return np.arange(len(self)) if self.cluster is None else self.cluster
+
+    def of_rows(self, rows: Array) -> Points:
+        """Some of the points, an array of bool."""
+        few = None if self.cluster is None else self.cluster[rows]
+        return replace(
+            self,
+            columns={name: column[..., rows] for name, column in self.columns.items()},
+            response=self.response[rows],
+            weight=self.weight[rows],
+            sharpness=self.sharpness[rows],
+            cluster=None if few is None else np.unique(few, return_inverse=True)[1],
+            rows=self.rows[rows],
+            checkpoints=None if self.checkpoints is None else self.checkpoints[rows],
+        )
 
 
 def read_points(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
 from scalinglab.analysis.default_laws import CURVE_LAW, LAW
-from scalinglab.analysis.laws import find
+from scalinglab.analysis.laws.registry import read_as
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.extras import needs_extra
@@ -68,7 +68,7 @@ def read_imported(asked: ImportOptions) -> Imported:
     if not asked.source:
         raise ConfigError("name what is imported: scaling import FILE or FOLDER to=NAME")
     for law in (asked.law, asked.curve_law):
-        find(law)
+        read_as(law)
     return _read(asked)
 
 

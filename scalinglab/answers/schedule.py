@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
+from scalinglab.analysis.laws import find
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import RESAMPLES, option
 from scalinglab.scaling.fields import ABOVE_0, Within
@@ -68,6 +69,7 @@ def schedule(
         If there are no curves, the law is not one of curves, or a constraint makes no sense.
     """
     asked = replace(asked, law=asked.law or source.curve_law)
+    find(str(asked.law))  # refuses a mixture before anything is fitted
     curves, law = source.runs(asked, asked.law)
     result = fit_table(source, curves, law, asked)
     on_fit(result)

@@ -1,0 +1,1 @@
+"""Which law is to be believed how far: origins, what is predicted beyond them, shares."""

@@ -1,0 +1,99 @@
+"""Which points are left out to see how a law predicts what it has not seen.
+
+An origin leaves out the top k of K budgets, or all curves of some schedules. Errors one step ahead
+may pass through zero on their way from one side to the other: so origins lie as far apart as the
+data allow, and every point above an origin is predicted, not only the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+_ONE_BUDGET = 1.5  # runs within this factor of the largest are of one budget
+_FEWEST = 3  # runs of a budget
+_SEEN = 0.25  # of the points, at least
+_MOST = 8  # origins
+SHARES = (0.0, 0.15, 0.3, 0.45, 0.6)  # of the points seen, left out from below: windows of scales
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is seen, and what lies ahead how far.
+
+    Attributes
+    ----------
+    label : str
+        What was left out.
+    seen : array of bool, shape (n,)
+        Rows that are fitted; all others are predicted.
+    distance : array, shape (n,)
+        Logarithm of how many times beyond the largest seen budget each row lies; 0 of curves.
+    below : float
+        Logarithm of how many times that budget lies below the largest of all; 0 of curves.
+    """
+
+    label: str
+    seen: Array
+    distance: Array
+    below: float = 0.0
+
+
+def levels(values: Array) -> Array:
+    """Which budget each row is of, counted from the smallest on.
+
+    Runs within half as much again of the largest are of one, and no fewer than three: a ladder has
+    as many budgets as runs.
+    """
+    order = np.argsort(-values, kind="stable")
+    number = np.empty(len(values), int)
+    top, held, at = np.inf, _FEWEST, -1
+    for row in order:
+        if values[row] * _ONE_BUDGET < top and held >= _FEWEST:
+            top, held, at = values[row], 0, at + 1
+        number[row] = at
+        held += 1
+    if held < _FEWEST and at > 0:  # too few are left for one of their own
+        number[number == at] = at - 1
+        at -= 1
+    return at - number
+
+
+def budget_origins(budget: Array, fewest: int) -> list[Origin]:
+    """Origins that leave out the top k budgets; `fewest` rows must be left to fit."""
+    level = levels(budget)
+    last = level.max()
+    least = max(fewest, _SEEN * len(budget))
+    outs = [k for k in range(1, last) if (level <= last - k).sum() >= least]
+    if not outs:
+        return []
+    chosen = np.unique(np.round(np.linspace(0, len(outs) - 1, _MOST)).astype(int))
+    return [_without_top(budget, level <= last - outs[k]) for k in chosen]
+
+
+def _without_top(budget: Array, seen: Array) -> Origin:
+    edge = budget[seen].max()
+    below = float(np.log(budget.max() / edge))
+    return Origin(f"budgets > {edge:.3g}", seen, np.log(budget / edge), below)
+
+
+def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]:
+    """Origins that leave out one group (a schedule) each, or several where there are many.
+
+    None where there are fewer than `least`.
+    """
+    names = np.asarray(groups).astype(str)
+    labels = np.unique(names).tolist()
+    folds = (
+        [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) >= least else []
+    )
+    return [Origin(", ".join(fold), ~np.isin(names, fold), np.zeros(len(names))) for fold in folds]
+
+
+def in_window(budget: Array, seen: Array, share: float) -> Array:
+    """The rows seen, without a share of them from below."""
+    return seen & (budget >= np.quantile(budget[seen], share) * (1 - 1e-12))

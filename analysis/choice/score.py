@@ -1,0 +1,147 @@
+"""How well a law predicts what it has not seen, and what shares of laws predict it best.
+
+The score is the mean logarithm of the density that a law gives to held-out points. Its variance is
+that of the noise, a part that grows with the distance as a random walk's does (the law is not the
+true one) and the square of the bias: signed errors are regressed on the distance, so a bias that
+passes through zero where it was measured is one all the same. Of the square of the regressed bias
+the square of its own standard error is taken away, as few origins tell it poorly.
+
+Shares maximise the same score of the mixture (stacking: Yao et al. 2018, arXiv:1704.02030), and
+none is below `FLOOR`.
+
+The constants were chosen on the development sets of `benchmarks/surface_sets.py`, each entry left
+out in turn (benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+FLOOR = 0.1  # of a share: with .02 errors were larger in three of four sets
+NEAR = np.log(2.0)  # how far the question lies beyond, where nobody says
+_CLOSE = 0.5  # of the distances' logarithms: origins count by how close they are to the question's
+_RECENT = 2.0  # an origin so far below the largest budget, in logarithms, counts e times less
+_NEAREST = 0.2  # logarithm of a distance: points within differ by noise
+_WILD = 1.0  # the largest error that counts as it is
+_IMPOSSIBLE = 2.0  # what a prediction counts as which no response can be
+_LEAST_NOISE = 2e-3  # of log loss: seeds differ by as much
+_STEPS = 200
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Points predicted ahead of origins, by some candidates.
+
+    Attributes
+    ----------
+    error : array, shape (candidates, m)
+        Predicted - measured on the scale of the fit; infinite where nothing possible is predicted.
+    origin, row : array of int, shape (m,)
+        Which origin, and which point.
+    distance, below : array, shape (m,)
+        See `Origin`.
+    noise : float
+        Known noise of the response, on the same scale.
+    """
+
+    error: Array
+    origin: Array
+    row: Array
+    distance: Array
+    below: Array
+    noise: float = 0.0
+
+    def of(self, candidates: list[int]) -> HeldOut:
+        """The same points, some of the candidates."""
+        return HeldOut(
+            self.error[candidates], self.origin, self.row, self.distance, self.below, self.noise
+        )
+
+    @property
+    def sizes(self) -> Array:
+        """Errors, those of impossible predictions and of wild ones counted as large ones."""
+        wild = np.clip(self.error, -_WILD, _WILD)
+        return np.where(np.isfinite(self.error), wild, _IMPOSSIBLE)
+
+    def weights(self, question: float = NEAR) -> Array:
+        """How much each point counts for a question so far beyond the points, sum 1, (m,)."""
+        each = np.exp(-np.abs(self.distance - question) / _CLOSE - self.below / _RECENT)
+        return _share(each / np.bincount(self.origin)[self.origin])
+
+
+def variances(held: HeldOut, weights: Array, question: float = NEAR) -> Array:
+    """Variance that each candidate's errors have at each point, (candidates, m)."""
+    far = np.maximum(held.distance, _NEAREST)
+    grown = (held.sizes**2 / far) @ weights
+    noise = max(held.noise, _LEAST_NOISE) ** 2
+    bias = trend(held, weights, question)
+    squared = np.maximum(bias.value**2 - bias.standard_error**2, 0)
+    return noise + grown[:, None] * far + squared[:, None]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Regression of signed errors on log distance: its value at the question, (candidates,)."""
+
+    value: Array
+    standard_error: Array
+
+
+def trend(held: HeldOut, weights: Array, question: float = NEAR) -> Trend:
+    """The bias of each candidate at the question, from weighted regression; origins are clusters."""
+    error, distance = held.sizes, held.distance
+    middle = weights @ distance
+    mean, away = error @ weights, distance - middle
+    spread = weights @ away**2
+    origins = len(np.unique(held.origin))
+    if origins < 3 or not spread > 0:
+        return Trend(mean, np.full(len(mean), np.inf))
+    slope = error @ (weights * away) / spread
+    left = (error - mean[:, None] - slope[:, None] * away) ** 2 @ weights
+    lever = 1 + (question - middle) ** 2 / spread
+    value = mean + slope * (question - middle)
+    return Trend(value, np.sqrt(left * lever / (origins - 2)))
+
+
+def log_densities(held: HeldOut, weights: Array, question: float = NEAR) -> Array:
+    """Logarithm of the density that each candidate gives to each point, (candidates, m)."""
+    variance = variances(held, weights, question)
+    return -0.5 * (held.sizes**2 / variance + np.log(2 * np.pi * variance))
+
+
+def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:
+    """Shares of the mixture of greatest mean log density, none below `floor`, (candidates,).
+
+    By expectation and maximisation, which has no step to choose.
+    """
+    likely = np.exp(density - density.max(axis=0))
+    shares = np.full(len(density), 1 / len(density))
+    for _ in range(_STEPS):
+        part = shares[:, None] * likely
+        shares = (part / part.sum(axis=0)) @ weights
+    return _share(np.maximum(shares, min(floor, 1 / len(shares))))
+
+
+def win_share(best: Array, other: Array, weights: Array, cluster: Array) -> float:
+    """How often the best keeps its lead where clusters of points are weighted at random.
+
+    Parameters
+    ----------
+    best, other : array, shape (m,)
+        Log densities of the same points.
+    weights : array, shape (m,)
+    cluster : array of int, shape (m,)
+        Points that miss together: a budget, a schedule.
+    """
+    lead = np.bincount(cluster, (best - other) * weights)
+    drawn = np.random.default_rng(0).exponential(size=(_DRAWS, len(lead)))
+    return float(np.mean(drawn @ lead > 0))
+
+
+def _share(values: Array) -> Array:
+    return values / values.sum()

@@ -1,0 +1,81 @@
+"""What a law says of points that it has not seen.
+
+A law is searched for from many starts once, on all points. Without the points ahead of an origin it
+is minimised again from there, as resamples are, all windows in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from scalinglab.analysis.choice.origins import Origin, in_window
+from scalinglab.analysis.choice.score import HeldOut
+from scalinglab.analysis.fitting.best_fit import BestFit, refit
+from scalinglab.analysis.fitting.extrapolation import subset
+from scalinglab.analysis.fitting.levenberg_marquardt import minimise
+from scalinglab.analysis.intervals.draws import Draws
+
+Array = np.ndarray
+
+SPARE = 2  # rows that a fit needs beyond its free parameters
+
+
+def held_out_errors(
+    fitted: BestFit, origins: Sequence[Origin], windows: Sequence[float], budget: Array
+) -> Array:
+    """Predicted - measured of a law ahead of each origin, by windows of scales.
+
+    Returns
+    -------
+    array, shape (windows, m)
+        On the scale of the objective, the points as `ahead` has them; infinite where the law has no
+        possible value or too few points to be fitted to.
+    """
+    free, error = len(fitted.misfit.space.free), []
+    for origin in origins:
+        # Of its rows alone: a step that is impossible at rows ahead must not be refused.
+        seen = replace(fitted, misfit=subset(fitted.misfit, origin.seen))
+        keep = np.array([in_window(budget, origin.seen, share)[origin.seen] for share in windows])
+        enough = keep.sum(axis=1) >= free + SPARE
+        found = np.full((len(windows), len(budget)), np.inf)
+        if enough.any():
+            draws = Draws(counts=keep[enough].astype(float), group=np.arange(keep.shape[1]))
+            found[enough] = errors(fitted, refit(seen, draws)[0])
+        error.append(found)
+    asked = ~np.array([origin.seen for origin in origins])
+    return np.stack(error, axis=1)[:, asked]
+
+
+def ahead(error: Array, origins: Sequence[Origin], noise: float | None) -> HeldOut:
+    """The points ahead of all origins, with errors as `held_out_errors` gives them."""
+    asked = ~np.array([origin.seen for origin in origins])
+    origin, row = np.nonzero(asked)
+    return HeldOut(
+        error=error,
+        origin=origin,
+        row=row,
+        distance=np.array([o.distance for o in origins])[asked],
+        below=np.array([o.below for o in origins])[origin],
+        noise=noise or 0.0,
+    )
+
+
+def errors(fitted: BestFit, coordinates: Array) -> Array:
+    """Predicted - measured, infinite where no response can be so, (refits, n)."""
+    misfit = fitted.misfit
+    with np.errstate(all="ignore"):
+        predicted = misfit.space.law.predict(misfit.space.expand(coordinates), misfit.columns)
+        said = misfit.scale.of(misfit.scale.possible(predicted))
+    return np.where(np.isnan(said), np.inf, said - misfit.target)
+
+
+def of_rows(fitted: BestFit, rows: Array) -> BestFit:
+    """The same law brought to its best on some rows, from where it is."""
+    misfit = subset(fitted.misfit, rows)
+    best = minimise(
+        misfit, fitted.best.coordinates, *misfit.space.limits, damping=1e-4, tolerance=1e-14
+    )
+    return BestFit(misfit, fitted.points.of_rows(rows), fitted.found, best)

@@ -1,0 +1,208 @@
+"""Candidates for a table: laws, each with its window of scales, and the share of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.choice.origins import (
+    SHARES,
+    Origin,
+    budget_origins,
+    group_origins,
+    in_window,
+    levels,
+)
+from scalinglab.analysis.choice.score import (
+    NEAR,
+    HeldOut,
+    log_densities,
+    stacked,
+    trend,
+    win_share,
+)
+from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
+from scalinglab.analysis.fitting.held_out_errors import SPARE, ahead, held_out_errors, of_rows
+from scalinglab.analysis.intervals.freedom import reason_to_withhold
+from scalinglab.analysis.laws.law import Columns
+from scalinglab.scaling.errors import UserError
+
+Array = np.ndarray
+
+_FEWEST = 6  # rows that an origin must leave
+
+
+@dataclass(frozen=True)
+class LawChoice:
+    """What each law predicts of points that it has not seen, and its share.
+
+    Attributes
+    ----------
+    fitted : tuple of BestFit
+        Each law, to the rows of its window.
+    rows : array of bool, shape (laws, n)
+        Its window among the points.
+    whole : tuple of BestFit
+        Each law, to all points.
+    windows, shares : array, shape (laws,)
+        What share of the points was left out from below; what share the law has.
+    held : HeldOut
+        What was predicted ahead of the origins, by law.
+    score, bias, doubt : array, shape (laws,)
+        Mean log predictive density; the signed error that its trend gives at the question and the
+        standard error of that. NaN where nothing was held out.
+    origins : tuple of Origin
+    question : float
+        Logarithm of how many times beyond the points the question lies.
+    """
+
+    fitted: tuple[BestFit, ...]
+    rows: Array
+    whole: tuple[BestFit, ...]
+    windows: Array
+    shares: Array
+    held: HeldOut
+    score: Array
+    bias: Array
+    doubt: Array
+    origins: tuple[Origin, ...]
+    question: float
+
+    @property
+    def heaviest(self) -> int:
+        """The law of the largest share."""
+        return int(np.argmax(self.shares))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the laws."""
+        return tuple(one.misfit.space.law.name for one in self.whole)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a law, the largest share first: ``share, window, free, score, error, bias``."""
+        error = np.full(len(self.shares), np.nan)
+        if self.origins:
+            weights = self.held.weights(self.question)
+            error = np.sqrt(self.held.sizes**2 @ weights)
+        table = pd.DataFrame(
+            {
+                "share": self.shares,
+                "window": self.windows,
+                "free": [len(one.misfit.space.free) for one in self.whole],
+                "score": self.score,
+                "error": error,
+                "bias": self.bias,
+            },
+            index=pd.Index(self.names, name="law"),
+        )
+        return table.sort_values("share", ascending=False, kind="stable")
+
+
+def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -> LawChoice:
+    """Fit every law that the table has the columns of, and weigh them.
+
+    Raises
+    ------
+    UserError
+        If no law can be fitted; the first one's sentence.
+    """
+    whole = _fitted(mixed_laws(data), data, options)
+    points = whole[0].points
+    question = NEAR if beyond is None else float(np.log(max(beyond, 1.0)))
+    budget = np.ones(len(points))
+    windows: tuple[float, ...] = (0.0,)
+    if whole[0].misfit.space.law.curve:
+        origins = group_origins(_schedules(data.iloc[points.rows]))
+    else:
+        budget, windows = budget_of(points.columns), tuple(SHARES)
+        origins = budget_origins(budget, _FEWEST)
+    return weigh(whole, origins, budget, windows, question)
+
+
+def weigh(
+    whole: Sequence[BestFit],
+    origins: Sequence[Origin],
+    budget: Array,
+    windows: Sequence[float],
+    question: float,
+) -> LawChoice:
+    """The window and the share of each law, from what all predict ahead of origins."""
+    nothing = np.full(len(whole), np.nan)
+    every = np.ones((len(whole), len(budget)), bool)
+    if not origins:
+        shares = np.full(len(whole), 1 / len(whole))
+        none = HeldOut(np.empty((len(whole), 0)), *np.empty((2, 0), int), *np.empty((2, 0)))
+        return LawChoice(
+            tuple(whole), every, tuple(whole), nothing * 0, shares, none, nothing, nothing, nothing,
+            (), question,
+        )  # fmt: skip
+    noise = whole[0].points.noise
+    chosen, windows_of, rows, seen = [], [], [], np.ones(len(budget), bool)
+    for one in whole:
+        error = held_out_errors(one, origins, windows, budget)
+        held = ahead(error, origins, noise)
+        weights = held.weights(question)
+        score = log_densities(held, weights, question) @ weights
+        kept = [in_window(budget, seen, share) for share in windows]
+        free = len(one.misfit.space.free)
+        allowed = [k.sum() >= free + SPARE or k.all() for k in kept]
+        k = int(np.argmax(np.where(allowed, score, -np.inf)))
+        chosen.append(error[k])
+        windows_of.append(windows[k])
+        rows.append(kept[k])
+    held = ahead(np.array(chosen), origins, noise)
+    weights = held.weights(question)
+    density = log_densities(held, weights, question)
+    shares, bias = stacked(density, weights), trend(held, weights, question)
+    return LawChoice(
+        tuple(o if r.all() else of_rows(o, r) for o, r in zip(whole, rows, strict=True)),
+        np.array(rows), tuple(whole), np.array(windows_of), shares, held, density @ weights,
+        bias.value, bias.standard_error, tuple(origins), question,
+    )  # fmt: skip
+
+
+def lead(choice: LawChoice, budget: Array) -> dict[str, float]:
+    """How often each law would score less than the best, for other draws of the budgets."""
+    weights = choice.held.weights(choice.question)
+    density = log_densities(choice.held, weights, choice.question)
+    best = int(np.argmax(choice.score))
+    cluster = levels(budget)[choice.held.row]
+    return {
+        name: win_share(density[best], density[k], weights, cluster)
+        for k, name in enumerate(choice.names)
+        if k != best
+    }
+
+
+def mixed_laws(data: pd.DataFrame) -> tuple[str, ...]:
+    """The laws of a mixture: of curves where the table has some, else of N and D."""
+    return MIXED_CURVES if {"step", "lr"} <= set(data.columns) else MIXED_SURFACES
+
+
+def budget_of(columns: Columns) -> Array:
+    """Product of all columns: N and D together are the budget."""
+    return np.exp(np.sum([np.log(column) for column in columns.values()], axis=0))
+
+
+def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> list[BestFit]:
+    """Each law that can be fitted; those alone whose intervals can be given, where there are some."""
+    found, refused = [], []
+    for law in laws:
+        try:
+            found.append(best_fit(law, data, options))
+        except UserError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    told = [one for one in found if not reason_to_withhold(one.freedom)]
+    return told or found
+
+
+def _schedules(rows: pd.DataFrame) -> Array:
+    name = "schedule" if "schedule" in rows else "run"
+    return rows[name].astype(str).to_numpy() if name in rows else np.zeros(len(rows)).astype(str)

@@ -1,0 +1,310 @@
+"""``law=auto``: the laws that a table allows, each with the share that its held-out points give it.
+
+A mixture is a fit of one law, whose parameters are those of all its laws and their shares: what is
+asked of a fit can be asked of it. Its point prediction is the mean by shares, in logarithms; each
+of its resamples is one law, as often as its share says, so that intervals are quantiles of the
+mixture. Refits without the outermost points are mixtures with the same shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, refit
+from scalinglab.analysis.fitting.design import point_warnings
+from scalinglab.analysis.fitting.diagnosis import Diagnosis, diagnose
+from scalinglab.analysis.fitting.law_choice import LawChoice, choose_laws
+from scalinglab.analysis.fitting.left_out import leave_out_runs
+from scalinglab.analysis.fitting.outliers import outlier_warnings
+from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.warnings import fit_warnings
+from scalinglab.analysis.intervals.draws import Draws
+from scalinglab.analysis.intervals.freedom import reason_to_withhold
+from scalinglab.analysis.intervals.left_out import NONE_LEFT_OUT, LeftOutRuns
+from scalinglab.analysis.intervals.resample import draw
+from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins, judge_refits, plan_refits
+from scalinglab.analysis.laws.mixture import MixtureLaw, mixture_law
+from scalinglab.scaling.errors import UserError
+
+Array = np.ndarray
+
+_OF_ONE_LAW = ("x", "fixed", "tied", "bounds", "priors", "arm", "shared")
+_HALF = 0.5
+_FEW = 200  # resamples of a mixture that is only compared with another
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixture(Result):
+    """A mixture of laws, as a fit.
+
+    Attributes
+    ----------
+    laws : DataFrame
+        One row a law, the largest share first: ``share``; ``window``, the share of the points that
+        it does not see, the smallest budgets; ``free`` parameters; mean log predictive density of
+        held-out points ``score``; root mean square ``error`` of these, and the ``bias`` that the
+        trend of the errors gives at the question, both of the logarithm where errors are relative.
+    held_out_points : int
+        Predicted points behind these, and from how many
+    held_out_origins : int
+        origins.
+    """
+
+    laws: pd.DataFrame = None  # type: ignore[assignment]  # a subclass's field needs a default
+    held_out_points: int = 0
+    held_out_origins: int = 0
+
+    @property
+    def overview(self) -> pd.DataFrame:
+        """What a reader looks at first: the laws."""
+        return self.laws
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Parameters of the law with the largest share: what the mixture bends as far as."""
+        name = self.laws.index[0]
+        return tuple(
+            n for n in self.params if n.endswith(f"[{name}]") and not n.startswith("share")
+        )
+
+    def report(self) -> str:
+        """The laws with their shares, and what they rest on."""
+        return "\n".join(_report(self))
+
+
+def fit_mixture(
+    data: pd.DataFrame,
+    options: FitOptions,
+    *,
+    resamples: int,
+    seed: int,
+    level: float,
+    beyond: float | None = None,
+) -> Mixture:
+    """Fit every law that the table allows and mix them; see `analysis.fit`.
+
+    Raises
+    ------
+    UserError
+        If an option is of one law alone, or no law can be fitted.
+    """
+    for name in _OF_ONE_LAW:
+        if getattr(options, name):
+            raise UserError(f"{name} is of one law: name the law, law=auto chooses among several")
+    choice = choose_laws(data, options, beyond)
+    result = _mixture(choice, options, resamples, seed, level)
+    heaviest = choice.whole[choice.heaviest]
+
+    def without(rows: Array) -> Result:
+        few, own = data[rows], options.of_rows(rows)
+        return _mixture(choose_laws(few, own, beyond), own, min(resamples, _FEW), seed, level)
+
+    found = outlier_warnings(result, heaviest.points.of_rows(_core(choice)), data, without)
+    of_points = point_warnings(heaviest.misfit.space.law, heaviest.points, data, None)
+    return replace(
+        result, warnings=(*_of_choice(choice), *fit_warnings(result), *found, *of_points)
+    )
+
+
+def _mixture(
+    choice: LawChoice, options: FitOptions, resamples: int, seed: int, level: float
+) -> Mixture:
+    """The mixture, without what is said of its points."""
+    core = _core(choice)
+    law = mixture_law([one.misfit.space.law for one in choice.whole])
+    first, heaviest = choice.whole[0], choice.fitted[choice.heaviest]
+    points = first.points.of_rows(core)
+    columns = _columns(choice, law, core)
+    withheld = reason_to_withhold(heaviest.freedom) if resamples else ""
+    ranges = {
+        name: (float(column.min()), float(column.max()))
+        for name, column in columns.items()
+        if column.ndim == 1
+    }
+    best = _row(choice, [one.best.coordinates for one in choice.fitted])
+    drawn = _own_draws(choice, 0 if withheld else resamples, seed)
+    origins = _origins(choice, law, columns, core, tuple(ranges)) if len(drawn[0]) else NO_ORIGINS
+    draws = _draws(choice, drawn, seed)
+    if withheld:
+        draws = np.full((resamples, len(law.names)), np.nan)
+    misfit = first.misfit
+    residuals = misfit.target[core] - misfit.scale.of(law.predict(best, columns)[0])
+    own = drawn[choice.heaviest]
+    cost = misfit.objective.cost(residuals * points.sharpness)[0]
+    settings: dict[str, Any] = {
+        "objective": misfit.objective.name,
+        "errors": misfit.scale.name,
+        "counted": points.counted,
+        "delta": misfit.objective.delta,
+        "delta_rule": "given" if isinstance(options.delta, float) else "published",
+        "peaks": {},
+        "asymmetry": options.asymmetry,
+        "level": level,
+        "seed": seed,
+        "resample": "weights" if resamples else "none",
+        "resamples": resamples,
+        "withheld": withheld,
+        **{name: {} for name in ("fixed", "tied", "bounds", "priors")},
+        "arms": [],
+        "shared": [],
+    }
+    return Mixture(
+        law=law,
+        params=dict(zip(law.names, best[0].tolist(), strict=True)),
+        draws=pd.DataFrame(draws, columns=list(law.names)),
+        objective=float(cost @ points.weight) * misfit.objective.unit,
+        settings=settings,
+        points=len(points),
+        clusters=len(np.unique(points.group)),
+        residuals=residuals,
+        noise=points.noise,
+        diagnosis=_diagnosis(choice.whole[choice.heaviest], own),
+        columns={name: s for one in choice.whole for name, s in one.points.renamed.items()},
+        ranges=ranges,
+        runs=points.runs,
+        excluded=points.excluded,
+        origins=origins,
+        left_out=_left_out(choice),
+        laws=choice.table,
+        held_out_points=len(choice.held.row),
+        held_out_origins=len(choice.origins),
+    )
+
+
+def _core(choice: LawChoice) -> Array:
+    """Rows that laws with half of the shares see: what the mixture was fitted to, (n,)."""
+    return choice.shares @ choice.rows >= _HALF
+
+
+def _columns(choice: LawChoice, law: MixtureLaw, core: Array) -> dict[str, Array]:
+    found: dict[str, Array] = {}
+    for one, own in zip(choice.whole, law.laws, strict=True):
+        found |= {law.column(own, n): c[..., core] for n, c in one.points.columns.items()}
+    return found
+
+
+def _row(choice: LawChoice, coordinates: list[Array]) -> Array:
+    """Parameters of the mixture, from the coordinates of each law, (batch, free): (batch, p)."""
+    shares = np.broadcast_to(choice.shares, (len(coordinates[0]), len(choice.shares)))
+    own = [one.misfit.space.expand(u) for one, u in zip(choice.fitted, coordinates, strict=True)]
+    return np.concatenate([shares, *own], axis=1)
+
+
+def _own_draws(choice: LawChoice, resamples: int, seed: int) -> list[Array]:
+    """Resampled coordinates of each law, as many as its share says, together `resamples`."""
+    ends = np.round(np.cumsum(choice.shares) * resamples).astype(int)
+    counts = np.diff(ends, prepend=0)
+    return [
+        refit(one, draw(one.sample, "weights", count, seed, one.misfit.prior))[0]
+        if count
+        else np.empty((0, len(one.misfit.space.free)))
+        for one, count in zip(choice.fitted, counts.tolist(), strict=True)
+    ]
+
+
+def _draws(choice: LawChoice, drawn: list[Array], seed: int) -> Array:
+    """One law a draw, by its own resamples; the others' parameters are resamples of theirs."""
+    count = sum(len(one) for one in drawn)
+    if not count:
+        return np.empty((0, _row(choice, [o.best.coordinates for o in choice.fitted]).shape[1]))
+    filled = [
+        np.resize(own if len(own) else one.best.coordinates, (count, own.shape[1]))
+        for one, own in zip(choice.fitted, drawn, strict=True)
+    ]
+    shares, at = np.zeros((count, len(drawn))), 0
+    for k, own in enumerate(drawn):
+        filled[k][at : at + len(own)] = own
+        shares[at : at + len(own), k] = 1
+        at += len(own)
+    rows = _row(choice, filled)
+    rows[:, : len(drawn)] = shares
+    # Their order must tell nothing: deviations beyond the range are dealt out by it.
+    return np.random.default_rng([seed, 2]).permutation(rows)
+
+
+def _origins(
+    choice: LawChoice, law: MixtureLaw, columns: dict[str, Array], core: Array, axes: tuple
+) -> Origins:
+    """Refits of the mixture without the outermost points, with the same shares."""
+    free = len(choice.whole[choice.heaviest].misfit.space.free)
+    planned = plan_refits(columns, axes, free)
+    if not planned:
+        return NO_ORIGINS
+    coordinates = []
+    for one, window in zip(choice.fitted, choice.rows, strict=True):
+        seen = np.ones((len(planned), len(core)), bool)
+        seen[:, core] = [refit.keep for refit in planned]
+        downwards = np.array([refit.sign < 0 for refit in planned])
+        seen[np.ix_(downwards, ~core)] = False
+        seen = seen[:, window]
+        enough = seen.sum(axis=1) > len(one.misfit.space.free)
+        found = np.repeat(one.best.coordinates, len(planned), axis=0)
+        if enough.any():
+            draws = Draws(counts=seen[enough].astype(np.float32), group=np.arange(seen.shape[1]))
+            found[enough] = refit(one, draws)[0]
+        coordinates.append(found)
+    params = _row(choice, coordinates)
+    misfit = choice.whole[0].misfit
+    residuals = [
+        misfit.scale.of(law.predict(row[None], columns)[0]) - misfit.target[core] for row in params
+    ]
+    return judge_refits(planned, columns, params, residuals, free)
+
+
+def _left_out(choice: LawChoice) -> LeftOutRuns:
+    """The mixture without one curve each, with the same shares; none of surfaces."""
+    parts = [leave_out_runs(one) for one in choice.fitted]
+    if any(part.runs != parts[0].runs for part in parts) or not len(parts[0]):
+        return NONE_LEFT_OUT
+    shares = np.broadcast_to(choice.shares, (len(parts[0]), len(parts)))
+    missed = np.stack([part.missed for part in parts], axis=1)
+    params = np.concatenate([shares, *(part.params for part in parts)], axis=1)
+    return LeftOutRuns(parts[0].runs, np.sum(shares * missed, axis=1), params)
+
+
+def _diagnosis(one: BestFit, draws: Array) -> Diagnosis:
+    """That of the law with the largest share, its parameters named as the mixture names them."""
+    found = diagnose(one.misfit, one.found, one.best, draws, one.freedom.least)
+    law = one.misfit.space.law.name
+    return replace(
+        found,
+        at_bound=tuple(f"{name}[{law}]" for name in found.at_bound),
+        unidentified={f"{name}[{law}]": why for name, why in found.unidentified.items()},
+    )
+
+
+def _of_choice(choice: LawChoice) -> list[str]:
+    """What the shares do not rest on."""
+    if choice.origins:
+        return []
+    return [
+        "too few budgets to leave some out: nothing says which law predicts best, all have one share"
+    ]
+
+
+def _report(result: Mixture) -> list[str]:
+    """A mixture as text."""
+    size = float(np.sqrt(np.mean(result.residuals**2)))
+    ranges = {name.partition("[")[0]: pair for name, pair in result.ranges.items()}
+    lines = [
+        f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
+        f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}{'bias':>9}",
+        *(
+            f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
+            f"{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"
+            for name, row in result.laws.iterrows()
+        ),
+        f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins} origins"
+        + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
+        "[[Fit]]",
+        f"    points     {result.points}",
+        "    range      " + ", ".join(f"{n} {a:.3g} .. {b:.3g}" for n, (a, b) in ranges.items()),
+        f"    residuals  {result.scale.say(size)} (root mean square)",
+    ]
+    if result.warnings:
+        lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]
+    return lines

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from scalinglab.analysis.choice.score import (
+    FLOOR,
+    HeldOut,
+    log_densities,
+    stacked,
+    trend,
+    win_share,
+)
+
+
+def _held(*errors, origins=6):
+    """The error of each candidate at a distance, from several origins."""
+    distance = np.tile(np.linspace(0.3, 2.4, 8), origins)
+    origin = np.repeat(np.arange(origins), 8)
+    luck = np.random.default_rng(0).standard_normal(len(distance))
+    error = np.array([e(distance, luck) for e in errors])
+    return HeldOut(error, origin, np.tile(np.arange(8), origins), distance, origin * 0.3)
+
+
+def test_a_bias_that_passes_through_zero_is_a_bias():
+    held = _held(lambda d, luck: 0.004 * luck, lambda d, luck: 0.02 * (d - 0.7) + 1e-4 * luck)
+    weights = held.weights()
+    near = trend(held, weights)
+    assert abs(near.value[1]) < 0.002  # measured where it passes through zero
+    far = trend(held, weights, np.log(8))
+    np.testing.assert_allclose(far.value[1], 0.02 * (np.log(8) - 0.7), rtol=0.05)
+    assert far.standard_error[1] < 0.1 * far.value[1]
+    score = log_densities(held, weights, np.log(8)) @ weights
+    assert score[1] < score[0]
+
+
+def test_shares_go_to_what_predicts_and_none_is_below_the_floor():
+    held = _held(
+        lambda d, luck: 0.003 * luck,
+        lambda d, luck: 0.05 * d,
+        lambda d, luck: np.full_like(d, np.inf),
+    )
+    weights = held.weights()
+    shares = stacked(log_densities(held, weights), weights)
+    assert shares.sum() == pytest.approx(1)
+    assert shares[0] > 0.8 and shares.min() >= FLOOR / (1 + 2 * FLOOR) - 1e-12
+
+
+def test_laws_that_are_right_at_different_points_share():
+    odd = np.arange(48) % 2
+    held = _held(
+        lambda d, luck: 0.002 * luck + 0.03 * odd, lambda d, luck: 0.002 * luck + 0.03 * (1 - odd)
+    )
+    weights = held.weights()
+    shares = stacked(log_densities(held, weights), weights)
+    assert shares.min() > 0.3
+
+
+def test_a_lead_is_told_by_clusters_not_by_points():
+    rng = np.random.default_rng(1)
+    cluster = np.repeat(np.arange(4), 100)
+    lead = np.repeat([1.0, -0.8, 0.6, -0.5], 100) + 0.01 * rng.standard_normal(400)
+    weights = np.full(400, 1 / 400)
+    assert 0.2 < win_share(lead, np.zeros(400), weights, cluster) < 0.9
+    assert win_share(lead, np.zeros(400), weights, np.arange(400)) > 0.9
+    assert win_share(np.abs(lead), np.zeros(400), weights, cluster) == 1
