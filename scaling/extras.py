@@ -23,6 +23,8 @@ EXTRAS = {
     "submitit": ("submitit", "slurm"),
     "wandb": ("wandb", "wandb"),
     "filelock": ("filelock", "wandb"),
+    "transformers": ("transformers", "hf"),
+    "accelerate": ("accelerate", "hf"),
 }
 
 

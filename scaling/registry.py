@@ -37,16 +37,25 @@ class Registry(Mapping[str, T]):
     makes_numbers : bool
         Whether a run's numbers depend on the code of a definition that its science names under the
         registry's key.
+    arithmetic : str, optional
+        The package in which the shipped definitions have another half that makes numbers, a module
+        of the same name.
     """
 
     # Those whose definitions make numbers: a run says of which files of a person's own they were.
     number_making: ClassVar[list[Registry[Any]]] = []
 
     def __init__(
-        self, key: str, package: str | None = None, *, makes_numbers: bool = False
+        self,
+        key: str,
+        package: str | None = None,
+        *,
+        makes_numbers: bool = False,
+        arithmetic: str | None = None,
     ) -> None:
         if makes_numbers:
             self.number_making.append(self)
+        self._arithmetic = arithmetic
         self._key, self._package = key, package
         self._definitions: dict[str, T] = {}
         self._modules: dict[str, str] = {}  # name -> the module that registered it
@@ -98,6 +107,13 @@ class Registry(Mapping[str, T]):
     def is_shipped(self, name: str) -> bool:
         """Whether a name is one of this package, and not of a person's own."""
         return self.module_of(name).startswith(_SHIPPED)
+
+    def halves_of(self, name: str) -> tuple[str, ...]:
+        """The modules of a shipped name: that of its definition, and of its arithmetic if apart."""
+        module = self.module_of(name)
+        if self._arithmetic is None:
+            return (module,)
+        return module, f"{self._arithmetic}.{module.rpartition('.')[2]}"
 
     @property
     def key(self) -> str:

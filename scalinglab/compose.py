@@ -9,6 +9,7 @@ of one's own join the shipped ones by Hydra's search path: those of ``config=DIR
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from scalinglab import own_parts
 from scalinglab.own_groups import SHIPPED, own_folders, quoted
 from scalinglab.scaling.config import ConfigError, RunConfig, unknown_key
 from scalinglab.scaling.fields import chosen_class, class_of, keys_of, users_of, without_leftovers
+from scalinglab.scaling.model.part import SLOTS
 
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
@@ -113,14 +115,25 @@ def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:
     ``schedule: {kind: cosine}`` in a study stands on the keys of ``conf/schedule/wsd.yaml``. What
     somebody set that the choice does not use stays, and is refused where it is read.
     """
-    for name in RunConfig.__dataclass_fields__:
-        cls: Any = class_of(RunConfig, name, plain)
-        group = plain.get(name)
+    slots = [f"model.{slot}" for slot in SLOTS]
+    for path in (*RunConfig.__dataclass_fields__, *slots):
+        cls: Any = _class_at(path, plain)
+        *parents, name = path.split(".")
+        above = functools.reduce(lambda node, key: node.get(key, {}), parents, plain)
+        group = above.get(name)
         if not isinstance(group, dict) or cls is None or not hasattr(cls, "choices"):
             continue
-        _refuse_overruled(name, cls.chooser, group, overrides)
-        if not set(group) <= set(keys_of(chosen_class(cls, group, name))):
-            plain[name] = without_leftovers(cls, group, _file_of(name, overrides))
+        _refuse_overruled(path, cls.chooser, group, overrides)
+        if not set(group) <= set(keys_of(chosen_class(cls, group, path))):
+            above[name] = without_leftovers(cls, group, _file_of(path, overrides))
+
+
+def _class_at(path: str, plain: dict[str, Any]) -> type[Any] | None:
+    """The dataclass that reads a dotted group of a run's configuration."""
+    cls: type[Any] | None = RunConfig
+    for key in path.split("."):
+        cls = class_of(cls, key, plain) if cls is not None else None
+    return cls
 
 
 def _refuse_overruled(
@@ -128,11 +141,12 @@ def _refuse_overruled(
 ) -> None:
     """Refuse the choice of a file (``schedule=cosine``) whose kind the study sets otherwise."""
     keys = [o.partition("=")[0].lstrip("+") for o in overrides]
-    if name not in keys or f"{name}.{chooser}" in keys:
+    of_file = name.replace(".", "/")
+    if of_file not in keys or f"{name}.{chooser}" in keys:
         return
     wanted = _file_of(name, overrides).get(chooser)
     if wanted is not None and wanted != group.get(chooser):
-        typed = overrides[len(keys) - 1 - keys[::-1].index(name)]
+        typed = overrides[len(keys) - 1 - keys[::-1].index(of_file)]
         raise ConfigError(
             f"{typed} changes nothing: the study sets {name}.{chooser} = {group.get(chooser)!r};"
             f" say {name}.{chooser}={wanted}"
@@ -144,9 +158,11 @@ def _file_of(group: str, overrides: Sequence[str]) -> dict[str, Any]:
     search = [o for o in overrides if o.startswith("hydra.searchpath")]
     with initialize_config_dir(str(SHIPPED), version_base="1.3"):
         whole = hydra_compose("config", list(overrides), return_hydra_config=True)
-        choice = f"{group}={whole.hydra.runtime.choices[group]}"
-        keys: Any = OmegaConf.to_container(_read([*search, choice])[group], resolve=True)
-        return keys
+        of_file = group.replace(".", "/")
+        choice = f"{of_file}={whole.hydra.runtime.choices[of_file]}"
+        keys: Any = OmegaConf.select(_read([*search, choice]), group)
+        found: Any = OmegaConf.to_container(keys, resolve=True)
+        return dict(found)
 
 
 def _read(overrides: Sequence[str]) -> DictConfig:
@@ -217,8 +233,8 @@ def _explain(error: HydraException, overrides: Sequence[str]) -> str:
 
 def _used_elsewhere(key: str, beside: Sequence[str]) -> str:
     """The sentence for a key of another schedule or optimizer than the file's; empty if of none."""
-    group, _, name = key.partition(".")
-    cls: type[Any] | None = class_of(RunConfig, group, {})
+    group, _, name = key.rpartition(".")
+    cls = _class_at(group, {}) if group else None
     users = users_of(cls, name) if cls is not None else []
     if cls is None or not users:
         return ""
@@ -245,7 +261,7 @@ def _below_a_value(key: str) -> str:
 
 def _no_such_file(missing: str, options: Sequence[str]) -> str:
     """The sentence for a choice of a group that has no file: ``study=quikstart``."""
-    group, _, name = missing.removesuffix(".yaml").partition("/")
+    group, _, name = missing.removesuffix(".yaml").rpartition("/")
     near = difflib.get_close_matches(name, options, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     among = f" There are: {', '.join(sorted(options))}" if options else ""
@@ -258,6 +274,7 @@ def _keys_beside(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:
     With the files that were chosen. No keys: what should be a group is a value.
     """
     groups = {"hydra.searchpath", *(path.name for path in SHIPPED.iterdir() if path.is_dir())}
+    groups |= {f"model/{slot}" for slot in SLOTS}
     chosen = [o for o in overrides if o.partition("=")[0] in groups]
     try:
         node: Any = _read(chosen)

@@ -1,4 +1,4 @@
-"""Parts of a person's own, known to composing: what ``extend`` names, and their groups of keys.
+"""Parts known to composing: what ``extend`` names, and the groups of keys without a YAML file.
 
 What is registered can be chosen as a shipped part can, ``optimizer=mine optimizer.radius=2``,
 without a YAML file: its keys and defaults are those of its dataclass.
@@ -18,6 +18,7 @@ from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.registry import Registry
 from scalinglab.scaling.schedule.schedule import SCHEDULES
@@ -75,7 +76,13 @@ def load(named: Any, folders: Sequence[Path]) -> list[str]:
 
 
 def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Group, name and keys of the parts that are not shipped: what a YAML file of each would say."""
+    """Group, name and keys of parts: what a YAML file of each would say.
+
+    Those that are not shipped, and all that fill a slot of the network, none of which has a file.
+    """
+    for slot, part in SLOTS.items():
+        for name, own in _choices(part).items():
+            yield f"model/{slot}", name, _keys(own) | {part.chooser: name}
     for group, registry in _GROUPS.items():
         for name, kind in registry.items():
             if not registry.is_shipped(name):
@@ -83,6 +90,11 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for name, source in SOURCES.items():
         if not SOURCES.is_shipped(name):
             yield "data", name, asdict(DataConfig(source=name)) | {"options": _keys(source)}
+
+
+def _choices(kind: type[Any]) -> Mapping[str, type[Any]]:
+    choices: Mapping[str, type[Any]] = kind.choices
+    return choices
 
 
 def _parsed(text: str) -> Mapping[str, Any]:

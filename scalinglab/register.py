@@ -44,6 +44,28 @@ KINDS = {
         "UPDATES",
         "the arithmetic of an optimizer, a subclass of Optimizer (torch)",
     ),
+    "mixer": Kind(
+        "scalinglab.scaling.model.part",
+        "MIXERS",
+        "the keys and sizes of what mixes the tokens of a block, a subclass of Mixer; its"
+        " arithmetic registers beside it",
+    ),
+    "mixed_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "MIXED_BY",
+        "the arithmetic of a mixer (torch)",
+    ),
+    "feed_forward": Kind(
+        "scalinglab.scaling.model.part",
+        "FEED_FORWARDS",
+        "the keys and sizes of what follows the mixer, a subclass of FeedForward; its arithmetic"
+        " registers beside it",
+    ),
+    "fed_by": Kind(
+        "scalinglab.scaling.engine.network.part",
+        "FED_BY",
+        "the arithmetic of a feed-forward (torch)",
+    ),
     "schedule": Kind(
         "scalinglab.scaling.schedule.schedule",
         "SCHEDULES",

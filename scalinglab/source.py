@@ -13,6 +13,7 @@ from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.forecasts import track
 from scalinglab.analysis.judgement import multiverse
 from scalinglab.analysis.tables.fitted import fitted_runs
+from scalinglab.analysis.tables.settings import with_settings
 from scalinglab.options import Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
@@ -33,7 +34,8 @@ class ReadOptions:
 
     columns: dict[str, str | float] = option(
         "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
-        " columns.loss=loss.STORE takes another validation set as the loss",
+        " columns.loss=loss.STORE takes another validation set as the loss; in a study settings of"
+        " the runs serve, too: columns.E=GROUP.KEY",
         {},
     )
     unit: str | None = option(
@@ -195,13 +197,16 @@ class StudySource(Source):
     ) -> tuple[pd.DataFrame, str]:
         """As `Source.runs`."""
         self._check_unit(asked)
-        return fitted_runs(
+        table, law = fitted_runs(
             self.outputs,
             self.name,
             law,
             n_count=asked.n_count,
             flops=asked.flops or DEFAULT_CONVENTION,
         )
+        if "run_id" not in table:  # curves
+            return table, law
+        return with_settings(self.outputs, table, asked.columns.values()), law
 
     def sweep(self, asked: CountOptions) -> pd.DataFrame:
         """As `Source.sweep`; records count a batch in sequences."""
@@ -216,8 +221,8 @@ class StudySource(Source):
         self._check_unit(asked)
         if n_columns:
             raise ConfigError(
-                "n_columns names columns of a file; a study is counted as n_block, n_matmul and"
-                " n_total"
+                "n_columns names columns of a file; a study is counted as n_block, n_matmul,"
+                " n_total and n_active"
             )
         return multiverse.counted_runs(self.outputs, self.name, loss=loss_column(asked.columns))
 

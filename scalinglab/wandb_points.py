@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.stated import size, stated_convention
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.run_folder import Done, RunFolder
 from scalinglab.scaling.records.spec import RunSpec
@@ -95,8 +96,8 @@ def _row(row: dict[str, float], flops_a_token: float) -> dict[str, float]:
 
 def name_of(run: RunSpec) -> str:
     """ "N 1.2M  D 66M  wsd  lr 0.002  seed 0"."""
-    size, tokens = (_short(n) for n in (run.counts["n_matmul"], run.tokens))
-    return f"N {size}  D {tokens}  {run.schedule_kind}  lr {run.lr_peak:.3g}  seed {run.seed}"
+    parameters, tokens = (_short(n) for n in (size(run.counts), run.tokens))
+    return f"N {parameters}  D {tokens}  {run.schedule_kind}  lr {run.lr_peak:.3g}  seed {run.seed}"
 
 
 def _short(count: float) -> str:
@@ -115,10 +116,11 @@ def config_of(run: RunSpec) -> dict[str, Any]:
         "counts": run.counts,
         "lr_peak": run.lr_peak,
         "schedule": run.schedule_kind,
-        "N": run.counts["n_matmul"],
+        "N": size(run.counts),
         "D": run.tokens,
         "C": run.tokens * flops_per_token(run.flops),
-        "flops_convention": DEFAULT_CONVENTION,  # of C and of the axis "flops"
+        # Of C and of the axis "flops".
+        "flops_convention": stated_convention(run.flops, DEFAULT_CONVENTION),
         "run_id": run.run_id,
         "family_id": run.family_id,
     }

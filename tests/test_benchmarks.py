@@ -303,3 +303,21 @@ def test_the_house_is_drawn(script, monkeypatch, capsys) -> None:
     monkeypatch.setattr(house, "STARTS", 1)
     house.main()
     assert "circles of files: 0, of rooms: 0" in capsys.readouterr().out
+
+
+def test_the_judge_is_scored_where_the_truth_is_known(script) -> None:
+    judge = script("judge")
+    scenario = judge.scenarios("development")[15]
+    row = judge.score(judge.anytime, scenario, 2, None, (0, 15))
+    assert row["constant"] == 1 and row["false"] == 0
+
+
+def test_a_run_that_passes_a_budget_waits_for_the_next_one(script) -> None:
+    """As ScaleBench spends: nothing at 1 %, then the run that waited, whatever it costs."""
+    bench = script("scalebench")
+    cost = np.array([3.0, 1.0, 1.0, 4.0, 91.0])
+    assert list(bench._counts(cost)) == [0, 3, 4]
+    measured = np.array([1.0, 2.0, 3.0])
+    assert bench.r_squared(measured, measured) == 1
+    assert bench.r_squared(measured, np.array([9.0, 9.0, 9.0])) == -1
+    assert bench.r_squared(measured, np.array([1.0, np.nan, 3.0])) == -1

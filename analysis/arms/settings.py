@@ -10,6 +10,7 @@ import pandas as pd
 
 from scalinglab.analysis.arms.pairs import pair_keys
 from scalinglab.analysis.tables.runs import FLOPS, load, require
+from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -67,20 +68,8 @@ def arm_values(outputs: str | Path, runs: pd.DataFrame, arm: str) -> pd.Series:
     """
     if arm in runs:
         return runs[arm]
-    return pd.Series([_value(outputs, i, arm) for i in runs["run_id"]], runs.index, object)
-
-
-def _value(outputs: str | Path, run_id: str, key: str) -> Any:
-    """A setting of a run by its dotted key; None if it has none."""
-    folder = RunFolder(Path(outputs) / "runs" / run_id)
-    if not folder.exists():
-        return None
-    run = folder.settings()
-    for settings in (dotted(run.config), dotted(run.science)):
-        value = settings.get(key)
-        if value is not None and not isinstance(value, list):
-            return str(value)
-    return None
+    values = [setting(outputs, run_id, arm) for run_id in runs["run_id"]]
+    return pd.Series([None if v is None else str(v) for v in values], runs.index, object)
 
 
 def arm_settings(

@@ -116,7 +116,8 @@ def need_surface(result: Result) -> None:
     if missing or len(result.law.columns) > 2:
         raise UserError(
             f"allocation needs a law in N and D; {result.law.name} has"
-            f" {', '.join(result.law.columns)}"
+            f" {', '.join(result.law.columns)}: fit one, such as chinchilla, to runs that agree in"
+            " the rest (exclude=, and columns.N= for what N is)"
         )
 
 

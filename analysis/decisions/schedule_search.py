@@ -113,13 +113,16 @@ def best_schedule(
     Raises
     ------
     UserError
-        If the law is not one of curves, or a constraint makes no sense.
+        If the law is not one of curves or does not read N, or a constraint makes no sense.
     """
     began = time.process_time()
     if not (np.isfinite(peak) and peak > 0):
         raise UserError(f"peak = {peak!r} must be a positive learning rate")
     if not 0 <= final_ratio < 1:
         raise UserError(f"final_ratio = {final_ratio!r}: allowed is 0 to below 1")
+    if (N is not None) != ("N" in result.law.inputs):
+        reads = "does not read it" if N is not None else "needs the size of the model"
+        raise UserError(f"N = {N}: the law {result.law.name!r} {reads}")
     course, given = Course.of(steps, warmup), {} if N is None else {"N": N}
     values = _search(result, course, peak, final_ratio, monotone, given)
     seconds = time.process_time() - began

@@ -27,6 +27,7 @@ from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import ARM, by_arm
 from scalinglab.analysis.laws.check import check_derivatives
 from scalinglab.analysis.laws.law import Array, Law
+from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.analysis.tables.points import Points, read_points
 from scalinglab.scaling.errors import UserError
 
@@ -47,7 +48,7 @@ class FitOptions:
     fixed: Mapping[str, float] = field(default_factory=dict)
     tied: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    priors: Mapping[str, tuple[float, float]] | str = field(default_factory=dict)
     arm: str | None = None
     shared: Sequence[str] = ()
     exclude: Sequence[str] = ()
@@ -166,9 +167,10 @@ def best_fit(law: str | Law, data: pd.DataFrame, options: FitOptions) -> BestFit
     if (scaled := scaled_threshold(options.delta, objective, spread, law.curve)) is not None:
         misfit = replace(misfit, objective=replace(objective, delta=scaled))
         fitted = _best(misfit, points, starts)
-    own = {p.name: p.prior for p in law.parameters if p.prior and p.name in space.free}
-    priors = {**own, **options.priors}
-    return _best(_with_priors(fitted, priors), points, starts) if priors else fitted
+    priors = priors_in_force(law, options.priors, space.free)
+    if not priors:
+        return fitted
+    return _best(_with_priors(fitted, priors), points, starts, fitted.found.scouts)
 
 
 def refit(fitted: BestFit, *draws: Draws) -> list[Array]:
@@ -203,8 +205,8 @@ def _refit_each(misfit: Misfit, places: Array, draws: list[Draws]) -> list[Array
     return np.split(found, np.cumsum(counts)[:-1])
 
 
-def _best(misfit: Misfit, points: Points, starts: Array) -> BestFit:
-    found = search(misfit, starts)
+def _best(misfit: Misfit, points: Points, starts: Array, scouts: Array | None = None) -> BestFit:
+    found = search(misfit, starts, scouts)
     limits = misfit.space.limits
     best = minimise(misfit, found.best, *limits, damping=1e-4, tolerance=1e-14, steps=500)
     return BestFit(misfit, points, found, best)
@@ -245,6 +247,27 @@ def _with_x(
     if "x" not in columns and "x" not in getattr(data, "columns", ()):
         raise UserError(f"{law.name} is a law in one variable: say which with x='N', 'D' or 'C'")
     return columns
+
+
+def priors_in_force(
+    law: Law, given: Mapping[str, tuple[float, float]] | str, free: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """The law's own priors on its free parameters, with those that were given in their place.
+
+    Raises
+    ------
+    UserError
+        If `given` is a word other than `NO_PRIORS`.
+    """
+    if isinstance(given, str):
+        if given != NO_PRIORS:
+            raise UserError(
+                f"priors={given!r}: allowed are {NO_PRIORS!r} and a mapping of parameters to"
+                " (value, deviation)"
+            )
+        return {}
+    own = {p.name: p.prior for p in law.parameters if p.prior and p.name in free}
+    return {**own, **given}
 
 
 def _starts(law: Law, points: Points, starts: int | pd.DataFrame | None) -> Array:

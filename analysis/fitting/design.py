@@ -15,6 +15,7 @@ from scalinglab.analysis.tables.exclusion import mid_schedule, unfinished
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 from scalinglab.analysis.tables.numbers import as_floats
 from scalinglab.analysis.tables.points import Points
+from scalinglab.analysis.tables.runs import COUNTS_FROM
 from scalinglab.analysis.tables.validation_sets import OWN, SET
 from scalinglab.scaling.records.recipe import ladder_mismatch
 
@@ -70,6 +71,7 @@ def point_warnings(law: Law, points: Points, data: pd.DataFrame, arm: str | None
         *_labels(points, data, arm),
         *_mixed_measures(points, data, arm),
         *_mixed_counts(points, data),
+        *_stated_counts(points, data),
         *read,
     ]
 
@@ -222,3 +224,16 @@ def _mixed_counts(points: Points, data: pd.DataFrame) -> list[str]:
                 " others: use one convention of FLOPs"
             )
     return sentences
+
+
+def _stated_counts(points: Points, data: pd.DataFrame) -> list[str]:
+    """That N or C is what a program gave, not what the configuration of its runs gives."""
+    read = [name for name in ("N", "C") if name in points.renamed.values()]
+    if not read or COUNTS_FROM not in data or data[COUNTS_FROM].isna().all():
+        return []
+    programs = data[COUNTS_FROM].dropna()
+    names = ", ".join(repr(name) for name in sorted(programs.unique()))
+    return [
+        f"{' and '.join(read)} of {len(programs)} of {len(data)} runs are what the program {names} said"
+        " it trained, where it said so, not what model.* of the study gives"
+    ]

@@ -26,7 +26,7 @@ _MOST_FREE = 12  # the pairs of more parameters are too many columns beside the 
 # Lengths are standard errors of the parameters, along directions that are independent.
 _STEP = 2.0  # at which the bend is measured: within what resamples reach
 NEAR = 0.03  # what a resample may be off by; the ends of 1,000 resamples scatter by 0.09
-_SETTLED = 1e-3  # a last step
+_SETTLED = 0.01  # a last step, after which ten times less is left
 _ROUNDS = 10
 _ASKED = 32  # at once
 _ROWS, _DRAWS = 4096, 64  # of a block that stays in the processor's cache

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.basins import basin_warnings
-from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit, refit
+from scalinglab.analysis.fitting.best_fit import (
+    BestFit,
+    FitOptions,
+    best_fit,
+    priors_in_force,
+    refit,
+)
 from scalinglab.analysis.fitting.design import point_warnings
 from scalinglab.analysis.fitting.diagnosis import diagnose
 from scalinglab.analysis.fitting.extrapolation import check_top
@@ -60,7 +66,7 @@ def fit(
     fixed: Mapping[str, float] = _NONE,
     tied: Mapping[str, str] = _NONE,
     bounds: Mapping[str, tuple[float, float]] = _NONE,
-    priors: Mapping[str, tuple[float, float]] = _NONE,
+    priors: Mapping[str, tuple[float, float]] | str = _NONE,
     arm: str | None = None,
     shared: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -120,8 +126,9 @@ def fit(
         Parameter -> the parameter whose value it takes.
     bounds : mapping, optional
         Parameter -> (low, high), in place of the law's own.
-    priors : mapping, optional
-        Parameter -> (value, standard deviation), both in the parameter's unit.
+    priors : mapping or "none", optional
+        Parameter -> (value, standard deviation), both in the parameter's unit. Laws that carry
+        priors of their own (`Parameter.prior`) keep those of the others; "none" leaves all out.
     arm : str, optional
         A column that tells recipes apart: each gets its own parameters, ``name[arm]``.
     shared : list of str, optional
@@ -211,7 +218,7 @@ def fit(
         "fixed": dict(fixed),
         "tied": dict(tied),
         "bounds": {name: list(pair) for name, pair in bounds.items()},
-        "priors": {name: list(pair) for name, pair in priors.items()},
+        "priors": _in_force(fitted, priors),
         "arms": list(getattr(fitted.misfit.space.law, "arms", ())),
         "shared": list(shared),
     }
@@ -229,6 +236,14 @@ def _delta_rule(delta: float | str | None, fitted: BestFit) -> str:
     if delta is not None and not isinstance(delta, str):
         return "given"
     return "published" if fitted.misfit.objective.delta == PUBLISHED else "scaled"
+
+
+def _in_force(
+    fitted: BestFit, priors: Mapping[str, tuple[float, float]] | str
+) -> dict[str, list[float]]:
+    """The priors of a fit, for its settings."""
+    space = fitted.misfit.space
+    return {n: list(pair) for n, pair in priors_in_force(space.law, priors, space.free).items()}
 
 
 def _of_rows(

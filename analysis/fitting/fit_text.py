@@ -45,12 +45,23 @@ def _statistics(result: FittedLaw) -> list[str]:
         ("converged", f"gradient {diagnosis.gradient:.1e}, condition {diagnosis.condition:.1e}"),
         ("intervals", _intervals(result)),
     ]
+    if priors := settings.get("priors"):
+        rows.append(("priors", _priors(priors, result)))
     if len(result.left_out):
         rows.append(("schedules", _unseen(result.left_out)))
     rows += [("left out", f"{count} rows: {why}") for why, count in result.excluded.items()]
     if result.noise is not None:
         rows.insert(5, ("noise", _size(result, result.noise) + ", known from repeats or rounding"))
     return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
+    """What was known beforehand, and how to do without it."""
+    known = ", ".join(
+        f"{name} {value:.4g} +- {width:.2g}" for name, (value, width) in priors.items()
+    )
+    own = any(p.prior and p.name in priors for p in result.law.parameters)
+    return known + (" (the law's own; priors=none leaves them out)" if own else "")
 
 
 def _of_rows(result: FittedLaw) -> str:
@@ -126,8 +137,8 @@ def _intervals(result: FittedLaw) -> str:
 def _unseen(left_out: LeftOutRuns) -> str:
     missed = float(np.sqrt(np.mean(left_out.missed**2)))
     return (
-        f"{len(left_out)} refits without one curve each missed its last loss by {missed:.2%} (root"
-        " mean square): as wide, at least, are intervals for others"
+        f"{len(left_out)} refits without one curve each missed that curve's last loss by"
+        f" {missed:.2%} (root mean square); intervals for other schedules allow for it"
     )
 
 

@@ -33,12 +33,15 @@ class Search:
         where least squares on a few rows leads, so that they agree says little.
     rows : int
         On how many rows; the best of the places that they came to were then minimised on all.
+    scouts : array, shape (starts, free)
+        Where the scouts ended.
     """
 
     solution: Solution
     place: Array
     unscouted: Solution
     rows: int
+    scouts: Array
 
     @property
     def best(self) -> Array:
@@ -58,28 +61,31 @@ class Search:
         return coordinates[value <= value.min() + SAME_BASIN * abs(value.min()) + 1e-12]
 
 
-def search(misfit: Misfit, starts: Array) -> Search:
+def search(misfit: Misfit, starts: Array, scouts: Array | None = None) -> Search:
     """Minimise from every start, shape (starts, parameters).
 
     Scouts go first: least squares on a few rows, which has few basins and costs little. Starts
     whose scouts meet go on as one, on all rows with the real objective; up to 16 starts
     go the whole way alone as well. Where there are very many rows, all this happens on 20,000 of
-    them, and the different places that it led to are then looked at on all.
+    them, and the different places that it led to are then looked at on all. Scouts know no priors:
+    those of the same fit without priors may be given.
     """
     limits, max_steps = misfit.space.limits, misfit.space.max_steps
     u = misfit.space.compress(starts)
-    scouts = minimise(
-        _scouting(misfit), u, *limits, max_step=max_steps, damping=0.1, tolerance=1e-4
-    )
-    first, place = _different(scouts.coordinates)
-    met = scouts.coordinates[first]
+    if scouts is None:
+        scouted = _scouting(misfit)
+        scouts = minimise(
+            scouted, u, *limits, max_step=max_steps, damping=0.1, tolerance=1e-4
+        ).coordinates
+    first, place = _different(scouts)
+    met = scouts[first]
     some = u[np.unique(np.linspace(0, len(u) - 1, _ALONE).round().astype(int))]
     searched = _on_some_rows(misfit, _SEARCHED_ROWS)
     both = minimise(searched, np.concatenate([met, some]), *limits, max_step=max_steps)
     if searched is not misfit:
         first, end = _different(both.coordinates)
         both = _on_all_rows(misfit, both.coordinates[first])[end]
-    return Search(both[: len(met)], place, both[len(met) :], len(searched.target))
+    return Search(both[: len(met)], place, both[len(met) :], len(searched.target), scouts)
 
 
 def _different(coordinates: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.runs import read_curve, study_plan
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import tell
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
@@ -98,7 +99,7 @@ def _schedule(run: RunSpec, known: dict[int, float]) -> pd.DataFrame:
             "tokens": step * run.tokens_per_step,
             "lr": lr,
             "loss": loss.reindex(step).to_numpy(),
-            "N": run.counts["n_matmul"],
+            "N": size(run.counts),
             "D": last * run.tokens_per_step,
             "schedule": run.schedule_kind,
             "seed": run.seed,

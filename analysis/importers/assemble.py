@@ -17,6 +17,7 @@ from scalinglab.analysis.importers.typed import about_runs, typed
 from scalinglab.analysis.importers.units import check_plausible, in_nats, resolution_of, with_counts
 from scalinglab.analysis.tables.labels import differing_labels, label_sentences
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.model.stated import BY_ACTIVE, BY_SIZE
 from scalinglab.scaling.records.state import State
 
 _ODD_COMPUTE = 20  # attention and embeddings change C by less
@@ -164,7 +165,8 @@ def _odd_compute(runs: pd.DataFrame) -> list[str]:
     """A sentence if C is far from 6 N D: one of them counts in thousands, millions, billions."""
     if not {"N", "D", "C"} <= set(runs):
         return []
-    ratio = float((runs["C"] / (6 * runs["N"] * runs["D"])).median())
+    passed = runs["n_active"].fillna(runs["N"]) if "n_active" in runs else runs["N"]
+    ratio = float((runs["C"] / (6 * passed * runs["D"])).median())
     if not abs(np.log(ratio)) > np.log(_ODD_COMPUTE):
         return []
     return [
@@ -187,11 +189,15 @@ def _finished(
     if "cluster" not in runs:
         runs = runs.assign(cluster=[root_of(r, parents) for r in runs["run"]])
     if {"N", "D"} <= set(runs) and "C" not in runs:
-        runs = runs.assign(C=6 * runs["N"] * runs["D"], flops_convention="6 N D")
+        active = runs["n_active"] if "n_active" in runs else runs["N"].where(False)
+        how = pd.Series(BY_ACTIVE, runs.index).where(active.notna(), BY_SIZE)
+        runs = runs.assign(C=6 * active.fillna(runs["N"]) * runs["D"], flops_convention=how)
     if "N" in runs:
         runs = runs.assign(
             n_count=n_count
-            or next((c for c in ("n_matmul", "n_total", "n_block") if c in runs), "as given")
+            or next(
+                (c for c in ("n_matmul", "n_total", "n_block", "n_active") if c in runs), "as given"
+            )
         )
     notes += _odd_compute(runs)
     notes += _unmeasured(runs[runs["status"] == State.DONE])

@@ -11,10 +11,11 @@ import pandas as pd
 
 from scalinglab.analysis.importers.formats.raw import BadRun, LeftOut
 from scalinglab.analysis.importers.known import measure_of
-from scalinglab.analysis.tables.imported import N_COUNTS
+from scalinglab.analysis.tables.imported import COUNTS
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 
+_FROM_SHAPE = ("n_block", "n_matmul", "n_total")  # each follows from another, vocab and width
 UNITS = ("nats", "bits", "bits_per_byte", "perplexity")
 _GUESSING = 13.0  # nats per token: more than guessing among 400,000 tokens
 
@@ -126,11 +127,11 @@ def with_counts(
     UserError
         If `n_count` is no count.
     """
-    if n_count is not None and n_count not in N_COUNTS:
-        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
+    if n_count is not None and n_count not in COUNTS:
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
     if n_count and "N" in runs and n_count not in runs:
         runs = runs.assign(**{n_count: runs["N"]})
-    known = [c for c in N_COUNTS if c in runs]
+    known = [c for c in _FROM_SHAPE if c in runs]
     notes = []
     sized = {"vocab", "width"} <= set(runs) and pd.api.types.is_numeric_dtype(runs["width"])
     if known and sized:
@@ -141,9 +142,9 @@ def with_counts(
             "n_total": table if tied else 2 * table,
         }
         block = runs[known[0]] - more[known[0]]
-        runs = runs.assign(**{c: block + more[c] for c in N_COUNTS if c not in runs})
+        runs = runs.assign(**{c: block + more[c] for c in more if c not in runs})
         notes.append(
-            f"{', '.join(c for c in N_COUNTS if c not in known)} were counted from"
+            f"{', '.join(c for c in more if c not in known)} were counted from"
             f" {known[0]}, vocab and width"
         )
     elif "N" in runs and not known:
@@ -152,7 +153,7 @@ def with_counts(
             " n_matmul or n_block"
         )
     if "N" not in runs:
-        for count in ("n_matmul", "n_total", "n_block"):
+        for count in ("n_matmul", "n_total", "n_block", "n_active"):
             if count in runs:
                 runs = runs.assign(N=runs[count])
                 break

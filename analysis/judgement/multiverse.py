@@ -183,10 +183,12 @@ def counted_runs(
     loss: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The runs that a study fits, with N counted in several ways: count -> runs."""
-    counted = {}
+    counted: dict[str, pd.DataFrame] = {}
     for asked in n_counts:
         runs = load(outputs, study=study, role="fit", n_count=asked, flops=FLOPS, loss=loss)
         require(runs, outputs, study, "fit")
+        if any(np.array_equal(runs["N"], other["N"]) for other in counted.values()):
+            continue  # a dense model is active as a whole
         # Imported runs may have one count, whichever is asked for.
         counted[" and ".join(sorted(runs["n_count"].dropna().unique()))] = runs
     return counted

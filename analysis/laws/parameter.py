@@ -12,6 +12,8 @@ Array = np.ndarray
 Scale = Literal["linear", "log", "complement"]
 Role = Literal["floor", "exponent", ""]
 
+NO_PRIORS = "none"  # in place of priors: not even those of the law
+
 _FARTHEST = np.log(1e50)  # a log-scale parameter lives in 1e-50 .. 1e50 unless bounded
 
 

@@ -10,6 +10,8 @@ from scalinglab.analysis.reporting.answer import with_intervals
 from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
+from scalinglab.analysis.tables.runs import FLOPS
+from scalinglab.scaling.model.stated import BY_SIZE
 from scalinglab.scaling.records.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -184,7 +186,8 @@ def _runs(answer: Answer) -> list[Section]:
     ]
     shown = [name for name in dict.fromkeys(shown) if answer.runs[name].notna().any()]
     runs = answer.runs[shown].astype({"C": float})
-    if answer.runs["flops_convention"].notna().all():  # an imported file may have a C of its own
+    # An imported file may have a C of its own, and so may what a program trained.
+    if answer.runs["flops_convention"].isin([FLOPS, BY_SIZE]).all():
         runs = runs.rename(columns={"C": "C = 6 N D"})
     return [Section("The runs", tables=[runs])]
 

@@ -19,7 +19,7 @@ from scalinglab.analysis.tables.runs import load, load_curves, require, study_pl
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import from_dict, one_of, setting
-from scalinglab.scaling.model.flops import CONVENTIONS
+from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without
@@ -184,7 +184,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
             {
                 "block": blocks[run_id],
                 "final_ratio": spec.pieces[-1].end / spec.lr_peak,
-                **{f"flops_{c}": count(spec.flops) for c, count in CONVENTIONS.items()},
+                **{f"flops_{c}": flops_per_token(spec.flops, c) for c in CONVENTIONS},
                 **dotted(without(spec.science, ["schedule"])),
             }
         )

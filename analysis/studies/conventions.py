@@ -49,7 +49,7 @@ def judge(
         A law in N and D.
     """
     runs = _fitted(runs)
-    counts = counts or [c for c in N_COUNTS if c in runs]
+    counts = counts or _different_counts(runs)
     conventions = conventions or [c.removeprefix("flops_") for c in names_of(runs) if _is_flops(c)]
     rows = []
     for count in counts:
@@ -74,6 +74,16 @@ def judge(
         [("The exponent under every convention.", figure)],
         _warnings(table),
     )
+
+
+def _different_counts(runs: pd.DataFrame) -> list[str]:
+    """Counts that all runs have, but for one that equals another: a dense model is all active."""
+    known = [c for c in N_COUNTS if c in runs and runs[c].notna().all()]
+    return [
+        c
+        for k, c in enumerate(known)
+        if not any(runs[c].equals(runs[before]) for before in known[:k])
+    ]
 
 
 def _is_flops(column: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab.analysis.laws.registry import read_as
-from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
+from scalinglab.analysis.tables.runs import COUNTS_FROM, load, load_curves, require, study_plan
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION
 
@@ -50,9 +50,14 @@ def fitted_runs(
     require(runs, outputs, study, "fit")
     others = sorted(set(runs["n_count"].dropna()) - {n_count})
     if n_count and others:
+        stated = COUNTS_FROM in runs and runs[COUNTS_FROM].notna().any()
+        way = (
+            "the program gives others as counts in its final.json"
+            if stated
+            else "columns.vocab and columns.width at the import give other counts"
+        )
         raise UserError(
-            f"n_count = {n_count!r}: study {study!r} was imported with N = {others[0]} alone;"
-            " columns.vocab and columns.width at the import give other counts"
+            f"n_count = {n_count!r}: runs of study {study!r} have N = {others[0]} alone; {way}"
         )
     return runs, law
 

@@ -24,6 +24,8 @@ IMPORT_VERSION = 1
 MANIFEST = "imported.json"
 _MANIFEST: Shape = {"import_version": int, "study": {"name": str, "answer": dict}}
 N_COUNTS = ("n_block", "n_matmul", "n_total")
+# Those, and the weights of n_matmul that one token passes through, which of dense networks are all.
+COUNTS = (*N_COUNTS, "n_active")
 
 
 def manifests(outputs: str | Path, study: str | None) -> Iterator[Path]:

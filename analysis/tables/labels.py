@@ -19,6 +19,7 @@ _NAMES = (
     "role",
     "fingerprint",
     "n_count",
+    "counts_from",
     "flops_convention",
     "cluster",
     "date",

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.tables.imported import (
+    COUNTS,
     MANIFEST,
     N_COUNTS,
     manifests,
@@ -31,7 +32,9 @@ from scalinglab.analysis.tables.validation_sets import (
 )
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.plan_file import (
@@ -55,7 +58,7 @@ RUN_COLUMNS = (
     "role",
     "status",
     "N",
-    *N_COUNTS,
+    *COUNTS,
     "D",
     "C",
     "n_count",
@@ -109,6 +112,9 @@ _WAYS_ON = {  # state of a run -> what brings it to a measured end
     State.INTERRUPTED: _TRAIN,
     State.PLANNED: _TRAIN,
 }
+COUNTS_FROM = (
+    "counts_from"  # column: the program that gave N or C itself, of the runs that have one
+)
 LEFT_OUT = "its run is left out"
 
 
@@ -130,7 +136,9 @@ def load(
     study, role : str, optional
         Only the runs of this study, or with this role in it ("fit", "held_out", "curve").
     n_count : str
-        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total".
+        Which count is the column N: "n_matmul" (blocks and unembedding), "n_block", "n_total", or
+        "n_active" (of "n_matmul" what one token passes through). Of a program that did not give
+        this count N is the first that it gave, and the column ``n_count`` names it.
     flops : str
         The convention of the column C (``scalinglab.scaling.model.flops.CONVENTIONS``).
     loss : str, optional
@@ -143,7 +151,8 @@ def load(
         and how they were counted (``n_count, flops_convention``: a fit warns of mixed ones);
         ``loss`` (final validation, nats per token) and ``bpb``; ``loss.<store>``, where runs were
         validated on further sets; ``validation_set``, the name of the store on which ``loss`` was
-        measured; ``lr`` (peak), ``seed``;
+        measured; ``lr`` (peak), ``seed``; ``counts_from``, where a program gave N or C itself, which
+        then stand for those of the configuration;
         ``cluster`` (runs with the same initial weights and data order are not independent);
         ``status`` ("done", "diverged" or "stopped"); ``fingerprint`` of the code;
         ``recipe``, all that the runs of one ladder have in common, as JSON; and more.
@@ -153,9 +162,9 @@ def load(
     UserError
         If the folder, the study, the count, the convention or the measured column does not exist.
     """
-    if n_count not in N_COUNTS:
-        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(N_COUNTS)}")
-    rows = []
+    if n_count not in COUNTS:
+        raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
+    rows, architectures = [], []
     ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
     for folder, roles in ended:
         try:
@@ -164,9 +173,13 @@ def load(
             tell(error, LEFT_OUT)
             continue
         row = _row(record, roles, study)
-        row |= {"N": row[n_count], "n_count": n_count, "flops_convention": flops}
+        counted, size = size_of(record.spec.counts, n_count)
+        convention = stated_convention(record.spec.flops, flops)
+        row |= {"N": size, "n_count": counted, "flops_convention": convention}
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
+        architectures.append(record.spec.architecture)
+    rows = [known | row for known, row in zip(_of_parts(architectures), rows, strict=True)]
     names = set_names(outputs, (row[SET] for row in rows))
     rows = [row | {SET: names[row[SET][1]]} for row in rows]
     open_columns = dict.fromkeys(name for row in rows for name in row if name not in RUN_COLUMNS)
@@ -177,7 +190,7 @@ def load(
         table = table.reindex(columns=[*RUN_COLUMNS, *(c for c in table if c not in RUN_COLUMNS)])
     if role is not None:
         table = with_role(table, role)
-    table = table.astype(dict.fromkeys(("N", *N_COUNTS, "D", "C"), float))  # 6 N D passes 2^63
+    table = table.astype(dict.fromkeys(("N", *COUNTS, "D", "C"), float))  # 6 N D passes 2^63
     table = as_loss(table, loss if len(table) else None)
     return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
 
@@ -224,7 +237,7 @@ def load_curves(
         spec = record.spec
         contents[folder.run_id] = spec.data.source, spec.data.content
         constants: dict[str, Any] = {
-            "N": spec.counts["n_matmul"],
+            "N": size_of(spec.counts)[1],
             "schedule": spec.schedule_kind,
             "seed": spec.seed,
             "cluster": spec.family_id,
@@ -328,7 +341,8 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "study": ",".join(here),
         "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
         "status": record.status,
-        **{count: spec.counts[count] for count in N_COUNTS},
+        **n_counts(spec.counts),
+        **({COUNTS_FROM: record.counts_from} if record.counts_from else {}),
         "D": record.tokens,
         "loss": _number(final.validation_loss),
         "bpb": _number(final.validation_bpb),
@@ -349,6 +363,16 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         SET: (spec.data.source, spec.data.content),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
+
+
+def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
+    """Columns that the parts of some networks bring; of the others what is there without them."""
+    brought = [
+        {name: value for part in a.parts for name, value in part.columns().items()}
+        for a in architectures
+    ]
+    without = {name: value for own in brought for name, (_, value) in own.items()}
+    return [without | {name: value for name, (value, _) in own.items()} for own in brought]
 
 
 def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:

@@ -209,7 +209,7 @@ def _trial(row: dict[str, Any]) -> str:
     fresh = ", ".join(map(str, row["fresh"])) or "none"
     return (
         f"{row['arm']}, N {row['N']:.3g}: {row['trials']} trial{'s' * (row['trials'] != 1)}"
-        + (f", taken {settings}" if settings else "")
+        + (f", chosen {settings}" if settings else "")
         + f"; fresh seeds: {fresh}"
     )
 

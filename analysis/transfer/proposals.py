@@ -66,8 +66,7 @@ def propose_fresh(runs: pd.DataFrame, paired: set[int], arms: tuple[str, str]) -
     arms : (str, str)
     """
     rows = []
-    for size, cell in groups_of(runs[~runs[SIZE].isin(paired)], SIZE):
-        del size
+    for _, cell in groups_of(runs[~runs[SIZE].isin(paired)], SIZE):
         first = int(cell["seed"].max()) + 1
         C = float(cell["C"].median())
         rows.append(

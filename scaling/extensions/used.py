@@ -1,21 +1,24 @@
-"""The extensions whose code makes the numbers of a run."""
+"""The extensions whose code makes the numbers of a run, and the shipped parts that few runs use."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.extensions.text import digest
 from scalinglab.scaling.fields import ConfigError
-from scalinglab.scaling.records.fingerprint import code_fingerprint
+from scalinglab.scaling.records.fingerprint import code_fingerprint, files_apart
 from scalinglab.scaling.registry import Registry
 
 
 def used_by(science: Mapping[str, Any]) -> str:
-    """The extensions whose code makes the numbers of a run, ``NAME=HASH`` joined by pluses.
+    """What makes the numbers of a run beside the code of all: ``NAME=HASH`` joined by pluses.
 
-    The name is that of the part, so that two texts of one part are told apart. Empty where the run
+    Parts of extensions, and shipped ones whose files are not in the fingerprint of all runs. The
+    name is that of the part, so that two texts of one part are told apart. Empty where the run
     uses none.
 
     Parameters
@@ -26,10 +29,20 @@ def used_by(science: Mapping[str, Any]) -> str:
     texts = set()
     for registry in Registry.number_making:
         name = _name_in(science, registry)
-        if name in registry and not registry.is_shipped(name):
+        if name not in registry:
+            continue
+        if registry.is_shipped(name):
+            if apart := _files_apart(registry.halves_of(name)):
+                texts.add(f"{name}={digest(apart)}")
+        else:
             extension = extension_of(registry.module_of(name))
             texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
     return "+".join(sorted(texts))
+
+
+@functools.cache
+def _files_apart(modules: tuple[str, ...]) -> list[Path]:
+    return files_apart(modules)
 
 
 def check_importable(science: Mapping[str, Any]) -> None:

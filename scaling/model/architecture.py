@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, setting
+from scalinglab.scaling.model.part import (
+    SLOTS,
+    FeedForward,
+    Mixer,
+    Part,
+    default_feed_forward,
+    default_mixer,
+    stored_part,
+)
 
 ACTIVATIONS = ("relu2", "relu", "gelu", "swiglu", "geglu")
 GATED = ("swiglu", "geglu")  # with a third matrix
@@ -123,6 +132,8 @@ class NetworkOptions:
         Alpha of ``completep``: residual branches are scaled by (depth / base_depth)^-alpha.
     decay_rule : str
         How weight decay follows the width: ``DECAY_RULES``.
+    mixer, feed_forward : Part
+        What fills the slots of each block.
     """
 
     rope_base: float = setting(10_000.0, ABOVE_0)
@@ -155,6 +166,12 @@ class NetworkOptions:
     decay_rule: str = setting(
         "product", DECAY_RULES, historic="product", used_with=("parametrization", SCALED)
     )
+    mixer: Mixer = field(
+        default_factory=default_mixer, metadata={"historic": {"name": "attention"}}
+    )
+    feed_forward: FeedForward = field(
+        default_factory=default_feed_forward, metadata={"historic": {"name": "mlp"}}
+    )
 
 
 @dataclass(frozen=True)
@@ -173,12 +190,23 @@ class Architecture(NetworkOptions):
     def from_science(cls, model: Mapping[str, Any]) -> Architecture:
         """From the model in a run's science, which may be older than some option."""
         shape = Shape(**{f.name: model[f.name] for f in fields(Shape)})
-        return cls(shape, **{f.name: model[f.name] for f in fields(cls) if f.name in model})
+        given = {f.name: model[f.name] for f in fields(cls) if f.name in model}
+        parts = {k: stored_part(SLOTS[k], v) for k, v in given.items() if k in SLOTS}
+        return cls(shape, **given | parts)
 
     def science(self) -> dict[str, Any]:
         """Plain values, the shape's among the options: what is part of a run's identity."""
-        options = {k: v for k, v in vars(self).items() if k != "shape"}
+        options = {
+            k: v.science() if isinstance(v, Part) else v
+            for k, v in vars(self).items()
+            if k != "shape"
+        }
         return {"name": "transformer", **vars(self.shape), **options}
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What fills the slots of each block."""
+        return self.mixer, self.feed_forward
 
     # ------------------------------------------------------------------ norms
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
+from scalinglab.scaling.model.architecture import Architecture, Norms
+from scalinglab.scaling.model.part import Part, Size, norm_sizes
 
-Size = tuple[int, ...]
-N_COUNTS = ("n_block", "n_matmul", "n_total")
+N_COUNTS = ("n_block", "n_matmul", "n_total", "n_active")
 ROLES = ("embedding", "attention", "mlp", "gain", "bias", "unembedding")
 
 
@@ -29,56 +29,27 @@ def _outside(architecture: Architecture) -> tuple[dict[str, Size], dict[str, Siz
     """What stands before the blocks and after them."""
     matrix = (architecture.shape.vocab, architecture.shape.width)
     normed = architecture.embedding_scale == "norm"
-    before = {"embedding.weight": matrix} | _norm(architecture, "embedding_norm", normed)
+    before = {"embedding.weight": matrix} | norm_sizes(architecture, "embedding_norm", normed)
     head = {} if architecture.tied_head else {"head.weight": matrix}
-    return before, _norm(architecture, "norm", architecture.final_norm) | head
+    return before, norm_sizes(architecture, "norm", architecture.final_norm) | head
 
 
-def _block(architecture: Architecture, attention: Norms, mlp: Norms) -> dict[str, Size]:
-    return _attention(architecture, attention) | _mlp(architecture, mlp)
+def _block(architecture: Architecture, mixer: Norms, feed_forward: Norms) -> dict[str, Size]:
+    return {
+        **norm_sizes(architecture, "attention_norm", mixer.input),
+        **_part(architecture, architecture.mixer, mixer),
+        **norm_sizes(architecture, "attention_output_norm", mixer.output),
+        **norm_sizes(architecture, "attention_sum_norm", mixer.sum),
+        **norm_sizes(architecture, "mlp_norm", feed_forward.input),
+        **_part(architecture, architecture.feed_forward, feed_forward),
+        **norm_sizes(architecture, "mlp_output_norm", feed_forward.output),
+        **norm_sizes(architecture, "mlp_sum_norm", feed_forward.sum),
+    }
 
 
-def _attention(architecture: Architecture, norms: Norms) -> dict[str, Size]:
-    shape = architecture.shape
-    d, heads = shape.width, (shape.head_dim,)
-    sizes = _norm(architecture, "attention_norm", norms.input)
-    if architecture.head_gains:
-        sizes["attention.head_gain"] = (shape.heads,)
-    for name in ("query", "key", "value", "out"):
-        sizes |= _linear(architecture, f"attention.{name}", d, d)
-    if architecture.qk_norm:
-        sizes |= {"attention.query_norm.gain": heads, "attention.key_norm.gain": heads}
-    if architecture.value_norm:
-        sizes["attention.value_norm.gain"] = heads
-    sizes |= _norm(architecture, "attention.inner_norm", norms.inner)
-    sizes |= _norm(architecture, "attention_output_norm", norms.output)
-    return sizes | _norm(architecture, "attention_sum_norm", norms.sum)
-
-
-def _mlp(architecture: Architecture, norms: Norms) -> dict[str, Size]:
-    d, m = architecture.shape.width, architecture.shape.mlp_width
-    sizes = _norm(architecture, "mlp_norm", norms.input)
-    sizes |= _linear(architecture, "up", m, d)
-    if architecture.activation in GATED:
-        sizes |= _linear(architecture, "gate", m, d)
-    sizes |= _norm(architecture, "mlp_inner_norm", norms.inner, m)
-    sizes |= _linear(architecture, "down", d, m)
-    sizes |= _norm(architecture, "mlp_output_norm", norms.output)
-    return sizes | _norm(architecture, "mlp_sum_norm", norms.sum)
-
-
-def _norm(
-    architecture: Architecture, name: str, wanted: bool, width: int | None = None
-) -> dict[str, Size]:
-    if not wanted:
-        return {}
-    parts = ("gain", "bias") if architecture.norm == "layernorm" else ("gain",)
-    return {f"{name}.{part}": (width or architecture.shape.width,) for part in parts}
-
-
-def _linear(architecture: Architecture, name: str, rows: int, columns: int) -> dict[str, Size]:
-    bias: dict[str, Size] = {f"{name}.bias": (rows,)} if architecture.bias else {}
-    return {f"{name}.weight": (rows, columns)} | bias
+def _part(architecture: Architecture, part: Part, norms: Norms) -> dict[str, Size]:
+    place = f"{part.module}." if part.module else ""
+    return {place + name: size for name, size in part.tensors(architecture, norms).items()}
 
 
 def count_role(name: str) -> str:
@@ -89,19 +60,21 @@ def count_role(name: str) -> str:
         return "embedding"
     if name.startswith("head"):
         return "unembedding"
-    return "attention" if ".attention." in name else "mlp"
+    return "attention" if ".attention." in name or ".mixer." in name else "mlp"
 
 
 def parameter_counts(architecture: Architecture) -> dict[str, int]:
-    """Count parameters by role, and the three N that studies use.
+    """Count parameters by role, and the N that studies use.
 
     Returns
     -------
     dict
         ``ROLES`` and the sums ``n_block`` (matrices of the blocks: exactly 12 L d^2 for the
         default MLP of 4 d), ``n_matmul`` (``n_block`` + unembedding: every weight that multiplies
-        in a matrix product) and ``n_total``, every parameter once. Gains and biases are in
-        ``n_total`` only; a tied head is the embedding and the unembedding.
+        in a matrix product), ``n_total``, every parameter once, and ``n_active``: the weights of
+        ``n_matmul`` that one token is multiplied by, so that 6 n_active D are the FLOPs of matrix
+        products. Gains and biases are in ``n_total`` only; a tied head is the embedding and the
+        unembedding.
     """
     roles = dict.fromkeys(ROLES, 0)
     before, after = _outside(architecture)
@@ -114,6 +87,9 @@ def parameter_counts(architecture: Architecture) -> dict[str, int]:
     n_total = sum(roles.values())
     if architecture.tied_head:
         roles["unembedding"] = roles["embedding"]
-    n_block = roles["attention"] + roles["mlp"]
+    n_block = roles["attention"] + roles["mlp"]  # what fills the two slots
     n_matmul = n_block + roles["unembedding"]
-    return roles | {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total}
+    idle = sum(part.idle_weights(architecture) for part in architecture.parts)
+    n_active = n_matmul - architecture.shape.depth * idle
+    sums = {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total, "n_active": n_active}
+    return roles | sums

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from scalinglab.scaling.fields import ConfigError, check_ranges, is_used, keys_of
 from scalinglab.scaling.model.architecture import GATED, Architecture, NetworkOptions, Shape
 from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.model.part import Part
 
 
 def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
@@ -27,7 +28,10 @@ def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
     _check_post_fraction(model)
     _check_parametrization(model)
     used = {key: getattr(model, key) for key in keys_of(NetworkOptions) if is_used(model, key)}
-    return Architecture(shape, **used)
+    architecture = Architecture(shape, **used)
+    for part in architecture.parts:
+        _check_part(part, architecture)
+    return architecture
 
 
 def model_shape(model: ModelConfig, vocab: int) -> Shape:
@@ -105,6 +109,17 @@ def _whole_blocks(model: ModelConfig) -> bool:
 
 
 # ---------------------------------------------------------------------- clashes
+
+
+def _check_part(part: Part, architecture: Architecture) -> None:
+    key = f"model.{part.slot}"
+    check_ranges(part, key)
+    if architecture.init not in part.inits:
+        raise ConfigError(
+            f"model.init = {architecture.init!r} clashes with {key}.name = {part.name!r}: it does not "
+            f"know these tensors; allowed beside it: {', '.join(part.inits)}"
+        )
+    part.check(architecture)
 
 
 def _check_norms(model: ModelConfig) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.stated import WHOLE
 
 DEFAULT_CONVENTION = "causal"
 
@@ -22,23 +23,23 @@ def flop_parts(architecture: Architecture) -> dict[str, int]:
     Returns
     -------
     dict
-        ``block`` and ``unembedding``: matrix products with weights. ``attention_causal``: scores
-        and values, each query seeing T/2 keys on average; ``attention_full``: the full T x T map.
-        ``softmax``: 3 operations a score on the full map. ``embedding``: the embedding counted as
+        ``block`` and ``unembedding``: matrix products with the weights that a token passes
+        through. ``attention_causal``: scores and values, each query seeing T/2 keys on average
+        (fewer through a window); ``attention_full``: the full T x T map. ``softmax``: 3 operations
+        a score on the full map. ``embedding``: the embedding counted as
         a product with a one-hot vector, as Hoffmann et al. (arXiv 2203.15556, appendix F) do.
         ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
     n = parameter_counts(architecture)
-    shape = architecture.shape
-    L, d, h, T = shape.depth, shape.width, shape.heads, shape.context
-    block, unembedding = 6 * n["n_block"], 6 * n["unembedding"]
+    L, pairs = architecture.shape.depth, architecture.mixer.map_flops(architecture)
+    block, unembedding = 6 * (n["n_active"] - n["unembedding"]), 6 * n["unembedding"]
     return {
         "block": block,
         "unembedding": unembedding,
         "matmul": block + unembedding,
-        "attention_causal": 6 * L * d * T,
-        "attention_full": 12 * L * d * T,
-        "softmax": 9 * L * h * T,
+        "attention_causal": L * pairs.seen,
+        "attention_full": L * pairs.whole,
+        "softmax": L * pairs.softmax,
         "embedding": 6 * n["embedding"],
         "gain": 6 * (n["gain"] + n["bias"]),
     }
@@ -66,6 +67,9 @@ CONVENTIONS: Mapping[str, Callable[[Mapping[str, float]], float]] = {
 def flops_per_token(parts: Mapping[str, float], convention: str = DEFAULT_CONVENTION) -> float:
     """FLOPs of one trained token under a named convention.
 
+    What a program gave as a whole has no parts, and is the same under every convention
+    (`scalinglab.scaling.model.stated.stated_convention` names how it was counted).
+
     Raises
     ------
     UserError
@@ -75,4 +79,5 @@ def flops_per_token(parts: Mapping[str, float], convention: str = DEFAULT_CONVEN
         raise UserError(
             f"unknown FLOP convention {convention!r}; allowed: {', '.join(CONVENTIONS)}"
         )
-    return CONVENTIONS[convention](parts)
+    whole = next((parts[name] for name in WHOLE if name in parts), None)
+    return CONVENTIONS[convention](parts) if whole is None else whole

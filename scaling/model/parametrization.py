@@ -19,6 +19,12 @@ of AdamW's, which is sqrt(width) times that, it needs m_N^-1/2, and so does Adaf
 updates are relative to weights of rms m_N^-1/2. Depth is as Adam's. Forward multipliers are the
 architecture's. At the base shape every one is ``sp``.
 
+A router maps the width to a few experts, as the head maps it to the vocabulary, but without a
+multiplier: under mup its deviation goes as 1 / m_N with that of the base, its rate as 1 / m_N (arXiv
+2203.03466, table 3). Its gradient does not fall with the width, as it is a sum over the width of
+what an expert adds times the stream's gradient, so its epsilon stays. Experts are hidden matrices:
+their number is not a width.
+
 The gradient of an entry of a gain or bias is a sum over all that the entry multiplies: m_N / m
 terms of size 1 / m_N each, where m is the growth of the tensor's own length. So under mup m takes
 the place of m_N: a gain of a head whose width is fixed (m = 1) keeps SGD's rate and Adam's epsilon.
@@ -43,20 +49,27 @@ VECTORS = ("gain", "bias")
 BRANCH_MATRICES = ("value.weight", "out.weight", "up.weight", "gate.weight", "down.weight")
 # Exponents of m_N of the learning rate, by parametrization, by what the size of an optimizer's
 # updates depends on (``OptimizerConfig.family``), and by role; 0 where left out.
+MATRICES_BY_FAN_IN = ("hidden", "router", "head")
 _INPUT_SGD = dict.fromkeys(("embedding", "head", *VECTORS), 1.0)
 WIDTH_LR: Mapping[str, Mapping[str, Mapping[str, float]]] = {
-    "ntk": {"adaptive": {"hidden": -0.5, "head": -0.5}, "sgd": {"hidden": -1.0, "head": -1.0}},
+    "ntk": {
+        "adaptive": dict.fromkeys(MATRICES_BY_FAN_IN, -0.5),
+        "sgd": dict.fromkeys(MATRICES_BY_FAN_IN, -1.0),
+    },
     "mup": {
-        "adaptive": {"hidden": -1.0},
-        "relative": {"hidden": -0.5},  # the rms of the weights has the other half
-        "sgd": _INPUT_SGD,
+        "adaptive": {"hidden": -1.0, "router": -1.0},
+        # The rms of the weights has the other half; of a router's all of it.
+        "relative": {"hidden": -0.5},
+        "sgd": _INPUT_SGD | {"router": -1.0},
         "muon": {},
         "muon_match_rms": {"hidden": -0.5},
     },
 }
 # Exponents of m_N of epsilon, the gradient's: under mup every one passes the head's 1 / m_N.
 WIDTH_EPSILON: Mapping[str, Mapping[str, float]] = {
-    "ntk": {"hidden": 0.5, "head": 0.5},  # the symmetry again: epsilon meets the gradient of w
+    "ntk": dict.fromkeys(
+        MATRICES_BY_FAN_IN, 0.5
+    ),  # the symmetry again: epsilon meets the gradient of w
     "mup": dict.fromkeys(("embedding", "hidden", "head", *VECTORS), -1.0),
 }
 
@@ -68,7 +81,7 @@ class TensorRule:
     Attributes
     ----------
     role : str
-        ``embedding``, ``hidden`` (a matrix of a block), ``head``, ``gain`` or ``bias``.
+        ``embedding``, ``hidden`` (a matrix of a block), ``router``, ``head``, ``gain`` or ``bias``.
     init_std : float
         Standard deviation of the initial weights; 0 for gains, all one, and biases, all zero.
     lr, weight_decay, epsilon : float
@@ -130,6 +143,8 @@ def role_of(name: str, size: Size) -> str:
     """What a parameter does in the network, by its name and size."""
     if len(size) == 1:
         return "gain" if name.endswith("gain") else "bias"
+    if name.endswith("router.weight"):
+        return "router"
     return name.partition(".")[0] if name.startswith(("embedding", "head")) else "hidden"
 
 
@@ -161,7 +176,7 @@ def _rule(
     """The rule of a tensor of some size, which has `growth` times as many rows as at the base."""
     role = role_of(name, size)
     std = _init_std(architecture, role, name, size)
-    decayed = float(role in ("hidden", "head"))
+    decayed = float(role in MATRICES_BY_FAN_IN)
     if architecture.parametrization == "sp":
         return TensorRule(role, std, weight_decay=decayed)
     assert family is not None  # checked above
@@ -218,6 +233,8 @@ def _init_std(architecture: Architecture, role: str, name: str, size: Size) -> f
         std = 1.0
     else:
         std = 1 / math.sqrt(size[-1] if role == "hidden" else width)
+    if role == "router":  # the head's multiplier is a part of its weights
+        return std * architecture.head_multiplier
     return std if role != "hidden" else _on_branch(architecture, name, std)
 
 

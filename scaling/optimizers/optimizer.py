@@ -16,7 +16,7 @@ from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, check_ranges, default
 from scalinglab.scaling.registry import Registry
 
 # Roles of tensors (``scalinglab.scaling.model.parametrization``).
-MATRICES = ("embedding", "hidden", "head")
+MATRICES = ("embedding", "hidden", "router", "head")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -248,6 +248,8 @@ class Record:
         Measurements on the way: name -> values, ``step`` the first; None what is not there.
     extra : mapping of str to float
         Open columns: numbers that whoever trained or probed the run left, by their names.
+    counts_from : str or None
+        The program that gave the counts or FLOPs of `spec`; None: they are the configuration's.
     attempt, started_at_step : int
         The attempt that ended it, and where that began.
     throughput : Throughput
@@ -267,6 +269,7 @@ class Record:
     final: Final
     measured: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
+    counts_from: str | None = None
     attempt: int = 0
     started_at_step: int = 0
     throughput: Throughput = field(default_factory=Throughput)

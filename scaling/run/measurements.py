@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.registry import Registry
 
 
@@ -31,3 +33,12 @@ MEASUREMENTS.register("activations")(Measurement(("activation_rms.*",)))
 MEASUREMENTS.register("logits")(Measurement(("logit_rms", "logit_max")))
 MEASUREMENTS.register("updates")(Measurement(("weight_rms.*", "update_rms.*")))
 MEASUREMENTS.register("singular_values")(Measurement(("top_singular_value.*",)))
+# What the parts of the blocks tell of themselves: measured wherever a part has something to tell.
+MEASUREMENTS.register("parts")(Measurement(("*",)))
+
+
+def measured(execution: ExecutionConfig, architecture: Architecture) -> list[str]:
+    """What is measured of a run at its validations: what is asked for, and what its parts tell."""
+    tells = any(part.told for part in architecture.parts)
+    alone = execution.processes == 1 and "parts" not in execution.measure
+    return [*execution.measure, *(["parts"] if tells and alone else [])]

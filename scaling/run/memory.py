@@ -18,11 +18,10 @@ HELD_FLOATS = 3  # a weight, its gradient, its multiplier of the decay
 # the buffer from which they are scattered; and weights and gradients of all outside the blocks.
 BLOCKS_GATHERED, OUTSIDE_GATHERED = 4, 3
 # Floats kept for the backward pass, a token. A unit of width in a block: queries, keys, values,
-# attention and the two branches; and what normalises them. A unit of the MLP's width: before and
-# after the activation, and of the gate. A symbol at the head: logits, log-softmax, its gradient.
+# attention and the two branches; and what normalises them; a feed-forward says its own. A symbol at
+# the head: logits, log-softmax, its gradient.
 BLOCK_FLOATS = 6
 NORM_FLOATS: Mapping[str, int] = {"rmsnorm": 2, "layernorm": 1, "none": 0}
-MLP_FLOATS: Mapping[str, int] = {"relu": 1, "relu2": 2, "gelu": 2, "swiglu": 4, "geglu": 4}
 HEAD_FLOATS = 3
 IN_PASSING = 1.25  # gradients of what is kept, while they live
 
@@ -101,7 +100,7 @@ def activation_floats(architecture: Architecture, batch: int, options: StepOptio
     return tokens * blocks + head
 
 
-def _block_floats(architecture: Architecture) -> int:
+def _block_floats(architecture: Architecture) -> float:
     """Kept of a token by one block."""
     norm = NORM_FLOATS[architecture.norm]
     attention, mlp = architecture.norms(architecture.shape.depth - 1)
@@ -109,8 +108,9 @@ def _block_floats(architecture: Architecture) -> int:
     heads = 2 * NORM_FLOATS["rmsnorm"] * architecture.qk_norm
     heads += NORM_FLOATS["rmsnorm"] * architecture.value_norm + architecture.head_gains
     width = BLOCK_FLOATS + heads + norm * outside
-    hidden = MLP_FLOATS[architecture.activation] + norm * mlp.inner
-    return width * architecture.shape.width + hidden * architecture.shape.mlp_width
+    hidden = norm * mlp.inner * architecture.shape.mlp_width
+    kept = sum(part.kept_floats(architecture) for part in architecture.parts)
+    return width * architecture.shape.width + hidden + kept
 
 
 def process_bytes(architecture: Architecture, config: RunConfig, members: int = 1) -> int:

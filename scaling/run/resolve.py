@@ -121,6 +121,9 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     determined = determine(config, counts, shape.context)
     config, lr = determined.config, determined.lr
     _check_trainer(config)
+    if config.trainer.kind == "engine":
+        for part in architecture.parts:
+            part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context
     steps = math.ceil(config.tokens / tokens_per_step)
     tokens = steps * tokens_per_step

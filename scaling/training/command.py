@@ -43,7 +43,13 @@ from scalinglab.scaling.training.endings import outcome, reason
 from scalinglab.scaling.training.events import validation_steps
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch
-from scalinglab.scaling.training.program_record import read_curve, read_final, read_progress
+from scalinglab.scaling.training.program_record import (
+    read_curve,
+    read_final,
+    read_progress,
+    stated_counts,
+    stated_flops,
+)
 
 CONTRACT = 1
 POLL_SECONDS = 0.2
@@ -268,6 +274,11 @@ class Program:
     def _facts(self, final: dict[str, Any], steps: int) -> dict[str, Any]:
         """What an attempt adds to a record, from the program where it says so."""
         own = time.monotonic() - self.started
+        counts = stated_counts(final, self.spec.counts)
+        flops = stated_flops(final, counts)
+        stated: dict[str, Any] = {"counts": counts, "flops": flops}
+        if counts or flops:
+            stated["counts_from"] = self.config["program"]
         started_at = final.get("started_at_step", 0)
         rate = final.get("tokens_per_second")
         if rate is None:
@@ -278,7 +289,7 @@ class Program:
                 "seconds": self.earlier_seconds + final.get("seconds", own),
                 "steps": steps - started_at,
                 "tokens_per_second": rate,
-                "flops_per_second": rate * flops_per_token(self.spec.flops, "palm"),
+                "flops_per_second": rate * flops_per_token(flops or self.spec.flops, "palm"),
                 "members": 1,
             },
             "machine": {
@@ -299,6 +310,7 @@ class Program:
             },
             "program": {"command": self.execution.command, "final": final},
             "extra": final.get("metrics", {}),
+            **{key: value for key, value in stated.items() if value is not None},
         }
 
 

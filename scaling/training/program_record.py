@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.model.stated import COUNTS, SIZES, STATED, flops_of_counts
 from scalinglab.scaling.records.record import Curve
 
 COLUMNS = ("step", "loss", "grad_norm", "validation_loss")
 REQUIRED = COLUMNS[:2]
+FURTHER_LOSS = "loss."  # and the name of a validation set
+METRIC = "metrics."  # and the name of a metric
 
 
 class BadRecord(UserError):
@@ -41,20 +46,40 @@ def read_curve(folder: Path, steps: int, final: dict[str, Any]) -> Curve:
     rows = _rows(folder / "curve.csv")
     loss = np.array([r["loss"] for r in rows], np.float32)
     norm = np.array([r.get("grad_norm", math.nan) for r in rows], np.float32)
-    measured = {int(r["step"]): r["validation_loss"] for r in rows if "validation_loss" in r}
+    validation = {int(r["step"]): r["validation_loss"] for r in rows if "validation_loss" in r}
     if "validation_loss" in final and rows:
-        measured[len(rows)] = final["validation_loss"]
-    curve = Curve(loss, norm, measured)
+        validation[len(rows)] = final["validation_loss"]
+    curve = Curve(loss, norm, validation, _measured(rows, final))
     if curve.diverged_at() is not None and len(rows) <= steps:
         return curve
     if len(rows) != steps:
         raise BadRecord(f"curve.csv has {len(rows)} steps; the run has {steps}")
-    if steps not in measured:
+    if steps not in validation:
         raise BadRecord(
             f"the validation loss after the last step, {steps}, is missing: it belongs "
             "in the last row of curve.csv or in final.json"
         )
     return curve
+
+
+def _measured(rows: list[dict[str, float]], final: dict[str, Any]) -> dict[int, dict[str, float]]:
+    """Step -> column -> losses on further sets and metrics; those of final.json at the last step."""
+    measured = {
+        int(row["step"]): {
+            name.removeprefix(METRIC): value for name, value in row.items() if _is_open(name)
+        }
+        for row in rows
+        if any(map(_is_open, row))
+    }
+    losses = {FURTHER_LOSS + name: value for name, value in final.get("losses", {}).items()}
+    if losses and rows:
+        measured[len(rows)] = measured.get(len(rows), {}) | losses
+    return measured
+
+
+def _is_open(column: str) -> bool:
+    """Whether the name of a column is that of a further loss or of a metric."""
+    return column.startswith((FURTHER_LOSS, METRIC))
 
 
 def _rows(path: Path) -> list[dict[str, float]]:
@@ -70,15 +95,21 @@ def _rows(path: Path) -> list[dict[str, float]]:
     if missing := [name for name in REQUIRED if name not in names]:
         raise BadRecord(
             f"{path.name} has no column {missing[0]!r}: its columns are "
-            f"{', '.join(names) or 'none'}; known are {', '.join(COLUMNS)}"
+            f"{', '.join(names) or 'none'}; known are {', '.join(COLUMNS)}, {FURTHER_LOSS}SET and "
+            f"{METRIC}NAME"
         )
+    taken = [name for name in names if name in COLUMNS or _is_open(name)]
+    if twice := next((name for name in taken if taken.count(name) > 1), None):
+        raise BadRecord(f"{path.name} has two columns called {twice!r}; each needs its own name")
+    for name in filter(_is_open, names):
+        _check_name(name.partition(".")[2], f"{path.name}: column {name!r}")
     reader.fieldnames = names
     rows = []
     for number, values in enumerate(reader, 1):
         row = {
             name: _number(values[name], name, number)
-            for name in COLUMNS
-            if name in names and (values[name] or "").strip()
+            for name in taken
+            if (values[name] or "").strip()
         }
         if row.get("step") != number:
             raise BadRecord(
@@ -132,16 +163,92 @@ def read_final(folder: Path) -> dict[str, Any]:
         "fingerprint": str,
         "versions": dict,
         "metrics": dict,
+        "losses": dict,
+        "counts": dict,
+        "flops_per_token": float,
+        "active": int,
     }
     for key, kind in kinds.items():
         if key in values and type(values[key]) not in ((int, float) if kind is float else (kind,)):
             names = {float: "a number", int: "a whole number", str: "a string", dict: "an object"}
             raise BadRecord(f"final.json: {key} = {values[key]!r}; expected is {names[kind]}")
-    for name, value in values.get("metrics", {}).items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            raise BadRecord(f"final.json: metrics.{name} = {value!r}; expected is a finite number")
+    for key in ("metrics", "losses"):
+        for name, value in values.get(key, {}).items():
+            _check_name(name, f"final.json: a number of {key}")
+            if not _is_finite(value):
+                raise BadRecord(
+                    f"final.json: {key}.{name} = {value!r}; expected is a finite number"
+                )
+    _check_stated(values)
     return values
+
+
+def _check_name(name: str, where: str) -> None:
+    if not name.strip():
+        raise BadRecord(f"{where} has no name; each has one, as c4 or hellaswag")
+
+
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _check_stated(final: dict[str, Any]) -> None:
+    """Check what a program says of the network that it trained."""
+    rate = final.get("flops_per_token", 1.0)
+    if not _is_finite(rate) or rate <= 0:
+        raise BadRecord(
+            f"final.json: flops_per_token = {rate!r}; expected is a finite number above 0, the FLOPs of"
+            " one trained token, forward and backward"
+        )
+    counts = final.get("counts", {})
+    for name, value in counts.items():
+        if name not in COUNTS:
+            raise BadRecord(
+                f"final.json: counts.{name} is no count; known are {', '.join(COUNTS)} (any other"
+                " number belongs in metrics)"
+            )
+        if type(value) is not int or value < (name in SIZES):
+            raise BadRecord(
+                f"final.json: counts.{name} = {value!r}; expected is a whole number of parameters"
+            )
+    if "counts" in final and not set(counts) & set(SIZES):
+        raise BadRecord(
+            f"final.json: counts = {counts!r} has no N; give at least one of {', '.join(SIZES)}"
+        )
+    for less, more in pairwise(("n_block", "n_matmul", "n_total")):
+        if counts.get(less, 0) > counts.get(more, math.inf):
+            raise BadRecord(
+                f"final.json: counts.{less} = {counts[less]} is larger than counts.{more} ="
+                f" {counts[more]}, which contains it"
+            )
+    active = final.get("active", counts.get("n_active", 1))
+    if active < 1 or active != counts.get("n_active", active):
+        raise BadRecord(
+            f"final.json: active = {active}; expected is the count of parameters that a token passes"
+            f" through, above 0 and equal to counts.n_active where that is given"
+        )
+
+
+def stated_counts(final: dict[str, Any], configured: Mapping[str, int]) -> dict[str, int] | None:
+    """The counts of the network that a program says it trained; None if it says nothing.
+
+    What it does not give is not known, unless ``active`` is all that it gives: the counts of the
+    configuration then stand beside it.
+    """
+    counts: dict[str, int] = dict(final.get("counts", {}))
+    if "active" in final:
+        return (counts or dict(configured)) | {"n_active": final["active"]}
+    return counts or None
+
+
+def stated_flops(
+    final: dict[str, Any], counts: Mapping[str, int] | None
+) -> dict[str, float] | None:
+    """FLOPs of a trained token as the program gives them, else by its counts; None: by neither."""
+    if "flops_per_token" in final:
+        return {STATED: final["flops_per_token"]}
+    return None if counts is None else flops_of_counts(counts)
 
 
 def _json(path: Path) -> dict[str, Any]:

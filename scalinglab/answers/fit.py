@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scalinglab import analysis
 from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
+from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.source import CountOptions, Source
 
@@ -40,6 +41,11 @@ class FitOptions(CountOptions):
         among=WORDS,
     )
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
+    priors: str = option(
+        "law: with what the law itself knows of its parameters beforehand; none: without",
+        "law",
+        among=("law", NO_PRIORS),
+    )
     widen: bool = option(
         "widen intervals of a study's losses by how wrong earlier forecasts were", True
     )
@@ -85,6 +91,7 @@ def fit_table(
         level=asked.level,
         exclude=asked.exclude,
         mix_fingerprints=asked.mix_fingerprints,
+        priors=NO_PRIORS if asked.priors == NO_PRIORS else {},
         **more,
     )
     return source.calibrated(result) if asked.widen else result

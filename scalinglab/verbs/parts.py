@@ -17,7 +17,12 @@ from scalinglab.scaling.records import machine
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
-_TORCH = ("update", "measured_by")  # the halves that need torch: shown where they are asked for
+_TORCH = (
+    "update",
+    "mixed_by",
+    "fed_by",
+    "measured_by",
+)  # the halves that need torch: shown where they are asked for
 
 
 @dataclass(frozen=True, kw_only=True)

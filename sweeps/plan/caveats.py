@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.used import run_fingerprint
+from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
@@ -53,6 +56,43 @@ def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
 def _code_of(outputs: Path, run_id: str) -> str:
     """The fingerprint of the code that trained a finished run."""
     return RunFolder(outputs / "runs" / run_id).record().code.fingerprint or "unknown"
+
+
+def program_sizes(runs: list[PlannedRun], outputs: Path) -> list[str]:
+    """For each program a sentence on N and C of its runs: what it trains it says at the end."""
+    ours: dict[str, list[PlannedRun]] = defaultdict(list)
+    for p in runs:
+        if p.run.is_command:
+            ours[p.run.config.trainer.program or ""].append(p)
+    return [text for name, own in ours.items() if (text := _program_size(name, own, outputs))]
+
+
+def _program_size(program: str, runs: list[PlannedRun], outputs: Path) -> str:
+    ended = [p for p in runs if p.state in FINISHED]
+    left = len(runs) - len(ended)
+    records = [RunFolder(outputs / "runs" / p.run.run_id).record() for p in ended]
+    of_plan = "N, C and what follows from them (budgets, D/N) are those of model.*"
+    if not any(record.counts_from for record in records):
+        if ended or not left:  # it trains that network: it said nothing else
+            return ""
+        return (
+            f"what network the program {program!r} trains is not known before a run has ended and "
+            f"its final.json may give counts and flops_per_token: until then {of_plan}"
+        )
+    ratios = [size(r.spec.counts) / size(p.run.counts) for r, p in zip(records, ended, strict=True)]
+    work = [
+        flops_per_token(r.spec.flops) / flops_per_token(p.run.flops)
+        for r, p in zip(records, ended, strict=True)
+    ]
+    return (
+        f"{len(ended)} finished runs of the program {program!r} gave N {_range(ratios)} and C "
+        f"{_range(work)} times what model.* gives: the analysis takes theirs; in this plan {of_plan}"
+    )
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:

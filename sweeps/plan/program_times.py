@@ -79,6 +79,7 @@ def _finished(plan: Plan, programs: set[str]) -> dict[str, list[_Finished]]:
 def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished] | None:
     try:
         record = RunFolder(folder).record()
+        planned_flops = RunFolder(folder).spec().flops
     except (DamagedFile, FileNotFoundError, ConfigError):  # a plan that holds the run names it
         return None
     run, place = record.spec, record.machine
@@ -91,7 +92,8 @@ def _read(folder: Path, plan: Plan, programs: set[str]) -> tuple[str, _Finished]
     told = math.isfinite(seconds) and seconds > 0 and steps > 0
     if not (run.is_command and program in programs and as_here and told):
         return None
-    flops = run.tokens_per_step * flops_per_token(run.flops)
+    # As the plan counts them, whatever the program says that it trained.
+    flops = run.tokens_per_step * flops_per_token(planned_flops)
     return program, _Finished(flops, seconds / steps, place.processor)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.failures import FailureClass
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.text.conditions import Condition, ConditionError, parse
@@ -85,7 +86,7 @@ def facts(run: StoredRun, state: State) -> dict[str, Any]:
         "state": state,
         "failure": _failure(run),
         "role": ",".join(run.roles),
-        "N": spec.counts["n_matmul"],
+        "N": size(spec.counts),
         "D": spec.tokens,
         "lr": spec.lr_peak,
         "steps": spec.steps,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -92,7 +93,7 @@ def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
     return {
         "run_id": run.folder.run_id,
         "role": ",".join(run.roles),
-        "N": spec.counts["n_matmul"],
+        "N": size(spec.counts),
         "D": spec.tokens,
         "lr": spec.lr_peak,
         "schedule": spec.schedule_kind,

@@ -22,6 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -105,7 +106,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
         "run_id": record.run_id,
         "role": ",".join(run.roles),
         "status": record.status,
-        "N": spec.counts["n_matmul"],
+        "N": size(spec.counts),
         "D": record.tokens,
         "C": flops_per_token(spec.flops) * record.tokens,
         "loss": final.validation_loss,

@@ -68,6 +68,40 @@ def streams() -> pd.DataFrame:
     return pd.DataFrame({"N": N.ravel(), "P": P.ravel()})
 
 
+def experts() -> pd.DataFrame:
+    """Sizes and numbers of experts, as arXiv:2202.01169 trained them."""
+    N, E = np.meshgrid(np.geomspace(1.5e7, 1.3e9, 6), 2.0 ** np.arange(10))
+    return pd.DataFrame({"n_active": N.ravel(), "experts": E.ravel()})
+
+
+def mixtures() -> pd.DataFrame:
+    """Sizes, tokens and numbers of experts, up to where more of them no longer count."""
+    axes = np.geomspace(8e7, 2.7e9, 4), np.geomspace(5e8, 8e10, 4), [1.0, 2, 8, 32, 128, 512]
+    N, D, E = np.meshgrid(*axes)
+    return pd.DataFrame({"n_active": N.ravel(), "D": D.ravel(), "experts": E.ravel()})
+
+
+def activations() -> pd.DataFrame:
+    """Shares of active experts, granularities and budgets, as arXiv:2507.17702 has them."""
+    A, G, C = np.meshgrid(2.0 ** -np.arange(2, 8), [1.0, 2, 4, 8, 16], [1e18, 1e19, 1e20, 3e20])
+    return pd.DataFrame({"A": A.ravel(), "G": G.ravel(), "C": C.ravel()})
+
+
+def loops() -> pd.DataFrame:
+    """Sizes of which a part is run up to eight times, and tokens."""
+    N, D, times = np.meshgrid(np.geomspace(3e7, 1e9, 4), np.geomspace(5e8, 3e10, 4), [1.0, 2, 4, 8])
+    part = np.where(times > 1, 0.6, 1.0) * N
+    columns = {"N": N, "N_loop": part, "loops": times, "D": D}
+    return pd.DataFrame({name: column.ravel() for name, column in columns.items()})
+
+
+def vocabularies() -> pd.DataFrame:
+    """A grid of sizes, vocabularies and tokens."""
+    axes = np.geomspace(3e7, 1.1e9, 4), np.geomspace(2e6, 2e8, 4), np.geomspace(6e7, 5e10, 4)
+    N, N_vocab, D = np.meshgrid(*axes)
+    return pd.DataFrame({"N": N.ravel(), "N_vocab": N_vocab.ravel(), "D": D.ravel()})
+
+
 def batches() -> pd.DataFrame:
     """Sizes, steps and batch sizes, the latter on both sides of the critical batch."""
     N, steps, batch = np.meshgrid(
@@ -147,6 +181,14 @@ EXAMPLES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, float]]] = {
         dict(eps=0.87, k=2.5, gamma=0.8),
     ),
     "parscale": (streams, dict(E=0.69, A=1.13e7, alpha=0.19, k=0.39)),
+    "routed": (experts, dict(LAWS["routed"].reference)),
+    "joint_moe": (mixtures, dict(LAWS["joint_moe"].reference)),
+    "efficiency_leverage": (activations, dict(LAWS["efficiency_leverage"].reference)),
+    "looped": (loops, dict(E=1.57, A=23.0, alpha=0.199, B=1300.0, beta=0.369, phi=0.459)),
+    "vocabulary": (
+        vocabularies,
+        dict(E=5.533, A1=880.0, alpha1=0.447, A2=2080.0, alpha2=0.671, B=22400.0, beta=0.447),
+    ),
     "loss_to_loss": (
         lambda: pd.DataFrame({"loss_a": np.linspace(2.2, 5.0, 16)}),
         dict(K=1.1, E_a=1.7, kappa=0.9, E_b=2.0),

@@ -117,6 +117,27 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "mlp_width": [{"model.mlp_width": 40}],
     "context": [{"model.context": 32}],
     "rope_base": [{"model.rope_base": 500.0}],
+    "mixer": [
+        {"model.mixer.queries_per_key": 2},
+        {"model.mixer.queries_per_key": None, "model.mixer.positions": "none"},
+        {"model.mixer": {"name": "attention", "window": 4, "positions": "alibi"}},
+    ],
+    "feed_forward": [
+        {"model.feed_forward": {"name": "moe"}},
+        {
+            "model.feed_forward": {
+                "name": "moe",
+                "experts": 4,
+                "top_k": 1,
+                "shared": 1,
+                "granularity": 2,
+                "capacity": 1.0,
+                "balance": "bias",
+                "router_z_loss": 1e-3,
+            }
+        },
+        {"model.feed_forward": {"name": "moe", "capacity": None, "balance": "none"}},
+    ],
     "activation": [
         {"model.activation": "relu"},
         {"model.activation": "gelu"},

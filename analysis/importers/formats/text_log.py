@@ -20,6 +20,7 @@ from scalinglab.analysis.importers.formats.registry import (
     suffix_of,
     text_of,
 )
+from scalinglab.analysis.importers.formats.trainer_logs import read_trainer_log
 from scalinglab.scaling.errors import UserError
 
 _NUMBER = r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT]?|[-+]?(?:nan|inf|infinity)"
@@ -31,12 +32,14 @@ _PLACE = re.compile(r"\{([A-Za-z_][\w./-]*)\}")
     lambda path: suffix_of(path) in (".log", ".txt", ".out", ".err"),
 )
 def read_text_log(path: Path, request: Request) -> list[Raw]:
-    """One table with a row for each line that a pattern fits; without a pattern, a plain table."""
+    """One table with a row for each line that a pattern fits; without a pattern, the log of a known
+    program or a plain table.
+    """
     text = text_of(path)
-    if not request.pattern:
-        return [_plain_table(text, path)]
-    patterns = [compiled(pattern) for pattern in request.pattern]
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not request.pattern:
+        return [_known_log(lines, path) or _plain_table(text, path)]
+    patterns = [compiled(pattern) for pattern in request.pattern]
     records, rows, notes = [], [], []
     for number, line in enumerate(lines, 1):
         found = next((m for p in patterns if (m := p.search(line))), None)
@@ -96,6 +99,26 @@ def compiled(pattern: str) -> re.Pattern[str]:
 def _literal(text: str) -> str:
     words = [re.escape(word) for word in re.split(r"\s+", text)]
     return r"\s*".join(words) if len(words) > 1 else words[0]
+
+
+def _known_log(lines: list[str], path: Path) -> Raw | None:
+    """The log of a program that is known by its lines; a line that was torn off is left out."""
+    log = read_trainer_log(lines[:-1])
+    if log is None:
+        return None
+    notes = [f"{path.name}: {note}" for note in log.notes]
+    if lines[-1].strip():
+        notes.append(f"{path.name}: line {len(lines)}, torn off, was left out")
+    return Raw(
+        of_records(log.rows),
+        stem_of(path),
+        log.numbers[0],
+        facts=log.facts,
+        notes=tuple(notes),
+        rows=np.array(log.numbers),
+        path=path,
+        one_run=True,
+    )
 
 
 def _plain_table(text: str, path: Path) -> Raw:

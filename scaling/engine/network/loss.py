@@ -32,11 +32,14 @@ class ModelLoss(nn.Module):
         """Mean cross-entropy in nats a token, and what the objective adds to it; both scalars."""
         half = self.options.precision == "bf16"
         with torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False):
-            x_BTD = self.model.hidden(tokens_BT[:, :-1])
+            x_BTD, more = self.model.stream(tokens_BT[:, :-1])
             targets_BT = tokens_BT[:, 1:]
             if self.options.loss_chunk is None:
-                return self._head_loss(x_BTD, targets_BT)
-            return self._chunked(x_BTD.flatten(0, 1)[None], targets_BT.reshape(1, -1))
+                loss, penalty = self._head_loss(x_BTD, targets_BT)
+            else:
+                flat_1ND, flat_1N = x_BTD.flatten(0, 1)[None], targets_BT.reshape(1, -1)
+                loss, penalty = self._chunked(flat_1ND, flat_1N)
+            return loss, penalty if more is None else penalty + more
 
     def _chunked(self, x_1ND: Tensor, targets_1N: Tensor) -> tuple[Tensor, Tensor]:
         """The same in parts of N tokens, whose logits are made again for the backward pass."""

@@ -44,7 +44,7 @@ class AdamP(AdamW):
         """Take the radial part out of `step`; what remains of each member's decay, (k, 1)."""
         k = len(weight)
         done = torch.zeros(k, 1, dtype=torch.bool, device=weight.device)
-        for rows in (weight.shape[1], 1):
+        for rows in (weight[0, ..., 0].numel(), 1):
             w, g, s = (t.reshape(k, rows, -1) for t in (weight, gradient, step))
             cosine = torch.cosine_similarity(g, w, dim=2, eps=1e-8).abs()
             limit = (self.delta / w.shape[2] ** 0.5).float()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from torch.func import functional_call
 from scalinglab.scaling.registry import Registry
 
 Columns = dict[str, Tensor]  # name -> (k,)
+# Module, its arguments and its result to a tensor.
+Look = Callable[[Any, Any, Any], Tensor]
 # Each step shrinks what is not the top direction by the squared ratio of singular values.
 POWER_STEPS = 50
 
@@ -84,12 +87,52 @@ def noise_scale(subject: Subject) -> Columns:
 def activations(subject: Subject) -> Columns:
     """Root mean square of the residual stream after each block, ``activation_rms.<layer>``."""
     blocks = list(subject.model.get_submodule("blocks").children())
-    found: list[list[Tensor]] = [[] for _ in blocks]
+
+    def rms(block: nn.Module, _: object, out: Tensor | tuple[Tensor, ...]) -> Tensor:
+        stream = out[0] if isinstance(out, tuple) else out
+        return stream.detach().reshape(1, -1).square().mean(1)[0]
+
+    found = [mean.sqrt() for mean in _means(subject, [(block, rms) for block in blocks])]
+    return {f"activation_rms.{i}": values for i, values in enumerate(found)}
+
+
+@MEASURED_BY.register("parts")
+def parts(subject: Subject) -> Columns:
+    """What the parts of the blocks tell of themselves: ``<name>.<layer>``, and the mean of all."""
+    blocks = subject.model.get_submodule("blocks").children()
+    tellers = [
+        (layer, module)
+        for layer, block in enumerate(blocks)
+        for module in block.modules()
+        if hasattr(module, "tell")
+    ]
+    names: list[tuple[str, ...]] = [()] * len(tellers)
+    watched = []
+    for place, (_, module) in enumerate(tellers):
+
+        def told(module: Any, given: tuple[Tensor, ...], _: object, place: int = place) -> Tensor:
+            numbers = module.tell(given[0])
+            names[place] = tuple(numbers)
+            return torch.stack([number.detach().float() for number in numbers.values()])
+
+        watched.append((module, told))
+    columns: Columns = {}
+    of_name: dict[str, list[Tensor]] = {}
+    for (layer, _), known, values in zip(tellers, names, _means(subject, watched), strict=True):
+        for name, value_k in zip(known, values.unbind(1), strict=True):
+            columns[f"{name}.{layer}"] = value_k
+            of_name.setdefault(name, []).append(value_k)
+    return columns | {name: torch.stack(values).mean(0) for name, values in of_name.items()}
+
+
+def _means(subject: Subject, watched: Sequence[tuple[nn.Module, Look]]) -> list[Tensor]:
+    """Of each module what a look at its calls gives, the mean over the batch, (k, ...)."""
+    found: list[list[Tensor]] = [[] for _ in watched]
     hooks = [
-        block.register_forward_hook(
-            lambda _, __, out, own=own: own.append(out.detach().reshape(1, -1).square().mean(1)[0])
+        module.register_forward_hook(
+            lambda m, given, out, own=own, look=look: own.append(look(m, given, out))
         )
-        for block, own in zip(blocks, found, strict=True)
+        for (module, look), own in zip(watched, found, strict=True)
     ]
     shares = []  # of the batch, of each part
     try:
@@ -99,12 +142,10 @@ def activations(subject: Subject) -> Columns:
         for hook in hooks:
             hook.remove()
     members = len(subject.tokens_kBT)
-    return {
-        f"activation_rms.{i}": torch.stack(
-            [_weighted_sum(values[m::members], shares) for m in range(members)]
-        ).sqrt()
-        for i, values in enumerate(found)
-    }
+    return [
+        torch.stack([_weighted_sum(values[m::members], shares) for m in range(members)])
+        for values in found
+    ]
 
 
 @MEASURED_BY.register("logits")
@@ -134,12 +175,14 @@ def updates(subject: Subject) -> Columns:
 def singular_values(subject: Subject) -> Columns:
     """Top singular value of each matrix of the blocks, ``top_singular_value.<name>``.
 
+    Of the matrices of several experts the largest of all.
+
     By power iteration: from below, within about a per cent.
     """
     return {
         f"top_singular_value.{name}": _top_singular_value(weight)
         for name, weight in subject.weights.items()
-        if name.startswith("blocks") and weight.dim() == 3
+        if name.startswith("blocks") and weight.dim() > 2
     }
 
 
@@ -185,4 +228,4 @@ def _top_singular_value(matrices: Tensor) -> Tensor:
     for _ in range(POWER_STEPS):
         vector = matrices.mT @ (matrices @ vector)
         vector = vector / vector.norm(dim=(-2, -1), keepdim=True)
-    return (matrices @ vector).norm(dim=(-2, -1))
+    return (matrices @ vector).norm(dim=(-2, -1)).view(len(matrices), -1).amax(1)

@@ -200,9 +200,9 @@ def tensor_movement(architecture: Architecture, name: str, change: Tensor) -> fl
     """
     if role_of(name, tuple(change.shape)) in (*VECTORS, "embedding"):
         return float(change.square().mean().sqrt())
-    rows, columns = change.shape
+    rows, columns = change.shape[-2:]
     multiplier = architecture.head_multiplier if name.startswith("head") else 1.0
-    norm = float(torch.linalg.matrix_norm(change, ord=2))
+    norm = float(torch.linalg.matrix_norm(change, ord=2).mean())  # over experts
     return multiplier * norm * math.sqrt(columns / rows)
 
 

@@ -36,6 +36,7 @@ from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.provenance import provenance
 from scalinglab.scaling.records.state import Outcome
 from scalinglab.scaling.run.engine_choice import with_engine
+from scalinglab.scaling.run.measurements import measured
 from scalinglab.scaling.training.finish import finish
 from scalinglab.scaling.training.micro_batch import micro_batch
 from scalinglab.scaling.training.throughput import Clock, throughput
@@ -105,6 +106,7 @@ class Training:
         )
         self._feed = Feed(self._tokens)
         self._windows, self._further = self.members[0].validation_sets(self.store, execution)
+        self._measured = measured(execution, self.members[0].spec.architecture)
         self._chunk_steps = 1
         self._most_steps = CHUNK_BYTES // self._tokens(0, 1).nbytes
         self._seconds = {"steps": 0.0, "validation": 0.0}  # of this attempt
@@ -219,8 +221,8 @@ class Training:
             further = {f"loss.{n}": self.engine.evaluate(w) for n, w in self._further.items()}
             self._seconds["validation"] += time.perf_counter() - start
             found: list[dict[str, float]] = [{} for _ in self.members]
-            if self.execution.measure and self.step > self.start:
-                found = self.engine.measure(self.execution.measure, self._tokens(self.step, 1)[0])
+            if self._measured and self.step > self.start:
+                found = self.engine.measure(self._measured, self._tokens(self.step, 1)[0])
             for i, member in due:
                 member.curve.validation[self.step] = float(losses[i])
                 if columns := {n: float(values[i]) for n, values in further.items()} | found[i]:

@@ -96,6 +96,7 @@ def test_a_schedule_longer_than_any_seen_is_said(momentum):
         ({"peak": -1.0}, "peak = -1.0 must be a positive"),
         ({"peak": 1e-3, "final_ratio": 1.0}, "final_ratio = 1.0"),
         ({"peak": 1e-3, "warmup": 500}, "warmup = 500"),
+        ({"peak": 1e-3, "N": 1e6}, "does not read it"),
     ],
 )
 def test_constraints_that_make_no_sense_are_refused(momentum, options, message):

@@ -208,6 +208,151 @@ def megatron_log(folder: Path) -> Layout:
 
 
 @layout
+def megatron_ladder(folder: Path) -> Layout:
+    """Console logs as Megatron writes them, up to 10B: arguments, a size for each of two pipeline
+    ranks, a batch that grows, a launcher's prefix, a last validation that is longer."""
+    sizes = {"125M": (1.25e8, 3.2), "1.3B": (1.3e9, 2.6), "10B": (1.0e10, 2.2)}
+    for name, (size, floor) in sizes.items():
+        lines = [
+            "------------------------ arguments ------------------------",
+            "  seq_length ...................................... 2048",
+            "  global_batch_size ............................... 64",
+            "  hidden_size ..................................... 768",
+            "  pipeline_model_parallel_size .................... 2",
+            "  num_experts ..................................... None",
+            "  seed ............................................ 1234",
+        ]
+        lines += [
+            f" > number of parameters on (tensor, pipeline) model parallel rank (0, {k}): "
+            f"{int(size / 2)}"
+            for k in (0, 1)
+        ]
+        samples = 0
+        for s in range(100, 1001, 100):
+            batch = 32 if s <= 200 else 64
+            samples += 100 * batch
+            lines.append(
+                f"0: [2026-03-0{s // 200 + 1} 10:00:00] iteration {s:8d}/    1000 | consumed"
+                f" samples: {samples:12d} | elapsed time per iteration (ms): 812.4 | throughput per"
+                f" GPU (TFLOP/s/GPU): 401.2 | learning rate: {rate_at(s, 1000):.6E} | global batch"
+                f" size: {batch:5d} | lm loss: {loss_at(s, floor - 0.1):.6E} | loss scale: 1.0 | grad"
+                " norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |"
+            )
+            if s % 500 == 0:
+                lines += [
+                    "-" * 90,
+                    f" validation loss at iteration {s} | lm loss value: {loss_at(s, floor):.6E} | lm"
+                    f" loss PPL: {math.exp(loss_at(s, floor)):.6E} | ",
+                ]
+        for part in ("validation", "test"):
+            lines.append(
+                f" validation loss at iteration 1000 on {part} set | lm loss value: 9.0E+00 | lm"
+                " loss PPL: 8.1E+03 | "
+            )
+        (folder / f"{name}.log").write_text("\n".join(lines) + "\n")
+    return Layout(
+        folder,
+        {name: loss_at(1000, floor) for name, (_, floor) in sizes.items()},
+        N={name: size for name, (size, _) in sizes.items()},
+        D=dict.fromkeys(sizes, (200 * 32 + 800 * 64) * 2048),
+        lr=dict.fromkeys(sizes, 1e-4),
+        noted=("n_total is the sum over 2 model-parallel ranks",),
+    )
+
+
+@layout
+def torchtitan_console(folder: Path) -> Layout:
+    """A mixture of experts of 10B: colours, thousands with commas, validation between."""
+    lines = [
+        "[rank0]:[titan] 2026-03-01 10:00:00,000 - root - INFO - Total parameter count: dense"
+        " 1,066,241,024, sparse 8,933,758,976, active 2,066,241,024",
+        "[rank0]:[titan] 2026-03-01 10:00:00,001 - root - INFO - \x1b[34mModel deepseek_v3 10B"
+        " \x1b[31msize: 10,000,000,000 total parameters\x1b[39m",
+        "[rank0]:[titan] 2026-03-01 10:00:00,002 - root - INFO - Trainer is initialized with local"
+        " batch size 8, global batch size 64, gradient accumulation steps 1, sequence length 4096,"
+        " total steps 1000 (warmup 200)",
+    ]
+    for s in (1, *range(100, 1001, 100)):
+        lines.append(
+            f"[rank0]:[titan] 2026-03-01 10:00:01,000 - root - INFO - \x1b[31mstep: {s:2}  \x1b[32m"
+            f"loss: {loss_at(s, 2.4):8.5f}  \x1b[38;2;180;60;0mgrad_norm:  1.2345  \x1b[36mmemory: "
+            "60.01GiB(63.20%)  \x1b[34mtps: 7,456  \x1b[36mtflops: 401.20  \x1b[35mmfu: 40.56%\x1b[39m"
+        )
+        if s % 500 == 0:
+            lines.append(
+                f"[rank0]:[titan] 2026-03-01 10:00:02,000 - root - INFO - \x1b[33mvalidate step: {s}"
+                f"  \x1b[32mloss: {loss_at(s, 2.5):7.4f}  \x1b[36mmemory: 60.01GiB(63.20%)\x1b[39m"
+            )
+    (folder / "moe.log").write_text("\n".join(lines) + "\n")
+    return Layout(
+        folder / "moe.log",
+        {"moe": round(loss_at(1000, 2.5), 4)},
+        N={"moe": 1e10},
+        D={"moe": 1000 * 64 * 4096},
+        noted=("active parameters, n_active, contains the embedding",),
+    )
+
+
+@layout
+def torchtitan_events(folder: Path) -> Layout:
+    """TensorBoard events of torchtitan; Megatron's second copy of a metric, over samples."""
+    from tests.analysis.importers.test_trackers import event
+
+    data = b""
+    for s in range(0, 101, 10):
+        data += event(s, "loss_metrics/global_avg_loss", loss_at(s, 2.9), False)
+        data += event(s, "grad_norm", 1.0, False) + event(s, "lr", rate_at(s, 100), False)
+        data += event(s, "n_tokens_seen", s * 8192, False)
+        data += event(s, "validation_metrics/loss", loss_at(s), False)
+        data += event(s * 64, "lm loss vs samples", loss_at(s), False)
+    (folder / "tb").mkdir()
+    (folder / "tb" / "events.out.tfevents.1.host").write_bytes(data)
+    return Layout(
+        folder / "tb",
+        {"tb": loss_at(100)},
+        {"columns": {"N": 8.03e9}},
+        N={"tb": 8.03e9},
+        D={"tb": 100 * 8192},
+        lr={"tb": 1e-4},
+    )
+
+
+@layout
+def olmo_core_console(folder: Path) -> Layout:
+    """Metrics below a line of the step, tokens in billions, an evaluation with its own lines."""
+    lines = [
+        "2026-03-01 10:00:00 INFO [olmo_core.nn.transformer.config:250] Building transformer with"
+        " 7,298,011,136 total params, 6,887,272,448 non-embedding params",
+    ]
+    for s in (1, *range(100, 1001, 100)):
+        lines += [
+            "2026-03-01 10:01:00 INFO [olmo_core.train.callbacks.console_logger:68]"
+            f" [step={s}/{'1,000'},epoch=1,eta=5h11m]",
+            f"    train/CE loss={loss_at(s, 2.4)}",
+            f"    train/PPL={math.exp(loss_at(s, 2.4)):.4f}",
+            "    optim/total grad norm=0.4321",
+            f"    optim/LR (group 0)={rate_at(s, 1000):.8f}",
+            f"    throughput/total tokens={s * 4_194_304 / 1e9}B",
+        ]
+        if s % 500 == 0:
+            lines += [
+                "2026-03-01 10:01:30 INFO [olmo_core.train.callbacks.evaluator_callback:110] Finished"
+                " lm evals in 12.3 seconds. Metrics:",
+                f"    c4_en-validation/CE loss={loss_at(s, 2.5)}",
+                f"    c4_en-validation/PPL={math.exp(loss_at(s, 2.5)):.4f}",
+            ]
+    (folder / "olmo-7B.log").write_text("\n".join(lines) + "\n")
+    return Layout(
+        folder / "olmo-7B.log",
+        {"olmo-7B": loss_at(1000, 2.5)},
+        N={"olmo-7B": 6_887_272_448},
+        D={"olmo-7B": 1000 * 4_194_304},
+        lr={"olmo-7B": 1e-4},
+        noted=("validation losses are those of the step that was logged before them",),
+    )
+
+
+@layout
 def wandb_chart(folder: Path) -> Layout:
     """A chart over tokens: three columns a run, the step beside, runs with patterns in names."""
     names = {"a [lr=1e-3]*": 3.0, "b - wide": 2.5}

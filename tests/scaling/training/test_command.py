@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.flops import flops_per_token
+from scalinglab.scaling.model.stated import size_of, stated_convention
 from scalinglab.scaling.records.claim import Claim
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.schedule.pieces import lr_array
@@ -28,8 +30,8 @@ import json, os, signal, sys, time
 from pathlib import Path
 config = json.loads(Path(sys.argv[1]).read_text())
 folder, checkpoints, steps = Path(config["folder"]), Path(config["checkpoints"]), config["steps"]
-def leave(losses, **final):
-    rows = [f"{i},{loss}" for i, loss in enumerate(losses, 1)]
+def leave(curve, /, **final):
+    rows = [f"{i},{loss}" for i, loss in enumerate(curve, 1)]
     (folder / "curve.csv").write_text("\\n".join(["step,loss", *rows]) + "\\n")
     (folder / "final.json").write_text(json.dumps(final))
 whole = [2.0 - 0.01 * i for i in range(steps)]
@@ -125,6 +127,52 @@ rows = [f"{i},{loss},{i / 2},{'' if i % 10 else loss}" for i, loss in enumerate(
     assert (curve["lr"] > 0).any() and curve["tokens"].iloc[-1] == 64 * 40
 
 
+def test_a_program_says_which_network_it_trained(make_run, run_program):
+    """Its counts and FLOPs stand in the record for those of the configuration; the id stays."""
+    counts = {"n_matmul": 800, "n_total": 1000, "n_active": 300, "embedding": 100}
+    folder = make_run(PROGRAM)
+    lines = f"""
+rows = [f"{{i}},{{loss}},{{'' if i % 20 else loss + 1}},{{i / 2}}" for i, loss in enumerate(whole, 1)]
+(folder / "curve.csv").write_text("\\n".join(["step,loss,loss.wiki,metrics.router", *rows]))
+(folder / "final.json").write_text(json.dumps({{
+    "validation_loss": 1.5, "losses": {{"c4/en": 2.5}}, "counts": {counts},
+    "flops_per_token": 2400, "active": 300}}))
+"""
+    assert run_program(folder, lines) == "done"
+    record, configured = folder.record(), folder.spec()
+    assert record.run_id == configured.run_id and record.counts_from == "test"
+    assert record.spec.counts == counts != configured.counts
+    assert flops_per_token(record.spec.flops, "palm") == 2400
+    assert stated_convention(record.spec.flops, "palm") == "program"
+    assert record.columns == {
+        "loss.wiki": pytest.approx(2.61),
+        "router": 20.0,
+        "loss.c4/en": 2.5,
+    }
+    assert record.measured["loss.wiki"][19] == pytest.approx(2.81)
+    assert record.measured["loss.wiki"][18] is None
+
+
+@pytest.mark.parametrize(
+    ("final", "size", "per_token"),
+    [
+        ({"counts": {"n_total": 500}}, ("n_total", 500), 3000),
+        ({"counts": {"n_matmul": 500, "n_active": 100}}, ("n_matmul", 500), 600),
+        ({"counts": {"n_block": 500}, "active": 100}, ("n_active", 100), 600),
+    ],
+)
+def test_counts_alone_give_compute_of_what_a_token_passes_through(
+    make_run, run_program, final, size, per_token
+):
+    folder = make_run(PROGRAM)
+    assert run_program(folder, f"leave(whole, validation_loss=1.0, **{final})") == "done"
+    spec = folder.record().spec
+    assert size_of(spec.counts) == size
+    assert flops_per_token(spec.flops) == per_token
+    how = "6 N D" if size[0] == "n_total" else "6 n_active D"
+    assert stated_convention(spec.flops, "causal") == how
+
+
 def test_divergence_is_a_result(make_run, run_program):
     folder = make_run(PROGRAM)
     assert run_program(folder, 'leave(whole[:7] + [float("nan")])') == "done"
@@ -153,6 +201,38 @@ def test_slurm_variables_are_hidden_unless_asked_for(make_run, run_program, monk
         ("leave(['high'])", "curve.csv: row 1 has loss = 'high'; expected is a number"),
         ("leave(whole, validation_loss='low')", "final.json: validation_loss = 'low'; expected"),
         ("leave(whole, metrics={'acc': 'high'})", "metrics.acc = 'high'; expected is a finite"),
+        ("leave(whole, losses={'c4': None})", "final.json: losses.c4 = None; expected is a finite"),
+        ("leave(whole, losses=[1.0])", "final.json: losses = [1.0]; expected is an object"),
+        ("leave(whole, metrics={' ': 1})", "final.json: a number of metrics has no name"),
+        (
+            "leave(whole, counts={'n_totl': 5})",
+            "counts.n_totl is no count; known are n_matmul, n_a",
+        ),
+        ("leave(whole, counts={'n_total': 5e3})", "counts.n_total = 5000.0; expected is a whole"),
+        ("leave(whole, counts={'n_total': 0})", "counts.n_total = 0; expected is a whole number"),
+        ("leave(whole, counts={'embedding': 5})", "has no N; give at least one of n_matmul, n_act"),
+        (
+            "leave(whole, counts={'n_block': 5, 'n_matmul': 4})",
+            "n_block = 5 is larger than counts.n",
+        ),
+        ("leave(whole, flops_per_token=0)", "flops_per_token = 0; expected is a finite number abo"),
+        ("leave(whole, active=7.5)", "final.json: active = 7.5; expected is a whole number"),
+        (
+            "leave(whole, counts={'n_active': 5}, active=4)",
+            "active = 4; expected is the count of p",
+        ),
+        (
+            "(folder / 'curve.csv').write_text('step,loss,loss.\\n1,2,3\\n')",
+            "curve.csv: column 'loss.' has no name",
+        ),
+        (
+            "(folder / 'curve.csv').write_text('step,loss,loss.a,loss.a\\n1,2,3,4\\n')",
+            "curve.csv has two columns called 'loss.a'",
+        ),
+        (
+            "(folder / 'curve.csv').write_text('step,loss,metrics.a\\n1,2,high\\n')",
+            "row 1 has metrics.a = 'high'; expected is a number",
+        ),
         ("(folder / 'curve.csv').write_text('step,x\\n1,2\\n')", "curve.csv has no column 'loss'"),
         ("(folder / 'curve.csv').write_text('step,loss\\n2,2\\n')", "row 1 has step = '2'; exp"),
         ("(folder / 'final.json').write_text('{')", "final.json is not JSON"),

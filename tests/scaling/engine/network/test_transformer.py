@@ -6,7 +6,8 @@ import torch
 from torch.func import functional_call
 
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.network.transformer import RMSNorm, Transformer, rotary_table, rotate
+from scalinglab.scaling.engine.network.layers import RMSNorm, rotary_table, rotate
+from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture, Shape
 
 SHAPE = Shape(depth=2, width=16, heads=2, mlp_width=64, context=12, vocab=20)

@@ -1,0 +1,64 @@
+"""Settings of runs as columns of their table: ``optimizer.lr``, ``model.width``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.scaling.errors import UserError
+from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import dotted
+
+_KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # in what a column is made of, `2 * model.width`
+
+
+def setting(outputs: str | Path, run_id: str, key: str) -> Any:
+    """A setting of a run by its dotted key; None if it has none."""
+    folder = RunFolder(Path(outputs) / "runs" / run_id)
+    if not folder.exists():
+        return None
+    run = folder.settings()
+    for settings in (dotted(run.config), dotted(run.science)):
+        value = settings.get(key)
+        if value is not None and not isinstance(value, list):
+            return value
+    return None
+
+
+def with_settings(outputs: str | Path, runs: pd.DataFrame, sources: Iterable[Any]) -> pd.DataFrame:
+    """The table with those settings as columns that others are made of.
+
+    Parameters
+    ----------
+    outputs : path
+    runs : DataFrame
+        With ``run_id``.
+    sources : iterable of str
+        What columns are made of: columns of the table, settings of its runs, sums and multiples of
+        them. A key that no run has is left to whoever reads the table.
+
+    Raises
+    ------
+    UserError
+        If a setting that is asked for is no number, naming the run.
+    """
+    keys = dict.fromkeys(key for source in sources for key in _KEY.findall(str(source)))
+    for key in keys:
+        if key in runs:
+            continue
+        values = [setting(outputs, run_id, key) for run_id in runs["run_id"]]
+        if any(value is not None for value in values):
+            runs = runs.assign(**{key: _numbers(key, values, runs["run_id"])})
+    return runs
+
+
+def _numbers(key: str, values: list[Any], run_ids: Iterable[str]) -> list[float]:
+    for value, run_id in zip(values, run_ids, strict=True):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            told = "has no such setting" if value is None else f"has {value!r}, which is no number"
+            raise UserError(f"columns: {key} is a setting, and run {run_id} {told}")
+    return [float(value) for value in values]

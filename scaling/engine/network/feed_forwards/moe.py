@@ -1,0 +1,157 @@
+"""A mixture of experts of fixed capacity: all shapes are known before a token is.
+
+Who goes where is a product with ones and zeros (GShard, arXiv 2006.16668), so that steps can be
+batched over runs and recorded. Each sequence is routed by itself, and an expert's places are given
+in the order of the tokens: what a token gets depends neither on later ones nor on how a batch is
+cut. Shapes stand in names: E experts, S tokens that a token chose from (its ``top_k``), C places.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scalinglab.scaling.engine.network.layers import ACTIVATION
+from scalinglab.scaling.engine.network.part import FED_BY
+from scalinglab.scaling.model.architecture import GATED, Architecture
+from scalinglab.scaling.model.feed_forwards.moe import MoE as Description
+
+# Of the gradient of the balancing biases: it shall not move the norm by which all are clipped.
+SHARE_OF_BIAS = 0.01
+
+
+class Weight(nn.Module):
+    """A tensor under the name ``weight`` or ``bias``, where no module of torch's has its shape."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, name: str, *size: int) -> None:
+        super().__init__()
+        self.register_parameter(name, nn.Parameter(torch.zeros(size)))
+
+
+class Experts(nn.Module):
+    """The same feed-forward as the dense one, of every expert at once: (..., E, C, D) to the same."""
+
+    def __init__(self, architecture: Architecture, experts: int, width: int) -> None:
+        super().__init__()
+        d = architecture.shape.width
+        self.activation = ACTIVATION[architecture.activation]
+        self.up = Weight("weight", experts, width, d)
+        self.gate = (
+            Weight("weight", experts, width, d) if architecture.activation in GATED else None
+        )
+        self.down = Weight("weight", experts, d, width)
+
+    def forward(self, x_ECD: Tensor) -> Tensor:
+        """See the class."""
+        hidden_ECM = x_ECD @ self.up.weight.mT
+        if self.gate is None:
+            hidden_ECM = self.activation(hidden_ECM)
+        else:
+            hidden_ECM = self.activation(x_ECD @ self.gate.weight.mT) * hidden_ECM
+        return hidden_ECM @ self.down.weight.mT
+
+
+class Shared(nn.Module):
+    """Experts that all tokens pass through: one dense feed-forward."""
+
+    def __init__(self, architecture: Architecture, width: int) -> None:
+        super().__init__()
+        d = architecture.shape.width
+        self.activation = ACTIVATION[architecture.activation]
+        self.up = nn.Linear(d, width, bias=False)
+        gated = architecture.activation in GATED
+        self.gate = nn.Linear(d, width, bias=False) if gated else None
+        self.down = nn.Linear(width, d, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if self.gate is None:
+            return self.down(self.activation(self.up(x)))
+        return self.down(self.activation(self.gate(x)) * self.up(x))
+
+
+@FED_BY.register("moe")
+class MoE(nn.Module):
+    """The experts that a router chooses for each token, weighed by its probabilities.
+
+    With several experts a token their weights are divided by their sum; that of one alone is its
+    probability, without which the router would have no gradient.
+    """
+
+    def __init__(self, architecture: Architecture, layer: int) -> None:
+        super().__init__()
+        own = architecture.feed_forward
+        assert isinstance(own, Description)  # found by the same name
+        self.own, self.places = own, own.slots(architecture.shape.context)
+        width = own.expert_width(architecture)
+        self.router = Weight("weight", own.experts, architecture.shape.width)
+        self.balance = Weight("bias", own.experts) if own.balance == "bias" else None
+        self.experts = Experts(architecture, own.experts, width)
+        self.shared = Shared(architecture, width * own.shared) if own.shared else None
+
+    def forward(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
+        """What the experts add to the stream, and what the router adds to the objective."""
+        logits_BTE, chosen_BTSE = self.choose(x_BTD)
+        weights_BTS = (logits_BTE.softmax(-1)[..., None, :] * chosen_BTSE).sum(-1)
+        if self.own.top_k > 1:
+            weights_BTS = weights_BTS / weights_BTS.sum(-1, keepdim=True)
+        if self.own.capacity is None:
+            weights_BTE = torch.einsum("...tse,...ts->...te", chosen_BTSE, weights_BTS)
+            y_BETD = self.experts(x_BTD[..., None, :, :])
+            y_BTD = torch.einsum("...te,...etd->...td", weights_BTE, y_BETD)
+        else:
+            place_BTSC = self.place(chosen_BTSE)
+            sent_BTEC = torch.einsum("...tse,...tsc->...tec", chosen_BTSE, place_BTSC)
+            weighed_BTSC = place_BTSC * weights_BTS[..., None]
+            back_BTEC = torch.einsum("...tse,...tsc->...tec", chosen_BTSE, weighed_BTSC)
+            y_BECD = self.experts(torch.einsum("...tec,...td->...ecd", sent_BTEC, x_BTD))
+            y_BTD = torch.einsum("...tec,...ecd->...td", back_BTEC, y_BECD)
+        if self.shared is not None:
+            y_BTD = y_BTD + self.shared(x_BTD)
+        return y_BTD, self.penalty(logits_BTE, chosen_BTSE)
+
+    def choose(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
+        """The router's logits, in float32, and for each choice of a token a one at its expert."""
+        with torch.autocast(x_BTD.device.type, enabled=False):
+            logits_BTE = F.linear(x_BTD.float(), self.router.weight)
+        ranked_BTE = logits_BTE if self.balance is None else logits_BTE + self.balance.bias
+        chosen_BTS = ranked_BTE.detach().topk(self.own.top_k, dim=-1).indices
+        numbers_E = torch.arange(self.own.experts, device=x_BTD.device)
+        return logits_BTE, (chosen_BTS[..., None] == numbers_E).to(logits_BTE.dtype)
+
+    def place(self, chosen_BTSE: Tensor) -> Tensor:
+        """A one at the place that a choice has in its expert; nothing where there is none left."""
+        flat_BNE = chosen_BTSE.flatten(-3, -2)
+        before_BNE = flat_BNE.cumsum(-2) - flat_BNE
+        number_BTS = (before_BNE * flat_BNE).sum(-1).unflatten(-1, chosen_BTSE.shape[-3:-1])
+        places_C = torch.arange(self.places, device=chosen_BTSE.device)
+        return (number_BTS[..., None] == places_C).to(chosen_BTSE.dtype)
+
+    def penalty(self, logits_BTE: Tensor, chosen_BTSE: Tensor) -> Tensor:
+        """What keeps the load even, and the logits small; a mean over sequences."""
+        own = self.own
+        load_BE = chosen_BTSE.sum(-2).mean(-2) / own.top_k  # adds up to one
+        penalty = torch.zeros_like(load_BE).sum()
+        if own.balance == "loss":
+            share_BE = logits_BTE.softmax(-1).mean(-2)
+            even = own.experts * (load_BE * share_BE).sum(-1).mean()  # one where the load is even
+            penalty = penalty + own.balance_weight * even
+        if self.balance is not None:
+            excess_E = load_BE.mean(0) - 1 / own.experts
+            penalty = penalty + SHARE_OF_BIAS * (self.balance.bias * excess_E).sum()
+        if own.router_z_loss:
+            penalty = penalty + own.router_z_loss * logits_BTE.logsumexp(-1).square().mean()
+        return penalty
+
+    def tell(self, x_BTD: Tensor) -> dict[str, Tensor]:
+        """The load of the fullest expert over an even one, and the share of choices dropped."""
+        _, chosen_BTSE = self.choose(x_BTD)
+        load_E = chosen_BTSE.sum(-2).mean((0, 1)) / self.own.top_k
+        kept = torch.ones_like(load_E[0])
+        if self.own.capacity is not None:
+            kept = self.place(chosen_BTSE).sum(-1).mean()
+        return {"router_max_load": load_E.max() * self.own.experts, "router_dropped": 1 - kept}

@@ -1,0 +1,44 @@
+"""The dense feed-forward: two matrices, three where it is gated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from scalinglab.scaling.model.architecture import GATED, INITS, Architecture, Norms
+from scalinglab.scaling.model.part import (
+    FEED_FORWARDS,
+    FeedForward,
+    Size,
+    linear_sizes,
+    norm_sizes,
+)
+
+# Floats kept of a token for the backward pass, a unit of its width: before and after the
+# activation, and of the gate.
+KEPT_FLOATS: Mapping[str, int] = {"relu": 1, "relu2": 2, "gelu": 2, "swiglu": 4, "geglu": 4}
+
+
+@FEED_FORWARDS.register("mlp")
+@dataclass(frozen=True, kw_only=True)
+class MLP(FeedForward):
+    """Of width ``model.mlp_width``, with ``model.activation``."""
+
+    module: ClassVar[str] = ""
+    inits: ClassVar[tuple[str, ...]] = INITS
+
+    name: str = "mlp"
+
+    def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
+        """See ``Part.tensors``."""
+        d, m = architecture.shape.width, architecture.shape.mlp_width
+        sizes = linear_sizes(architecture, "up", m, d)
+        if architecture.activation in GATED:
+            sizes |= linear_sizes(architecture, "gate", m, d)
+        sizes |= norm_sizes(architecture, "mlp_inner_norm", norms.inner, m)
+        return sizes | linear_sizes(architecture, "down", d, m)
+
+    def kept_floats(self, architecture: Architecture) -> float:
+        """See ``Part.kept_floats``."""
+        return KEPT_FLOATS[architecture.activation] * architecture.shape.mlp_width

@@ -1,0 +1,1 @@
+"""What mixes the tokens of a sequence: a file each, with its keys and sizes."""

@@ -1,0 +1,88 @@
+"""Causal softmax attention: how many heads share a key, how far back, and how positions are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, setting
+from scalinglab.scaling.model.architecture import INITS, Architecture, Norms
+from scalinglab.scaling.model.part import MIXERS, MapFlops, Mixer, Size, linear_sizes, norm_sizes
+
+POSITIONS = ("rotary", "alibi", "none")
+
+
+@MIXERS.register("attention")
+@dataclass(frozen=True, kw_only=True)
+class Attention(Mixer):
+    """Each head weighs the tokens before by the softmax of products of queries and keys.
+
+    Attributes
+    ----------
+    queries_per_key : int or None
+        Heads that share keys and values (arXiv 2305.13245); None: all (arXiv 1911.02150).
+    window : int or None
+        Tokens that one sees, itself among them (arXiv 2004.05150); None: all before it.
+    positions : str
+        ``rotary``, ``alibi``: products fall with the distance (arXiv 2108.12409), or ``none``: the
+        causal mask alone tells them (arXiv 2305.19466).
+    """
+
+    module: ClassVar[str] = "attention"
+    inits: ClassVar[tuple[str, ...]] = INITS
+
+    name: str = "attention"
+    queries_per_key: int | None = setting(1, AT_LEAST_1, historic=1)
+    window: int | None = setting(None, AT_LEAST_1, historic=None)
+    positions: str = setting("rotary", POSITIONS, historic="rotary")
+
+    def tensors(self, architecture: Architecture, norms: Norms) -> dict[str, Size]:
+        """See ``Part.tensors``."""
+        shape = architecture.shape
+        d, head = shape.width, (shape.head_dim,)
+        shared = self.key_width(architecture)
+        sizes: dict[str, Size] = {"head_gain": (shape.heads,)} if architecture.head_gains else {}
+        for name, rows in (("query", d), ("key", shared), ("value", shared), ("out", d)):
+            sizes |= linear_sizes(architecture, name, rows, d)
+        if architecture.qk_norm:
+            sizes |= {"query_norm.gain": head, "key_norm.gain": head}
+        if architecture.value_norm:
+            sizes["value_norm.gain"] = head
+        return sizes | norm_sizes(architecture, "inner_norm", norms.inner)
+
+    def check(self, architecture: Architecture) -> None:
+        """See ``Part.check``."""
+        shape = architecture.shape
+        if self.queries_per_key is not None and shape.heads % self.queries_per_key:
+            divisors = [q for q in range(1, shape.heads + 1) if shape.heads % q == 0]
+            raise ConfigError(
+                f"model.mixer.queries_per_key = {self.queries_per_key} does not divide the "
+                f"{shape.heads} heads; allowed are {', '.join(map(str, divisors))}, and null for all"
+            )
+        if self.window is not None and self.window >= shape.context:
+            raise ConfigError(
+                f"model.mixer.window = {self.window} of model.context = {shape.context} hides "
+                "nothing; allowed is less, and null for all tokens before"
+            )
+        if architecture.init == "mimetic" and self.queries_per_key != 1:
+            raise ConfigError(
+                "model.init = 'mimetic' clashes with model.mixer.queries_per_key = "
+                f"{self.queries_per_key}: it pairs each head's queries with keys of its own; allowed "
+                "beside it: 1"
+            )
+
+    def key_width(self, architecture: Architecture) -> int:
+        """Rows of the matrices of keys and values."""
+        shape, shared = architecture.shape, self.queries_per_key
+        if shared is None:
+            return shape.head_dim
+        # A fraction at the base of a parametrization.
+        return shape.width / shared if shape.width % shared else shape.width // shared  # type: ignore[return-value]
+
+    def map_flops(self, architecture: Architecture) -> MapFlops:
+        """Each query sees half of the keys on average, fewer through a window."""
+        shape = architecture.shape
+        d, h, T = shape.width, shape.heads, shape.context
+        w = T if self.window is None else self.window
+        # w - w^2 / 2T keys; and 3 operations a score of the softmax.
+        return MapFlops(seen=6 * d * w * (2 * T - w) // T, whole=12 * d * T, softmax=9 * h * T)
