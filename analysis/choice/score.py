@@ -21,7 +21,7 @@ import numpy as np
 
 Array = np.ndarray
 
-FLOOR = 0.1  # of a share: with .02 errors were larger in three of four sets
+FLOOR = 0.1  # of a share, before they are made one
 NEAR = np.log(2.0)  # how far the question lies beyond, where nobody says
 _CLOSE = 0.5  # of the distances' logarithms: origins count by how close they are to the question's
 _RECENT = 2.0  # an origin so far below the largest budget, in logarithms, counts e times less

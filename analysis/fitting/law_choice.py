@@ -14,7 +14,6 @@ from scalinglab.analysis.choice.origins import (
     budget_origins,
     group_origins,
     in_window,
-    levels,
 )
 from scalinglab.analysis.choice.score import (
     NEAR,
@@ -22,7 +21,6 @@ from scalinglab.analysis.choice.score import (
     log_densities,
     stacked,
     trend,
-    win_share,
 )
 from scalinglab.analysis.default_laws import MIXED_CURVES, MIXED_SURFACES
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
@@ -52,9 +50,9 @@ class LawChoice:
         What share of the points was left out from below; what share the law has.
     held : HeldOut
         What was predicted ahead of the origins, by law.
-    score, bias, doubt : array, shape (laws,)
-        Mean log predictive density; the signed error that its trend gives at the question and the
-        standard error of that. NaN where nothing was held out.
+    score, bias : array, shape (laws,)
+        Mean log predictive density, and the signed error that its trend gives at the question; NaN
+        where nothing was held out.
     origins : tuple of Origin
     question : float
         Logarithm of how many times beyond the points the question lies.
@@ -68,7 +66,6 @@ class LawChoice:
     held: HeldOut
     score: Array
     bias: Array
-    doubt: Array
     origins: tuple[Origin, ...]
     question: float
 
@@ -138,7 +135,7 @@ def weigh(
         shares = np.full(len(whole), 1 / len(whole))
         none = HeldOut(np.empty((len(whole), 0)), *np.empty((2, 0), int), *np.empty((2, 0)))
         return LawChoice(
-            tuple(whole), every, tuple(whole), nothing * 0, shares, none, nothing, nothing, nothing,
+            tuple(whole), every, tuple(whole), np.zeros(len(whole)), shares, none, nothing, nothing,
             (), question,
         )  # fmt: skip
     noise = whole[0].points.noise
@@ -162,21 +159,8 @@ def weigh(
     return LawChoice(
         tuple(o if r.all() else of_rows(o, r) for o, r in zip(whole, rows, strict=True)),
         np.array(rows), tuple(whole), np.array(windows_of), shares, held, density @ weights,
-        bias.value, bias.standard_error, tuple(origins), question,
+        bias.value, tuple(origins), question,
     )  # fmt: skip
-
-
-def lead(choice: LawChoice, budget: Array) -> dict[str, float]:
-    """How often each law would score less than the best, for other draws of the budgets."""
-    weights = choice.held.weights(choice.question)
-    density = log_densities(choice.held, weights, choice.question)
-    best = int(np.argmax(choice.score))
-    cluster = levels(budget)[choice.held.row]
-    return {
-        name: win_share(density[best], density[k], weights, cluster)
-        for k, name in enumerate(choice.names)
-        if k != best
-    }
 
 
 def mixed_laws(data: pd.DataFrame) -> tuple[str, ...]:

@@ -293,11 +293,7 @@ def _report(result: Mixture) -> list[str]:
     lines = [
         f"[[{result.law.name}: {len(result.laws)} laws, the mean by shares]]",
         f"    {'law':<16}{'share':>7}{'left out':>10}{'free':>6}{'score':>8}{'error':>8}{'bias':>9}",
-        *(
-            f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
-            f"{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"
-            for name, row in result.laws.iterrows()
-        ),
+        *(_law_row(str(name), row) for name, row in result.laws.iterrows()),
         f"    from {result.held_out_points} points predicted ahead of {result.held_out_origins} origins"
         + ("; left out: of the smallest budgets" if result.laws["window"].any() else ""),
         "[[Fit]]",
@@ -308,3 +304,10 @@ def _report(result: Mixture) -> list[str]:
     if result.warnings:
         lines += ["[[Warnings]]", *(f"    ! {sentence}" for sentence in result.warnings)]
     return lines
+
+
+def _law_row(name: str, row: pd.Series) -> str:
+    text = f"    {name:<16}{row['share']:>7.0%}{row['window']:>10.0%}{row['free']:>6.0f}"
+    if np.isnan(row["score"]):  # nothing was held out
+        return text
+    return f"{text}{row['score']:>8.2f}{row['error']:>8.2%}{row['bias']:>+9.2%}"
