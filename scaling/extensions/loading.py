@@ -260,7 +260,7 @@ def _execute(name: str, module: str, execute: Callable[[], object]) -> None:
     except ConfigError:
         sys.modules.pop(module, None)
         raise
-    except Exception as error:  # whatever a file of somebody else does
+    except (Exception, SystemExit) as error:  # whatever a file of somebody else does
         sys.modules.pop(module, None)
         raise ConfigError(f"extend: {_told(name, error)}") from error
 
