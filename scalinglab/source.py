@@ -35,7 +35,7 @@ class ReadOptions:
     columns: dict[str, str | float] = option(
         "column names in the table: columns.N=params, with a unit columns.N='params_m * 1e6';"
         " columns.loss=loss.STORE takes another validation set as the loss; in a study settings of"
-        " the runs serve, too: columns.E=GROUP.KEY",
+        " the runs serve, too: columns.lr=optimizer.lr",
         {},
     )
     unit: str | None = option(

@@ -46,10 +46,12 @@ def loss_against_compute(answer: Answer) -> Figure:
     figure, (ax,) = _figure(1)
     fitted, held_out = _parts(answer)
     low, high = answer.runs["C"].min() / 1.5, answer.runs["C"].max() * 1.5
-    for n, colour in _sizes(answer.runs):
+    for n, colour in _sizes(answer.runs) if _is_line(answer) else ():
         compute = np.geomspace(low, high, 60)
         tokens = compute / (6 * n)
         near = (tokens > answer.runs["D"].min() / 2) & (tokens < answer.runs["D"].max() * 2)
+        if not near.any():  # C is not 6 N D: N counts what a token does not pass through
+            continue
         losses = _law(answer, n, tokens[near])
         ax.plot(compute[near], losses, color=colour, lw=0.8, alpha=0.7)
         ax.annotate(
@@ -74,9 +76,9 @@ def loss_against_size_and_tokens(answer: Answer) -> Figure:
     fitted, held_out = _parts(answer)
     span_n = np.geomspace(answer.runs["N"].min() / 1.3, answer.runs["N"].max() * 1.3, 80)
     span_d = np.geomspace(answer.runs["D"].min() / 1.3, answer.runs["D"].max() * 1.3, 80)
-    for d in sorted(answer.runs["D"].unique()):
+    for d in sorted(answer.runs["D"].unique()) if _is_line(answer) else ():
         left.plot(span_n, _law(answer, span_n, d), color="0.6", lw=0.8, label=_short(d))
-    for n, colour in _sizes(answer.runs):
+    for n, colour in _sizes(answer.runs) if _is_line(answer) else ():
         right.plot(span_d, _law(answer, n, span_d), color=colour, lw=0.8, label=_short(n))
     _scatter(left, fitted, held_out, "N")
     _scatter(right, fitted, held_out, "D")
@@ -273,8 +275,16 @@ def _law(answer: Answer, n: float | np.ndarray, d: float | np.ndarray) -> np.nda
     return np.asarray(answer.law.predict(frame)["loss"])
 
 
+def _is_line(answer: Answer) -> bool:
+    """Whether N and D are all that the law reads; of experts, say, it would be one line each."""
+    read = answer.law.columns
+    return {read.get(name, name) for name in answer.law.law.inputs} <= {"N", "D", "C"}
+
+
 def _frontier(ax: Axes, answer: Answer, low: float, high: float) -> None:
     """The lowest loss that the law gives at each C, over all N."""
+    if not _is_line(answer):
+        return
     compute = np.geomspace(low, high, 60)
     sizes = np.geomspace(answer.runs["N"].min() / 4, answer.runs["N"].max() * 4, 300)
     losses = np.stack([_law(answer, sizes, c / (6 * sizes)) for c in compute])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -48,3 +50,15 @@ def test_a_run_far_from_the_law_is_marked_at_the_edge_and_presses_nothing(tmp_pa
     (ax,) = figures.residuals(answer).axes
     assert ax.get_ylim()[1] < 50 and len(ax.texts) == 1
     assert any("far from the law" in text for text in answer.law.warnings)
+
+
+def test_a_law_that_reads_more_than_size_and_tokens_is_drawn_as_its_runs_alone(finished) -> None:
+    """Of experts, say, it would be one line each; and where C is not 6 N D a size may have none."""
+    answer = analysis.answer_study(finished, "tiny", resamples=0)
+    runs = answer.runs.assign(N_loop=answer.runs["N"] / 2, loops=1 + answer.runs.index % 3)
+    law = analysis.fit("looped", runs[runs["loss"].notna()], resamples=0, mix_fingerprints=True)
+    for draw in (figures.loss_against_compute, figures.loss_against_size_and_tokens):
+        assert draw(answer).axes[0].lines
+        assert not draw(replace(answer, runs=runs, law=law)).axes[0].lines
+    idle = answer.runs.assign(C=answer.runs["C"] / 1e3)
+    figures.loss_against_compute(replace(answer, runs=idle))
