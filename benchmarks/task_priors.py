@@ -38,6 +38,7 @@ WIDTHS = (np.inf, 0.4, 0.2, 0.1, 0.05, 0.02)
 SPREADS = (np.inf, 2.0, 1.0)
 RESAMPLES = 200
 PROCESSES = 3
+ROUNDS = 2
 METRICS = {"arc_easy": "acc", "boolq": "acc", "sciq": "acc", "winogrande": "acc"}  # or len_norm
 
 
@@ -190,7 +191,7 @@ def score() -> None:
     small = {task: table[table.N < 2e9] for task, table in models.items()}
     for name, options in {"default priors": {}, "no priors": {"priors": "none"}}.items():
         seconds = []
-        for _ in range(3):
+        for _ in range(ROUNDS):
             began = time.process_time()
             chains = {task: analysis.task_chain(t, **options) for task, t in small.items()}
             seconds.append(time.process_time() - began)

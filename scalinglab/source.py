@@ -51,7 +51,7 @@ class CountOptions(ReadOptions):
     """How N and C of a study's runs are counted."""
 
     n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block or n_total", None
+        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
     )
     flops: str | None = option(
         "convention of C in a study: causal (default), matmul, kaplan, palm, ...", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def forgotten(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loading, "_loaded", {})
     groups = {
-        name: dict(group)
+        name: copy.deepcopy(group)
         for name, group in ConfigStore.instance().repo.items()
         if isinstance(group, dict)
     }
@@ -47,7 +48,7 @@ def forgotten(monkeypatch, tmp_path):
             del registry[name]
     for module in [m for m in sys.modules if m.startswith(loading.FILES_AS)]:
         del sys.modules[module]
-    for name in ("optimizer", "schedule", "data"):
+    for name in ("optimizer", "model", "schedule", "data"):
         ConfigStore.instance().repo[name] = groups.get(name, {})
 
 
@@ -61,7 +62,7 @@ def test_the_parts_of_the_page_train_together() -> None:
     for i, text in enumerate(examples_of("extending.md")):
         Path(f"part{i}.py").write_text(text)
         names.append(f"part{i}.py")
-    assert len(names) == 5
+    assert len(names) == 6
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(STUDY)
@@ -72,6 +73,8 @@ def test_the_parts_of_the_page_train_together() -> None:
         "optimizer.momentum=0.8",
         "optimizer.lr=0.01",
         "schedule=two_steps",
+        "model/feed_forward=bottleneck",
+        "model.feed_forward.rank=4",
         "data=counting",
         "data.options={vocab: 16, tokens: 20000, validation_tokens: 257}",
         "data.validation_tokens=256",

@@ -69,7 +69,8 @@ def test_both_networks_train_and_say_their_sizes(study: Study) -> None:
 def test_an_interrupted_run_goes_on_to_the_same_curve(study: Study) -> None:
     """SIGTERM, then a kill without warning: both attempts' steps are one curve, each step once."""
     assert study.launch("launch=inline").code == 0
-    for path in (study.outputs / "runs").iterdir():
+    runs = analysis.load(study.outputs, study="hf_trainer", role="sweep")  # the experts
+    for path in (study.outputs / "runs" / run_id for run_id in runs["run_id"]):
         folder = RunFolder(path)
         told = json.loads((path / "program" / "0001" / "config.json").read_text())
         again = study.outputs / "again" / path.name
@@ -87,6 +88,7 @@ def test_an_interrupted_run_goes_on_to_the_same_curve(study: Study) -> None:
             process.wait()
             (again / "folder" / "progress.json").unlink(missing_ok=True)
         subprocess.run(words, check=True)
+        assert json.loads((again / "folder" / "final.json").read_text())["started_at_step"] > 0
         curve = pd.read_csv(again / "folder" / "curve.csv")
         whole = pd.read_csv(folder.curve_file())
         assert curve["step"].tolist() == whole["step"].tolist()

@@ -161,12 +161,16 @@ def _unfinished(runs: pd.DataFrame) -> list[str]:
     ]
 
 
+def _passed(runs: pd.DataFrame) -> pd.Series:
+    """The parameters that a token passes through, where the file has them, else N."""
+    return runs["n_active"].fillna(runs["N"]) if "n_active" in runs else runs["N"]
+
+
 def _odd_compute(runs: pd.DataFrame) -> list[str]:
     """A sentence if C is far from 6 N D: one of them counts in thousands, millions, billions."""
     if not {"N", "D", "C"} <= set(runs):
         return []
-    passed = runs["n_active"].fillna(runs["N"]) if "n_active" in runs else runs["N"]
-    ratio = float((runs["C"] / (6 * passed * runs["D"])).median())
+    ratio = float((runs["C"] / (6 * _passed(runs) * runs["D"])).median())
     if not abs(np.log(ratio)) > np.log(_ODD_COMPUTE):
         return []
     return [
@@ -189,9 +193,9 @@ def _finished(
     if "cluster" not in runs:
         runs = runs.assign(cluster=[root_of(r, parents) for r in runs["run"]])
     if {"N", "D"} <= set(runs) and "C" not in runs:
-        active = runs["n_active"] if "n_active" in runs else runs["N"].where(False)
-        how = pd.Series(BY_ACTIVE, runs.index).where(active.notna(), BY_SIZE)
-        runs = runs.assign(C=6 * active.fillna(runs["N"]) * runs["D"], flops_convention=how)
+        told = runs["n_active"].notna() if "n_active" in runs else [False] * len(runs)
+        how = [BY_ACTIVE if by_active else BY_SIZE for by_active in told]
+        runs = runs.assign(C=6 * _passed(runs) * runs["D"], flops_convention=how)
     if "N" in runs:
         runs = runs.assign(
             n_count=n_count

@@ -25,7 +25,7 @@ from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.numbers import numbers_in
-from scalinglab.analysis.tables.runs import FLOPS, N_COUNTS, load, require
+from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load, require
 from scalinglab.analysis.tables.typed import names_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.plan_file import AnswerConfig
@@ -159,7 +159,7 @@ def study_multiverse(
     target: Target,
     *,
     law: str = LAW,
-    n_counts: Sequence[str] = N_COUNTS,
+    n_counts: Sequence[str] = COUNTS,
     loss: str | None = None,
     **options: Any,
 ) -> Multiverse:
@@ -179,7 +179,7 @@ def study_multiverse(
 def counted_runs(
     outputs: str | Path,
     study: str,
-    n_counts: Sequence[str] = N_COUNTS,
+    n_counts: Sequence[str] = COUNTS,
     loss: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The runs that a study fits, with N counted in several ways: count -> runs."""

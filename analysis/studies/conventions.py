@@ -16,7 +16,7 @@ from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.reporting.verdict import VERDICTS, Finding
 from scalinglab.analysis.studies.draw import panels
-from scalinglab.analysis.tables.runs import N_COUNTS, with_role
+from scalinglab.analysis.tables.runs import COUNTS, with_role
 from scalinglab.analysis.tables.typed import groups_of, highest, lowest, names_of, records_of
 from scalinglab.scaling.errors import UserError
 
@@ -78,7 +78,7 @@ def judge(
 
 def _different_counts(runs: pd.DataFrame) -> list[str]:
     """Counts that all runs have, but for one that equals another: a dense model is all active."""
-    known = [c for c in N_COUNTS if c in runs and runs[c].notna().all()]
+    known = [c for c in COUNTS if c in runs and runs[c].notna().all()]
     return [
         c
         for k, c in enumerate(known)

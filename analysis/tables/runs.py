@@ -366,11 +366,8 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
 
 
 def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
-    """Columns that the parts of some networks bring; of the others what is there without them."""
-    brought = [
-        {name: value for part in a.parts for name, value in part.columns().items()}
-        for a in architectures
-    ]
+    """Columns that some networks bring; of the others what is there without."""
+    brought = [a.columns() for a in architectures]
     without = {name: value for own in brought for name, (_, value) in own.items()}
     return [without | {name: value for name, (value, _) in own.items()} for own in brought]
 

@@ -115,6 +115,11 @@ class Training(Trainer):
                 loss = loss + model.config.router_aux_loss_coef * balance(outputs, model.config)
         return (loss, {"logits": outputs.logits}) if return_outputs else loss
 
+    def _load_from_checkpoint(self, folder, model=None):
+        """All weights, or an error; Trainer's own leaves out experts, whose names in files differ."""
+        saved = type(self.model).from_pretrained(folder)
+        self.model.load_state_dict(saved.state_dict())
+
     def log(self, logs, *rest):
         """Add the cross-entropy of the step to what is logged of it."""
         if "loss" in logs and self.cross_entropy:
@@ -208,7 +213,7 @@ def arguments(config, network):
     )
     rates = np.load(config["lr_file"])
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rates[min(step, len(rates) - 1)]
+        optimizer, lambda step: float(rates[min(step, len(rates) - 1)])
     )
     return settings, (optimizer, schedule)
 

@@ -89,6 +89,8 @@ PLACEMENTS: Mapping[str, tuple[Norms, Norms]] = {
     "sub_ln": (Norms(input=True, inner=True),) * 2,  # arXiv 2210.06423
     # arXiv 2503.04598: the MLP adds to the normalised stream; values are normalised, too
     "hybrid": (POST, Norms()),
+    # arXiv 2204.02311: both branches of the same normalised stream
+    "parallel": (PRE, Norms()),
 }
 
 
@@ -123,6 +125,8 @@ class NetworkOptions:
         Whether the embedding is the head's matrix, too.
     bias : bool
         Whether the matrices of the blocks have biases.
+    loops : int
+        How often the blocks are run, one after another, all of them each time (arXiv 1807.03819).
     parametrization : str
         How init, rates and multipliers follow the shape: ``scalinglab.scaling.model.parametrization``.
     base_width, base_depth, base_head_dim : int or None
@@ -150,6 +154,7 @@ class NetworkOptions:
     logit_softcap: float | None = setting(None, ABOVE_0, historic=None)
     tied_head: bool = setting(False, historic=False)
     bias: bool = setting(False, historic=False)
+    loops: int = setting(1, AT_LEAST_1, historic=1)
     parametrization: str = setting("sp", PARAMETRIZATIONS, historic="sp")
     base_width: int | None = setting(
         None, AT_LEAST_1, historic=None, used_with=("parametrization", SCALED)
@@ -208,6 +213,16 @@ class Architecture(NetworkOptions):
         """What fills the slots of each block."""
         return self.mixer, self.feed_forward
 
+    @property
+    def passes(self) -> int:
+        """Blocks that a token passes, those that are run again counted each time."""
+        return self.loops * self.shape.depth
+
+    def columns(self) -> dict[str, tuple[float, float]]:
+        """Columns of the analysis: their values, and those of networks that have nothing like it."""
+        found = {name: column for part in self.parts for name, column in part.columns().items()}
+        return found if self.loops == 1 else {"loops": (self.loops, 1), **found}
+
     # ------------------------------------------------------------------ norms
 
     def norms(self, layer: int) -> tuple[Norms, Norms]:
@@ -226,6 +241,11 @@ class Architecture(NetworkOptions):
     def value_norm(self) -> bool:
         """Whether values are normalised as queries and keys are."""
         return self.placement == "hybrid"
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the feed-forward is given what the mixer is, and not the stream after it."""
+        return self.placement == "parallel"
 
     @property
     def head_gains(self) -> bool:
@@ -256,7 +276,7 @@ class Architecture(NetworkOptions):
     @property
     def stream_multiplier(self) -> float:
         """Of the stream before a branch is added: DeepNet's (2 L)^(1/4) of a decoder, else 1."""
-        return (2 * self.shape.depth) ** 0.25 if self.placement == "deepnorm" else 1.0
+        return (2 * self.passes) ** 0.25 if self.placement == "deepnorm" else 1.0
 
     @property
     def residual_multiplier(self) -> float:

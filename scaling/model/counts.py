@@ -72,7 +72,7 @@ def parameter_counts(architecture: Architecture) -> dict[str, int]:
         ``ROLES`` and the sums ``n_block`` (matrices of the blocks: exactly 12 L d^2 for the
         default MLP of 4 d), ``n_matmul`` (``n_block`` + unembedding: every weight that multiplies
         in a matrix product), ``n_total``, every parameter once, and ``n_active``: the weights of
-        ``n_matmul`` that one token is multiplied by, so that 6 n_active D are the FLOPs of matrix
+        ``n_matmul`` that one token is multiplied by, each time that it is, so that 6 n_active D are the FLOPs of matrix
         products. Gains and biases are in ``n_total`` only; a tied head is the embedding and the
         unembedding.
     """
@@ -90,6 +90,7 @@ def parameter_counts(architecture: Architecture) -> dict[str, int]:
     n_block = roles["attention"] + roles["mlp"]  # what fills the two slots
     n_matmul = n_block + roles["unembedding"]
     idle = sum(part.idle_weights(architecture) for part in architecture.parts)
-    n_active = n_matmul - architecture.shape.depth * idle
+    used = architecture.loops * (n_block - architecture.shape.depth * idle)
+    n_active = used + roles["unembedding"]
     sums = {"n_block": n_block, "n_matmul": n_matmul, "n_total": n_total, "n_active": n_active}
     return roles | sums

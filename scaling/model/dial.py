@@ -27,6 +27,7 @@ def architecture_of(model: ModelConfig, vocab: int) -> Architecture:
     _check_norms(model)
     _check_post_fraction(model)
     _check_parametrization(model)
+    _check_loops(model)
     used = {key: getattr(model, key) for key in keys_of(NetworkOptions) if is_used(model, key)}
     architecture = Architecture(shape, **used)
     for part in architecture.parts:
@@ -111,6 +112,20 @@ def _whole_blocks(model: ModelConfig) -> bool:
 # ---------------------------------------------------------------------- clashes
 
 
+def _check_loops(model: ModelConfig) -> None:
+    if model.loops > 1:
+        _refuse(
+            model,
+            "loops",
+            {
+                "norm_scale": ("one",),
+                "init": ("normal", "small", "mimetic"),
+                "parametrization": ("sp", "ntk", "mup"),
+            },
+            "it tells layers apart by their depth, and these are run at several",
+        )
+
+
 def _check_part(part: Part, architecture: Architecture) -> None:
     key = f"model.{part.slot}"
     check_ranges(part, key)
@@ -188,7 +203,7 @@ def _check_parametrization(model: ModelConfig) -> None:
             model,
             "parametrization",
             {
-                "placement": ("pre", "peri", "normformer"),
+                "placement": ("pre", "peri", "normformer", "parallel"),
                 "norm_scale": ("one",),
             },
             "it scales residual branches by depth itself, and a norm of the sum would undo it",

@@ -31,7 +31,7 @@ def flop_parts(architecture: Architecture) -> dict[str, int]:
         ``matmul`` is ``block + unembedding``; ``gain``: gains and biases.
     """
     n = parameter_counts(architecture)
-    L, pairs = architecture.shape.depth, architecture.mixer.map_flops(architecture)
+    L, pairs = architecture.passes, architecture.mixer.map_flops(architecture)
     block, unembedding = 6 * (n["n_active"] - n["unembedding"]), 6 * n["unembedding"]
     return {
         "block": block,

@@ -245,7 +245,7 @@ def _on_branch(architecture: Architecture, name: str, std: float) -> float:
     grow with depth (GPT-2). DeepNet has (8 L)^(-1/4) instead (arXiv 2203.00555), sub-LN
     sqrt(log 2 L) (arXiv 2210.06423), both on values and the MLP, too.
     """
-    depth = architecture.base_depth or architecture.shape.depth
+    depth = architecture.base_depth or architecture.passes
     if architecture.placement == "deepnorm":
         return std * (8 * depth) ** -0.25 if name.endswith(BRANCH_MATRICES) else std
     if architecture.placement == "sub_ln":

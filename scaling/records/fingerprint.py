@@ -55,12 +55,13 @@ LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 
 # The fingerprint of this code. Where it changes, a test asks whether the numbers do as well; it
 # says how this line is written.
-CURRENT = "d231b545cd"
+CURRENT = "ebb1b42495"
 # Fingerprints of older code -> that of code which makes the same numbers, bit for bit: a fit takes
 # their runs together, and a plan does not warn. Each entry says how that was shown.
 EQUAL_NUMBERS: Mapping[str, str] = {
-    "b5d0d6edf2": "d231b545cd",  # all golden curves are equal
-    "4eb2951724": "d231b545cd",  # all golden curves are equal
+    "b5d0d6edf2": "ebb1b42495",  # all golden curves are equal
+    "d231b545cd": "ebb1b42495",  # all golden curves are equal
+    "4eb2951724": "b5d0d6edf2",  # all golden curves are equal
     # Options became classes of their own and files moved to other rooms: the curves of every
     # optimizer, schedule, option of the model and engine (tests/golden/curves.py, 86 of them) that
     # the older code wrote and those of this code on one machine are equal to the last digit

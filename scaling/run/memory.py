@@ -95,7 +95,8 @@ def activation_floats(architecture: Architecture, batch: int, options: StepOptio
     tokens = batch * shape.context
     block = IN_PASSING * _block_floats(architecture)
     # Of what is computed again the inputs are kept, and one block at a time is there.
-    blocks = shape.depth * shape.width + block if options.recompute else shape.depth * block
+    passes = architecture.passes
+    blocks = passes * shape.width + block if options.recompute else passes * block
     head = min(tokens, options.loss_chunk or tokens) * HEAD_FLOATS * shape.vocab
     return tokens * blocks + head
 

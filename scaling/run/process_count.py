@@ -32,6 +32,11 @@ def check_processes(config: RunConfig) -> None:
 def _check_shard(config: RunConfig) -> None:
     """Each process holds some rows of every tensor, and all must run in step."""
     execution = config.execution
+    if config.model.loops > 1:
+        raise ConfigError(
+            f"execution.shard = True clashes with model.loops = {config.model.loops}: what the rows "
+            "of a block get is gathered after one pass of it"
+        )
     if execution.processes == 1:
         raise ConfigError(
             "execution.shard = True: execution.processes = 1 has nobody to share "

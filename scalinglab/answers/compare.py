@@ -40,7 +40,7 @@ class CompareOptions:
     )
     budgets: list[float] = option("FLOPs (6 N D) at which the recipes are compared", [])
     n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block or n_total", None
+        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
     )
     resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
     seed: int = option("bootstrap seed", 0, SEED)

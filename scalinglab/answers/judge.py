@@ -66,7 +66,7 @@ class JudgeOptions:
         {},
     )
     n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block or n_total", None
+        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
     )
 
 

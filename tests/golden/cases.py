@@ -117,6 +117,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "mlp_width": [{"model.mlp_width": 40}],
     "context": [{"model.context": 32}],
     "rope_base": [{"model.rope_base": 500.0}],
+    "loops": [{"model.loops": 2}],
     "mixer": [
         {"model.mixer.queries_per_key": 2},
         {"model.mixer.queries_per_key": None, "model.mixer.positions": "none"},
@@ -147,7 +148,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "norm": [{"model.norm": "layernorm"}, {"model.norm": "none"}],
     "placement": [
         {"model.placement": name}
-        for name in ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid")
+        for name in ("post", "peri", "deepnorm", "normformer", "sub_ln", "hybrid", "parallel")
     ],
     "post_fraction": [{"model.placement": "mix", "model.depth": 2, "model.post_fraction": 0.5}],
     "norm_scale": [{"model.norm_scale": "inverse_sqrt_layer"}],

@@ -83,7 +83,7 @@ def _of_folder(folder: Path, files: list[Path]) -> list[Raw]:
     if not rows:
         return []
     # Megatron logs each metric a second time, with the samples seen in the place of the step.
-    rows = [row for row in rows if not row["tag"].endswith(" vs samples")] or rows
+    rows = [row for row in rows if not str(row["tag"]).endswith(" vs samples")] or rows
     table = pd.DataFrame(rows)
     table["value"] = table["value"].where(table["value"].notna(), np.inf)  # logged as "nan"
     table = table.pivot_table(

@@ -28,6 +28,7 @@ class Block(nn.Module):
         of_mixer, of_feed_forward = architecture.norms(layer)
         mixer, feed_forward = architecture.parts
         self.norm_multiplier = architecture.norm_multiplier(layer)
+        self.parallel = architecture.parallel
         self.stream_multiplier = architecture.stream_multiplier
         self.branch_multiplier = architecture.residual_multiplier
         self.attention_norm = norm(architecture, of_mixer.input)
@@ -48,7 +49,8 @@ class Block(nn.Module):
         normed_BTD = times(self.attention_norm(x_BTD), self.norm_multiplier)
         branch_BTD = self.attention_output_norm(self._mix(normed_BTD, cos_TK, sin_TK))
         x_BTD = self.attention_sum_norm(self._add(x_BTD, branch_BTD))
-        normed_BTD = times(self.mlp_norm(x_BTD), self.norm_multiplier)
+        if not self.parallel:
+            normed_BTD = times(self.mlp_norm(x_BTD), self.norm_multiplier)
         fed = self._feed(normed_BTD)
         fed_BTD, *penalty = fed if isinstance(fed, tuple) else (fed,)
         branch_BTD = self.mlp_output_norm(fed_BTD)
@@ -68,6 +70,7 @@ class Transformer(nn.Module):
         self.embedding_multiplier = architecture.embedding_multiplier
         self.head_multiplier = architecture.head_multiplier
         self.softcap = architecture.logit_softcap
+        self.loops = architecture.loops
         self.embedding = nn.Embedding(shape.vocab, shape.width)
         self.embedding_norm = norm(architecture, architecture.embedding_scale == "norm")
         self.blocks = nn.ModuleList(Block(architecture, i) for i in range(shape.depth))
@@ -92,11 +95,12 @@ class Transformer(nn.Module):
         cos_TK, sin_TK = self.cos_TK[:T], self.sin_TK[:T]
         x_BTD = self.embedding_norm(times(self.embedding(tokens_BT), self.embedding_multiplier))
         penalty = None
-        for block in self.blocks:
-            x_BTD = block(x_BTD, cos_TK, sin_TK)
-            if isinstance(x_BTD, tuple):
-                x_BTD, more = x_BTD
-                penalty = more if penalty is None else penalty + more
+        for _ in range(self.loops):
+            for block in self.blocks:
+                x_BTD = block(x_BTD, cos_TK, sin_TK)
+                if isinstance(x_BTD, tuple):
+                    x_BTD, more = x_BTD
+                    penalty = more if penalty is None else penalty + more
         return x_BTD, penalty
 
     def logits(self, x_BTD: Tensor) -> Tensor:

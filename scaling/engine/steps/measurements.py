@@ -127,11 +127,23 @@ def parts(subject: Subject) -> Columns:
 
 
 def _means(subject: Subject, watched: Sequence[tuple[nn.Module, Look]]) -> list[Tensor]:
-    """Of each module what a look at its calls gives, the mean over the batch, (k, ...)."""
+    """Of each module what a look at its calls gives, the mean over the batch, (k, ...).
+
+    Where blocks are run several times, of the last.
+    """
     found: list[list[Tensor]] = [[] for _ in watched]
-    hooks = [
+    passes = 0
+
+    def begin(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    def keep(own: list[Tensor], value: Tensor) -> None:
+        own[passes - 1 :] = [value]
+
+    hooks = [subject.model.register_forward_pre_hook(begin)] + [
         module.register_forward_hook(
-            lambda m, given, out, own=own, look=look: own.append(look(m, given, out))
+            lambda m, given, out, own=own, look=look: keep(own, look(m, given, out))
         )
         for (module, look), own in zip(watched, found, strict=True)
     ]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,3 +152,17 @@ def test_arms_honour_a_number_of_starts(made_by):
     runs = pd.concat([made_by("skaling")[0].assign(recipe=r) for r in "ab"])
     result = analysis.fit("skaling", runs, arm="recipe", starts=12, resamples=0)
     assert result.diagnosis.starts == 12
+
+
+def test_a_laws_own_priors_are_said_and_left_out_by_a_word():
+    power = analysis.LAWS["power"]
+    own = tuple(replace(p, prior=(0.2, 0.001)) if p.name == "a" else p for p in power.parameters)
+    law = replace(power, parameters=own)
+    points = pd.DataFrame({"N": np.geomspace(1e6, 1e9, 8)})
+    points["loss"] = (1e13 / points.N) ** 0.076 * np.exp(0.1 * (-1.0) ** np.arange(8))
+    known = analysis.fit(law, points, x="N", resamples=0)
+    free = analysis.fit(law, points, x="N", resamples=0, priors="none")
+    assert known.params["a"] == pytest.approx(0.2, abs=0.005)
+    assert free.params["a"] == pytest.approx(0.076, abs=0.03)
+    assert "a 0.2 +- 0.001 (the law's own; priors=none leaves them out)" in known.report()
+    assert "priors" not in free.report()

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from scalinglab import analysis
+from scalinglab.scaling.errors import UserError
 
 TARGET = pd.DataFrame({"N": [7e9], "D": [4e12]})
 
@@ -81,3 +82,34 @@ def test_the_largest_models_of_the_ladder_are_predicted(public_data):
     predicted = analysis.task_chain(small, resamples=300).predict(large, level=0.95)
     assert np.abs(predicted.accuracy - large.accuracy).mean() < 0.03
     assert large.accuracy.between(predicted.lower, predicted.upper).all()
+
+
+def test_priors_are_on_by_default_said_and_left_out_by_a_word():
+    few = _models(noise=0.05)
+    chain = analysis.task_chain(few, resamples=0)
+    free = analysis.task_chain(few, resamples=0, priors="none")
+    assert chain.loss.settings["priors"].keys() == {"alpha", "beta"}
+    assert free.loss.settings["priors"] == {}
+    assert chain.loss.params["beta"] != free.loss.params["beta"]
+    assert "priors='none'" in chain.report() and "priors" not in free.report()
+
+
+def test_the_ideal_point_is_one_option_away():
+    ideal = {"priors": {"high": (1.0, 0.01)}}
+    few = _models(noise=0.01)
+    few = few[few.task_loss > few.task_loss.median()]  # far from the upper end of the sigmoid
+    high = analysis.task_chain(few, resamples=0, accuracy_options=ideal).accuracy.params["high"]
+    assert high == pytest.approx(1.0, abs=0.05)
+
+
+def test_priors_give_way_to_what_is_held_and_to_those_that_are_given():
+    held = analysis.task_chain(_models(), resamples=0, loss_options={"tied": {"beta": "alpha"}})
+    assert held.loss.settings["priors"].keys() == {"alpha"}
+    own = {"priors": {"alpha": (0.25, 0.01)}}
+    given = analysis.task_chain(_models(), resamples=0, loss_options=own).loss.settings["priors"]
+    assert given["alpha"] == [0.25, 0.01] and "beta" in given
+
+
+def test_a_word_that_is_no_prior_is_refused():
+    with pytest.raises(UserError, match="priors='off'.*'none'"):
+        analysis.fit("task_accuracy", _models(), resamples=0, priors="off")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture, Shape
 from scalinglab.scaling.model.counts import parameter_counts
+from scalinglab.scaling.model.flops import flop_parts
 
 
 @st.composite
@@ -50,3 +51,12 @@ def test_the_default_block_has_exactly_12_d_squared(depth, heads, vocab):
     d = 16 * heads
     shape = Shape(depth, d, heads, mlp_width=4 * d, context=128, vocab=vocab)
     assert parameter_counts(Architecture(shape))["n_block"] == 12 * depth * d**2
+
+
+def test_weights_that_are_used_again_are_active_each_time():
+    once, thrice = (Architecture(Shape(2, 16, 2, 64, 8, 11), loops=n) for n in (1, 3))
+    few, many = parameter_counts(once), parameter_counts(thrice)
+    assert all(few[n] == many[n] for n in ("n_block", "n_matmul", "n_total"))
+    assert many["n_active"] == 3 * 2 * 12 * 16**2 + 11 * 16
+    assert flop_parts(thrice)["block"] == 3 * flop_parts(once)["block"]
+    assert flop_parts(thrice)["attention_causal"] == 3 * flop_parts(once)["attention_causal"]

@@ -90,6 +90,8 @@ COMPLETEP = {"parametrization": "completep", "base_width": 32, "base_depth": 2}
         ),
         ({**COMPLETEP, "norm_scale": "inverse_sqrt_layer"}, "clashes"),
         ({**MUP, "init": "lsuv"}, "allowed beside it: normal, small"),
+        ({"loops": 2, "init": "lsuv"}, r"clashes with model\.loops = 2: it tells layers apart"),
+        ({"loops": 2, **COMPLETEP}, "'completep' clashes with model.loops = 2: .* sp, ntk, mup"),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
 )

@@ -34,6 +34,7 @@ def test_a_law_in_one_variable_is_told_which(run, tmp_path) -> None:
             ["study=tiny", "delta=publishd"],
             "delta = 'publishd' is not one of: published, scaled; did",
         ),
+        (["study=tiny", "priors=non"], "priors = 'non' is not one of: law, none; did you mean"),
         (["study=tiny", "delta=[1]"], "delta = [1]: expected"),
         (["study=tiny", "columns.loss=[a,b]"], "['a', 'b']: expected a string or a number"),
         (["study=tiny", "columns.loss=null"], "columns.loss = None: expected a string or a number"),

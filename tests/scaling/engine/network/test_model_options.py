@@ -78,6 +78,8 @@ CASES = [
     {"mixer": {"queries_per_key": None, "positions": "none"}, "parametrization": "mup", **BASE},
     {"mixer": {"positions": "alibi"}, "heads": 3},
     {"mixer": {"window": 4}},
+    {"loops": 3, "mixer": {"window": 2}, "feed_forward": {"name": "moe", "experts": 3}},
+    {"loops": 2, "placement": "deepnorm"},
     {"mixer": {"window": 3, "positions": "alibi", "queries_per_key": 2}, "placement": "hybrid"},
 ]
 
@@ -133,6 +135,8 @@ def test_counts_are_sums_over_the_modules_parameters(architecture):
     assert counts["n_block"] == sum(p.numel() for p in matrices)
     head = architecture.shape.vocab * architecture.shape.width
     assert counts["n_matmul"] == counts["n_block"] + head
+    if architecture.feed_forward.name == "mlp":
+        assert counts["n_active"] == architecture.loops * counts["n_block"] + head
     vectors = sum(p.numel() for p in parameters.values() if p.dim() == 1)
     assert counts["gain"] + counts["bias"] == vectors
     assert all(count_role(n) in counts for n in parameters)
@@ -171,7 +175,7 @@ def test_a_logit_depends_on_all_earlier_tokens_and_on_no_later_one(architecture,
     logits = model(torch.arange(12)[None])[0]
     weights = torch.randn(14, generator=torch.Generator().manual_seed(0))
     window = architecture.mixer.window or 12
-    reach = architecture.shape.depth * (window - 1)
+    reach = architecture.passes * (window - 1)
     for t in range(12):
         first = max(0, t - reach)
         (gradient,) = torch.autograd.grad(logits[t] @ weights, seen["x"], retain_graph=True)

@@ -1,5 +1,7 @@
 """What the model must do, shown by its gradients and its symmetries rather than by its shapes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -259,3 +261,24 @@ def test_head_gains_weigh_heads():
         torch.testing.assert_close(model(TOKENS), before)
         model.blocks[1].attention.value.weight[8:12].mul_(7.0)  # all of them: the norm's
         assert not torch.allclose(model(TOKENS), before, atol=1e-3)
+
+
+def test_blocks_in_a_loop_are_deeper_blocks_with_equal_weights():
+    looped = Architecture(SHAPE, loops=3)
+    deep = Architecture(dataclasses.replace(SHAPE, depth=6))
+    few, many = Transformer(looped), Transformer(deep)
+    for i, block in enumerate(many.blocks):
+        block.load_state_dict(few.blocks[i % 2].state_dict())
+    for name in ("embedding", "norm", "head"):
+        getattr(many, name).load_state_dict(getattr(few, name).state_dict())
+    tokens = torch.arange(SHAPE.context)[None]
+    torch.testing.assert_close(few(tokens), many(tokens))
+
+
+def test_parallel_branches_see_the_same_stream():
+    model = Transformer(Architecture(SHAPE, placement="parallel"))
+    block, x_BTD = model.blocks[0], torch.randn(2, 12, 16)
+    normed = block.attention_norm(x_BTD)
+    mixed = block.attention(normed, model.cos_TK, model.sin_TK)
+    fed = block.down(block.up(normed).relu().square())
+    torch.testing.assert_close(block(x_BTD, model.cos_TK, model.sin_TK), x_BTD + mixed + fed)
