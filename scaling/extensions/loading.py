@@ -266,7 +266,7 @@ def _execute(name: str, module: str, execute: Callable[[], object]) -> None:
         raise ConfigError(f"extend: {_told(name, error)}") from error
 
 
-def _told(name: str, error: Exception) -> str:
+def _told(name: str, error: BaseException) -> str:
     """Where a file fails, and why: its own last line in the traceback."""
     if isinstance(error, SyntaxError):
         return f"{name}, line {error.lineno}: {error.msg}"
