@@ -13,6 +13,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -59,6 +60,7 @@ class Registry(Mapping[str, T]):
         self._key, self._package = key, package
         self._definitions: dict[str, T] = {}
         self._modules: dict[str, str] = {}  # name -> the module that registered it
+        self._wants: Callable[[Any], str | None] = lambda definition: None
         self._lock = threading.RLock()  # a definition's file may ask for others while it is loaded
         self._is_loading, self._is_loaded = False, package is None
 
@@ -82,9 +84,8 @@ class Registry(Mapping[str, T]):
 
         def add(definition: D) -> D:
             entry: Any = definition  # of T, though checkers cannot say "D, which is a T"
-            own = getattr(entry, getattr(entry, "chooser", ""), name)
-            if own != name:
-                raise UserError(f"{definition} is registered as {name!r} and says {own!r}")
+            if lacks := self._wants(entry) or _misnamed(entry, name):
+                raise UserError(f"{self._key} = {name!r} of {_file_of(place)}: {lacks}")
             if not place.startswith(_SHIPPED):
                 self._loaded()  # the shipped ones come first, so that none of them is replaced
             there = self._definitions.setdefault(name, entry)
@@ -98,6 +99,10 @@ class Registry(Mapping[str, T]):
             return definition
 
         return add
+
+    def wants(self, check: Callable[[Any], str | None]) -> None:
+        """Set what every definition must be: a function to what one lacks, None if nothing."""
+        self._wants = check
 
     def module_of(self, name: str) -> str:
         """The module that registered a name."""
@@ -187,3 +192,52 @@ def _file_of(module: str) -> str:
     if file is None:
         return "this session" if module == "__main__" else module
     return module.replace(".", "/") + ".py" if module.startswith(_SHIPPED) else str(Path(file))
+
+
+def _misnamed(definition: Any, name: str) -> str | None:
+    chooser = getattr(definition, "chooser", "")
+    own = getattr(definition, chooser, name)
+    if own == name:
+        return None
+    return f"its class says {chooser} = {own!r}: give it the field {chooser}: str = {name!r}"
+
+
+def subclass_of(base: type, *needed: str) -> Callable[[Any], str | None]:
+    """What a class lacks to be one of a base's, with all that is abstract and needed."""
+
+    def lacks(definition: Any) -> str | None:
+        if not (isinstance(definition, type) and issubclass(definition, base)):
+            return f"{_in_words(definition)} is registered, a subclass of {base.__name__} is wanted"
+        if is_dataclass(base) and "__dataclass_fields__" not in vars(definition):
+            return f"class {definition.__name__} is no dataclass: @dataclass(frozen=True) below register"
+        missing = sorted(getattr(definition, "__abstractmethods__", ()))
+        missing += [name for name in needed if not hasattr(definition, name)]
+        return f"class {definition.__name__} lacks {', '.join(missing)}" if missing else None
+
+    return lacks
+
+
+def instance_of(base: type) -> Callable[[Any], str | None]:
+    """What an object lacks to be one of a class."""
+
+    def lacks(definition: Any) -> str | None:
+        if isinstance(definition, base):
+            return None
+        return f"{_in_words(definition)} is registered, a {base.__name__} is wanted"
+
+    return lacks
+
+
+def function(definition: Any) -> str | None:
+    """What a definition lacks to be a function."""
+    return (
+        None if callable(definition) else f"{_in_words(definition)} is registered, not a function"
+    )
+
+
+def _in_words(definition: Any) -> str:
+    if isinstance(definition, type):
+        return f"class {definition.__name__}"
+    if callable(definition):
+        return f"function {getattr(definition, '__name__', definition)}"
+    return f"{definition!r} ({type(definition).__name__})"[:80]

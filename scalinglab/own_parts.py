@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from scalinglab import register
 from scalinglab.own_groups import SHIPPED
 from scalinglab.scaling.config import ConfigError, DataConfig
 from scalinglab.scaling.data.source import SOURCES
@@ -72,6 +73,7 @@ def load(named: Any, folders: Sequence[Path]) -> list[str]:
     # Beside the groups' folder, too: a study in scaling_conf/ names a file next to scaling_conf/.
     places = [*folders, *(folder.parent for folder in folders)]
     loaded = loading.load(names, places)
+    register.check_halves()
     return [str(e.file) if e.is_file else e.module for e in loaded]
 
 

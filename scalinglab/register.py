@@ -12,8 +12,11 @@ with a schedule alone needs no torch.
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from typing import Any
+
+from scalinglab.scaling.fields import ConfigError
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,36 @@ def registry(kind: str) -> Any:
     """The registry of a kind."""
     where = KINDS[kind]
     return getattr(importlib.import_module(where.module), where.name)
+
+
+# A kind whose definitions say what there is, and the kind of their arithmetic under the same name.
+ARITHMETIC = {
+    "optimizer": "update",
+    "mixer": "mixed_by",
+    "feed_forward": "fed_by",
+    "measurement": "measured_by",
+}
+
+
+def check_halves() -> None:
+    """Refuse a part of a person's own that has keys and no arithmetic, or the other way round.
+
+    Raises
+    ------
+    ConfigError
+        Naming the part and the decorator that is missing.
+    """
+    for kind, other in ARITHMETIC.items():
+        own = [name for name in registry(kind) if not registry(kind).is_shipped(name)]
+        halves = registry(other) if own or KINDS[other].module in sys.modules else {}
+        alone = [n for n in halves if n not in registry(kind)]
+        for names, has, lacks in ((own, kind, other), (alone, other, kind)):
+            for name in names:
+                if name not in registry(lacks):
+                    raise ConfigError(
+                        f"{registry(has).key} = {name!r} has a register.{has} and no "
+                        f"register.{lacks}({name!r})"
+                    )
 
 
 def __getattr__(kind: str) -> Any:

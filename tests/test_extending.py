@@ -11,8 +11,10 @@ import pytest
 import torch
 from hydra.core.config_store import ConfigStore
 
-from scalinglab import Study, register
+from scalinglab import Study, analysis, register
+from scalinglab.analysis.reporting.verdict import give_verdict
 from scalinglab.scaling.engine.optimizers.optimizer import build_optimizer
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.parametrization import TensorRule
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
@@ -23,6 +25,7 @@ study:
   name: own
   question: does it train?
   blocks: {all: {role: fit, grid: {tokens: [640, 1280]}}}
+  answer: {kind: lowest, options: {column: train_loss}}
 model: {depth: 1, width: 16, heads: 2, context: 16}
 batch: 4
 """
@@ -59,7 +62,7 @@ def test_the_parts_of_the_page_train_together() -> None:
     for i, text in enumerate(examples_of("extending.md")):
         Path(f"part{i}.py").write_text(text)
         names.append(f"part{i}.py")
-    assert len(names) == 4
+    assert len(names) == 6
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(STUDY)
@@ -75,11 +78,88 @@ def test_the_parts_of_the_page_train_together() -> None:
         "data=counting",
         "data.options={vocab: 16, tokens: 20000, validation_tokens: 257}",
         "data.validation_tokens=256",
+        "execution.measure=[weight_norm]",
         "launch.measure=off",
         "launch.workers=1",
     ).launch()
     assert end.code == 0
     assert set(end.frame["state"]) == {"done"}
+
+    assert (analysis.load("outputs", study="own")["weight_norm"] > 0).all()
+    verdict = give_verdict("outputs", "own")
+    assert "has the lowest train_loss" in verdict.finding.sentences[0]
+
+
+# What a file may get wrong, and a part of the sentence that it is told by.
+HEAD = """
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+from scalinglab import register
+from scalinglab.analysis import Law
+from scalinglab.scaling.data.source import Source
+from scalinglab.scaling.data.store import Corpus
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+from scalinglab.scaling.schedule.pieces import Piece
+from scalinglab.scaling.schedule.schedule import ScheduleConfig
+"""
+OPTIMIZER = """
+@register.optimizer("odd")
+@dataclass(frozen=True, kw_only=True)
+class Odd(OptimizerConfig):
+    name: str = "odd"
+"""
+SCHEDULE = """
+@register.schedule("odd")
+@dataclass(frozen=True, kw_only=True)
+class Odd(ScheduleConfig):
+    kind: str = "odd"
+    def build(self, room):
+        return {}
+"""
+SOURCE = """
+@register.source("odd")
+@dataclass(frozen=True)
+class Odd(Source):
+    def corpus(self):
+        return {}
+"""
+TOKENS = "Corpus(np.array({}, np.{}), np.arange(9, dtype=np.uint8), 64, 1.0)"
+WRONG = {
+    'register.law("odd")(lambda D: D)': r"law = 'odd' of .*odd\.py: function .* a Law is wanted",
+    'register.verdict("odd")(3)': r"study\.answer\.kind = 'odd' of .*: 3 \(int\)",
+    '@register.optimizer("odd")\nclass Odd: pass': "a subclass of OptimizerConfig is wanted",
+    '@register.schedule("odd")\nclass Odd(ScheduleConfig): pass': "class Odd is no dataclass",
+    OPTIMIZER: "class Odd lacks moment_floats, update_floats",
+    SCHEDULE.replace('kind: str = "odd"', "x: int = 3"): "kind = 'wsd': give it the field kind",
+    OPTIMIZER + "    moment_floats: ClassVar = (1, 1)\n    update_floats: ClassVar = 1\n": (
+        r"has a register\.optimizer and no register\.update\('odd'\)"
+    ),
+    'register.measured_by("odd")(print)': r"has a register\.measured_by and no register\.measurement",
+    SCHEDULE.format("None"): "its pieces are no list of Piece: None",
+    SCHEDULE.format("[Piece('wobble', room.steps, 1, 1)]"): "shape 'wobble'; known are constant",
+    SCHEDULE.format("[Piece('linear', room.steps, 1, -1)]"): "the rate -1; allowed is 0 or more",
+    SCHEDULE.format("[Piece('linear', 3, 1, 1)]"): "its pieces fill 3 steps of a run of 10",
+    SOURCE.format("(1, 2)"): r"data\.source = 'odd': corpus\(\) gave a tuple",
+    SOURCE.format(TOKENS.format("[1, 2]", "int64")): "train tokens are int64; allowed is uint8",
+    SOURCE.format(TOKENS.format("[]", "uint8")): "it has no train tokens",
+    SOURCE.format(TOKENS.format("[1, 64]", "uint8")): "the token 64; its vocabulary is 0 to 63",
+    "raise SystemExit(3)": "SystemExit: 3",
+}
+CHOSEN = {"schedule": "schedule", "data": "source"}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_a_file_gets_wrong_is_one_sentence(text: str) -> None:
+    Path("odd.py").write_text(HEAD + text)
+    chosen = [f"{group}=odd" for group, kind in CHOSEN.items() if f"register.{kind}(" in text]
+    folder = Path("scaling_conf/study")
+    folder.mkdir(parents=True)
+    (folder / "own.yaml").write_text(
+        "".join(row for row in STUDY.splitlines(True) if "lowest" not in row)
+    )
+    with pytest.raises(UserError, match=WRONG[text]):
+        Study.open("own", "extend=[odd.py]", "optimizer.lr=0.01", *chosen).plan()
 
 
 # ---------------------------------------------------------------------- examples/hyperball

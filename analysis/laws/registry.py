@@ -7,11 +7,12 @@ import sys
 from scalinglab.analysis.default_laws import MIXED_SURFACES
 from scalinglab.analysis.laws.law import Law
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, instance_of
 
 AUTO = "auto"  # no law: the mixture of those that the table allows
 
 LAWS: Registry[Law] = Registry("law", __package__)
+LAWS.wants(instance_of(Law))
 
 
 def register(law: Law) -> Law:

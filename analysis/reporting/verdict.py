@@ -26,7 +26,7 @@ from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.records.state import State
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, function
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +57,7 @@ class Finding:
 # The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
+VERDICTS.wants(function)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,12 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     curves = {}
     if "curves" in inspect.signature(judge).parameters:
         curves["curves"] = load_curves(outputs, study=study, loss=loss)
-    finding = judge(runs, **curves, **options)
+    finding: Any = judge(runs, **curves, **options)
+    if not isinstance(finding, Finding):
+        raise UserError(
+            f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
+            "a Finding is wanted (scalinglab.analysis.reporting.verdict)"
+        )
     finding.warnings.extend(_caveats(runs, len(plan.runs)))
     return Verdict(study, plan.study.question, Path(outputs), finding)
 

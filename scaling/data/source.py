@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,3 +41,4 @@ class Source(ABC):
 
 
 SOURCES: Registry[type[Source]] = Registry("data.source", __package__)
+SOURCES.wants(subclass_of(Source))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.data.manifest import Manifest, read_manifest
+from scalinglab.scaling.data.manifest import DTYPES, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
 from scalinglab.scaling.data.verify import check_tokens, head
 from scalinglab.scaling.records import machine
@@ -170,7 +170,10 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     ------
     FileExistsError
         If something that is no store has its name.
+    ConfigError
+        If what the source gave is no corpus, or has tokens that are not of its vocabulary.
     """
+    _check(source, corpus)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in abandoned_stores(folder.parent):
         shutil.rmtree(left, ignore_errors=True)
@@ -200,6 +203,33 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
     return made[0]
 
 
+def _check(source: str, corpus: Any) -> None:
+    """Refuse what the code of a source gives that is no corpus."""
+    if not isinstance(corpus, Corpus):
+        raise ConfigError(
+            f"data.source = {source!r}: corpus() gave a {type(corpus).__name__}, not a Corpus"
+        )
+    for name, tokens in (("train", corpus.train), ("validation", corpus.validation)):
+        if not isinstance(tokens, np.ndarray | Pieces) or getattr(tokens, "ndim", 1) != 1:
+            raise ConfigError(
+                f"data.source = {source!r}: its {name} tokens are no one-dimensional array"
+            )
+        if str(tokens.dtype) not in DTYPES:
+            raise ConfigError(
+                f"data.source = {source!r}: its {name} tokens are {tokens.dtype}; allowed is "
+                f"{', '.join(DTYPES)}, as narrow as the vocabulary allows"
+            )
+        if not len(tokens):
+            raise ConfigError(f"data.source = {source!r}: it has no {name} tokens")
+
+
+def _check_range(tokens: np.ndarray, vocab: int) -> None:
+    lowest, highest = (int(tokens.min()), int(tokens.max())) if len(tokens) else (0, 0)
+    if lowest < 0 or highest >= vocab:
+        wrong = lowest if lowest < 0 else highest
+        raise ConfigError(f"the source gave the token {wrong}; its vocabulary is 0 to {vocab - 1}")
+
+
 def _write_tokens(folder: Path, corpus: Corpus) -> str:
     """Write both parts of a corpus; the hash of what they hold."""
     content = hashlib.sha256()
@@ -210,6 +240,7 @@ def _write_tokens(folder: Path, corpus: Corpus) -> str:
             written = 0
             with path.open("wb") as file:
                 for part in tokens.parts() if isinstance(tokens, Pieces) else [tokens]:
+                    _check_range(part, corpus.vocab)
                     content.update(np.ascontiguousarray(part).data)
                     part.tofile(file)
                     written += len(part)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.text import check_imports, digest, package_files
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.records import machine
@@ -260,12 +261,12 @@ def _execute(name: str, module: str, execute: Callable[[], object]) -> None:
     except ConfigError:
         sys.modules.pop(module, None)
         raise
-    except Exception as error:  # whatever a file of somebody else does
+    except (Exception, SystemExit) as error:  # whatever a file of somebody else does
         sys.modules.pop(module, None)
         raise ConfigError(f"extend: {_told(name, error)}") from error
 
 
-def _told(name: str, error: Exception) -> str:
+def _told(name: str, error: BaseException) -> str:
     """Where a file fails, and why: its own last line in the traceback."""
     if isinstance(error, SyntaxError):
         return f"{name}, line {error.lineno}: {error.msg}"
@@ -277,7 +278,8 @@ def _told(name: str, error: Exception) -> str:
         or name.rpartition(".")[2] in Path(frame.filename).stem
     ]
     where = f", line {lines[-1].lineno}" if lines else ""
-    return f"{name}{where}: {type(error).__name__}: {error}"
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return f"{name}{where}: {kind}{error}"
 
 
 def _remember(extension: Extension) -> Extension:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import historic_values, keys_of
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:
     from scalinglab.scaling.model.architecture import Architecture, Norms
@@ -141,6 +141,8 @@ class FeedForward(Part):
 
 
 MIXERS, FEED_FORWARDS = Mixer.choices, FeedForward.choices
+MIXERS.wants(subclass_of(Mixer))
+FEED_FORWARDS.wants(subclass_of(FeedForward))
 SLOTS: Mapping[str, type[Part]] = {kind.slot: kind for kind in (Mixer, FeedForward)}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, make_dataclass
 from typing import Any, ClassVar
 
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, check_ranges, defaults, keys_of, setting
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, subclass_of
 
 # Roles of tensors (``scalinglab.scaling.model.parametrization``).
 MATRICES = ("embedding", "hidden", "router", "head")
@@ -68,6 +68,7 @@ class OptimizerConfig:
 
 
 OPTIMIZERS = OptimizerConfig.choices
+OPTIMIZERS.wants(subclass_of(OptimizerConfig, "moment_floats", "update_floats"))
 
 
 def optimizer_science(config: OptimizerConfig) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, instance_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Measurement:
 
 
 MEASUREMENTS: Registry[Measurement] = Registry("execution.measure")
+MEASUREMENTS.wants(instance_of(Measurement))
 MEASUREMENTS.register("noise_scale")(
     Measurement(("noise_scale", "gradient_signal", "gradient_noise"))
 )

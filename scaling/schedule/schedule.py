@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, subclass_of
 
 if TYPE_CHECKING:
     from scalinglab.scaling.schedule.pieces import Piece
@@ -46,3 +46,4 @@ class ScheduleConfig(ABC):
 
 
 SCHEDULES = ScheduleConfig.choices
+SCHEDULES.wants(subclass_of(ScheduleConfig))

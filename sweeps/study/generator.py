@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from scalinglab.scaling.config import DataConfig, RunConfig
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_1, ConfigError, from_dict, setting
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, subclass_of
 from scalinglab.sweeps.study.rungs import GROWTHS, Rung, candidates
 
 Point = dict[str, Any]  # dotted key -> value
@@ -78,6 +78,7 @@ class Generator(ABC):
 
 
 GENERATORS: Registry[type[Generator]] = Registry("generator", f"{__package__}.generators")
+GENERATORS.wants(subclass_of(Generator))
 
 
 @dataclass(frozen=True)

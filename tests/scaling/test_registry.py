@@ -36,7 +36,9 @@ def test_a_definition_does_not_call_itself_otherwise() -> None:
     class Blue:
         chooser, colour = "colour", "red"
 
-    with pytest.raises(ValueError, match="is registered as 'blue' and says 'red'"):
+    with pytest.raises(
+        ValueError, match="its class says colour = 'red': give it the field colour: str = 'blue'"
+    ):
         Registry[type]("colour").register("blue")(Blue)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.parametrization import TensorRule
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, common_name
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, subclass_of
 
 Moments = dict[str, Tensor | dict[str, Tensor]]
 
@@ -153,6 +154,7 @@ class Optimizer(ABC):
 
 # Optimizer -> its update; each is described in ``scalinglab.scaling.optimizers`` under its name.
 UPDATES: Registry[type[Optimizer]] = Registry("optimizer.name", __package__, makes_numbers=True)
+UPDATES.wants(subclass_of(Optimizer))
 
 
 def build_optimizer(
@@ -167,8 +169,31 @@ def build_optimizer(
     ------
     ValueError
         If they bring settings of several.
+    ConfigError
+        If one of a person's own keeps what no checkpoint would hold.
     """
-    return UPDATES[common_name(settings)](settings, sizes, rules, device)
+    name = common_name(settings)
+    built = UPDATES[name](settings, sizes, rules, device)
+    if not UPDATES.is_shipped(name):
+        _check_moments(name, built)
+    return built
+
+
+def _check_moments(name: str, built: Optimizer) -> None:
+    """Refuse what is remembered of each weight and would be lost where a run resumes."""
+    moments: list[Tensor] = []
+    for held in built.moments.values():
+        moments += [held] if isinstance(held, Tensor) else held.values()
+    kept = {moment.untyped_storage().data_ptr() for moment in moments}
+    shape = built.zeros().shape
+    for attribute, value in vars(built).items():
+        if not isinstance(value, Tensor) or value.shape != shape:
+            continue
+        if value.untyped_storage().data_ptr() not in kept:
+            raise ConfigError(
+                f"optimizer.name = {name!r}: self.{attribute} has a number for each weight and is "
+                f"not in self.moments, which a checkpoint holds: self.moments[{attribute!r}] = ..."
+            )
 
 
 def norms_here(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scalinglab.scaling.registry import Registry
+from scalinglab.scaling.registry import Registry, function
 
 Columns = dict[str, Tensor]  # name -> (k,)
 # Module, its arguments and its result to a tensor.
@@ -54,6 +54,7 @@ class Subject:
 
 # Measurement -> its arithmetic; each is described in ``scalinglab.scaling.run.measurements``.
 MEASURED_BY: Registry[Callable[[Subject], Columns]] = Registry("execution.measure")
+MEASURED_BY.wants(function)
 
 
 @MEASURED_BY.register("noise_scale")

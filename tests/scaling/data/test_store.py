@@ -132,7 +132,7 @@ def test_moving_a_token_from_one_part_to_the_other_changes_the_content_hash(tmp_
 
 def test_two_byte_tokens_come_back(tmp_path):
     tokens = np.arange(60_000, 60_100, dtype=np.uint16)
-    wide = dataclasses.replace(CORPUS, train=tokens, validation=tokens[:50])
+    wide = dataclasses.replace(CORPUS, train=tokens, validation=tokens[:50], vocab=65_536)
     write_store(tmp_path / "store", "some", {}, wide)
     store = TokenStore(tmp_path / "store")
     windows = store.validation_batch(8, context=4)

@@ -17,6 +17,7 @@ from scalinglab.sweeps.launch.freeze import freeze
 
 OWN = """
 from dataclasses import dataclass
+from typing import ClassVar
 from scalinglab import register
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 
@@ -25,6 +26,8 @@ from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 @dataclass(frozen=True, kw_only=True)
 class OwnConfig(OptimizerConfig):
     "The arithmetic stands elsewhere."
+    moment_floats: ClassVar[tuple[float, float]] = (0, 0)
+    update_floats: ClassVar[float] = 0
     name: str = "own_step"
     radius: float = 2.0
 """
@@ -85,7 +88,10 @@ def test_two_texts_of_one_part_are_two_versions(fingerprints, versions) -> None:
         ("import no_such_library\n", r"mine\.py, line 1: ModuleNotFoundError: .*no_such_library"),
         ("import beside\n", r"mine\.py imports 'beside', which lies beside it"),
         (OWN.replace('"own_step"', '"adamw"'), r"'adamw' is defined twice, in .*adamw\.py and in"),
-        (OWN.replace('"own_step")', '"another")'), r"registered as 'another' and says 'own_step'"),
+        (
+            OWN.replace('"own_step")', '"another")'),
+            r"its class says name = 'own_step': give it the field name: str = 'another'",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_sentence(text, told) -> None:
