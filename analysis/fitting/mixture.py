@@ -8,7 +8,7 @@ mixture. Refits without the outermost points are mixtures with the same shares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ class Mixture(Result):
         origins.
     """
 
-    laws: pd.DataFrame = None  # type: ignore[assignment]  # a subclass's field needs a default
+    laws: pd.DataFrame = field(default_factory=pd.DataFrame)
     held_out_points: int = 0
     held_out_origins: int = 0
 

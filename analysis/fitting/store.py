@@ -104,13 +104,12 @@ def from_dict(stored: dict) -> dict[str, Any]:
     )
 
 
-def mixed_fields(result: FittedLaw) -> dict[str, Any]:
+def mixed_fields(result: Any) -> dict[str, Any]:
     """What a mixture has beside a fit, as plain values; `order` is that of its parameters."""
     assert isinstance(result.law, MixtureLaw)
-    table = result.laws  # type: ignore[attr-defined]  # a mixture's, which is no law's
     return {
         "order": [law.name for law in result.law.laws],
-        "laws": table.reset_index().to_dict("list"),
+        "laws": result.laws.reset_index().to_dict("list"),
         **{name: getattr(result, name) for name in _COUNTS},
     }
 

@@ -36,6 +36,7 @@ class Part:
     """
 
     chooser: ClassVar[str] = "name"
+    choices: ClassVar[Registry[Any]]  # what may fill the slot
     slot: ClassVar[str]  # the key of the model
     # As what its tensors stand in a block; none: among the block's own, as in the oldest runs.
     module: ClassVar[str]
@@ -158,12 +159,18 @@ def default_feed_forward() -> FeedForward:
 
 def stored_part(kind: type[P], science: Mapping[str, Any]) -> P:
     """A part from a run's science; one that is not registered here knows its name alone."""
-    registry: Registry[type[P]] = kind.choices  # type: ignore[attr-defined]  # of each slot's class
+    registry: Registry[type[P]] = kind.choices
     if science["name"] not in registry:
         return kind(name=science["name"])
     chosen = registry[science["name"]]
     known = {key: value for key, value in science.items() if key in keys_of(chosen)}
     return chosen(**historic_values(chosen) | known)
+
+
+def divided(width: int, by: int) -> int:
+    """Whole where it divides: a fraction at the base of a parametrization, whose sizes are ratios."""
+    quotient: Any = width / by
+    return quotient if width % by else width // by
 
 
 def linear_sizes(architecture: Architecture, name: str, rows: int, columns: int) -> dict[str, Size]:

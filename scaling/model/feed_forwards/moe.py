@@ -9,7 +9,7 @@ from typing import ClassVar
 from scalinglab.scaling.fields import ABOVE_0, AT_LEAST_0, AT_LEAST_1, ConfigError, setting
 from scalinglab.scaling.model.architecture import GATED, Architecture, Norms
 from scalinglab.scaling.model.feed_forwards.mlp import KEPT_FLOATS
-from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size
+from scalinglab.scaling.model.part import FEED_FORWARDS, FeedForward, Size, divided
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
 
 BALANCES = ("loss", "bias", "none")
@@ -107,8 +107,7 @@ class MoE(FeedForward):
 
     def expert_width(self, architecture: Architecture) -> int:
         """Hidden width of one expert."""
-        width = architecture.shape.mlp_width  # a fraction at the base of a parametrization
-        return width / self.granularity if width % self.granularity else width // self.granularity  # type: ignore[return-value]
+        return divided(architecture.shape.mlp_width, self.granularity)
 
     def slots(self, context: int) -> int:
         """Tokens of a sequence that an expert takes."""

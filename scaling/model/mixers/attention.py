@@ -7,7 +7,15 @@ from typing import ClassVar
 
 from scalinglab.scaling.fields import AT_LEAST_1, ConfigError, setting
 from scalinglab.scaling.model.architecture import INITS, Architecture, Norms
-from scalinglab.scaling.model.part import MIXERS, MapFlops, Mixer, Size, linear_sizes, norm_sizes
+from scalinglab.scaling.model.part import (
+    MIXERS,
+    MapFlops,
+    Mixer,
+    Size,
+    divided,
+    linear_sizes,
+    norm_sizes,
+)
 
 POSITIONS = ("rotary", "alibi", "none")
 
@@ -74,10 +82,7 @@ class Attention(Mixer):
     def key_width(self, architecture: Architecture) -> int:
         """Rows of the matrices of keys and values."""
         shape, shared = architecture.shape, self.queries_per_key
-        if shared is None:
-            return shape.head_dim
-        # A fraction at the base of a parametrization.
-        return shape.width / shared if shape.width % shared else shape.width // shared  # type: ignore[return-value]
+        return shape.head_dim if shared is None else divided(shape.width, shared)
 
     def map_flops(self, architecture: Architecture) -> MapFlops:
         """Each query sees half of the keys on average, fewer through a window."""
