@@ -197,13 +197,13 @@ def _report_defect() -> NoReturn:
 
 
 def _whose() -> str:
-    """Whether an exception left a file that ``extend`` names, or this package."""
+    """Whether an exception came from a file that ``extend`` names, or from this package."""
     from scalinglab.scaling.extensions.loading import loaded
 
-    innermost = traceback.extract_tb(sys.exc_info()[2])[-1]
-    for extension in loaded():
-        if innermost.filename in map(str, extension.files):
-            return f"The last line is of {extension.name}, which extend names: line {innermost.lineno}."
+    names = {str(file): extension.name for extension in loaded() for file in extension.files}
+    for frame in reversed(traceback.extract_tb(sys.exc_info()[2])):
+        if frame.filename in names:
+            return f"It came from {names[frame.filename]}, which extend names: line {frame.lineno}."
     return (
         f"This is a defect of {PROJECT} {_version()}, not a mistake of yours: please report the lines "
         "above with the command."

@@ -265,7 +265,8 @@ def _no_such_file(missing: str, options: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, options, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     among = f" There are: {', '.join(sorted(options))}" if options else ""
-    return f"{group} = {name!r}: there is no conf/{group}/{name}.yaml{hint}{among}"
+    file = f"{group}/{name}.yaml"
+    return f"{group} = {name!r}: there is no conf/{file} or scaling_conf/{file}{hint}{among}"
 
 
 def _keys_beside(key: str, overrides: Sequence[str]) -> tuple[str, list[str]]:

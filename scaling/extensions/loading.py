@@ -279,7 +279,19 @@ def _told(name: str, error: BaseException) -> str:
     ]
     where = f", line {lines[-1].lineno}" if lines else ""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return f"{name}{where}: {kind}{error}"
+    return f"{name}{where}: {kind}{error}{_of_a_package(name, error)}"
+
+
+def _of_a_package(name: str, error: BaseException) -> str:
+    """What to name instead of a file of a package, which finds the others only as its module."""
+    path = Path(name)
+    if not (isinstance(error, ImportError) and name.endswith(".py")):
+        return ""
+    package = path.parent.name or "package"
+    return (
+        f"; a file that imports others of its package is named by its module: "
+        f"extend=[{package}.{path.stem}]"
+    )
 
 
 def _remember(extension: Extension) -> Extension:

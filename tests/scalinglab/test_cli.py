@@ -61,7 +61,10 @@ def test_a_reader_that_goes_away_is_no_error(finished) -> None:
     [
         (["plann"], "unknown verb 'plann'; did you mean 'plan'?"),
         (["plan"], "no study is named, or its file defines none; say study=quickstart"),
-        (["plan", "study=tyni"], "study = 'tyni': there is no conf/study/tyni.yaml. There are: "),
+        (
+            ["plan", "study=tyni"],
+            "study = 'tyni': there is no conf/study/tyni.yaml or scaling_conf/study/tyni.yaml. There are: ",
+        ),
         (["plan", "study=tiny", "model.widht=3"], "unknown key 'model.widht'"),
         (["plan", "study=tiny", "tokens=-3"], "tokens=-3 changes nothing: every block's grid sets"),
         (["plan", "study=tiny", "study.name=../evil"], "study.name = '../evil' names a folder"),

@@ -117,7 +117,10 @@ def test_keys_beside_a_typo_are_those_of_the_file_that_was_chosen() -> None:
         ("model.widht=64", "unknown key 'model.widht'; did you mean 'model.width'?"),
         ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
         ("schedule=cosin", "did you mean 'cosine'? There are: constant, cosine, cyclic, file"),
-        ("study=quickstrat", "there is no conf/study/quickstrat.yaml; did you mean 'quickstart'"),
+        (
+            "study=quickstrat",
+            "there is no conf/study/quickstrat.yaml or scaling_conf/study/quickstrat.yaml; did you mean 'quickstart'",
+        ),
         ("model.width", "cannot read the override 'model.width': expected key=value"),
         ("launch.runs=seed > 1", "quote it inside the shell's quotes: \"launch.runs='seed > 1'\""),
         ("seed=${nowhere}", "nowhere"),

@@ -198,3 +198,23 @@ def test_parts_are_listed_with_their_file(capsys) -> None:
         main(["parts", "kind=optimizer", "extend=[mine.py]"])
     out = capsys.readouterr().out
     assert "signum" in out and "mine.py" in out and "momentum=0.9" in out and "adamw" in out
+
+
+def test_a_defect_of_a_file_is_told_as_its_own(monkeypatch, capsys) -> None:
+    Path("mine.py").write_text(
+        OWN.replace("    return E + B * D**-0.5", "    return E + B * D['tokens']")
+    )
+    Path("t.csv").write_text("D,loss\n1e6,3\n4e6,2.5\n1e7,2.2\n3e7,2.1\n")
+    with pytest.raises(SystemExit) as left:
+        main(["fit", "data=t.csv", "law=half_power", "extend=mine.py", "resamples=0"])
+    shown = capsys.readouterr()
+    assert left.value.code == 1
+    assert "It came from mine.py, which extend names: line" in shown.out + shown.err
+
+
+def test_a_file_of_a_package_is_told_to_be_named_by_its_module() -> None:
+    Path("parts").mkdir()
+    Path("parts/__init__.py").write_text("")
+    Path("parts/mine.py").write_text("from . import other\n")
+    with pytest.raises(ConfigError, match=r"extend=\[parts\.mine\]"):
+        compose(["extend=[parts/mine.py]"])
