@@ -118,7 +118,7 @@ def test_a_count_of_N_that_is_not_known_is_refused(run, sweep, tmp_path) -> None
     assert code == 0 and "C = 6 N D (FLOPs), N = n_total" in out
     assert run(*asked, "n_count=n_total")[1] == out
     code, _, error = run(*asked, "n_count=n_block")
-    assert code == 2 and "was imported with N = n_total alone" in error
+    assert code == 2 and "have N = n_total alone" in error
     code, _, error = run("allocate", sweep, "budgets=[1e19]", "n_count=n_block")
     assert code == 2 and "in a file columns.N=NAME does" in error
 
