@@ -61,7 +61,7 @@ def judge(runs: pd.DataFrame, *, arm: str = "block", seed: int = 0) -> Finding:
                     "diverged": int((~np.isfinite(sweep["loss"])).sum()),
                 }
             )
-        panes.append((str(name), [(f"N {n:,}", *_line(sweep)) for n, sweep in own.groupby("N")]))
+        panes.append((str(name), [(f"N {n:,.0f}", *_line(sweep)) for n, sweep in own.groupby("N")]))
     table = pd.DataFrame(rows)
     figure = panels(panes, "peak learning rate", f"final {LOSS}, at most the initial one")
     return Finding(

@@ -70,7 +70,7 @@ def judge(
         base = points[points[arm] == baseline]
         if base["D"].nunique() < 4:
             raise UserError(
-                f"the baseline has {base['D'].nunique()} token budgets at N {n:,}; "
+                f"the baseline has {base['D'].nunique()} token budgets at N {n:,.0f}; "
                 "its law in D needs at least 4"
             )
         law = fit(POWER_PLUS_CONSTANT, base, x="D", resamples=resamples, seed=0)
@@ -89,7 +89,7 @@ def judge(
     if table.empty:
         raise UserError(f"every run is of the baseline {baseline!r}: nothing to compare")
     lines = [
-        (f"{name}, N {n:,}", own["D"], own["speedup"])
+        (f"{name}, N {n:,.0f}", own["D"], own["speedup"])
         for (name, n), own in groups_of(table, ["arm", "N"])
     ]
     figure = panels(
@@ -120,10 +120,10 @@ def _edges(runs: pd.DataFrame, points: pd.DataFrame, arm: str) -> list[str]:
         for point in own.itertuples():
             tried = runs.loc[(runs[arm] == name) & (runs["D"] == point.D), "lr"]
             if tried.nunique() > 2 and point.lr in (tried.min(), tried.max()):
-                ends.append(f"{point.D:,}")
+                ends.append(f"{point.D:,.0f}")
         if ends:
             sentences.append(
-                f"{name}, N {runs['N'].iloc[0]:,}: the best LR is the end of its grid at D "
+                f"{name}, N {runs['N'].iloc[0]:,.0f}: the best LR is the end of its grid at D "
                 f"{', '.join(ends)}; it may do better than is said"
             )
     return sentences
@@ -135,7 +135,7 @@ def _misfit(law: Result, base: pd.DataFrame, baseline: str, n: int) -> list[str]
     if np.abs(np.log(own)).max() < np.log(_MISSED):
         return []
     return [
-        f"N {n:,}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
+        f"N {n:,.0f}: the law of {baseline} gives its own points speed-ups of {min(own):.2f} to "
         f"{max(own):.2f}; differences of that size are the law's"
     ]
 
@@ -154,7 +154,7 @@ def _sentences(table: pd.DataFrame, baseline: str) -> list[str]:
     for name, own in table.groupby("arm"):
         longest = own.loc[own.groupby("N")["D"].idxmax()].sort_values("N")
         values = "; ".join(
-            f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,}, D {r.D:,}"
+            f"{r.speedup:.2f}{interval_in_words(r.lower, r.upper, '.2f')} at N {r.N:,.0f}, D {r.D:,.0f}"
             + ("" if r.inside else f", beyond what {baseline} was measured at")
             for r in rows_of(longest)
         )
