@@ -29,3 +29,8 @@ class AdamWConfig(OptimizerConfig):
     beta1: float = setting(0.9, AVERAGE)
     beta2: float | None = setting(0.95, AVERAGE)  # None: by the rule
     epsilon: float = setting(1e-8, ABOVE_0)
+
+    @property
+    def takes_adamw_lr(self) -> bool:
+        """See ``OptimizerConfig.takes_adamw_lr``."""
+        return True

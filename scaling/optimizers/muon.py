@@ -39,3 +39,8 @@ class MuonConfig(AdamWConfig):
     def family(self) -> str | None:
         """Updates with the rms of AdamW's scale in another way."""
         return "muon_match_rms" if self.adjust_lr == MATCH_RMS else self.update_family
+
+    @property
+    def takes_adamw_lr(self) -> bool:
+        """With updates of AdamW's rms."""
+        return self.adjust_lr == MATCH_RMS

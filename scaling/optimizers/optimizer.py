@@ -66,6 +66,11 @@ class OptimizerConfig:
         """`update_family` with these settings."""
         return self.update_family
 
+    @property
+    def takes_adamw_lr(self) -> bool:
+        """Whether learning rates that suit AdamW, as those of rules do, suit it as well."""
+        return False
+
 
 OPTIMIZERS = OptimizerConfig.choices
 OPTIMIZERS.wants(subclass_of(OptimizerConfig, "moment_floats", "update_floats"))

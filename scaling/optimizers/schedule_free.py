@@ -21,3 +21,8 @@ class ScheduleFreeConfig(AdamWConfig):
     name: str = "schedule_free"
     beta1: float = setting(0.9, Within(0, 1, open=True))  # the average is read off by 1 / beta1
     average_power: float = setting(2.0, AT_LEAST_0)
+
+    @property
+    def takes_adamw_lr(self) -> bool:
+        """See ``OptimizerConfig.takes_adamw_lr``: not measured."""
+        return False

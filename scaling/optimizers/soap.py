@@ -28,3 +28,8 @@ class SOAPConfig(AdamWConfig):
 
     name: str = "soap"
     refresh_steps: int = setting(10, AT_LEAST_1)
+
+    @property
+    def takes_adamw_lr(self) -> bool:
+        """See ``OptimizerConfig.takes_adamw_lr``: not measured."""
+        return False

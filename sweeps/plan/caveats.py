@@ -33,6 +33,22 @@ def rounded(runs: list[PlannedRun]) -> list[str]:
     ]
 
 
+def rates_of_adamw(runs: list[PlannedRun]) -> list[str]:
+    """A sentence for each optimizer whose learning rate comes from a rule that was made for AdamW."""
+    ruled = {
+        (p.run.config.optimizer.name, p.run.given["lr"].rule)
+        for p in runs
+        if "lr" in p.run.given
+        and not p.run.is_command
+        and not p.run.config.optimizer.takes_adamw_lr
+    }
+    return [
+        f"the learning rates of {name} come from the rule {rule!r}, which was made for AdamW: set "
+        "optimizer.lr, or search for it (study=tune)"
+        for name, rule in sorted(ruled)
+    ]
+
+
 def other_code(runs: list[PlannedRun], outputs: Path) -> list[str]:
     """A sentence if finished runs were trained by code that makes other numbers."""
     now = {p.run.run_id: same_numbers(run_fingerprint(p.run.science)) for p in runs}

@@ -22,7 +22,13 @@ from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
-from scalinglab.sweeps.plan.caveats import changed_default, other_code, program_sizes, rounded
+from scalinglab.sweeps.plan.caveats import (
+    changed_default,
+    other_code,
+    program_sizes,
+    rates_of_adamw,
+    rounded,
+)
 from scalinglab.sweeps.plan.design import check_design
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
@@ -74,7 +80,8 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True) -> Plan:
         if p.state == State.DAMAGED and (error := _damage(p, outputs)) is not None
     ]
     warnings += check_design([(p.run, p.roles) for p in runs])
-    warnings += rounded(runs) + other_code(runs, outputs) + program_sizes(runs, outputs)
+    warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs, outputs)
+    warnings += program_sizes(runs, outputs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
     extend = tuple(composed.get("extend") or ())
     return Plan(study, outputs, execution, runs, warnings, extend)

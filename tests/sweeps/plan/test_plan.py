@@ -149,3 +149,20 @@ def test_what_rules_gave_stands_in_the_table_and_the_file(study) -> None:
     given = read_json(plan.folder / "plan.json")["runs"][0]["given"]
     assert set(given) == {"lr", "batch", "weight_decay"}
     assert given["batch"]["used"] % 16 == 0 and given["batch"]["rule"] == "porian"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "other"),
+    [
+        (["optimizer=lion"], True),
+        (["optimizer=muon", "optimizer.adjust_lr=original"], True),
+        (["optimizer=muon", "optimizer.adjust_lr=match_rms_adamw"], False),
+        (["optimizer=nadamw"], False),
+        (["optimizer=lion", "optimizer.lr=0.001"], False),
+    ],
+)
+def test_a_rule_made_for_adamw_is_told_where_another_optimizer_takes_it(
+    study, chosen, other
+) -> None:
+    warnings = make_plan(study("optimizer.lr=null", *chosen)).warnings
+    assert any("come from the rule" in warning for warning in warnings) == other
