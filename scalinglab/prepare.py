@@ -22,6 +22,7 @@ from scalinglab.sweeps.config import LaunchConfig, check_launch
 from scalinglab.sweeps.launch.cluster_timing import timing_target
 from scalinglab.sweeps.launch.launch import check_backend
 from scalinglab.sweeps.plan.cost import check_budget, cost
+from scalinglab.sweeps.plan.design import SURFACE, Fitted
 from scalinglab.sweeps.plan.gpus import check_gpu_memory
 from scalinglab.sweeps.plan.make import make_plan, plan_run
 from scalinglab.sweeps.plan.places import check_places
@@ -90,8 +91,9 @@ def prepare(
     """
     config = launch_config(composed)
     (check_backend if to_launch or config.measure == "target" else check_launch)(config)
-    _check_answer(check_study(composed))
-    plan = make_plan(composed)
+    study = check_study(composed)
+    _check_answer(study)
+    plan = make_plan(composed, law=_fitted(study))
     check_overrides(composed, overrides)
     check_places(config, plan.execution)
     if config.backend != "inline":
@@ -130,6 +132,17 @@ def prepare_run(composed: Mapping[str, Any]) -> tuple[Plan, PlannedRun]:
         check_places(LaunchConfig("inline"), plan.execution)
         check_gpu_memory(plan, LaunchConfig("inline"))
     return plan, planned
+
+
+def _fitted(study: StudyConfig) -> Fitted:
+    """What the law of a study asks of its runs: of one that reads N or D alone less."""
+    if study.answer.law == AUTO:
+        return SURFACE
+    law = analysis.LAWS.find(study.answer.law)
+    axes = frozenset("ND") & set(law.inputs)
+    if law.curve or len(axes) != 1 or set(law.inputs) - axes:
+        return SURFACE
+    return Fitted(axes, len(law.parameters), f"the law {law.name}")
 
 
 def _check_answer(study: StudyConfig) -> None:

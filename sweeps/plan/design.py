@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,39 @@ from scalinglab.scaling.run.resolve import Run
 
 MIN_SIZES = 5
 MIN_RATIOS = 3
-SURFACE_PARAMETERS = 5  # E, A, alpha, B, beta
 MAX_CORRELATION = 0.9
 
 
-def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
+@dataclass(frozen=True)
+class Fitted:
+    """What a law asks of the runs that it is fitted to.
+
+    Attributes
+    ----------
+    axes : frozenset of str
+        Which of N and D it depends on.
+    parameters : int
+    name : str
+        Of the law, in messages.
+    """
+
+    axes: frozenset[str] = frozenset("ND")
+    parameters: int = 5  # E, A, alpha, B, beta
+    name: str = "a loss surface"
+
+
+SURFACE = Fitted()
+
+
+def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]], law: Fitted = SURFACE) -> list[str]:
     """What is wrong or confounded in the runs that laws are fitted to.
 
     Parameters
     ----------
     runs : sequence of (Run, roles)
         All runs of a study with their roles.
+    law : Fitted
+        What is fitted to them.
 
     Raises
     ------
@@ -46,12 +68,12 @@ def check_design(runs: Sequence[tuple[Run, tuple[str, ...]]]) -> list[str]:
             "'held_out', not both"
         )
     checks = (
-        _sizes(fitted),
-        _ratios(fitted),
-        _separation(fitted),
+        _sizes(fitted, law),
+        _ratios(fitted, law),
+        _separation(fitted, law),
         ladder_mismatch(_recipe(run) for run in fitted),
         _seeds(fitted),
-        _groups(fitted),
+        _groups(fitted, law),
         _held_out(fitted, [run for run, roles in runs if "held_out" in roles]),
     )
     return [sentence for sentence in checks if sentence]
@@ -61,9 +83,9 @@ def _n(run: Run) -> int:
     return run.counts["n_matmul"]
 
 
-def _sizes(fitted: list[Run]) -> str | None:
+def _sizes(fitted: list[Run], law: Fitted) -> str | None:
     sizes = {_n(run) for run in fitted}
-    if len(sizes) >= MIN_SIZES:
+    if len(sizes) >= MIN_SIZES or "N" not in law.axes:
         return None
     return (
         f"{len(sizes)} fitted sizes: an exponent of N and an irreducible loss need at least "
@@ -71,7 +93,9 @@ def _sizes(fitted: list[Run]) -> str | None:
     )
 
 
-def _ratios(fitted: list[Run]) -> str | None:
+def _ratios(fitted: list[Run], law: Fitted) -> str | None:
+    if law.axes != SURFACE.axes:
+        return None
     ratios = defaultdict(set)
     for run in fitted:
         ratios[_n(run)].add(run.tokens)
@@ -84,12 +108,14 @@ def _ratios(fitted: list[Run]) -> str | None:
     )
 
 
-def _separation(fitted: list[Run]) -> str | None:
+def _separation(fitted: list[Run], law: Fitted) -> str | None:
     n = np.log([_n(run) for run in fitted])
     d = np.log([run.tokens for run in fitted])
-    if n.std() == 0 or d.std() == 0:
-        constant = "N" if n.std() == 0 else "D"
-        return f"all fitted runs have the same {constant}: its effect cannot be fitted"
+    for axis, values in (("N", n), ("D", d)):
+        if axis in law.axes and values.std() == 0:
+            return f"all fitted runs have the same {axis}: its effect cannot be fitted"
+    if law.axes != SURFACE.axes:
+        return None
     correlation = float(np.corrcoef(n, d)[0, 1])
     if abs(correlation) <= MAX_CORRELATION:
         return None
@@ -112,13 +138,13 @@ def _seeds(fitted: list[Run]) -> str | None:
     return "no seed is repeated: the noise floor of the fit is unknown"
 
 
-def _groups(fitted: list[Run]) -> str | None:
+def _groups(fitted: list[Run], law: Fitted) -> str | None:
     groups = {run.family_id for run in fitted}
-    if len(groups) > 2 * SURFACE_PARAMETERS:
+    if len(groups) > 2 * law.parameters:
         return None
     return (
         f"{len(groups)} independent groups (runs of one size and seed share weights and data) "
-        f"for the {SURFACE_PARAMETERS} parameters of a loss surface: intervals will be wide; "
+        f"for the {law.parameters} parameters of {law.name}: intervals will be wide; "
         "more sizes or seeds narrow them"
     )
 

@@ -29,7 +29,7 @@ from scalinglab.sweeps.plan.caveats import (
     rates_of_adamw,
     rounded,
 )
-from scalinglab.sweeps.plan.design import check_design
+from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
 from scalinglab.sweeps.store.packs import pack_kind
@@ -38,7 +38,7 @@ from scalinglab.sweeps.study.added import with_added
 from scalinglab.sweeps.study.study import RequestedRun, read_study
 
 
-def make_plan(composed: Mapping[str, Any], *, added: bool = True) -> Plan:
+def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = SURFACE) -> Plan:
     """Plan the study of a composed configuration.
 
     Parameters
@@ -46,6 +46,8 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True) -> Plan:
     composed : mapping
     added : bool
         Whether the blocks that were added to the study of this name are part of it.
+    law : Fitted
+        What is fitted to its runs, which the design is checked for.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True) -> Plan:
         for p in runs
         if p.state == State.DAMAGED and (error := _damage(p, outputs)) is not None
     ]
-    warnings += check_design([(p.run, p.roles) for p in runs])
+    warnings += check_design([(p.run, p.roles) for p in runs], law)
     warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs, outputs)
     warnings += program_sizes(runs, outputs)
     warnings += changed_default(study_folder(outputs, study.name), runs)

@@ -162,7 +162,9 @@ def test_a_study_of_own_parts_is_trained_by_workers_and_fitted(monkeypatch, caps
     folder = Path("scaling_conf/study")
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(STUDY)
-    end = Study.open("own", "launch.workers=2", "launch.measure=off").launch()
+    study = Study.open("own", "launch.workers=2", "launch.measure=off")
+    assert not [w for w in study.plan().warnings if "of N" in w or "same N" in w]  # a law of D
+    end = study.launch()
     assert end.code == 0
     runs = analysis.load("outputs", study="own")
     assert set(runs["status"]) == {"done"} and len(runs) == 6
