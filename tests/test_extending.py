@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import sys
@@ -160,6 +161,55 @@ def test_what_a_file_gets_wrong_is_one_sentence(text: str) -> None:
     )
     with pytest.raises(UserError, match=WRONG[text]):
         Study.open("own", "extend=[odd.py]", "optimizer.lr=0.01", *chosen).plan()
+
+
+# ---------------------------------------------------------------------- what trains wrongly
+
+OWN_UPDATE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from scalinglab import register
+from scalinglab.scaling.engine.optimizers.optimizer import Optimizer
+from scalinglab.scaling.optimizers.optimizer import OptimizerConfig
+
+@register.optimizer("odd")
+@dataclass(frozen=True, kw_only=True)
+class OddConfig(OptimizerConfig):
+    moment_floats: ClassVar[tuple[float, float]] = (1, 1)
+    update_floats: ClassVar[float] = 1
+    name: str = "odd"
+
+@register.update("odd")
+class Odd(Optimizer):
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.first = self.zeros()
+        self.moments = {"first": self.first}
+
+    def update(self, weights, gradient, lr, count):
+        self.first.lerp_(gradient, 0.1)
+        self.move(weights, self.first / (1e-3 + self.norm(self.first)), lr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("", "", ""),
+        ('{"first": self.first}', "{}", "resumed after an update it goes on otherwise"),
+        (
+            "self.move(weights, self.first / (1e-3 + self.norm(self.first)), lr)",
+            "weights = weights - lr.float() * self.first",
+            "leaves the weights as they are",
+        ),
+        ("self.norm(self.first)", "self.first.norm()", "no operation may mix rows"),
+    ],
+)
+def test_an_optimizer_that_would_train_wrongly_is_refused(right, wrong, told) -> None:
+    Path("odd.py").write_text(OWN_UPDATE.replace(right, wrong) if right else OWN_UPDATE)
+    loading.extend("odd.py")
+    with pytest.raises(UserError, match=told) if told else contextlib.nullcontext():
+        built("odd")
 
 
 # ---------------------------------------------------------------------- examples/hyperball

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.engine.optimizers.rehearsal import rehearse
 from scalinglab.scaling.model.parametrization import TensorRule
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, common_name
 from scalinglab.scaling.registry import Registry, subclass_of
@@ -170,30 +170,13 @@ def build_optimizer(
     ValueError
         If they bring settings of several.
     ConfigError
-        If one of a person's own keeps what no checkpoint would hold.
+        If one of a person's own would train wrongly: see `rehearse`.
     """
     name = common_name(settings)
-    built = UPDATES[name](settings, sizes, rules, device)
+    kind = UPDATES[name]
     if not UPDATES.is_shipped(name):
-        _check_moments(name, built)
-    return built
-
-
-def _check_moments(name: str, built: Optimizer) -> None:
-    """Refuse what is remembered of each weight and would be lost where a run resumes."""
-    moments: list[Tensor] = []
-    for held in built.moments.values():
-        moments += [held] if isinstance(held, Tensor) else held.values()
-    kept = {moment.untyped_storage().data_ptr() for moment in moments}
-    shape = built.zeros().shape
-    for attribute, value in vars(built).items():
-        if not isinstance(value, Tensor) or value.shape != shape:
-            continue
-        if value.untyped_storage().data_ptr() not in kept:
-            raise ConfigError(
-                f"optimizer.name = {name!r}: self.{attribute} has a number for each weight and is "
-                f"not in self.moments, which a checkpoint holds: self.moments[{attribute!r}] = ..."
-            )
+        rehearse(name, sizes, lambda k, small: kind([settings[0]] * k, small, rules, "cpu"))
+    return kind(settings, sizes, rules, device)
 
 
 def norms_here(values: Tensor) -> Tensor:
