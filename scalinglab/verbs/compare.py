@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scalinglab.analysis.arms.curves import curves_in_words
@@ -15,20 +14,15 @@ from scalinglab.answers.compare import (
     compare_studies,
     compare_study,
 )
-from scalinglab.options import Options, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.options import Options
 from scalinglab.terminal import Screen
+from scalinglab.two_recipes import TwoRecipes
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareVerbOptions(Options, CompareOptions):
+class CompareVerbOptions(Options, TwoRecipes, CompareOptions):
     """Options of ``scaling compare``."""
-
-    study: str | None = option("the study that holds both recipes", None)
-    studies: list[str] = option("or two studies, one a recipe", [])
-    data: str | None = option("or a file or folder made elsewhere", None)
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -59,16 +53,14 @@ def run(options: CompareVerbOptions, screen: Screen) -> CompareResult:
     seed; gives speed-up, equivalent data, crossover and the probability that the second recipe is
     better; compares training curves where there are some.
     """
-    if sum(map(bool, (options.study, options.studies, options.data))) != 1:
-        raise ConfigError(
-            "name what is compared: study=NAME arm=KEY, studies=[A,B], or data=FILE arm=COLUMN"
+    return CompareResult(
+        options.answer(
+            "compared",
+            lambda file: compare_file(file, options),
+            lambda outputs, study: compare_study(outputs, study, options),
+            lambda outputs, studies: compare_studies(outputs, studies, options),
         )
-    outputs = Path(options.outputs).absolute()
-    if options.data is not None:
-        return CompareResult(compare_file(options.data, options))
-    if options.study is not None:
-        return CompareResult(compare_study(outputs, options.study, options))
-    return CompareResult(compare_studies(outputs, options.studies, options))
+    )
 
 
 VERB = Verb(

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from scalinglab.answers.judge import Judged, JudgeOptions, judge_file, judge_studies, judge_study
-from scalinglab.options import Options, option
-from scalinglab.scaling.config import ConfigError
+from scalinglab.options import Options
 from scalinglab.terminal import Screen
+from scalinglab.two_recipes import TwoRecipes
 from scalinglab.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeVerbOptions(Options, JudgeOptions):
+class JudgeVerbOptions(Options, TwoRecipes, JudgeOptions):
     """Options of ``scaling judge``."""
-
-    study: str | None = option("the study that holds both recipes", None)
-    studies: list[str] = option("or two studies, the baseline first", [])
-    data: str | None = option("or a file or folder made elsewhere", None)
-    outputs: str = option("the folder of all runs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -63,17 +57,15 @@ def run(options: JudgeVerbOptions, screen: Screen) -> JudgeResult:
     batch, weight decay) at two sizes or more, and fresh seeds that chose no trial. seal=FILE seals
     the question before its runs are made; with the same file later, it is compared.
     """
-    if sum(map(bool, (options.study, options.studies, options.data))) != 1:
-        raise ConfigError(
-            "name what is judged: study=NAME arm=KEY, studies=[BASELINE,CANDIDATE], or data=FILE"
-            " arm=COLUMN"
+    return JudgeResult(
+        options.answer(
+            "judged",
+            lambda file: judge_file(file, options),
+            lambda outputs, study: judge_study(outputs, study, options),
+            lambda outputs, studies: judge_studies(outputs, studies, options),
+            two="BASELINE,CANDIDATE",
         )
-    outputs = Path(options.outputs).absolute()
-    if options.data is not None:
-        return JudgeResult(judge_file(options.data, options))
-    if options.study is not None:
-        return JudgeResult(judge_study(outputs, options.study, options))
-    return JudgeResult(judge_studies(outputs, options.studies, options))
+    )
 
 
 VERB = Verb(

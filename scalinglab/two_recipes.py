@@ -1,0 +1,56 @@
+"""Where two recipes are found that a verb holds beside each other: a study, two studies, a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from scalinglab.options import option
+from scalinglab.scaling.config import ConfigError
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoRecipes:
+    """Options that name them; one of the first three is given."""
+
+    study: str | None = option("the study that holds both recipes", None)
+    studies: list[str] = option("or two studies, one a recipe, the baseline first", [])
+    data: str | None = option("or a file or folder made elsewhere", None)
+    outputs: str = option("the folder of all runs", "outputs")
+
+    def answer(
+        self,
+        done: str,
+        of_file: Callable[[str], A],
+        of_study: Callable[[Path, str], A],
+        of_studies: Callable[[Path, list[str]], A],
+        two: str = "A,B",
+    ) -> A:
+        """What one of three functions says, whichever is named.
+
+        Parameters
+        ----------
+        done : str
+            What a verb does with them, for the message: "compared".
+        two : str
+            What it calls them there.
+
+        Raises
+        ------
+        ConfigError
+            If none or several are named.
+        """
+        if sum(map(bool, (self.study, self.studies, self.data))) != 1:
+            raise ConfigError(
+                f"name what is {done}: study=NAME arm=KEY, studies=[{two}], or data=FILE arm=COLUMN"
+            )
+        outputs = Path(self.outputs).absolute()
+        if self.data is not None:
+            return of_file(self.data)
+        if self.study is not None:
+            return of_study(outputs, self.study)
+        return of_studies(outputs, self.studies)
