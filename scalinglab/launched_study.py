@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.scaling.extras import needs_extra
 from scalinglab.show import watch_study
 from scalinglab.sweeps.launch.remaining import given_up
+from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.status import status
 from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 from scalinglab.sweeps.watch.cancel import cancel_runs, cancel_study
@@ -15,6 +18,9 @@ from scalinglab.sweeps.watch.causes import causes
 from scalinglab.sweeps.watch.collect import collect
 from scalinglab.sweeps.watch.progress import Progress, progress
 from scalinglab.terminal import Screen
+
+if TYPE_CHECKING:
+    from scalinglab.scaling.engine.export.export import Exported
 
 
 class LaunchedStudy:
@@ -77,6 +83,35 @@ class LaunchedStudy:
     def collect(self) -> tuple[Path, Path]:
         """Write ``runs.parquet`` and ``curves.parquet``; only what is new is read."""
         return collect(self.outputs, self.name)
+
+    def export(
+        self, to: str | Path, runs: str = "done", form: str = "auto", step: int | None = None
+    ) -> list[Exported]:
+        """Write checkpoints for other tools, a folder a run; see ``scaling export --help``.
+
+        Parameters
+        ----------
+        to : path
+            The folder in which each run gets one of its own.
+        runs : str
+            A selection, as ``scaling logs`` takes it.
+        form : str
+            What they are to be: ``llama``, ``qwen3``, ``scaling_laboratory``, or ``auto``.
+        step : int, optional
+            Of the checkpoints; default: the last.
+
+        Raises
+        ------
+        ConfigError
+            If no run is selected, a network does not fit the form, or a checkpoint is gone.
+        """
+        chosen = select(self.stored_plan().runs, runs)
+        # Here, because torch and safetensors belong to extras.
+        with needs_extra("exporting a checkpoint"):
+            from scalinglab.scaling.engine.export.export import check_exports, export
+        folders = [run.folder for run in chosen]
+        check_exports(folders, Path(to), form, step)
+        return [export(folder, Path(to), form, step) for folder in folders]
 
     def cancel(self, runs: str | None = None) -> list[str]:
         """Stop the study, or the runs that a selection names; everything is saved first.

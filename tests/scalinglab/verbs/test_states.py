@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "logs study=tiny": NEEDS_A_PLAN,
     "cancel study=tiny": NEEDS_A_PLAN,
     "collect study=tiny": NEEDS_A_PLAN,
+    "export study=tiny": (*NEEDS_A_PLAN, "gone", *UNMEASURED[1:]),
     "gc": ("missing",),
     "parts json=true": (),
     "fit study=tiny resamples=0 json=true": NEEDS_A_FIT,
