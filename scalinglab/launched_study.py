@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scalinglab.analysis.tables.runs import load, require
 from scalinglab.scaling.extras import needs_extra
+from scalinglab.scaling.records.state import State
 from scalinglab.show import watch_study
 from scalinglab.sweeps.launch.remaining import given_up
 from scalinglab.sweeps.store.select import select
@@ -105,7 +107,10 @@ class LaunchedStudy:
         ConfigError
             If no run is selected, a network does not fit the form, or a checkpoint is gone.
         """
-        chosen = select(self.stored_plan().runs, runs)
+        stored = self.stored_plan().runs
+        if runs == State.DONE:  # says what there is instead, and the way on
+            require(load(self.outputs, study=self.name), self.outputs, self.name)
+        chosen = select(stored, runs)
         # Here, because torch and safetensors belong to extras.
         with needs_extra("exporting a checkpoint"):
             from scalinglab.scaling.engine.export.export import check_exports, export

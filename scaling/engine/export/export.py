@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,9 @@ def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = Non
         save_file(whole, aside / "model.safetensors", metadata={"format": "pt"})
         for file, text in texts.items():
             (aside / file).write_text(text, encoding="utf-8")
+        shutil.copymode(
+            aside / "config.json", aside / "model.safetensors"
+        )  # it is the writer's alone
 
     to.mkdir(parents=True, exist_ok=True)
     new = create_folder(place, fill)
