@@ -51,7 +51,7 @@ def launch(
     """
     check_backend(config)
     plan = read_plan(outputs, study)
-    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs)
+    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs, "launch.runs")
     begun = new_launch(outputs, study, config, chosen, freeze(outputs))
     if config.backend == "slurm":
         begun = continued(begun)
