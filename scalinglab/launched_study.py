@@ -1,7 +1,12 @@
-"""What there is of a launched study: its state, its failures, its records."""
+"""What there is of a launched study: its state, its failures, its records.
+
+Nothing here plans or fits, so the verbs that look after a launched study start without what those
+need: `scalinglab.study.Study`, which does all, is twice as long to import.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +30,23 @@ if TYPE_CHECKING:
     from scalinglab.scaling.engine.export.export import Exported
 
 
+@dataclass(frozen=True)
 class LaunchedStudy:
-    """A study by its folder; see ``scalinglab.study``."""
+    """A study by its folder.
+
+    Attributes
+    ----------
+    name : str
+        Of the study, and of its folder below ``outputs/studies``.
+    outputs : Path
+        Where everything is written.
+    screen : Screen or None
+        Where progress is told; None is standard output.
+    """
 
     name: str
     outputs: Path
-    screen: Screen | None
+    screen: Screen | None = field(default=None, kw_only=True)
 
     def status(self) -> pd.DataFrame:
         """One row a run, derived from the run folders; see ``scalinglab.sweeps.store.status``.
