@@ -14,10 +14,10 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import unpackable_execution
+from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def starts(folder: RunFolder) -> set[int]:
 
     Its furthest checkpoint, and where the whole pack of its latest attempt was last saved.
     """
-    steps = [s for s, _ in candidates(folder.outputs, folder.spec().science)] + [0]
+    steps = [*starts_of(folder.outputs, folder.spec()), 0]
     saved = last_said(folder).saved
     return {steps[0], saved} if saved in steps else {steps[0]}
 
