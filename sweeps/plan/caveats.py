@@ -14,8 +14,8 @@ from scalinglab.scaling.records.fingerprint import same_numbers
 from scalinglab.scaling.records.plan_file import plan_before
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.run.rules import MAX_ROUNDING
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.plan.plan import PlannedRun
-from scalinglab.sweeps.store.flatten import flatten
 
 
 def rounded(runs: list[PlannedRun]) -> list[str]:
@@ -123,10 +123,12 @@ def changed_default(folder: Path, runs: list[PlannedRun]) -> list[str]:
 def _differences(folder: RunFolder, runs: list[PlannedRun]) -> str:
     """Which science keys differ between a former run and the nearest one of the plan."""
     try:
-        old = flatten(folder.spec().science)
+        old = flatten(folder.spec().science, lists=True)
     except (FileNotFoundError, DamagedFile):
         return ""
-    nearest = min((flatten(p.run.science) for p in runs), key=lambda new: len(_unequal(old, new)))
+    nearest = min(
+        (flatten(p.run.science, lists=True) for p in runs), key=lambda new: len(_unequal(old, new))
+    )
     changed = [f"{key}: {old.get(key)} -> {nearest.get(key)}" for key in _unequal(old, nearest)]
     return f" Nearest now, for {folder.run_id}: {'; '.join(changed[:6])}"
 

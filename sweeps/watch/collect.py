@@ -29,7 +29,7 @@ from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.record import COLUMNS, TABLE_NAMES
 from scalinglab.scaling.records.run_folder import Done, RunFolder, file_hash
 from scalinglab.scaling.schedule.pieces import plain
-from scalinglab.sweeps.store.flatten import flatten
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan, study_folder
 
 CURVE_TYPES = {c: pa.int64() if c in ("step", "tokens") else pa.float64() for c in COLUMNS}
@@ -101,7 +101,9 @@ def _row(run: StoredRun) -> dict[str, Any]:
     spec, final = record.spec, record.final
     # The pieces are a list of any length: they stand in one column.
     pieces = json.dumps([plain(piece) for piece in spec.pieces])
-    everything = flatten({**record.plain, "science": {**spec.science, "schedule": pieces}})
+    everything = flatten(
+        {**record.plain, "science": {**spec.science, "schedule": pieces}}, lists=True
+    )
     return {
         "run_id": record.run_id,
         "role": ",".join(run.roles),
