@@ -66,11 +66,11 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
         found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
-    hashes = {r.folder.run_id: done.curve_hash for r, _, done in finished}
+    hashes = {r.run_id: done.curve_hash for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
         same = {i for i, known in before.items() if hashes.get(i) == known}
-        new = [r.folder for r, _, _ in finished if r.folder.run_id not in same]
+        new = [r.folder for r, _, _ in finished if r.run_id not in same]
         kept = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
         curves = pa.concat_tables([kept, *_curves(new)])
         curves = curves.replace_schema_metadata({HASHES: json.dumps(hashes)})

@@ -89,9 +89,10 @@ def stored(make_run):
     """Some planned runs of one kind, as workers see them."""
 
     def made(count: int) -> list[StoredRun]:
+        folders = [make_run({"seed": s}) for s in range(count)]
         return [
-            StoredRun(make_run({"seed": s}), ("fit",), None, (), None, "kind", count)
-            for s in range(count)
+            StoredRun(folder.run_id, ("fit",), kind="kind", pack=count, folder=folder)
+            for folder in folders
         ]
 
     return made
@@ -100,9 +101,7 @@ def stored(make_run):
 def saved_at(run: StoredRun, *steps: int) -> None:
     """Leave checkpoints in name only."""
     for step in steps:
-        path = checkpoint_path(
-            run.folder.outputs, run.folder.spec().science, step, run.folder.run_id
-        )
+        path = checkpoint_path(run.folder.outputs, run.folder.spec().science, step, run.run_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
@@ -166,7 +165,7 @@ def test_a_worker_claims_a_pack_and_the_next_one_the_rest(stored) -> None:
     runs = stored(5)
     first = _claim(runs, 60.0, lambda r: 3)
     second = _claim(runs, 60.0, lambda r: 3)
-    assert [c.folder.run_id for c in first + second] == [r.folder.run_id for r in runs]
+    assert [c.folder.run_id for c in first + second] == [r.run_id for r in runs]
     assert (len(first), len(second)) == (3, 2) and _claim(runs, 60.0, lambda r: 3) == []
     for claim in first + second:
         claim.release("interrupted")
