@@ -23,6 +23,7 @@ from scalinglab.scaling.records.identity import (
     with_historic,
 )
 from scalinglab.scaling.schedule.pieces import Piece
+from scalinglab.scaling.text.flatten import flatten
 
 T = TypeVar("T")
 _NUMBER = (int, float)
@@ -230,7 +231,7 @@ class RunSpec:
     def settings(self) -> dict[str, Any]:
         """Dotted key -> value of the configuration, the sizes of the model determined."""
         model = {**self.config["model"], **vars(self.shape)}
-        return dotted({**self.config, "model": model})
+        return flatten({**self.config, "model": model})
 
 
 def read_spec(path: Path, run: Any) -> RunSpec:
@@ -273,14 +274,3 @@ def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
     """A dataclass from the keys that it knows; keys that are absent have its defaults."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: values[name] for name in names if name in values})
-
-
-def dotted(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
-    """Groups of groups as one, with dots in the names; lists stay whole."""
-    found: dict[str, Any] = {}
-    for key, value in group.items():
-        if isinstance(value, Mapping):
-            found |= dotted(value, f"{parent}{key}.")
-        else:
-            found[f"{parent}{key}"] = value
-    return found

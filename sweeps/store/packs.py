@@ -14,8 +14,8 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import unpackable_execution
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
@@ -39,7 +39,7 @@ def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
         return None
     numbers = [
         key
-        for key, value in dotted(run.science).items()
+        for key, value in flatten(run.science).items()
         if key.startswith("optimizer.") and isinstance(value, float)
     ]
     return digest(without(run.science, (*OWN, *numbers)))
