@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scalinglab.scaling.config import TrainerConfig
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.model.module import Network, network_from_science
 from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.identity import (
@@ -86,7 +87,7 @@ class RunSpec:
     ----------
     run_id, family_id : str
         Identity, and the identity without schedule and length.
-    architecture : Architecture
+    architecture : Network
         The network.
     data : DataSpec
     optimizer : OptimizerSpec
@@ -122,7 +123,7 @@ class RunSpec:
 
     run_id: str
     family_id: str
-    architecture: Architecture
+    architecture: Network
     data: DataSpec
     optimizer: OptimizerSpec
     pieces: tuple[Piece, ...]
@@ -160,7 +161,7 @@ class RunSpec:
         return cls(
             run_id=run["run_id"],
             family_id=run["family_id"],
-            architecture=Architecture.from_science(science["model"]),
+            architecture=network_from_science(science["model"]),
             data=DataSpec(**{f.name: data[f.name] for f in fields(DataSpec)}),
             optimizer=OptimizerSpec(optimizer.pop("name"), optimizer),
             pieces=tuple(science_pieces(science)),
