@@ -44,6 +44,7 @@ __all__ = [
     "RulesConfig",
     "RunConfig",
     "ScheduleConfig",
+    "TokenizerConfig",
     "TrainerConfig",
     "check_study_name",
     "from_dict",
@@ -57,11 +58,20 @@ TRAINERS = ("engine", "command")
 
 
 @dataclass(frozen=True)
+class TokenizerConfig:
+    """What turns documents into tokens."""
+
+    name: str = "bytes"
+    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """A token source, what is cut off for validation, and how often a token may be seen."""
 
     source: str = "stdlib"
     options: dict[str, Any] = field(default_factory=dict)  # the source's own
+    tokenizer: TokenizerConfig | None = None  # of sources of documents; None: bytes
     validation_tokens: int = setting(65_536, AT_LEAST_1)
     unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
     max_epochs: float = setting(1.0, ABOVE_0)

@@ -85,6 +85,12 @@ KINDS = {
         "SOURCES",
         "a source of tokens: a frozen dataclass of its options, a subclass of Source",
     ),
+    "tokenizer": Kind(
+        "scalinglab.scaling.tokenizers.tokenizer",
+        "TOKENIZERS",
+        "what turns documents into tokens: a frozen dataclass of its options, a subclass of"
+        " Tokenizer",
+    ),
     "generator": Kind(
         "scalinglab.sweeps.study.generator",
         "GENERATORS",

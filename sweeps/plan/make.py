@@ -104,7 +104,8 @@ class _Resolver:
     def resolve(self, request: RequestedRun) -> tuple[Run, TokenStore]:
         """A run that can be trained, with its data."""
         config = request.config
-        key = repr((config.data.source, sorted(config.data.options.items())))
+        data = config.data
+        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
         if key not in self._stores:
             self._stores[key] = open_store(config.data, self.outputs)
         store = self._stores[key]
