@@ -14,7 +14,6 @@ from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
-from scalinglab.scaling.records.spec import RunSpec
 
 
 def source_of(config: DataConfig) -> Source:
@@ -50,16 +49,24 @@ def open_store(config: DataConfig, outputs: Path) -> TokenStore:
     return TokenStore(folder)
 
 
-def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
+def planned_store(config: DataConfig, wanted: str, run_id: str, outputs: Path) -> TokenStore:
     """The store that a run was planned on, by its content; made again where it is gone.
+
+    Parameters
+    ----------
+    config : DataConfig
+        Of one source.
+    wanted : str
+        Hash of its content.
+    run_id : str
+        For messages.
+    outputs : Path
 
     Raises
     ------
     UserError
         If the source no longer holds what the run was planned on, or the store is damaged.
     """
-    config = from_dict(DataConfig, run.config["data"], "data")
-    wanted = run.data.content
     for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
         try:
             if read_manifest(manifest.parent).content_hash == wanted:
@@ -71,7 +78,7 @@ def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
     store = open_store(config, outputs)
     if store.manifest.content_hash != wanted:
         raise UserError(
-            f"run {run.run_id} was planned on data {wanted}, but {store.folder} holds "
+            f"run {run_id} was planned on data {wanted}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )
     return store
