@@ -169,7 +169,7 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
     branches = {
         (step, prefix_id(run.spec.science, step))
         for run in runs
-        for step in (*run.pins, *branch_points(run.spec.pieces))
+        for step in (*run.pins, *(s for p in run.spec.all_pieces for s in branch_points(p)))
     }
 
     @functools.cache
