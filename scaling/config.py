@@ -23,7 +23,12 @@ from scalinglab.scaling.fields import (
     unknown_key,
 )
 from scalinglab.scaling.model.counts import N_COUNTS
-from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.model.options import (
+    ModelConfig,
+    ModuleConfig,
+    NetworkConfig,
+    model_class,
+)
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
@@ -32,6 +37,8 @@ __all__ = [
     "DataConfig",
     "ExecutionConfig",
     "ModelConfig",
+    "ModuleConfig",
+    "NetworkConfig",
     "OptimizerConfig",
     "RuleConfig",
     "RulesConfig",
@@ -147,7 +154,7 @@ class ExecutionConfig:
 class RunConfig:
     """One training, as a person writes it down."""
 
-    model: ModelConfig
+    model: NetworkConfig
     data: DataConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
@@ -178,7 +185,8 @@ class RunConfig:
         """
         trainer = values.get("trainer")
         command = isinstance(trainer, Mapping) and trainer.get("kind") == "command"
-        return {"optimizer": program_optimizer()} if command else {}
+        model: dict[str, type] = {"model": model_class(values.get("model"))}
+        return model | ({"optimizer": program_optimizer()} if command else {})
 
 
 def is_study_name(name: str) -> bool:

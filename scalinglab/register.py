@@ -37,6 +37,12 @@ class Kind:
 
 
 KINDS = {
+    "model": Kind(
+        "scalinglab.scaling.model.module",
+        "MODELS",
+        "a whole network: an nn.Module from tokens (B, T) to logits (B, T, V), made of the keywords"
+        " vocab, context and its options (torch)",
+    ),
     "optimizer": Kind(
         "scalinglab.scaling.optimizers.optimizer",
         "OPTIMIZERS",

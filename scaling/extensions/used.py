@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.extensions.targets import check_workers_find, text_of
 from scalinglab.scaling.extensions.text import digest
 from scalinglab.scaling.fields import ConfigError
+from scalinglab.scaling.model.module import CENSUS, MODELS
 from scalinglab.scaling.records.fingerprint import code_fingerprint, files_apart
 from scalinglab.scaling.registry import Registry
 
@@ -37,7 +39,18 @@ def used_by(science: Mapping[str, Any]) -> str:
         else:
             extension = extension_of(registry.module_of(name))
             texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
+    target = _name_in(science, MODELS)
+    if target is not None and target not in MODELS:
+        texts.add(f"{target}={text_of(target)}")
+    if target is not None:
+        texts.add(f"module={digest(_files_apart((CENSUS,)))}")
     return "+".join(sorted(texts))
+
+
+def is_known(science: Mapping[str, Any]) -> bool:
+    """Whether this process has all parts that a run names; one that only looks may lack some."""
+    names = ((_name_in(science, registry), registry) for registry in Registry.number_making)
+    return all(name is None or name in registry for name, registry in names)
 
 
 @functools.cache
@@ -62,6 +75,8 @@ def check_importable(science: Mapping[str, Any]) -> None:
                     f"{registry.key} = {name!r} is registered by {module!r}, which workers do not "
                     "import: put it into a file, and name that in extend=[FILE.py]"
                 )
+    if target := _name_in(science, MODELS):
+        check_workers_find(target)
 
 
 def _name_in(science: Mapping[str, Any], registry: Registry[Any]) -> Any:

@@ -24,8 +24,15 @@ from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
-def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
+def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[StoredRun]:
     """The runs that a selection names, in their order.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+    text : str
+    key : str
+        Where a person wrote it.
 
     Raises
     ------
@@ -37,10 +44,10 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
         word = text.strip()
         found = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
     except ConditionError as error:
-        raise ConfigError(f"runs = {error}") from None
+        raise ConfigError(f"{key} = {error}") from None
     if not found:
         raise ConfigError(
-            f"runs = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
+            f"{key} = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
             f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
@@ -50,16 +57,16 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
     if word in tuple(State):
         current = states(runs)
-        return [r for r in runs if current[r.folder.run_id] == word]
+        return [r for r in runs if current[r.run_id] == word]
     if word in tuple(FailureClass):
         return [r for r in runs if _failure(r) == word]
-    return [r for r in runs if r.folder.run_id.startswith(word)]
+    return [r for r in runs if r.run_id.startswith(word)]
 
 
 def _by_expression(runs: list[StoredRun], text: str) -> list[StoredRun]:
     condition = parse(text)
     current = states(runs)
-    known = [facts(run, current[run.folder.run_id]) for run in runs]
+    known = [facts(run, current[run.run_id]) for run in runs]
     chosen = that_meet(known, condition)
     return [run for run, meets in zip(runs, chosen, strict=True) if meets]
 
@@ -79,10 +86,10 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:
     """What a condition may name: the configuration (``model.width``), and what status shows."""
-    spec = run.folder.spec()
+    spec = run.spec()
     return {
         **spec.settings(),
-        "run_id": run.folder.run_id,
+        "run_id": run.run_id,
         "state": state,
         "failure": _failure(run),
         "role": ",".join(run.roles),
