@@ -27,7 +27,7 @@ from scalinglab.analysis.arms.both_arms import of_both_arms
 from scalinglab.analysis.arms.comparison import ArmComparison
 from scalinglab.analysis.arms.multiplier import floors_to_fit, multipliers, verdicts
 from scalinglab.analysis.arms.pairs import pair_label, pair_runs
-from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing
+from scalinglab.analysis.arms.scale import Ladder, along_ladder, crossing, largest_measured
 from scalinglab.analysis.arms.sharing import sharing_tests
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
@@ -76,8 +76,8 @@ def compare_arms(
     shared : list of str
         Parameters with one value in both arms, because you know so.
     budgets : list of float
-        Compute, 6 N D, at which to compare. Default: the largest measured in both arms, and 3 and
-        10 times that; for the multiplier also the ends of what was measured of both where they are
+        Compute, 6 N D, at which to compare. Default: the largest around which both arms were
+        measured, and 3 and 10 times that; for the multiplier also the ends of what was measured of both where they are
         compared.
     resamples, seed, level
         As in `analysis.fit`.
@@ -138,7 +138,8 @@ def compare_arms(
         one = fit(law, runs, cluster=cluster, shared=list(together), **asked, **how)
         fits.append((floor, of_both_arms(one, runs)))
     result, ladder = fits[0][1], Ladder.of(runs)
-    at = list(budgets) or [times * ladder.top for times in _BEYOND]
+    top = largest_measured(result, ladder)
+    at = list(budgets) or [times * top for times in _BEYOND]
     scales = along_ladder(result, arms, ladder, at, level)
     worth = multipliers(fits, arms, runs, at, level, measured=not budgets)
     return replace(
