@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "train": ("plan", "launch", "add", "status", "logs", "cancel", "train", "data"),
-    "answer": ("fit", "report", "compare", "judge", "multiverse", "import"),
+    "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
     "utilities": ("parts", "coordcheck", "doctor", "collect", "gc", "sync"),

@@ -58,6 +58,8 @@ class StoredRun:
         Members of a full pack of this kind, where ``launch.pack`` is auto.
     seconds_whole : float or None
         Predicted time of the whole run.
+    kept : tuple of int
+        Steps whose checkpoints stay for probes.
     """
 
     folder: RunFolder
@@ -68,6 +70,7 @@ class StoredRun:
     kind: str | None = None
     pack: int = 1
     seconds_whole: float | None = None
+    kept: tuple[int, ...] = ()
 
 
 IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere
@@ -125,6 +128,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             kind=r.kind,
             pack=r.pack,
             seconds_whole=r.seconds_whole,
+            kept=r.kept,
         )
         for r in stored.runs
     ]
