@@ -38,7 +38,7 @@ GROUPS = {
     "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
-    "utilities": ("parts", "coordcheck", "doctor", "collect", "gc", "sync"),
+    "utilities": ("parts", "coordcheck", "doctor", "collect", "export", "gc", "sync"),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
 # Errors of a machine that name no file.
