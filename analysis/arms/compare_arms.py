@@ -39,6 +39,7 @@ from scalinglab.analysis.tables.typed import names_of
 from scalinglab.analysis.tables.validation_sets import as_loss, refuse_different_sets, sets_of
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.state import CENSORED, State
+from scalinglab.scaling.text.nearest import nearest
 
 _BEYOND = (1.0, 3.0, 10.0)  # times the largest compute measured in both arms
 
@@ -174,7 +175,7 @@ def _arms_of(
     """Runs that came to their end, with ``_arm``; the censored of each arm; baseline first."""
     if arm not in data:
         raise UserError(
-            f"arm = {arm!r}: the table has no such column; it has {', '.join(names_of(data))}"
+            f"arm = {arm!r}: the table has no such column{nearest(arm, names_of(data), 'it has')}"
         )
     labels = data[arm].astype(str)
     data = as_floats(data)
@@ -187,7 +188,7 @@ def _arms_of(
         )
     for name in chosen:
         if name not in names:
-            raise UserError(f"between: arm {name!r} has no run; there are {', '.join(names)}")
+            raise UserError(f"between: arm {name!r} has no run{nearest(name, names)}")
     runs = data.assign(_arm=labels)[labels.isin(chosen)].reset_index(drop=True)
     status = (
         runs["status"].astype(str) if "status" in runs else pd.Series(State.DONE.value, runs.index)
