@@ -85,6 +85,12 @@ KINDS = {
         "SOURCES",
         "a source of tokens: a frozen dataclass of its options, a subclass of Source",
     ),
+    "tokenizer": Kind(
+        "scalinglab.scaling.tokenizers.tokenizer",
+        "TOKENIZERS",
+        "what turns documents into tokens: a frozen dataclass of its options, a subclass of"
+        " Tokenizer",
+    ),
     "generator": Kind(
         "scalinglab.sweeps.study.generator",
         "GENERATORS",
@@ -99,6 +105,17 @@ KINDS = {
         "scalinglab.scaling.engine.steps.measurements",
         "MEASURED_BY",
         "the arithmetic of a measurement (torch)",
+    ),
+    "probe": Kind(
+        "scalinglab.scaling.probes.probe",
+        "PROBES",
+        "what can be asked of stored checkpoints, a dataclass of its options, a subclass of Probe;"
+        " its arithmetic registers beside it",
+    ),
+    "probed_by": Kind(
+        "scalinglab.scaling.engine.probes.reading",
+        "PROBED_BY",
+        "the arithmetic of a probe (torch)",
     ),
     "law": Kind("scalinglab.analysis.laws.registry", "LAWS", "a formula with parameters, a Law"),
     "verdict": Kind(
@@ -121,6 +138,7 @@ ARITHMETIC = {
     "mixer": "mixed_by",
     "feed_forward": "fed_by",
     "measurement": "measured_by",
+    "probe": "probed_by",
 }
 
 

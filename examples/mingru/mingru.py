@@ -24,6 +24,7 @@ class MinGRU(nn.Module):
         self.candidate = nn.Linear(width, width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
+        """The states."""
         gate, c = self.gate(x_BTD), self.candidate(x_BTD)
         log_keep, log_take = F.logsigmoid(-gate), F.logsigmoid(gate)
         # g(c): c + 1/2 above 0, sigmoid(c) below.
@@ -43,6 +44,7 @@ class Block(nn.Module):
         self.down = nn.Linear(ratio * width, width, bias=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
+        """The stream after both."""
         x_BTD = x_BTD + self.mixer(self.mixer_norm(x_BTD))
         return x_BTD + self.down(F.gelu(self.up(self.norm(x_BTD))))
 
@@ -59,6 +61,7 @@ class MinGRULanguageModel(nn.Module):
         self.head = nn.Linear(width, vocab, bias=False)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits."""
         x_BTD = self.embedding(tokens_BT)
         for block in self.blocks:
             x_BTD = block(x_BTD)

@@ -15,8 +15,8 @@ from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import unpackable_execution
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Members of a pack may differ in these and in the optimizer's numbers. All other science decides
 # the stacked model or its batches.
-OWN = ("seed", "schedule", "data.seed")
+OWN = ("seed", "schedule", "data.seed", "data.mixture")
 
 
 def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
@@ -40,7 +40,7 @@ def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
         return None
     numbers = [
         key
-        for key, value in dotted(run.science).items()
+        for key, value in flatten(run.science).items()
         if key.startswith("optimizer.") and isinstance(value, float)
     ]
     return digest(without(run.science, (*OWN, *numbers)))
