@@ -23,7 +23,7 @@ from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.axes import axes
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
-from scalinglab.sweeps.study.values import with_values
+from scalinglab.sweeps.study.values import with_groups, with_values
 
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
 
@@ -63,7 +63,7 @@ def read_study(
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
-        own = base | block.base
+        own = with_groups(base, block.base, f"{path}.base")
         run = partial(_run_at, own, f"{path}.grid")
         points = expand(
             block,
@@ -152,7 +152,7 @@ def _set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
     """The keys that a block sets for each of its runs: by its grid and its generator."""
     path = f"study.blocks.{name}"
     block = from_dict(BlockConfig, values, path)
-    optimizer = optimizer_of({**composed, **block.base})
+    optimizer = optimizer_of(with_groups(composed, block.base, f"{path}.base"))
     return {*axes(block.grid), *generator_of(block, path).sets(optimizer)}
 
 
