@@ -66,6 +66,8 @@ class PlanEntry:
         Step from which there was work left.
     given : mapping
         Hyperparameters that a rule gave, with the rule and the value that is used.
+    varies : str
+        The settings that tell it from the study's other runs, beside its size, tokens and seed.
     """
 
     run_id: str
@@ -79,6 +81,7 @@ class PlanEntry:
     pack: int = 1
     start: int = 0
     given: Mapping[str, Any] = field(default_factory=dict)
+    varies: str = ""
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:

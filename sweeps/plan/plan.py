@@ -48,6 +48,8 @@ class PlannedRun:
         As `seconds`, if every run trained individually.
     estimated : bool
         Whether both are estimates, because a step took too long to be timed.
+    varies : str
+        The settings that tell it from the others (``scalinglab.sweeps.plan.varying``).
     """
 
     run: Run
@@ -63,6 +65,7 @@ class PlannedRun:
     pack: int = 1
     seconds_alone: float = float("nan")
     estimated: bool = False
+    varies: str = ""
 
     @property
     def is_unfinished(self) -> bool:

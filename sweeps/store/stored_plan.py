@@ -59,6 +59,8 @@ class StoredRun:
         Members of a full pack of this kind, where ``launch.pack`` is auto.
     seconds_whole : float or None
         Predicted time of the whole run.
+    varies : str
+        The settings that tell it from the study's other runs.
     """
 
     folder: RunFolder
@@ -69,6 +71,7 @@ class StoredRun:
     kind: str | None = None
     pack: int = 1
     seconds_whole: float | None = None
+    varies: str = ""
 
     def spec(self) -> RunSpec:
         """What is trained."""
@@ -130,6 +133,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             kind=r.kind,
             pack=r.pack,
             seconds_whole=r.seconds_whole,
+            varies=r.varies,
         )
         for r in stored.runs
     ]

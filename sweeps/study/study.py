@@ -131,7 +131,7 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         Naming the key and where to set it instead.
     """
     blocks = composed["study"]["blocks"]
-    keys = {name: _set_by(name, block, composed) for name, block in blocks.items()}
+    keys = {name: set_by(name, block, composed) for name, block in blocks.items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if not blocks or not all(key in own for own in keys.values()):
@@ -148,7 +148,7 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         )
 
 
-def _set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
+def set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
     """The keys that a block sets for each of its runs: by its grid and its generator."""
     path = f"study.blocks.{name}"
     block = from_dict(BlockConfig, values, path)
