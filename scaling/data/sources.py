@@ -17,6 +17,7 @@ from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
@@ -47,7 +48,7 @@ def open_store(config: DataConfig, outputs: Path, processes: int | None = None) 
         That turn documents into tokens; default: one a core.
     """
     source = source_of(config)
-    options = asdict(source)
+    options = _said(source)
     made_from = {"source": config.source, "options": options}
     own = extension_of(SOURCES.module_of(config.source))
     if own is not None:
@@ -79,6 +80,15 @@ def open_store(config: DataConfig, outputs: Path, processes: int | None = None) 
                 folder, config.source, options, source, state, artefact, processes or cores()
             )
     return TokenStore(folder)
+
+
+def _said(source: Source) -> dict[str, Any]:
+    """The options of a source; those that joined it later are left out at their historic values.
+
+    So stores that were made before are found.
+    """
+    historic = historic_values(type(source))
+    return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
 
 
 def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] | None:
