@@ -25,6 +25,7 @@ EXTRAS = {
     "filelock": ("filelock", "wandb"),
     "transformers": ("transformers", "hf"),
     "accelerate": ("accelerate", "hf"),
+    "safetensors": ("safetensors", "hf"),
 }
 
 

@@ -213,6 +213,7 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
     }
 
 
+@_once
 def historic_values(cls: type[Any]) -> dict[str, Any]:
     """Key -> the value that runs had before the key was a part of the identity."""
     return {

@@ -86,7 +86,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
             raise
     for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
-            raise ConfigError(unknown_key(name, TOP_LEVEL))
+            hint = "; experiments are studies here: study=NAME" if name == "experiment" else ""
+            raise ConfigError(unknown_key(name, TOP_LEVEL) + hint)
     _refuse_resolvers(composed)
     try:
         # First by itself: a reference from the science to elsewhere could smuggle a resolver in.

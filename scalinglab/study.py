@@ -49,26 +49,19 @@ class Study(LaunchedStudy, StudyAnswers):
 
     Attributes
     ----------
-    name : str
-        Of the study, and of its folder below ``outputs/studies``.
+    name, outputs, screen
+        As of `LaunchedStudy`.
     overrides : tuple of str
         Hydra's, as on the command line, beside ``study=``.
-    outputs : Path
-        Where everything is written.
     file : str
         The study's file: a shipped one, or one of the person's own groups.
     config : Path or None
         A folder with groups of one's own, beside ``scaling_conf/`` in the current folder.
-    screen : Screen or None
-        Where progress is told; None is standard output.
     """
 
-    name: str
     overrides: tuple[str, ...]
-    outputs: Path
     file: str
     config: Path | None = None
-    screen: Screen | None = None
     _composed: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
@@ -85,7 +78,7 @@ class Study(LaunchedStudy, StudyAnswers):
         ('tokens=1e6',)
         """
         folder = None if config is None else Path(config).absolute()
-        return Study(name, overrides, Path(outputs).absolute(), name, folder, screen)
+        return Study(name, Path(outputs).absolute(), overrides, name, folder, screen=screen)
 
     @staticmethod
     def of(arguments: Sequence[str], screen: Screen | None = None) -> Study:
@@ -99,9 +92,15 @@ class Study(LaunchedStudy, StudyAnswers):
         composed = compose_configuration(arguments)
         name = check_study(composed).name
         file = [a.partition("=")[2] for a in arguments if a.startswith("study=")]
-        others = tuple(a for a in arguments if not a.startswith(("study=", "outputs=")))
-        outputs = Path(composed["outputs"]).absolute()
-        return Study(name, others, outputs, file[-1] if file else name, None, screen, composed)
+        overrides = tuple(a for a in arguments if not a.startswith(("study=", "outputs=")))
+        return Study(
+            name,
+            Path(composed["outputs"]).absolute(),
+            overrides,
+            file[-1] if file else name,
+            screen=screen,
+            _composed=composed,
+        )
 
     @staticmethod
     def of_file(

@@ -108,14 +108,19 @@ class Misfit:
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
         target, weight, centre = self._points(problem)
         residual = (self.scale.of(predicted) - target) * self.sharpness
-        cost, slope = self.objective.cost(residual)
-        bend = self.objective.curvature(residual, caution) * weight
         jacobian *= (self.sharpness * self.scale.slope(predicted))[:, None, :]
+        cost, slope = self.objective.cost(residual)
+        value = (cost * weight).sum(-1)
+        if not np.isfinite(value).all() and (unseen := _impossible_unseen(residual, weight)).any():
+            residual[unseen] = 0
+            jacobian = np.where(unseen[:, None, :], 0.0, jacobian)
+            cost, slope = self.objective.cost(residual)
+            value = (cost * weight).sum(-1)
+        bend = self.objective.curvature(residual, caution) * weight
         gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
         # Gauss and Newton's: without the law's second derivatives, which no law has to give, it is
         # never negative, and near the minimum of small residuals they hardly count.
         curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
-        value = (cost * weight).sum(-1)
         slopes = self.space.slopes(params)
         gradient *= slopes
         curvature *= slopes[:, :, None] * slopes[:, None, :]
@@ -157,3 +162,12 @@ class Misfit:
         away, strength = u - centre, self.prior.strength
         value = value + 0.5 * (strength * away**2).sum(-1)
         return value, gradient + strength * away, curvature + np.diag(strength)
+
+
+def _impossible_unseen(residual: Array, weight: Array) -> Array:
+    """Rows without a finite residual that a problem gives no weight, (b, n).
+
+    A step that is impossible at rows which are not seen must not be refused: that would tell a
+    refit of them.
+    """
+    return (weight == 0) & ~np.isfinite(residual)

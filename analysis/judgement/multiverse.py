@@ -23,6 +23,7 @@ from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.tables.numbers import numbers_in
 from scalinglab.analysis.tables.runs import COUNTS, FLOPS, load, require
@@ -229,6 +230,7 @@ def answer_multiverse(
             study,
             target,
             law=wanted.law,
+            delta=wanted.delta,
             starts=_FEW_STARTS,
             mix_fingerprints=mix_fingerprints,
             loss=loss,
@@ -243,12 +245,14 @@ def table_multiverse(
     *,
     law: str = LAW,
     exclude: Sequence[str] = (),
+    delta: float | str | None = None,
     **options: Any,
 ) -> Multiverse:
     """The multiverse of one set of runs counted in several ways: `law` and its rival, three
     objectives, and the smallest size or the fewest tokens left out.
 
-    `exclude` are rows that no way to fit takes, as in `analysis.fit`.
+    `exclude` are rows that no way to fit takes, as in `analysis.fit`; `delta`, the threshold of the
+    study's own fits, is an objective more where it is none of the three.
     """
     rival = find(law).rival or LAW
     first = next(iter(conventions.values()))
@@ -260,6 +264,7 @@ def table_multiverse(
     choices = Choices(
         tables,
         (law, rival),
+        _objectives(delta),
         exclusions={
             name: [*exclude, *(_ENDS[w] for w in rules)] for name, rules in exclusions.items()
         },
@@ -267,6 +272,13 @@ def table_multiverse(
     return fit_multiverse(
         choices, lambda result: float(target.draws(result)[0]), target.in_words, **options
     )
+
+
+def _objectives(delta: float | str | None) -> dict[str, Mapping[str, Any]]:
+    """The usual objectives, and that of a study if it is another."""
+    if delta in (None, WORDS[0], *(own.get("delta") for own in OBJECTIVES.values())):
+        return dict(OBJECTIVES)
+    return {**OBJECTIVES, f"Huber {delta}": {"delta": delta}}
 
 
 def _with_ends(table: pd.DataFrame) -> pd.DataFrame:

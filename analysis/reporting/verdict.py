@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW = "law"  # the kind of a study that is fitted, not judged
+_GIVEN = ("curves", "delta")  # keywords of a judge that are no options
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Finding:
     warnings: list[str] = field(default_factory=list)
 
 
-# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves.
+# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves, one
+# with a keyword `delta` the threshold of the study's fits.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -102,10 +104,12 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    curves = {}
-    if "curves" in inspect.signature(judge).parameters:
-        curves["curves"] = load_curves(outputs, study=study, loss=loss)
-    finding: Any = judge(runs, **curves, **options)
+    wanted, given = inspect.signature(judge).parameters, {}
+    if "curves" in wanted:
+        given["curves"] = load_curves(outputs, study=study, loss=loss)
+    if "delta" in wanted:
+        given["delta"] = plan.study.answer.delta
+    finding: Any = judge(runs, **given, **options)
     if not isinstance(finding, Finding):
         raise UserError(
             f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
@@ -148,7 +152,7 @@ def _options_of(kind: str) -> type:
         [
             (p.name, hints[p.name], setting(MISSING if p.default is p.empty else p.default))
             for p in parameters
-            if p.kind is p.KEYWORD_ONLY and p.name != "curves"
+            if p.kind is p.KEYWORD_ONLY and p.name not in _GIVEN
         ],
     )
 

@@ -38,6 +38,12 @@ def used_by(science: Mapping[str, Any]) -> str:
     return "+".join(sorted(texts))
 
 
+def is_known(science: Mapping[str, Any]) -> bool:
+    """Whether this process has all parts that a run names; one that only looks may lack some."""
+    names = ((_name_in(science, registry), registry) for registry in Registry.number_making)
+    return all(name is None or name in registry for name, registry in names)
+
+
 @functools.cache
 def _files_apart(modules: tuple[str, ...]) -> list[Path]:
     return files_apart(modules)

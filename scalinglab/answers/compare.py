@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
 from scalinglab.analysis.arms.curves import arm_curves
 from scalinglab.analysis.default_laws import LAW
+from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.answers.fit import delta_option
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import FINISHED
@@ -45,6 +47,7 @@ class CompareOptions:
     resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
     seed: int = option("bootstrap seed", 0, SEED)
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
+    delta: float | str | None = delta_option()
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,23 @@ def _compare_records(
     differences = None
     if len(names) == 2 and "seed" in runs:
         differences = analysis.arm_settings(outputs, runs, names, asked.arm)
+    asked = replace(asked, delta=_delta(outputs, studies, asked))
     arms = _compare(runs, between, differences, asked)
     return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss))
+
+
+def _delta(outputs: Path, studies: Sequence[str], asked: CompareOptions) -> float | str | None:
+    """The threshold that is asked for, or that of the studies: one law is fitted to both."""
+    if asked.delta is not None:
+        return asked.delta
+    own = [study_plan(outputs, study).study.answer.delta for study in studies]
+    if any(delta != own[0] for delta in own):
+        told = ", ".join(f"{s} {d}" for s, d in zip(studies, own, strict=True))
+        raise ConfigError(
+            f"answer.delta differs between the studies ({told}), and one law is fitted to both: say"
+            " delta=published, delta=scaled or a number"
+        )
+    return own[0]
 
 
 def compare_file(path: str, asked: CompareOptions) -> Compared:
@@ -147,5 +165,6 @@ def _compare(
         resamples=asked.resamples,
         seed=asked.seed,
         level=asked.level,
+        delta=asked.delta,
         differences=differences,
     )

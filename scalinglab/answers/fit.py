@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from scalinglab.analysis.fitting.result import Result
 
 
+def delta_option() -> Any:
+    """The threshold of the cost, of every answer that fits laws."""
+    return option(
+        "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
+        " spread); default: that of the study, or published, and scaled for noisy curves",
+        None,
+        DELTA,
+        among=WORDS,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitOptions(CountOptions):
     """Options of everything that fits a law first."""
@@ -33,13 +44,7 @@ class FitOptions(CountOptions):
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
-    delta: float | str | None = option(
-        "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
-        " spread); default: that of the study, or published, and scaled for noisy curves",
-        None,
-        DELTA,
-        among=WORDS,
-    )
+    delta: float | str | None = delta_option()
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     priors: str = option(
         "law: with what the law itself knows of its parameters beforehand; none: without",

@@ -49,6 +49,7 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
         target,
         law=law,
         exclude=asked.exclude,
+        delta=source.delta,
         mix_fingerprints=asked.mix_fingerprints,
     )
 

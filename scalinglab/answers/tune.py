@@ -98,6 +98,7 @@ def tune(source: Source, asked: TuneOptions) -> Recommended | CriticalBatch:
         resamples=asked.resamples,
         seed=asked.seed,
         columns=asked.columns,
+        delta=source.delta,
     )
     planned = pd.DataFrame({"N": asked.N, "D": asked.D})
     table = planned.join(laws.predict(planned, asked.level if asked.resamples else None))
@@ -118,6 +119,7 @@ def _critical_batch(source: Source, asked: TuneOptions) -> CriticalBatch:
         resamples=asked.resamples,
         seed=asked.seed,
         level=asked.level,
+        delta=source.delta,
         mix_fingerprints=asked.mix_fingerprints,
     )
     return CriticalBatch(result, analysis.critical_batch(result, asked.losses, level=asked.level))

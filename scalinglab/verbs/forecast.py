@@ -79,6 +79,11 @@ def run(options: ForecastVerbOptions, screen: Screen) -> ForecastResult | TakenU
     """
     if options.take_up is not None:
         return TakenUp(take_up(options.source, options.take_up))
+    return forecasts(options)
+
+
+def forecasts(options: ForecastVerbOptions) -> ForecastResult:
+    """Forecast the runs of a study that have not ended."""
     return ForecastResult(forecast(options.source, options))
 
 

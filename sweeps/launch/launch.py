@@ -13,7 +13,7 @@ from pathlib import Path
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, check_launch
 from scalinglab.sweeps.launch.freeze import freeze
 from scalinglab.sweeps.launch.pool import Pool
-from scalinglab.sweeps.launch.remaining import is_over
+from scalinglab.sweeps.launch.remaining import LaunchLook
 from scalinglab.sweeps.launch.slurm import check_cluster, continued, run_on_slurm
 from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.sweeps.launch.worker import Worker
@@ -51,7 +51,7 @@ def launch(
     """
     check_backend(config)
     plan = read_plan(outputs, study)
-    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs)
+    chosen = plan.runs if config.runs is None else select(plan.runs, config.runs, "launch.runs")
     begun = new_launch(outputs, study, config, chosen, freeze(outputs))
     if config.backend == "slurm":
         begun = continued(begun)
@@ -67,7 +67,7 @@ def launch(
 
             Worker(begun, DEFAULT_CLASS, should_stop).work()
         elif config.backend == "local":
-            Pool(begun, plan).run(stop, on_tick, lambda: is_over(begun))
+            Pool(begun, plan).run(stop, on_tick, lambda: LaunchLook(begun, begun.plan()).is_over())
         else:
             run_on_slurm(begun, stop, on_tick)
     finally:

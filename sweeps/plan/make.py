@@ -17,11 +17,11 @@ from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import FINISHED, State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.scaling.training.starts import starts
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
 from scalinglab.sweeps.plan.caveats import (
     changed_default,
@@ -184,8 +184,8 @@ def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
     state = RunFolder(outputs / "runs" / planned.run.run_id).state()
-    found = candidates(outputs, planned.run.science)
-    planned = replace(planned, state=state, start=found[0][0] if found else 0)
+    start = max(starts(outputs, planned.run.science, planned.run.pieces), default=0)
+    planned = replace(planned, state=state, start=start)
     return replace(planned, state=State.DAMAGED) if _damage(planned, outputs) else planned
 
 

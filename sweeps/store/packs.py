@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import unpackable_execution
+from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def starts(folder: RunFolder) -> set[int]:
 
     Its furthest checkpoint, and where the whole pack of its latest attempt was last saved.
     """
-    steps = [s for s, _ in candidates(folder.outputs, folder.spec().science)] + [0]
+    steps = [*starts_of(folder.outputs, folder.spec()), 0]
     saved = last_said(folder).saved
     return {steps[0], saved} if saved in steps else {steps[0]}
 

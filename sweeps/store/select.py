@@ -24,8 +24,15 @@ from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 
-def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
+def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[StoredRun]:
     """The runs that a selection names, in their order.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+    text : str
+    key : str
+        Where a person wrote it.
 
     Raises
     ------
@@ -37,10 +44,10 @@ def select(runs: Iterable[StoredRun], text: str) -> list[StoredRun]:
         word = text.strip()
         found = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
     except ConditionError as error:
-        raise ConfigError(f"runs = {error}") from None
+        raise ConfigError(f"{key} = {error}") from None
     if not found:
         raise ConfigError(
-            f"runs = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
+            f"{key} = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
             f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
@@ -79,7 +86,7 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:
     """What a condition may name: the configuration (``model.width``), and what status shows."""
-    spec = run.folder.spec()
+    spec = run.spec()
     return {
         **spec.settings(),
         "run_id": run.folder.run_id,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.state import WAITING, State
+from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.store.stored_plan import StoredRun
 
 # A look at all runs is followed by so many times as long without one: 5 % of the time at the most.
@@ -67,8 +67,7 @@ class StateReader:
         trunk, step = self._runs.get(run.needs[0]), run.needs[1]
         if trunk is None or self._alone(trunk) not in (*WAITING, State.RUNNING):
             return False
-        furthest = candidates(run.folder.outputs, run.folder.spec().science)
-        return not furthest or furthest[0][0] < step
+        return max(starts_of(run.folder.outputs, run.spec()), default=0) < step
 
 
 def states(

@@ -11,6 +11,7 @@ from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.plan_file import StudyConfig, read_plan_file
 from scalinglab.scaling.records.run_folder import RunFolder
+from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.text.shell import has_control_characters, override
 
 PLAN_VERSION = 1
@@ -68,6 +69,10 @@ class StoredRun:
     kind: str | None = None
     pack: int = 1
     seconds_whole: float | None = None
+
+    def spec(self) -> RunSpec:
+        """What is trained."""
+        return self.folder.spec()
 
 
 IMPORTED = "imported.json"  # stands in the folder of a study whose runs were made elsewhere

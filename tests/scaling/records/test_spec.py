@@ -6,7 +6,7 @@ import pytest
 
 from scalinglab.scaling.records.atomic import read_json
 from scalinglab.scaling.records.damage import DamagedFile
-from scalinglab.scaling.records.identity import HISTORIC, family_id, run_id
+from scalinglab.scaling.records.identity import family_id, historic_of, run_id
 from scalinglab.scaling.records.spec import RunSpec, dotted, read_spec
 
 
@@ -32,7 +32,7 @@ def test_the_values_are_those_of_the_resolved_run(make_run, tiny_run):
 def without_later_keys(science):
     """As the first version wrote it: no key that joined later."""
     old = copy.deepcopy(science)
-    for path in HISTORIC:
+    for path in historic_of(science):
         *groups, key = path.split(".")
         node = old
         for group in groups:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from scalinglab.scaling.config import ExecutionConfig, TrainerConfig
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, save_checkpoint
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import checkpoint_path
+from scalinglab.scaling.records.record import Curve
+from scalinglab.scaling.training.events import validation_steps
 from scalinglab.sweeps.launch.work_list import without_survivors
 from scalinglab.sweeps.launch.worker import _claim
 from scalinglab.sweeps.store.packs import (
@@ -98,13 +103,13 @@ def stored(make_run):
 
 
 def saved_at(run: StoredRun, *steps: int) -> None:
-    """Leave checkpoints in name only."""
+    """Leave checkpoints without tensors."""
+    spec = run.folder.spec()
     for step in steps:
-        path = checkpoint_path(
-            run.folder.outputs, run.folder.spec().science, step, run.folder.run_id
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path = checkpoint_path(run.folder.outputs, spec.science, step, run.folder.run_id)
+        measured = {s: 1.0 for s in validation_steps(spec.pieces) if s <= step}
+        curve = Curve(*np.ones((2, step), np.float32), measured)
+        save_checkpoint(path, Checkpoint(step, prefix_id(spec.science, step), {}, curve))
 
 
 def was_in_a_pack(runs: list[StoredRun], saved: int) -> None:
