@@ -24,7 +24,12 @@ from scalinglab.scaling.fields import (
     unknown_key,
 )
 from scalinglab.scaling.model.counts import N_COUNTS
-from scalinglab.scaling.model.options import ModelConfig
+from scalinglab.scaling.model.options import (
+    ModelConfig,
+    ModuleConfig,
+    NetworkConfig,
+    model_class,
+)
 from scalinglab.scaling.optimizers.optimizer import OptimizerConfig, program_optimizer
 from scalinglab.scaling.schedule.schedule import ScheduleConfig
 
@@ -33,11 +38,14 @@ __all__ = [
     "DataConfig",
     "ExecutionConfig",
     "ModelConfig",
+    "ModuleConfig",
+    "NetworkConfig",
     "OptimizerConfig",
     "RuleConfig",
     "RulesConfig",
     "RunConfig",
     "ScheduleConfig",
+    "TokenizerConfig",
     "TrainerConfig",
     "check_study_name",
     "from_dict",
@@ -82,6 +90,14 @@ class MixturePieceConfig:
 
 
 @dataclass(frozen=True)
+class TokenizerConfig:
+    """What turns documents into tokens."""
+
+    name: str = "bytes"
+    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where tokens come from, what is cut off for validation, how often a token may be seen.
 
@@ -91,6 +107,7 @@ class DataConfig:
 
     source: str = "stdlib"
     options: dict[str, Any] = field(default_factory=dict)  # the source's own
+    tokenizer: TokenizerConfig | None = None  # of sources of documents; None: bytes
     validation_tokens: int = setting(65_536, AT_LEAST_1)
     unique_tokens: int | None = setting(None, AT_LEAST_1)  # None: the whole training part
     max_epochs: float = setting(1.0, ABOVE_0)
@@ -179,7 +196,7 @@ class ExecutionConfig:
 class RunConfig:
     """One training, as a person writes it down."""
 
-    model: ModelConfig
+    model: NetworkConfig
     data: DataConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
@@ -210,7 +227,8 @@ class RunConfig:
         """
         trainer = values.get("trainer")
         command = isinstance(trainer, Mapping) and trainer.get("kind") == "command"
-        return {"optimizer": program_optimizer()} if command else {}
+        model: dict[str, type] = {"model": model_class(values.get("model"))}
+        return model | ({"optimizer": program_optimizer()} if command else {})
 
 
 def is_study_name(name: str) -> bool:

@@ -26,6 +26,7 @@ EXTRAS = {
     "transformers": ("transformers", "hf"),
     "accelerate": ("accelerate", "hf"),
     "safetensors": ("safetensors", "hf"),
+    "tokenizers": ("tokenizers", "data"),
 }
 
 

@@ -396,8 +396,8 @@ def _conditional(cls: type[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def _check_used(built: Any, name: str, path: str) -> None:
-    value = getattr(built, name)
-    if value == _defaults(type(built))[name] or is_used(built, name):
+    value, default = getattr(built, name), _defaults(type(built))[name]
+    if value == (default() if callable(default) else default) or is_used(built, name):
         return
     chooser, values = _conditional(type(built))[name]
     raise ConfigError(

@@ -38,6 +38,7 @@ from scalinglab.scaling.model.part import SLOTS
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
+_OF_A_MODULE = ("model.options.", "model.base_options.", "model.roles.")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -58,7 +59,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         hydra) where the science stands.
     """
     folders = own_folders([o for o in overrides if o.startswith("config=")], config)
-    overrides = [o for o in overrides if not o.startswith("config=")]
+    overrides = [_opened(o) for o in overrides if not o.startswith("config=")]
     for override in overrides:
         if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
             raise ConfigError(
@@ -108,6 +109,14 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
     if not isinstance(plain["outputs"], str) or not plain["outputs"]:
         raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
     return plain
+
+
+def _opened(override: str) -> str:
+    """An override that may name a new key, where any may stand: ``++model.options.width=64``.
+
+    What a network of somebody's own takes is checked when it is built.
+    """
+    return f"++{override}" if override.startswith(_OF_A_MODULE) else override
 
 
 def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.validation_sets import as_loss
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
+from scalinglab.scaling.text.flatten import flatten
 
 
 def runs_by_arm(
@@ -114,7 +114,7 @@ def _settings(outputs: str | Path, run_id: str) -> dict[str, Any]:
     pieces = ", ".join(
         f"{p.shape} {p.steps} steps {p.start:.4g} to {p.end:.4g}" for p in run.pieces
     )
-    return dotted({**run.science, "schedule": pieces})
+    return flatten({**run.science, "schedule": pieces})
 
 
 def _belongs(key: str, intended: str | None) -> bool:

@@ -34,8 +34,8 @@ from scalinglab.analysis.tables.validation_sets import (
 )
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
@@ -393,7 +393,7 @@ def _renamed(
     return {new.get(name, name): value for name, value in row.items()}
 
 
-def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
+def _of_parts(architectures: Iterable[Network]) -> list[dict[str, float]]:
     """Columns that some networks bring; of the others what is there without."""
     brought = [a.columns() for a in architectures]
     without = {name: value for own in brought for name, (_, value) in own.items()}

@@ -78,7 +78,7 @@ class PlanEntry:
     kind: str | None = None
     pack: int = 1
     start: int = 0
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:

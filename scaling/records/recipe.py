@@ -17,6 +17,7 @@ _RUNGS = {
     "data": {"seed", "mixture"},  # by what was written, below
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
+_OWN = "model.options"  # of a network of anybody's, in which whole numbers are sizes
 _GOVERNED = [name for name in keys_of(RulesConfig) if name != "lr"]  # its rule or value is below
 
 
@@ -57,16 +58,27 @@ def recipe(
             pools = {name: without(pool, ["unique_tokens"]) for name, pool in pools.items()}
         common["data.pools"] = pools
         common["data.mixture"] = data["mixture"] or data["weights"]
+    if _OWN in common:
+        common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)
     return common | {
         "optimizer": {key: value for key, value in groups["optimizer"].items() if key not in rules},
-        "model.head_dim": shape["width"] / shape["heads"],
-        "model.mlp_ratio": shape["mlp_width"] / shape["width"],
+        **_proportions(shape),
         "the rule or value of the LR": config["optimizer"]["lr"] or rules.get("lr"),
         "schedule": schedule,
         **{f"the rule of {name}": rules.get(name) for name in _GOVERNED},
+    }
+
+
+def _proportions(shape: Mapping[str, Any]) -> dict[str, float]:
+    """What all sizes of the shipped network have in common; of others nothing is known."""
+    if not shape["heads"]:
+        return {}
+    return {
+        "model.head_dim": shape["width"] / shape["heads"],
+        "model.mlp_ratio": shape["mlp_width"] / shape["width"],
     }
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scalinglab.scaling.config import TrainerConfig
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Shape
+from scalinglab.scaling.model.module import Network, network_from_science
 from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.identity import (
@@ -25,6 +26,7 @@ from scalinglab.scaling.records.identity import (
 )
 from scalinglab.scaling.schedule.pieces import Piece
 from scalinglab.scaling.schedule.shares import Shares
+from scalinglab.scaling.text.flatten import flatten
 
 T = TypeVar("T")
 _NUMBER = (int, float)
@@ -129,7 +131,7 @@ class RunSpec:
     ----------
     run_id, family_id : str
         Identity, and the identity without schedule and length.
-    architecture : Architecture
+    architecture : Network
         The network.
     data : DataSpec
     optimizer : OptimizerSpec
@@ -165,7 +167,7 @@ class RunSpec:
 
     run_id: str
     family_id: str
-    architecture: Architecture
+    architecture: Network
     data: DataSpec
     optimizer: OptimizerSpec
     pieces: tuple[Piece, ...]
@@ -203,7 +205,7 @@ class RunSpec:
         return cls(
             run_id=run["run_id"],
             family_id=run["family_id"],
-            architecture=Architecture.from_science(science["model"]),
+            architecture=network_from_science(science["model"]),
             data=DataSpec.from_science(science),
             optimizer=OptimizerSpec(optimizer.pop("name"), optimizer),
             pieces=tuple(science_pieces(science)),
@@ -295,7 +297,7 @@ class RunSpec:
     def settings(self) -> dict[str, Any]:
         """Dotted key -> value of the configuration, the sizes of the model determined."""
         model = {**self.config["model"], **vars(self.shape)}
-        return dotted({**self.config, "model": model})
+        return flatten({**self.config, "model": model})
 
 
 def read_spec(path: Path, run: Any) -> RunSpec:
@@ -338,14 +340,3 @@ def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
     """A dataclass from the keys that it knows; keys that are absent have its defaults."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: values[name] for name in names if name in values})
-
-
-def dotted(group: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
-    """Groups of groups as one, with dots in the names; lists stay whole."""
-    found: dict[str, Any] = {}
-    for key, value in group.items():
-        if isinstance(value, Mapping):
-            found |= dotted(value, f"{parent}{key}.")
-        else:
-            found[f"{parent}{key}"] = value
-    return found

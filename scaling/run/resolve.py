@@ -14,10 +14,11 @@ from typing import Any
 from scalinglab.scaling.config import ConfigError, RunConfig, one_of
 from scalinglab.scaling.data.manifest import Manifest
 from scalinglab.scaling.data.mixed import data_of_one
-from scalinglab.scaling.model.architecture import Architecture, Shape
+from scalinglab.scaling.model.architecture import Shape
 from scalinglab.scaling.model.counts import parameter_counts
-from scalinglab.scaling.model.dial import architecture_of
+from scalinglab.scaling.model.dial import network_of
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.model.parametrization import check_optimizer
 from scalinglab.scaling.optimizers.optimizer import optimizer_science, program_science
 from scalinglab.scaling.records.identity import IDENTITY_VERSION, family_id, run_id
@@ -25,6 +26,7 @@ from scalinglab.scaling.run.command_line import check_command
 from scalinglab.scaling.run.data import Length, run_data
 from scalinglab.scaling.run.engines import allowed_engines, check_engine, engine_definition
 from scalinglab.scaling.run.measurements import MEASUREMENTS
+from scalinglab.scaling.run.module_checks import check_module
 from scalinglab.scaling.run.process_count import check_processes
 from scalinglab.scaling.run.rules import Given, determine
 from scalinglab.scaling.schedule.build import build_pieces
@@ -52,7 +54,7 @@ class Run:
         What the person wrote.
     given : dict
         Hyper-parameter -> what its rule gave.
-    architecture : Architecture
+    architecture : Network
         The network.
     counts, flops : dict
         Parameter counts by role, FLOPs a token by part.
@@ -72,7 +74,7 @@ class Run:
     family_id: str
     science: dict[str, Any]
     config: RunConfig
-    architecture: Architecture
+    architecture: Network
     counts: dict[str, int]
     flops: dict[str, int]
     pieces: list[Piece]
@@ -125,13 +127,15 @@ def resolve(config: RunConfig, manifest: Manifest) -> Run:
     """
     written = config
     config = replace(config, data=data_of_one(config.data))
-    architecture = architecture_of(config.model, manifest.vocab)
+    architecture = network_of(config.model, manifest.vocab)
     shape = architecture.shape
     counts = parameter_counts(architecture)
     determined = determine(config, counts, shape.context)
     config, lr = determined.config, determined.lr
     _check_trainer(config)
     if config.trainer.kind == "engine":
+        if isinstance(architecture, ModuleNetwork):
+            check_module(architecture, config)
         for part in architecture.parts:
             part.check_optimizer(config.optimizer)
     tokens_per_step = config.sequences * shape.context

@@ -42,9 +42,7 @@ class Pool:
     def __init__(self, begun: Launch, plan: StoredPlan) -> None:
         execution = plan.execution
         self.launch = begun
-        left = [
-            r for r in plan.runs if r.folder.run_id in begun.classes and r.folder.done() is None
-        ]
+        left = [r for r in plan.runs if r.run_id in begun.classes and r.folder.done() is None]
         self.runs = left
         self.lease_seconds = execution.lease_seconds
         packs = form_packs(left, lambda r: r.kind, lambda r: pack_size(begun.config, r))

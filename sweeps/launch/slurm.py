@@ -83,7 +83,7 @@ def top_up(look: LaunchLook) -> int | None:
     if alive is None:
         return None
     for kind in sorted(set(launch.classes.values())):
-        runs = [r for r in look.runs if launch.classes[r.folder.run_id] == kind]
+        runs = [r for r in look.runs if launch.classes[r.run_id] == kind]
         unfinished = [
             r
             for r in runs

@@ -6,7 +6,7 @@ from collections import Counter
 
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.run.memory import least_bytes
+from scalinglab.scaling.run.memory import least_bytes, size_in_words
 from scalinglab.scaling.run.step_options import StepOptions
 from scalinglab.scaling.training.throughput import FP32_TFLOPS, known_of, peak_flops
 from scalinglab.sweeps.config import LaunchConfig
@@ -83,10 +83,9 @@ def check_gpu_memory(plan: Plan, config: LaunchConfig) -> None:
         free, total = known.get(name, (float("inf"),) * 2)
         if count * need <= free:
             continue
-        shape = run.run.shape
         each = "" if count == 1 else f", {count} at once (launch.workers_a_gpu)"
         said = (
-            f"model.width = {shape.width}, model.depth = {shape.depth}: training takes "
+            f"{size_in_words(run.run.architecture)}: training takes "
             f"{need / 1e9:.3g} GB or more{each}, one sequence at a time; GPU {name} has "
             f"{free / 1e9:.3g} GB free of {total / 1e9:.3g}"
         )

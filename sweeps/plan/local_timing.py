@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import flop_parts, flops_per_token
+from scalinglab.scaling.model.module import network_from_science
 from scalinglab.scaling.training.child import child_environment, python_command
 
 SHAPE_SECONDS = 30.0  # limit for one shape, compiling included
@@ -136,6 +136,6 @@ def _estimated(request: dict[str, Any], guess: Timing | None, rate: float | None
 
 def _flops(request: dict[str, Any]) -> float:
     """Training FLOPs of a step."""
-    architecture = Architecture.from_science(request["model"])
+    architecture = network_from_science(request["model"])
     tokens = request["batch"] * architecture.shape.context
     return float(flops_per_token(flop_parts(architecture)) * tokens)

@@ -17,8 +17,9 @@ from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.records.damage import DamagedFile, tell
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.state import FINISHED, State
+from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
 from scalinglab.scaling.training.starts import starts
@@ -58,10 +59,11 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
     outputs = outputs_folder(composed["outputs"])
     execution = from_dict(ExecutionConfig, composed["execution"], "execution")
     resolver = _Resolver(outputs, from_dict(LaunchConfig, composed.get("launch") or {}, "launch"))
+    stored = _StoredRuns(outputs)
 
     def final_loss(config: RunConfig) -> float | None:
         run, _ = resolver.resolve(RequestedRun("tune", "sweep", config))
-        return _final_loss(RunFolder(outputs / "runs" / run.run_id))
+        return stored.final_loss(run.run_id)
 
     composed = with_added(composed) if added else composed
     study, requested = read_study(composed, final_loss=final_loss)
@@ -76,15 +78,11 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
             blocks=_union(planned.blocks, request.block),
             roles=_union(planned.roles, request.role),
         )
-    runs = share_prefixes([_with_state(p, outputs) for p in merged.values()])
-    warnings = [
-        f"{error}; until then the run is left out"
-        for p in runs
-        if p.state == State.DAMAGED and (error := _damage(p, outputs)) is not None
-    ]
+    runs = share_prefixes([stored.with_state(p) for p in merged.values()])
+    warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
-    warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs, outputs)
-    warnings += program_sizes(runs, outputs)
+    warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs)
+    warnings += program_sizes(runs)
     warnings += changed_default(study_folder(outputs, study.name), runs)
     extend = tuple(composed.get("extend") or ())
     return Plan(study, outputs, execution, runs, warnings, extend)
@@ -115,7 +113,7 @@ class _Resolver:
 
     def _open(self, data: DataConfig, outputs: Path) -> TokenStore:
         """The store of one source."""
-        key = repr((data.source, sorted(data.options.items())))
+        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
         if key not in self._stores:
             self._stores[key] = open_store(data, outputs)
         return self._stores[key]
@@ -146,7 +144,7 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
     folder = outputs_folder(outputs)
     store = open_data(config.data, folder)
     run = _resolve(config, folder, store, {"nodes": nodes})
-    return folder, _with_state(PlannedRun(run, store), folder)
+    return folder, _StoredRuns(folder).with_state(PlannedRun(run, store))
 
 
 def _nodes(launch: LaunchConfig) -> dict[str, Any]:
@@ -165,39 +163,52 @@ def _nodes(launch: LaunchConfig) -> dict[str, Any]:
     }
 
 
-def _final_loss(folder: RunFolder) -> float | None:
-    """The last validation loss of a finished run, infinite if it diverged."""
-    if folder.state() not in FINISHED:
-        return None
-    try:
-        record = folder.record()
-    except DamagedFile as error:
-        tell(error, "the search goes on without it")
-        return None
-    loss = record.final.validation_loss
-    return math.inf if record.status == State.DIVERGED or loss is None else loss
+class _StoredRuns:
+    """What there is of runs on the disk, each read once a plan.
+
+    Parameters
+    ----------
+    outputs : Path
+    """
+
+    def __init__(self, outputs: Path) -> None:
+        self.outputs = outputs
+        self._read: dict[str, tuple[State, Record | None, DamagedFile | None]] = {}
+
+    def final_loss(self, run_id: str) -> float | None:
+        """The last validation loss of a finished run, infinite if it diverged."""
+        _, record, damage = self._of(run_id)
+        if damage is not None:
+            tell(damage, "the search goes on without it")
+        if record is None:
+            return None
+        loss = record.final.validation_loss
+        return math.inf if record.status == State.DIVERGED or loss is None else loss
+
+    def with_state(self, planned: PlannedRun) -> PlannedRun:
+        """A run with its state, its record, and the step from which there is work left."""
+        state, record, damage = self._of(planned.run.run_id)
+        start = max(starts(self.outputs, planned.run.science, planned.run.pieces), default=0)
+        return replace(planned, state=state, record=record, damage=damage, start=start)
+
+    def _of(self, run_id: str) -> tuple[State, Record | None, DamagedFile | None]:
+        if run_id not in self._read:
+            self._read[run_id] = self._look(RunFolder(self.outputs / "runs" / run_id))
+        return self._read[run_id]
+
+    def _look(self, folder: RunFolder) -> tuple[State, Record | None, DamagedFile | None]:
+        """The state of a run, its record if it is finished, and what is damaged of its files."""
+        state = folder.state()
+        if not folder.exists():
+            return state, None, None
+        damage, record = folder.state_damage(), None
+        if damage is None and folder.done() is not None:
+            try:
+                record = folder.record()
+            except DamagedFile as error:
+                damage = error
+        return State.DAMAGED if damage is not None else state, record, damage
 
 
 def _union(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     return names if name in names else (*names, name)
-
-
-def _with_state(planned: PlannedRun, outputs: Path) -> PlannedRun:
-    state = RunFolder(outputs / "runs" / planned.run.run_id).state()
-    start = max(starts(outputs, planned.run.science, planned.run.pieces), default=0)
-    planned = replace(planned, state=state, start=start)
-    return replace(planned, state=State.DAMAGED) if _damage(planned, outputs) else planned
-
-
-def _damage(planned: PlannedRun, outputs: Path) -> DamagedFile | None:
-    """What is damaged of the files of a run, its record among them."""
-    folder = RunFolder(outputs / "runs" / planned.run.run_id)
-    if not folder.exists():
-        return None
-    error = folder.state_damage()
-    if error is None and folder.done() is not None:
-        try:
-            folder.record()
-        except DamagedFile as found:
-            return found
-    return error

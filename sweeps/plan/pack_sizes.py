@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.records import machine
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.memory import process_bytes
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 from scalinglab.sweeps.plan.places import worker_devices
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
@@ -179,7 +179,7 @@ def _runs(count: int) -> str:
 
 def _differ(group: list[PlannedRun]) -> str:
     """Names of the settings in which members differ."""
-    science = [dotted(p.run.science) for p in group]
+    science = [flatten(p.run.science) for p in group]
     values: dict[str, set[Any]] = {
         "LR": {p.run.lr for p in group},
         "schedule": {repr(p.run.config.schedule) for p in group},

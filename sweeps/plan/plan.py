@@ -10,7 +10,9 @@ from pathlib import Path
 
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.data.mixed import Store
+from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.plan_file import StudyConfig
+from scalinglab.scaling.records.record import Record
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import ENDED, State
 from scalinglab.scaling.run.resolve import Run
@@ -37,6 +39,10 @@ class PlannedRun:
         Step from which there is work left: of a checkpoint on disk, or of `needs`.
     state : State
         Its state when the plan was made.
+    record : Record or None
+        What a finished run left.
+    damage : DamagedFile or None
+        Which of its files cannot be read, and why.
     seconds : float
         Predicted time of the work left, of a member its share of the pack's; NaN before
         ``scalinglab.sweeps.plan.timing`` has measured.
@@ -58,6 +64,8 @@ class PlannedRun:
     pins: tuple[int, ...] = ()
     start: int = 0
     state: State = State.PLANNED
+    record: Record | None = None
+    damage: DamagedFile | None = None
     seconds: float = float("nan")
     kind: str | None = None
     pack: int = 1

@@ -97,7 +97,7 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
         If a ``where`` names what a run has not.
     """
     if not config.classes or config.backend != "slurm":
-        return {r.folder.run_id: DEFAULT_CLASS for r in runs}
+        return {r.run_id: DEFAULT_CLASS for r in runs}
     known = [facts(run, State.PLANNED) for run in runs]
     found: dict[str, str] = {}
     for name, given in config.classes.items():
@@ -107,8 +107,8 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
             raise ConfigError(f"launch.classes.{name}.where = {error}") from None
         for run, meets in zip(runs, chosen, strict=True):
             if meets:
-                found.setdefault(run.folder.run_id, name)
-    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
+                found.setdefault(run.run_id, name)
+    return {r.run_id: found.get(r.run_id, DEFAULT_CLASS) for r in runs}
 
 
 def new_launch(

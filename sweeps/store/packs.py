@@ -11,11 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.attempt import Progress
 from scalinglab.scaling.records.identity import digest, without
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.run.step_options import unpackable_execution
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.training.starts import starts_of
 from scalinglab.sweeps.config import PACKS_OFF, LaunchConfig
 
@@ -39,7 +40,7 @@ def pack_kind(run: Run, execution: ExecutionConfig) -> str | None:
         return None
     numbers = [
         key
-        for key, value in dotted(run.science).items()
+        for key, value in flatten(run.science).items()
         if key.startswith("optimizer.") and isinstance(value, float)
     ]
     return digest(without(run.science, (*OWN, *numbers)))
@@ -51,7 +52,8 @@ def unpackable_reason(run: Run, execution: ExecutionConfig) -> str | None:
         return "another program trains them (trainer=command)"
     if execution.processes > 1:
         return f"{execution.processes} processes share each batch (execution.processes)"
-    return unpackable_execution(execution)
+    alone = run.architecture.rehearsed.alone if isinstance(run.architecture, ModuleNetwork) else ""
+    return alone or unpackable_execution(execution)
 
 
 def form_packs(

@@ -57,16 +57,16 @@ def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[Stor
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
     if word in tuple(State):
         current = states(runs)
-        return [r for r in runs if current[r.folder.run_id] == word]
+        return [r for r in runs if current[r.run_id] == word]
     if word in tuple(FailureClass):
         return [r for r in runs if _failure(r) == word]
-    return [r for r in runs if r.folder.run_id.startswith(word)]
+    return [r for r in runs if r.run_id.startswith(word)]
 
 
 def _by_expression(runs: list[StoredRun], text: str) -> list[StoredRun]:
     condition = parse(text)
     current = states(runs)
-    known = [facts(run, current[run.folder.run_id]) for run in runs]
+    known = [facts(run, current[run.run_id]) for run in runs]
     chosen = that_meet(known, condition)
     return [run for run, meets in zip(runs, chosen, strict=True) if meets]
 
@@ -89,7 +89,7 @@ def facts(run: StoredRun, state: State) -> dict[str, Any]:
     spec = run.spec()
     return {
         **spec.settings(),
-        "run_id": run.folder.run_id,
+        "run_id": run.run_id,
         "state": state,
         "failure": _failure(run),
         "role": ",".join(run.roles),

@@ -59,20 +59,20 @@ def status(
     """
     plan = read_plan(outputs, name)
     rows = {} if finished is None else finished
-    current = states([r for r in plan.runs if r.folder.run_id not in rows])
+    current = states([r for r in plan.runs if r.run_id not in rows])
     new = {}
     for run in plan.runs:
-        if run.folder.run_id in current:
+        if run.run_id in current:
             try:
-                new[run.folder.run_id] = _row(run, current[run.folder.run_id])
+                new[run.run_id] = _row(run, current[run.run_id])
             except DamagedFile as error:  # a record: all the others are shown
                 tell(error, "its run counts as damaged")
-                new[run.folder.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
+                new[run.run_id] = _row_of(run, run.folder.spec(), State.DAMAGED) | {
                     "note": error.why
                 }
     rows |= {i: row for i, row in new.items() if row["state"] in FINISHED}
     every = rows | new
-    return pd.DataFrame([every[r.folder.run_id] for r in plan.runs], columns=list(COLUMNS))
+    return pd.DataFrame([every[r.run_id] for r in plan.runs], columns=list(COLUMNS))
 
 
 def _row(run: StoredRun, state: State) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _row(run: StoredRun, state: State) -> dict[str, Any]:
 def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
     """The row of a run that has not started, from its description."""
     return {
-        "run_id": run.folder.run_id,
+        "run_id": run.run_id,
         "role": ",".join(run.roles),
         "N": size(spec.counts),
         "D": spec.tokens,

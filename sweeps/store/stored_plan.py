@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scalinglab.scaling.config import ConfigError, ExecutionConfig, from_dict
 from scalinglab.scaling.records.damage import DamagedFile, tell
-from scalinglab.scaling.records.plan_file import StudyConfig, read_plan_file
+from scalinglab.scaling.records.plan_file import PlanEntry, StudyConfig, read_plan_file
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.text.shell import has_control_characters, override
@@ -40,35 +40,15 @@ def study_folder(outputs: Path, name: str) -> Path:
 
 
 @dataclass(frozen=True)
-class StoredRun:
-    """One run of a stored plan.
+class StoredRun(PlanEntry):
+    """One run of a stored plan, with its folder.
 
     Attributes
     ----------
     folder : RunFolder
-    roles : tuple of str
-    needs : tuple or None
-        (run_id, step): the checkpoint from which it is to start.
-    pins : tuple of int
-        Steps whose checkpoints others start from.
-    seconds : float or None
-        Predicted time of the remaining work; a pack member's share of the pack's time.
-    kind : str or None
-        Kind of pack (``scalinglab.sweeps.store.packs.pack_kind``); None: not packable.
-    pack : int
-        Members of a full pack of this kind, where ``launch.pack`` is auto.
-    seconds_whole : float or None
-        Predicted time of the whole run.
     """
 
-    folder: RunFolder
-    roles: tuple[str, ...]
-    needs: tuple[str, int] | None
-    pins: tuple[int, ...]
-    seconds: float | None
-    kind: str | None = None
-    pack: int = 1
-    seconds_whole: float | None = None
+    folder: RunFolder = field(kw_only=True)
 
     def spec(self) -> RunSpec:
         """What is trained."""
@@ -121,27 +101,18 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"{path} has version {stored.version}; this code reads {PLAN_VERSION}: plan again"
         )
     runs = [
-        StoredRun(
-            folder=RunFolder(outputs / "runs" / r.run_id),
-            roles=r.roles,
-            needs=r.needs,
-            pins=r.pins,
-            seconds=r.seconds,
-            kind=r.kind,
-            pack=r.pack,
-            seconds_whole=r.seconds_whole,
-        )
-        for r in stored.runs
+        StoredRun(**vars(entry), folder=RunFolder(outputs / "runs" / entry.run_id))
+        for entry in stored.runs
     ]
-    gone = tuple(r.folder.run_id for r in runs if not r.folder.exists())
+    gone = tuple(r.run_id for r in runs if not r.folder.exists())
     damaged = {
-        r.folder.run_id: error
+        r.run_id: error
         for r in runs
-        if r.folder.run_id not in gone and (error := r.folder.state_damage()) is not None
+        if r.run_id not in gone and (error := r.folder.state_damage()) is not None
     }
     for error in damaged.values():
         tell(error, "its run is left out")
-    there = [r for r in runs if r.folder.run_id not in (*gone, *damaged)]
+    there = [r for r in runs if r.run_id not in (*gone, *damaged)]
     return StoredPlan(
         stored.study, from_dict(ExecutionConfig, stored.execution), there, gone, damaged
     )

@@ -87,9 +87,9 @@ def _cancel_run(run: StoredRun) -> str:
     claim = Claim.acquire(run.folder, CANCEL_LEASE_SECONDS)
     if claim is not None:  # nobody trains it: the attempt says why nobody should
         claim.release(Outcome.CANCELLED)
-        return f"{run.folder.run_id} will not be begun"
+        return f"{run.run_id} will not be begun"
     attempt = run.folder.latest_attempt()
     if attempt is None:
-        return f"{run.folder.run_id} was finished meanwhile"
+        return f"{run.run_id} was finished meanwhile"
     write_atomic(run.folder.attempt_file(attempt.number, "cancel"), "")
-    return f"{run.folder.run_id} saves and leaves (attempt {attempt.number})"
+    return f"{run.run_id} saves and leaves (attempt {attempt.number})"

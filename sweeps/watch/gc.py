@@ -95,7 +95,11 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
     """
     one_of("keep", keep, KEEP)
     rows = []
-    stores = [(path, "half a store") for path in abandoned_stores(outputs / "data")]
+    stores = [
+        (path, "half a store")
+        for resumable in (False, True)
+        for path in abandoned_stores(outputs / "data", resumable=resumable)
+    ]
     for path, kind in (*_checkpoints(outputs, keep), *stores, *_temporary(outputs)):
         with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
             goes = keep not in KINDS[kind][1]
