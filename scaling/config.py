@@ -59,6 +59,14 @@ TRAINERS = ("engine", "command")
 
 
 @dataclass(frozen=True)
+class TokenizerConfig:
+    """What turns documents into tokens."""
+
+    name: str = "bytes"
+    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
+
+
+@dataclass(frozen=True)
 class PoolConfig:
     """One pool of several: a token source, and how often a token of it may be seen."""
 
@@ -87,14 +95,6 @@ class MixturePieceConfig:
     end: dict[str, float] | None = None
     tokens: int | None = setting(None, AT_LEAST_0)
     fraction: float | None = setting(None, FRACTION)
-
-
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """What turns documents into tokens."""
-
-    name: str = "bytes"
-    options: dict[str, Any] = field(default_factory=dict)  # the tokenizer's own
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,13 @@ def used_by(science: Mapping[str, Any]) -> str:
     texts = set()
     for registry in Registry.number_making:
         for name in _names_in(science, registry):
-            if name not in registry:
-                continue
             if registry.is_shipped(name):
                 if apart := _files_apart(registry.halves_of(name)):
                     texts.add(f"{name}={digest(apart)}")
             else:
                 extension = extension_of(registry.module_of(name))
                 texts.add(f"{name}={extension.text if extension is not None else 'unknown'}")
-    for target in _names_in(science, MODELS):
+    for target in _named_in(science, MODELS):
         if target not in MODELS:
             texts.add(f"{target}={text_of(target)}")
         texts.add(f"module={digest(_files_apart((CENSUS,)))}")
@@ -51,7 +49,7 @@ def is_known(science: Mapping[str, Any]) -> bool:
     return all(
         name in registry
         for registry in Registry.number_making
-        for name in _names_in(science, registry)
+        for name in _named_in(science, registry)
     )
 
 
@@ -70,20 +68,23 @@ def check_importable(science: Mapping[str, Any]) -> None:
     """
     for registry in Registry.number_making:
         for name in _names_in(science, registry):
-            if name not in registry or registry.is_shipped(name):
-                continue
             module = registry.module_of(name)
-            if extension_of(module) is None:
+            if not registry.is_shipped(name) and extension_of(module) is None:
                 raise ConfigError(
                     f"{registry.key} = {name!r} is registered by {module!r}, which workers do not "
                     "import: put it into a file, and name that in extend=[FILE.py]"
                 )
-    for target in _names_in(science, MODELS):
+    for target in _named_in(science, MODELS):
         check_workers_find(target)
 
 
-def _names_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[Any]:
-    """What a science names of a registry; each of several pools of data has a source."""
+def _names_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
+    """What a science names of a registry, as far as it is registered."""
+    return [name for name in _named_in(science, registry) if name in registry]
+
+
+def _named_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
+    """What a science names under the key of a registry; each of several pools has a source."""
     *groups, key = registry.key.split(".")
     node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
     nodes = (node.get("pools") or {}).values() if groups == ["data"] else ()

@@ -48,6 +48,8 @@ def recipe(
             for key, value in groups[group].items()
             if key not in _RUNGS[group]
         }
+    if _OWN in common:
+        common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
     data = config["data"]
     target = data.get("match_repetition")
     if target:  # the pools of each rung follow from its tokens
@@ -58,8 +60,6 @@ def recipe(
             pools = {name: without(pool, ["unique_tokens"]) for name, pool in pools.items()}
         common["data.pools"] = pools
         common["data.mixture"] = data["mixture"] or data["weights"]
-    if _OWN in common:
-        common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)

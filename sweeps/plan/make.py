@@ -32,6 +32,7 @@ from scalinglab.sweeps.plan.caveats import (
     rounded,
 )
 from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
+from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
 from scalinglab.sweeps.store.packs import pack_kind
@@ -79,6 +80,7 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
             roles=_union(planned.roles, request.role),
         )
     runs = share_prefixes([stored.with_state(p) for p in merged.values()])
+    runs = with_kept(runs, study.checkpoints)
     warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
     warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs)

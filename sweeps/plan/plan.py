@@ -54,6 +54,8 @@ class PlannedRun:
         As `seconds`, if every run trained individually.
     estimated : bool
         Whether both are estimates, because a step took too long to be timed.
+    kept : tuple of int
+        Steps whose checkpoints stay for probes (``scalinglab.sweeps.plan.kept``).
     """
 
     run: Run
@@ -71,6 +73,7 @@ class PlannedRun:
     pack: int = 1
     seconds_alone: float = float("nan")
     estimated: bool = False
+    kept: tuple[int, ...] = ()
 
     @property
     def is_unfinished(self) -> bool:

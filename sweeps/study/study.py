@@ -22,6 +22,7 @@ from scalinglab.scaling.config import (
 from scalinglab.scaling.data.mixed import open_data
 from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.axes import axes
+from scalinglab.sweeps.study.checkpoints import check_checkpoints
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
 from scalinglab.sweeps.study.values import with_values
 
@@ -114,6 +115,7 @@ def check_study(composed: Mapping[str, Any]) -> StudyConfig:
         )
     study = from_dict(StudyConfig, composed["study"], "study")
     check_study_name("study.name", study.name)
+    check_checkpoints(study.checkpoints)
     return study
 
 

@@ -181,6 +181,9 @@ _POOLS = {
 }
 DATA: dict[str, list[dict[str, Any]]] = {
     "source": [{"data.source": name, "data.options": {}} for name in ("stdlib", "text", "tokens")],
+    "tokenizer": [
+        {"data.source": "jsonl", "data.options": {}, "data.tokenizer": {"name": "bpe"}}
+    ],  # what it makes is in the content hash, too
     "options": [{"data.options": {"vocab": 16}}],  # what they make is in the content hash
     "validation_tokens": [{"data.validation_tokens": 256}],
     "unique_tokens": [{"data.unique_tokens": 2560}],

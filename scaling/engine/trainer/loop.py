@@ -186,6 +186,8 @@ class Training:
                 "device": machine.device_name(self.execution.device),
             }
             for member in self._running():
+                if self.step > self.start:  # it may have broken off in the middle of a chunk
+                    member.claim.report_end(self.step)
                 member.claim.release(reason, error, **facts)
 
     def _micro_batch(self) -> int:

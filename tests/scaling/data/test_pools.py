@@ -161,7 +161,7 @@ def test_a_trained_tokenizer_sees_the_text_of_all_pools(tmp_path):
         rows = [json.dumps({"text": " ".join(row)}) for row in drawn]
         path.write_text("\n".join(rows))
         pools[name] = {"source": "jsonl", "options": {"path": str(path)}}
-    tokenizer = {"name": "bpe", "options": {"vocab": 280}}
+    tokenizer = {"name": "bpe", "options": {"vocab": 270}}
     config = from_dict(DataConfig, {"pools": pools, "tokenizer": tokenizer})
     store = open_data(config, tmp_path)
     manifests = [pool.store.manifest for pool in store.pools.values()]
