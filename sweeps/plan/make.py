@@ -6,7 +6,7 @@ Nothing is composed later, and nothing has been trained by the time a mistake is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -116,11 +116,14 @@ class _Resolver:
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
 
-    def _open(self, data: DataConfig, outputs: Path) -> TokenStore:
+    def _open(
+        self, data: DataConfig, outputs: Path, corpus: Sequence[DataConfig] = ()
+    ) -> TokenStore:
         """The store of one source."""
-        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
+        made_from = [(d.source, sorted(d.options.items()), d.tokenizer) for d in (data, *corpus)]
+        key = repr(made_from)
         if key not in self._stores:
-            self._stores[key] = open_store(data, outputs)
+            self._stores[key] = open_store(data, outputs, corpus=corpus)
         return self._stores[key]
 
 
