@@ -25,8 +25,10 @@ from scalinglab.sweeps.store.packs import unpackable_reason
 
 MOST = 16  # no more was ever tried; from 4 to 16 the gain is small already
 MEMORY_SHARE = 0.8  # of what there is; the estimate leaves out libraries and fragments
-# FLOPs of a pack's step. On an H200 captured steps of 2e10 FLOPs became 1.8 times as fast in packs
-# of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12 1.07 and 1.07.
+# FLOPs of a pack's step beyond which a pack is said to gain nothing: an estimate, no measurement of
+# this project. In a feasibility study on an H200 captured steps of 2e10 FLOPs became 1.8 times as
+# fast in packs of 4 and 2.2 in packs of 16, of 5e10 1.5 and 1.7, of 3e11 1.25 and 1.28, of 1.3e12
+# 1.07 and 1.07.
 FULL_STEP = 1e12
 
 
