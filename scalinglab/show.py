@@ -150,14 +150,13 @@ class Watch:
             return
         finished = found["state"].isin(FINISHED).sum()
         # As wide as the study's longest: lines stand below each other, and fit into 100 columns.
-        state = str(row["state"]).ljust(max(map(len, found["state"])))
+        outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(found)))
         size = f"{row['N']:,}".rjust(len(f"{found['N'].max():,}"))
         tokens = f"{row['D']:,}".rjust(len(f"{found['D'].max():,}"))
         schedule = row["schedule"].ljust(max(map(len, found["schedule"])))
-        loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
         self.screen.say(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {state}  N {size}  D {tokens}  {schedule}"
-            f"  seed {row['seed']}  {loss}after {duration(time.monotonic() - self.began)}"
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}"
+            f"  seed {row['seed']}  after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 
@@ -180,6 +179,11 @@ class Watch:
             optional=("tok/s", "schedule"),
         )
         return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """ "done, loss 1.1938"; in one column, as what is interrupted has a longer name and no loss."""
+    return str(row["state"]) + ("" if pd.isna(row["loss"]) else f", loss {row['loss']:.4f}")
 
 
 def watch_study(screen: Screen, outputs: Path, name: str) -> None:
