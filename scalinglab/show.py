@@ -182,8 +182,9 @@ class Watch:
 
 
 def _outcome(row: dict[str, Any]) -> str:
-    """ "done, loss 1.1938"; in one column, as what is interrupted has a longer name and no loss."""
-    return str(row["state"]) + ("" if pd.isna(row["loss"]) else f", loss {row['loss']:.4f}")
+    """ "done, loss 1.1938"; of an unfinished run the state alone: its loss is that of some step."""
+    known = row["state"] in FINISHED and not pd.isna(row["loss"])
+    return f"{row['state']}, loss {row['loss']:.4f}" if known else str(row["state"])
 
 
 def watch_study(screen: Screen, outputs: Path, name: str) -> None:

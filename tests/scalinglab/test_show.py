@@ -23,7 +23,7 @@ def test_lines_of_finished_runs_stand_below_each_other_within_100_columns(
             "schedule": ["wsd", "wsd", "constant", "cosine"],
             "seed": 0,
             "state": [State.DONE, State.DONE, State.BLOCKED, State.INTERRUPTED],
-            "loss": [1.1938, 2.0, float("nan"), float("nan")],
+            "loss": [1.1938, 2.0, float("nan"), 2.5],
             "note": "",
         }
     )
