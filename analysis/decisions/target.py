@@ -200,7 +200,7 @@ def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> 
     point = {"N": N, "D": D}
     best = np.array([list(result.params.values())])
     doubt = result.origins.extrapolation_std(result.law, best, point, result.scale)
-    doubt = np.where(result.origins.beyond(point) > 1, doubt, 0)
+    doubt = np.where(result.measured.inside(point), 0, doubt)
     ways = np.concatenate([[0.0], t_draws(count - 1, result.settings["seed"])])
     return np.outer(ways, doubt)
 

@@ -117,7 +117,7 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
         origins = group_origins(_schedules(data.iloc[points.rows]))
     else:
         budget, windows = budget_of(points.columns), tuple(SHARES)
-        origins = budget_origins(budget, _FEWEST)
+        origins = budget_origins(budget, _FEWEST, points.cluster)
     return weigh(whole, origins, budget, windows, question)
 
 

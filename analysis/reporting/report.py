@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
+from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.answer import with_intervals
-from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.analysis.tables.runs import FLOPS

@@ -7,7 +7,7 @@ files is needed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
 from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
+from scalinglab.scaling.probes.folder import columns_at, columns_by_step
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import canonical_json
 from scalinglab.scaling.records.plan_file import (
@@ -172,7 +173,7 @@ def load(
         except DamagedFile as error:
             tell(error, LEFT_OUT)
             continue
-        row = _row(record, roles, study)
+        row = _columns(columns_at(folder, record.steps)) | _row(record, roles, study)
         counted, size = size_of(record.spec.counts, n_count)
         convention = stated_convention(record.spec.flops, flops)
         row |= {"N": size, "n_count": counted, "flops_convention": convention}
@@ -234,6 +235,7 @@ def load_curves(
             continue
         curve.insert(0, "run", folder.run_id)
         curve = curve.join(_further_curves(record, curve["step"]))
+        curve = _with_probes(curve, folder)
         spec = record.spec
         contents[folder.run_id] = spec.data.source, spec.data.content
         constants: dict[str, Any] = {
@@ -336,7 +338,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
     spec, final = record.spec, record.final
     here = roles if study is None else {study: roles[study]}
     return {
-        **{name: _number(value) for name, value in record.columns.items()},
+        **_columns(record.columns),
         "run_id": record.run_id,
         "study": ",".join(here),
         "role": ",".join(dict.fromkeys(r for names in here.values() for r in names)),
@@ -379,6 +381,20 @@ def _further_curves(record: Record, steps: pd.Series) -> pd.DataFrame:
     index: Any = record.measured.get("step", [])
     table = pd.DataFrame(columns, index=index).astype(float)
     return table.reindex(steps.to_numpy()).set_index(steps.index)
+
+
+def _with_probes(curve: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
+    """A curve with what probes found at its steps; what training measured itself stays."""
+    found = columns_by_step(folder)
+    if not found:
+        return curve
+    table = pd.DataFrame.from_dict(found, orient="index").astype(float)
+    table = table.reindex(curve["step"].to_numpy()).set_index(curve.index)
+    return curve.combine_first(table)[[*curve, *(c for c in table if c not in curve)]]
+
+
+def _columns(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: float | None) -> float:

@@ -20,7 +20,6 @@ from scalinglab.scaling.extensions.loading import extension_of
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
-from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.tokenizers.artefact import key_of, open_artefact
 from scalinglab.scaling.tokenizers.tokenizer import TOKENIZERS, Tokenizer
 
@@ -106,16 +105,24 @@ def _sample(source: Documents, tokenizer: Tokenizer) -> Iterator[str]:
     return source.training_texts(tokenizer.sample)
 
 
-def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
+def planned_store(config: DataConfig, wanted: str, run_id: str, outputs: Path) -> TokenStore:
     """The store that a run was planned on, by its content; made again where it is gone.
+
+    Parameters
+    ----------
+    config : DataConfig
+        Of one source.
+    wanted : str
+        Hash of its content.
+    run_id : str
+        For messages.
+    outputs : Path
 
     Raises
     ------
     UserError
         If the source no longer holds what the run was planned on, or the store is damaged.
     """
-    config = from_dict(DataConfig, run.config["data"], "data")
-    wanted = run.data.content
     for manifest in sorted(outputs.glob(f"data/{config.source}-*/manifest.json")):
         try:
             if read_manifest(manifest.parent).content_hash == wanted:
@@ -127,7 +134,7 @@ def open_planned(run: RunSpec, outputs: Path) -> TokenStore:
     store = open_store(config, outputs)
     if store.manifest.content_hash != wanted:
         raise UserError(
-            f"run {run.run_id} was planned on data {wanted}, but {store.folder} holds "
+            f"run {run_id} was planned on data {wanted}, but {store.folder} holds "
             f"{store.manifest.content_hash}: the source has changed; plan again"
         )
     return store

@@ -35,6 +35,7 @@ STEPS = (
     "scalinglab.scaling.optimizers",
     "scalinglab.scaling.schedule.pieces",
     "scalinglab.scaling.data.order",
+    "scalinglab.scaling.data.pools",
     "scalinglab.scaling.data.store",
 )
 ROOMS = (

@@ -42,6 +42,7 @@ class StudyConfig:
     question: str
     blocks: dict[str, Any]
     answer: AnswerConfig = field(default_factory=AnswerConfig)
+    checkpoints: Any = None  # which steps keep one: {log: 8}, {every: 500} or a list
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class PlanEntry:
         Step from which there was work left.
     given : mapping
         Hyperparameters that a rule gave, with the rule and the value that is used.
+    kept : tuple of int
+        Steps whose checkpoints stay for probes.
     """
 
     run_id: str
@@ -80,13 +83,14 @@ class PlanEntry:
     pack: int = 1
     start: int = 0
     given: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kept: tuple[int, ...] = ()
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:
         """Read a run of a plan.json; those of older plans have no time of the whole run."""
         tuples = {
             key: None if run.get(key) is None else tuple(run[key])
-            for key in ("roles", "blocks", "needs", "pins")
+            for key in ("roles", "blocks", "needs", "pins", "kept")
             if key in run
         }
         whole = run.get("seconds_whole", run.get("seconds"))

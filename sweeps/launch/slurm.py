@@ -39,7 +39,7 @@ from scalinglab.sweeps.launch.submissions import (
     reconcile,
     store_submission,
 )
-from scalinglab.sweeps.store.launch_record import Launch, read_launches
+from scalinglab.sweeps.store.launch_record import Launch, launches_in
 from scalinglab.sweeps.store.packs import form_packs, pack_size
 from scalinglab.sweeps.store.state import LOOKS_APART
 from scalinglab.sweeps.store.stored_plan import StoredRun
@@ -104,7 +104,7 @@ def continued(launch: Launch) -> Launch:
 
     The same command given again adds no second set of workers: it watches those that are there.
     """
-    for earlier in reversed(read_launches(launch.outputs, launch.study)):
+    for earlier in reversed(launches_in(launch.folder.parent)):
         equal = (_lasting(earlier), earlier.classes, earlier.code) == (
             _lasting(launch),
             launch.classes,

@@ -155,8 +155,9 @@ class WorkList:
         return self._limits.of(self._runs[run_id])
 
     def pins(self, run_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Steps of some runs whose checkpoints others start from."""
-        return {run_id: self._runs[run_id].pins for run_id in run_ids}
+        """Steps of some runs whose checkpoints stay: others start from them, or probes read them."""
+        runs = {run_id: self._runs[run_id] for run_id in run_ids}
+        return {run_id: tuple(sorted({*r.pins, *r.kept})) for run_id, r in runs.items()}
 
     def _most(self, ready: list[StoredRun]) -> float:
         return max(LEAST_LOOK, PACKS_LOOK * self.size(ready[0])) if ready else float("inf")

@@ -52,7 +52,9 @@ def cost(plan: Plan) -> Cost:
     devices = plan.execution.processes
     seconds = [p.seconds for p in left if not math.isnan(p.seconds)]  # NaN: another program
     parameters = {p.run.run_id: p.run.counts["n_total"] for p in left}
-    checkpoints = sum((len(p.pins) + 2) * parameters[p.run.run_id] for p in left if p.new_steps)
+    checkpoints = sum(
+        (len({*p.pins, *p.kept}) + 2) * parameters[p.run.run_id] for p in left if p.new_steps
+    )
     return Cost(
         spent_hours=spent_hours(map(plan.run_folder, plan.runs), devices),
         new_hours=sum(seconds) * devices / 3600,

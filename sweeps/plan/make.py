@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ConfigError, DataConfig, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.data.mixed import Store, open_data
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
@@ -31,6 +32,7 @@ from scalinglab.sweeps.plan.caveats import (
     rounded,
 )
 from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
+from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
 from scalinglab.sweeps.store.packs import pack_kind
@@ -78,6 +80,7 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
             roles=_union(planned.roles, request.role),
         )
     runs = share_prefixes([stored.with_state(p) for p in merged.values()])
+    runs = with_kept(runs, study.checkpoints)
     warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
     warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs)
@@ -101,21 +104,24 @@ class _Resolver:
         self.outputs, self.nodes = outputs, _nodes(launch)
         self._stores: dict[str, TokenStore] = {}
 
-    def resolve(self, request: RequestedRun) -> tuple[Run, TokenStore]:
+    def resolve(self, request: RequestedRun) -> tuple[Run, Store]:
         """A run that can be trained, with its data."""
         config = request.config
-        data = config.data
-        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
-        if key not in self._stores:
-            self._stores[key] = open_store(config.data, self.outputs)
-        store = self._stores[key]
         try:
+            store = open_data(config.data, self.outputs, self._open)
             return _resolve(config, self.outputs, store, self.nodes), store
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
 
+    def _open(self, data: DataConfig, outputs: Path) -> TokenStore:
+        """The store of one source."""
+        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
+        if key not in self._stores:
+            self._stores[key] = open_store(data, outputs)
+        return self._stores[key]
 
-def _resolve(config: RunConfig, outputs: Path, store: TokenStore, nodes: Mapping[str, Any]) -> Run:
+
+def _resolve(config: RunConfig, outputs: Path, store: Store, nodes: Mapping[str, Any]) -> Run:
     """Resolve a run, and check that its data and its memory are there."""
     run = resolve(config, store.manifest)
     check_memory(run.architecture, run.config, **nodes)
@@ -138,7 +144,7 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
         On any mistake in it.
     """
     folder = outputs_folder(outputs)
-    store = open_store(config.data, folder)
+    store = open_data(config.data, folder)
     run = _resolve(config, folder, store, {"nodes": nodes})
     return folder, _StoredRuns(folder).with_state(PlannedRun(run, store))
 

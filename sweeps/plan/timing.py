@@ -178,9 +178,12 @@ def about_processes(plan: Plan) -> list[str]:
 
 def _predict(planned: PlannedRun, timing: dict[str, Any], members: int) -> float:
     """A member's share of its pack's time."""
-    validations = [s for s in validation_steps(planned.run.pieces) if s > planned.start]
-    sets = 1 + len(planned.run.config.execution.validate)
-    tokens = len(validations) * sets * planned.run.config.data.validation_tokens
+    run = planned.run
+    validations = [
+        s for s in validation_steps(run.pieces, run.mixture.values()) if s > planned.start
+    ]
+    sets = max(1, len(run.mixture)) + len(run.config.execution.validate)
+    tokens = len(validations) * sets * run.config.data.validation_tokens
     steps = planned.new_steps * seconds_of(timing, "step", members)
     return (steps + tokens * seconds_of(timing, "token", members)) / members
 

@@ -19,9 +19,10 @@ from scalinglab.scaling.config import (
     check_study_name,
     from_dict,
 )
-from scalinglab.scaling.data.sources import open_store
+from scalinglab.scaling.data.mixed import open_data
 from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.axes import axes
+from scalinglab.sweeps.study.checkpoints import check_checkpoints
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
 from scalinglab.sweeps.study.values import with_values
 
@@ -114,12 +115,13 @@ def check_study(composed: Mapping[str, Any]) -> StudyConfig:
         )
     study = from_dict(StudyConfig, composed["study"], "study")
     check_study_name("study.name", study.name)
+    check_checkpoints(study.checkpoints)
     return study
 
 
 def _vocab_of_store(composed: Mapping[str, Any]) -> Callable[[DataConfig], int]:
     outputs = Path(composed.get("outputs", "outputs")).absolute()
-    return lambda data: open_store(data, outputs).manifest.vocab
+    return lambda data: open_data(data, outputs).manifest.vocab
 
 
 def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> None:

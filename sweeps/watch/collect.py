@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.model.stated import size
+from scalinglab.scaling.probes.folder import columns_at
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import read_json, save_atomic, write_json
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -101,7 +102,8 @@ def _row(run: StoredRun) -> dict[str, Any]:
     spec, final = record.spec, record.final
     # The pieces are a list of any length: they stand in one column.
     pieces = json.dumps([plain(piece) for piece in spec.pieces])
-    everything = flatten(
+    probed = columns_at(run.folder, record.steps)
+    everything = probed | flatten(
         {**record.plain, "science": {**spec.science, "schedule": pieces}}, lists=True
     )
     return {

@@ -32,6 +32,7 @@ from scalinglab.scaling.records.prefixes import SUFFIXES
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.schedule.pieces import branch_points
+from scalinglab.sweeps.store.asked import still_read
 
 KEEP = ("weights", "branch", "needed")
 TEMPORARY_SECONDS = 3600.0
@@ -43,6 +44,8 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "latest": ("an unfinished run goes on from it", KEEP),
     "needed": ("an unfinished run may start from it", KEEP),
     "in use": ("a run of its family is being trained", KEEP),
+    "to be probed": ("a probe that was asked for has yet to read it", KEEP),
+    "kept": ("its study keeps it for probes", ("weights", "branch")),
     "branch point": ("a longer run or another cooldown may start from it", ("weights", "branch")),
     "final weights": ("the model that a run ended with", ("weights",)),
     "unknown": ("no run here has this prefix", ("weights", "branch")),
@@ -62,6 +65,8 @@ class _Known:
     folder: RunFolder
     spec: RunSpec
     pins: tuple[int, ...]
+    kept: tuple[int, ...]
+    asked: frozenset[int]
     planned: bool
 
     def is_unfinished(self) -> bool:
@@ -139,11 +144,19 @@ def _checkpoints(outputs: Path, keep: str) -> Iterator[tuple[Path, str]]:
 def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
     """family_id -> the runs of it that any run.json tells of; and whether all could be read."""
     pins: dict[str, tuple[int, ...]] = {}
+    kept: dict[str, tuple[int, ...]] = {}
+    asked: dict[str, set[int]] = defaultdict(set)
     damage: list[DamagedFile] = []
+    for one in still_read(outputs):
+        if isinstance(one, DamagedFile):
+            damage.append(one)
+        else:
+            asked[one[0]].add(one[1])
     for path in outputs.glob("studies/*/plan.json"):
         try:
             for run in read_plan_file(path).runs:
                 pins[run.run_id] = (*pins.get(run.run_id, ()), *run.pins)
+                kept[run.run_id] = (*kept.get(run.run_id, ()), *run.kept)
         except DamagedFile as error:
             damage.append(error)
     families: dict[str, list[_Known]] = {family: [] for family in wanted}
@@ -154,10 +167,18 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
             continue
         spec = folder.spec()
         if spec.family_id in families:
-            known = _Known(folder, spec, pins.get(folder.run_id, ()), folder.run_id in pins)
+            run_id = folder.run_id
+            known = _Known(
+                folder,
+                spec,
+                pins.get(run_id, ()),
+                kept.get(run_id, ()),
+                frozenset(asked.get(run_id, ())),
+                run_id in pins,
+            )
             families[spec.family_id].append(known)
-    for one in damage:
-        tell(one, _UNREAD)
+    for error in damage:
+        tell(error, _UNREAD)
     return families, not damage
 
 
@@ -169,8 +190,11 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
     branches = {
         (step, prefix_id(run.spec.science, step))
         for run in runs
-        for step in (*run.pins, *branch_points(run.spec.pieces))
+        for step in (*run.pins, *(s for p in run.spec.all_pieces for s in branch_points(p)))
     }
+
+    asked = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.asked}
+    kept = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.kept if s <= r.spec.steps}
 
     @functools.cache
     def on_the_way(step: int) -> set[str]:
@@ -188,8 +212,12 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
             yield path, "needed"
         elif busy:
             yield path, "in use"
+        elif (step, prefix) in asked:
+            yield path, "to be probed"
         elif (step, prefix) in branches:
             yield path, "branch point"
+        elif (step, prefix) in kept:
+            yield path, "kept"
         else:
             yield path, "final weights" if (step, prefix) in ends else "unknown"
 
