@@ -177,8 +177,8 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
                 run_id in pins,
             )
             families[spec.family_id].append(known)
-    for error in damage:
-        tell(error, _UNREAD)
+    for one in damage:
+        tell(one, _UNREAD)
     return families, not damage
 
 
