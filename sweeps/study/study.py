@@ -64,12 +64,12 @@ def read_study(
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
-        own = base | block.base
-        run = partial(_run_at, own, f"{path}.grid")
+        block_base = base | block.base
+        run = partial(_run_at, block_base, f"{path}.grid")
         points = expand(
             block,
             path,
-            own,
+            block_base,
             vocab or _vocab_of_store(composed),
             partial(_loss_at, run, final_loss),
         )
@@ -83,9 +83,9 @@ def read_study(
     return study, requested
 
 
-def _run_at(own: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
+def _run_at(base: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
     """The run of a block at a point of its axes."""
-    config: RunConfig = from_dict(RunConfig, with_values(own, point, path))
+    config: RunConfig = from_dict(RunConfig, with_values(base, point, path))
     return config
 
 
@@ -136,7 +136,7 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
     keys = {name: _set_by(name, block, composed) for name, block in blocks.items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
-        if not blocks or not all(key in own for own in keys.values()):
+        if not blocks or not all(key in set_keys for set_keys in keys.values()):
             continue
         name = next(iter(blocks))
         part, place = (
