@@ -62,7 +62,7 @@ CURRENT = "08d28b7979"
 EQUAL_NUMBERS: Mapping[str, str] = {
     "319868832e": "08d28b7979",  # all golden curves are equal
     "1b84f341de": "319868832e",  # all golden curves are equal
-    "9fe8976a6d": "1b84f341de",  # all golden curves are equal
+    "9fe8976a6d": "319868832e",  # all golden curves are equal
     "5956c75899": "9fe8976a6d",  # all golden curves are equal
     "435ce51b2a": "9fe8976a6d",  # all golden curves are equal
     "f26f3a4e60": "435ce51b2a",  # all golden curves are equal
