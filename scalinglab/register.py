@@ -106,6 +106,17 @@ KINDS = {
         "MEASURED_BY",
         "the arithmetic of a measurement (torch)",
     ),
+    "probe": Kind(
+        "scalinglab.scaling.probes.probe",
+        "PROBES",
+        "what can be asked of stored checkpoints, a dataclass of its options, a subclass of Probe;"
+        " its arithmetic registers beside it",
+    ),
+    "probed_by": Kind(
+        "scalinglab.scaling.engine.probes.reading",
+        "PROBED_BY",
+        "the arithmetic of a probe (torch)",
+    ),
     "law": Kind("scalinglab.analysis.laws.registry", "LAWS", "a formula with parameters, a Law"),
     "verdict": Kind(
         "scalinglab.analysis.reporting.verdict",
@@ -127,6 +138,7 @@ ARITHMETIC = {
     "mixer": "mixed_by",
     "feed_forward": "fed_by",
     "measurement": "measured_by",
+    "probe": "probed_by",
 }
 
 

@@ -29,6 +29,7 @@ from scalinglab.prepare import (
     launch_config,
     prepare,
 )
+from scalinglab.probing import Probed, ProbeOptions, probe
 from scalinglab.reach import ReachAnswer, ReachOptions, reach
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.text.shell import argument
@@ -216,6 +217,20 @@ class Study(LaunchedStudy, StudyAnswers):
     def reach(self, asked: ReachOptions) -> ReachAnswer:
         """Choose runs, add and train them, and fit again, until a target is known."""
         return reach(self, asked, self._screen)
+
+    @keywords(ProbeOptions)
+    def probe(self, asked: ProbeOptions) -> Probed:
+        """Read checkpoints of the study's finished runs; what was found is not read again.
+
+        ``study.probe(probe="validation", options={"store": "text-ab12cd34"})``. Where it is done is
+        in the study's overrides: ``Study.open("mine", "launch.workers=2")``.
+
+        Raises
+        ------
+        ConfigError
+            On any mistake; nothing has been read by then.
+        """
+        return probe(self.compose(), self.name, self.outputs, asked, self._screen)
 
     # ------------------------------------------------------------------ how
 

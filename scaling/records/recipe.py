@@ -7,14 +7,14 @@ from typing import Any
 
 from scalinglab.scaling.config import RulesConfig
 from scalinglab.scaling.fields import defaults, keys_of
-from scalinglab.scaling.records.identity import without_historic
+from scalinglab.scaling.records.identity import without, without_historic
 from scalinglab.scaling.schedule.schedule import SCHEDULES
 from scalinglab.scaling.schedule.stretches import WARMUP_TOKENS
 
 # What may differ between the rungs of one ladder; anything else is another recipe.
 _RUNGS = {
     "model": {"depth", "width", "heads", "mlp_width"},  # by its ratio to the width, below
-    "data": {"seed"},
+    "data": {"seed", "mixture"},  # by what was written, below
     "": {"schedule", "steps", "seed"},  # by what was written, below
 }
 _OWN = "model.options"  # of a network of anybody's, in which whole numbers are sizes
@@ -50,6 +50,16 @@ def recipe(
         }
     if _OWN in common:
         common[_OWN] = {k: v for k, v in common[_OWN].items() if type(v) is not int}
+    data = config["data"]
+    target = data.get("match_repetition")
+    if target:  # the pools of each rung follow from its tokens
+        common.pop("data.unique_tokens")
+        common["data.match_repetition"] = target
+    if pools := groups["data"].get("pools"):
+        if target:
+            pools = {name: without(pool, ["unique_tokens"]) for name, pool in pools.items()}
+        common["data.pools"] = pools
+        common["data.mixture"] = data["mixture"] or data["weights"]
     schedule = _used_of_schedule(config["schedule"])
     if "warmup" in rules:
         schedule.pop("warmup_tokens", None)

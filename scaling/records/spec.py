@@ -7,8 +7,8 @@ its historic value, or younger than this code, which then keeps what it does not
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +19,13 @@ from scalinglab.scaling.records.damage import DamagedFile, check_shape, reading
 from scalinglab.scaling.records.damage import Shape as FileShape
 from scalinglab.scaling.records.identity import (
     IDENTITY_VERSION,
+    mixture_pieces,
     run_id,
     science_pieces,
     with_historic,
 )
 from scalinglab.scaling.schedule.pieces import Piece
+from scalinglab.scaling.schedule.shares import Shares
 from scalinglab.scaling.text.flatten import flatten
 
 T = TypeVar("T")
@@ -51,17 +53,43 @@ _RUN: FileShape = {
 
 
 @dataclass(frozen=True)
+class PoolSpec:
+    """One pool of several.
+
+    Attributes
+    ----------
+    source, content : str
+        Name of the source, and the hash of its tokens.
+    unique_tokens : int
+    noise : float
+        Share of its training tokens that are replaced.
+    """
+
+    source: str
+    content: str
+    unique_tokens: int
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
 class DataSpec:
     """What a run is trained on.
 
     Attributes
     ----------
     source, content : str
-        Name of the source, and the hash of its tokens.
+        Name of the source, and the hash of its tokens; of several pools, their names joined by
+        pluses, and the hash of all.
     validation_tokens, unique_tokens : int
-        Tokens of the validation set, and of the pool.
+        Tokens of the validation set (of each pool's), and of the pool (of all pools).
     seed : int
         Of the order.
+    noise : float
+        As a pool's.
+    pools : mapping of str to PoolSpec
+        Empty where there is one.
+    mixture : mapping of str to tuple of Piece
+        Pool -> its share over the steps.
     """
 
     source: str
@@ -69,6 +97,22 @@ class DataSpec:
     validation_tokens: int
     unique_tokens: int
     seed: int
+    noise: float = 0.0
+    pools: Mapping[str, PoolSpec] = field(default_factory=dict)
+    mixture: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def from_science(cls, science: Mapping[str, Any]) -> DataSpec:
+        """Read what a science says of the data; it has every key that joined later."""
+        data = science["data"]
+        own = {f.name: data[f.name] for f in fields(cls) if f.name not in ("pools", "mixture")}
+        pools = {name: known_fields(PoolSpec, pool) for name, pool in data["pools"].items()}
+        mixture = {name: tuple(pieces) for name, pieces in mixture_pieces(science).items()}
+        return cls(**own, pools=pools, mixture=mixture)
+
+    def shares(self, batch: int) -> Shares:
+        """Which of its pools each sequence is drawn from, with so many sequences a step."""
+        return Shares(self.mixture, batch)
 
 
 @dataclass(frozen=True)
@@ -156,13 +200,13 @@ class RunSpec:
             If it describes no run.
         """
         science = with_historic(run["science"])
-        data, optimizer = science["data"], dict(science["optimizer"])
+        optimizer = dict(science["optimizer"])
         steps, tokens_per_step = science["steps"], run["tokens_per_step"]
         return cls(
             run_id=run["run_id"],
             family_id=run["family_id"],
             architecture=network_from_science(science["model"]),
-            data=DataSpec(**{f.name: data[f.name] for f in fields(DataSpec)}),
+            data=DataSpec.from_science(science),
             optimizer=OptimizerSpec(optimizer.pop("name"), optimizer),
             pieces=tuple(science_pieces(science)),
             schedule_kind=run["config"]["schedule"]["kind"],
@@ -228,6 +272,27 @@ class RunSpec:
     def is_command(self) -> bool:
         """Whether a program that is not ours trains the run."""
         return self.trainer.kind == "command"
+
+    @property
+    def all_pieces(self) -> list[Sequence[Piece]]:
+        """What changes over the steps: the schedule first, then the share of each pool."""
+        return [self.pieces, *self.data.mixture.values()]
+
+    def drawn(self, steps: int) -> dict[str, dict[str, float]]:
+        """Pool -> what the first `steps` steps draw of it; empty where there is one pool."""
+        if not self.data.pools or not steps:
+            return {}
+        counts = self.data.shares(self.batch).drawn(steps * self.batch)
+        context = self.shape.context
+        return {
+            pool: {
+                "tokens": count * context,
+                "share": count / (steps * self.batch),
+                "unique_tokens": self.data.pools[pool].unique_tokens,
+                "epochs": count * context / self.data.pools[pool].unique_tokens,
+            }
+            for pool, count in counts.items()
+        }
 
     def settings(self) -> dict[str, Any]:
         """Dotted key -> value of the configuration, the sizes of the model determined."""

@@ -22,6 +22,7 @@ _TORCH = (
     "mixed_by",
     "fed_by",
     "measured_by",
+    "probed_by",
 )  # the halves that need torch: shown where they are asked for
 
 

@@ -17,9 +17,9 @@ from scalinglab.sweeps.launch.remaining import LaunchLook
 from scalinglab.sweeps.launch.slurm import check_cluster, continued, run_on_slurm
 from scalinglab.sweeps.launch.stop_flag import StopFlag
 from scalinglab.sweeps.launch.worker import Worker
-from scalinglab.sweeps.store.launch_record import new_launch, store_launch
+from scalinglab.sweeps.store.launch_record import Launch, new_launch, store_launch
 from scalinglab.sweeps.store.select import select
-from scalinglab.sweeps.store.stored_plan import read_plan
+from scalinglab.sweeps.store.stored_plan import StoredPlan, read_plan
 
 
 def launch(
@@ -55,6 +55,12 @@ def launch(
     begun = new_launch(outputs, study, config, chosen, freeze(outputs))
     if config.backend == "slurm":
         begun = continued(begun)
+    return carry_out(begun, plan, on_tick)
+
+
+def carry_out(begun: Launch, plan: StoredPlan, on_tick: Callable[[], None]) -> bool:
+    """Do what a launch is for, with the workers of its backend; False if it was interrupted."""
+    config = begun.config
     store_launch(begun)
     stop = StopFlag()
     stop.install()

@@ -6,12 +6,13 @@ Nothing is composed later, and nothing has been trained by the time a mistake is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scalinglab.scaling.config import ConfigError, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.config import ConfigError, DataConfig, ExecutionConfig, RunConfig, from_dict
+from scalinglab.scaling.data.mixed import Store, open_data
 from scalinglab.scaling.data.sources import open_store
 from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.data.validation import further_stores
@@ -21,6 +22,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.training.starts import starts
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
 from scalinglab.sweeps.plan.caveats import (
@@ -31,12 +33,14 @@ from scalinglab.sweeps.plan.caveats import (
     rounded,
 )
 from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
+from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
+from scalinglab.sweeps.plan.varying import varying
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import RequestedRun, read_study
+from scalinglab.sweeps.study.study import RequestedRun, read_study, set_by
 
 
 def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = SURFACE) -> Plan:
@@ -77,7 +81,9 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
             blocks=_union(planned.blocks, request.block),
             roles=_union(planned.roles, request.role),
         )
-    runs = share_prefixes([stored.with_state(p) for p in merged.values()])
+    named = _named(list(merged.values()), composed)
+    runs = share_prefixes([stored.with_state(p) for p in named])
+    runs = with_kept(runs, study.checkpoints)
     warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
     warnings += rounded(runs) + rates_of_adamw(runs) + other_code(runs)
@@ -101,21 +107,27 @@ class _Resolver:
         self.outputs, self.nodes = outputs, _nodes(launch)
         self._stores: dict[str, TokenStore] = {}
 
-    def resolve(self, request: RequestedRun) -> tuple[Run, TokenStore]:
+    def resolve(self, request: RequestedRun) -> tuple[Run, Store]:
         """A run that can be trained, with its data."""
         config = request.config
-        data = config.data
-        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
-        if key not in self._stores:
-            self._stores[key] = open_store(config.data, self.outputs)
-        store = self._stores[key]
         try:
+            store = open_data(config.data, self.outputs, self._open)
             return _resolve(config, self.outputs, store, self.nodes), store
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
 
+    def _open(
+        self, data: DataConfig, outputs: Path, corpus: Sequence[DataConfig] = ()
+    ) -> TokenStore:
+        """The store of one source."""
+        made_from = [(d.source, sorted(d.options.items()), d.tokenizer) for d in (data, *corpus)]
+        key = repr(made_from)
+        if key not in self._stores:
+            self._stores[key] = open_store(data, outputs, corpus=corpus)
+        return self._stores[key]
 
-def _resolve(config: RunConfig, outputs: Path, store: TokenStore, nodes: Mapping[str, Any]) -> Run:
+
+def _resolve(config: RunConfig, outputs: Path, store: Store, nodes: Mapping[str, Any]) -> Run:
     """Resolve a run, and check that its data and its memory are there."""
     run = resolve(config, store.manifest)
     check_memory(run.architecture, run.config, **nodes)
@@ -138,9 +150,23 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
         On any mistake in it.
     """
     folder = outputs_folder(outputs)
-    store = open_store(config.data, folder)
+    store = open_data(config.data, folder)
     run = _resolve(config, folder, store, {"nodes": nodes})
     return folder, _StoredRuns(folder).with_state(PlannedRun(run, store))
+
+
+def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedRun]:
+    """The runs, each with the settings that tell it from the others."""
+    blocks = composed["study"]["blocks"]
+    asked = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
+    shown = [
+        (p.run.counts["n_matmul"], p.run.tokens, p.run.lr, p.run.config.schedule.kind) for p in runs
+    ]
+    settings = [flatten(asdict(p.run.config)) for p in runs]
+    return [
+        replace(p, varies=varies)
+        for p, varies in zip(runs, varying(settings, shown, asked), strict=True)
+    ]
 
 
 def _nodes(launch: LaunchConfig) -> dict[str, Any]:
@@ -152,10 +178,10 @@ def _nodes(launch: LaunchConfig) -> dict[str, Any]:
         return {}
     jobs = [resources(launch, name) for name in (DEFAULT_CLASS, *launch.classes)]
     memory = [job.memory_gb for job in jobs]
-    known = [gigabytes for gigabytes in memory if gigabytes is not None]
+    stated = [gigabytes for gigabytes in memory if gigabytes is not None]
     return {
         "nodes": max(job.nodes for job in jobs),
-        "memory": 1e9 * max(known) if len(known) == len(jobs) else math.inf,
+        "memory": 1e9 * max(stated) if len(stated) == len(jobs) else math.inf,
     }
 
 

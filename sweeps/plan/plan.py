@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.mixed import Store
 from scalinglab.scaling.records.damage import DamagedFile
 from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.scaling.records.record import Record
@@ -27,7 +27,7 @@ class PlannedRun:
     ----------
     run : Run
         Resolved.
-    store : TokenStore
+    store : Store
         The data it is trained on.
     blocks, roles : tuple of str
         The study's blocks that asked for it, and what for.
@@ -54,10 +54,14 @@ class PlannedRun:
         As `seconds`, if every run trained individually.
     estimated : bool
         Whether both are estimates, because a step took too long to be timed.
+    kept : tuple of int
+        Steps whose checkpoints stay for probes (``scalinglab.sweeps.plan.kept``).
+    varies : str
+        The settings that tell it from the others (``scalinglab.sweeps.plan.varying``).
     """
 
     run: Run
-    store: TokenStore
+    store: Store
     blocks: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     needs: tuple[str, int] | None = None
@@ -71,6 +75,8 @@ class PlannedRun:
     pack: int = 1
     seconds_alone: float = float("nan")
     estimated: bool = False
+    kept: tuple[int, ...] = ()
+    varies: str = ""
 
     @property
     def is_unfinished(self) -> bool:

@@ -53,9 +53,9 @@ def test_science_without_later_keys_is_the_same_run(stored):
 
 def test_a_key_that_this_code_does_not_know_is_kept_and_changes_the_id(stored):
     science = copy.deepcopy(stored["science"])
-    science["data"]["pools"] = ["one"]
+    science["data"]["shards"] = ["one"]
     spec = RunSpec.from_dict(stored | {"science": science})
-    assert flatten(spec.science)["data.pools"] == ["one"]
+    assert flatten(spec.science)["data.shards"] == ["one"]
     assert run_id(spec.science) != stored["run_id"]
 
 
