@@ -49,7 +49,9 @@ ROOMS = (
 # What they import that changes no curve: it looks at a model or a store, or names the engines.
 LOOKS_ON = (
     "scalinglab.scaling.engine.steps.measurements",
+    "scalinglab.scaling.data.overlap",
     "scalinglab.scaling.data.verify",
+    "scalinglab.scaling.data.vocabulary",
     "scalinglab.scaling.run.engines",
 )
 LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
