@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.network.loss import ModelLoss
+from scalinglab.scaling.engine.network.loss import build_loss
+from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
 from scalinglab.scaling.engine.network.stacked import split
 from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, build_optimizer
 from scalinglab.scaling.engine.steps.eager import (
@@ -56,16 +57,21 @@ class Model:
         check_device(execution.device)
         self.spec, self.part, self.device = spec, part, execution.device
         self.options = StepOptions.of(spec, execution)
-        self._whole = ModelLoss(spec.architecture, self.options).to(execution.device)
+        whole = build_loss(spec.architecture, self.options, spec.seed).eval()
+        self._whole: nn.Module = whole.to(execution.device)
+        self._multiplier: float = getattr(whole, "multiplier", 1.0)
         self.network: nn.Module = self._whole.model
         self.take(weights)
 
     @torch.no_grad()
     def take(self, weights: Mapping[str, Tensor]) -> None:
-        """Replace the weights."""
+        """Replace the weights, and the buffers that a checkpoint holds."""
         for name, parameter in self.network.named_parameters():
             parameter.copy_(weights[name])
             parameter.grad = None
+        for name, buffer in persistent_buffers(self.network).items():
+            if name in weights:
+                buffer.copy_(weights[name])
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -111,7 +117,8 @@ class Model:
             matrix_products(self.options.precision),
             torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False),
         ):
-            return self.network(tokens_BT).float()
+            logits_BTV: Tensor = logits_of(self.network(tokens_BT))
+        return logits_BTV.float() * self._multiplier
 
     def gradients(self, tokens_BT: np.ndarray) -> Weights:
         """Gradients of the run's objective on sequences with their targets, by name."""
@@ -151,11 +158,14 @@ def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
         return dict(initial_weights(spec.architecture, spec.seed))
     state = _state_at(outputs, spec, step)
     kind = UPDATES[spec.optimizer.name]
-    names = [key.partition("/")[2] for key in state if key.startswith("weight/")]
-    weights = {name: state[f"weight/{name}"] for name in names}
-    if kind.evaluation_weights is Optimizer.evaluation_weights:
-        return weights
-    return _evaluated(spec, weights, state)
+    weights, buffers = _part(state, "weight/"), _part(state, "buffer/")
+    if kind.evaluation_weights is not Optimizer.evaluation_weights:
+        weights = _evaluated(spec, weights, state)
+    return weights | buffers
+
+
+def _part(state: Mapping[str, Tensor], part: str) -> Weights:
+    return {key.removeprefix(part): state[key] for key in state if key.startswith(part)}
 
 
 def _state_at(outputs: Path, spec: RunSpec, step: int) -> Mapping[str, Tensor]:
