@@ -28,6 +28,8 @@ from scalinglab.terminal import Screen, table_lines, wrap
 # Left out of a narrow terminal, the first named first.
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
 
+LIVE = ("run", "varies", "N", "D", "schedule", "step", "loss", "tok/s")  # while runs train
+
 _WATCH_SECONDS = 3.0
 _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 
@@ -46,6 +48,7 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
         {
             "run": found["run_id"],
             "role": found["role"],
+            **({"varies": found["varies"]} if found["varies"].any() else {}),
             "N": [f"{n:,}" for n in found["N"]],
             "D": [f"{d:,}" for d in found["D"]],
             "LR": [f"{lr:.4g}" for lr in found["lr"]],
@@ -153,10 +156,12 @@ class Watch:
         state = str(row["state"]).ljust(max(map(len, found["state"])))
         size = f"{row['N']:,}".rjust(len(f"{found['N'].max():,}"))
         tokens = f"{row['D']:,}".rjust(len(f"{found['D'].max():,}"))
+        longest = max(map(len, found["varies"]))
         schedule = row["schedule"].ljust(max(map(len, found["schedule"])))
+        varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
         loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
         self.screen.say(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {state}  N {size}  D {tokens}  {schedule}"
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {state}  N {size}  D {tokens}  {schedule}{varies}"
             f"  seed {row['seed']}  {loss}after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
@@ -175,7 +180,7 @@ class Watch:
             )
         )
         rows = table_lines(
-            running[["run", "N", "D", "schedule", "step", "loss", "tok/s"]],
+            running[[c for c in LIVE if c in running]],
             width,
             optional=("tok/s", "schedule"),
         )

@@ -17,6 +17,7 @@ from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
@@ -84,6 +85,15 @@ def open_store(
     return TokenStore(folder)
 
 
+def _said(source: Source) -> dict[str, Any]:
+    """The options of a source; those that joined it later are left out at their historic values.
+
+    So stores that were made before are found.
+    """
+    historic = historic_values(type(source))
+    return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
+
+
 def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] | None:
     """Name and options of what turns documents into tokens; None where a source gives tokens."""
     if not isinstance(source, Documents):
@@ -100,7 +110,7 @@ def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] |
 
 def _made_from(config: DataConfig, source: Source) -> dict[str, Any]:
     """What decides the tokens of a store, but for the tokenizer."""
-    made_from = {"source": config.source, "options": asdict(source)}
+    made_from = {"source": config.source, "options": _said(source)}
     own = extension_of(SOURCES.module_of(config.source))
     if own is not None:
         made_from["text"] = own.text  # a file that was edited makes other tokens
