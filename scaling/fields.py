@@ -171,9 +171,12 @@ def _has_hook(cls: type[Any], name: str) -> bool:
 
 
 def check_ranges(options: Any, path: str = "") -> None:
-    """Raise `ConfigError` where a value of a dataclass is none that its field allows."""
+    """Raise `ConfigError` where a value of a dataclass, or of one in it, is none that is allowed."""
     for name, key in _keys(type(options)).items():
-        key.check(getattr(options, name), _join(path, name))
+        value = getattr(options, name)
+        if key.group is not None and value is not None:
+            check_ranges(value, _join(path, name))
+        key.check(value, _join(path, name))
 
 
 def chosen_class(cls: type[Any], values: Mapping[str, Any], path: str = "") -> type:

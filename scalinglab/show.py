@@ -153,16 +153,15 @@ class Watch:
             return
         finished = found["state"].isin(FINISHED).sum()
         # As wide as the study's longest: lines stand below each other, and fit into 100 columns.
-        state = str(row["state"]).ljust(max(map(len, found["state"])))
+        outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(found)))
         size = f"{row['N']:,}".rjust(len(f"{found['N'].max():,}"))
         tokens = f"{row['D']:,}".rjust(len(f"{found['D'].max():,}"))
         longest = max(map(len, found["varies"]))
         schedule = row["schedule"].ljust(max(map(len, found["schedule"])))
         varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
-        loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
         self.screen.say(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {state}  N {size}  D {tokens}  {schedule}{varies}"
-            f"  seed {row['seed']}  {loss}after {duration(time.monotonic() - self.began)}"
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}{varies}"
+            f"  seed {row['seed']}  after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 
@@ -185,6 +184,12 @@ class Watch:
             optional=("tok/s", "schedule"),
         )
         return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """ "done, loss 1.1938"; of an unfinished run the state alone: its loss is that of some step."""
+    known = row["state"] in FINISHED and not pd.isna(row["loss"])
+    return f"{row['state']}, loss {row['loss']:.4f}" if known else str(row["state"])
 
 
 def watch_study(screen: Screen, outputs: Path, name: str) -> None:

@@ -19,9 +19,9 @@ from scalinglab.analysis.choice.origins import (
 from scalinglab.analysis.choice.score import (
     NEAR,
     HeldOut,
+    leads,
     log_densities,
     trend,
-    win_share,
 )
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.fit import fit
@@ -195,13 +195,9 @@ def _table(
     weights = held.weights(question)
     density = log_densities(held, weights, question)
     score = density @ weights
-    best, scale = int(np.argmax(score)), next(iter(results.values())).scale
+    scale = next(iter(results.values())).scale
     error = np.where(np.isfinite(held.error), scale.error(held.error), np.inf)
     above = (error > 0) @ weights
-    leads = [
-        np.nan if k == best else win_share(density[best], one, weights, cluster[held.row])
-        for k, one in enumerate(density)
-    ]
     table = pd.DataFrame(
         {
             "free": [len(result.free) for result in results.values()],
@@ -213,7 +209,7 @@ def _table(
             "score": score,
             "bias": scale.error(trend(held, weights, question).value),
             "one_sided": np.maximum(above, 1 - above),
-            "behind": leads,
+            "behind": leads(density, weights, cluster[held.row]),
         },
         index=pd.Index(list(results), name="law"),
     )

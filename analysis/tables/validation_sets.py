@@ -177,9 +177,8 @@ def refuse_different_sets(table: pd.DataFrame, columns: Iterable[str] = ("loss",
         f"columns.loss={common[0]} names one that all have"
         if common
         else (
-            f"runs that are trained with 'execution.validate=[{first}]' have that set in common"
-            f" (columns.loss={FURTHER_LOSS}{first}); finished runs are not measured again, so give"
-            " another outputs="
+            f"scaling probe probe=validation options.store={first} (with study=NAME of each) measures"
+            f" all of them on that set, then columns.loss={FURTHER_LOSS}{first} compares them"
         )
     )
     raise UserError(

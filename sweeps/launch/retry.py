@@ -165,8 +165,8 @@ def bad_nodes(runs: Iterable[StoredRun], launched: float) -> list[str]:
             if _step(run.folder, attempt) > _start(run.folder, attempt):
                 well.add(node)
             elif vanished or attempt.failure == FailureClass.INFRA:
-                said = run.folder.progress(attempt.number)
-                broken[node].add(said.pack or run.run_id)  # a pack is one bad end
+                progress = run.folder.progress(attempt.number)
+                broken[node].add(progress.pack or run.run_id)  # a pack is one bad end
     named = [n for n, names in broken.items() if len(names) >= BROKEN_RUNS and n not in well]
     return sorted(named, key=lambda n: (-len(broken[n]), n))[:MOST_EXCLUDED]
 

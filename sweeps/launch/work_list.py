@@ -100,8 +100,8 @@ class WorkList:
         def gave_up(run: StoredRun) -> bool:
             run_id = run.run_id
             # A run that this launch was not asked to train will not come: nothing waits for it.
-            asked = run_id in self.launch.classes
-            when = verdict(run.folder, self.launch.launched).when if asked else Retry.NEVER
+            is_ours = run_id in self.launch.classes
+            when = verdict(run.folder, self.launch.launched).when if is_ours else Retry.NEVER
             verdicts[run_id] = when
             return when == Retry.NEVER
 
@@ -181,14 +181,14 @@ def without_survivors(ready: list[StoredRun], running: list[StoredRun]) -> list[
     vanished = {r.run_id: vanished_pack(r.folder) for r in ready if r.kind is not None}
     if not any(vanished.values()):
         return ready
-    held = {pack_of(r.folder) for r in running}
-    return [r for r in ready if vanished.get(r.run_id) not in held]
+    running_packs = {pack_of(r.folder) for r in running}
+    return [r for r in ready if vanished.get(r.run_id) not in running_packs]
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
     """Changes when a file is replaced; empty where there is none."""
     try:
-        found = os.stat(file)
+        status = os.stat(file)
     except FileNotFoundError:
         return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -178,10 +178,10 @@ def _nodes(launch: LaunchConfig) -> dict[str, Any]:
         return {}
     jobs = [resources(launch, name) for name in (DEFAULT_CLASS, *launch.classes)]
     memory = [job.memory_gb for job in jobs]
-    known = [gigabytes for gigabytes in memory if gigabytes is not None]
+    stated = [gigabytes for gigabytes in memory if gigabytes is not None]
     return {
         "nodes": max(job.nodes for job in jobs),
-        "memory": 1e9 * max(known) if len(known) == len(jobs) else math.inf,
+        "memory": 1e9 * max(stated) if len(stated) == len(jobs) else math.inf,
     }
 
 

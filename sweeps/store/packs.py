@@ -92,8 +92,10 @@ def companions(ready: Sequence[StoredRun], size: int) -> list[StoredRun]:
     if size == 1 or first.kind is None:
         return [first]
     same = {r: starts(r.folder) for r in ready if r.kind == first.kind}
-    start = max(same[first], key=lambda s: (min(size, sum(s in own for own in same.values())), s))
-    return [run for run, own in same.items() if start in own]
+    start = max(
+        same[first], key=lambda s: (min(size, sum(s in steps for steps in same.values())), s)
+    )
+    return [run for run, steps in same.items() if start in steps]
 
 
 def starts(folder: RunFolder) -> set[int]:

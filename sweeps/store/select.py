@@ -42,16 +42,16 @@ def select(runs: Iterable[StoredRun], text: str, key: str = "runs") -> list[Stor
     runs = list(runs)
     try:
         word = text.strip()
-        found = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
+        chosen = _by_word(runs, word) if is_word(word) else _by_expression(runs, text)
     except ConditionError as error:
         raise ConfigError(f"{key} = {error}") from None
-    if not found:
+    if not chosen:
         raise ConfigError(
             f"{key} = {text!r} chooses none of the {len(runs)} runs; allowed are a state "
             f"({', '.join(State)}), a class of failure ({', '.join(FailureClass)}), the beginning of "
             "a run's id, or an expression such as 'model.width >= 64 and seed == 1'"
         )
-    return found
+    return chosen
 
 
 def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
@@ -66,12 +66,12 @@ def _by_word(runs: list[StoredRun], word: str) -> list[StoredRun]:
 def _by_expression(runs: list[StoredRun], text: str) -> list[StoredRun]:
     condition = parse(text)
     current = states(runs)
-    known = [facts(run, current[run.run_id]) for run in runs]
-    chosen = that_meet(known, condition)
+    rows = [facts(run, current[run.run_id]) for run in runs]
+    chosen = that_meet(rows, condition)
     return [run for run, meets in zip(runs, chosen, strict=True) if meets]
 
 
-def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[bool]:
+def that_meet(rows: Sequence[Mapping[str, Any]], condition: Condition) -> list[bool]:
     """For each of some runs, by its facts, whether it meets a condition.
 
     Raises
@@ -79,9 +79,9 @@ def that_meet(known: Sequence[Mapping[str, Any]], condition: Condition) -> list[
     ConfigError
         If the condition names what no run has.
     """
-    columns = dict.fromkeys(name for one in known for name in one)
-    used = {name: [one.get(name) for one in known] for name in condition.names if name in columns}
-    return [bool(meets) for meets in condition.holds(columns | used, len(known))]
+    columns = dict.fromkeys(name for one in rows for name in one)
+    used = {name: [one.get(name) for one in rows] for name in condition.names if name in columns}
+    return [bool(meets) for meets in condition.holds(columns | used, len(rows))]
 
 
 def facts(run: StoredRun, state: State) -> dict[str, Any]:

@@ -42,22 +42,22 @@ class StateReader:
         """State of a run; blocked is a waiting one whose trunk's checkpoint is still to come."""
         run_id = run.run_id
         if run_id not in self._states:
-            found = self._alone(run)
-            blocked = found in WAITING and self._is_blocked(run)
-            self._states[run_id] = State.BLOCKED if blocked else found
+            unblocked = self._alone(run)
+            blocked = unblocked in WAITING and self._is_blocked(run)
+            self._states[run_id] = State.BLOCKED if blocked else unblocked
         return self._states[run_id]
 
     def _alone(self, run: StoredRun) -> State:
         """State of a run, whatever it may wait for."""
         run_id = run.run_id
         if run_id not in self._unblocked:
-            found = State.DONE if run_id in self._finished else run.folder.state()
-            if self._given_up is not None and found in (*WAITING, State.FAILED):
+            state = State.DONE if run_id in self._finished else run.folder.state()
+            if self._given_up is not None and state in (*WAITING, State.FAILED):
                 if self._given_up(run):
-                    found = State.FAILED
-                elif found == State.FAILED:
-                    found = State.INTERRUPTED
-            self._unblocked[run_id] = found
+                    state = State.FAILED
+                elif state == State.FAILED:
+                    state = State.INTERRUPTED
+            self._unblocked[run_id] = state
         return self._unblocked[run_id]
 
     def _is_blocked(self, run: StoredRun) -> bool:

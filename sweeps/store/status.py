@@ -131,11 +131,11 @@ def _unfinished(folder: RunFolder) -> dict[str, Any]:
     if attempt is None:
         return {}
     progress = folder.progress(attempt.number)
-    known = ("loss", "tokens_per_second", "pack")
-    said = {k: v for k in known if (v := getattr(progress, k)) is not None}
+    shown_fields = ("loss", "tokens_per_second", "pack")
+    reported = {k: v for k in shown_fields if (v := getattr(progress, k)) is not None}
     note = f"one of {progress.members} in a pack" if progress.members > 1 else ""
     if attempt.end is not None:
         note = printable(attempt.end.error)  # a table cannot hold half a character
     # Before its first report it stands where it began.
     step = progress.start if progress.step is None else progress.step
-    return {**said, "step": step, "attempt": attempt.number, "note": note}
+    return {**reported, "step": step, "attempt": attempt.number, "note": note}

@@ -17,7 +17,7 @@ from scalinglab.scaling.text.shell import has_control_characters, override
 PLAN_VERSION = 1
 
 
-def outputs_folder(given: str) -> Path:
+def outputs_folder(name: str) -> Path:
     """The folder of all runs.
 
     Raises
@@ -25,7 +25,7 @@ def outputs_folder(given: str) -> Path:
     ConfigError
         If its name would break lists of folders and scripts.
     """
-    outputs = Path(given).absolute()
+    outputs = Path(name).absolute()
     if os.pathsep in str(outputs) or has_control_characters(str(outputs)):
         raise ConfigError(
             f"outputs = {str(outputs)!r} has a {os.pathsep!r} or a line break, at which the search"
@@ -90,9 +90,9 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
             f"scaling fit study={name} and scaling report study={name} read it"
         )
     if not path.exists():
-        known = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
+        names = sorted(p.parent.name for p in (outputs / "studies").glob("*/plan.json"))
         raise ConfigError(
-            f"there is no study {name!r} in {outputs}; there are: {', '.join(known) or 'none'}; "
+            f"there is no study {name!r} in {outputs}; there are: {', '.join(names) or 'none'}; "
             f"scaling launch {override('study', name)} trains it"
         )
     stored = read_plan_file(path)
@@ -112,7 +112,7 @@ def read_plan(outputs: Path, name: str) -> StoredPlan:
     }
     for error in damaged.values():
         tell(error, "its run is left out")
-    there = [r for r in runs if r.run_id not in (*gone, *damaged)]
+    readable = [r for r in runs if r.run_id not in (*gone, *damaged)]
     return StoredPlan(
-        stored.study, from_dict(ExecutionConfig, stored.execution), there, gone, damaged
+        stored.study, from_dict(ExecutionConfig, stored.execution), readable, gone, damaged
     )

@@ -31,7 +31,7 @@ def axes_beyond(composed: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         If the widths of the study follow its depths.
     """
-    fitted = [wanted.config for wanted in read_study(composed)[1] if wanted.role == "fit"]
+    fitted = [request.config for request in read_study(composed)[1] if request.role == "fit"]
     models = [config.model for config in fitted if isinstance(config.model, ModelConfig)]
     if len(models) < len(fitted):
         raise ConfigError(

@@ -64,12 +64,12 @@ def read_study(
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
-        own = with_groups(base, block.base, f"{path}.base")
-        run = partial(_run_at, own, f"{path}.grid")
+        block_base = with_groups(base, block.base, f"{path}.base")
+        run = partial(_run_at, block_base, f"{path}.grid")
         points = expand(
             block,
             path,
-            own,
+            block_base,
             vocab or _vocab_of_store(composed),
             partial(_loss_at, run, final_loss),
         )
@@ -83,9 +83,9 @@ def read_study(
     return study, requested
 
 
-def _run_at(own: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
+def _run_at(base: Mapping[str, Any], path: str, point: Mapping[str, Any]) -> RunConfig:
     """The run of a block at a point of its axes."""
-    config: RunConfig = from_dict(RunConfig, with_values(own, point, path))
+    config: RunConfig = from_dict(RunConfig, with_values(base, point, path))
     return config
 
 
@@ -136,7 +136,7 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
     keys = {name: set_by(name, block, composed) for name, block in blocks.items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
-        if not blocks or not all(key in own for own in keys.values()):
+        if not blocks or not all(key in set_keys for set_keys in keys.values()):
             continue
         name = next(iter(blocks))
         part, place = (
@@ -160,9 +160,6 @@ def set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
 
 def _check_answer(study: StudyConfig, requested: list[RequestedRun]) -> None:
     """What the analysis is asked for must make sense before anything is trained for it."""
-    for budget in study.answer.budgets:
-        if budget <= 0:
-            raise ConfigError(f"study.answer.budgets has {budget:g}: allowed is above 0 (FLOPs)")
     held_out = study.answer.curve_held_out
     kinds = sorted({w.config.schedule.kind for w in requested if w.role == "curve"})
     if held_out is not None and held_out not in kinds:

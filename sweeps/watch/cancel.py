@@ -65,14 +65,14 @@ def _is_alive(launcher: Process | None) -> bool | None:
 def _cancel_launch(launch: Launch) -> str:
     # The file first: whoever starts later sees it, and no worker goes back into the queue.
     write_atomic(launch.folder / "cancelled", "")
-    said = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
+    sentence = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
     if launch.config.backend == "slurm":
         if not cancel_jobs(launch):
-            said += "; SLURM does not answer, so its jobs leave when they next look"
+            sentence += "; SLURM does not answer, so its jobs leave when they next look"
     elif (launcher := launcher_of(launch.folder)) is not None and _is_alive(launcher):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(launcher.pid, signal.SIGTERM)
-    return said
+    return sentence
 
 
 def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:

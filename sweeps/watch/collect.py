@@ -64,16 +64,16 @@ def collect(outputs: Path, name: str) -> tuple[Path, Path]:
     """
     results = study_folder(outputs, name) / "results"
     finished = [
-        found for run in read_plan(outputs, name).runs if (found := _finished(run)) is not None
+        ended for run in read_plan(outputs, name).runs if (ended := _finished(run)) is not None
     ]
     runs = _table([row for _, row, _ in finished])
     hashes = {r.run_id: done.curve_hash for r, _, done in finished}
     curves, before = _collected(results / "curves.parquet")
     if hashes != before or not hashes:
-        same = {i for i, known in before.items() if hashes.get(i) == known}
+        same = {i for i, curve_hash in before.items() if hashes.get(i) == curve_hash}
         new = [r.folder for r, _, _ in finished if r.run_id not in same]
-        kept = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
-        curves = pa.concat_tables([kept, *_curves(new)])
+        unchanged = curves.filter(pc.is_in(curves["run_id"], pa.array(sorted(same), pa.string())))
+        curves = pa.concat_tables([unchanged, *_curves(new)])
         curves = curves.replace_schema_metadata({HASHES: json.dumps(hashes)})
         save_atomic(results / "curves.parquet", lambda aside: pq.write_table(curves, aside))
         write_json(

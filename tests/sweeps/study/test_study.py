@@ -140,7 +140,7 @@ def test_a_study_without_blocks_has_no_runs(study) -> None:
             "unknown key 'study.blocks.ladder.grid.modle'",
         ),
         ("+study.qestion=x", "unknown key 'study.qestion'; did you mean 'study.question'"),
-        ("+study.answer.budgets=[1e9,-5]", "study.answer.budgets has -5: allowed is above 0"),
+        ("+study.answer.budgets=[1e9,-5]", "study.answer.budgets[1] = -5.0: allowed is above 0"),
         (
             "+study.answer.curve_held_out=kosine",
             "study.answer.curve_held_out = 'kosine' is not the schedule of a run",
