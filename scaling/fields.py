@@ -374,7 +374,7 @@ def _keys(cls: type[Any]) -> dict[str, _Key]:
     for f in dataclasses.fields(cls):
         hint = hints[f.name]
         kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-        optional = isinstance(hint, types.UnionType) and len(kinds) < len(typing.get_args(hint))
+        optional = _is_union(hint) and len(kinds) < len(typing.get_args(hint))
         if optional:
             hint = functools.reduce(operator.or_, kinds)
         keys[f.name] = _Key(
@@ -409,6 +409,11 @@ def _check_used(built: Any, name: str, path: str) -> None:
     )
 
 
+def _is_union(hint: Any) -> bool:
+    """Whether a type is one of several, written ``int | None`` or ``Optional[int]``."""
+    return typing.get_origin(hint) in (types.UnionType, typing.Union)
+
+
 def _is_required(f: dataclasses.Field[Any]) -> bool:
     return f.default is MISSING and f.default_factory is MISSING
 
@@ -421,7 +426,7 @@ def _converter(hint: Any) -> Callable[[Any, str], Any]:
         return lambda value, path: value
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(from_dict, hint)
-    if isinstance(hint, types.UnionType):  # of scalars
+    if _is_union(hint):  # of scalars
         return functools.partial(_any_scalar, typing.get_args(hint))
     if typing.get_origin(hint) is dict:
         return functools.partial(_group, _converter(typing.get_args(hint)[1]))

@@ -41,7 +41,17 @@ GROUPS = {
     "answer": ("fit", "probe", "report", "compare", "judge", "multiverse", "import"),
     "decide": ("allocate", "tune", "schedule"),
     "look ahead": ("next", "reach", "forecast", "track"),
-    "utilities": ("completion", "parts", "coordcheck", "doctor", "collect", "export", "gc", "sync"),
+    "utilities": (
+        "completion",
+        "parts",
+        "network",
+        "coordcheck",
+        "doctor",
+        "collect",
+        "export",
+        "gc",
+        "sync",
+    ),
 }
 VERBS = tuple(name for names in GROUPS.values() for name in names)
 # Errors of a machine that name no file.

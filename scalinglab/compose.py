@@ -26,7 +26,7 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from scalinglab import own_parts
@@ -99,6 +99,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "a reference"
+        if isinstance(error, MissingMandatoryValue):
+            raise ConfigError(f"{key} is not set, and what was chosen needs it") from error
         raise ConfigError(
             f"{key}: {str(error).splitlines()[0]}; what makes a run's numbers may refer to keys of "
             f"its own kind only, not to {', '.join(NOT_SCIENCE)}"

@@ -41,7 +41,7 @@ class ProbeOptions:
         None,
     )
     options: dict[str, Any] = option("the probe's own: options.store=text-ab12cd34", {})
-    steps: list[str] = option(
+    steps: list[Any] = option(
         "where: end, all (every step that has a checkpoint), or steps, as in [100,1000]", [END]
     )
     runs: str | None = option(f"which runs: {SELECTION}; by default all that are finished", None)

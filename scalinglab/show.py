@@ -28,6 +28,8 @@ from scalinglab.terminal import Screen, table_lines, wrap
 # Left out of a narrow terminal, the first named first.
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
 
+LIVE = ("run", "varies", "N", "D", "schedule", "step", "loss", "tok/s")  # while runs train
+
 _WATCH_SECONDS = 3.0
 _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 
@@ -46,6 +48,7 @@ def status_frame(status: pd.DataFrame) -> pd.DataFrame:
         {
             "run": status["run_id"],
             "role": status["role"],
+            **({"varies": status["varies"]} if status["varies"].any() else {}),
             "N": [f"{n:,}" for n in status["N"]],
             "D": [f"{d:,}" for d in status["D"]],
             "LR": [f"{lr:.4g}" for lr in status["lr"]],
@@ -156,9 +159,11 @@ class Watch:
         outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(table)))
         size = f"{row['N']:,}".rjust(len(f"{table['N'].max():,}"))
         tokens = f"{row['D']:,}".rjust(len(f"{table['D'].max():,}"))
+        longest = max(map(len, table["varies"]))
         schedule = row["schedule"].ljust(max(map(len, table["schedule"])))
+        varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
         self.screen.say(
-            f"{finished:3d}/{len(table)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}"
+            f"{finished:3d}/{len(table)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}{varies}"
             f"  seed {row['seed']}  after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
@@ -177,7 +182,7 @@ class Watch:
             )
         )
         rows = table_lines(
-            running[["run", "N", "D", "schedule", "step", "loss", "tok/s"]],
+            running[[c for c in LIVE if c in running]],
             width,
             optional=("tok/s", "schedule"),
         )

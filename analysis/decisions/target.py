@@ -70,6 +70,13 @@ class Target:
         at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
         return f"{self.of} at {at}" if at else self.of
 
+    @property
+    def compute(self) -> list[float]:
+        """The FLOPs at which it is asked for, 6 N D; none of a parameter."""
+        if "C" in self.at:
+            return [self.at["C"]]
+        return [6 * self.at["N"] * self.at["D"]] if self.at else []
+
     def draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Its value under the best parameters and under each resample's, shape (1 + draws,).
 

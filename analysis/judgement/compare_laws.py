@@ -19,9 +19,9 @@ from scalinglab.analysis.choice.origins import (
 from scalinglab.analysis.choice.score import (
     NEAR,
     HeldOut,
+    leads,
     log_densities,
     trend,
-    win_share,
 )
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.fit import fit
@@ -201,13 +201,9 @@ def _table(
     weights = predictions.weights(question)
     density = log_densities(predictions, weights, question)
     score = density @ weights
-    best, scale = int(np.argmax(score)), next(iter(results.values())).scale
+    scale = next(iter(results.values())).scale
     error = np.where(np.isfinite(predictions.error), scale.error(predictions.error), np.inf)
     above = (error > 0) @ weights
-    leads = [
-        np.nan if k == best else win_share(density[best], one, weights, cluster[predictions.row])
-        for k, one in enumerate(density)
-    ]
     table = pd.DataFrame(
         {
             "free": [len(result.free) for result in results.values()],
@@ -219,7 +215,7 @@ def _table(
             "score": score,
             "bias": scale.error(trend(predictions, weights, question).value),
             "one_sided": np.maximum(above, 1 - above),
-            "behind": leads,
+            "behind": leads(density, weights, cluster[predictions.row]),
         },
         index=pd.Index(list(results), name="law"),
     )

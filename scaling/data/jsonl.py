@@ -20,6 +20,7 @@ from scalinglab.scaling.data.files import line_of
 from scalinglab.scaling.data.kinds import refuse_format
 from scalinglab.scaling.data.lines import LineTooLong, lines_between
 from scalinglab.scaling.data.source import SOURCES
+from scalinglab.scaling.data.tables import inner
 from scalinglab.scaling.fields import ConfigError
 
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
@@ -154,13 +155,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _value(row: dict[str, Any], name: str) -> Any:
     """A value by its key, or by keys with dots between: ``meta.lang``."""
-    if name in row:
-        value = row[name]
-    else:
-        value = row
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-    return value
+    return row[name] if name in row else inner(row, name.split("."))
 
 
 def _compression(path: Path) -> str | None:

@@ -78,10 +78,15 @@ def pool_data(config: DataConfig, name: str) -> DataConfig:
     return replace(config, **own, max_epochs=most, pools={}, weights={}, mixture=[])
 
 
+def _of_pools(config: DataConfig) -> dict[str, DataConfig]:
+    """Pool -> its configuration; a tokenizer is trained on the text of all."""
+    return {name: pool_data(config, name) for name in sorted(config.pools)}
+
+
 def open_data(
     config: DataConfig,
     outputs: Path,
-    open_one: Callable[[DataConfig, Path], TokenStore] = open_store,
+    open_one: Callable[..., TokenStore] = open_store,
 ) -> Store:
     """The store of a data configuration, or those of its pools; made on first use.
 
@@ -91,9 +96,10 @@ def open_data(
         If a source or an option is unknown, or pools have different tokenizers.
     """
     config = data_of_one(config)
-    names = sorted(config.pools)
-    stores = {name: open_one(pool_data(config, name), outputs) for name in names}
-    if not names:
+    data = _of_pools(config)
+    every = list(data.values())
+    stores = {name: open_one(own, outputs, corpus=every) for name, own in data.items()}
+    if not stores:
         store = open_one(config, outputs)
         if not config.noise:
             return store
@@ -117,10 +123,10 @@ def open_planned(run: RunSpec, outputs: Path) -> Store:
         if not run.data.noise:
             return store
         return PooledStore({"": Pool(store, run.data.noise)}, store.manifest)
+    data = _of_pools(config)
+    every = list(data.values())
     pools = {
-        name: Pool(
-            planned_store(pool_data(config, name), pool.content, run.run_id, outputs), pool.noise
-        )
+        name: Pool(planned_store(data[name], pool.content, run.run_id, outputs, every), pool.noise)
         for name, pool in run.data.pools.items()
     }
     return PooledStore(pools, pooled_manifest({n: p.store.manifest for n, p in pools.items()}))
@@ -149,6 +155,7 @@ def pooled_manifest(pools: Mapping[str, Manifest]) -> PooledManifest:
         bytes_per_token=sum(m.bytes_per_token for m in every) / len(every),
         content_hash=digest({name: m.content_hash for name, m in pools.items()}, 16),
         facts={},
+        excluded=every[0].excluded,
         pools=pools,
     )
 
@@ -158,6 +165,12 @@ def _check_one_tokenizer(name: str, one: Manifest, other_name: str, other: Manif
         raise ConfigError(
             f"data.pools: {name} has {one.vocab} kinds of tokens and {other_name} {other.vocab}; "
             "the pools of a run have one tokenizer: make both with the same"
+        )
+    hashes = [m.facts.get("tokenizer_hash") for m in (one, other)]
+    if hashes[0] != hashes[1] or one.excluded != other.excluded:
+        raise ConfigError(
+            f"data.pools: {name} and {other_name} have different tokenizers ({hashes[0]},"
+            f" {hashes[1]}); the pools of a run have one: make both with the same"
         )
 
 

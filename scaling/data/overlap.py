@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalinglab.scaling.fields import ConfigError
+
 STRETCH = 200  # bytes of a stretch that is compared
 _SHORTEST, _LONGEST = 8, 256  # tokens of it
 _BITS = 28  # the places looked at are those whose hash of 32 bits is below 2^28: one in 16
@@ -78,6 +80,34 @@ def overlap(
         shared = np.bincount(of, weights=found, minlength=len(ends))
         documents = int(((looked > 0) & (2 * shared >= looked)).sum())
     return Overlap(float(found.mean()), documents, length)
+
+
+def refuse_overlap(
+    source: str, found: Overlap, share: float, limit: float, copies: int = 0
+) -> None:
+    """Raise `ConfigError` if more of the validation part is trained on than is allowed.
+
+    Parameters
+    ----------
+    source : str
+    found : Overlap
+    share, limit : float
+        Of the validation part: what is trained on, and what may be.
+    copies : int
+        Whole documents that are in both.
+    """
+    if share <= limit:
+        return
+    of = (
+        ""
+        if found.documents is None
+        else f" ({copies:,} whole documents; {found.documents:,} at least by half)"
+    )
+    raise ConfigError(
+        f"data.source = {source!r}: {share:.0%} of the validation text is in the training text{of};"
+        f" allowed is data.options.max_overlap = {limit:g}: give other text for validation, or a"
+        " larger max_overlap"
+    )
 
 
 def _stretches(tokens: np.ndarray, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from scalinglab.scaling.data.source import SOURCES, Source
 from scalinglab.scaling.data.store import TokenStore, write_store
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions.loading import extension_of
+from scalinglab.scaling.fields import historic_values
 from scalinglab.scaling.records.damage import DamagedFile, tell
 from scalinglab.scaling.records.identity import digest
 from scalinglab.scaling.records.machine import cores
@@ -36,7 +37,12 @@ def source_of(config: DataConfig) -> Source:
     return found
 
 
-def open_store(config: DataConfig, outputs: Path, processes: int | None = None) -> TokenStore:
+def open_store(
+    config: DataConfig,
+    outputs: Path,
+    processes: int | None = None,
+    corpus: Sequence[DataConfig] = (),
+) -> TokenStore:
     """The store of a data configuration below `outputs`; made on first use.
 
     Parameters
@@ -45,19 +51,17 @@ def open_store(config: DataConfig, outputs: Path, processes: int | None = None) 
     outputs : Path
     processes : int, optional
         That turn documents into tokens; default: one a core.
+    corpus : sequence of DataConfig
+        Whose text a tokenizer is trained on; default: its own.
     """
     source = source_of(config)
-    options = asdict(source)
-    made_from = {"source": config.source, "options": options}
-    own = extension_of(SOURCES.module_of(config.source))
-    if own is not None:
-        made_from["text"] = own.text  # a file that was edited makes other tokens
-    state = source.state()
-    if state is not None:
-        made_from["state"] = state
+    made_from = _made_from(config, source)
+    options, state = made_from["options"], made_from.get("state")
     tokenizer = _tokenizer_of(config, source)
+    trained_on = [source_of(one) for one in corpus] or [source]
     if tokenizer is not None:
-        made_from["tokenizer"] = key_of(*tokenizer, _training_text(made_from))
+        text = [_training_text(c, s) for c, s in zip(corpus or [config], trained_on, strict=True)]
+        made_from["tokenizer"] = key_of(*tokenizer, text if corpus else text[0])
     key = digest(made_from, 8)
     folder = outputs / "data" / f"{config.source}-{key}"
     there = folder.exists()  # asked first: a store is whole when it comes there
@@ -73,12 +77,21 @@ def open_store(config: DataConfig, outputs: Path, processes: int | None = None) 
                 made_from["tokenizer"],
                 tokenizer[1],
                 outputs,
-                partial(_sample, source, tokenizer[1]),
+                partial(_sample, trained_on, tokenizer[1]),
             )
             build_store(
                 folder, config.source, options, source, state, artefact, processes or cores()
             )
     return TokenStore(folder)
+
+
+def _said(source: Source) -> dict[str, Any]:
+    """The options of a source; those that joined it later are left out at their historic values.
+
+    So stores that were made before are found.
+    """
+    historic = historic_values(type(source))
+    return {k: v for k, v in asdict(source).items() if k not in historic or v != historic[k]}
 
 
 def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] | None:
@@ -95,17 +108,39 @@ def _tokenizer_of(config: DataConfig, source: Source) -> tuple[str, Tokenizer] |
     return chosen.name, from_dict(kind, chosen.options, "data.tokenizer.options")
 
 
-def _training_text(made_from: dict[str, Any]) -> dict[str, Any]:
+def _made_from(config: DataConfig, source: Source) -> dict[str, Any]:
+    """What decides the tokens of a store, but for the tokenizer."""
+    made_from = {"source": config.source, "options": _said(source)}
+    own = extension_of(SOURCES.module_of(config.source))
+    if own is not None:
+        made_from["text"] = own.text  # a file that was edited makes other tokens
+    state = source.state()
+    if state is not None:
+        made_from["state"] = state
+    return made_from
+
+
+def _training_text(config: DataConfig, source: Source) -> dict[str, Any]:
     """What decides the text that a tokenizer is trained on: limits of duplicates do not."""
+    made_from = _made_from(config, source)
     options = {k: v for k, v in made_from["options"].items() if k != "max_overlap"}
     return made_from | {"options": options}
 
 
-def _sample(source: Documents, tokenizer: Tokenizer) -> Iterator[str]:
-    return source.training_texts(tokenizer.sample)
+def _sample(sources: Sequence[Source], tokenizer: Tokenizer) -> Iterator[str]:
+    """Text of several sources, as much of each."""
+    for source in sources:
+        if isinstance(source, Documents):
+            yield from source.training_texts(tokenizer.sample // len(sources))
 
 
-def planned_store(config: DataConfig, wanted: str, run_id: str, outputs: Path) -> TokenStore:
+def planned_store(
+    config: DataConfig,
+    wanted: str,
+    run_id: str,
+    outputs: Path,
+    corpus: Sequence[DataConfig] = (),
+) -> TokenStore:
     """The store that a run was planned on, by its content; made again where it is gone.
 
     Parameters
@@ -117,6 +152,8 @@ def planned_store(config: DataConfig, wanted: str, run_id: str, outputs: Path) -
     run_id : str
         For messages.
     outputs : Path
+    corpus : sequence of DataConfig
+        See ``open_store``.
 
     Raises
     ------
@@ -131,7 +168,7 @@ def planned_store(config: DataConfig, wanted: str, run_id: str, outputs: Path) -
             if error.path != manifest:
                 raise
             tell(error, "another store is looked for")
-    store = open_store(config, outputs)
+    store = open_store(config, outputs, corpus=corpus)
     if store.manifest.content_hash != wanted:
         raise UserError(
             f"run {run_id} was planned on data {wanted}, but {store.folder} holds "

@@ -23,7 +23,8 @@ from numpy.lib.stride_tricks import as_strided
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.manifest import DTYPES, Manifest, read_manifest
 from scalinglab.scaling.data.order import DataOrder, permute
-from scalinglab.scaling.data.verify import ENDS, check_tokens, ends_file, head
+from scalinglab.scaling.data.overlap import overlap, refuse_overlap
+from scalinglab.scaling.data.verify import ENDS, PARTS, check_tokens, ends_file, head
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import (
     create_folder,
@@ -84,6 +85,8 @@ class Corpus:
         Part -> where its documents end, int64, where that is known.
     excluded : tuple of int
         Tokens that are no text: as targets they count nothing in the loss.
+    max_overlap : float or None
+        Share of the validation part that the training part may hold as well; None: not looked at.
     """
 
     train: np.ndarray | Pieces
@@ -93,6 +96,7 @@ class Corpus:
     facts: dict[str, Any] = field(default_factory=dict)
     ends: dict[str, np.ndarray] = field(default_factory=dict)
     excluded: tuple[int, ...] = ()
+    max_overlap: float | None = None
 
 
 class TokenStore:
@@ -207,7 +211,7 @@ def write_store(folder: Path, source: str, options: dict[str, Any], corpus: Corp
             validation_tokens=len(corpus.validation),
             bytes_per_token=corpus.bytes_per_token,
             content_hash=content,
-            facts=corpus.facts,
+            facts=corpus.facts | _overlap(aside, source, corpus),
             documents={part: len(ends) for part, ends in corpus.ends.items()},
             excluded=corpus.excluded,
         )
@@ -277,6 +281,17 @@ def _write_tokens(folder: Path, corpus: Corpus) -> str:
     if corpus.excluded:
         content.update(f"excluded {sorted(corpus.excluded)}\n".encode())
     return content.hexdigest()[:16]
+
+
+def _overlap(folder: Path, source: str, corpus: Corpus) -> dict[str, Any]:
+    """How much of the validation part the training part holds; refused where it is too much."""
+    if corpus.max_overlap is None:
+        return {}
+    parts = [np.memmap(folder / f"{part}.bin", corpus.train.dtype, "r") for part in PARTS]
+    ends = corpus.ends.get("validation")
+    found = overlap(parts[0], parts[1], corpus.bytes_per_token, ends)
+    refuse_overlap(source, found, found.share, corpus.max_overlap)
+    return {"overlap": round(found.share, 6)}
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from scalinglab.scaling.data.documents import TRAIN, VALIDATION, Documents
 from scalinglab.scaling.data.encode import Counts
 from scalinglab.scaling.data.manifest import Manifest
-from scalinglab.scaling.data.overlap import overlap
+from scalinglab.scaling.data.overlap import overlap, refuse_overlap
 from scalinglab.scaling.data.verify import ENDS, PARTS, content_of, ends_file
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.tokenizers.artefact import Artefact
@@ -99,13 +99,7 @@ def _duplicates(
     ends = np.memmap(folder / ends_file(VALIDATION), ENDS, "r")
     found = overlap(tokens[TRAIN], tokens[VALIDATION], per_token, ends)
     share = max(found.share, copies / len(hashes[VALIDATION]))
-    if share > source.max_overlap:
-        raise ConfigError(
-            f"data.source = {name!r}: {share:.0%} of the validation text is in the training text"
-            f" ({copies:,} whole documents; {found.documents:,} at least by half); allowed is"
-            f" data.options.max_overlap = {source.max_overlap:g}: give other documents for"
-            " validation, or a larger max_overlap"
-        )
+    refuse_overlap(name, found, share, source.max_overlap, copies)
     return {
         "train_duplicates": len(hashes[TRAIN]) - len(np.unique(hashes[TRAIN])),
         "validation_duplicates": len(hashes[VALIDATION]) - len(np.unique(hashes[VALIDATION])),

@@ -87,8 +87,8 @@ def _named_in(science: Mapping[str, Any], registry: Registry[Any]) -> list[str]:
     """What a science names under the key of a registry; each of several pools has a source."""
     *groups, key = registry.key.split(".")
     node: Any = functools.reduce(lambda node, group: node.get(group, {}), groups, science)
-    pools = science["data"].get("pools") or {} if groups == ["data"] else {}
-    names = [node.get(key), *(pool.get(key) for pool in pools.values())]
+    nodes = (node.get("pools") or {}).values() if groups == ["data"] else ()
+    names = [each.get(key) for each in (nodes or (node,))]
     return [name for name in names if name is not None]
 
 

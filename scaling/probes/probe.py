@@ -77,12 +77,13 @@ class Probe:
 
     def words(self) -> str:
         """The options that are not at their defaults, as a part of column names."""
-        words = [
-            f"{f.name}_{_word(getattr(self, f.name))}"
-            for f in dataclasses.fields(self)
-            if getattr(self, f.name) != _default(f)
-        ]
-        return ".".join(words)
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        usual = {f.name: _default(f) for f in dataclasses.fields(self)}
+        return ".".join(
+            name if value is True else f"{name}_{_word(value)}"
+            for name, value in values.items()
+            if value != usual[name]
+        )
 
     def column(self, name: str, number: str) -> str:
         """The column of one of its numbers, in tables of runs and of curves."""

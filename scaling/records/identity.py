@@ -111,8 +111,8 @@ def prefix_id(
 def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
     """Short hash of the science without schedule, mixture and length.
 
-    Runs of one family have the same initial weights and see the same tokens of each pool in the same order:
-    their losses are not independent, and the analysis resamples them together.
+    Runs of one family have the same initial weights and see the same tokens of each pool in the same
+    order: their losses are not independent, and the analysis resamples them together.
     """
     rest = without(science, ("schedule", "steps", "data.mixture"))
     return digest(without_historic(rest, historic), 16)

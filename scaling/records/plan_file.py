@@ -70,6 +70,8 @@ class PlanEntry:
         Hyperparameters that a rule gave, with the rule and the value that is used.
     kept : tuple of int
         Steps whose checkpoints stay for probes.
+    varies : str
+        The settings that tell it from the study's other runs, beside its size, tokens and seed.
     """
 
     run_id: str
@@ -84,6 +86,7 @@ class PlanEntry:
     start: int = 0
     given: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: tuple[int, ...] = ()
+    varies: str = ""
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:

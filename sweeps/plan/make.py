@@ -6,8 +6,8 @@ Nothing is composed later, and nothing has been trained by the time a mistake is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.run.memory import check_memory
 from scalinglab.scaling.run.resolve import Run, resolve
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.training.starts import starts
 from scalinglab.sweeps.config import DEFAULT_CLASS, LaunchConfig, resources
 from scalinglab.sweeps.plan.caveats import (
@@ -35,10 +36,11 @@ from scalinglab.sweeps.plan.design import SURFACE, Fitted, check_design
 from scalinglab.sweeps.plan.kept import with_kept
 from scalinglab.sweeps.plan.plan import Plan, PlannedRun
 from scalinglab.sweeps.plan.trunks import share_prefixes
+from scalinglab.sweeps.plan.varying import varying
 from scalinglab.sweeps.store.packs import pack_kind
 from scalinglab.sweeps.store.stored_plan import outputs_folder, study_folder
 from scalinglab.sweeps.study.added import with_added
-from scalinglab.sweeps.study.study import RequestedRun, read_study
+from scalinglab.sweeps.study.study import RequestedRun, read_study, set_by
 
 
 def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = SURFACE) -> Plan:
@@ -79,7 +81,8 @@ def make_plan(composed: Mapping[str, Any], *, added: bool = True, law: Fitted = 
             blocks=_union(planned.blocks, request.block),
             roles=_union(planned.roles, request.role),
         )
-    runs = share_prefixes([stored.with_state(p) for p in merged.values()])
+    named = _named(list(merged.values()), composed)
+    runs = share_prefixes([stored.with_state(p) for p in named])
     runs = with_kept(runs, study.checkpoints)
     warnings = [f"{p.damage}; until then the run is left out" for p in runs if p.damage is not None]
     warnings += check_design([(p.run, p.roles) for p in runs], law)
@@ -113,11 +116,14 @@ class _Resolver:
         except ConfigError as error:
             raise ConfigError(f"study block '{request.block}': {error}") from error
 
-    def _open(self, data: DataConfig, outputs: Path) -> TokenStore:
+    def _open(
+        self, data: DataConfig, outputs: Path, corpus: Sequence[DataConfig] = ()
+    ) -> TokenStore:
         """The store of one source."""
-        key = repr((data.source, sorted(data.options.items()), data.tokenizer))
+        made_from = [(d.source, sorted(d.options.items()), d.tokenizer) for d in (data, *corpus)]
+        key = repr(made_from)
         if key not in self._stores:
-            self._stores[key] = open_store(data, outputs)
+            self._stores[key] = open_store(data, outputs, corpus=corpus)
         return self._stores[key]
 
 
@@ -147,6 +153,20 @@ def plan_run(config: RunConfig, outputs: str, nodes: int = 1) -> tuple[Path, Pla
     store = open_data(config.data, folder)
     run = _resolve(config, folder, store, {"nodes": nodes})
     return folder, _StoredRuns(folder).with_state(PlannedRun(run, store))
+
+
+def _named(runs: list[PlannedRun], composed: Mapping[str, Any]) -> list[PlannedRun]:
+    """The runs, each with the settings that tell it from the others."""
+    blocks = composed["study"]["blocks"]
+    asked = {key for name, block in blocks.items() for key in set_by(name, block, composed)}
+    shown = [
+        (p.run.counts["n_matmul"], p.run.tokens, p.run.lr, p.run.config.schedule.kind) for p in runs
+    ]
+    settings = [flatten(asdict(p.run.config)) for p in runs]
+    return [
+        replace(p, varies=varies)
+        for p, varies in zip(runs, varying(settings, shown, asked), strict=True)
+    ]
 
 
 def _nodes(launch: LaunchConfig) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class PlannedRun:
         Whether both are estimates, because a step took too long to be timed.
     kept : tuple of int
         Steps whose checkpoints stay for probes (``scalinglab.sweeps.plan.kept``).
+    varies : str
+        The settings that tell it from the others (``scalinglab.sweeps.plan.varying``).
     """
 
     run: Run
@@ -74,6 +76,7 @@ class PlannedRun:
     seconds_alone: float = float("nan")
     estimated: bool = False
     kept: tuple[int, ...] = ()
+    varies: str = ""
 
     @property
     def is_unfinished(self) -> bool:

@@ -20,6 +20,7 @@ from scalinglab.sweeps.store.stored_plan import StoredRun, read_plan
 COLUMNS = (
     "run_id",
     "role",
+    "varies",
     "N",
     "D",
     "lr",
@@ -53,7 +54,7 @@ def status(
     Returns
     -------
     DataFrame
-        With ``COLUMNS``. `loss` is the final validation loss of a finished run and the latest
+        With ``COLUMNS``. `varies` are the settings in which the runs differ. `loss` is the final validation loss of a finished run and the latest
         training loss of any other. `seconds` and `tokens_per_second` are the run's share of its
         pack's; `pack` is the pack's name while it trains.
     """
@@ -93,6 +94,7 @@ def _row_of(run: StoredRun, spec: RunSpec, state: State) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "role": ",".join(run.roles),
+        "varies": run.varies,
         "N": size(spec.counts),
         "D": spec.tokens,
         "lr": spec.lr_peak,

@@ -24,7 +24,7 @@ from scalinglab.scaling.records.plan_file import StudyConfig
 from scalinglab.sweeps.study.axes import axes
 from scalinglab.sweeps.study.checkpoints import check_checkpoints
 from scalinglab.sweeps.study.expand import BlockConfig, expand, generator_of, optimizer_of
-from scalinglab.sweeps.study.values import with_values
+from scalinglab.sweeps.study.values import with_groups, with_values
 
 RUN_KEYS = tuple(RunConfig.__dataclass_fields__)
 
@@ -64,7 +64,7 @@ def read_study(
     for name, values in study.blocks.items():
         path = f"study.blocks.{name}"
         block = from_dict(BlockConfig, values, path)
-        block_base = base | block.base
+        block_base = with_groups(base, block.base, f"{path}.base")
         run = partial(_run_at, block_base, f"{path}.grid")
         points = expand(
             block,
@@ -133,7 +133,7 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         Naming the key and where to set it instead.
     """
     blocks = composed["study"]["blocks"]
-    keys = {name: _set_by(name, block, composed) for name, block in blocks.items()}
+    keys = {name: set_by(name, block, composed) for name, block in blocks.items()}
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if not blocks or not all(key in set_keys for set_keys in keys.values()):
@@ -150,11 +150,11 @@ def check_overrides(composed: Mapping[str, Any], overrides: Sequence[str]) -> No
         )
 
 
-def _set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
+def set_by(name: str, values: Any, composed: Mapping[str, Any]) -> set[str]:
     """The keys that a block sets for each of its runs: by its grid and its generator."""
     path = f"study.blocks.{name}"
     block = from_dict(BlockConfig, values, path)
-    optimizer = optimizer_of({**composed, **block.base})
+    optimizer = optimizer_of(with_groups(composed, block.base, f"{path}.base"))
     return {*axes(block.grid), *generator_of(block, path).sets(optimizer)}
 
 

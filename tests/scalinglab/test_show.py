@@ -18,6 +18,7 @@ def test_lines_of_finished_runs_stand_below_each_other_within_100_columns(
     found = pd.DataFrame(
         {
             "run_id": ["aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"],
+            "varies": "",
             "N": [329_728, 10_240, 32_768, 82_944],
             "D": [2_097_152, 524_288, 2_097_152, 524_288],
             "schedule": ["wsd", "wsd", "constant", "cosine"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from scalinglab.scaling.config import ExecutionConfig
+from scalinglab.scaling.engine.export.weights import evaluation_weights
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.network.loss import ModelLoss
-from scalinglab.scaling.engine.network.stacked import split
-from scalinglab.scaling.engine.optimizers.optimizer import UPDATES, Optimizer, build_optimizer
+from scalinglab.scaling.engine.network.loss import build_loss
+from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
 from scalinglab.scaling.engine.steps.eager import (
     EVALUATION_BYTES,
     EVALUATION_TOKENS,
-    StateTensors,
     check_device,
 )
-from scalinglab.scaling.engine.trainer.checkpoint import load_checkpoint
+from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkpoint
 from scalinglab.scaling.errors import UserError
-from scalinglab.scaling.model.parametrization import tensor_rules
-from scalinglab.scaling.optimizers.optimizer import member_settings
 from scalinglab.scaling.records.damage import DamagedFile, set_aside
 from scalinglab.scaling.records.identity import prefix_id
 from scalinglab.scaling.records.prefixes import candidates
@@ -55,17 +53,22 @@ class Model:
     ) -> None:
         check_device(execution.device)
         self.spec, self.part, self.device = spec, part, execution.device
-        self.options = StepOptions.of(spec, execution)
-        self._whole = ModelLoss(spec.architecture, self.options).to(execution.device)
+        self.options = replace(StepOptions.of(spec, execution), recompute=False)
+        whole = build_loss(spec.architecture, self.options, spec.seed).eval()
+        self._whole: nn.Module = whole.to(execution.device)
+        self._multiplier: float = getattr(whole, "multiplier", 1.0)
         self.network: nn.Module = self._whole.model
         self.take(weights)
 
     @torch.no_grad()
     def take(self, weights: Mapping[str, Tensor]) -> None:
-        """Replace the weights."""
+        """Replace the weights, and the buffers that a checkpoint holds."""
         for name, parameter in self.network.named_parameters():
             parameter.copy_(weights[name])
             parameter.grad = None
+        for name, buffer in persistent_buffers(self.network).items():
+            if name in weights:
+                buffer.copy_(weights[name])
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -111,7 +114,8 @@ class Model:
             matrix_products(self.options.precision),
             torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False),
         ):
-            return self.network(tokens_BT).float()
+            logits_BTV: Tensor = logits_of(self.network(tokens_BT))
+        return logits_BTV.float() * self._multiplier
 
     def gradients(self, tokens_BT: np.ndarray) -> Weights:
         """Gradients of the run's objective on sequences with their targets, by name."""
@@ -149,23 +153,17 @@ def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
     """
     if step == 0:
         return dict(initial_weights(spec.architecture, spec.seed))
-    state = _state_at(outputs, spec, step)
-    kind = UPDATES[spec.optimizer.name]
-    names = [key.partition("/")[2] for key in state if key.startswith("weight/")]
-    weights = {name: state[f"weight/{name}"] for name in names}
-    if kind.evaluation_weights is Optimizer.evaluation_weights:
-        return weights
-    return _evaluated(spec, weights, state)
+    return evaluation_weights(spec, _checkpoint(outputs, spec, step))
 
 
-def _state_at(outputs: Path, spec: RunSpec, step: int) -> Mapping[str, Tensor]:
+def _checkpoint(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
     paths = [path for at, path in candidates(outputs, spec.science) if at == step]
     for path in paths:
         try:
             found = load_checkpoint(path)
             if (found.step, found.prefix_id) != (step, prefix_id(spec.science, step)):
                 raise DamagedFile(path, f"it holds step {found.step} of {found.prefix_id}")
-            return found.state
+            return found
         except FileNotFoundError:
             continue
         except DamagedFile as error:
@@ -173,19 +171,3 @@ def _state_at(outputs: Path, spec: RunSpec, step: int) -> Mapping[str, Tensor]:
         except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
             raise UserError(f"{path} cannot be read ({error})") from error
     raise UserError(f"run {spec.run_id} has no readable checkpoint of step {step}")
-
-
-def _evaluated(spec: RunSpec, weights: Weights, state: StateTensors) -> Weights:
-    """The weights that an optimizer evaluates, which are not those that it updates."""
-    settings = member_settings(spec.optimizer.name, spec.optimizer.settings)
-    sizes = {name: weight.shape for name, weight in weights.items()}
-    rules = tensor_rules(spec.architecture, settings)
-    optimizer = build_optimizer([settings], sizes, rules, "cpu")
-    trained = torch.cat([weight.reshape(-1) for weight in weights.values()])[None]
-    optimizer.start(trained)
-    for part, held in optimizer.moments.items():
-        tensors = split(held, sizes) if isinstance(held, Tensor) else held
-        for name, view in tensors.items():
-            view[0].copy_(state[f"{part}/{name}"])
-    found = split(optimizer.evaluation_weights(trained), sizes)
-    return {name: view[0].clone() for name, view in found.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -147,3 +149,27 @@ def test_pools_of_two_tokenizers_are_refused():
 def test_mistakes_name_the_key(values, message):
     with pytest.raises(ConfigError, match=message):
         data_of_one(from_dict(DataConfig, values, "data"))
+
+
+def test_a_trained_tokenizer_sees_the_text_of_all_pools(tmp_path):
+    """One tokenizer, which neither pool would have by itself."""
+    words = {"a": "one two three four ", "b": "un deux trois quatre "}
+    pools = {}
+    for name, text in words.items():
+        path = tmp_path / f"{name}.jsonl"
+        drawn = np.random.default_rng(0).choice(text.split(), (400, 30))
+        rows = [json.dumps({"text": " ".join(row)}) for row in drawn]
+        path.write_text("\n".join(rows))
+        pools[name] = {"source": "jsonl", "options": {"path": str(path)}}
+    tokenizer = {"name": "bpe", "options": {"vocab": 270}}
+    config = from_dict(DataConfig, {"pools": pools, "tokenizer": tokenizer})
+    store = open_data(config, tmp_path)
+    manifests = [pool.store.manifest for pool in store.pools.values()]
+    assert len({m.facts["tokenizer_hash"] for m in manifests}) == 1
+    alone = {
+        name: open_data(from_dict(DataConfig, pool | {"tokenizer": tokenizer}), tmp_path).manifest
+        for name, pool in pools.items()
+    }
+    assert len({m.facts["tokenizer_hash"] for m in (*alone.values(), manifests[0])}) == 3
+    with pytest.raises(ConfigError, match=r"a and b have different tokenizers \(\w+, \w+\)"):
+        pooled_manifest(alone)
