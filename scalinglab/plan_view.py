@@ -237,12 +237,12 @@ def _start(planned: PlannedRun) -> str:
 
 def distinct_schedules(plan: Plan) -> dict[str, Run]:
     """A run for each different schedule of a plan, by a name that tells them apart."""
-    found: dict[str, Run] = {}
+    by_name: dict[str, Run] = {}
     for planned in plan.runs:
         run = planned.run
-        if all(run.pieces != other.pieces for other in found.values()):
+        if all(run.pieces != other.pieces for other in by_name.values()):
             kinds = dict.fromkeys((run.config.schedule.kind, run.pieces[-1].shape))
             name = f"{' '.join(kinds)}, {run.steps} steps, {run.lr:.3g}"
-            same = sum(n.partition(" #")[0] == name for n in found)
-            found[f"{name} #{same + 1}" if same else name] = run
-    return found
+            same = sum(n.partition(" #")[0] == name for n in by_name)
+            by_name[f"{name} #{same + 1}" if same else name] = run
+    return by_name

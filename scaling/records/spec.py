@@ -340,11 +340,11 @@ def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
     if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
         return  # ids of another version are made in another way
     with reading(path, "its science makes no id"):
-        found = run_id(science)
-    if not found == run["run_id"] == name:
+        made_id = run_id(science)
+    if not made_id == run["run_id"] == name:
         raise DamagedFile(
             path,
-            f"its science is that of the run {found}, but its folder is that "
+            f"its science is that of the run {made_id}, but its folder is that "
             f"of {name} and its run_id {run['run_id']}",
         )
 

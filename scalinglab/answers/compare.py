@@ -100,7 +100,7 @@ class Compared:
         return lines
 
 
-def compare_study(outputs: Path, study: str, asked: CompareOptions) -> Compared:
+def compare_study(outputs: Path, study: str, options: CompareOptions) -> Compared:
     """Compare the runs of one study by the values of the setting `arm`.
 
     Raises
@@ -108,11 +108,11 @@ def compare_study(outputs: Path, study: str, asked: CompareOptions) -> Compared:
     UserError
         If there is no such study, or there are no two recipes to compare.
     """
-    _need_arm(asked)
-    return _compare_records(outputs, [study], asked.between or None, asked)
+    _need_arm(options)
+    return _compare_records(outputs, [study], options.between or None, options)
 
 
-def compare_studies(outputs: Path, studies: Sequence[str], asked: CompareOptions) -> Compared:
+def compare_studies(outputs: Path, studies: Sequence[str], options: CompareOptions) -> Compared:
     """Compare two studies, each a recipe.
 
     Raises
@@ -120,32 +120,32 @@ def compare_studies(outputs: Path, studies: Sequence[str], asked: CompareOptions
     UserError
         If they are not two different studies, or one is not there.
     """
-    if len(set(studies)) != 2 or len(studies) != 2 or asked.arm:
+    if len(set(studies)) != 2 or len(studies) != 2 or options.arm:
         raise ConfigError(
             f"studies = {list(studies)}: two different ones are compared, without arm="
         )
-    return _compare_records(outputs, studies, asked.between or list(studies), asked)
+    return _compare_records(outputs, studies, options.between or list(studies), options)
 
 
 def _compare_records(
-    outputs: Path, studies: Sequence[str], between: list[str] | None, asked: CompareOptions
+    outputs: Path, studies: Sequence[str], between: list[str] | None, options: CompareOptions
 ) -> Compared:
-    loss = loss_column(asked.columns)
+    loss = loss_column(options.columns)
     runs = analysis.runs_by_arm(
-        outputs, studies, asked.arm, n_count=asked.n_count or "n_matmul", loss=loss
+        outputs, studies, options.arm, n_count=options.n_count or "n_matmul", loss=loss
     )
-    count, other = _counts(runs, between, asked.n_count)
-    if count not in (asked.n_count, "n_matmul"):
+    count, other = _counts(runs, between, options.n_count)
+    if count not in (options.n_count, "n_matmul"):
         runs = runs.assign(N=runs[count], n_count=count)
     names = between or sorted(runs["arm"].dropna().astype(str).unique())
     differences = None
     if len(names) == 2 and "seed" in runs:
-        differences = analysis.arm_settings(outputs, runs, names, asked.arm)
-    asked = replace(asked, delta=_delta(outputs, studies, asked))
-    arms = _compare(runs, between, differences, asked)
+        differences = analysis.arm_settings(outputs, runs, names, options.arm)
+    options = replace(options, delta=_delta(outputs, studies, options))
+    arms = _compare(runs, between, differences, options)
     by_other = None
     if other is not None:
-        found = _compare(runs.assign(N=runs[other], n_count=other), between, None, asked)
+        found = _compare(runs.assign(N=runs[other], n_count=other), between, None, options)
         by_other = other, found
     return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss), count, by_other)
 
@@ -166,21 +166,21 @@ def _counts(
     return count, "n_total" if count == "n_active" else "n_active"
 
 
-def _delta(outputs: Path, studies: Sequence[str], asked: CompareOptions) -> float | str | None:
+def _delta(outputs: Path, studies: Sequence[str], options: CompareOptions) -> float | str | None:
     """The threshold that is asked for, or that of the studies: one law is fitted to both."""
-    if asked.delta is not None:
-        return asked.delta
-    own = [study_plan(outputs, study).study.answer.delta for study in studies]
-    if any(delta != own[0] for delta in own):
-        told = ", ".join(f"{s} {d}" for s, d in zip(studies, own, strict=True))
+    if options.delta is not None:
+        return options.delta
+    deltas = [study_plan(outputs, study).study.answer.delta for study in studies]
+    if any(delta != deltas[0] for delta in deltas):
+        by_study = ", ".join(f"{s} {d}" for s, d in zip(studies, deltas, strict=True))
         raise ConfigError(
-            f"answer.delta differs between the studies ({told}), and one law is fitted to both: say"
+            f"answer.delta differs between the studies ({by_study}), and one law is fitted to both: say"
             " delta=published, delta=scaled or a number"
         )
-    return own[0]
+    return deltas[0]
 
 
-def compare_file(path: str, asked: CompareOptions) -> Compared:
+def compare_file(path: str, options: CompareOptions) -> Compared:
     """Compare the runs of a file by the values of its column `arm`.
 
     Raises
@@ -188,41 +188,41 @@ def compare_file(path: str, asked: CompareOptions) -> Compared:
     UserError
         If the file cannot be read, or there are no two recipes to compare.
     """
-    arm = _need_arm(asked)
-    if asked.n_count:
+    arm = _need_arm(options)
+    if options.n_count:
         raise ConfigError("n_count says what N counts in a study; in a file columns.N=NAME does")
-    runs = analysis.read_runs(path, columns=asked.columns).runs
+    runs = analysis.read_runs(path, columns=options.columns).runs
     runs = runs[runs["status"].isin(FINISHED)]
     if arm not in runs:
         raise ConfigError(f"arm = {arm!r}: {path} has no such column{nearest(arm, runs, 'it has')}")
-    return Compared(_compare(runs.assign(arm=runs[arm]), asked.between or None, None, asked))
+    return Compared(_compare(runs.assign(arm=runs[arm]), options.between or None, None, options))
 
 
-def _need_arm(asked: CompareOptions) -> str:
-    if asked.arm is None:
+def _need_arm(options: CompareOptions) -> str:
+    if options.arm is None:
         raise ConfigError(
             "arm is not set; say which setting or column tells the recipes apart, as in"
             " arm=optimizer.name"
         )
-    return asked.arm
+    return options.arm
 
 
 def _compare(
     runs: pd.DataFrame,
     between: list[str] | None,
     differences: pd.DataFrame | None,
-    asked: CompareOptions,
+    options: CompareOptions,
 ) -> ArmComparison:
     return analysis.compare_arms(
         runs,
         arm="arm",
         between=between,
-        law=asked.law,
-        shared=asked.shared,
-        budgets=asked.budgets,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        level=asked.level,
-        delta=asked.delta,
+        law=options.law,
+        shared=options.shared,
+        budgets=options.budgets,
+        resamples=options.resamples,
+        seed=options.seed,
+        level=options.level,
+        delta=options.delta,
         differences=differences,
     )
