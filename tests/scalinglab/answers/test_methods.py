@@ -15,7 +15,7 @@ import pytest
 from scalinglab import Study, Table
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_of_fit, facts_of_multiverse
 from scalinglab.answers.methods import FileAnswers, StudyAnswers
-from scalinglab.as_json import plain
+from scalinglab.scaling.text.plain import plain
 from scalinglab.verbs.allocate import AllocateResult
 from scalinglab.verbs.compare import CompareResult
 from scalinglab.verbs.forecast import ForecastResult
