@@ -85,6 +85,7 @@ def ask(
     for run in readable:
         found.check(run.spec, outputs)
     wanted = _of_seeds(found, readable, steps) if found.of_seeds else _each(found, readable, steps)
+    found = found.prepared(outputs)
     key = key_of(probe, found, outputs)
     return Asked(Ask(probe, key, asdict(found), wanted), tuple(left_out))
 
