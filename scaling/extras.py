@@ -26,6 +26,9 @@ EXTRAS = {
     "transformers": ("transformers", "hf"),
     "accelerate": ("accelerate", "hf"),
     "safetensors": ("safetensors", "hf"),
+    "datasets": ("datasets", "hf"),
+    "tokenizers": ("tokenizers", "data"),
+    "sentencepiece": ("sentencepiece", "data"),
 }
 
 

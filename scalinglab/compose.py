@@ -26,7 +26,7 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from scalinglab import own_parts
@@ -38,6 +38,7 @@ from scalinglab.scaling.model.part import SLOTS
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
+_OF_A_MODULE = ("model.options.", "model.base_options.", "model.roles.")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -58,7 +59,7 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         hydra) where the science stands.
     """
     folders = own_folders([o for o in overrides if o.startswith("config=")], config)
-    overrides = [o for o in overrides if not o.startswith("config=")]
+    overrides = [_opened(o) for o in overrides if not o.startswith("config=")]
     for override in overrides:
         if override.lstrip("+~").startswith("hydra.") and "searchpath" not in override:
             raise ConfigError(
@@ -86,7 +87,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
             raise
     for name in map(str, composed):
         if name not in TOP_LEVEL:  # a file with `@package _global_` may bring any
-            raise ConfigError(unknown_key(name, TOP_LEVEL))
+            hint = "; experiments are studies here: study=NAME" if name == "experiment" else ""
+            raise ConfigError(unknown_key(name, TOP_LEVEL) + hint)
     _refuse_resolvers(composed)
     try:
         # First by itself: a reference from the science to elsewhere could smuggle a resolver in.
@@ -97,6 +99,8 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
         plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "a reference"
+        if isinstance(error, MissingMandatoryValue):
+            raise ConfigError(f"{key} is not set, and what was chosen needs it") from error
         raise ConfigError(
             f"{key}: {str(error).splitlines()[0]}; what makes a run's numbers may refer to keys of "
             f"its own kind only, not to {', '.join(NOT_SCIENCE)}"
@@ -107,6 +111,14 @@ def compose(overrides: Sequence[str], config: Path | None = None) -> dict[str, A
     if not isinstance(plain["outputs"], str) or not plain["outputs"]:
         raise ConfigError(f"outputs = {plain['outputs']!r}: expected the name of a folder")
     return plain
+
+
+def _opened(override: str) -> str:
+    """An override that may name a new key, where any may stand: ``++model.options.width=64``.
+
+    What a network of somebody's own takes is checked when it is built.
+    """
+    return f"++{override}" if override.startswith(_OF_A_MODULE) else override
 
 
 def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -6,7 +6,8 @@ without a YAML file: its keys and defaults are those of its dataclass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import yaml
 
 from scalinglab import register
 from scalinglab.own_groups import SHIPPED
-from scalinglab.scaling.config import ConfigError, DataConfig
+from scalinglab.scaling.config import ConfigError, DataConfig, ModuleConfig
 from scalinglab.scaling.data.source import SOURCES
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.fields import defaults
+from scalinglab.scaling.model.module import MODELS
 from scalinglab.scaling.model.part import SLOTS
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.registry import Registry
@@ -89,9 +91,26 @@ def choices() -> Iterator[tuple[str, str, dict[str, Any]]]:
         for name, kind in registry.items():
             if not registry.is_shipped(name):
                 yield group, name, _keys(kind) | {kind.chooser: name}
+    for name in MODELS:
+        model = _keys(ModuleConfig) | {"target": name, "options": module_options(MODELS[name])}
+        yield "model", name, model
     for name, source in SOURCES.items():
         if not SOURCES.is_shipped(name):
             yield "data", name, asdict(DataConfig(source=name)) | {"options": _keys(source)}
+
+
+def module_options(make: Callable[..., Any]) -> dict[str, Any]:
+    """The options of a network that its constructor has plain defaults for."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if name not in ("vocab", "context")
+        and isinstance(parameter.default, int | float | str | list | dict | None)
+    }
 
 
 def _choices(kind: type[Any]) -> Mapping[str, type[Any]]:

@@ -78,9 +78,9 @@ class PlanView:
     def frame(self) -> pd.DataFrame:
         """One row a run.
 
-        Columns ``run_id, role, N, D, C, lr, schedule, seed, state, steps, new_steps, starts_from``
+        Columns ``run_id, role, varies, N, D, C, lr, schedule, seed, state, steps, new_steps, starts_from``
         (a step), ``seconds`` (predicted, of the work left) and ``pack`` (how many such runs train
-        together).
+        together). `varies` are the settings in which the runs differ beside these.
         """
         return pd.DataFrame([_row(p) for p in self.plan.runs])
 
@@ -161,6 +161,7 @@ def _row(p: PlannedRun) -> dict[str, Any]:
     return {
         "run_id": p.run.run_id,
         "role": ",".join(p.roles),
+        "varies": p.varies,
         "N": p.run.counts["n_matmul"],
         "D": p.run.tokens,
         "C": p.run.C,
@@ -180,11 +181,13 @@ def plan_frame(plan: Plan) -> pd.DataFrame:
     """The plan as people read it: one row a run, longest first; what rules gave has a column."""
     names = {name for p in plan.runs for name in p.run.given}
     by_rule = dict(column for name, column in GIVEN_COLUMNS.items() if name in names)
+    varies = any(p.varies for p in plan.runs)
     packed = any(p.pack > 1 and p.new_steps for p in plan.runs)
     return pd.DataFrame(
         {
             "run": p.run.run_id,
             "role": ",".join(p.roles),
+            **({"varies": p.varies} if varies else {}),
             "width": p.run.shape.width,
             "N": f"{p.run.counts['n_matmul']:,}",
             "D": f"{p.run.tokens:,}",

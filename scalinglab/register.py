@@ -37,6 +37,12 @@ class Kind:
 
 
 KINDS = {
+    "model": Kind(
+        "scalinglab.scaling.model.module",
+        "MODELS",
+        "a whole network: an nn.Module from tokens (B, T) to logits (B, T, V), made of the keywords"
+        " vocab, context and its options (torch)",
+    ),
     "optimizer": Kind(
         "scalinglab.scaling.optimizers.optimizer",
         "OPTIMIZERS",
@@ -78,6 +84,12 @@ KINDS = {
         "scalinglab.scaling.data.source",
         "SOURCES",
         "a source of tokens: a frozen dataclass of its options, a subclass of Source",
+    ),
+    "tokenizer": Kind(
+        "scalinglab.scaling.tokenizers.tokenizer",
+        "TOKENIZERS",
+        "what turns documents into tokens: a frozen dataclass of its options, a subclass of"
+        " Tokenizer",
     ),
     "generator": Kind(
         "scalinglab.sweeps.study.generator",

@@ -28,6 +28,8 @@ from scalinglab.terminal import Screen, table_lines, wrap
 # Left out of a narrow terminal, the first named first.
 STATUS_OPTIONAL = ("predicted", "tok/s", "attempt", "seconds", "role", "schedule", "seed", "LR")
 
+LIVE = ("run", "varies", "N", "D", "schedule", "step", "loss", "tok/s")  # while runs train
+
 _WATCH_SECONDS = 3.0
 _PLAN_SECONDS = 0.5  # between two looks at whether a study is planned
 
@@ -46,6 +48,7 @@ def status_frame(found: pd.DataFrame) -> pd.DataFrame:
         {
             "run": found["run_id"],
             "role": found["role"],
+            **({"varies": found["varies"]} if found["varies"].any() else {}),
             "N": [f"{n:,}" for n in found["N"]],
             "D": [f"{d:,}" for d in found["D"]],
             "LR": [f"{lr:.4g}" for lr in found["lr"]],
@@ -150,14 +153,15 @@ class Watch:
             return
         finished = found["state"].isin(FINISHED).sum()
         # As wide as the study's longest: lines stand below each other, and fit into 100 columns.
-        state = str(row["state"]).ljust(max(map(len, found["state"])))
+        outcome = _outcome(row).ljust(max(len(_outcome(r)) for r in records_of(found)))
         size = f"{row['N']:,}".rjust(len(f"{found['N'].max():,}"))
         tokens = f"{row['D']:,}".rjust(len(f"{found['D'].max():,}"))
+        longest = max(map(len, found["varies"]))
         schedule = row["schedule"].ljust(max(map(len, found["schedule"])))
-        loss = "" if pd.isna(row["loss"]) else f"loss {row['loss']:.4f}  "
+        varies = f"  {row['varies']}".ljust(2 + longest) if longest else ""
         self.screen.say(
-            f"{finished:3d}/{len(found)}  {row['run_id']}  {state}  N {size}  D {tokens}  {schedule}"
-            f"  seed {row['seed']}  {loss}after {duration(time.monotonic() - self.began)}"
+            f"{finished:3d}/{len(found)}  {row['run_id']}  {outcome}  N {size}  D {tokens}  {schedule}{varies}"
+            f"  seed {row['seed']}  after {duration(time.monotonic() - self.began)}"
             + (f"  {one_line(excerpt(row['note']))}" if row["note"] else "")
         )
 
@@ -175,11 +179,17 @@ class Watch:
             )
         )
         rows = table_lines(
-            running[["run", "N", "D", "schedule", "step", "loss", "tok/s"]],
+            running[[c for c in LIVE if c in running]],
             width,
             optional=("tok/s", "schedule"),
         )
         return Group(*(Text(line) for line in wrap(one_line(heading), width)), bar, *rows)
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """ "done, loss 1.1938"; of an unfinished run the state alone: its loss is that of some step."""
+    known = row["state"] in FINISHED and not pd.isna(row["loss"])
+    return f"{row['state']}, loss {row['loss']:.4f}" if known else str(row["state"])
 
 
 def watch_study(screen: Screen, outputs: Path, name: str) -> None:

@@ -129,7 +129,7 @@ def _push(mirror: WandbMirror, outputs: Path, asked: SyncOptions, screen: Screen
     current = states(plan.runs)
     runs = points = 0
     for run in plan.runs:
-        state, roles = current[run.folder.run_id], ",".join(run.roles)
+        state, roles = current[run.run_id], ",".join(run.roles)
         try:
             pushed = mirror.push(run.folder, asked.study, roles, state, keep_open=asked.watch)
         except DamagedFile as error:

@@ -6,14 +6,17 @@ two recipes' losses is off by less: what the law misses in both, it does not mis
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.arms.pairs import pair_label
 from scalinglab.analysis.fitting.result import Result
-from scalinglab.analysis.intervals.rolling import Origins, along
+from scalinglab.analysis.intervals.measured import Measured, along
+from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws.law import Array
 
 
@@ -30,6 +33,8 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
     runs : DataFrame
         ``N, D, loss, _arm``.
     """
+    own = measured_by_arm(runs, runs["_arm"].unique())
+    result = replace(result, measured=reduce(Measured.common, own))
     origins = result.origins
     if not len(origins):
         return result
@@ -49,6 +54,14 @@ def of_both_arms(result: Result, runs: pd.DataFrame) -> Result:
             cut=np.minimum(origins.cut, edge),
             missed=np.where(np.isfinite(missed), missed, origins.missed),
         ),
+    )
+
+
+def measured_by_arm(runs: pd.DataFrame, arms: Iterable[str]) -> tuple[Measured, ...]:
+    """What each arm measured, of a table with ``N, D, _arm``."""
+    return tuple(
+        Measured.of({name: own[name].to_numpy(float) for name in ("N", "D")}, ("N", "D"))
+        for own in (runs[runs["_arm"] == arm] for arm in arms)
     )
 
 

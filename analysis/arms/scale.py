@@ -72,8 +72,12 @@ def along_ladder(
         if not cost > 0:
             raise UserError(f"budgets: {cost!r} is no number of FLOPs")
         size, tokens = (float(x) for x in ladder.at(np.array(cost)))
-        inside = bool(ladder.low * (1 - 1e-9) <= cost <= ladder.top * (1 + 1e-9))
-        row = {"C": cost, "N": size, "D": tokens, "inside": inside}
+        row = {
+            "C": cost,
+            "N": size,
+            "D": tokens,
+            "inside": bool(_both_measured(result, ladder, cost)[0]),
+        }
         ratios, best = ratio_beyond(result, arms, np.array([size]), np.array([tokens]))
         tries = ratios[:, 0]
         row |= _with_ends("ratio", best[0], tries, level)
@@ -205,9 +209,23 @@ def crossing(result: Result, arms: Arms, ladder: Ladder, level: float) -> dict[s
         "lower": float(lower),
         "upper": float(upper),
         "share": float(len(found) / len(places[1:])) if len(places) > 1 else np.nan,
-        "inside": bool(ladder.low <= best <= ladder.top),
+        "inside": bool(_both_measured(result, ladder, best)[0]),
         "towards": "B" if gap[0, -1] < 0 else "A",
     }
+
+
+def _both_measured(result: Result, ladder: Ladder, cost: Array | float) -> Array:
+    """Whether both arms were measured around each compute on the ladder."""
+    cost = np.atleast_1d(cost)
+    place = dict(zip("ND", ladder.at(cost), strict=True))
+    return result.measured.inside(place) & np.isfinite(cost)
+
+
+def largest_measured(result: Result, ladder: Ladder) -> float:
+    """The largest compute of the ladder around which both arms were measured; its top if none."""
+    grid = np.geomspace(ladder.top, ladder.low, _GRID)
+    inside = _both_measured(result, ladder, grid)
+    return float(grid[inside.argmax()]) if inside.any() else ladder.top
 
 
 def _first_zero(line: Array, at: Array) -> float:

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.both_arms import measured_by_arm
 from scalinglab.analysis.arms.scale import Arms, Ladder, law_of_arm
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.laws.law import Array, Columns
 
 _VARIED = 0.25  # deviation of log D at one N, from which on a best split can be read off
 _BEYOND_RATIOS = 2.0  # times outside the measured D / N, that a best split may lie
 _GRID = 60
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Way:
     best : bool
         At best splits; else along `ladder`.
     ladder : Ladder
-    ranges : tuple of dict, one an arm
-        Smallest and largest N, D and N D of the arm's runs.
+    arms : tuple of Measured
+        What each arm measured.
     """
 
     best: bool
     ladder: Ladder
-    ranges: tuple[dict[str, tuple[float, float]], ...]
+    arms: tuple[Measured, ...]
 
     @classmethod
     def of(
@@ -45,12 +46,8 @@ class Way:
         budgets: Sequence[float],
     ) -> Way:
         """The way of some runs, with ``N, D, _arm``, to budgets of the second arm."""
-        ranges = []
-        for arm in arms:
-            own = runs[runs["_arm"] == arm]
-            columns = {"N": own["N"], "D": own["D"], "N D": own["N"] * own["D"]}
-            ranges.append({n: (float(c.min()), float(c.max())) for n, c in columns.items()})
-        return cls(_tells_splits(fits, arms, runs, budgets), Ladder.of(runs), tuple(ranges))
+        best = _tells_splits(fits, arms, runs, budgets)
+        return cls(best, Ladder.of(runs), measured_by_arm(runs, arms))
 
     def place(self, result: Result, arm: str, cost: Array) -> Columns:
         """N and D of an arm's best fit at each compute."""
@@ -61,13 +58,9 @@ class Way:
         return {"N": N, "D": D}
 
     def inside(self, places: Sequence[Columns]) -> bool:
-        """Whether each arm was measured around its place: in size, tokens and compute."""
+        """Whether each arm was measured around its place."""
         return all(
-            bool(low * (1 - _ROUNDING) <= value <= high * (1 + _ROUNDING))
-            for place, own in zip(places, self.ranges, strict=True)
-            for (low, high), value in zip(
-                own.values(), (place["N"], place["D"], place["N"] * place["D"]), strict=True
-            )
+            bool(own.inside(place).all()) for place, own in zip(places, self.arms, strict=True)
         )
 
     def measured(self, fits: Sequence[tuple[str, Result]], arms: Arms) -> list[float]:

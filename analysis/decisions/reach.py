@@ -17,6 +17,7 @@ from scalinglab.analysis.decisions.next_runs import choose_next
 from scalinglab.analysis.decisions.target import Target
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.scaling.errors import UserError
 
@@ -104,7 +105,9 @@ def reach_target(
     history: list[dict[str, Any]] = []
     spent, left = 0.0, candidates
     while True:
-        result = fit(law, known, level=level, **options).calibrated(calibration_factor)
+        beyond = times_beyond(known, target.compute)
+        result = fit(law, known, level=level, beyond=beyond, **options)
+        result = result.calibrated(calibration_factor)
         known_now = target.estimate(result, level, cost)
         tolerance = target.tolerance(result, cost)
         row = {"runs": len(known), "spent": spent, **known_now, "tolerance": tolerance}

@@ -70,6 +70,13 @@ class Target:
         at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
         return f"{self.of} at {at}" if at else self.of
 
+    @property
+    def compute(self) -> list[float]:
+        """The FLOPs at which it is asked for, 6 N D; none of a parameter."""
+        if "C" in self.at:
+            return [self.at["C"]]
+        return [6 * self.at["N"] * self.at["D"]] if self.at else []
+
     def draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Its value under the best parameters and under each resample's, shape (1 + draws,).
 
@@ -200,7 +207,7 @@ def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> 
     point = {"N": N, "D": D}
     best = np.array([list(result.params.values())])
     doubt = result.origins.extrapolation_std(result.law, best, point, result.scale)
-    doubt = np.where(result.origins.beyond(point) > 1, doubt, 0)
+    doubt = np.where(result.measured.inside(point), 0, doubt)
     ways = np.concatenate([[0.0], t_draws(count - 1, result.settings["seed"])])
     return np.outer(ways, doubt)
 

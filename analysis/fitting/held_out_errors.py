@@ -45,13 +45,13 @@ def held_out_errors(
             draws = Draws(counts=keep[enough].astype(float), group=np.arange(keep.shape[1]))
             found[enough] = errors(fitted, refit(seen, draws)[0])
         error.append(found)
-    asked = ~np.array([origin.seen for origin in origins])
+    asked = np.array([origin.asked for origin in origins])
     return np.stack(error, axis=1)[:, asked]
 
 
 def ahead(error: Array, origins: Sequence[Origin], noise: float | None) -> HeldOut:
     """The points ahead of all origins, with errors as `held_out_errors` gives them."""
-    asked = ~np.array([origin.seen for origin in origins])
+    asked = np.array([origin.asked for origin in origins])
     origin, row = np.nonzero(asked)
     return HeldOut(
         error=error,

@@ -25,6 +25,7 @@ from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
 from scalinglab.analysis.intervals.left_out import NONE_LEFT_OUT, LeftOutRuns
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.intervals.resample import draw
 from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins, judge_refits, plan_refits
 from scalinglab.analysis.laws.mixture import MixtureLaw, mixture_law
@@ -165,6 +166,7 @@ def _mixture(
         diagnosis=_diagnosis(choice.whole[choice.heaviest], own),
         columns={name: s for one in choice.whole for name, s in one.points.renamed.items()},
         ranges=ranges,
+        measured=Measured.of(columns, tuple(ranges)),
         runs=points.runs,
         excluded=points.excluded,
         origins=origins,

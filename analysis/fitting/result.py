@@ -78,18 +78,18 @@ class Result(FittedLaw):
         -------
         DataFrame
             Index of `data`; the law's response, ``inside`` (within the measured range of every
-            column and, if the fit has resamples, of their product, as N and D together are the
-            budget, and of their ratios, as D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
+            column, of their product, as N and D together are the budget, and of their ratios, as
+            D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
             and ``upper``: NaN where too many resamples, or a refit, predict what no response can be
             (`scalinglab.analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
         """
         columns = self.columns_of(data)
         values = np.array([list(self.params.values())])
-        beyond = self._beyond(columns, len(data))
+        beyond = self.measured.beyond(columns)
         table = pd.DataFrame(
             {
                 self.law.response: self.law.predict(values, columns)[0],
-                "inside": beyond <= 1 + 1e-9,
+                "inside": beyond == 1,
                 "beyond": beyond,
             },
             index=data.index,
@@ -109,6 +109,40 @@ class Result(FittedLaw):
                 ends, impossible = self._between(data, some, value, ends, impossible)
             table["lower"], table["upper"], table["impossible"] = *ends, impossible
         return table
+
+    def band(self, data: pd.DataFrame, level: float) -> pd.DataFrame:
+        """The interval of the law itself at other points: that of `predict` without the noise of a run.
+
+        Parameters
+        ----------
+        data : DataFrame
+            As for `predict`.
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            ``lower`` and ``upper``, with the index of `data`.
+
+        Raises
+        ------
+        UserError
+            If the fit was made without resamples.
+        """
+        checked_level(level)
+        self.need_draws()
+        columns = self.columns_of(data)
+        table = self.predict(data)
+        doubt = self._doubt_of_law(columns, data, table, ())
+        drawn = self.scale.of(self.scale.possible(self.law.predict(self.draws.to_numpy(), columns)))
+        deviations = t_draws(len(self.draws), self.settings["seed"])
+        ends = quantiles(self.scale.back(drawn + np.outer(deviations, np.nan_to_num(doubt))), level)
+        ends[:, np.isnan(doubt)] = np.nan
+        if self.law.curve:
+            ends = self._on_unseen(table[self.law.response].to_numpy(), ends, level)
+        scaled = scaled_interval(ends[0], ends[1], self.calibration_factor, self.scale)
+        lower, upper = np.clip(np.array(scaled), *self.law.span)
+        return pd.DataFrame({"lower": lower, "upper": upper}, index=data.index)
 
     def params_and_draws(self) -> Array:
         """The best parameters, then those of every resample that has some: (1 + draws, ...)."""
@@ -247,13 +281,6 @@ class Result(FittedLaw):
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON, to be read by `analysis.read_fit`."""
         write_fit(self, path)
-
-    def _beyond(self, columns: dict[str, Array], n: int) -> Array:
-        beyond = self.origins.beyond(columns) if len(self.origins) else np.ones(n)
-        for name, (low, high) in self.ranges.items():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                beyond = np.fmax(beyond, np.fmax(columns[name] / high, low / columns[name]))
-        return beyond
 
 
 def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.analysis.fitting.result import Result
 from scalinglab.analysis.forecasts.forecast import Basis, fit_basis
 from scalinglab.analysis.forecasts.unfinished import unfinished_runs
@@ -102,7 +103,8 @@ def forecast_study(
             row |= _from_curves(found, target)
         except UserError as error:
             if not surface:
-                surface.append(_surface(outputs, study, plan.study.answer.law, how))
+                asked = 6 * waiting["N"] * waiting["D"]
+                surface.append(_surface(outputs, study, plan.study.answer.law, asked.max(), how))
             row |= _from_surface(surface[0], target, level, str(error))
         row["lower"], row["upper"] = scaled_interval(
             row["lower"], row["upper"], calibration_factor, RELATIVE
@@ -144,10 +146,13 @@ def _from_curves(basis: Basis, target: pd.DataFrame) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names} | {"law": basis.law.law.name}
 
 
-def _surface(outputs: str | Path, study: str, law: str, how: dict[str, Any]) -> Result | str:
+def _surface(
+    outputs: str | Path, study: str, law: str, asked: float, how: dict[str, Any]
+) -> Result | str:
     try:
         runs = load(outputs, study=study, role="fit", flops=FLOPS)
-        return fit(law, runs, resamples=how["resamples"], seed=how["seed"], delta=how["delta"])
+        given = {name: how[name] for name in ("resamples", "seed", "delta")}
+        return fit(law, runs, beyond=times_beyond(runs, [asked]), **given)
     except UserError as error:
         return str(error)
 

@@ -17,7 +17,7 @@ from scalinglab.scaling.model.stated import size
 from scalinglab.scaling.records.damage import tell
 from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.spec import RunSpec
-from scalinglab.scaling.schedule.pieces import lr_array, shared_steps
+from scalinglab.scaling.schedule.pieces import lr_array, shared_by_all
 from scalinglab.scaling.training.program_record import read_measured
 
 
@@ -82,7 +82,7 @@ def _with_shared(
     for other, curve in losses.items():
         theirs = described[other]
         if other != run_id and curve and theirs.family_id == run.family_id:
-            common = shared_steps(run.pieces, theirs.pieces)
+            common = shared_by_all(run.all_pieces, theirs.all_pieces)
             known |= {step: loss for step, loss in curve.items() if step <= common}
     return known | losses[run_id]
 

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.analysis.choice.origins import Origin, budget_origins, group_origins, levels
+from scalinglab.analysis.choice.origins import (
+    Origin,
+    budget_origins,
+    group_origins,
+    levels,
+    of_runs,
+)
 from scalinglab.analysis.choice.score import (
     NEAR,
     HeldOut,
+    leads,
     log_densities,
     trend,
-    win_share,
 )
 from scalinglab.analysis.fitting.best_fit import BestFit, FitOptions, best_fit
 from scalinglab.analysis.fitting.fit import fit
@@ -96,7 +102,9 @@ def compare_laws(
     fitted = _of_common_rows([_best(law, data, given) for law, given in candidates.values()])
     column = data[by].iloc[fitted[0].points.rows]
     fewest = max(len(one.misfit.space.free) for one in fitted) + SPARE
-    origins, cluster, budget = _origins(column, fewest)
+    origins, cluster, budget = _origins(
+        column, fewest, None if first.curve else fitted[0].points.cluster
+    )
     error = [held_out_errors(one, origins, [0.0], budget)[0] for one in fitted]
     held = ahead(np.array(error), origins, fitted[0].points.noise)
     question = NEAR if beyond is None else float(np.log(beyond))
@@ -122,12 +130,15 @@ def _of_common_rows(fitted: list[BestFit]) -> list[BestFit]:
     return [o if k.all() else of_rows(o, k) for o, k in zip(fitted, kept, strict=True)]
 
 
-def _origins(column: pd.Series, fewest: int) -> tuple[list[Origin], Array, Array]:
+def _origins(
+    column: pd.Series, fewest: int, run: Array | None
+) -> tuple[list[Origin], Array, Array]:
     """The origins, which points miss together, and the values by which points are left out."""
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(float)
         budget = np.maximum(values, values[values > 0].min(initial=np.inf))
-        origins, cluster = budget_origins(budget, fewest), levels(budget)
+        origins = budget_origins(budget, fewest, run)
+        cluster = levels(budget if run is None else of_runs(budget, run))
     else:
         budget = np.ones(len(column))
         labels, cluster = np.unique(column.astype(str), return_inverse=True)
@@ -137,6 +148,7 @@ def _origins(column: pd.Series, fewest: int) -> tuple[list[Origin], Array, Array
         raise UserError(
             f"by: column {column.name!r} has too few values: without the largest there must be"
             f" {fewest} points at two values, and every value needs about three points"
+            + ("" if run is None else "; checkpoints of a run are left out together")
         )
     return origins, cluster, budget
 
@@ -183,13 +195,9 @@ def _table(
     weights = held.weights(question)
     density = log_densities(held, weights, question)
     score = density @ weights
-    best, scale = int(np.argmax(score)), next(iter(results.values())).scale
+    scale = next(iter(results.values())).scale
     error = np.where(np.isfinite(held.error), scale.error(held.error), np.inf)
     above = (error > 0) @ weights
-    leads = [
-        np.nan if k == best else win_share(density[best], one, weights, cluster[held.row])
-        for k, one in enumerate(density)
-    ]
     table = pd.DataFrame(
         {
             "free": [len(result.free) for result in results.values()],
@@ -201,7 +209,7 @@ def _table(
             "score": score,
             "bias": scale.error(trend(held, weights, question).value),
             "one_sided": np.maximum(above, 1 - above),
-            "behind": leads,
+            "behind": leads(density, weights, cluster[held.row]),
         },
         index=pd.Index(list(results), name="law"),
     )

@@ -106,6 +106,7 @@ def hold_out(
     if held.all() or not held.any():
         count = f"{int(held.sum())} of {len(data)} rows"
         raise UserError(f"by={by!r}, value={value!r} holds out {count}")
+    options = {"beyond": _beyond(data, held, named(options)), **options}
     result = fit(law, data[~held], **options)
     response = result.columns[first.response]
     predicted = result.predict(data[held], level=result.settings["level"])
@@ -117,6 +118,15 @@ def hold_out(
     table["relative_error"] = table["predicted"] / table["measured"] - 1
     table["contained"] = inside_interval(table["measured"], table)
     return HeldOut(result, table[table["measured"].notna() & table["predicted"].notna()], by)
+
+
+def _beyond(data: pd.DataFrame, held: np.ndarray, names: Mapping[str, str]) -> float | None:
+    """How many times beyond the largest fitted budget the held-out rows lie, as `fit` takes it."""
+    columns = [names.get(name, name) for name in ("N", "D")]
+    if not all(pd.api.types.is_numeric_dtype(data.get(c)) for c in columns):
+        return None
+    budget = data[columns].prod(axis=1, min_count=2)
+    return float(budget[held].max() / budget[~held].max())
 
 
 def first_column(law: Law, options: Mapping[str, Any]) -> str:

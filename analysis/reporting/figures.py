@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from scalinglab.analysis.arms.scale import Ladder, along_ladder
 from scalinglab.analysis.fitting.outliers import outlying
-from scalinglab.analysis.reporting.labels import (
+from scalinglab.analysis.plot.labels import (
     COMPUTE,
     LOSS,
     RATE,

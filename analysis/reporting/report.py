@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab.analysis.decisions.approaches import refusals_in_words
+from scalinglab.analysis.plot.labels import SHARES
 from scalinglab.analysis.reporting.answer import with_intervals
-from scalinglab.analysis.reporting.labels import SHARES
 from scalinglab.analysis.reporting.page import Section, page
 from scalinglab.analysis.reporting.report_outlook import outlook_sections
 from scalinglab.analysis.tables.runs import FLOPS
@@ -37,6 +37,7 @@ def report_html(answer: Answer) -> str:
         *_figures(answer),
         *_parameters(answer),
         *_held_out(answer),
+        *_laws(answer),
         *_allocation(answer),
         *_approaches(answer),
         *_multiverse(answer),
@@ -109,6 +110,13 @@ def _held_out(answer: Answer) -> list[Section]:
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
     table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
     return [Section("Held-out runs: predicted and measured loss", tables=[table])]
+
+
+def _laws(answer: Answer) -> list[Section]:
+    if answer.laws is None:
+        return []
+    title = "Laws compared: what each predicts of budgets that it has not seen"
+    return [Section(title, answer.laws.sentence(), tables=[answer.laws.shown()])]
 
 
 def _allocation(answer: Answer) -> list[Section]:

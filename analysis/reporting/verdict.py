@@ -24,9 +24,9 @@ from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.registry import Registry, function
+from scalinglab.scaling.text.flatten import flatten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,7 +195,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
                 "block": blocks[run_id],
                 "final_ratio": spec.pieces[-1].end / spec.lr_peak,
                 **{f"flops_{c}": flops_per_token(spec.flops, c) for c in CONVENTIONS},
-                **dotted(without(spec.science, ["schedule"])),
+                **flatten(without(spec.science, ["schedule"])),
             }
         )
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)

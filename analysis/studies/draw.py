@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.plot.labels import literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -28,12 +28,14 @@ from scalinglab.analysis.tables.validation_sets import (
     FURTHER_LOSS,
     SET,
     as_loss,
+    pool_names,
     set_names,
+    with_pool_sets,
 )
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
-from scalinglab.scaling.model.architecture import Architecture
 from scalinglab.scaling.model.flops import DEFAULT_CONVENTION, flops_per_token
+from scalinglab.scaling.model.module import Network
 from scalinglab.scaling.model.stated import n_counts, size_of, stated_convention
 from scalinglab.scaling.probes.folder import columns_at, columns_by_step
 from scalinglab.scaling.records.damage import DamagedFile, tell
@@ -165,7 +167,7 @@ def load(
     """
     if n_count not in COUNTS:
         raise UserError(f"n_count = {n_count!r} is not one of: {', '.join(COUNTS)}")
-    rows, architectures = [], []
+    rows, architectures, pools = [], [], []
     ended = [*_ended_runs(Path(outputs), study, "DONE"), *_ended_runs(outputs, study, "STOPPED")]
     for folder, roles in ended:
         try:
@@ -180,11 +182,17 @@ def load(
         row["C"] = flops_per_token(record.spec.flops, flops) * row["D"]
         rows.append(row)
         architectures.append(record.spec.architecture)
+        pools.append({name: p.content for name, p in record.spec.data.pools.items()})
     rows = [known | row for known, row in zip(_of_parts(architectures), rows, strict=True)]
-    names = set_names(outputs, (row[SET] for row in rows))
-    rows = [row | {SET: names[row[SET][1]]} for row in rows]
+    called = pool_names(pools)
+    names = set_names(outputs, [*called, *(row[SET] for row in rows)])
+    rows = [
+        _renamed(row, own, called) | {SET: names[row[SET][1]]}
+        for row, own in zip(rows, pools, strict=True)
+    ]
     open_columns = dict.fromkeys(name for row in rows for name in row if name not in RUN_COLUMNS)
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *open_columns])
+    table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     brought = [stored_runs(manifest, n_count) for manifest in manifests(outputs, study)]
     if brought:
         table = pd.concat([*([table] if rows else []), *brought], ignore_index=True)
@@ -218,6 +226,7 @@ def load_curves(
     """
     wanted = None if run_ids is None else set(run_ids)
     contents: dict[str, tuple[str, str]] = {}
+    pools: dict[str, dict[str, str]] = {}
     curves = []
     for manifest in manifests(outputs, study):
         curves.append(_of_role(stored_curves(manifest), stored_runs(manifest, N_COUNTS[1]), role))
@@ -237,6 +246,7 @@ def load_curves(
         curve = curve.join(_further_curves(record, curve["step"]))
         curve = _with_probes(curve, folder)
         spec = record.spec
+        pools[folder.run_id] = {name: p.content for name, p in spec.data.pools.items()}
         contents[folder.run_id] = spec.data.source, spec.data.content
         constants: dict[str, Any] = {
             "N": size_of(spec.counts)[1],
@@ -247,15 +257,21 @@ def load_curves(
             "status": record.status,
         }
         curves.append(curve.assign(**constants))
-    curves = [curve for curve in curves if len(curve)]
+    called = pool_names(pools.values())
+    curves = [
+        curve.rename(columns=_renaming(pools.get(curve["run"].iloc[0], {}), called))
+        for curve in curves
+        if len(curve)
+    ]
     if not curves:
         return pd.DataFrame(columns=list(CURVE_COLUMNS))
     table = pd.concat(curves, ignore_index=True)
     if contents:
-        names = set_names(outputs, contents.values())
+        names = set_names(outputs, [*called, *contents.values()])
         told = table[SET] if SET in table else pd.Series(None, table.index, object)
         ours = table["run"].map({run: names[content] for run, (_, content) in contents.items()})
         table = table.assign(**{SET: ours.where(ours.notna(), told)})
+        table = with_pool_sets(table, {name: names[pool[1]] for pool, name in called.items()})
     return as_loss(table, loss)
 
 
@@ -367,7 +383,19 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
     }
 
 
-def _of_parts(architectures: Iterable[Architecture]) -> list[dict[str, float]]:
+def _renaming(own: Mapping[str, str], called: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """Columns of a run's pools -> their names beside those of other runs."""
+    return {f"{FURTHER_LOSS}{p}": f"{FURTHER_LOSS}{called[p, c]}" for p, c in own.items()}
+
+
+def _renamed(
+    row: dict[str, Any], own: Mapping[str, str], called: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
+    new = _renaming(own, called)
+    return {new.get(name, name): value for name, value in row.items()}
+
+
+def _of_parts(architectures: Iterable[Network]) -> list[dict[str, float]]:
     """Columns that some networks bring; of the others what is there without."""
     brought = [a.columns() for a in architectures]
     without = {name: value for own in brought for name, (_, value) in own.items()}

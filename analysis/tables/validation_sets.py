@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +73,52 @@ def with_common_sets(table: pd.DataFrame, asked: Iterable[str] = ()) -> pd.DataF
             filled[name] = table[name].mask(own & table[name].isna(), table["loss"])
         elif own.any():
             filled[name] = table["loss"].where(own)
+    return table.assign(**filled)
+
+
+def pool_names(pools: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    """(pool, hash of its content) -> its name in columns; with the hash where a name has several.
+
+    Parameters
+    ----------
+    pools : iterable of mapping of str to str
+        Of each run, pool -> hash of its content.
+    """
+    contents: dict[str, set[str]] = {}
+    for own in pools:
+        for name, content in own.items():
+            contents.setdefault(name, set()).add(content)
+    return {
+        (name, content): name if len(found) == 1 else f"{name}-{content[:8]}"
+        for name, found in contents.items()
+        for content in found
+    }
+
+
+def with_pool_sets(table: pd.DataFrame, stores: Mapping[str, str]) -> pd.DataFrame:
+    """The table with one loss a validation set, by whichever name a run was validated on it.
+
+    A run of one source, or with ``execution.validate``, knows a set by its store; a run that draws
+    from several pools, by the pool.
+
+    Parameters
+    ----------
+    table : DataFrame
+    stores : mapping of str to str
+        Pool -> the name of its store.
+    """
+    if SET not in table or "loss" not in table:
+        return table
+    filled = {}
+    for pool, store in stores.items():
+        by_pool, by_store = f"{FURTHER_LOSS}{pool}", f"{FURTHER_LOSS}{store}"
+        if by_pool not in table:
+            continue
+        losses = table[by_pool].mask(table[by_pool].isna() & (table[SET] == store), table["loss"])
+        if by_store in table:
+            losses = losses.fillna(table[by_store])
+            filled[by_store] = table[by_store].fillna(losses)
+        filled[by_pool] = losses
     return table.assign(**filled)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.data.sources import open_planned
+from scalinglab.scaling.data.mixed import open_planned
 from scalinglab.scaling.fields import AT_LEAST_1, setting
 from scalinglab.scaling.probes.probe import Probe
 from scalinglab.scaling.records.atomic import write_atomic

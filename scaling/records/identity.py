@@ -5,7 +5,8 @@ run happens, paths, devices and logging are not science and never reach this fil
 
 Science is a plain dictionary (``scalinglab.scaling.run.resolve`` builds it) with the keys ``model, data,
 optimizer, schedule, batch, steps, seed, precision, trainer, identity_version``; ``schedule`` is
-the list of the pieces over the whole history.
+the list of the pieces over the whole history. Where a run draws from several pools ``data.mixture``
+holds the pieces of each pool's share in the same form, and is cut as the schedule is.
 """
 
 from __future__ import annotations
@@ -87,8 +88,10 @@ def digest(value: Any, length: int = 10) -> str:
 
 def run_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
     """Short hash of a run's science: same id, same run; `historic` is `historic_of` it."""
-    pieces = prefix(science_pieces(science), total_steps(science))
-    return digest(without_historic(dict(science) | {"schedule": pieces}, historic))
+    whole = dict(science) | {"schedule": prefix(science_pieces(science), total_steps(science))}
+    if mixture := _mixture_prefix(science, total_steps(science)):
+        whole["data"] = dict(science["data"]) | {"mixture": mixture}
+    return digest(without_historic(whole, historic))
 
 
 def prefix_id(
@@ -100,22 +103,34 @@ def prefix_id(
         "schedule": prefix(science_pieces(science), step),
         "step": step,
     }
+    if mixture := _mixture_prefix(science, step):
+        so_far["mixture"] = mixture
     return digest(so_far, 16)
 
 
 def family_id(science: Mapping[str, Any], historic: Mapping[str, Any] | None = None) -> str:
-    """Short hash of the science without its schedule and length.
+    """Short hash of the science without schedule, mixture and length.
 
-    Runs of one family have the same initial weights and see the same tokens in the same order:
-    their losses are not independent, and the analysis resamples them together.
+    Runs of one family have the same initial weights and see the same tokens of each pool in the same
+    order: their losses are not independent, and the analysis resamples them together.
     """
-    rest = {k: v for k, v in science.items() if k not in ("schedule", "steps")}
+    rest = without(science, ("schedule", "steps", "data.mixture"))
     return digest(without_historic(rest, historic), 16)
 
 
 def science_pieces(science: Mapping[str, Any]) -> list[Piece]:
     """The schedule of a science dictionary as pieces."""
     return [Piece(**piece) for piece in science["schedule"]]
+
+
+def mixture_pieces(science: Mapping[str, Any]) -> dict[str, list[Piece]]:
+    """Pool -> pieces of its share; empty for a run that draws from one pool."""
+    mixture = science.get("data", {}).get("mixture") or {}
+    return {pool: [Piece(**piece) for piece in pieces] for pool, pieces in mixture.items()}
+
+
+def _mixture_prefix(science: Mapping[str, Any], step: int) -> dict[str, list[dict[str, Any]]]:
+    return {pool: prefix(pieces, step) for pool, pieces in mixture_pieces(science).items()}
 
 
 def total_steps(science: Mapping[str, Any]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scalinglab.scaling.fields import ABOVE_0, setting
 from scalinglab.scaling.records.atomic import read_json, write_json
 from scalinglab.scaling.records.damage import DamagedFile, Shape, check_shape, reading, tell
 from scalinglab.scaling.records.spec import known_fields
@@ -22,7 +23,7 @@ class AnswerConfig:
     kind: str = "law"  # or a verdict: the files of analysis/studies
     options: dict[str, Any] = field(default_factory=dict)  # the verdict's own
     law: str = "chinchilla"
-    budgets: list[float] = field(default_factory=list)  # C in FLOPs, to allocate
+    budgets: list[float] = setting([], ABOVE_0)  # C in FLOPs, to allocate
     # What a plan promises: the interval at the target (or the largest held-out run) if the law is
     # near the reference (else the published one) and losses scatter by the noise.
     target: dict[str, float] = field(default_factory=dict)
@@ -69,6 +70,8 @@ class PlanEntry:
         Hyperparameters that a rule gave, with the rule and the value that is used.
     kept : tuple of int
         Steps whose checkpoints stay for probes.
+    varies : str
+        The settings that tell it from the study's other runs, beside its size, tokens and seed.
     """
 
     run_id: str
@@ -81,8 +84,9 @@ class PlanEntry:
     kind: str | None = None
     pack: int = 1
     start: int = 0
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: tuple[int, ...] = ()
+    varies: str = ""
 
     @classmethod
     def from_dict(cls, run: Mapping[str, Any]) -> PlanEntry:

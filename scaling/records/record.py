@@ -143,6 +143,7 @@ def build_record(run: RunSpec, curve: Curve, **facts: Any) -> dict[str, Any]:
         "tokens": tokens,
         "unique_tokens": run.unique_tokens,
         "epochs": tokens / run.unique_tokens,
+        **({"pools": drawn} if (drawn := run.drawn(steps)) else {}),
         "final": {
             "train_loss": _plain(curve.loss[-1]) if steps else None,
             "validation_loss": final,
@@ -246,6 +247,8 @@ class Record:
     final : Final
     measured : mapping of str to list
         Measurements on the way: name -> values, ``step`` the first; None what is not there.
+    pools : mapping
+        Pool -> tokens, share, unique tokens and epochs, of a run that draws from several.
     extra : mapping of str to float
         Open columns: numbers that whoever trained or probed the run left, by their names.
     counts_from : str or None
@@ -268,6 +271,7 @@ class Record:
     epochs: float
     final: Final
     measured: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    pools: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
     counts_from: str | None = None
     attempt: int = 0
@@ -289,7 +293,8 @@ class Record:
         steps = self.measured.get("step", ())
         ended = bool(steps) and steps[-1] == self.steps
         at_end = {n: v[-1] for n, v in self.measured.items() if n != "step"} if ended else {}
-        return {**at_end, **self.extra}
+        drawn = {f"{key}.{p}": v for p, values in self.pools.items() for key, v in values.items()}
+        return {**at_end, **drawn, **self.extra}
 
 
 def read_record(path: Path, record: Any) -> Record:

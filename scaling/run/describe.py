@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.sources import irreducible_loss
-from scalinglab.scaling.data.store import TokenStore
+from scalinglab.scaling.data.mixed import Store, known_loss
 from scalinglab.scaling.records.spec import RunSpec
 from scalinglab.scaling.run.resolve import Run
 
@@ -20,7 +19,7 @@ def trainer_of(run: RunSpec, execution: ExecutionConfig) -> str:
     return "scalinglab.scaling.engine.trainer.trainer:train"
 
 
-def describe(run: Run, store: TokenStore) -> RunSpec:
+def describe(run: Run, store: Store) -> RunSpec:
     """The content of run.json; nothing is composed or derived again inside a job."""
     validation_tokens = run.config.data.validation_tokens
     return RunSpec.from_dict(
@@ -36,6 +35,6 @@ def describe(run: Run, store: TokenStore) -> RunSpec:
             "tokens_per_step": run.tokens_per_step,
             "unique_tokens": run.unique_tokens,
             "bytes_per_token": store.manifest.bytes_per_token,
-            "irreducible_loss": irreducible_loss(store, validation_tokens, run.shape.context),
+            "irreducible_loss": known_loss(store, validation_tokens, run.shape.context),
         }
     )

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.sources import open_planned
+from scalinglab.scaling.data.mixed import open_planned
+from scalinglab.scaling.data.store import TokenStore
 from scalinglab.scaling.model.flops import flops_per_token
 from scalinglab.scaling.records import machine
 from scalinglab.scaling.records.atomic import save_atomic, write_atomic
@@ -144,6 +145,7 @@ class Program:
         checkpoints.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(exist_ok=True)
         store = open_planned(run, self.claim.folder.outputs)
+        assert isinstance(store, TokenStore)  # else the run was refused
         windows = store.validation_windows(run.data.validation_tokens, run.shape.context)
         lr_file = self.folder / "lr.npy"
         windows_file = self.folder / "validation_windows.npy"
@@ -166,7 +168,10 @@ class Program:
                 "train_tokens": store.manifest.train_tokens,
                 "validation_windows": str(windows_file),
                 "bytes_per_token": run.bytes_per_token,
-                **vars(run.data),
+                **{
+                    key: getattr(run.data, key)
+                    for key in ("source", "content", "validation_tokens", "unique_tokens", "seed")
+                },
             },
             "optimizer": {"name": run.optimizer.name, **run.optimizer.settings},
             "lr_peak": run.lr_peak,

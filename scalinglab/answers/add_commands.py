@@ -12,7 +12,7 @@ from scalinglab import analysis
 from scalinglab.analysis.tables.typed import records_of
 from scalinglab.analysis.transfer.trials import KNOBS
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.text.shell import override
 from scalinglab.sweeps.study.added import read_added
 
@@ -87,12 +87,12 @@ def _model(
 def _grid(outputs: Path, study: str, model: str) -> dict[str, Any] | None:
     """The settings of a run that come from its block, not from the study; None if it is not ours."""
     plan = analysis.study_plan(outputs, study)
-    axes = {key for block in plan.study.blocks.values() for key in dotted(block.get("grid", {}))}
+    axes = {key for block in plan.study.blocks.values() for key in flatten(block.get("grid", {}))}
     settings = {}
     for entry in plan.runs:
         folder = RunFolder(outputs / "runs" / entry.run_id)
         if folder.exists():
-            settings[entry.run_id] = dotted(folder.settings().config)
+            settings[entry.run_id] = flatten(folder.settings().config)
     if model not in settings:
         return None
     own = settings[model]

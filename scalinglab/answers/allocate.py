@@ -13,6 +13,7 @@ from scalinglab.analysis.decisions.allocation import Allocation
 from scalinglab.analysis.decisions.approaches import Approaches, approaches_of_fit
 from scalinglab.analysis.decisions.cost_functions import COSTS, named_cost
 from scalinglab.analysis.decisions.off_optimum import tokens_to_losses
+from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.answers.fit import FitOptions, fit_table
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError, one_of
@@ -114,7 +115,8 @@ def allocate(
         ),
         "level": asked.level,
     }
-    result = fit_table(source, table, law, asked)
+    beyond = times_beyond(table, budgets, how["cost"])
+    result = fit_table(source, table, law, asked, beyond=beyond)
     on_fit(result)
     approaches = None
     if asked.approaches:

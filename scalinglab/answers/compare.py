@@ -15,6 +15,7 @@ from scalinglab.answers.fit import delta_option
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import FINISHED
+from scalinglab.scaling.text.nearest import nearest
 from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def compare_file(path: str, asked: CompareOptions) -> Compared:
     runs = analysis.read_runs(path, columns=asked.columns).runs
     runs = runs[runs["status"].isin(FINISHED)]
     if arm not in runs:
-        raise ConfigError(f"arm = {arm!r}: {path} has no such column; it has {', '.join(runs)}")
+        raise ConfigError(f"arm = {arm!r}: {path} has no such column{nearest(arm, runs, 'it has')}")
     return Compared(_compare(runs.assign(arm=runs[arm]), asked.between or None, None, asked))
 
 

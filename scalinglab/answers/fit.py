@@ -10,6 +10,7 @@ from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.fields import Within
 from scalinglab.source import CountOptions, Source
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class OneFitOptions(FitOptions):
     """Options of a fit that is the answer itself."""
 
     x: str | None = option("for a law in one variable: the column that varies", None)
+    beyond: float | None = option(
+        "with law=auto: how many times beyond the largest budget the question lies; default 2",
+        None,
+        Within(1),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +85,7 @@ def fit(source: Source, asked: OneFitOptions) -> Result:
         If the source has no runs to fit, or as `analysis.fit`.
     """
     table, law = source.runs(asked, asked.law, asked.x)
-    return fit_table(source, table, law, asked, x=asked.x)
+    return fit_table(source, table, law, asked, x=asked.x, beyond=asked.beyond)
 
 
 def fit_table(

@@ -17,6 +17,7 @@ from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import ABOVE_0, Within
 from scalinglab.scaling.records.state import FINISHED
+from scalinglab.scaling.text.nearest import nearest
 from scalinglab.source import loss_column
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ def judge_file(path: str, asked: JudgeOptions) -> Judged:
     def load() -> pd.DataFrame:
         runs = analysis.read_runs(path, columns=asked.columns).runs
         if arm not in runs:
-            raise ConfigError(f"arm = {arm!r}: {path} has no such column; it has {', '.join(runs)}")
+            raise ConfigError(
+                f"arm = {arm!r}: {path} has no such column{nearest(arm, runs, 'it has')}"
+            )
         return runs[runs["status"].isin(FINISHED)]
 
     return _judge(load, question, asked, lambda runs, judgement: ())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scalinglab import analysis
+from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.candidates import ChoiceOptions, candidates, known_runs, write_study
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError, check_study_name
@@ -80,6 +81,7 @@ def next_runs(
         delta=source.delta,
         level=asked.level,
         mix_fingerprints=asked.mix_fingerprints,
+        beyond=times_beyond(known, target.compute),
     )
     if asked.widen:
         result = source.calibrated(result)

@@ -30,6 +30,10 @@ class AnswerOptions:
     multiverse: bool = option(
         "how the answer varies with each analysis choice: some fifty more fits", True
     )
+    laws: bool = option(
+        "what laws predict of budgets that they have not seen: which is best, or cannot be told",
+        True,
+    )
     widen: bool = option("widen intervals of losses by how wrong earlier forecasts were", True)
     columns: dict[str, str | float] = option(
         "columns.loss=loss.STORE takes another validation set as the loss", {}
@@ -61,6 +65,7 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
         arm=asked.arm,
         between=asked.between,
         multiverse=asked.multiverse,
+        laws=asked.laws,
         calibrate=asked.widen,
         loss=loss,
     )

@@ -54,7 +54,7 @@ class Logs:
         """The history of each run, as text."""
         runs = [
             {
-                "run_id": r.folder.run_id,
+                "run_id": r.run_id,
                 "log": log_file(r.folder),
                 "history": history(r.folder).split("\n"),
             }

@@ -192,7 +192,7 @@ def _status(study: LaunchedStudy, options: StatusOptions) -> StudyStatus:
     whole, plan = study.status(), study.stored_plan()
     runs = whole
     if options.runs is not None:
-        chosen = {r.folder.run_id for r in select(plan.runs, options.runs)}
+        chosen = {r.run_id for r in select(plan.runs, options.runs)}
         runs = whole[whole["run_id"].isin(chosen)]
     forecasts = _forecasts(study) if options.forecast else None
     return StudyStatus(study.name, whole, runs, study.progress(whole), plan.gone, forecasts)

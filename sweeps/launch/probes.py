@@ -44,7 +44,7 @@ def launch_probes(
     """
     paths = {folder.path for ask in asks for folder in ask.folders(outputs)}
     runs = [
-        StoredRun(folder, (), None, (), None)
+        StoredRun(folder.run_id, (), folder=folder)
         for folder in asked_folders(outputs, study)
         if folder.path in paths and folder.exists() and folder.missing()
     ]

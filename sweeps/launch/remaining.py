@@ -24,17 +24,17 @@ class LaunchLook:
 
     def __init__(self, launch: Launch, plan: StoredPlan) -> None:
         self.launch, self.plan = launch, plan
-        self.runs = [r for r in plan.runs if r.folder.run_id in launch.classes]
+        self.runs = [r for r in plan.runs if r.run_id in launch.classes]
         self._gave_up: dict[str, bool] = {}
         self._states = states(plan.runs, self.gave_up)
 
     def state(self, run: StoredRun) -> State:
         """The state of a run as the launch sees it (`scalinglab.sweeps.store.state`)."""
-        return self._states[run.folder.run_id]
+        return self._states[run.run_id]
 
     def gave_up(self, run: StoredRun) -> bool:
         """Whether the launch tries a run no more, or was never asked to train it."""
-        run_id = run.folder.run_id
+        run_id = run.run_id
         if run_id not in self._gave_up:
             self._gave_up[run_id] = (
                 run_id not in self.launch.classes
@@ -76,7 +76,7 @@ def given_up(outputs: Path, study: str) -> dict[str, str]:
     open_runs = [
         r
         for r in read_plan(outputs, study).runs
-        if r.folder.run_id in latest.classes and not r.folder.done_file.exists()
+        if r.run_id in latest.classes and not r.folder.done_file.exists()
     ]
-    verdicts = {r.folder.run_id: verdict(r.folder, latest.launched) for r in open_runs}
+    verdicts = {r.run_id: verdict(r.folder, latest.launched) for r in open_runs}
     return {run_id: v.why for run_id, v in verdicts.items() if v.when == Retry.NEVER}

@@ -83,18 +83,18 @@ def top_up(look: LaunchLook) -> int | None:
     if alive is None:
         return None
     for kind in sorted(set(launch.classes.values())):
-        runs = [r for r in look.runs if launch.classes[r.folder.run_id] == kind]
+        runs = [r for r in look.runs if launch.classes[r.run_id] == kind]
         unfinished = [
             r
             for r in runs
             if look.state(r) in (*WAITING, State.FAILED, State.RUNNING) and not look.gave_up(r)
         ]
-        wanted = tasks_wanted(launch, kind, unfinished)
+        tasks = tasks_wanted(launch, kind, unfinished)
         if launch.config.canary and not got_somewhere(runs, launch.launched):
-            wanted = min(wanted, launch.config.canary)  # the others would wait, on idle devices
-        missing = wanted - sum(s.kind == kind for s, _ in alive)
+            tasks = min(tasks, launch.config.canary)  # the others would wait, on idle devices
+        missing = tasks - sum(s.kind == kind for s, _ in alive)
         if missing > 0 and any(look.state(r) != State.RUNNING for r in unfinished):
-            _submit(launch, kind, missing, wanted, bad_nodes(runs, launch.launched))
+            _submit(launch, kind, missing, tasks, bad_nodes(runs, launch.launched))
     again = reconcile(launch)
     return None if again is None else len(again)
 
@@ -178,27 +178,27 @@ def _submit(launch: Launch, kind: str, tasks: int, at_once: int, exclude: list[s
         store_submission(submission, job)
 
 
-def run_on_slurm(begun: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
+def run_on_slurm(launch: Launch, stop: Callable[[], bool], on_tick: Callable[[], None]) -> None:
     """Submit workers, and as long as somebody watches, replace those that are lost."""
     next_look = 0.0  # at all runs, by time.monotonic: of a large study it takes a while
     next_question = 0  # to SLURM, in polls
     for poll in itertools.count():
-        if begun.is_cancelled():
+        if launch.is_cancelled():
             return
         if time.monotonic() >= next_look:
             began = time.monotonic()
-            look = LaunchLook(begun, begun.plan())
+            look = LaunchLook(launch, launch.plan())
             if look.is_over():
                 return
             next_look = time.monotonic() + LOOKS_APART * (time.monotonic() - began)
             if poll >= next_question:
                 silent = top_up(look) is None
-                if silent and poll == 0 and not read_submissions(begun):
+                if silent and poll == 0 and not read_submissions(launch):
                     raise ConfigError("SLURM does not answer (squeue): nothing was submitted")
                 next_question = poll + POLLS_A_SUBMISSION
-        if not begun.config.watch:
+        if not launch.config.watch:
             return
-        time.sleep(begun.config.poll_seconds)
+        time.sleep(launch.config.poll_seconds)
         on_tick()
         if stop():
             return

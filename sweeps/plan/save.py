@@ -54,6 +54,7 @@ def _entry(planned: PlannedRun, before: dict[str, float | None]) -> PlanEntry:
         pack=planned.pack,
         start=planned.start,
         kept=planned.kept,
+        varies=planned.varies,
         given={name: asdict(given) for name, given in planned.run.given.items()},
     )
 

@@ -36,11 +36,11 @@ def check_selections(plan: Plan, config: LaunchConfig) -> None:
         return
     runs: list[StoredRun] = [
         _ToStore(
-            plan.run_folder(p),
+            p.run.run_id,
             p.roles,
-            p.needs,
-            p.pins,
-            seconds=None,
+            needs=p.needs,
+            pins=p.pins,
+            folder=plan.run_folder(p),
             described=describe(p.run, p.store),
         )
         for p in plan.runs

@@ -129,7 +129,7 @@ class ProbeLaunch(Launch):
         """All that was asked of the study's runs."""
         study = read_plan(self.outputs, self.study).study
         asked = asked_folders(self.outputs, self.study)
-        runs = [StoredRun(folder, (), None, (), None) for folder in asked if folder.exists()]
+        runs = [StoredRun(folder.run_id, (), folder=folder) for folder in asked if folder.exists()]
         return StoredPlan(study, self.execution, runs)
 
     def trainer(self, run: RunFolder, execution: ExecutionConfig) -> str:
@@ -146,18 +146,18 @@ def classify_runs(config: LaunchConfig, runs: list[StoredRun]) -> dict[str, str]
         If a ``where`` names what a run has not.
     """
     if not config.classes or config.backend != "slurm":
-        return {r.folder.run_id: DEFAULT_CLASS for r in runs}
-    known = [facts(run, State.PLANNED) for run in runs]
-    found: dict[str, str] = {}
-    for name, given in config.classes.items():
+        return {r.run_id: DEFAULT_CLASS for r in runs}
+    rows = [facts(run, State.PLANNED) for run in runs]
+    classes: dict[str, str] = {}
+    for name, group in config.classes.items():
         try:
-            chosen = that_meet(known, parse(str(given["where"])))
+            chosen = that_meet(rows, parse(str(group["where"])))
         except ConditionError as error:
             raise ConfigError(f"launch.classes.{name}.where = {error}") from None
         for run, meets in zip(runs, chosen, strict=True):
             if meets:
-                found.setdefault(run.folder.run_id, name)
-    return {r.folder.run_id: found.get(r.folder.run_id, DEFAULT_CLASS) for r in runs}
+                classes.setdefault(run.run_id, name)
+    return {r.run_id: classes.get(r.run_id, DEFAULT_CLASS) for r in runs}
 
 
 def new_launch(
@@ -213,10 +213,10 @@ def read_launch(folder: Path) -> Launch:
     stored = read_json(folder / "launch.json", _LAUNCH)
     with reading(folder / "launch.json", "it tells no launch"):
         config = from_dict(LaunchConfig, stored["config"], "launch")
-        found = (folder, stored["launched"], config, stored["classes"], stored["code"])
+        values = (folder, stored["launched"], config, stored["classes"], stored["code"])
         if "execution" not in stored:
-            return Launch(*found)
-        return ProbeLaunch(*found, from_dict(ExecutionConfig, stored["execution"], "execution"))
+            return Launch(*values)
+        return ProbeLaunch(*values, from_dict(ExecutionConfig, stored["execution"], "execution"))
 
 
 def launcher_of(folder: Path) -> Process | None:
@@ -258,13 +258,13 @@ def read_probe_launches(outputs: Path, study: str) -> list[Launch]:
 
 def launches_in(folder: Path) -> list[Launch]:
     """The launches in a folder, as `read_launches`."""
-    found = []
+    launches = []
     for file in folder.glob("*/launch.json"):
         try:
-            found.append(read_launch(file.parent))
+            launches.append(read_launch(file.parent))
         except DamagedFile as error:
             tell(error, "its launch is left out")
-    return sorted(found, key=lambda launch: launch.launched)
+    return sorted(launches, key=lambda launch: launch.launched)
 
 
 def launches_folder(outputs: Path, study: str) -> Path:

@@ -58,6 +58,22 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
     return config
 
 
+def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A copy of `base` with the keys of some groups set in it; what they do not name stays.
+
+    Parameters
+    ----------
+    base, groups : mapping
+    path : str
+        Where the groups stand, for messages.
+    """
+    config = dict(base)
+    for key in sorted(groups, key=lambda key: not WHO_TRAINS.startswith(f"{key}.")):
+        cls = _class_at(config, [key]) if isinstance(groups[key], Mapping) else None
+        config[key] = merged(config.get(key), groups[key], cls, f"{path}.{key}")
+    return config
+
+
 def _is_choice(config: Mapping[str, Any], dotted: str) -> bool:
     """Whether a dotted key decides which other keys there are."""
     *groups, key = dotted.split(".")

@@ -65,14 +65,14 @@ def _is_alive(launcher: Process | None) -> bool | None:
 def _cancel_launch(launch: Launch) -> str:
     # The file first: whoever starts later sees it, and no worker goes back into the queue.
     write_atomic(launch.folder / "cancelled", "")
-    said = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
+    sentence = f"launch {launch.token} ({launch.config.backend}): its workers save and leave"
     if launch.config.backend == "slurm":
         if not cancel_jobs(launch):
-            said += "; SLURM does not answer, so its jobs leave when they next look"
+            sentence += "; SLURM does not answer, so its jobs leave when they next look"
     elif (launcher := launcher_of(launch.folder)) is not None and _is_alive(launcher):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(launcher.pid, signal.SIGTERM)
-    return said
+    return sentence
 
 
 def cancel_runs(outputs: Path, study: str, chosen: str) -> list[str]:
@@ -93,9 +93,9 @@ def _cancel_run(run: StoredRun) -> str:
     claim = Claim.acquire(run.folder, CANCEL_LEASE_SECONDS)
     if claim is not None:  # nobody trains it: the attempt says why nobody should
         claim.release(Outcome.CANCELLED)
-        return f"{run.folder.run_id} will not be begun"
+        return f"{run.run_id} will not be begun"
     attempt = run.folder.latest_attempt()
     if attempt is None:
-        return f"{run.folder.run_id} was finished meanwhile"
+        return f"{run.run_id} was finished meanwhile"
     write_atomic(run.folder.attempt_file(attempt.number, "cancel"), "")
-    return f"{run.folder.run_id} saves and leaves (attempt {attempt.number})"
+    return f"{run.run_id} saves and leaves (attempt {attempt.number})"

@@ -71,8 +71,8 @@ class _Known:
 
     def is_unfinished(self) -> bool:
         """Whether there is something left to train that a plan or a person has asked for."""
-        begun = self.planned or bool(self.folder.attempt_numbers())
-        return begun and self.folder.done() is None
+        is_begun = self.planned or bool(self.folder.attempt_numbers())
+        return is_begun and self.folder.done() is None
 
     def is_running(self) -> bool:
         attempt = self.folder.latest_attempt()
@@ -100,20 +100,24 @@ def survey(outputs: Path, keep: str = "branch") -> pd.DataFrame:
     """
     one_of("keep", keep, KEEP)
     rows = []
-    stores = [(path, "half a store") for path in abandoned_stores(outputs / "data")]
+    stores = [
+        (path, "half a store")
+        for resumable in (False, True)
+        for path in abandoned_stores(outputs / "data", resumable=resumable)
+    ]
     for path, kind in (*_checkpoints(outputs, keep), *stores, *_temporary(outputs)):
         with contextlib.suppress(FileNotFoundError):  # replaced by its owner while we looked
             goes = keep not in KINDS[kind][1]
             files = path.iterdir() if path.is_dir() else (path, *parts_of(path))
-            held = sum(p.stat().st_size for p in files)
-            rows.append({"path": path, "kind": kind, "bytes": held, "goes": goes})
-    found = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
-    return found.astype({"bytes": int, "goes": bool})
+            size = sum(p.stat().st_size for p in files)
+            rows.append({"path": path, "kind": kind, "bytes": size, "goes": goes})
+    table = pd.DataFrame(rows, columns=["path", "kind", "bytes", "goes"])
+    return table.astype({"bytes": int, "goes": bool})
 
 
-def remove(found: pd.DataFrame) -> int:
-    """Remove what `survey` said may go; how many went before their owners removed them."""
-    return sum([_remove(path) for path in found.loc[found["goes"], "path"]])
+def remove(table: pd.DataFrame) -> int:
+    """Remove what `table` said may go; how many went before their owners removed them."""
+    return sum([_remove(path) for path in table.loc[table["goes"], "path"]])
 
 
 def _remove(path: Path) -> bool:
@@ -137,25 +141,25 @@ def _checkpoints(outputs: Path, keep: str) -> Iterator[tuple[Path, str]]:
             yield path, kind if stays else "undecided"
 
 
-def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
+def _families(outputs: Path, names: Iterable[str]) -> tuple[dict[str, list[_Known]], bool]:
     """family_id -> the runs of it that any run.json tells of; and whether all could be read."""
     pins: dict[str, tuple[int, ...]] = {}
-    kept: dict[str, tuple[int, ...]] = {}
-    asked: dict[str, set[int]] = defaultdict(set)
+    pins_kept: dict[str, tuple[int, ...]] = {}
+    probed: dict[str, set[int]] = defaultdict(set)
     damage: list[DamagedFile] = []
     for one in still_read(outputs):
         if isinstance(one, DamagedFile):
             damage.append(one)
         else:
-            asked[one[0]].add(one[1])
+            probed[one[0]].add(one[1])
     for path in outputs.glob("studies/*/plan.json"):
         try:
             for run in read_plan_file(path).runs:
                 pins[run.run_id] = (*pins.get(run.run_id, ()), *run.pins)
-                kept[run.run_id] = (*kept.get(run.run_id, ()), *run.kept)
+                pins_kept[run.run_id] = (*pins_kept.get(run.run_id, ()), *run.kept)
         except DamagedFile as error:
             damage.append(error)
-    families: dict[str, list[_Known]] = {family: [] for family in wanted}
+    families: dict[str, list[_Known]] = {family: [] for family in names}
     for path in outputs.glob("runs/*/run.json"):
         folder = RunFolder(path.parent)
         if (damaged := folder.state_damage()) is not None:
@@ -164,17 +168,17 @@ def _families(outputs: Path, wanted: Iterable[str]) -> tuple[dict[str, list[_Kno
         spec = folder.spec()
         if spec.family_id in families:
             run_id = folder.run_id
-            known = _Known(
+            entry = _Known(
                 folder,
                 spec,
                 pins.get(run_id, ()),
-                kept.get(run_id, ()),
-                frozenset(asked.get(run_id, ())),
+                pins_kept.get(run_id, ()),
+                frozenset(probed.get(run_id, ())),
                 run_id in pins,
             )
-            families[spec.family_id].append(known)
-    for error in damage:
-        tell(error, _UNREAD)
+            families[spec.family_id].append(entry)
+    for one in damage:
+        tell(one, _UNREAD)
     return families, not damage
 
 
@@ -186,7 +190,7 @@ def _of_family(paths: list[Path], runs: list[_Known]) -> Iterator[tuple[Path, st
     branches = {
         (step, prefix_id(run.spec.science, step))
         for run in runs
-        for step in (*run.pins, *branch_points(run.spec.pieces))
+        for step in (*run.pins, *(s for p in run.spec.all_pieces for s in branch_points(p)))
     }
 
     asked = {(s, prefix_id(r.spec.science, s)) for r in runs for s in r.asked}
@@ -242,11 +246,11 @@ def _nobodys_parts(outputs: Path) -> set[Path]:
     return parts
 
 
-def summary(found: pd.DataFrame) -> pd.DataFrame:
+def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row a kind: files, bytes, whether they go, and why they are there."""
     rows = []
     for kind, (why, _) in KINDS.items():
-        of_kind = found[found["kind"] == kind]
+        of_kind = table[table["kind"] == kind]
         if len(of_kind):
             rows.append(
                 {

@@ -17,6 +17,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkp
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import ModuleNetwork
 from scalinglab.scaling.records.atomic import create_folder
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -134,6 +135,11 @@ def _asked(folder: RunFolder, form: str, step: int | None) -> tuple[RunSpec, str
     run = folder.spec()
     if run.is_command:
         raise UserError(f"run {run.run_id} was trained by another program, which has its weights")
+    if isinstance(run.architecture, ModuleNetwork):
+        raise UserError(
+            f"run {run.run_id} is of {run.architecture.target}, and forms are of the shipped network: "
+            "its checkpoint holds its weights by name, below outputs/checkpoints"
+        )
     return run, chosen_form(run.architecture, form), run.steps if step is None else step
 
 

@@ -9,12 +9,29 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from scalinglab.scaling.engine.network.module import ModuleLoss
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.run.step_options import StepOptions
 
 # What is computed again draws no random numbers.
 again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+
+
+def build_loss(network: Network, options: StepOptions, seed: int) -> ModelLoss | ModuleLoss:
+    """What computes the loss of a network.
+
+    Parameters
+    ----------
+    network : Network
+    options : StepOptions
+    seed : int
+        Of what a network of anybody's draws beside its parameters, which are replaced.
+    """
+    if isinstance(network, ModuleNetwork):
+        return ModuleLoss(network, options, seed)
+    return ModelLoss(network, options)
 
 
 class ModelLoss(nn.Module):

@@ -15,7 +15,8 @@ from scalinglab.scaling.config import ExecutionConfig
 from scalinglab.scaling.engine.export.weights import evaluation_weights
 from scalinglab.scaling.engine.network.arithmetic import matrix_products
 from scalinglab.scaling.engine.network.initialization import initial_weights
-from scalinglab.scaling.engine.network.loss import ModelLoss
+from scalinglab.scaling.engine.network.loss import build_loss
+from scalinglab.scaling.engine.network.module import logits_of, persistent_buffers
 from scalinglab.scaling.engine.steps.eager import (
     EVALUATION_BYTES,
     EVALUATION_TOKENS,
@@ -53,16 +54,21 @@ class Model:
         check_device(execution.device)
         self.spec, self.part, self.device = spec, part, execution.device
         self.options = replace(StepOptions.of(spec, execution), recompute=False)
-        self._whole = ModelLoss(spec.architecture, self.options).to(execution.device)
+        whole = build_loss(spec.architecture, self.options, spec.seed).eval()
+        self._whole: nn.Module = whole.to(execution.device)
+        self._multiplier: float = getattr(whole, "multiplier", 1.0)
         self.network: nn.Module = self._whole.model
         self.take(weights)
 
     @torch.no_grad()
     def take(self, weights: Mapping[str, Tensor]) -> None:
-        """Replace the weights."""
+        """Replace the weights, and the buffers that a checkpoint holds."""
         for name, parameter in self.network.named_parameters():
             parameter.copy_(weights[name])
             parameter.grad = None
+        for name, buffer in persistent_buffers(self.network).items():
+            if name in weights:
+                buffer.copy_(weights[name])
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -108,7 +114,8 @@ class Model:
             matrix_products(self.options.precision),
             torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False),
         ):
-            return self.network(tokens_BT).float()
+            logits_BTV: Tensor = logits_of(self.network(tokens_BT))
+        return logits_BTV.float() * self._multiplier
 
     def gradients(self, tokens_BT: np.ndarray) -> Weights:
         """Gradients of the run's objective on sequences with their targets, by name."""
@@ -146,7 +153,10 @@ def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
     """
     if step == 0:
         return dict(initial_weights(spec.architecture, spec.seed))
-    return evaluation_weights(spec, _checkpoint(outputs, spec, step))
+    checkpoint = _checkpoint(outputs, spec, step)
+    state, part = checkpoint.state, "buffer/"
+    buffers = {key.removeprefix(part): state[key] for key in state if key.startswith(part)}
+    return evaluation_weights(spec, checkpoint) | buffers
 
 
 def _checkpoint(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:

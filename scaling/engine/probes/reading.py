@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from scalinglab.scaling.config import ExecutionConfig
-from scalinglab.scaling.data.order import DataOrder
-from scalinglab.scaling.data.sources import open_planned
-from scalinglab.scaling.data.store import TokenStore, window_count
+from scalinglab.scaling.data.mixed import Store, open_planned, order_of, own_sets
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.engine.probes.model import Model, Weights, weights_at
 from scalinglab.scaling.records.record import bits_per_byte
@@ -86,19 +84,25 @@ class Reading:
         return Model(self.spec, weights, self.execution, self.part)
 
     @cached_property
-    def store(self) -> TokenStore:
+    def store(self) -> Store:
         """The data that the run was trained on."""
         return open_planned(self.spec, self.outputs)
 
     def windows(self, store: str | None = None, tokens: int | None = None) -> np.ndarray:
         """Fixed validation windows: of the run's own data, or of a store by its name.
 
-        As many tokens as the run validates on, unless others are asked for.
+        As many tokens as the run validates on, unless others are asked for; of each of its pools.
         """
-        count = tokens or self.spec.data.validation_tokens
-        return self.store_of(store, count).validation_batch(count, self.spec.shape.context)
+        count, context = tokens or self.spec.data.validation_tokens, self.spec.shape.context
+        return np.concatenate(list(own_sets(self.store_of(store, count), count, context).values()))
 
-    def store_of(self, name: str | None, tokens: int) -> TokenStore:
+    def loss(self, model: Model) -> float:
+        """Loss on the run's own validation set, of several pools their mean, as training measures it."""
+        tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
+        own = own_sets(self.store, tokens, context).values()
+        return sum(model.loss(windows) for windows in own) / len(own)
+
+    def store_of(self, name: str | None, tokens: int) -> Store:
         """A store by its name; None is the run's own."""
         if name is None:
             return self.store
@@ -107,16 +111,11 @@ class Reading:
 
     def next_batch(self) -> np.ndarray:
         """The sequences, with their targets, of the update after the step, (batch, context + 1)."""
-        data, context = self.spec.data, self.spec.shape.context
-        order = DataOrder(
-            windows=window_count(self.store.manifest.train_tokens, context),
-            seed=data.seed,
-            unique=data.unique_tokens // context,
-        )
-        batch = self.spec.batch
-        return self.store.training_batches([order], self.step, 1, batch, context)[0, 0]
+        store, batch, context = self.store, self.spec.batch, self.spec.shape.context
+        order: Any = order_of(self.spec, store)  # of the store's own kind
+        return store.training_batches([order], self.step, 1, batch, context)[0, 0]
 
-    def losses(self, loss: float, store: TokenStore | None = None) -> dict[str, float]:
+    def losses(self, loss: float, store: Store | None = None) -> dict[str, float]:
         """A loss in nats per token, also in bits per byte."""
         per_token = (store or self.store).manifest.bytes_per_token
         return {"loss": loss, "bpb": bits_per_byte(loss, per_token)}

@@ -94,9 +94,10 @@ def stored(make_run):
     """Some planned runs of one kind, as workers see them."""
 
     def made(count: int) -> list[StoredRun]:
+        folders = [make_run({"seed": s}) for s in range(count)]
         return [
-            StoredRun(make_run({"seed": s}), ("fit",), None, (), None, "kind", count)
-            for s in range(count)
+            StoredRun(folder.run_id, ("fit",), kind="kind", pack=count, folder=folder)
+            for folder in folders
         ]
 
     return made
@@ -106,7 +107,7 @@ def saved_at(run: StoredRun, *steps: int) -> None:
     """Leave checkpoints without tensors."""
     spec = run.folder.spec()
     for step in steps:
-        path = checkpoint_path(run.folder.outputs, spec.science, step, run.folder.run_id)
+        path = checkpoint_path(run.folder.outputs, spec.science, step, run.run_id)
         measured = {s: 1.0 for s in validation_steps(spec.pieces) if s <= step}
         curve = Curve(*np.ones((2, step), np.float32), measured)
         save_checkpoint(path, Checkpoint(step, prefix_id(spec.science, step), {}, curve))
@@ -171,7 +172,7 @@ def test_a_worker_claims_a_pack_and_the_next_one_the_rest(stored) -> None:
     runs = stored(5)
     first = _claim(runs, 60.0, lambda r: 3)
     second = _claim(runs, 60.0, lambda r: 3)
-    assert [c.folder.run_id for c in first + second] == [r.folder.run_id for r in runs]
+    assert [c.folder.run_id for c in first + second] == [r.run_id for r in runs]
     assert (len(first), len(second)) == (3, 2) and _claim(runs, 60.0, lambda r: 3) == []
     for claim in first + second:
         claim.release("interrupted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalinglab.analysis.reporting.labels import literal
+from scalinglab.analysis.plot.labels import literal
 from scalinglab.analysis.reporting.page import Section, page, svg
 from scalinglab.analysis.studies.draw import panels
 
