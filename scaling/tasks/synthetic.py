@@ -17,6 +17,7 @@ from scalinglab.scaling.fields import ConfigError, one_of
 TEST_SHARE = 16  # one prompt in so many is of the test
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _OPEN, _CLOSE = "([{<", ")]}>"
+_NOISE = 4  # brackets beside those of the answer, about
 _TRIES = 1_000  # draws that gave nothing new, after which a task has no further problems
 
 
@@ -53,8 +54,8 @@ def _brackets(draw: np.random.Generator, difficulty: int) -> Problem:
     """Opened brackets, some of them closed: the answer closes the rest."""
     open_now: list[int] = []
     text = ""
-    while len(open_now) < difficulty:
-        if open_now and draw.random() < 0.3:
+    while len(open_now) < difficulty or len(text) < 2 * difficulty + _NOISE:
+        if len(open_now) == difficulty or (open_now and draw.random() < 0.3):
             text += _CLOSE[open_now.pop()]
         else:
             open_now.append(int(draw.integers(len(_OPEN))))
