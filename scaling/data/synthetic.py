@@ -45,7 +45,7 @@ class SyntheticSource(Source):
             raise ConfigError("data.options: tasks and difficulties name one or more each")
         for task in self.tasks:
             for difficulty in self.difficulties:
-                check_task("data.options.tasks", task, difficulty)
+                check_task("data.options.tasks", task, difficulty, "data.options.difficulties")
         return Corpus(
             train=self._text(self.tokens, test=False),
             validation=self._text(self.validation_tokens, test=True),

@@ -77,7 +77,7 @@ class AskedTask(Probe):
         if self.file is not None:
             return read_items(self._path(outputs), "options.file", self.items)
         assert self.task is not None
-        check_task("options.task", self.task, self.difficulty)
+        check_task("options.task", self.task, self.difficulty, "options.difficulty")
         return synthetic_items(self.task, self.difficulty, self.items)
 
     def tokens(

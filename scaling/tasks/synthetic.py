@@ -87,18 +87,18 @@ TASKS: Mapping[str, tuple[Callable[[np.random.Generator, int], Problem], int]] =
 }
 
 
-def check_task(key: str, name: str, difficulty: int) -> None:
-    """Refuse a task that is not there, or a difficulty that it has not.
+def check_task(key: str, name: str, difficulty: int, key_of_difficulty: str) -> None:
+    """Refuse a task that is not there, or a difficulty that it has not; keys are for messages.
 
     Raises
     ------
     ConfigError
-        Naming the key.
+        Naming the key, the value and what is allowed.
     """
     one_of(key, name, TASKS)
     most = TASKS[name][1]
     if not 1 <= difficulty <= most:
-        raise ConfigError(f"difficulty = {difficulty}: the task {name!r} has 1 to {most}")
+        raise ConfigError(f"{key_of_difficulty} = {difficulty}: the task {name!r} has 1 to {most}")
 
 
 def problems(name: str, difficulty: int, *, test: bool, seed: int = 0) -> Iterator[Problem]:

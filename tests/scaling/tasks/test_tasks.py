@@ -60,9 +60,11 @@ def test_a_task_or_difficulty_that_is_not_there_is_refused() -> None:
     with pytest.raises(
         ConfigError, match="data.options.tasks = 'adition' .*did you mean 'addition'"
     ):
-        check_task("data.options.tasks", "adition", 1)
-    with pytest.raises(ConfigError, match="difficulty = 19: the task 'addition' has 1 to 18"):
-        check_task("options.task", "addition", 19)
+        check_task("data.options.tasks", "adition", 1, "")
+    with pytest.raises(
+        ConfigError, match="options.difficulty = 19: the task 'addition' has 1 to 18"
+    ):
+        check_task("options.task", "addition", 19, "options.difficulty")
 
 
 def test_items_of_a_file_are_texts_or_tokens(tmp_path) -> None:
