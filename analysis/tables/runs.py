@@ -201,7 +201,8 @@ def load(
         table = with_role(table, role)
     table = table.astype(dict.fromkeys(("N", *COUNTS, "D", "C"), float))  # 6 N D passes 2^63
     table = as_loss(table, loss if len(table) else None)
-    return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True)
+    # A copy is in one piece: pandas warns of tables of hundreds of columns that are not.
+    return table.sort_values(["N", "D", "seed", "run_id"], ignore_index=True).copy()
 
 
 def load_curves(

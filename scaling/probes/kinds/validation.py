@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.data.manifest import read_manifest
 from scalinglab.scaling.data.validation import further_stores
 from scalinglab.scaling.fields import AT_LEAST_1, setting
@@ -30,13 +29,7 @@ class Validation(Probe):
         if self.store is not None:
             count = self.tokens or run.data.validation_tokens
             vocab, context = run.shape.vocab, run.shape.context
-            try:
-                further_stores([self.store], outputs, vocab, count, context)
-            except ConfigError as error:  # which speaks of the key of a training
-                said = str(error).replace("execution.validate", "options.store")
-                raise ConfigError(
-                    said.replace("data.validation_tokens", "options.tokens")
-                ) from None
+            further_stores([self.store], outputs, vocab, count, context, key="options.store")
 
     def state(self, outputs: Path) -> str | None:
         """The content of the store."""
