@@ -17,7 +17,7 @@ from scalinglab.scaling.engine.trainer.checkpoint import Checkpoint, load_checkp
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.fields import ConfigError
 from scalinglab.scaling.model.architecture import Architecture
-from scalinglab.scaling.model.module import ModuleNetwork
+from scalinglab.scaling.model.module import ModuleNetwork, Network
 from scalinglab.scaling.records.atomic import create_folder
 from scalinglab.scaling.records.prefixes import candidates
 from scalinglab.scaling.records.run_folder import RunFolder
@@ -51,7 +51,7 @@ class Exported:
     new: bool
 
 
-def chosen_form(architecture: Architecture, name: str) -> str:
+def chosen_form(architecture: Network, name: str) -> str:
     """The form of a network: the one of that name, or the first that fits where it is ``auto``.
 
     Raises
@@ -59,6 +59,11 @@ def chosen_form(architecture: Architecture, name: str) -> str:
     ConfigError
         If there is no such form, or the network is not equal to it.
     """
+    if not isinstance(architecture, Architecture):
+        raise ConfigError(
+            "form: a network of one's own (model=module) has none; its checkpoints hold its weights by"
+            " its own names"
+        )
     if name != AUTO:
         wrong = FORMS.find(name).misfit(architecture)
         if wrong is not None:
@@ -113,6 +118,7 @@ def export(folder: RunFolder, to: Path, form: str = AUTO, step: int | None = Non
     run, name, at = _asked(folder, form, step)
     place = to / f"{run.run_id}-{at}-{name}"
     checkpoint = _checkpoint(folder.outputs, run, at)
+    assert isinstance(run.architecture, Architecture)  # see `chosen_form`
     tensors = FORMS[name].tensors(run.architecture, evaluation_weights(run, checkpoint))
     texts = _texts(run, checkpoint, name)
 
@@ -161,6 +167,7 @@ def _checkpoint(outputs: Path, run: RunSpec, step: int) -> Checkpoint:
 def _texts(run: RunSpec, checkpoint: Checkpoint, form: str) -> dict[str, str]:
     """All that is written beside the weights."""
     architecture = run.architecture
+    assert isinstance(architecture, Architecture)  # see `chosen_form`
     config = FORMS[form].config(architecture)
     texts = FORMS[form].files()
     if architecture.shape.vocab == BYTES and run.bytes_per_token == 1:

@@ -153,10 +153,7 @@ def weights_at(outputs: Path, spec: RunSpec, step: int) -> Weights:
     """
     if step == 0:
         return dict(initial_weights(spec.architecture, spec.seed))
-    checkpoint = _checkpoint(outputs, spec, step)
-    state, part = checkpoint.state, "buffer/"
-    buffers = {key.removeprefix(part): state[key] for key in state if key.startswith(part)}
-    return evaluation_weights(spec, checkpoint) | buffers
+    return evaluation_weights(spec, _checkpoint(outputs, spec, step))
 
 
 def _checkpoint(outputs: Path, spec: RunSpec, step: int) -> Checkpoint:
