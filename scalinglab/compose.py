@@ -38,7 +38,7 @@ from scalinglab.scaling.model.part import SLOTS
 # Keys in which an interpolation may call a resolver: nothing in them makes a run's numbers.
 NOT_SCIENCE = ("outputs", "execution", "launch")
 TOP_LEVEL = (*RunConfig.__dataclass_fields__, "study", "launch", "outputs", own_parts.KEY)
-_OF_A_MODULE = ("model.options.", "model.base_options.", "model.roles.")
+_OF_A_MODULE = re.compile(r"model\.(options|base_options|roles)[.=]")
 RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
 
 
@@ -118,7 +118,7 @@ def _opened(override: str) -> str:
 
     What a network of somebody's own takes is checked when it is built.
     """
-    return f"++{override}" if override.startswith(_OF_A_MODULE) else override
+    return f"++{override}" if _OF_A_MODULE.match(override) else override
 
 
 def _drop_leftovers(plain: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -12,12 +12,16 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.analysis.intervals.expected import Expectation, expect_of_plan
+from scalinglab.analysis.intervals.power import Design
 from scalinglab.analysis.reporting.schedules import draw_schedules, schedule_table
+from scalinglab.analysis.reporting.verdict import design_of_study
 from scalinglab.plan_totals import Totals, totals_of, totals_text
 from scalinglab.prepare import Prepared
 from scalinglab.scaling.records.atomic import save_atomic
+from scalinglab.scaling.records.identity import without
 from scalinglab.scaling.run.resolve import Run
 from scalinglab.scaling.schedule.pieces import lr_array
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.show import blank
 from scalinglab.sweeps.plan.gpus import about_gpus
 from scalinglab.sweeps.plan.pack_sizes import about_packs
@@ -72,7 +76,8 @@ class PlanView:
     @property
     def warnings(self) -> list[str]:
         """What is missing in the design, or confounded."""
-        return self.plan.warnings
+        design = [] if self.design is None else self.design.warnings
+        return [*self.plan.warnings, *design]
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -91,6 +96,21 @@ class PlanView:
         return expect_of_plan(self.plan.study.answer, points)
 
     @cached_property
+    def design(self) -> Design | None:
+        """What the study's comparison of arms can tell; None where it compares none."""
+        rows = [
+            {
+                "block": ",".join(p.blocks),
+                "N": p.run.counts["n_matmul"],
+                "D": p.run.tokens,
+                "lr": p.run.lr,
+                **flatten(without(p.run.science, ["schedule"])),
+            }
+            for p in self.plan.runs
+        ]
+        return design_of_study(self.plan.study.answer, pd.DataFrame(rows))
+
+    @cached_property
     def totals(self) -> Totals:
         """What the plan comes to."""
         return totals_of(self.prepared)
@@ -105,6 +125,7 @@ class PlanView:
             *about_estimates(plan),
             *about_gpus(plan, config),
             *about_idle_gpus(config, plan.execution),
+            *([] if self.design is None else [self.design.sentence()]),
         ]
 
     def schedules(self) -> tuple[pd.DataFrame, Path]:
@@ -126,6 +147,7 @@ class PlanView:
             "totals": asdict(self.totals),
             "notes": self.notes,
             "warnings": self.warnings,
+            "least_effect": None if self.design is None else self.design.least,
             "expected": None
             if expected is None
             else {

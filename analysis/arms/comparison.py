@@ -125,7 +125,8 @@ def paired(comparison: ArmComparison) -> str:
         text += f" ({pairs.lower - 1:+.2%} to {pairs.upper - 1:+.2%})"
     better = (pairs.table["ratio"] < 1).mean()
     count = f"{len(pairs.table)} {many} with the same {', '.join(pairs.by)}"
-    return f"{text} over {count}, and lower in {better:.0%} of them"
+    near = f" (N within {pairs.apart:.1%})" if pairs.apart > 0 else ""
+    return f"{text} over {count}{near}, and lower in {better:.0%} of them"
 
 
 def _than(ratio: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.analysis.arms.pairs import pair_keys
+from scalinglab.analysis.arms.pairs import matched_sizes, pair_keys
 from scalinglab.analysis.tables.runs import FLOPS, load, require
 from scalinglab.analysis.tables.settings import setting
 from scalinglab.analysis.tables.validation_sets import as_loss
@@ -103,7 +103,8 @@ def arm_settings(
         ``key, a, b, intended``: each key with the values of the first pair in which they differ.
     """
     runs = runs.assign(_arm=runs["arm"].astype(str))
-    keys = pair_keys(runs[runs["_arm"].isin(arms)])
+    runs = matched_sizes(runs[runs["_arm"].isin(arms)])
+    keys = pair_keys(runs)
     sides = [runs[runs["_arm"] == name].drop_duplicates(keys) for name in arms]
     both = sides[0].merge(sides[1], on=keys, suffixes=("_a", "_b"))
     differing: dict[str, tuple[Any, Any]] = {}

@@ -366,6 +366,7 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         "bpb": _number(final.validation_bpb),
         "train_loss": _number(final.train_loss),
         "irreducible_loss": _number(final.irreducible_loss),
+        **_of_vocabulary(record),
         "lr": spec.lr_peak,
         "schedule": spec.schedule_kind,
         "batch": spec.batch,
@@ -381,6 +382,15 @@ def _row(record: Record, roles: dict[str, list[str]], study: str | None) -> dict
         SET: (spec.data.source, spec.data.content),
         "recipe": canonical_json(recipe(spec.science, spec.config, vars(spec.shape))),
     }
+
+
+def _of_vocabulary(record: Record) -> dict[str, float]:
+    """What the law ``vocabulary`` reads, of a run on documents: losses of two vocabularies agree."""
+    final, shape = record.final, record.spec.shape
+    if final.unigram_entropy is None:
+        return {}
+    loss = _number(final.validation_loss) - final.unigram_entropy
+    return {"unigram_loss": loss, "N_vocab": float(shape.vocab * shape.width)}
 
 
 def _renaming(

@@ -49,19 +49,22 @@ ROOMS = (
 # What they import that changes no curve: it looks at a model or a store, or names the engines.
 LOOKS_ON = (
     "scalinglab.scaling.engine.steps.measurements",
+    "scalinglab.scaling.data.overlap",
     "scalinglab.scaling.data.verify",
+    "scalinglab.scaling.data.vocabulary",
     "scalinglab.scaling.run.engines",
 )
 LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 
 # The fingerprint of this code. Where it changes, a test asks whether the numbers do as well; it
 # says how this line is written.
-CURRENT = "319868832e"
+CURRENT = "08d28b7979"
 # Fingerprints of older code -> that of code which makes the same numbers, bit for bit: a fit takes
 # their runs together, and a plan does not warn. Each entry says how that was shown.
 EQUAL_NUMBERS: Mapping[str, str] = {
+    "319868832e": "08d28b7979",  # all golden curves are equal
     "1b84f341de": "319868832e",  # all golden curves are equal
-    "9fe8976a6d": "1b84f341de",  # all golden curves are equal
+    "9fe8976a6d": "319868832e",  # all golden curves are equal
     "5956c75899": "9fe8976a6d",  # all golden curves are equal
     "435ce51b2a": "9fe8976a6d",  # all golden curves are equal
     "f26f3a4e60": "435ce51b2a",  # all golden curves are equal

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scalinglab import analysis
+from scalinglab.analysis.arms.comparison import at_scale, paired
 from scalinglab.analysis.arms.curves import arm_curves
 from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.tables.runs import study_plan
+from scalinglab.analysis.tables.typed import records_of
 from scalinglab.answers.fit import delta_option
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
 from scalinglab.scaling.config import ConfigError
@@ -43,12 +47,23 @@ class CompareOptions:
     )
     budgets: list[float] = option("FLOPs (6 N D) at which the recipes are compared", [])
     n_count: str | None = option(
-        "count of N in a study: n_matmul (default), n_block, n_total or n_active", None
+        "count of N in a study: n_matmul, n_block, n_total or n_active; default: n_matmul, and"
+        " n_active where a recipe has experts or shared layers",
+        None,
     )
     resamples: int = option("bootstrap refits for the intervals; 0: no intervals", 1000, RESAMPLES)
     seed: int = option("bootstrap seed", 0, SEED)
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     delta: float | str | None = delta_option()
+
+
+_ALIKE = 1e-6  # of the active share
+_MEANING = {
+    "n_active": "what one token is multiplied by, so 6 N D are the FLOPs",
+    "n_total": "every parameter once, so 6 N D are not the FLOPs of experts or shared layers",
+    "n_matmul": "matrices of all blocks and the unembedding, each once",
+    "n_block": "matrices of the blocks, each once",
+}
 
 
 @dataclass(frozen=True)
@@ -60,10 +75,29 @@ class Compared:
     arms : ArmComparison
     curves : DataFrame, str or None
         From `analysis.compare_arm_curves`; why no curves compare, or None where there are none.
+    count : str or None
+        Which count N is, of runs of this laboratory.
+    other : (str, ArmComparison) or None
+        The other count and the same by it, where a recipe passes a token through another part of
+        its parameters than the other recipe does.
     """
 
     arms: ArmComparison
     curves: pd.DataFrame | str | None = None
+    count: str | None = None
+    other: tuple[str, ArmComparison] | None = None
+
+    def about_counts(self) -> list[str]:
+        """Which N was taken, and what the answer is by the other; nothing where all are alike."""
+        if self.other is None or self.count is None:
+            return []
+        name, found = self.other
+        lines = [f"    N is {self.count}: {_MEANING[self.count]}", f"[[With N as {name}]]"]
+        lines += [f"    N is {name}: {_MEANING[name]}", f"    {paired(found)}"]
+        if found.result is not None:
+            measured = [row for row in records_of(found.scales) if row["inside"]]
+            lines += [f"    {at_scale(row, found.arms[1])}" for row in measured[-1:]]
+        return lines
 
 
 def compare_study(outputs: Path, study: str, options: CompareOptions) -> Compared:
@@ -100,13 +134,36 @@ def _compare_records(
     runs = analysis.runs_by_arm(
         outputs, studies, options.arm, n_count=options.n_count or "n_matmul", loss=loss
     )
+    count, other = _counts(runs, between, options.n_count)
+    if count not in (options.n_count, "n_matmul"):
+        runs = runs.assign(N=runs[count], n_count=count)
     names = between or sorted(runs["arm"].dropna().astype(str).unique())
     differences = None
     if len(names) == 2 and "seed" in runs:
         differences = analysis.arm_settings(outputs, runs, names, options.arm)
     options = replace(options, delta=_delta(outputs, studies, options))
     arms = _compare(runs, between, differences, options)
-    return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss))
+    by_other = None
+    if other is not None:
+        found = _compare(runs.assign(N=runs[other], n_count=other), between, None, options)
+        by_other = other, found
+    return Compared(arms, arm_curves(outputs, studies, runs, arms.arms, loss), count, by_other)
+
+
+def _counts(
+    runs: pd.DataFrame, between: list[str] | None, asked: str | None
+) -> tuple[str, str | None]:
+    """Which count is N, and the other one that is answered by as well.
+
+    Equal FLOPs and equal parameters are two questions where recipes use their parameters
+    differently: experts are passed by, shared layers are used several times.
+    """
+    of_both = runs if between is None else runs[runs["arm"].astype(str).isin(between)]
+    share = of_both["n_active"] / of_both["n_matmul"]
+    if not share.notna().all() or np.ptp(share) < _ALIKE:
+        return asked or "n_matmul", None
+    count = asked or "n_active"
+    return count, "n_total" if count == "n_active" else "n_active"
 
 
 def _delta(outputs: Path, studies: Sequence[str], options: CompareOptions) -> float | str | None:
