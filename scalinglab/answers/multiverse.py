@@ -33,7 +33,7 @@ class MultiverseOptions(ReadOptions):
     )
 
 
-def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
+def multiverse(source: Source, options: MultiverseOptions) -> Multiverse:
     """Answer a question under every combination of analysis choices.
 
     Raises
@@ -42,19 +42,19 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
         If the question cannot be read, the source has no runs to fit, or no variant gives an
         answer.
     """
-    target = analysis.read_target(asked.target)
-    law = asked.law or source.law
+    target = analysis.read_target(options.target)
+    law = options.law or source.law
     return table_multiverse(
-        source.counted(asked, law, asked.n_columns),
+        source.counted(options, law, options.n_columns),
         target,
         law=law,
-        exclude=asked.exclude,
+        exclude=options.exclude,
         delta=source.delta,
-        mix_fingerprints=asked.mix_fingerprints,
+        mix_fingerprints=options.mix_fingerprints,
     )
 
 
-def write_figure(found: Multiverse, to: str | Path) -> Path:
+def write_figure(answer: Multiverse, to: str | Path) -> Path:
     """Draw all variants with their answers, and the share of each choice in their variance.
 
     Raises
@@ -66,7 +66,7 @@ def write_figure(found: Multiverse, to: str | Path) -> Path:
     from scalinglab.analysis.reporting.figures import multiverse as draw
     from scalinglab.analysis.reporting.page import svg
 
-    figure = draw(found)
+    figure = draw(answer)
     if figure is None:
         raise ConfigError("there is nothing to draw: no choice has two options with an answer")
     path = Path(to)

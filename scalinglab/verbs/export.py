@@ -43,9 +43,9 @@ class ExportedRuns:
     def show(self, screen: Screen) -> None:
         """A line each."""
         for one in self.folders:
-            there = "" if one.new else " (was there)"
+            note = "" if one.new else " (was there)"
             tokenizer = "with its tokenizer" if one.tokenizer else "without a tokenizer"
-            screen.say(f"{one.folder}: step {one.step} as {one.form}, {tokenizer}{there}")
+            screen.say(f"{one.folder}: step {one.step} as {one.form}, {tokenizer}{note}")
 
 
 def run(options: ExportOptions, screen: Screen) -> ExportedRuns:

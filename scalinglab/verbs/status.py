@@ -81,8 +81,8 @@ class StudyStatus:
             text="note",
             title=f"{self.name}: {counts(self.whole['state'])}",
         )
-        if told := progress_text(self.progress):
-            screen.say(told)
+        if text := progress_text(self.progress):
+            screen.say(text)
         if self.gone:
             screen.say(
                 f"! the folder of {', '.join(self.gone[:8])}{' ...' * (len(self.gone) > 8)} is"

@@ -61,6 +61,9 @@ def with_values(base: Mapping[str, Any], point: Mapping[str, Any], path: str) ->
 def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A copy of `base` with the keys of some groups set in it; what they do not name stays.
 
+    A group that names its own choice (``schedule: {kind: power}``) stands by itself, as it did before
+    other groups were joined to the study's: runs keep their ids.
+
     Parameters
     ----------
     base, groups : mapping
@@ -69,7 +72,11 @@ def with_groups(base: Mapping[str, Any], groups: Mapping[str, Any], path: str) -
     """
     config = dict(base)
     for key in sorted(groups, key=lambda key: not WHO_TRAINS.startswith(f"{key}.")):
-        cls = _class_at(config, [key]) if isinstance(groups[key], Mapping) else None
+        named = groups[key] if isinstance(groups[key], Mapping) else {}
+        if any(_is_choice(config, f"{key}.{name}") for name in named):
+            config[key] = groups[key]
+            continue
+        cls = _class_at(config, [key]) if named else None
         config[key] = merged(config.get(key), groups[key], cls, f"{path}.{key}")
     return config
 

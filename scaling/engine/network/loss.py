@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from scalinglab.scaling.engine.network.cross_entropy import mean_cross_entropy
 from scalinglab.scaling.engine.network.module import ModuleLoss
 from scalinglab.scaling.engine.network.transformer import Transformer
 from scalinglab.scaling.model.architecture import Architecture
@@ -72,7 +72,7 @@ class ModelLoss(nn.Module):
     def _head_loss(self, x_BTD: Tensor, targets_BT: Tensor) -> tuple[Tensor, Tensor]:
         # Softmax in float32: bfloat16 has 8 bits of a sum over the whole vocabulary.
         logits_NV = self.model.logits(x_BTD).flatten(0, 1).float()
-        loss = F.cross_entropy(logits_NV, targets_BT.flatten())
+        loss = mean_cross_entropy(logits_NV, targets_BT.flatten(), self.options.excluded)
         if not self.options.z_loss:
             return loss, torch.zeros_like(loss)
         # Keeps the log-normaliser near 0: logits drift otherwise and diverge late (arXiv 2309.14322).
