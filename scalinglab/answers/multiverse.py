@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalinglab import analysis
+from scalinglab.analysis.default_laws import LAW
 from scalinglab.analysis.judgement.multiverse import table_multiverse
+from scalinglab.analysis.laws.registry import AUTO
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.atomic import write_atomic
@@ -43,7 +45,7 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
         answer.
     """
     target = analysis.read_target(asked.target)
-    law = asked.law or source.law
+    law = asked.law or (LAW if source.law == AUTO else source.law)  # laws are one of the choices
     return table_multiverse(
         source.counted(asked, law, asked.n_columns),
         target,
