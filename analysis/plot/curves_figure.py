@@ -129,7 +129,7 @@ def _curve(
 
 
 def _some(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, most).astype(int))
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def _cut_start(ax: Axes, losses: np.ndarray) -> None:

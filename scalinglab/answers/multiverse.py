@@ -10,11 +10,13 @@ from scalinglab import analysis
 from scalinglab.analysis.judgement.multiverse import table_multiverse
 from scalinglab.options import option
 from scalinglab.scaling.config import ConfigError
-from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.source import ReadOptions, Source
 
 if TYPE_CHECKING:
     from scalinglab.analysis.judgement.multiverse import Multiverse
+
+
+_WIDTH = 11.0  # inches, of two panels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +59,21 @@ def multiverse(source: Source, options: MultiverseOptions) -> Multiverse:
 def write_figure(answer: Multiverse, to: str | Path) -> Path:
     """Draw all variants with their answers, and the share of each choice in their variance.
 
+    The ending says the format: svg, png, pdf, or csv for the data.
+
     Raises
     ------
     ConfigError
         If no choice has two options with an answer.
     """
     # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.reporting.figures import multiverse as draw
-    from scalinglab.analysis.reporting.page import svg
+    from scalinglab.analysis import plot
+    from scalinglab.analysis.plot.style import panels
 
-    figure = draw(answer)
-    if figure is None:
+    if answer.shares.empty:
         raise ConfigError("there is nothing to draw: no choice has two options with an answer")
-    path = Path(to)
-    write_atomic(path.absolute(), svg(figure))
+    left, right = panels(_WIDTH, columns=2)
+    plot.multiverse(answer, ax=left)
+    plot.multiverse_shares(answer, ax=right)
+    (path,) = plot.save(left, to)
     return path
