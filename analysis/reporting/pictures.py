@@ -61,7 +61,10 @@ def picture(figure: Figure, key: str) -> Picture:
     drawn = [_scalable(svg(figure, key))]
     places = [_places(figure)]
     if len(drawn[0]) <= _LINEAR and (linear := _on_linear_axes(figure)):
+        engine = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # the same places, which need not be found again
         drawn.append(_scalable(svg(figure, f"{key}-linear")))
+        figure.set_layout_engine(engine)
         places.append(_places(figure))
         linear()
     width, height = figure.get_size_inches() * 72
