@@ -55,7 +55,7 @@ class Picture:
 def picture(figure: Figure, key: str) -> Picture:
     """A figure as SVG and data; `key` keeps its ids from those of other figures."""
     # matplotlib takes half a second to import: only drawing waits for it.
-    from scalinglab.analysis.plot.save import svg
+    from scalinglab.analysis.plot.files import svg
 
     legend = _legend(figure, key)
     drawn = [_scalable(svg(figure, key))]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -30,6 +31,7 @@ FIGURES: dict[str, Callable] = {
     ),
     "loss_against D": lambda m, ax: plot.loss_against(m.law, m.runs, "D", ax=ax),
     "isoflop": lambda m, ax: plot.isoflop(m.runs, ax=ax),
+    "isoflop of clean runs": lambda m, ax: plot.isoflop(m.runs[m.runs["loss"] < 9], ax=ax),
     "best_size": lambda m, ax: plot.best_size(m.law, m.runs, BUDGETS, ax=ax),
     "best_tokens": lambda m, ax: plot.best_tokens(m.law, m.runs, BUDGETS, ax=ax),
     "best_ratio": lambda m, ax: plot.best_ratio(m.law, m.runs, BUDGETS, ax=ax),
@@ -62,6 +64,7 @@ _LAWS = [
         "multiverse_shares",
         "profile",
         "lr_basins",
+        "isoflop",
     )
 ]
 _MOST_LINES = 8  # in a legend: at most a handful of labels
@@ -73,21 +76,9 @@ def drawn(name: str, made, width: float) -> Axes:
     return ax
 
 
-def texts(figure: Figure) -> list[Text]:
-    figure.canvas.draw()
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
-    return [text for text in found if text.get_text().strip() and _is_drawn(text)]
-
-
-def _is_drawn(text: Text) -> bool:
-    """Ticks keep labels outside of their limits, which nobody sees."""
-    box = text.get_window_extent()
-    return box.width > 0 and not getattr(text, "_outside", False)
-
-
 def boxes(figure: Figure) -> list[tuple[str, mpl.transforms.Bbox]]:
-    figure.canvas.draw()
-    found = []
+    FigureCanvasAgg(figure).draw()
+    found: list[Text] = []
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
             shown = axis._update_ticks()
@@ -161,7 +152,8 @@ def test_a_figure_is_saved_in_each_format_with_its_data(made, tmp_path) -> None:
     assert fitted["loss"].tolist() == pytest.approx(made.runs["loss"].tolist())
     best = table[table["layer"].str.startswith("best split")]
     assert (best["loss_lower"] <= best["loss"]).all() and (best["loss"] <= best["loss_upper"]).all()
-    assert plot.save(ax, tmp_path / "again.svg")[0].read_text() == picture
+    again = plot.save(drawn("loss_against_compute", made, plot.PAGE), tmp_path / "again.svg")
+    assert again[0].read_text() == picture
     with pytest.raises(ValueError, match=r"written as png, svg, pdf, csv, not 'gif'"):
         plot.save(ax, tmp_path / "x.gif")
 
