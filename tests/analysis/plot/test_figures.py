@@ -143,8 +143,8 @@ def test_a_run_far_from_the_rest_is_marked_at_the_edge_and_presses_nothing(name:
 
 def test_a_figure_is_saved_in_each_format_with_its_data(made, tmp_path) -> None:
     ax = drawn("loss_against_compute", made, plot.PAGE)
-    paths = plot.save(ax, tmp_path / "frontier", formats=("png", "svg", "pdf", "csv"))
-    assert [path.name for path in paths] == [f"frontier.{e}" for e in ("png", "svg", "pdf", "csv")]
+    paths = plot.save(ax, tmp_path / "frontier", formats=("svg", "png", "pdf", "csv"))
+    assert [path.name for path in paths] == [f"frontier.{e}" for e in ("svg", "png", "pdf", "csv")]
     picture = (tmp_path / "frontier.svg").read_text()
     assert ">training compute C = 6 N D (FLOPs)</text>" in picture
     table = pd.read_csv(tmp_path / "frontier.csv")
