@@ -151,12 +151,12 @@ def _around(composed: Mapping[str, Any]) -> tuple[Plan, str]:
         return plan, f"no candidate has more than {tokens[-1]:,} tokens: {error.__cause__ or error}"
 
 
-def blocks_of(chosen: pd.DataFrame, taken: Sequence[str] = ()) -> dict[str, Any]:
+def blocks_of(chosen: pd.DataFrame, taken_names: Sequence[str] = ()) -> dict[str, Any]:
     """One block of a study for each chosen run, under names that are free."""
     blocks: dict[str, Any] = {}
     count = 0
     for row in chosen.to_dict("records"):
-        while (name := f"{BLOCK}_{(count := count + 1)}") in taken:
+        while (name := f"{BLOCK}_{(count := count + 1)}") in taken_names:
             pass
         model = {"width": [int(row["width"])], "depth": [int(row["depth"])]}
         blocks[name] = {
@@ -193,13 +193,13 @@ def write_study(path: Path, study: str, chosen: pd.DataFrame) -> None:
 
 def show_chosen(screen: Screen, chosen: pd.DataFrame) -> None:
     """Print the chosen runs with their cost, and the expected precision of the target after each."""
-    shown = with_intervals(chosen.drop(columns="tokens"))
-    shown["N"], shown["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
-    shown = shown.rename(
+    table = with_intervals(chosen.drop(columns="tokens"))
+    table["N"], table["D"] = ([f"{v:,.0f}" for v in chosen[c]] for c in ("N", "D"))
+    table = table.rename(
         columns={"cost": "hours", "spent": "total hours", "half_width": "expected precision"}
     )
-    shown.insert(0, "run", chosen.index)
-    screen.table(shown, optional=("total hours", "depth"))
+    table.insert(0, "run", chosen.index)
+    screen.table(table, optional=("total hours", "depth"))
 
 
 def say_widened(screen: Screen, factor: float) -> None:

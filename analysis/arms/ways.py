@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.arms.both_arms import measured_by_arm
 from scalinglab.analysis.arms.scale import Arms, Ladder, law_of_arm
 from scalinglab.analysis.decisions.optimum import best_split, compute_multiplier
 from scalinglab.analysis.fitting.result import Result
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.laws.law import Array, Columns
 
 _VARIED = 0.25  # deviation of log D at one N, from which on a best split can be read off
 _BEYOND_RATIOS = 2.0  # times outside the measured D / N, that a best split may lie
 _GRID = 60
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Way:
     best : bool
         At best splits; else along `ladder`.
     ladder : Ladder
-    ranges : tuple of dict, one an arm
-        Smallest and largest N, D and N D of the arm's runs.
+    arms : tuple of Measured
+        What each arm measured.
     """
 
     best: bool
     ladder: Ladder
-    ranges: tuple[dict[str, tuple[float, float]], ...]
+    arms: tuple[Measured, ...]
 
     @classmethod
     def of(
@@ -45,12 +46,8 @@ class Way:
         budgets: Sequence[float],
     ) -> Way:
         """The way of some runs, with ``N, D, _arm``, to budgets of the second arm."""
-        ranges = []
-        for arm in arms:
-            own = runs[runs["_arm"] == arm]
-            columns = {"N": own["N"], "D": own["D"], "N D": own["N"] * own["D"]}
-            ranges.append({n: (float(c.min()), float(c.max())) for n, c in columns.items()})
-        return cls(_tells_splits(fits, arms, runs, budgets), Ladder.of(runs), tuple(ranges))
+        best = _tells_splits(fits, arms, runs, budgets)
+        return cls(best, Ladder.of(runs), measured_by_arm(runs, arms))
 
     def place(self, result: Result, arm: str, cost: Array) -> Columns:
         """N and D of an arm's best fit at each compute."""
@@ -61,13 +58,10 @@ class Way:
         return {"N": N, "D": D}
 
     def inside(self, places: Sequence[Columns]) -> bool:
-        """Whether each arm was measured around its place: in size, tokens and compute."""
+        """Whether each arm was measured around its place."""
         return all(
-            bool(low * (1 - _ROUNDING) <= value <= high * (1 + _ROUNDING))
-            for place, own in zip(places, self.ranges, strict=True)
-            for (low, high), value in zip(
-                own.values(), (place["N"], place["D"], place["N"] * place["D"]), strict=True
-            )
+            bool(measured.inside(place).all())
+            for place, measured in zip(places, self.arms, strict=True)
         )
 
     def measured(self, fits: Sequence[tuple[str, Result]], arms: Arms) -> list[float]:
@@ -75,19 +69,22 @@ class Way:
         grid = np.geomspace(self.ladder.low, self.ladder.top, _GRID)
         ok = np.ones(len(grid), bool)
         for _, result in fits:
-            there = self.place(result, arms[1], grid)
-            both = (self.place(result, arms[0], self._worth(result, arms, there) * grid), there)
+            candidate_place = self.place(result, arms[1], grid)
+            both = (
+                self.place(result, arms[0], self._worth(result, arms, candidate_place) * grid),
+                candidate_place,
+            )
             ok &= [self.inside([_row(place, k) for place in both]) for k in range(len(grid))]
         return [float(grid[k]) for k in np.flatnonzero(ok)[[0, -1]]] if ok.any() else []
 
-    def _worth(self, result: Result, arms: Arms, there: Columns) -> Array:
+    def _worth(self, result: Result, arms: Arms, place: Columns) -> Array:
         """The best fit's multiplier where the candidate is at some places; 1 along the ladder."""
         if not self.best:
-            return np.ones(len(there["N"]))
-        (base, params), (candidate, own) = (law_of_arm(result, arm) for arm in arms)
-        loss = candidate.predict(own[:1], there)[0]
+            return np.ones(len(place["N"]))
+        (base, params), (candidate, candidate_params) = (law_of_arm(result, arm) for arm in arms)
+        loss = candidate.predict(candidate_params[:1], place)[0]
         params = np.repeat(params[:1], len(loss), axis=0)
-        return compute_multiplier(base, params, loss, 6 * there["N"] * there["D"])
+        return compute_multiplier(base, params, loss, 6 * place["N"] * place["D"])
 
 
 def _row(place: Columns, k: int) -> Columns:
@@ -99,8 +96,8 @@ def _tells_splits(
 ) -> bool:
     """Whether both arms' runs say how a budget is split best."""
     for arm in arms:
-        own = runs[runs["_arm"] == arm]
-        log_N, log_D = (np.log(own[name].to_numpy(float)) for name in ("N", "D"))
+        arm_runs = runs[runs["_arm"] == arm]
+        log_N, log_D = (np.log(arm_runs[name].to_numpy(float)) for name in ("N", "D"))
         if np.ptp(log_N) == 0 or _off_line(log_N, log_D) < _VARIED:
             return False
         low = np.exp((log_D - log_N).min()) / _BEYOND_RATIOS

@@ -3,6 +3,9 @@
 An origin leaves out the top k of K budgets, or all curves of some schedules. Errors one step ahead
 may pass through zero on their way from one side to the other: so origins lie as far apart as the
 data allow, and every point above an origin is predicted, not only the next step.
+
+Checkpoints of one run stand on one side: who has seen a run's earlier losses need not have learned
+anything about larger runs to know its later ones.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ _ONE_BUDGET = 1.5  # runs within this factor of the largest are of one budget
 _FEWEST = 3  # runs of a budget
 _SEEN = 0.25  # of the points, at least
 _MOST = 8  # origins
+_LEAST_RUNS = 3  # that have several rows each, to be fitted
 SHARES = (0.0, 0.15, 0.3, 0.45, 0.6)  # of the points seen, left out from below: windows of scales
 
 
@@ -30,7 +34,9 @@ class Origin:
     label : str
         What was left out.
     seen : array of bool, shape (n,)
-        Rows that are fitted; all others are predicted.
+        Rows that are fitted.
+    asked : array of bool, shape (n,)
+        Rows that are predicted.
     distance : array, shape (n,)
         Logarithm of how many times beyond the largest seen budget each row lies; 0 of curves.
     below : float
@@ -39,6 +45,7 @@ class Origin:
 
     label: str
     seen: Array
+    asked: Array
     distance: Array
     below: float = 0.0
 
@@ -63,22 +70,39 @@ def levels(values: Array) -> Array:
     return at - number
 
 
-def budget_origins(budget: Array, fewest: int) -> list[Origin]:
-    """Origins that leave out the top k budgets; `fewest` rows must be left to fit."""
-    level = levels(budget)
+def budget_origins(budget: Array, fewest: int, run: Array | None = None) -> list[Origin]:
+    """Origins that leave out the top k budgets; `fewest` rows must be left to fit.
+
+    Where rows are checkpoints of a `run` (n,), it is left out as a whole, by the largest of its
+    budgets, and what it is asked for lies beyond all budgets seen.
+    """
+    level = levels(budget if run is None else of_runs(budget, run))
     last = level.max()
     least = max(fewest, _SEEN * len(budget))
-    outs = [k for k in range(1, last) if (level <= last - k).sum() >= least]
-    if not outs:
+    seen = [level <= last - k for k in range(1, last)]
+    seen = [s for s in seen if s.sum() >= least and (run is None or _runs(run, s) >= _LEAST_RUNS)]
+    if not seen:
         return []
-    chosen = np.unique(np.round(np.linspace(0, len(outs) - 1, _MOST)).astype(int))
-    return [_without_top(budget, level <= last - outs[k]) for k in chosen]
+    chosen = np.unique(np.round(np.linspace(0, len(seen) - 1, _MOST)).astype(int))
+    return [_without_top(budget, seen[k]) for k in chosen]
+
+
+def of_runs(budget: Array, run: Array) -> Array:
+    """The largest budget of each row's run, (n,)."""
+    largest = np.full(run.max() + 1, -np.inf)
+    np.maximum.at(largest, run, budget)
+    return largest[run]
+
+
+def _runs(run: Array, rows: Array) -> int:
+    return len(np.unique(run[rows]))
 
 
 def _without_top(budget: Array, seen: Array) -> Origin:
     edge = budget[seen].max()
     below = float(np.log(budget.max() / edge))
-    return Origin(f"budgets > {edge:.3g}", seen, np.log(budget / edge), below)
+    asked = ~seen & (budget > edge)
+    return Origin(f"budgets > {edge:.3g}", seen, asked, np.log(budget / edge), below)
 
 
 def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]:
@@ -91,7 +115,11 @@ def group_origins(groups: Sequence[str] | Array, least: int = 3) -> list[Origin]
     folds = (
         [labels[k::_MOST] for k in range(min(_MOST, len(labels)))] if len(labels) >= least else []
     )
-    return [Origin(", ".join(fold), ~np.isin(names, fold), np.zeros(len(names))) for fold in folds]
+    out = [np.isin(names, fold) for fold in folds]
+    return [
+        Origin(", ".join(fold), ~rows, rows, np.zeros(len(names)))
+        for fold, rows in zip(folds, out, strict=True)
+    ]
 
 
 def in_window(budget: Array, seen: Array, share: float) -> Array:

@@ -29,6 +29,8 @@ _NEAREST = 0.2  # logarithm of a distance: points within differ by noise
 _WILD = 1.0  # the largest error that counts as it is
 _IMPOSSIBLE = 2.0  # what a prediction counts as which no response can be
 _LEAST_NOISE = 2e-3  # of log loss: seeds differ by as much
+TOLD = 0.975  # of the draws that keep a lead: below, its 95 % interval includes zero
+_FEWEST_CLUSTERS = 3
 _STEPS = 200
 _DRAWS = 1000
 
@@ -130,6 +132,8 @@ def stacked(density: Array, weights: Array, floor: float = FLOOR) -> Array:
 def win_share(best: Array, other: Array, weights: Array, cluster: Array) -> float:
     """How often the best keeps its lead where clusters of points are weighted at random.
 
+    Fewer than three clusters tell nothing: half.
+
     Parameters
     ----------
     best, other : array, shape (m,)
@@ -138,9 +142,21 @@ def win_share(best: Array, other: Array, weights: Array, cluster: Array) -> floa
     cluster : array of int, shape (m,)
         Points that miss together: a budget, a schedule.
     """
+    some, cluster = np.unique(cluster, return_inverse=True)
     lead = np.bincount(cluster, (best - other) * weights)
     drawn = np.random.default_rng(0).exponential(size=(_DRAWS, len(lead)))
-    return float(np.mean(drawn @ lead > 0))
+    return float(np.mean(drawn @ lead > 0)) if len(some) >= _FEWEST_CLUSTERS else 0.5
+
+
+def leads(density: Array, weights: Array, cluster: Array) -> Array:
+    """`win_share` of the candidate of the best score over each; NaN for itself, (candidates,)."""
+    best = int(np.argmax(density @ weights))
+    return np.array(
+        [
+            np.nan if k == best else win_share(density[best], one, weights, cluster)
+            for k, one in enumerate(density)
+        ]
+    )
 
 
 def _share(values: Array) -> Array:

@@ -134,7 +134,7 @@ def _row(result: Result, params: Array, budget: float, N: Array, D: Array, level
     loss = loss_at(result.law, params, N[:, None], D[:, None])[:, 0]
     values = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     row = {"C": budget, **result.values_with_intervals(values, level)}
-    row["inside"] = all(low <= row[c] <= high for c, (low, high) in result.ranges.items())
+    row["inside"] = bool(result.measured.inside({"N": N[:1], "D": D[:1]})[0])
     return row
 
 
@@ -145,13 +145,8 @@ def _warnings(result: Result, table: pd.DataFrame, splits: list, level: float) -
             f"intervals of the loss are {calibration_in_words(result.calibration_factor)}"
         )
     for row in table[~table["inside"]].to_dict("records"):
-        for name, (low, high) in result.ranges.items():
-            times = max(row[name] / high, low / row[name])
-            if times > 1:
-                sentences.append(
-                    f"C = {row['C']:.3g}: {name} = {row[name]:.3g} is {times:.2g}x outside the"
-                    f" measured range {low:.3g} .. {high:.3g}"
-                )
+        place = {name: np.array([row[name]]) for name in ("N", "D")}
+        sentences += [f"C = {row['C']:.3g}: {where}" for where in result.measured.outside(place)]
     lost = sorted(
         set(result.diagnosis.unidentified) - set(result.law.parameters_with_role("floor"))
     )

@@ -70,6 +70,13 @@ class Target:
         at = " ".join(f"{name}={value:.4g}" for name, value in self.at.items())
         return f"{self.of} at {at}" if at else self.of
 
+    @property
+    def compute(self) -> list[float]:
+        """The FLOPs at which it is asked for, 6 N D; none of a parameter."""
+        if "C" in self.at:
+            return [self.at["C"]]
+        return [6 * self.at["N"] * self.at["D"]] if self.at else []
+
     def draws(self, result: Result, cost: Cost = SIX_ND) -> Array:
         """Its value under the best parameters and under each resample's, shape (1 + draws,).
 
@@ -126,17 +133,17 @@ class Target:
             return self.within
         best = np.array([list(result.params.values())])
         more = 1 + self.within
-        found = (
+        tolerance = (
             _loss_of_compute(result, best, self.draws(result, cost)[:1], more, cost)
             if self.of == "loss"
             else _split_of_compute(result, best, self.of, self.at["C"], more, cost)
         )
-        if not found > 0:
+        if not tolerance > 0:
             raise UserError(
                 f"{self.in_words}: under the fitted law no budget is worth {self.within:.3g} of the"
                 " compute more or less there; say 'within 0.5%' of the value itself"
             )
-        return found
+        return tolerance
 
     def calibration_factor(self, result: Result) -> float:
         """By what the interval of `estimate` is widened: the fit's, of a loss, else 1."""
@@ -175,19 +182,19 @@ def _split_of_compute(
 ) -> float:
     """How far off N or D may be, relative: the smaller of both sides."""
     N, D = best_split(result.law, best, budget, cost)
-    wanted = loss_at(result.law, best, N[:, None], D[:, None])[0, 0]
+    target_loss = loss_at(result.law, best, N[:, None], D[:, None])[0, 0]
     times = np.geomspace(1, _FARTHEST, _STEPS)
     off = []
     for sizes in (N[0] * times, N[0] / times):
         tokens = tokens_for_budget(cost, sizes, np.full(_STEPS, budget * more))
         with np.errstate(all="ignore"):
-            lost = loss_at(result.law, best, sizes[None], tokens[None])[0] > wanted
+            lost = loss_at(result.law, best, sizes[None], tokens[None])[0] > target_loss
         last = int(lost.argmax()) if lost.any() else _STEPS
         if last == 0:
             return np.nan
         # Of D, what the budget itself pays for at the size that is as far off.
-        known = sizes if of == "N" else tokens_for_budget(cost, sizes, np.full(_STEPS, budget))
-        off.append(abs(float(known[last - 1] / known[0]) - 1))
+        axis = sizes if of == "N" else tokens_for_budget(cost, sizes, np.full(_STEPS, budget))
+        off.append(abs(float(axis[last - 1] / axis[0]) - 1))
     return min(off)
 
 
@@ -200,7 +207,7 @@ def extrapolation_deviations(result: Result, N: Array, D: Array, count: int) -> 
     point = {"N": N, "D": D}
     best = np.array([list(result.params.values())])
     doubt = result.origins.extrapolation_std(result.law, best, point, result.scale)
-    doubt = np.where(result.origins.beyond(point) > 1, doubt, 0)
+    doubt = np.where(result.measured.inside(point), 0, doubt)
     ways = np.concatenate([[0.0], t_draws(count - 1, result.settings["seed"])])
     return np.outer(ways, doubt)
 
@@ -213,10 +220,10 @@ def read_target(text: str) -> Target:
     UserError
         If it cannot be read.
     """
-    found = _WORDS.fullmatch(text.strip())
-    if found is None:
+    match = _WORDS.fullmatch(text.strip())
+    if match is None:
         raise UserError(f"target = {text!r} cannot be read; {_FORM}")
-    of, where, within, percent, of_compute = found.groups()
+    of, where, within, percent, of_compute = match.groups()
     at = {name: _number(text, value) for name, value in _PAIR.findall(where or "")}
     whole = where is None or _PAIRS.fullmatch(where)
     if not whole or set(at) not in ({"C"}, {"N", "D"}, set()):

@@ -29,6 +29,7 @@ from scalinglab.analysis.fitting.threshold import PUBLISHED
 from scalinglab.analysis.fitting.warnings import fit_warnings
 from scalinglab.analysis.intervals.draws import Draws
 from scalinglab.analysis.intervals.freedom import reason_to_withhold
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.intervals.resample import check_method, draw
 from scalinglab.analysis.intervals.rolling import (
     NO_ORIGINS,
@@ -312,6 +313,7 @@ def _result(fitted: BestFit, drawn: Draws | None, settings: dict) -> Result:
         diagnosis=diagnose(misfit, fitted.found, best, draws, fitted.freedom.least),
         columns=points.renamed,
         ranges=ranges,
+        measured=Measured.of(points.columns, tuple(ranges)),
         runs=points.runs,
         excluded=points.excluded,
         held_out=check_top(misfit, best.coordinates, points.group),

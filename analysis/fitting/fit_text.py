@@ -58,11 +58,11 @@ def _statistics(result: FittedLaw) -> list[str]:
 
 def _priors(priors: dict[str, list[float]], result: FittedLaw) -> str:
     """What was known beforehand, and how to do without it."""
-    known = ", ".join(
+    listed = ", ".join(
         f"{name} {value:.4g} +- {width:.2g}" for name, (value, width) in priors.items()
     )
-    own = any(p.prior and p.name in priors for p in result.law.parameters)
-    return known + (" (the law's own; priors=none leaves them out)" if own else "")
+    is_of_law = any(p.prior and p.name in priors for p in result.law.parameters)
+    return listed + (" (the law's own; priors=none leaves them out)" if is_of_law else "")
 
 
 def _of_rows(result: FittedLaw) -> str:
@@ -169,7 +169,9 @@ def _correlations(result: FittedLaw) -> list[str]:
 
 
 def _held_out(result: FittedLaw) -> list[str]:
-    held = result.held_out
-    if held is None:
+    by_size = result.held_out
+    if by_size is None:
         return []
-    return [account["sentence"] for account in (held, held.get("budget")) if account is not None]
+    return [
+        account["sentence"] for account in (by_size, by_size.get("budget")) if account is not None
+    ]

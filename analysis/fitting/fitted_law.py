@@ -9,6 +9,7 @@ import pandas as pd
 
 from scalinglab.analysis.fitting.diagnosis import Diagnosis
 from scalinglab.analysis.intervals.left_out import NONE_LEFT_OUT, LeftOutRuns
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.intervals.rolling import NO_ORIGINS, Origins
 from scalinglab.analysis.intervals.spread import quantiles
 from scalinglab.analysis.laws.error_scale import ERROR_SCALES, ErrorScale
@@ -44,6 +45,8 @@ class FittedLaw:
         Column of the law -> column of the table: which N, which D, which loss.
     ranges : dict of str to (low, high)
         The measured range of each column.
+    measured : Measured
+        The same with ratios and product: what lies inside.
     runs : tuple of str
         Runs that the points come from, where the table names them.
     excluded : dict of str to int
@@ -70,6 +73,7 @@ class FittedLaw:
     diagnosis: Diagnosis
     columns: dict[str, str]
     ranges: dict[str, tuple[float, float]]
+    measured: Measured
     runs: tuple[str, ...] = ()
     excluded: dict[str, int] = field(default_factory=dict)
     held_out: dict | None = None
@@ -138,8 +142,8 @@ class FittedLaw:
     @property
     def free(self) -> tuple[str, ...]:
         """Parameters that were fitted."""
-        held = {**self.settings["fixed"], **self.settings["tied"]}
-        return tuple(name for name in self.params if name not in held)
+        fixed = {**self.settings["fixed"], **self.settings["tied"]}
+        return tuple(name for name in self.params if name not in fixed)
 
     @property
     def noise_sample(self) -> Array:

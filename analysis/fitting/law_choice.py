@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,13 @@ from scalinglab.analysis.choice.origins import (
     budget_origins,
     group_origins,
     in_window,
+    levels,
+    of_runs,
 )
 from scalinglab.analysis.choice.score import (
     NEAR,
     HeldOut,
+    leads,
     log_densities,
     stacked,
     trend,
@@ -30,6 +33,8 @@ from scalinglab.analysis.laws.law import Columns
 from scalinglab.scaling.errors import UserError
 
 Array = np.ndarray
+
+Cost = Callable[[Array, Array], Array]
 
 _FEWEST = 6  # rows that an origin must leave
 
@@ -56,6 +61,8 @@ class LawChoice:
     origins : tuple of Origin
     question : float
         Logarithm of how many times beyond the points the question lies.
+    cluster : array of int, shape (n,)
+        Points that miss together: those of a budget, or of a schedule.
     """
 
     fitted: tuple[BestFit, ...]
@@ -68,6 +75,7 @@ class LawChoice:
     bias: Array
     origins: tuple[Origin, ...]
     question: float
+    cluster: Array
 
     @property
     def heaviest(self) -> int:
@@ -81,11 +89,15 @@ class LawChoice:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a law, the largest share first: ``share, window, free, score, error, bias``."""
-        error = np.full(len(self.shares), np.nan)
+        """One row a law, the largest share first: ``share, window, free, score, error, bias`` and
+        ``behind``, how often the law of the best score keeps its lead over this one.
+        """
+        error = behind = np.full(len(self.shares), np.nan)
         if self.origins:
             weights = self.held.weights(self.question)
             error = np.sqrt(self.held.sizes**2 @ weights)
+            density = log_densities(self.held, weights, self.question)
+            behind = leads(density, weights, self.cluster[self.held.row])
         table = pd.DataFrame(
             {
                 "share": self.shares,
@@ -94,6 +106,7 @@ class LawChoice:
                 "score": self.score,
                 "error": error,
                 "bias": self.bias,
+                "behind": behind,
             },
             index=pd.Index(self.names, name="law"),
         )
@@ -114,11 +127,33 @@ def choose_laws(data: pd.DataFrame, options: FitOptions, beyond: float | None) -
     budget = np.ones(len(points))
     windows: tuple[float, ...] = (0.0,)
     if whole[0].misfit.space.law.curve:
-        origins = group_origins(_schedules(data.iloc[points.rows]))
+        schedules = _schedules(data.iloc[points.rows])
+        origins, cluster = group_origins(schedules), np.unique(schedules, return_inverse=True)[1]
     else:
-        budget, windows = budget_of(points.columns), tuple(SHARES)
-        origins = budget_origins(budget, _FEWEST)
-    return weigh(whole, origins, budget, windows, question)
+        budget, windows, run = budget_of(points.columns), tuple(SHARES), points.cluster
+        origins = budget_origins(budget, _FEWEST, run)
+        cluster = levels(budget if run is None else of_runs(budget, run))
+    return weigh(whole, origins, budget, windows, question, cluster)
+
+
+def times_beyond(
+    runs: pd.DataFrame, costs: Iterable[float], cost: Cost | None = None
+) -> float | None:
+    """How many times beyond the runs the largest of some budgets lies; None where nobody can say.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        With ``N`` and ``D``, else None.
+    costs : iterable of float
+        In FLOPs, 6 N D, or in the unit of the `cost` of N and D.
+    """
+    costs = list(costs)
+    if not costs or not {"N", "D"} <= set(runs.columns) or runs.empty:
+        return None
+    N, D = (runs[name].to_numpy(float) for name in ("N", "D"))
+    largest = float(np.nanmax(6 * N * D if cost is None else cost(N, D)))
+    return max(costs) / largest if largest > 0 else None
 
 
 def weigh(
@@ -127,6 +162,7 @@ def weigh(
     budget: Array,
     windows: Sequence[float],
     question: float,
+    cluster: Array,
 ) -> LawChoice:
     """The window and the share of each law, from what all predict ahead of origins."""
     nothing = np.full(len(whole), np.nan)
@@ -136,30 +172,30 @@ def weigh(
         none = HeldOut(np.empty((len(whole), 0)), *np.empty((2, 0), int), *np.empty((2, 0)))
         return LawChoice(
             tuple(whole), every, tuple(whole), np.zeros(len(whole)), shares, none, nothing, nothing,
-            (), question,
+            (), question, cluster,
         )  # fmt: skip
     noise = whole[0].points.noise
-    chosen, windows_of, rows, seen = [], [], [], np.ones(len(budget), bool)
+    chosen, windows_of, rows, all_rows = [], [], [], np.ones(len(budget), bool)
     for one in whole:
         error = held_out_errors(one, origins, windows, budget)
-        held = ahead(error, origins, noise)
-        weights = held.weights(question)
-        score = log_densities(held, weights, question) @ weights
-        kept = [in_window(budget, seen, share) for share in windows]
+        predictions = ahead(error, origins, noise)
+        weights = predictions.weights(question)
+        score = log_densities(predictions, weights, question) @ weights
+        masks = [in_window(budget, all_rows, share) for share in windows]
         free = len(one.misfit.space.free)
-        allowed = [k.sum() >= free + SPARE or k.all() for k in kept]
+        allowed = [k.sum() >= free + SPARE or k.all() for k in masks]
         k = int(np.argmax(np.where(allowed, score, -np.inf)))
         chosen.append(error[k])
         windows_of.append(windows[k])
-        rows.append(kept[k])
-    held = ahead(np.array(chosen), origins, noise)
-    weights = held.weights(question)
-    density = log_densities(held, weights, question)
-    shares, bias = stacked(density, weights), trend(held, weights, question)
+        rows.append(masks[k])
+    predictions = ahead(np.array(chosen), origins, noise)
+    weights = predictions.weights(question)
+    density = log_densities(predictions, weights, question)
+    shares, bias = stacked(density, weights), trend(predictions, weights, question)
     return LawChoice(
         tuple(o if r.all() else of_rows(o, r) for o, r in zip(whole, rows, strict=True)),
-        np.array(rows), tuple(whole), np.array(windows_of), shares, held, density @ weights,
-        bias.value, tuple(origins), question,
+        np.array(rows), tuple(whole), np.array(windows_of), shares, predictions, density @ weights,
+        bias.value, tuple(origins), question, cluster,
     )  # fmt: skip
 
 
@@ -175,16 +211,16 @@ def budget_of(columns: Columns) -> Array:
 
 def _fitted(laws: Sequence[str], data: pd.DataFrame, options: FitOptions) -> list[BestFit]:
     """Each law that can be fitted; those alone whose intervals can be given, where there are some."""
-    found, refused = [], []
+    fits, refused = [], []
     for law in laws:
         try:
-            found.append(best_fit(law, data, options))
+            fits.append(best_fit(law, data, options))
         except UserError as error:
             refused.append(error)
-    if not found:
+    if not fits:
         raise refused[0]
-    told = [one for one in found if not reason_to_withhold(one.freedom)]
-    return told or found
+    with_intervals = [one for one in fits if not reason_to_withhold(one.freedom)]
+    return with_intervals or fits
 
 
 def _schedules(rows: pd.DataFrame) -> Array:

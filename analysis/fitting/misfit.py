@@ -108,14 +108,19 @@ class Misfit:
         predicted, jacobian = self.space.law.jacobian(params, self.columns)
         target, weight, centre = self._points(problem)
         residual = (self.scale.of(predicted) - target) * self.sharpness
-        cost, slope = self.objective.cost(residual)
-        bend = self.objective.curvature(residual, caution) * weight
         jacobian *= (self.sharpness * self.scale.slope(predicted))[:, None, :]
+        cost, slope = self.objective.cost(residual)
+        value = (cost * weight).sum(-1)
+        if not np.isfinite(value).all() and (unseen := _impossible_unseen(residual, weight)).any():
+            residual[unseen] = 0
+            jacobian = np.where(unseen[:, None, :], 0.0, jacobian)
+            cost, slope = self.objective.cost(residual)
+            value = (cost * weight).sum(-1)
+        bend = self.objective.curvature(residual, caution) * weight
         gradient = (jacobian @ (slope * weight)[:, :, None])[:, :, 0]
         # Gauss and Newton's: without the law's second derivatives, which no law has to give, it is
         # never negative, and near the minimum of small residuals they hardly count.
         curvature = (jacobian * bend[:, None, :]) @ jacobian.transpose(0, 2, 1)
-        value = (cost * weight).sum(-1)
         slopes = self.space.slopes(params)
         gradient *= slopes
         curvature *= slopes[:, :, None] * slopes[:, None, :]
@@ -135,16 +140,16 @@ class Misfit:
         whole = (self.target, self.weight, centre)
         if not self.draws:
             return whole
-        seen, before, row = [], 0, 0
+        blocks, before, row = [], 0, 0
         for draws in self.draws:
             end = int(problem.searchsorted(before + len(draws)))  # problems are in order
             if end > row:
-                seen.append((end - row, draws.seen(problem[row:end] - before, *whole)))
+                blocks.append((end - row, draws.seen(problem[row:end] - before, *whole)))
             before, row = before + len(draws), end
-        if len(seen) == 1:
-            return seen[0][1]
+        if len(blocks) == 1:
+            return blocks[0][1]
         target, weight, centre = (
-            np.concatenate([np.broadcast_to(v[k], (rows, v[k].shape[-1])) for rows, v in seen])
+            np.concatenate([np.broadcast_to(v[k], (rows, v[k].shape[-1])) for rows, v in blocks])
             for k in range(3)
         )
         return target, weight, centre
@@ -157,3 +162,12 @@ class Misfit:
         away, strength = u - centre, self.prior.strength
         value = value + 0.5 * (strength * away**2).sum(-1)
         return value, gradient + strength * away, curvature + np.diag(strength)
+
+
+def _impossible_unseen(residual: Array, weight: Array) -> Array:
+    """Rows without a finite residual that a problem gives no weight, (b, n).
+
+    A step that is impossible at rows which are not seen must not be refused: that would tell a
+    refit of them.
+    """
+    return (weight == 0) & ~np.isfinite(residual)

@@ -78,18 +78,18 @@ class Result(FittedLaw):
         -------
         DataFrame
             Index of `data`; the law's response, ``inside`` (within the measured range of every
-            column and, if the fit has resamples, of their product, as N and D together are the
-            budget, and of their ratios, as D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
+            column, of their product, as N and D together are the budget, and of their ratios, as
+            D / N or tokens seen over unique ones), ``beyond`` (how many times outside it, 1 inside) and, with `level`, ``lower``
             and ``upper``: NaN where too many resamples, or a refit, predict what no response can be
             (`scalinglab.analysis.intervals.spread`); ``impossible`` is the share of the resamples that do.
         """
         columns = self.columns_of(data)
         values = np.array([list(self.params.values())])
-        beyond = self._beyond(columns, len(data))
+        beyond = self.measured.beyond(columns)
         table = pd.DataFrame(
             {
                 self.law.response: self.law.predict(values, columns)[0],
-                "inside": beyond <= 1 + 1e-9,
+                "inside": beyond == 1,
                 "beyond": beyond,
             },
             index=data.index,
@@ -281,13 +281,6 @@ class Result(FittedLaw):
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON, to be read by `analysis.read_fit`."""
         write_fit(self, path)
-
-    def _beyond(self, columns: dict[str, Array], n: int) -> Array:
-        beyond = self.origins.beyond(columns) if len(self.origins) else np.ones(n)
-        for name, (low, high) in self.ranges.items():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                beyond = np.fmax(beyond, np.fmax(columns[name] / high, low / columns[name]))
-        return beyond
 
 
 def _twins(columns: dict[str, Array], doubt: Array) -> tuple[Array, Array]:

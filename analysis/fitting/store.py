@@ -13,6 +13,7 @@ import pandas as pd
 from scalinglab.analysis.fitting.diagnosis import Diagnosis
 from scalinglab.analysis.fitting.fitted_law import FittedLaw
 from scalinglab.analysis.intervals.left_out import LeftOutRuns
+from scalinglab.analysis.intervals.measured import Measured
 from scalinglab.analysis.intervals.rolling import Origins
 from scalinglab.analysis.laws import find
 from scalinglab.analysis.laws.arms import by_arm
@@ -41,6 +42,7 @@ def to_dict(result: FittedLaw) -> dict:
         **plain,
         "diagnosis": _stored_diagnosis(result.diagnosis),
         "ranges": {name: list(pair) for name, pair in result.ranges.items()},
+        "measured": {" ".join(axis): list(ends) for axis, ends in result.measured.ends.items()},
         "runs": list(result.runs),
         "held_out": result.held_out,
         "origins": _origins(result.origins),
@@ -65,15 +67,15 @@ def from_dict(stored: dict) -> dict[str, Any]:
     """
     if stored.get("version") != _VERSION:
         raise UserError(f"fit file: version {stored.get('version')!r} is not {_VERSION}")
-    found = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
+    fields = {_DIAGNOSIS.get(key, key): value for key, value in stored["diagnosis"].items()}
     earlier = {
-        "full_searches": found["starts"],
+        "full_searches": fields["starts"],
         "degrees": float("inf"),
         "searched": stored["points"],
     }
     diagnosis = (
         earlier
-        | found
+        | fields
         | {
             "basins": tuple(tuple(basin) for basin in stored["diagnosis"]["basins"]),
             "at_bound": tuple(stored["diagnosis"]["at_bound"]),
@@ -94,6 +96,7 @@ def from_dict(stored: dict) -> dict[str, Any]:
         **{name: stored[name] for name in _PLAIN},
         diagnosis=Diagnosis(**diagnosis),
         ranges={name: (pair[0], pair[1]) for name, pair in stored["ranges"].items()},
+        measured=_read_measured(stored),
         runs=tuple(stored["runs"]),
         held_out=stored["held_out"],
         origins=_read_origins(stored["origins"], len(law.names)),
@@ -102,6 +105,15 @@ def from_dict(stored: dict) -> dict[str, Any]:
         residuals=np.array(stored["residuals"]),
         draws=pd.DataFrame(stored["draws"], columns=list(law.names), dtype=float),
     )
+
+
+def _read_measured(stored: dict) -> Measured:
+    """Of fits stored before ratios counted: the range of each column."""
+    if "measured" in stored:
+        ends = {tuple(axis.split(" ")): tuple(ends) for axis, ends in stored["measured"].items()}
+        return Measured(ends)
+    with np.errstate(divide="ignore"):
+        return Measured({(name,): tuple(np.log(ends)) for name, ends in stored["ranges"].items()})
 
 
 def mixed_fields(result: Any) -> dict[str, Any]:

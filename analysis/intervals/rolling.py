@@ -28,12 +28,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Protocol
 
 import numpy as np
 
 from scalinglab.analysis.intervals.draws import Draws
+from scalinglab.analysis.intervals.measured import along, axes_of
 from scalinglab.analysis.laws.error_scale import ErrorScale
 from scalinglab.analysis.laws.law import Array, Columns
 
@@ -80,17 +80,6 @@ class Origins:
 
     def __len__(self) -> int:
         return len(self.axis)
-
-    def beyond(self, columns: Columns) -> Array:
-        """How many times outside the measured range along any axis, shape (n,), 1 inside all.
-
-        A point may have a size and a number of tokens that were measured, but not together: on
-        IsoFLOP sweeps most of a larger budget is such a corner.
-        """
-        farthest = np.zeros(next(iter(columns.values())).shape[-1])
-        for k, axis in enumerate(self.axis):
-            farthest = np.fmax(farthest, self.sign[k] * along(axis, columns) - self.edge[k])
-        return np.exp(farthest)
 
     def extrapolation_std(
         self, law: Predictor, best: Array, columns: Columns, scale: ErrorScale
@@ -180,7 +169,7 @@ def plan_refits(columns: Columns, names: Sequence[str], free: int) -> list[Refit
     """
     return [
         Refit(axis, sign, keep)
-        for axis in _axes(tuple(names))
+        for axis in axes_of(tuple(names))
         for sign in (1.0, -1.0)
         for keep in _shrinking(sign * along(axis, columns))
         if keep.sum() >= 2 * free and _sizes(columns, names, keep)
@@ -189,8 +178,8 @@ def plan_refits(columns: Columns, names: Sequence[str], free: int) -> list[Refit
 
 def as_draws(refits: list[Refit]) -> Draws:
     """The rows of each refit, as resamples."""
-    kept = np.array([refit.keep for refit in refits], np.float32)
-    return Draws(counts=kept, group=np.arange(kept.shape[1]))
+    counts = np.array([refit.keep for refit in refits], np.float32)
+    return Draws(counts=counts, group=np.arange(counts.shape[1]))
 
 
 def judge_refits(
@@ -229,22 +218,6 @@ def _excess(residual: Array, keep: Array, free: int) -> float:
     """Mean square of a refit's errors at the rows left out, above that at the rows kept."""
     squares = residual**2
     return float(squares[~keep].mean() - squares[keep].sum() / (keep.sum() - free))
-
-
-def _axes(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    alone = [(name,) for name in names]
-    ratios = [(f"{above}/{below}",) for below, above in combinations(names, 2)]
-    return [*alone, *ratios, *([names] if len(names) > 1 else [])]
-
-
-def along(axis: tuple[str, ...], columns: Columns) -> Array:
-    """Logarithm of the product of an axis's columns or ratios of columns (``D/N``), (n,)."""
-    return np.sum([_log(name, columns) for name in axis], axis=0)
-
-
-def _log(name: str, columns: Columns) -> Array:
-    above, _, below = name.partition("/")
-    return np.log(columns[above]) - (np.log(columns[below]) if below else 0.0)
 
 
 def _shrinking(along: Array) -> Iterator[Array]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scalinglab.analysis.choice.score import TOLD
 from scalinglab.analysis.fitting.result import Result
 
-_TOLD = 0.975  # of the draws that keep a lead: below, its 95 % interval includes zero
 _BEYOND_BELIEF = 2.0  # times the best error: laws farther off say nothing about its doubt
 _SIDES = 0.9  # share of errors on one side that is worth a sentence
 
@@ -58,7 +58,7 @@ class Comparison:
     def rivals(self) -> tuple[str, ...]:
         """Laws that the held-out points do not tell apart from the winner."""
         others = self.table.iloc[1:]
-        return tuple(others.index[others["behind"] < _TOLD])
+        return tuple(others.index[others["behind"] < TOLD])
 
     def predict(self, data: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
         """The winner at other points; beyond the range its intervals carry the other laws too.

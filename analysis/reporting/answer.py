@@ -26,6 +26,7 @@ from scalinglab.scaling.records.state import State
 if TYPE_CHECKING:
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.outlook import Outlook
 
@@ -77,6 +78,8 @@ class Answer:
         The split in other ways; None where the runs give none but the surface's.
     multiverse : Multiverse or None
         N* for the largest budget under every choice, if asked for.
+    laws : LawsCompared or None
+        What laws predict of budgets that they have not seen, if asked for.
     arm : str or None
         The setting that tells the compared arms apart.
     """
@@ -97,6 +100,7 @@ class Answer:
     approaches: Approaches | None = None
     multiverse: Multiverse | None = None
     arm: str | None = None
+    laws: LawsCompared | None = None
 
     @property
     def counted(self) -> str:
@@ -157,6 +161,7 @@ class Answer:
             self._split(),
             self.multiverse.sentence() if self.multiverse else "",
             self._extrapolation(),
+            self.laws.sentence() if self.laws else "",
             self._points(),
             self._exponents(),
             self._schedules(),

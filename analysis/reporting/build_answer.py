@@ -14,9 +14,11 @@ from scalinglab.analysis.arms.settings import arm_values
 from scalinglab.analysis.decisions.allocation import allocate
 from scalinglab.analysis.decisions.approaches import other_approaches
 from scalinglab.analysis.fitting.fit import fit
+from scalinglab.analysis.fitting.law_choice import times_beyond
 from scalinglab.analysis.forecasts.track import calibrated
 from scalinglab.analysis.intervals.spread import inside_interval
 from scalinglab.analysis.judgement.accuracy import scores
+from scalinglab.analysis.judgement.laws_compared import laws_compared
 from scalinglab.analysis.judgement.multiverse import answer_multiverse
 from scalinglab.analysis.reporting.answer import Answer
 from scalinglab.analysis.reporting.outlook import build_outlook
@@ -39,10 +41,12 @@ def answer_study(
     arm: str | None = None,
     between: Sequence[str] = (),
     multiverse: bool = False,
+    laws: bool = False,
     calibrate: bool = True,
     loss: str | None = None,
 ) -> Answer:
-    """Answer a study from its records; with `multiverse` under every choice, some fifty fits more.
+    """Answer a study from its records; with `multiverse` under every choice, some fifty fits more,
+    with `laws` beside what other laws predict of budgets that they have not seen.
 
     `arm` names a setting (``optimizer.name``) whose values are compared; `between`, which two.
     With `calibrate`, intervals of losses are as wide as the record of earlier forecasts says. `loss` is
@@ -64,7 +68,8 @@ def answer_study(
         "delta": wanted.delta,
         "mix_fingerprints": mix_fingerprints,
     }
-    law = fit(wanted.law, fitted, **how)
+    beyond = times_beyond(fitted, wanted.budgets)
+    law = fit(wanted.law, fitted, beyond=beyond, **how)
     if calibrate:
         law = calibrated(law, outputs, study)
     curves, curve_law, curve_check = _curves(outputs, runs, wanted, loss, **how)
@@ -96,6 +101,15 @@ def answer_study(
         if multiverse
         else None,
         arm=arm,
+        laws=laws_compared(
+            fitted,
+            wanted.law,
+            delta=wanted.delta,
+            beyond=beyond,
+            mix_fingerprints=mix_fingerprints,
+        )
+        if laws
+        else None,
     )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scalinglab.analysis.decisions.approaches import Approaches
     from scalinglab.analysis.decisions.next_runs import NextRuns
     from scalinglab.analysis.fitting.result import Result
+    from scalinglab.analysis.judgement.laws_compared import LawsCompared
     from scalinglab.analysis.judgement.multiverse import Multiverse
     from scalinglab.analysis.reporting.answer import Answer
 
@@ -95,6 +96,16 @@ def facts_of_multiverse(found: Multiverse) -> dict[str, Any]:
     }
 
 
+def facts_of_laws(found: LawsCompared) -> dict[str, Any]:
+    """One entry a law, from how many predictions, and which laws the runs cannot tell apart."""
+    return {
+        "laws": found.table.to_dict("index"),
+        "predictions": found.points,
+        "origins": found.origins,
+        "rivals": found.rivals,
+    }
+
+
 def facts_of_arms(found: ArmComparison) -> dict[str, Any]:
     """The comparison as plain values, for programs."""
     return {
@@ -124,6 +135,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "sentences": answer.sentences(),
         "fit": facts_of_fit(answer.law),
         "held_out": answer.held_out,
+        "laws": None if answer.laws is None else facts_of_laws(answer.laws),
         "allocation": None if allocation is None else facts_of_allocation(allocation),
         "approaches": None if approaches is None else facts_of_approaches(approaches),
         "multiverse": None if multiverse is None else facts_of_multiverse(multiverse),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from scalinglab.analysis.arms.settings import arm_settings, runs_by_arm
 from scalinglab.analysis.forecasts.forecast_study import forecast_study
 from scalinglab.analysis.forecasts.track import calibration_factor, sentence, track_record
 from scalinglab.analysis.intervals.spread import interval_in_words
+from scalinglab.analysis.tables.runs import study_plan
 from scalinglab.analysis.tables.typed import records_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ def build_outlook(
     )
     arms = None
     if arm is not None:
-        arms = _arms(outputs, study, arm, between, loss, resamples, seed, level)
+        arms = _arms(
+            outputs, study, arm, between, loss, resamples=resamples, seed=seed, level=level
+        )
     return Outlook(found, factor, record[record["study"] == study], record, arms, level)
 
 
@@ -117,9 +120,7 @@ def _arms(
     arm: str,
     between: Sequence[str],
     loss: str | None,
-    resamples: int,
-    seed: int,
-    level: float,
+    **how: Any,
 ) -> ArmComparison:
     runs = runs_by_arm(outputs, [study], arm, loss=loss)
     names = list(between) or sorted(runs["arm"].astype(str).unique())
@@ -127,8 +128,7 @@ def _arms(
     return compare_arms(
         runs,
         between=between or None,
-        resamples=resamples,
-        seed=seed,
-        level=level,
         differences=settings,
+        delta=study_plan(outputs, study).study.answer.delta,
+        **how,
     )

@@ -57,6 +57,7 @@ def report_html(answer: Answer) -> str:
         *_approaches(answer),
         *_law(answer, figures),
         *_held_out(answer),
+        *_laws(answer),
         *_multiverse(answer, figures),
         *_curves(answer, figures),
         *_outlook(answer),
@@ -122,6 +123,13 @@ def _held_out(answer: Answer) -> list[Section]:
     error = [f"{e:+.2%}" for e in answer.held_out["error"]]
     table = answer.held_out.drop(columns=["C", "impossible"]).assign(error=error)
     return [Section("Held-out runs: predicted and measured loss", tables=[table])]
+
+
+def _laws(answer: Answer) -> list[Section]:
+    if answer.laws is None:
+        return []
+    title = "Laws compared: what each predicts of budgets that it has not seen"
+    return [Section(title, answer.laws.sentence(), tables=[answer.laws.shown()])]
 
 
 def _allocation(answer: Answer, figures: ReportFigures) -> list[Section]:

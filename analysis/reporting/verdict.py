@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, make_dataclass
+from dataclasses import MISSING, dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pandas as pd
 
+from scalinglab.analysis.intervals.power import Design, design_of, noise_between_seeds
 from scalinglab.analysis.reporting.page import Download, Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
@@ -24,16 +26,18 @@ from scalinglab.scaling.model.flops import CONVENTIONS, flops_per_token
 from scalinglab.scaling.records.atomic import write_atomic
 from scalinglab.scaling.records.fingerprint import versions_of_code
 from scalinglab.scaling.records.identity import without
+from scalinglab.scaling.records.plan_file import AnswerConfig
 from scalinglab.scaling.records.run_folder import RunFolder
-from scalinglab.scaling.records.spec import dotted
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.registry import Registry, function
+from scalinglab.scaling.text.flatten import flatten
 from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAW = "law"  # the kind of a study that is fitted, not judged
+_GIVEN = ("curves", "delta", "design")  # keywords of a judge that are no options
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Finding:
     warnings: list[str] = field(default_factory=list)
 
 
-# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves.
+# The runs of a study, and options by keyword; one with a keyword `curves` is given whole curves, one
+# with a keyword `delta` the threshold of the study's fits.
 Judge = Callable[..., Finding]
 VERDICTS: Registry[Judge] = Registry("study.answer.kind", "scalinglab.analysis.studies")
 VERDICTS.wants(function)
@@ -64,12 +69,35 @@ VERDICTS.wants(function)
 
 @dataclass(frozen=True)
 class Verdict:
-    """A finding about a study."""
+    """A finding about a study.
+
+    Attributes
+    ----------
+    study, question : str
+    outputs : Path
+    finding : Finding
+    design : Design or None
+        What the comparison of its arms could tell, by the noise that was planned with.
+    noise : float
+        The noise between seeds that was measured; NaN where no seed is repeated.
+    """
 
     study: str
     question: str
     outputs: Path
     finding: Finding
+    design: Design | None = None
+    noise: float = math.nan
+
+    def sentences(self) -> list[str]:
+        """The verdict, and what the design could detect."""
+        if self.design is None:
+            return self.finding.sentences
+        told = self.design.sentence()
+        if math.isfinite(self.noise):
+            measured = replace(self.design, noise=self.noise)
+            told += f". Measured: {self.noise:.2%} of noise, with which {measured.least:.2%} is"
+        return [*self.finding.sentences, f"{told[0].upper()}{told[1:]}."]
 
     def text(self) -> str:
         """The verdict in words and numbers."""
@@ -81,7 +109,7 @@ class Verdict:
         return "\n\n".join(
             [
                 self.question,
-                *found.sentences,
+                *self.sentences(),
                 *tables,
                 *(f"! {warning}" for warning in found.warnings),
             ]
@@ -104,17 +132,42 @@ def give_verdict(outputs: str | Path, study: str, loss: str | None = None) -> Ve
     runs = require(study_runs(outputs, study, loss), outputs, study, measured=False)
     refuse_different_sets(runs)
     judge = VERDICTS[kind]
-    curves = {}
-    if "curves" in inspect.signature(judge).parameters:
-        curves["curves"] = load_curves(outputs, study=study, loss=loss)
-    finding: Any = judge(runs, **curves, **options)
+    wanted, given = inspect.signature(judge).parameters, {}
+    if "curves" in wanted:
+        given["curves"] = load_curves(outputs, study=study, loss=loss)
+    if "delta" in wanted:
+        given["delta"] = plan.study.answer.delta
+    design, noise = design_of_study(plan.study.answer, runs), math.nan
+    if design is not None:
+        noise = noise_between_seeds(runs, design.arm)
+    if "design" in wanted:
+        given["design"] = design
+    finding: Any = judge(runs, **given, **options)
     if not isinstance(finding, Finding):
         raise UserError(
             f"study.answer.kind = {kind!r}: its judge gave a {type(finding).__name__}, "
             "a Finding is wanted (scalinglab.analysis.reporting.verdict)"
         )
     finding.warnings.extend(_caveats(runs, len(plan.runs)))
-    return Verdict(study, plan.study.question, Path(outputs), finding)
+    return Verdict(study, plan.study.question, Path(outputs), finding, design, noise)
+
+
+def design_of_study(answer: AnswerConfig, runs: pd.DataFrame) -> Design | None:
+    """What a study's comparison of arms can tell; None where its judge compares none.
+
+    Parameters
+    ----------
+    answer : AnswerConfig
+        Of the study: its kind, and the noise that it plans with.
+    runs : DataFrame
+        Planned or finished runs: ``N, D, lr, seed``, ``block`` and the science as dotted columns.
+    """
+    if answer.kind == LAW or answer.kind not in VERDICTS:
+        return None
+    parameter = inspect.signature(VERDICTS[answer.kind]).parameters.get("arm")
+    if parameter is None:
+        return None
+    return design_of(runs, str(answer.options.get("arm", parameter.default)), answer.noise)
 
 
 def check_kind(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +203,7 @@ def _options_of(kind: str) -> type:
         [
             (p.name, hints[p.name], setting(MISSING if p.default is p.empty else p.default))
             for p in parameters
-            if p.kind is p.KEYWORD_ONLY and p.name != "curves"
+            if p.kind is p.KEYWORD_ONLY and p.name not in _GIVEN
         ],
     )
 
@@ -193,7 +246,7 @@ def study_runs(outputs: str | Path, study: str, loss: str | None = None) -> pd.D
                 "block": blocks[run_id],
                 "final_ratio": spec.pieces[-1].end / spec.lr_peak,
                 **{f"flops_{c}": flops_per_token(spec.flops, c) for c in CONVENTIONS},
-                **dotted(without(spec.science, ["schedule"])),
+                **flatten(without(spec.science, ["schedule"])),
             }
         )
     table = pd.concat([runs, pd.DataFrame(more, index=runs.index)], axis=1)
@@ -207,7 +260,8 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "study": verdict.study,
         "question": verdict.question,
-        "sentences": found.sentences,
+        "sentences": verdict.sentences(),
+        "least_effect": None if verdict.design is None else verdict.design.least,
         "tables": {title: table.to_dict("records") for title, table in found.tables.items()},
         "warnings": found.warnings,
     }
@@ -215,17 +269,17 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    found, path = verdict.finding, Path(path)
+    found, path, sentences = verdict.finding, Path(path), verdict.sentences()
     sections = [Section(title, tables=[table]) for title, table in found.tables.items()]
     facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
     text = page(
         verdict.study,
         verdict.question,
-        found.sentences[1:],
+        sentences[1:],
         found.warnings,
         sections,
         verdict.outputs,
-        headline=found.sentences[0] if found.sentences else "",
+        headline=sentences[0] if sentences else "",
         leading=found.figures,
         downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
     )

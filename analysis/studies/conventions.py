@@ -33,6 +33,7 @@ def judge(
     conventions: list[str] | None = None,
     resamples: int = 200,
     law: str = LAW,
+    delta: float | str | None = None,
 ) -> Finding:
     """The exponent under every count of N and every convention of C.
 
@@ -47,6 +48,8 @@ def judge(
         Of each fit, for the intervals.
     law : str
         A law in N and D.
+    delta : float or str, optional
+        Of the fits; see `analysis.fit`.
     """
     runs = _fitted(runs)
     counts = counts or _different_counts(runs)
@@ -54,7 +57,12 @@ def judge(
     rows = []
     for count in counts:
         result = fit(
-            law, runs.assign(N=runs[count]), resamples=resamples, seed=0, mix_fingerprints=True
+            law,
+            runs.assign(N=runs[count]),
+            resamples=resamples,
+            seed=0,
+            delta=delta,
+            mix_fingerprints=True,
         )
         for convention in conventions:
             rows.append(

@@ -32,6 +32,7 @@ def judge(
     baseline: str = "adamw",
     arm: str = "optimizer.name",
     resamples: int = 300,
+    delta: float | str | None = None,
 ) -> Finding:
     """Judge arms by the tokens that the baseline's law needs for their losses.
 
@@ -45,6 +46,8 @@ def judge(
         What tells the arms apart.
     resamples : int
         Of the law, for the intervals.
+    delta : float or str, optional
+        Of the law; see `analysis.fit`.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def judge(
                 f"the baseline has {base['D'].nunique()} token budgets at N {n:,.0f}; "
                 "its law in D needs at least 4"
             )
-        law = fit(POWER_PLUS_CONSTANT, base, x="D", resamples=resamples, seed=0)
+        law = fit(POWER_PLUS_CONSTANT, base, x="D", resamples=resamples, seed=0, delta=delta)
         warnings += [*_edges(size, points, arm), *_misfit(law, base, baseline, n)]
         for row in records_of(points[points[arm] != baseline]):
             rows.append(

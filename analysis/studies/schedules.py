@@ -30,6 +30,7 @@ def judge(
     curves: pd.DataFrame,
     fitted: Sequence[str],
     law: str = CURVE_LAW,
+    delta: float | str | None = None,
 ) -> Finding:
     """Fit a curve law to the blocks `fitted` and predict the curves of all others.
 
@@ -43,6 +44,8 @@ def judge(
         Blocks of the study whose curves the law sees.
     law : str
         A law of curves.
+    delta : float or str, optional
+        Of the fit; see `analysis.fit`.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def judge(
             )
         )
     seen = curves["block"].isin(fitted)
-    result = fit(law, curves[seen], resamples=0)
+    result = fit(law, curves[seen], resamples=0, delta=delta)
     predicted = {
         run: np.asarray(result.predict(own)["loss"]) for run, own in groups_of(curves, "run")
     }

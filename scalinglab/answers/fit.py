@@ -10,12 +10,24 @@ from scalinglab.analysis.fitting.objective import DELTA
 from scalinglab.analysis.fitting.threshold import WORDS
 from scalinglab.analysis.laws.parameter import NO_PRIORS
 from scalinglab.options import LEVEL, RESAMPLES, SEED, option
+from scalinglab.scaling.fields import Within
 from scalinglab.source import CountOptions, Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scalinglab.analysis.fitting.result import Result
+
+
+def delta_option() -> Any:
+    """The threshold of the cost, of every answer that fits laws."""
+    return option(
+        "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
+        " spread); default: that of the study, or published, and scaled for noisy curves",
+        None,
+        DELTA,
+        among=WORDS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +45,7 @@ class FitOptions(CountOptions):
         " or condition: 'exclude=[unmeasured,D < 1e9]'",
         [],
     )
-    delta: float | str | None = option(
-        "Huber threshold on log residuals: a number, published (0.001) or scaled (to the residuals'"
-        " spread); default: that of the study, or published, and scaled for noisy curves",
-        None,
-        DELTA,
-        among=WORDS,
-    )
+    delta: float | str | None = delta_option()
     level: float = option("confidence level of the intervals", 0.95, LEVEL)
     priors: str = option(
         "law: with what the law itself knows of its parameters beforehand; none: without",
@@ -56,6 +62,11 @@ class OneFitOptions(FitOptions):
     """Options of a fit that is the answer itself."""
 
     x: str | None = option("for a law in one variable: the column that varies", None)
+    beyond: float | None = option(
+        "with law=auto: how many times beyond the largest budget the question lies; default 2",
+        None,
+        Within(1),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +76,7 @@ class SaveOptions:
     save: str | None = option("a JSON file for the fit; analysis.read_fit reads it", None)
 
 
-def fit(source: Source, asked: OneFitOptions) -> Result:
+def fit(source: Source, options: OneFitOptions) -> Result:
     """Fit a law to the runs of a source.
 
     Raises
@@ -73,25 +84,25 @@ def fit(source: Source, asked: OneFitOptions) -> Result:
     UserError
         If the source has no runs to fit, or as `analysis.fit`.
     """
-    table, law = source.runs(asked, asked.law, asked.x)
-    return fit_table(source, table, law, asked, x=asked.x)
+    table, law = source.runs(options, options.law, options.x)
+    return fit_table(source, table, law, options, x=options.x, beyond=options.beyond)
 
 
 def fit_table(
-    source: Source, table: pd.DataFrame, law: str, asked: FitOptions, **more: Any
+    source: Source, table: pd.DataFrame, law: str, options: FitOptions, **more: Any
 ) -> Result:
     """Fit a law to a table that a source has given; `more` goes to `analysis.fit`."""
     result = analysis.fit(
         law,
         table,
-        columns=asked.columns or None,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        delta=source.delta if asked.delta is None else asked.delta,
-        level=asked.level,
-        exclude=asked.exclude,
-        mix_fingerprints=asked.mix_fingerprints,
-        priors=NO_PRIORS if asked.priors == NO_PRIORS else {},
+        columns=options.columns or None,
+        resamples=options.resamples,
+        seed=options.seed,
+        delta=source.delta if options.delta is None else options.delta,
+        level=options.level,
+        exclude=options.exclude,
+        mix_fingerprints=options.mix_fingerprints,
+        priors=NO_PRIORS if options.priors == NO_PRIORS else {},
         **more,
     )
-    return source.calibrated(result) if asked.widen else result
+    return source.calibrated(result) if options.widen else result

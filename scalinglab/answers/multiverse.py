@@ -35,7 +35,7 @@ class MultiverseOptions(ReadOptions):
     )
 
 
-def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
+def multiverse(source: Source, options: MultiverseOptions) -> Multiverse:
     """Answer a question under every combination of analysis choices.
 
     Raises
@@ -44,18 +44,19 @@ def multiverse(source: Source, asked: MultiverseOptions) -> Multiverse:
         If the question cannot be read, the source has no runs to fit, or no variant gives an
         answer.
     """
-    target = analysis.read_target(asked.target)
-    law = asked.law or source.law
+    target = analysis.read_target(options.target)
+    law = options.law or source.law
     return table_multiverse(
-        source.counted(asked, law, asked.n_columns),
+        source.counted(options, law, options.n_columns),
         target,
         law=law,
-        exclude=asked.exclude,
-        mix_fingerprints=asked.mix_fingerprints,
+        exclude=options.exclude,
+        delta=source.delta,
+        mix_fingerprints=options.mix_fingerprints,
     )
 
 
-def write_figure(found: Multiverse, to: str | Path) -> Path:
+def write_figure(answer: Multiverse, to: str | Path) -> Path:
     """Draw all variants with their answers, and the share of each choice in their variance.
 
     The ending says the format: svg, png, pdf, or csv for the data.
@@ -69,10 +70,10 @@ def write_figure(found: Multiverse, to: str | Path) -> Path:
     from scalinglab.analysis import plot
     from scalinglab.analysis.plot.style import panels
 
-    if found.shares.empty:
+    if answer.shares.empty:
         raise ConfigError("there is nothing to draw: no choice has two options with an answer")
     left, right = panels(_WIDTH, columns=2)
-    plot.multiverse(found, ax=left)
-    plot.multiverse_shares(found, ax=right)
+    plot.multiverse(answer, ax=left)
+    plot.multiverse_shares(answer, ax=right)
     (path,) = plot.save(left, to)
     return path

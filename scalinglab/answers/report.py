@@ -30,13 +30,17 @@ class AnswerOptions:
     multiverse: bool = option(
         "how the answer varies with each analysis choice: some fifty more fits", True
     )
+    laws: bool = option(
+        "what laws predict of budgets that they have not seen: which is best, or cannot be told",
+        True,
+    )
     widen: bool = option("widen intervals of losses by how wrong earlier forecasts were", True)
     columns: dict[str, str | float] = option(
         "columns.loss=loss.STORE takes another validation set as the loss", {}
     )
 
 
-def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
+def answer(source: StudySource, options: AnswerOptions) -> Answer | Verdict:
     """Answer the question of a study, by the kind of answer that it asks for.
 
     Raises
@@ -44,9 +48,9 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
     UserError
         If there is no such study, or its runs do not carry an answer.
     """
-    loss = loss_column(asked.columns)
+    loss = loss_column(options.columns)
     if (kind := source.answer.kind) != "law":
-        if asked.arm or asked.between:
+        if options.arm or options.between:
             raise ConfigError(
                 f"study {source.name!r} asks for the verdict {kind}, which compares no arms: scaling"
                 " compare does"
@@ -55,23 +59,24 @@ def answer(source: StudySource, asked: AnswerOptions) -> Answer | Verdict:
     return analysis.answer_study(
         source.outputs,
         source.name,
-        resamples=asked.resamples,
-        seed=asked.seed,
-        mix_fingerprints=asked.mix_fingerprints,
-        arm=asked.arm,
-        between=asked.between,
-        multiverse=asked.multiverse,
-        calibrate=asked.widen,
+        resamples=options.resamples,
+        seed=options.seed,
+        mix_fingerprints=options.mix_fingerprints,
+        arm=options.arm,
+        between=options.between,
+        multiverse=options.multiverse,
+        laws=options.laws,
+        calibrate=options.widen,
         loss=loss,
     )
 
 
-def write_page(found: Answer | Verdict, to: str | Path | None = None) -> Path:
+def write_page(answer: Answer | Verdict, to: str | Path | None = None) -> Path:
     """Write an answer as one self-contained HTML page.
 
     Parameters
     ----------
-    found : Answer or Verdict
+    answer : Answer or Verdict
     to : path, optional
         Default: report.html in the study's folder.
 
@@ -80,7 +85,7 @@ def write_page(found: Answer | Verdict, to: str | Path | None = None) -> Path:
     Path
         Where it was written.
     """
-    path = Path(to or found.outputs / "studies" / found.study / "report.html")
-    if isinstance(found, Answer):
-        return analysis.write_report(found, path)
-    return analysis.write_verdict(found, path)
+    path = Path(to or answer.outputs / "studies" / answer.study / "report.html")
+    if isinstance(answer, Answer):
+        return analysis.write_report(answer, path)
+    return analysis.write_verdict(answer, path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, Options, option
-from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -43,7 +44,7 @@ def run(options: CancelOptions, screen: Screen) -> Cancelled:
 
     The next launch goes on with what was cancelled.
     """
-    study = Study.open(options.study, outputs=options.outputs, screen=screen)
+    study = LaunchedStudy(options.study, Path(options.outputs).absolute(), screen=screen)
     return Cancelled(options.study, study.cancel(options.runs))
 
 

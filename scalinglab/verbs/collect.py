@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import Options, option
-from scalinglab.study import Study
 from scalinglab.terminal import Screen
 from scalinglab.verb import Verb
 
@@ -43,7 +43,7 @@ def run(options: CollectOptions, screen: Screen) -> Collected:
 
     One row a run and one row a step, diverged runs included. Only what is new is read.
     """
-    study = Study.open(options.study, outputs=options.outputs, screen=screen)
+    study = LaunchedStudy(options.study, Path(options.outputs).absolute(), screen=screen)
     return Collected(*study.collect())
 
 

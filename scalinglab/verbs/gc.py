@@ -72,11 +72,11 @@ class Garbage:
             screen.table(summary(self.found), text="why it is there")
 
 
-def _kinds(found: pd.DataFrame) -> list[dict[str, Any]]:
+def _kinds(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The table of kinds, with names for all of its columns."""
-    if found.empty:
+    if table.empty:
         return []
-    named = summary(found).rename(columns={"": "verdict", "why it is there": "why"})
+    named = summary(table).rename(columns={"": "verdict", "why it is there": "why"})
     return records_of(named)
 
 
@@ -93,12 +93,12 @@ def run(options: GcOptions, screen: Screen) -> Garbage:
             f"outputs = {options.outputs!r}: there is no such folder; it is the one "
             "that scaling launch wrote"
         )
-    found = survey(outputs, options.keep)
+    table = survey(outputs, options.keep)
     if options.dry_run:
-        return Garbage(found)
+        return Garbage(table)
     if not options.json:  # before: removing may take long, or be interrupted
-        Garbage(found).show_kinds(screen)
-    return Garbage(found, remove(found))
+        Garbage(table).show_kinds(screen)
+    return Garbage(table, remove(table))
 
 
 VERB = Verb(

@@ -41,8 +41,8 @@ class JudgeResult:
             screen.say("\n".join(f"    {line}" for line in judged.commands))
         if (sealed := judged.sealed) is not None:
             screen.say(f"sealed in {sealed.path}: {sealed.date}, SHA-256 {sealed.hash}")
-            known = f"{sealed.known} runs had ended" if not sealed.note else sealed.note
-            screen.say(f"    known now: {known}")
+            known_now = f"{sealed.known} runs had ended" if not sealed.note else sealed.note
+            screen.say(f"    known now: {known_now}")
             screen.say("    publish the hash, make the runs, and give the same command again")
 
 

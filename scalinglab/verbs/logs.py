@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from scalinglab.launched_study import LaunchedStudy
 from scalinglab.options import SELECTION, Options, option
 from scalinglab.scaling.config import ConfigError
 from scalinglab.scaling.records.state import State
-from scalinglab.study import Study
 from scalinglab.sweeps.store.select import select
 from scalinglab.sweeps.store.state import states
 from scalinglab.sweeps.store.stored_plan import StoredRun
@@ -53,7 +54,7 @@ class Logs:
         """The history of each run, as text."""
         runs = [
             {
-                "run_id": r.folder.run_id,
+                "run_id": r.run_id,
                 "log": log_file(r.folder),
                 "history": history(r.folder).split("\n"),
             }
@@ -92,7 +93,11 @@ def run(options: LogsOptions, screen: Screen) -> Logs:
     """
     if options.follow and options.json:
         raise ConfigError("follow=true shows a log while it grows; --json needs follow=false")
-    runs = Study.open(options.study, outputs=options.outputs, screen=screen).stored_plan().runs
+    runs = (
+        LaunchedStudy(options.study, Path(options.outputs).absolute(), screen=screen)
+        .stored_plan()
+        .runs
+    )
     if options.runs == State.FAILED and State.FAILED not in states(runs).values():
         return Logs(options.study, [])
     return Logs(options.study, select(runs, options.runs), options.follow)

@@ -21,6 +21,18 @@ def test_origins_leave_out_the_top_budgets_as_far_as_points_last():
     assert budget_origins(budget[:6], fewest=6) == []
 
 
+def test_checkpoints_of_a_run_stand_on_one_side():
+    size, step = (g.ravel() for g in np.meshgrid(np.geomspace(1, 81, 5), np.arange(1.0, 13)))
+    budget, run = size * step, np.unique(size, return_inverse=True)[1]
+    origins = budget_origins(budget, fewest=6, run=run)
+    assert [len(np.unique(run[o.seen])) for o in origins] == [4, 3]  # of fewer runs no law is told
+    for origin in origins:
+        assert not set(run[origin.seen]) & set(run[~origin.seen])
+        assert (budget[origin.asked] > budget[origin.seen].max()).all()
+        assert (origin.distance[origin.asked] > 0).all() and not origin.asked[origin.seen].any()
+    assert budget_origins(budget, fewest=6)[0].seen.sum() > origins[0].seen.sum()
+
+
 def test_a_window_leaves_out_the_smallest_of_what_is_seen():
     budget = np.arange(1.0, 11)
     seen = budget <= 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalinglab import Study, Table
+from scalinglab import Study, Table, analysis
+from scalinglab.analysis.fitting import best_fit, threshold
+from scalinglab.analysis.reporting import outlook
 from scalinglab.analysis.reporting.facts import facts_of_answer, facts_of_fit, facts_of_multiverse
 from scalinglab.answers.methods import FileAnswers, StudyAnswers
 from scalinglab.scaling.text.plain import plain
@@ -199,3 +202,62 @@ def test_two_studies_are_compared(run, finished) -> None:
     with pytest.raises(ValueError) as refused:
         Study.open("tiny", outputs=finished).compare_with("tyni")
     assert code == 2 and str(refused.value).partition(" in ")[0] in error
+
+
+OF_THE_STUDY = 0.0123
+
+
+@pytest.fixture
+def noisy(finished, tmp_path, monkeypatch) -> Study:
+    """A study that says the threshold of its fits."""
+    monkeypatch.chdir(finished.parent)
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs)
+    path = outputs / "studies" / "tiny" / "plan.json"
+    plan = json.loads(path.read_text())
+    plan.pop("checksum", None)
+    plan["study"]["answer"]["delta"] = OF_THE_STUDY
+    path.write_text(json.dumps(plan))
+    return Study.open("tiny", outputs=outputs)
+
+
+FITTED = [c for c in OF_A_STUDY if c[0] in ("fit", "report", "allocate", "schedule", "next")]
+
+
+@pytest.mark.parametrize("command", [*FITTED, ("multiverse", "target=N at C=1e9")], ids=" ".join)
+def test_every_fit_of_a_study_has_its_threshold(noisy, monkeypatch, command) -> None:
+    seen = []
+
+    def first_threshold(delta: float | str | None) -> float:
+        seen.append(delta)
+        return threshold.first_threshold(delta)
+
+    monkeypatch.setattr(best_fit, "first_threshold", first_threshold)
+    OF_A_STUDY[command](noisy)
+    assert OF_THE_STUDY in seen
+    assert command[0] == "multiverse" or set(seen) == {OF_THE_STUDY}
+
+
+def test_a_comparison_has_the_threshold_of_its_study(noisy, monkeypatch) -> None:
+    seen = []
+    compare_arms = analysis.compare_arms
+    for module in (analysis, outlook):
+        monkeypatch.setattr(
+            module,
+            "compare_arms",
+            lambda *given, delta, **more: seen.append(delta) or compare_arms(*given, **more),
+        )
+    noisy.compare(arm="schedule.kind", between=("wsd", "cosine"))
+    noisy.compare(arm="schedule.kind", between=("wsd", "cosine"), delta="published")
+    noisy.answer(resamples=0, multiverse=False, arm="schedule.kind", between=("wsd", "cosine"))
+    assert seen == [OF_THE_STUDY, "published", OF_THE_STUDY]
+
+
+def test_studies_of_different_thresholds_need_one(noisy) -> None:
+    plan = noisy.outputs / "studies" / "tiny" / "plan.json"
+    other = noisy.outputs / "studies" / "other"
+    other.mkdir()
+    text = plan.read_text().replace(str(OF_THE_STUDY), '"scaled"')
+    (other / "plan.json").write_text(text.replace('"tiny"', '"other"'))
+    with pytest.raises(ValueError, match="answer.delta differs.*tiny 0.0123, other scaled"):
+        noisy.compare_with("other")

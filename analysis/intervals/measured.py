@@ -1,0 +1,97 @@
+"""What was measured: one rule of what lies inside, for all answers.
+
+Each column has a range, the ratio of any two (D / N, tokens seen over unique ones) and the product
+of all (N and D together are the budget): a point may have a size and a number of tokens that were
+measured, but not together; on IsoFLOP sweeps most of a larger budget is such a corner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from scalinglab.analysis.laws.law import Array, Columns
+
+Axis = tuple[str, ...]
+INSIDE = 1.01  # times beyond a range, that still are inside: N and D are rounded to whole steps
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The range of every axis.
+
+    Attributes
+    ----------
+    ends : dict of tuple of str to (low, high)
+        Columns, or ratios of two (``D/N``), whose product it is -> logarithms of its ends.
+    """
+
+    ends: Mapping[Axis, tuple[float, float]]
+
+    @classmethod
+    def of(cls, columns: Columns, names: Sequence[str]) -> Measured:
+        """That of some columns, each (n,)."""
+        ends = {}
+        for axis in axes_of(tuple(names)):
+            at = along(axis, columns)
+            at = at[~np.isnan(at)]  # a ratio of two zeros is none
+            if len(at):
+                ends[axis] = float(at.min()), float(at.max())
+        return cls(ends)
+
+    def common(self, other: Measured) -> Measured:
+        """What both have measured; of an axis that they share nothing of, where they are nearest."""
+        ends = {}
+        for axis in self.ends.keys() & other.ends.keys():
+            (low, high), (others_low, others_high) = self.ends[axis], other.ends[axis]
+            low, high = max(low, others_low), min(high, others_high)
+            ends[axis] = min(low, high), max(low, high)
+        return Measured(ends)
+
+    def beyond(self, columns: Columns) -> Array:
+        """How many times outside along the farthest axis, shape (n,), 1 inside all."""
+        farthest = np.zeros(next(iter(columns.values())).shape[-1])
+        with np.errstate(invalid="ignore"):
+            for axis, (low, high) in self.ends.items():
+                at = along(axis, columns)
+                farthest = np.fmax(farthest, np.fmax(at - high, low - at))
+        times = np.exp(farthest)
+        return np.where(times <= INSIDE, 1.0, times)
+
+    def inside(self, columns: Columns) -> Array:
+        """Whether each point is, shape (n,)."""
+        return self.beyond(columns) == 1
+
+    def outside(self, place: Columns) -> list[str]:
+        """Where one point, of columns (1,), lies outside, a sentence an axis."""
+        sentences = []
+        for axis, (low, high) in self.ends.items():
+            at = float(along(axis, place)[0])
+            times = np.exp(np.fmax(at - high, low - at))
+            if times > INSIDE:
+                sentences.append(
+                    f"{' '.join(axis)} = {np.exp(at):.3g} is {times:.3g}x outside the measured"
+                    f" range {np.exp(low):.3g} .. {np.exp(high):.3g}"
+                )
+        return sentences
+
+
+def axes_of(names: Axis) -> list[Axis]:
+    """Each column, each ratio of two, and the product of all."""
+    alone = [(name,) for name in names]
+    ratios = [(f"{above}/{below}",) for below, above in combinations(names, 2)]
+    return [*alone, *ratios, *([names] if len(names) > 1 else [])]
+
+
+def along(axis: Axis, columns: Columns) -> Array:
+    """Logarithm of the product of an axis's columns or ratios of columns (``D/N``), (n,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sum([_log(name, columns) for name in axis], axis=0)
+
+
+def _log(name: str, columns: Columns) -> Array:
+    above, _, below = name.partition("/")
+    return np.log(columns[above]) - (np.log(columns[below]) if below else 0.0)

@@ -1,0 +1,118 @@
+"""What laws predict of budgets that they have not seen, for the report of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.analysis.choice.score import TOLD
+from scalinglab.analysis.fitting.best_fit import FitOptions
+from scalinglab.analysis.fitting.law_choice import choose_laws
+from scalinglab.analysis.laws.registry import AUTO, read_as
+from scalinglab.scaling.errors import UserError
+
+
+@dataclass(frozen=True)
+class LawsCompared:
+    """Laws of N and D, each fitted without the largest budgets and asked for these.
+
+    Attributes
+    ----------
+    law : str
+        The one that the study is fitted with, or ``auto``.
+    table : DataFrame
+        One row a law, the largest share first; see `scalinglab.analysis.fitting.law_choice`.
+    points, origins : int
+        Predicted points, and from how many cuts.
+    """
+
+    law: str
+    table: pd.DataFrame
+    points: int
+    origins: int
+
+    @property
+    def rivals(self) -> list[str]:
+        """Laws that other draws of the budgets could put before the best."""
+        return [str(name) for name in self.table.index[self.table["behind"] < TOLD]]
+
+    def sentence(self) -> str:
+        """Which law predicts best, or that the runs cannot tell; and how the study's own does."""
+        if not self.origins:
+            return (
+                "Laws compared: these runs have too few budgets to leave some out, so nothing says"
+                " which law predicts best."
+            )
+        best = str(self.table["score"].idxmax())
+        found = (
+            f"cannot tell {best} from {', '.join(self.rivals)}; their order could turn with other"
+            " draws of the budgets"
+            if self.rivals
+            else f"{best} predicts best"
+        )
+        own = ""
+        if self.law in self.table.index and self.law != best:
+            own = f"; the law of this study, {self.law}, was {self._off(self.law)} off"
+        return (
+            f"Laws compared by {self.points} predictions of budgets that they had not seen: {found}."
+            f" {best} was {self._off(best)} off{own}."
+        )
+
+    def _off(self, law: str) -> str:
+        return f"{self.table.loc[law, 'error']:.2%}"
+
+    def shown(self) -> pd.DataFrame:
+        """The table in words for a page."""
+        table = self.table
+        told = table["score"].notna()
+        return pd.DataFrame(
+            {
+                "law": table.index,
+                "parameters": table["free"],
+                "error": [
+                    f"{e:.2%}" if k else "" for e, k in zip(table["error"], told, strict=True)
+                ],
+                "bias at the question": [
+                    f"{b:+.2%}" if k else "" for b, k in zip(table["bias"], told, strict=True)
+                ],
+                "score": [
+                    f"{s:.2f}" if k else "" for s, k in zip(table["score"], told, strict=True)
+                ],
+                "weight in a mixture": [f"{s:.0%}" for s in table["share"]],
+                "smallest budgets left out": [f"{w:.0%}" for w in table["window"]],
+                "the best keeps its lead": [
+                    "" if np.isnan(b) else f"{b:.0%}" for b in table["behind"]
+                ],
+            }
+        )
+
+
+def laws_compared(
+    runs: pd.DataFrame,
+    law: str,
+    *,
+    delta: float | str | None = None,
+    beyond: float | None = None,
+    mix_fingerprints: bool = False,
+) -> LawsCompared | None:
+    """Compare the laws that `law=auto` mixes; None where the study's law reads more than N and D.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Those that the study fits.
+    law : str
+        The study's.
+    delta, beyond, mix_fingerprints
+        As in `analysis.fit`.
+    """
+    if law != AUTO and set(read_as(law).inputs) != {"N", "D"}:
+        return None
+    options = FitOptions(delta=delta, mix_fingerprints=mix_fingerprints)
+    try:
+        choice = choose_laws(runs, options, beyond)
+    except UserError:
+        return None  # the study's own fit has said why
+    return LawsCompared(law, choice.table, len(choice.held.row), len(choice.origins))
