@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,8 +172,9 @@ def _minimum(terms: Sequence[tuple[Array, ...]], weight: Array, most: Array) -> 
         return total, slope
 
     begin = most / most.sum()
+    objective: Any = loss  # stubs know no function that gives its slope, too
     result = minimize(
-        loss,
+        objective,
         begin,
         jac=True,
         method="SLSQP",

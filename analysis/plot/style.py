@@ -155,9 +155,16 @@ def finish(ax: Axes, x: str, y: str, legend: bool = True) -> Axes:
     return ax
 
 
+def whole_figure(ax: Axes) -> Figure:
+    """The figure that axes stand in, with all of its parts."""
+    figure: Any = ax.figure
+    whole: Figure = figure.figure
+    return whole
+
+
 def _along(ax: Axes, text: str) -> str:
     """A label of a vertical axis, in two lines where it is longer than the axis."""
-    room = ax.figure.get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
+    room = whole_figure(ax).get_figheight() * 72 * _HEIGHT / (_EM * mpl.rcParams["font.size"])
     return text if len(text) <= room else "\n".join(wrap(text, -(-len(text) // 2) + 4))
 
 
@@ -187,7 +194,7 @@ def _room_above(ax: Axes) -> float:
     specification = ax.get_subplotspec()
     panels = 1 if specification is None else specification.get_gridspec().ncols
     beside = _LABEL_EMS + (_BAR_EMS if ax in _WITH_BAR else 0)
-    return float(ax.figure.get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
+    return float(whole_figure(ax).get_figwidth() * 72 / panels - beside * mpl.rcParams["font.size"])
 
 
 def _legend_width(names: list[str], columns: int) -> float:

@@ -115,7 +115,9 @@ def merged(group: Any, value: Any, cls: type | None = None, path: str = "") -> A
     """
     if not isinstance(group, Mapping) or not isinstance(value, Mapping):
         return value
-    chosen = next((k for k in ("source", "kind", "name") if k in group and "options" in group), None)
+    chosen = next(
+        (k for k in ("source", "kind", "name") if k in group and "options" in group), None
+    )
     if chosen is not None and value.get(chosen, group[chosen]) != group[chosen]:
         group = {**group, "options": {}}
     if cls is not None:
