@@ -313,6 +313,16 @@ class RunSpec:
         return flatten({**self.config, "model": model})
 
 
+def mixture_text(mixture: Mapping[str, Sequence[Piece]]) -> str:
+    """The shares of the pools in a line, "web 0.7, code 0.3"; of one that moves, from and to."""
+    texts = []
+    for pool, pieces in sorted(mixture.items()):
+        first, last = pieces[0].start, pieces[-1].end
+        moved = "" if first == last else f" to {last:.4g}"
+        texts.append(f"{pool} {first:.4g}{moved}")
+    return ", ".join(texts)
+
+
 def read_spec(path: Path, run: Any) -> RunSpec:
     """The run that the content of a run.json describes.
 
@@ -340,11 +350,11 @@ def _check_identity(path: Path, run: Mapping[str, Any]) -> None:
     if science.get("identity_version", IDENTITY_VERSION) != IDENTITY_VERSION:
         return  # ids of another version are made in another way
     with reading(path, "its science makes no id"):
-        found = run_id(science)
-    if not found == run["run_id"] == name:
+        made_id = run_id(science)
+    if not made_id == run["run_id"] == name:
         raise DamagedFile(
             path,
-            f"its science is that of the run {found}, but its folder is that "
+            f"its science is that of the run {made_id}, but its folder is that "
             f"of {name} and its run_id {run['run_id']}",
         )
 
