@@ -194,7 +194,7 @@ def numbers(outputs: Path, asks: Sequence[Ask]) -> pd.DataFrame:
                     rows.setdefault(place, {"run_id": place[0], "step": place[1]})
                     rows[place] |= {
                         name: math.nan if value is None else value
-                        for name, value in result.columns.items()
+                        for name, value in result.known.items()
                     }
     return pd.DataFrame(list(rows.values()) or None, columns=None if rows else ["run_id", "step"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import math
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from scalinglab.scaling.config import ModuleConfig
 from scalinglab.scaling.engine.network.initialization import initial_weights
 from scalinglab.scaling.engine.steps.eager import EagerEngine, Member
 from scalinglab.scaling.engine.trainer.coordcheck import CoordinateCheck, coordinate_check
+from scalinglab.scaling.engine.trainer.trainer import train
 from scalinglab.scaling.errors import UserError
 from scalinglab.scaling.extensions import loading
 from scalinglab.scaling.model.module import MODELS, ModuleNetwork
 from scalinglab.scaling.optimizers.optimizer import OPTIMIZERS
 from scalinglab.scaling.records.claim import Claim
+from scalinglab.scaling.run.describe import describe
 from tests.test_extending import ROOT, examples_of, forgotten  # noqa: F401
 
 MINE = """
@@ -73,8 +76,9 @@ def mine() -> None:
     (folder / "own.yaml").write_text(STUDY)
 
 
-def opened(*overrides: str) -> Study:
-    return Study.open("own", "launch.measure=off", "launch.workers=1", *overrides)
+def opened(*overrides: str, outputs: str = "outputs") -> Study:
+    given = ("launch.measure=off", "launch.workers=1", *overrides)
+    return Study.open("own", *given, outputs=outputs)
 
 
 def test_a_study_of_it_trains_by_workers_and_its_options_are_columns(mine) -> None:
@@ -90,32 +94,22 @@ def test_a_study_of_it_trains_by_workers_and_its_options_are_columns(mine) -> No
 
 def test_a_run_with_a_state_and_random_draws_resumes_to_the_same_bits(mine) -> None:
     """Its buffers are in the checkpoint, and what it draws hangs on seed and step alone."""
-    from scalinglab.scaling.engine.trainer.trainer import train
-
     curves = []
-    for outputs in ("whole", "parts"):
-        study = opened("model.options.keep=0.5", f"outputs={outputs}")
-        prepared = study.plan().prepared
+    for outputs, stops in (("whole", False), ("parts", True)):
+        prepared = opened("model.options.keep=0.5", outputs=outputs).plan().prepared
         planned = prepared.plan.runs[0]
         folder = prepared.plan.run_folder(planned)
-        from scalinglab.scaling.run.describe import describe
-
         folder.describe(describe(planned.run, planned.store))
-        stop = (lambda: False) if outputs == "whole" else (lambda: True)
         attempts = 0
         while folder.done() is None:
             claim = Claim.acquire(folder, 60)
             assert claim is not None
-            train([claim], {}, prepared.plan.execution, stop)
+            train([claim], {}, prepared.plan.execution, lambda stops=stops: stops)
             attempts += 1
-        curves.append(folder.record().curve() if hasattr(folder.record(), "curve") else None)
-        curves[-1] = (folder.path / f"curve-{attempts:04d}.csv.gz").read_bytes()
-        kept = list(Path(outputs).rglob("checkpoints/*/*.pt"))
-        assert any("buffer/level" in torch.load(path)["state"] for path in kept)
-    assert attempts > 2
-    import gzip
-
-    assert gzip.decompress(curves[0]) == gzip.decompress(curves[1])
+        curves.append(gzip.decompress((folder.path / f"curve-{attempts:04d}.csv.gz").read_bytes()))
+        kept = [torch.load(path)["state"] for path in Path(outputs).rglob("*.pt")]
+        assert kept and all("buffer/level" in state for state in kept)
+    assert attempts > 2 and curves[0] == curves[1]
 
 
 def test_members_of_a_pack_are_what_they_are_alone(forgotten, tmp_path) -> None:  # noqa: F811
@@ -235,7 +229,7 @@ def test_shared_parameters_stay_shared_in_the_engine() -> None:
         ),
         (("parametrization=mup",), "needs model.base_options"),
         (("parametrization=mup", "model.base_options.depth=3"), "base_options has depth"),
-        (("parametrization=completep",), "completep"),
+        (("parametrization=ntk",), "model.parametrization = .ntk. is not one of: sp, mup"),
         (("model.roles.head=hed",), "model.roles.head = 'hed' is not one of"),
     ],
     ids=str,

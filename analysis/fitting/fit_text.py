@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,8 +15,8 @@ from scalinglab.analysis.intervals.spread import calibration_in_words
 _CORRELATED = 0.9
 
 
-def render(result: FittedLaw) -> str:
-    """The whole report of a fit, one section after another."""
+def render(result: FittedLaw, only: Sequence[str] = ()) -> str:
+    """The report of a fit, one section after another: all, or those whose titles `only` names."""
     sections = [
         (f"{result.law.name}: {result.law.formula}", [f"({result.law.source})"]),
         ("Fit", _statistics(result)),
@@ -27,7 +28,7 @@ def render(result: FittedLaw) -> str:
     blocks = [
         "\n".join([f"[[{title}]]", *(f"    {line}" for line in lines)])
         for title, lines in sections
-        if lines
+        if lines and (not only or title in only)
     ]
     return "\n".join(blocks)
 

@@ -7,6 +7,7 @@ and nothing else, so that runs from elsewhere, or made up, can be judged as well
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass, replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pandas as pd
 
 from scalinglab.analysis.intervals.power import Design, design_of, noise_between_seeds
-from scalinglab.analysis.reporting.page import Section, page
+from scalinglab.analysis.reporting.page import Download, Section, page
 from scalinglab.analysis.tables.runs import load, load_curves, require, study_plan
 from scalinglab.analysis.tables.validation_sets import refuse_different_sets
 from scalinglab.scaling.errors import UserError
@@ -30,6 +31,7 @@ from scalinglab.scaling.records.run_folder import RunFolder
 from scalinglab.scaling.records.state import State
 from scalinglab.scaling.registry import Registry, function
 from scalinglab.scaling.text.flatten import flatten
+from scalinglab.scaling.text.plain import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -267,18 +269,19 @@ def facts_of_verdict(verdict: Verdict) -> dict[str, Any]:
 
 def write_verdict(verdict: Verdict, path: str | Path) -> Path:
     """Write a verdict as one HTML page; replaces the file whole."""
-    found, path = verdict.finding, Path(path)
-    sections = [
-        *([Section("Figures", figures=found.figures)] if found.figures else []),
-        *(Section(title, tables=[table]) for title, table in found.tables.items()),
-    ]
+    found, path, sentences = verdict.finding, Path(path), verdict.sentences()
+    sections = [Section(title, tables=[table]) for title, table in found.tables.items()]
+    facts = json.dumps(plain(facts_of_verdict(verdict)), indent=1, allow_nan=False)
     text = page(
         verdict.study,
         verdict.question,
-        verdict.sentences(),
+        sentences[1:],
         found.warnings,
         sections,
         verdict.outputs,
+        headline=sentences[0] if sentences else "",
+        leading=found.figures,
+        downloads=[Download("The verdict as data (JSON)", f"{verdict.study}.json", facts)],
     )
     write_atomic(path.absolute(), text)
     return path

@@ -6,6 +6,7 @@ files is needed.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -120,6 +121,8 @@ COUNTS_FROM = (
     "counts_from"  # column: the program that gave N or C itself, of the runs that have one
 )
 LEFT_OUT = "its run is left out"
+# Of tables of more than a hundred columns, as where each tensor is measured; they have few rows.
+warnings.filterwarnings("ignore", message="DataFrame is highly fragmented")
 
 
 def load(

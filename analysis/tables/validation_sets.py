@@ -15,6 +15,7 @@ from scalinglab.scaling.records.damage import DamagedFile, Shape, tell
 
 SET = "validation_set"  # column: the set on which a run's own losses were measured
 FURTHER_LOSS = "loss."  # and the name of a store: the loss on its validation part
+TASK = "task."  # and the name of a task: a score of its items
 _MANIFEST: Shape = {"content_hash": str}
 OWN = ("loss", "bpb", "train_loss")  # columns measured on the run's own data
 
@@ -143,6 +144,8 @@ def as_loss(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
             f" {', '.join(columns) or 'none'}"
         )
     table = table.assign(loss=table[column])
+    if column.startswith(TASK) and SET in table:
+        table = table.assign(**{SET: column})  # of one set of items, whatever the runs trained on
     if column.startswith(FURTHER_LOSS) and SET in table:
         table = table.assign(**{SET: column.removeprefix(FURTHER_LOSS)})
     return table

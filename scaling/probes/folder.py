@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,13 @@ class Found:
     reads: Sequence[Sequence[Any]]
     key: str = ""
     of_start: bool = False
-    censored: Mapping[str, str] | None = None
+    censored: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[str, float | None]:
+        """Columns for tables, where a bound stands in a column of its own: ``NAME_at_most``."""
+        bounds = {f"{n}_{which}": self.columns.get(n) for n, which in self.censored.items()}
+        return {**self.columns, **dict.fromkeys(self.censored), **bounds}
 
 
 class ProbeFolder(RunFolder):
@@ -151,7 +157,7 @@ def columns_at(run: RunFolder, steps: int) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for result in results(run):
         if result.of_start or result.step == steps:
-            found |= result.columns
+            found |= result.known
     return found
 
 
@@ -159,7 +165,7 @@ def columns_by_step(run: RunFolder) -> dict[int, dict[str, float | None]]:
     """Step -> columns that were found there."""
     found: dict[int, dict[str, float | None]] = {}
     for result in results(run):
-        found.setdefault(result.step, {}).update(result.columns)
+        found.setdefault(result.step, {}).update(result.known)
     return dict(sorted(found.items()))
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from scalinglab.scaling.config import ConfigError, from_dict
 from scalinglab.scaling.extensions.loading import extension_of
@@ -74,6 +74,10 @@ class Probe:
     def state(self, outputs: Path) -> Any:
         """What the options do not say, as the content of files that they name; None: they say all."""
         return None
+
+    def prepared(self, outputs: Path) -> Self:
+        """The probe as it is stored: one that names files keeps copies of them."""
+        return self
 
     def words(self) -> str:
         """The options that are not at their defaults, as a part of column names."""

@@ -89,6 +89,7 @@ def ask(
         if question.of_seeds
         else _each(question, readable, steps)
     )
+    question = question.prepared(outputs)
     key = key_of(probe, question, outputs)
     return Asked(Ask(probe, key, asdict(question), wanted_steps), tuple(left_out))
 

@@ -45,11 +45,14 @@ class ModelLoss(nn.Module):
             for block in self.model.blocks:
                 block.forward = partial(again, block.forward)
 
-    def forward(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy in nats a token, and what the objective adds to it; both scalars."""
+    def forward(self, tokens_BT: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy in nats a token, and what the objective adds to it; both scalars.
+
+        With a key, in training, dropout draws by it.
+        """
         half = self.options.precision == "bf16"
         with torch.autocast(tokens_BT.device.type, torch.bfloat16, half, cache_enabled=False):
-            x_BTD, more = self.model.stream(tokens_BT[:, :-1])
+            x_BTD, more = self.model.stream(tokens_BT[:, :-1], key)
             targets_BT = tokens_BT[:, 1:]
             if self.options.loss_chunk is None:
                 loss, penalty = self._head_loss(x_BTD, targets_BT)

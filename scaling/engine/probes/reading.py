@@ -96,6 +96,12 @@ class Reading:
         count, context = tokens or self.spec.data.validation_tokens, self.spec.shape.context
         return np.concatenate(list(own_sets(self.store_of(store, count), count, context).values()))
 
+    def loss(self, model: Model) -> float:
+        """Loss on the run's own validation set, of several pools their mean, as training measures it."""
+        tokens, context = self.spec.data.validation_tokens, self.spec.shape.context
+        own = own_sets(self.store, tokens, context).values()
+        return sum(model.loss(windows) for windows in own) / len(own)
+
     def store_of(self, name: str | None, tokens: int) -> Store:
         """A store by its name; None is the run's own."""
         if name is None:

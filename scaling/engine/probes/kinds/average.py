@@ -19,4 +19,4 @@ def average(probe: Average, reading: Reading) -> dict[str, float]:
         total = scaled if total is None else {n: total[n] + scaled[n] for n in total}
     assert total is not None
     model = reading.model_of({name: weight.float() for name, weight in total.items()})
-    return reading.losses(model.loss(reading.windows()))
+    return reading.losses(reading.loss(model))

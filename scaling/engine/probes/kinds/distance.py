@@ -19,7 +19,7 @@ def distance(probe: Distance, reading: Reading) -> dict[str, float]:
     Gains and biases are left out of the sums: they begin as ones and zeros.
     """
     now, start = reading.weights(), reading.initial()
-    sums = {name: _sums(now[name].double(), start[name].double()) for name in now}
+    sums = {name: _sums(now[name].double(), start[name].double()) for name in start}
     matrices = [values for name, values in sums.items() if now[name].dim() > 1]
     whole = tuple(map(sum, zip(*matrices, strict=True)))
     numbers = dict(zip(("distance", "relative", "angle", "norm"), _of(*whole), strict=True))

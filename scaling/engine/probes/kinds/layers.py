@@ -21,17 +21,17 @@ ANGLE_WINDOWS = 8  # of the validation set, for the angles
 @PROBED_BY.register("layers")
 def layers(probe: Layers, reading: Reading) -> dict[str, float]:
     """``rise.<layer>`` of the loss, the least and the mean; with ``remove`` also where and the angle."""
-    model, windows = reading.model(), reading.windows()
-    whole = model.loss(windows)
+    model = reading.model()
+    whole = reading.loss(model)
     depth = len(model.blocks)
 
     def rise(forwards: Mapping[int, Any]) -> float:
         reading.go_on()
         with changed(model, forwards):
-            return model.loss(windows) - whole
+            return reading.loss(model) - whole
 
     if probe.do == REMOVE:
-        angles = angular_distances(model, windows[:ANGLE_WINDOWS])
+        angles = angular_distances(model, reading.windows()[:ANGLE_WINDOWS])
         numbers = {}
         for count in range(1, min(probe.most, depth - 1) + 1):
             first = int(np.nanargmin(angles[count]))

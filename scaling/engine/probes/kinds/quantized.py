@@ -11,16 +11,16 @@ from scalinglab.scaling.probes.kinds.quantized import Quantized
 @PROBED_BY.register("quantized")
 def quantized(probe: Quantized, reading: Reading) -> dict[str, float]:
     """``loss``, ``bpb`` and ``rise``, what it adds to the loss."""
-    weights, windows = reading.weights(), reading.windows()
+    weights = reading.weights()
     model = reading.model_of(weights)
-    before = model.loss(windows)
+    before = reading.loss(model)
     model.take(
         {
             name: rounded(w, probe.bits) if w.dim() > 1 and name.startswith("blocks.") else w
             for name, w in weights.items()
         }
     )
-    after = model.loss(windows)
+    after = reading.loss(model)
     return {**reading.losses(after), "rise": after - before}
 
 
