@@ -123,7 +123,8 @@ def best_mixture(
         }
         for (target, law), w in zip(laws.items(), weight, strict=True)
     ]
-    table = pd.DataFrame(losses).drop(columns=there.columns, errors="ignore")
+    shown = ["target", "weight", "loss", *(["lower", "upper"] if drawn else [])]
+    table = pd.DataFrame(losses)[shown]
     return BestMixture(pd.DataFrame(rows), table, float((table["loss"] * weight).sum()))
 
 
